@@ -1,0 +1,134 @@
+"""The learned denoiser's network: a residual U-Net without normalisation.
+
+It works on the pixel-unshuffled picture (factor 2), because most of what a denoiser needs to
+know is a neighbourhood, and neighbourhoods are cheaper at half size.  There is no GroupNorm:
+its reductions over whole feature maps drift between runtimes, and sender and receiver may run
+different ones.  The noise level enters as features computed outside the graph for the same
+reason (sines of large arguments differ between devices).
+
+The network predicts v = alpha * n - sigma * x (Salimans & Ho, "Progressive Distillation",
+arXiv 2202.00512, appendix D) from z = alpha * x + sigma * n, the variance-preserving form of
+the observation (:mod:`diffc_stream.diffusion.observation`).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+NOISE_FEATURES = 16
+"""How many numbers describe a noise level to the network."""
+
+_FILM_WIDTH = 64
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Architecture:
+    """What has to be known, beside the weights, to rebuild a network."""
+
+    widths: tuple[int, ...] = (48, 96, 192)
+    """Channels per level; level i works at 1 / 2^(i+1) of the picture's sides."""
+    blocks: tuple[int, ...] = (2, 2, 3)
+    """Residual blocks per level, on the way down and again on the way up (once at the bottom)."""
+
+    def __post_init__(self) -> None:
+        if len(self.widths) != len(self.blocks) or not self.widths:
+            raise ValueError("an architecture needs as many block counts as widths")
+
+    @property
+    def multiple(self) -> int:
+        """The network takes pictures whose sides are multiples of this many pixels."""
+        return int(2 ** len(self.widths))
+
+
+def noise_features(log_snr: float) -> list[float]:
+    """Describe the noise level ``log_snr`` (natural logarithm) by :data:`NOISE_FEATURES` numbers.
+
+    The first is the level itself, the others a cosine basis over [-12, 12], beyond which the
+    level is clamped.  Every value lies in [-1, 1].
+    """
+    u = (min(max(log_snr, -12.0), 12.0) + 12.0) / 24.0
+    return [2.0 * u - 1.0] + [math.cos(math.pi * k * u) for k in range(1, NOISE_FEATURES)]
+
+
+class ResidualBlock(nn.Module):
+    """x + conv(relu(scale * conv(x) + shift)), scale and shift given by the noise level."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.conv1 = nn.Conv2d(width, width, 3, padding=1)
+        self.conv2 = nn.Conv2d(width, width, 3, padding=1)
+        self.film = nn.Linear(_FILM_WIDTH, 2 * width)
+        nn.init.zeros_(self.film.weight)
+        nn.init.zeros_(self.film.bias)
+        # Without normalisation a deep residual network only starts to learn if its branches
+        # start small.
+        with torch.no_grad():
+            self.conv2.weight.mul_(0.1)
+
+    def forward(self, x: Tensor, level: Tensor) -> Tensor:
+        """Refine ``x`` (N, width, H, W) given ``level`` (N, film width)."""
+        scale, shift = self.film(level)[:, :, None, None].chunk(2, dim=1)
+        h = F.relu(self.conv1(x) * (1.0 + scale) + shift)
+        refined: Tensor = x + self.conv2(h)
+        return refined
+
+
+class UNet(nn.Module):
+    """Predict v from z and the features of its noise level."""
+
+    def __init__(self, architecture: Architecture) -> None:
+        super().__init__()
+        self.architecture = architecture
+        widths, blocks = architecture.widths, architecture.blocks
+
+        def stage(width: int, count: int) -> nn.ModuleList:
+            return nn.ModuleList(ResidualBlock(width) for _ in range(count))
+
+        pairs = list(zip(widths, widths[1:], strict=False))
+        self.level = nn.Sequential(
+            nn.Linear(NOISE_FEATURES, _FILM_WIDTH),
+            nn.SiLU(),
+            nn.Linear(_FILM_WIDTH, _FILM_WIDTH),
+            nn.SiLU(),
+        )
+        self.stem = nn.Conv2d(12, widths[0], 3, padding=1)
+        self.down = nn.ModuleList(
+            stage(w, n) for w, n in zip(widths[:-1], blocks[:-1], strict=True)
+        )
+        self.shrink = nn.ModuleList(nn.Conv2d(fine, coarse, 2, stride=2) for fine, coarse in pairs)
+        self.bottom = stage(widths[-1], blocks[-1])
+        self.grow = nn.ModuleList(nn.Conv2d(coarse, 4 * fine, 1) for fine, coarse in pairs)
+        self.up = nn.ModuleList(stage(w, n) for w, n in zip(widths[:-1], blocks[:-1], strict=True))
+        self.head = nn.Conv2d(widths[0], 12, 3, padding=1)
+
+    def forward(self, z: Tensor, features: Tensor) -> Tensor:
+        """Predict v.
+
+        ``z`` has shape (N, 3, H, W), H and W multiples of ``architecture.multiple``, unit
+        variance; ``features`` has shape (N, NOISE_FEATURES).  Returns (N, 3, H, W).
+        """
+        level = self.level(features)
+        x = self.stem(F.pixel_unshuffle(z, 2))
+        skips: list[Tensor] = []
+        for stage, shrink in zip(self.down, self.shrink, strict=True):
+            x = _run(stage, x, level)
+            skips.append(x)
+            x = shrink(x)
+        x = _run(self.bottom, x, level)
+        for index in reversed(range(len(skips))):
+            x = F.pixel_shuffle(self.grow[index](x), 2) + skips[index]
+            x = _run(self.up[index], x, level)
+        return F.pixel_shuffle(self.head(x), 2)
+
+
+def _run(stage: Sequence[nn.Module] | nn.Module, x: Tensor, level: Tensor) -> Tensor:
+    assert isinstance(stage, nn.ModuleList)
+    for block in stage:
+        x = block(x, level)
+    return x

@@ -1,0 +1,79 @@
+"""Photographs for training: a folder decoded once, random crops over scales ever after."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from PIL import Image
+from torch import Tensor
+from torch.nn import functional as F
+
+SUFFIXES = {".webp", ".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp"}
+_SMALLEST_SIDE = 16
+
+
+def split(folder: Path) -> tuple[list[Path], list[Path]]:
+    """Return the photographs of ``folder`` as (for training, held out): every 40th is held out."""
+    paths = sorted(p for p in folder.iterdir() if p.suffix.lower() in SUFFIXES)
+    if len(paths) < 2:
+        raise SystemExit(f"{folder}: no photographs to train on (looked for {sorted(SUFFIXES)})")
+    held_out = paths[20::40] or paths[-1:]
+    return [p for p in paths if p not in set(held_out)], held_out
+
+
+def pyramid(path: Path) -> list[NDArray[np.uint8]]:
+    """Decode one photograph into its octaves, finest first, each the 2x2 box mean of the last."""
+    with Image.open(path) as picture:
+        level = np.asarray(picture.convert("RGB"))
+    levels = [level]
+    while min(level.shape[:2]) >= 2 * _SMALLEST_SIDE:
+        height, width = level.shape[0] // 2 * 2, level.shape[1] // 2 * 2
+        blocks = level[:height, :width].reshape(height // 2, 2, width // 2, 2, 3)
+        level = np.round(blocks.astype(np.float32).mean(axis=(1, 3))).astype(np.uint8)
+        levels.append(level)
+    return levels
+
+
+class Photographs:
+    """All photographs of a list, in memory, as octave pyramids."""
+
+    def __init__(self, paths: list[Path], rng: np.random.Generator) -> None:
+        self._pyramids = [pyramid(path) for path in paths]
+        self._rng = rng
+
+    def crops(self, count: int, side: int) -> Tensor:
+        """Draw ``count`` square crops as a (count, 3, side, side) tensor of values in [-2, 2].
+
+        One network serves all octaves of the codec, so a crop comes from a random octave at
+        a random reduction; half of the crops are left at the octave's own sharpness.
+        """
+        return torch.stack([self._crop(side) for _ in range(count)]) * (4.0 / 255.0) - 2.0
+
+    def _crop(self, side: int) -> Tensor:
+        rng = self._rng
+        while True:
+            levels = self._pyramids[rng.integers(len(self._pyramids))]
+            usable = sum(min(level.shape[:2]) >= side for level in levels)
+            if usable:
+                break
+        octave = 0 if rng.random() < 0.5 else int(rng.integers(usable))
+        level = levels[octave]
+        taken = side
+        if rng.random() < 0.5:
+            taken = min(int(side / rng.uniform(0.55, 1.0)), *level.shape[:2])
+        top = int(rng.integers(level.shape[0] - taken + 1))
+        left = int(rng.integers(level.shape[1] - taken + 1))
+        crop = level[top : top + taken, left : left + taken]
+        if rng.random() < 0.5:
+            crop = crop[:, ::-1]
+        if rng.random() < 0.1:
+            crop = crop.transpose(1, 0, 2)
+        pixels = torch.from_numpy(np.ascontiguousarray(crop)).permute(2, 0, 1).float()
+        if taken != side:
+            pixels = F.interpolate(
+                pixels[None], (side, side), mode="bilinear", antialias=True, align_corners=False
+            )[0]
+        return pixels
