@@ -1,0 +1,135 @@
+"""Everything this project raises on purpose.
+
+    DiffcError                        exit code 1
+    |-- PictureError                  4   the picture handed in cannot be used
+    |   |-- UnreadablePicture             not an image, truncated, no pixels
+    |   `-- PictureTooLarge               a decompression bomb, or beyond the format's limit
+    |-- StreamError                   5   the .dfc bytes handed in cannot be used
+    |   |-- NotAStream                    they do not start like a .dfc stream
+    |   |-- UnsupportedStream             a newer version, or a signal or simulator we do not know
+    |   |-- CorruptStream                 a check failed, or a field is out of its range
+    |   `-- NothingDecodable          3   too short: not even a first record has arrived
+    |-- TargetError                   2   a byte or bpp target that no stream can meet
+    |-- ModelError                    6
+    |   |-- UnknownModel                  the stream was made with a model that is not here
+    |   `-- UnreadableModel               a weights file that cannot be loaded
+    `-- SessionError                  7   something between the two ends
+        |-- LocalProtocolError            this side used the session wrongly (a bug here)
+        |-- RemoteProtocolError           the peer broke the protocol
+        |-- PeerError                     the peer reported an error: ``code``, ``retry``
+        |   `-- UnknownImage              ... that it has no picture of that name
+        `-- LinkLost                      the connection could not be made, or went away
+
+Truncation is not an error: a stream cut anywhere decodes to what has arrived.
+Each class carries the ``exit_code`` of the commands that end with it; 2 is also argparse's.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+
+class DiffcError(Exception):
+    """Base of all errors raised on purpose; ``str(error)`` is one line fit for a user."""
+
+    exit_code: ClassVar[int] = 1
+
+
+class PictureError(DiffcError):
+    """A picture cannot be used."""
+
+    exit_code = 4
+
+
+class UnreadablePicture(PictureError):
+    """Not an image, a truncated image, or one without pixels."""
+
+
+class PictureTooLarge(PictureError):
+    """More pixels than the limit allows."""
+
+
+class StreamError(DiffcError):
+    """Bytes that should be a .dfc stream cannot be used."""
+
+    exit_code = 5
+
+
+class NotAStream(StreamError):
+    """The bytes do not start like a .dfc stream."""
+
+
+class UnsupportedStream(StreamError):
+    """A stream of a version, signal or simulator that this release does not know."""
+
+
+class CorruptStream(StreamError):
+    """A check failed or a field is out of range; ``offset`` says where (bytes from the start)."""
+
+    def __init__(self, message: str, *, offset: int) -> None:
+        super().__init__(f"{message} (at byte {offset})")
+        self.offset = offset
+
+
+class NothingDecodable(StreamError):
+    """The stream ends before its first record brought anything to decode."""
+
+    exit_code = 3
+
+
+class TargetError(DiffcError):
+    """A byte or bits-per-pixel target that no stream can meet."""
+
+    exit_code = 2
+
+
+class ModelError(DiffcError):
+    """A model is missing or unusable."""
+
+    exit_code = 6
+
+
+class UnknownModel(ModelError):
+    """A stream was made with a model that is not at hand."""
+
+    def __init__(self, fingerprint: str) -> None:
+        super().__init__(
+            f"this stream needs the model {fingerprint}, which is not installed: "
+            "give its weights with --model FILE"
+        )
+        self.fingerprint = fingerprint
+
+
+class UnreadableModel(ModelError):
+    """A weights file cannot be loaded."""
+
+
+class SessionError(DiffcError):
+    """Something went wrong between sender and receiver."""
+
+    exit_code = 7
+
+
+class LocalProtocolError(SessionError):
+    """This side asked the session for something its state does not allow."""
+
+
+class RemoteProtocolError(SessionError):
+    """The peer broke the protocol."""
+
+
+class PeerError(SessionError):
+    """The peer reported an error."""
+
+    def __init__(self, code: str, message: str, *, retry: bool = False) -> None:
+        super().__init__(f"the peer says: {message} [{code}]")
+        self.code = code
+        self.retry = retry
+
+
+class UnknownImage(PeerError):
+    """The sender has no picture of the name asked for."""
+
+
+class LinkLost(SessionError):
+    """The connection could not be made, or went away."""
