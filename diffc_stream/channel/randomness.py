@@ -1,0 +1,101 @@
+"""Shared randomness: integers from a counter, normals from a table.
+
+Both ends of a stream need the same random numbers, on any device and in any language, in any
+order.  So they are a pure function of an address: Philox4x32-10 (Salmon et al., "Parallel random
+numbers: as easy as 1, 2, 3", SC 2011) maps (key, counter) to four 32-bit words by integer
+arithmetic alone, and a table of 4,096 quantiles, rounded to multiples of 2^-12, maps 12 bits of
+a word to a normal variate.  No library generator is used anywhere: their streams differ between
+devices and versions.
+
+    key     = (seed, purpose)
+    counter = (block, address, 0, 0), four words a block
+"""
+
+from __future__ import annotations
+
+from enum import IntEnum
+from functools import cache
+from statistics import NormalDist
+
+import numpy as np
+from numpy.typing import NDArray
+
+_MULTIPLIERS = (np.uint64(0xD2511F53), np.uint64(0xCD9E8D57))
+_WEYL = (0x9E3779B9, 0xBB67AE85)
+_ROUNDS = 10
+_LOW = np.uint64(0xFFFFFFFF)
+_HALF = np.uint64(32)
+
+_TABLE_BITS = 12
+_GRID = 4096
+
+
+class Purpose(IntEnum):
+    """What random words are drawn for; part of the key, so that no two uses share words."""
+
+    CODEBOOK = 1
+    ROTATION = 2
+    RENDERING = 3
+
+
+def philox(key: tuple[int, int], counters: NDArray[np.uint32]) -> NDArray[np.uint32]:
+    """Return Philox4x32-10 of every counter.
+
+    ``key`` is two 32-bit integers, ``counters`` and the result have shape (N, 4), uint32.
+    """
+    c0, c1, c2, c3 = (counters[:, i].astype(np.uint64) for i in range(4))
+    k0, k1 = key
+    for _ in range(_ROUNDS):
+        p0, p1 = c0 * _MULTIPLIERS[0], c2 * _MULTIPLIERS[1]
+        c0, c1, c2, c3 = (
+            (p1 >> _HALF) ^ c1 ^ np.uint64(k0),
+            p1 & _LOW,
+            (p0 >> _HALF) ^ c3 ^ np.uint64(k1),
+            p0 & _LOW,
+        )
+        k0, k1 = (k0 + _WEYL[0]) & 0xFFFFFFFF, (k1 + _WEYL[1]) & 0xFFFFFFFF
+    return np.stack([c0, c1, c2, c3], axis=1).astype(np.uint32)
+
+
+def words(seed: int, purpose: Purpose, address: int, count: int) -> NDArray[np.uint32]:
+    """Return the first ``count`` random words at ``address``, uint32, shape (count,)."""
+    blocks = -(-count // 4)
+    counters = np.zeros((blocks, 4), np.uint32)
+    counters[:, 0] = np.arange(blocks, dtype=np.uint32)
+    counters[:, 1] = address
+    return philox((seed, int(purpose)), counters).reshape(-1)[:count]
+
+
+def signs(seed: int, purpose: Purpose, address: int, count: int) -> NDArray[np.float32]:
+    """Return ``count`` random signs, +1 or -1, one bit of a word each, lowest bit first."""
+    packed = words(seed, purpose, address, -(-count // 32)).astype("<u4").view(np.uint8)
+    bits = np.unpackbits(packed, count=count, bitorder="little")
+    return (1 - 2 * bits.view(np.int8)).astype(np.float32)
+
+
+def normals(seed: int, purpose: Purpose, address: int, count: int) -> NDArray[np.float32]:
+    """Return ``count`` standard normals; the top 12 bits of each word pick a table entry."""
+    index = words(seed, purpose, address, count) >> np.uint32(32 - _TABLE_BITS)
+    return normal_table()[index]
+
+
+@cache
+def normal_table() -> NDArray[np.float32]:
+    """Return the 4,096 mid-quantiles of a normal, scaled to unit variance, on the grid 2^-12.
+
+    The values are multiples of 2^-12, hence exact in float32 and the same everywhere: no
+    quantile lies within 1e-6 grid steps of a rounding boundary (tested), whatever the last bit
+    of a platform's logarithm.
+    """
+    exact = quantiles()
+    table = (np.round(exact * _GRID) / _GRID).astype(np.float32)
+    table.flags.writeable = False
+    return table
+
+
+def quantiles() -> NDArray[np.float64]:
+    """Return the table before rounding; ascending and antisymmetric."""
+    size = 2**_TABLE_BITS
+    upper = np.array([NormalDist().inv_cdf((i + 0.5) / size) for i in range(size // 2, size)])
+    upper /= np.sqrt(np.mean(upper**2))
+    return np.concatenate([-upper[::-1], upper])
