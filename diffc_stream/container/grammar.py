@@ -1,0 +1,210 @@
+"""The grammar of a .dfc stream; each element is defined once, for reading and for writing.
+
+    stream  = header record*
+    header  = "DFC" version:u8 signal:u8 model:4 bytes width:varint height:varint seed:varint
+              check:u16                         low half of the CRC32C of the header before it
+    record  = step | check
+    step    = tag:u8 length:varint [delta:u8] segment (check? segment)*
+    segment = bytes                             lengths follow from the step's, see segments()
+    check   = 0x30 crc:u32                      CRC32C of every byte before this record
+
+A step's tag is its kind (0x10 refine, 0x20 open an octave) plus its simulator (0 trellis); only
+refine has a delta.  A check stands between two steps wherever the sender likes, and at the end
+of a segment wherever CHECK_DUE bytes or more have gone by since the last one: so at most a
+kilobyte goes unchecked.  Integers are little-endian; a varint holds seven bits a byte, lowest
+first.
+
+There is no end record: every stream is the beginning of a longer, better one.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import IntEnum
+
+import google_crc32c
+
+from diffc_stream.errors import CorruptStream, NotAStream, UnsupportedStream
+
+MAGIC = b"DFC"
+VERSION = 0
+"""Unstable until the channel-simulation work is done: streams of version 0 are not kept."""
+SIGNAL_SRGB = 0
+"""The only kind of signal so far: three channels of 8-bit sRGB."""
+
+CHECK_TAG = 0x30
+CHECK_SIZE = 5
+LONGEST_SEGMENT = 512
+CHECK_DUE = 500
+MAX_SIDE = 65_535
+MAX_LENGTH = 2**28
+"""A step's payload has fewer bytes than this."""
+
+
+class Kind(IntEnum):
+    """What a step does to the observation."""
+
+    REFINE = 0x10
+    OPEN = 0x20
+
+
+class Simulator(IntEnum):
+    """How a step's sample was coded."""
+
+    TRELLIS = 0
+
+
+class Truncated(Exception):
+    """The bytes end within an element; more may come.  Never leaves this package."""
+
+
+def crc32c(data: bytes, crc: int = 0) -> int:
+    """Return the CRC32C of ``data``, continuing ``crc``."""
+    return int(google_crc32c.extend(crc, data))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Header:
+    """What a receiver has to know before the first record."""
+
+    model: str
+    """Fingerprint of the model, 8 hex digits."""
+    width: int
+    height: int
+    """Pixels, 1 to MAX_SIDE."""
+    seed: int
+    """Of the shared randomness, 0 to 2^32 - 1."""
+
+    def encode(self) -> bytes:
+        """Return the header's bytes."""
+        body = (
+            MAGIC
+            + bytes([VERSION, SIGNAL_SRGB])
+            + bytes.fromhex(self.model)
+            + encode_varint(self.width)
+            + encode_varint(self.height)
+            + encode_varint(self.seed)
+        )
+        return body + (crc32c(body) & 0xFFFF).to_bytes(2, "little")
+
+    @classmethod
+    def parse(cls, data: bytes) -> tuple[Header, int]:
+        """Return the header at the start of ``data`` and its size.
+
+        Raises Truncated, NotAStream, UnsupportedStream or CorruptStream.
+        """
+        if data[:3] != MAGIC[: len(data)]:
+            raise NotAStream("not a .dfc stream")
+        _need(data, 5)
+        version, signal = data[3], data[4]
+        if version != VERSION:
+            raise UnsupportedStream(
+                f"this is .dfc version {version}; this release reads version {VERSION}"
+            )
+        _need(data, 9)
+        width, place = parse_varint(data, 9)
+        height, place = parse_varint(data, place)
+        seed, place = parse_varint(data, place)
+        _need(data, place + 2)
+        if crc32c(data[:place]) & 0xFFFF != int.from_bytes(data[place : place + 2], "little"):
+            raise CorruptStream("the header is damaged", offset=0)
+        # Only after the check: a damaged byte should be called damage, not a new kind of signal.
+        if signal != SIGNAL_SRGB:
+            raise UnsupportedStream(f"this stream carries signal {signal}, which is not known here")
+        if not (1 <= width <= MAX_SIDE and 1 <= height <= MAX_SIDE and seed < 2**32):
+            raise CorruptStream(f"the header names a picture of {width}x{height}", offset=9)
+        header = cls(model=data[5:9].hex(), width=width, height=height, seed=seed)
+        return header, place + 2
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Step:
+    """The self-description of a step, in front of its payload."""
+
+    kind: Kind
+    simulator: Simulator = Simulator.TRELLIS
+    length: int
+    """Payload bytes, 1 to MAX_LENGTH - 1."""
+    delta_code: int = 0
+    """Code of the signal-to-noise ratio gained, 0 to 255; refine only, see delta()."""
+
+    def encode(self) -> bytes:
+        """Return the step's bytes up to its payload."""
+        head = bytes([self.kind | self.simulator]) + encode_varint(self.length)
+        return head + bytes([self.delta_code]) if self.kind is Kind.REFINE else head
+
+    @classmethod
+    def parse(cls, data: bytes, offset: int) -> tuple[Step, int]:
+        """Return the step at the start of ``data`` and the size of its description.
+
+        ``offset`` is where ``data`` starts in the stream, for errors.  Raises Truncated,
+        UnsupportedStream or CorruptStream.
+        """
+        _need(data, 1)
+        try:
+            kind = Kind(data[0] & 0xF0)
+        except ValueError:
+            raise CorruptStream(f"no record starts with 0x{data[0]:02x}", offset=offset) from None
+        try:
+            simulator = Simulator(data[0] & 0x0F)
+        except ValueError:
+            raise UnsupportedStream(
+                f"this stream uses channel simulator {data[0] & 0x0F}, which is not known here"
+            ) from None
+        length, place = parse_varint(data, 1, offset=offset)
+        if not 1 <= length < MAX_LENGTH:
+            raise CorruptStream(f"a step of {length} bytes", offset=offset)
+        delta_code = 0
+        if kind is Kind.REFINE:
+            _need(data, place + 1)
+            delta_code = data[place]
+            place += 1
+        step = cls(kind=kind, simulator=simulator, length=length, delta_code=delta_code)
+        return step, place
+
+
+def segments(length: int) -> list[int]:
+    """Return the lengths of the segments of a payload: as few as may be, equal within a byte."""
+    count = -(-length // LONGEST_SEGMENT)
+    return [(i + 1) * length // count - i * length // count for i in range(count)]
+
+
+# 2^(k/8) as fractions of 2^20: exact in any floating point, the same everywhere.
+_EIGHTHS = (1048576, 1143487, 1246974, 1359835, 1482910, 1617125, 1763488, 1923098)
+
+
+def delta(code: int) -> float:
+    """Return the signal-to-noise ratio that ``code`` stands for: about 2^(code / 8 - 16)."""
+    return _EIGHTHS[code % 8] / 2.0**20 * 2.0 ** (code // 8 - 16)
+
+
+def nearest_delta(value: float) -> int:
+    """Return the code of the delta nearest to ``value`` > 0, in the logarithm."""
+    return min(range(256), key=lambda code: max(delta(code) / value, value / delta(code)))
+
+
+def encode_varint(value: int) -> bytes:
+    """Return ``value`` >= 0 as seven bits a byte, lowest first, the top bit meaning "more"."""
+    out = bytearray()
+    while value > 0x7F:
+        out.append(value & 0x7F | 0x80)
+        value >>= 7
+    out.append(value)
+    return bytes(out)
+
+
+def parse_varint(data: bytes, place: int, *, offset: int = 0) -> tuple[int, int]:
+    """Return the varint at ``place`` (at most five bytes, below 2^35) and the place after it."""
+    value = 0
+    for index in range(5):
+        _need(data, place + index + 1)
+        byte = data[place + index]
+        value |= (byte & 0x7F) << 7 * index
+        if byte < 0x80:
+            return value, place + index + 1
+    raise CorruptStream("an integer has too many bytes", offset=offset + place)
+
+
+def _need(data: bytes, size: int) -> None:
+    if len(data) < size:
+        raise Truncated

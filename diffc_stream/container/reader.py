@@ -1,0 +1,137 @@
+"""Read a stream as it arrives, in pieces of any size."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from diffc_stream.container.grammar import (
+    CHECK_DUE,
+    CHECK_SIZE,
+    CHECK_TAG,
+    Header,
+    Step,
+    Truncated,
+    crc32c,
+    segments,
+)
+from diffc_stream.errors import CorruptStream, StreamError
+
+
+@dataclass(frozen=True, slots=True)
+class Payload:
+    """Bytes of the payload of the step last reported, in order."""
+
+    data: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """A check record; ``good`` tells whether all bytes before it are as they were written."""
+
+    offset: int
+    good: bool
+
+
+Event = Header | Step | Payload | Check
+
+
+class StreamReader:
+    """Parse a stream fed in pieces into events: Header, then Step, Payload and Check.
+
+    A step's payload is complete when as many bytes have come as the step said.  With
+    ``damaged``, a failed check is reported and reading goes on; without, it raises.
+    """
+
+    def __init__(self, *, damaged: bool = False) -> None:
+        self.header: Header | None = None
+        self.received = 0
+        """Bytes fed so far."""
+        self.verified = 0
+        """Bytes, from the start, that a check (or the header's own) has vouched for."""
+        self._damaged = damaged
+        self._pending = b""
+        self._crc = 0
+        self._offset = 0
+        self._unchecked = 0
+        self._segments: list[int] = []
+        self._check_due = False
+
+    def feed(self, data: bytes) -> Iterator[Event]:
+        """Take more bytes and yield what they complete.
+
+        Raises NotAStream, UnsupportedStream or CorruptStream; after that the reader is done.
+        """
+        self.received += len(data)
+        self._pending += data
+        while self._pending:
+            try:
+                event = self._next()
+            except Truncated:
+                return
+            yield event
+
+    def _next(self) -> Event:
+        data = self._pending
+        if self.header is None:
+            self.header, size = Header.parse(data)
+            self._take(size)
+            self.verified = size
+            return self.header
+        if self._segments and not self._check_due:
+            return self._payload()
+        if data[0] == CHECK_TAG or self._check_due:
+            return self._check()
+        step, size = Step.parse(data, self._offset)
+        self._take(size)
+        self._segments = segments(step.length)
+        return step
+
+    def _payload(self) -> Payload:
+        piece = self._take(min(self._segments[0], len(self._pending)))
+        self._segments[0] -= len(piece)
+        if self._segments[0] == 0:
+            self._segments.pop(0)
+            self._check_due = self._unchecked >= CHECK_DUE
+        return Payload(piece)
+
+    def _check(self) -> Check:
+        data, offset = self._pending, self._offset
+        if data[0] != CHECK_TAG:
+            raise CorruptStream("a check should stand here", offset=offset)
+        if len(data) < CHECK_SIZE:
+            raise Truncated
+        good = int.from_bytes(data[1:CHECK_SIZE], "little") == self._crc
+        if not good and not self._damaged:
+            raise CorruptStream("the stream is damaged: a check failed", offset=offset)
+        self._take(CHECK_SIZE)
+        self._unchecked = 0
+        self._check_due = False
+        if good:
+            self.verified = self._offset
+        return Check(offset=offset, good=good)
+
+    def _take(self, size: int) -> bytes:
+        piece, self._pending = self._pending[:size], self._pending[size:]
+        self._crc = crc32c(piece, self._crc)
+        self._offset += size
+        self._unchecked += size
+        return piece
+
+
+def verified(data: bytes) -> tuple[bytes, StreamError | None]:
+    """Return the part of ``data`` to decode and, if it is not all of it, what is wrong.
+
+    A stream that merely ends early is fine to its last byte; one that fails a check or breaks
+    the grammar is good up to the last check before that.  Raises NotAStream, UnsupportedStream
+    or CorruptStream if not even the header can be used.
+    """
+    reader = StreamReader()
+    try:
+        for _ in reader.feed(data):
+            pass
+    except StreamError as error:
+        if reader.header is None:
+            raise
+        return data[: reader.verified], error
+    return data, None
