@@ -1,0 +1,42 @@
+"""Progressive image streaming by reverse channel coding and a diffusion model.
+
+What is exported here is loaded when it is first used (PEP 562), so that importing a leaf such as
+:mod:`diffc_stream.session` does not load torch.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from diffc_stream.errors import DiffcError as DiffcError
+    from diffc_stream.metrics import bits_per_pixel as bits_per_pixel
+    from diffc_stream.metrics import psnr as psnr
+    from diffc_stream.picture import load_picture as load_picture
+    from diffc_stream.picture import png_bytes as png_bytes
+    from diffc_stream.picture import save_png as save_png
+
+_HOMES = {
+    "DiffcError": "errors",
+    "bits_per_pixel": "metrics",
+    "load_picture": "picture",
+    "png_bytes": "picture",
+    "psnr": "metrics",
+    "save_png": "picture",
+}
+
+__all__ = list(_HOMES)
+
+
+def __getattr__(name: str) -> object:
+    home = _HOMES.get(name)
+    if home is None:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value: object = getattr(importlib.import_module(f"{__name__}.{home}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

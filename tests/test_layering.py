@@ -1,0 +1,131 @@
+"""Who may import whom: arrows point downwards only."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+
+BELOW: dict[str, set[str]] = {
+    "errors": set(),
+    "metrics": set(),
+    "picture": {"errors"},
+    "diffusion": {"errors"},
+    "channel": {"errors"},
+    "container": {"errors"},
+    "session": {"container", "errors"},
+    "codec": {"channel", "container", "diffusion", "metrics", "render", "errors"},
+    "render": {"codec", "channel", "diffusion", "errors"},
+    "cli": {"codec", "container", "diffusion", "metrics", "picture", "render", "errors"},
+    "__main__": {"cli"},
+    "server": {"session", "container", "codec", "diffusion", "picture", "metrics", "errors"},
+    "client": {
+        *("session", "container", "codec", "diffusion"),
+        *("render", "picture", "metrics", "errors"),
+    },
+}
+"""What each module or subpackage may import of the project, beside itself."""
+
+FOREIGN: dict[str, set[str]] = {
+    "errors": set(),
+    "metrics": {"numpy"},
+    "picture": {"numpy", "PIL"},
+    "diffusion": {"numpy", "torch", "safetensors"},
+    "channel": {"numpy"},
+    "container": {"google_crc32c"},
+    "session": {"google_crc32c", "msgpack"},
+    "codec": {"numpy", "torch"},
+    "render": {"numpy", "torch"},
+    "cli": {"numpy", "rich"},
+    "__main__": set(),
+    "server": {"numpy", "rich", "websockets"},
+    "client": {"numpy", "rich", "websockets"},
+}
+"""What each may import beside the project and the standard library."""
+
+EVENT_LOOPS = {"asyncio", "selectors", "socket", "socketserver", "ssl"}
+"""Parts of the standard library that are for the daemons alone."""
+
+HEAVY = ("asyncio", "numpy", "torch", "websockets")
+
+
+def units() -> Iterator[tuple[str, Path]]:
+    """Every source file, with the module or subpackage it belongs to."""
+    for path in sorted((ROOT / "diffc_stream").rglob("*.py")):
+        unit = path.relative_to(ROOT / "diffc_stream").parts[0].removesuffix(".py")
+        if unit != "__init__":  # exports from everywhere, lazily
+            yield unit, path
+    for unit in ("server", "client"):
+        for path in sorted((ROOT / unit).rglob("*.py")):
+            yield unit, path
+
+
+def imported(path: Path) -> Iterator[str]:
+    """Dotted names of all that ``path`` imports, wherever in the file; names included."""
+    package = path.relative_to(ROOT).parent.parts
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            base = [*package[: len(package) - node.level + 1]] if node.level else []
+            home = ".".join([*base, *([node.module] if node.module else [])])
+            yield from (f"{home}.{alias.name}" for alias in node.names)
+
+
+FILES = [
+    pytest.param(unit, path, id=str(path.relative_to(ROOT)).removesuffix(".py"))
+    for unit, path in units()
+]
+
+
+@pytest.mark.parametrize(("unit", "path"), FILES)
+def test_imports_point_downwards(unit: str, path: Path) -> None:
+    for name in imported(path):
+        first, _, rest = name.partition(".")
+        if first == "diffc_stream":
+            target = rest.partition(".")[0]
+            assert target == unit or target in BELOW[unit], f"{name} is not below {unit}"
+        elif first in ("server", "client"):
+            assert first == unit, f"{unit} must not know {first}"
+        else:
+            assert first not in ("diffc_server", "diffc_client"), f"{name}: relative imports only"
+            if first in sys.stdlib_module_names:
+                assert unit in ("server", "client") or first not in EVENT_LOOPS, name
+            else:
+                assert first in FOREIGN[unit], f"{unit} must do without {first}"
+
+
+def test_every_unit_has_its_place() -> None:
+    assert {unit for unit, _ in units()} == set(BELOW) == set(FOREIGN)
+    assert all(below < set(BELOW) for below in BELOW.values())
+
+
+@pytest.mark.parametrize("name", ["diffc_stream", "diffc_stream.container", "diffc_stream.session"])
+def test_light_modules_stay_light(name: str) -> None:
+    script = f"import sys, {name}; print([m for m in {HEAVY} if m in sys.modules])"
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, cwd=ROOT, check=False
+    )
+    assert (done.stdout.strip(), done.stderr) == ("[]", "")
+
+
+def test_the_walk_sees_every_form_of_import(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "server" / "pump.py"
+    path.parent.mkdir()
+    path.write_text(
+        "import a.b\nfrom c import d\nfrom . import e\nfrom .f import g\n"
+        "def late():\n    import h\n"
+        "from ..client import i\n"
+    )
+    monkeypatch.setitem(globals(), "ROOT", tmp_path)
+    assert sorted(imported(path)) == sorted(
+        ["a.b", "c.d", "server.e", "server.f.g", "h", "client.i"]
+    )
