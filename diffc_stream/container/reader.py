@@ -51,6 +51,7 @@ class StreamReader:
         """Bytes, from the start, that a check (or the header's own) has vouched for."""
         self._damaged = damaged
         self._pending = b""
+        self._place = 0
         self._crc = 0
         self._offset = 0
         self._unchecked = 0
@@ -63,8 +64,9 @@ class StreamReader:
         Raises NotAStream, UnsupportedStream or CorruptStream; after that the reader is done.
         """
         self.received += len(data)
-        self._pending += data
-        while self._pending:
+        self._pending = self._pending[self._place :] + data
+        self._place = 0
+        while self._place < len(self._pending):
             try:
                 event = self._next()
             except Truncated:
@@ -72,7 +74,8 @@ class StreamReader:
             yield event
 
     def _next(self) -> Event:
-        data = self._pending
+        # The longest element short of a payload has 26 bytes; payloads are taken in place.
+        data = self._pending[self._place : self._place + 32]
         if self.header is None:
             self.header, size = Header.parse(data)
             self._take(size)
@@ -81,29 +84,32 @@ class StreamReader:
         if self._segments and not self._check_due:
             return self._payload()
         if data[0] == CHECK_TAG or self._check_due:
-            return self._check()
+            return self._check(data)
         step, size = Step.parse(data, self._offset)
         self._take(size)
         self._segments = segments(step.length)
         return step
 
     def _payload(self) -> Payload:
-        piece = self._take(min(self._segments[0], len(self._pending)))
+        piece = self._take(min(self._segments[0], len(self._pending) - self._place))
         self._segments[0] -= len(piece)
         if self._segments[0] == 0:
             self._segments.pop(0)
             self._check_due = self._unchecked >= CHECK_DUE
         return Payload(piece)
 
-    def _check(self) -> Check:
-        data, offset = self._pending, self._offset
+    def _check(self, data: bytes) -> Check:
+        offset = self._offset
         if data[0] != CHECK_TAG:
             raise CorruptStream("a check should stand here", offset=offset)
         if len(data) < CHECK_SIZE:
             raise Truncated
-        good = int.from_bytes(data[1:CHECK_SIZE], "little") == self._crc
+        stated = int.from_bytes(data[1:CHECK_SIZE], "little")
+        good = stated == self._crc
         if not good and not self._damaged:
             raise CorruptStream("the stream is damaged: a check failed", offset=offset)
+        # Going on from what the check says lets the next one judge only what comes in between.
+        self._crc = stated
         self._take(CHECK_SIZE)
         self._unchecked = 0
         self._check_due = False
@@ -112,7 +118,8 @@ class StreamReader:
         return Check(offset=offset, good=good)
 
     def _take(self, size: int) -> bytes:
-        piece, self._pending = self._pending[:size], self._pending[size:]
+        piece = self._pending[self._place : self._place + size]
+        self._place += size
         self._crc = crc32c(piece, self._crc)
         self._offset += size
         self._unchecked += size

@@ -1,0 +1,7 @@
+"""The codec: pictures to streams and back, composed of diffusion, channel and container."""
+
+from diffc_stream.codec.decoder import Decoder
+from diffc_stream.codec.encoder import Encoder, EncodeReport
+from diffc_stream.codec.schedule import Schedule
+
+__all__ = ["Decoder", "EncodeReport", "Encoder", "Schedule"]

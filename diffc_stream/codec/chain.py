@@ -1,0 +1,155 @@
+"""The chain of observations that sender and receiver walk together.
+
+Both ends hold a :class:`Chain`, and :meth:`Chain.advance` is the one definition of a step: the
+sender calls it with the payload it has just made, the receiver with the payload that arrived.
+"""
+
+from __future__ import annotations
+
+from math import log2
+
+import numpy as np
+from numpy.typing import NDArray
+
+from diffc_stream.channel import trellis
+from diffc_stream.channel.rotation import Rotation
+from diffc_stream.codec.forecast import Forecast
+from diffc_stream.container.grammar import Kind, Step, delta, segments
+from diffc_stream.diffusion import octaves
+from diffc_stream.diffusion.denoiser import Denoiser
+from diffc_stream.diffusion.observation import Observation
+from diffc_stream.errors import CorruptStream
+
+Floats = NDArray[np.float32]
+
+
+class Chain:
+    """An observation under refinement, and what both ends know besides.
+
+    A chain starts at snr 0 in the coarsest octave of a picture of ``height`` x ``width``.
+    """
+
+    def __init__(self, denoiser: Denoiser, *, height: int, width: int, seed: int) -> None:
+        self.sizes = octaves.sizes(height, width)
+        coarsest = len(self.sizes) - 1
+        self.observation = Observation.nothing(self.sizes[coarsest], coarsest)
+        self.forecast = Forecast()
+        self.steps = 0
+        self.evaluations = 0.0
+        """Denoiser evaluations so far, in units of one at full resolution."""
+        self._denoiser = denoiser
+        self.seed = seed
+        self._estimate: Floats | None = None
+
+    def estimate(self) -> Floats:
+        """Return x_hat of the octave observed, (3, H, W); zeros while nothing is known."""
+        if self._estimate is None:
+            self._estimate = self.denoised(self.observation)
+        return self._estimate
+
+    def denoised(self, observation: Observation) -> Floats:
+        """Return x_hat of any observation of this picture, counting the evaluation."""
+        if observation.snr == 0.0:
+            return np.zeros_like(observation.eta)
+        height, width = observation.size
+        self.evaluations += height * width / (self.sizes[0][0] * self.sizes[0][1])
+        return self._denoiser(observation.eta, observation.snr)
+
+    def dimensions(self, kind: Kind) -> int:
+        """Return over how many values a step of ``kind`` would run."""
+        if kind is Kind.REFINE:
+            return octaves.dimensions(self.observation.size)
+        return octaves.detail_dimensions(self.finer)
+
+    @property
+    def finer(self) -> octaves.Size:
+        """The size of the next finer octave; there must be one."""
+        return self.sizes[self.observation.octave - 1]
+
+    def prediction(self, kind: Kind) -> Floats:
+        """Return what the receiver expects: x_hat, or the detail bands of x_hat enlarged."""
+        x_hat = self.estimate()
+        if kind is Kind.REFINE:
+            return x_hat
+        return octaves.details(octaves.upsampled(x_hat, self.finer))
+
+    def rotation(self, kind: Kind) -> Rotation:
+        """Return the rotation under which the next step, if of ``kind``, is coded."""
+        return Rotation(self.dimensions(kind), seed=self.seed, address=self.steps)
+
+    def admit(self, step: Step, *, offset: int = 0) -> None:
+        """Raise CorruptStream unless ``step`` can come next; nothing is allocated for it before."""
+        dims = self.dimensions(step.kind) if self._can(step.kind) else 0
+        if not dims:
+            raise CorruptStream("there is no finer octave to open", offset=offset)
+        if not trellis.fewest_bits(dims) <= 8 * step.length <= max(8, dims + 7):
+            raise CorruptStream(
+                f"a step of {step.length} bytes over {dims} values", offset=offset
+            )
+
+    def _can(self, kind: Kind) -> bool:
+        return kind is Kind.REFINE or (self.observation.octave > 0 and self.observation.snr > 0)
+
+    def advance(self, step: Step, payload: bytes) -> None:
+        """Execute a step whose whole payload has arrived.  This is the step, on both ends."""
+        before = self.observation
+        stated = stated_error(step, self.dimensions(step.kind), before.snr)
+        after, _ = self.partial(step, payload)
+        if step.kind is Kind.REFINE:
+            gained = delta(step.delta_code)
+            self.forecast.refined(snr=before.snr, delta=gained, stated=stated)
+        else:
+            coarse = self.forecast.error(before.snr)
+            self.forecast.opened(snr=after.snr, coarse=coarse, stated=stated)
+        self.observation = after
+        self.steps += 1
+        self._estimate = None
+
+    def partial(self, step: Step, payload: bytes) -> tuple[Observation, float]:
+        """Return the observation after ``step`` with only the first part of its payload.
+
+        Also returns the fraction of the step's values that this part fills.  The chain itself
+        does not move.  An opening cannot gain less snr than the octave it comes from has: the
+        detail that did not arrive stays at its prediction.
+        """
+        dims = self.dimensions(step.kind)
+        parts = segments(step.length)
+        received = trellis.received_dims(len(payload), dims, parts) / dims
+        scale = sample_scale(step, dims)
+        rotated = trellis.reproduce(payload, dims, parts) * np.float32(scale)
+        prediction = self.prediction(step.kind)
+        y = self.rotation(step.kind).inverse(rotated).reshape(prediction.shape)
+        if step.kind is Kind.REFINE:
+            gained = delta(step.delta_code)
+            return self.observation.refined(prediction, y, gained, received), received
+        return self.observation.opened(prediction, y, self.finer), received
+
+
+def sample_scale(step: Step, dims: int) -> float:
+    """Return c, which scales a codeword of unit variance so that what is not signal has it.
+
+    A codeword at cosine r to the error holds a share r^2 of signal: c^2 = 1 / (1 - r^2).
+    """
+    cosine = trellis.cosine_squared(8 * step.length, dims, len(segments(step.length)))
+    return float((1.0 - cosine) ** -0.5)
+
+
+def stated_error(step: Step, dims: int, snr: float) -> float:
+    """Return the mean squared error that ``step``, coming at ``snr``, says the prediction had."""
+    cosine = trellis.cosine_squared(8 * step.length, dims, len(segments(step.length)))
+    gained = delta(step.delta_code) if step.kind is Kind.REFINE else snr / 4
+    return cosine / (1.0 - cosine) / gained
+
+
+def step_length(energy: float, dims: int) -> int:
+    """Return the payload bytes that bring a sample of ``energy`` = delta |e|^2 / D across.
+
+    That is D/2 log2(1 + energy) bits for an ideal code, more for ours; at most half a bit a
+    value, where the trellis is at its best.
+    """
+    wanted = energy / (1.0 + energy)
+    length = 1
+    for _ in range(4):
+        excess = 1.066 + 5.0 * len(segments(length)) / (8 * length)
+        length = max(1, round(-dims / 2 * log2(1.0 - wanted) * excess / 8))
+    return min(max(length, trellis.fewest_bits(dims) // 8), max(1, dims // 16))

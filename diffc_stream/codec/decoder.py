@@ -1,0 +1,186 @@
+"""The receiver's half: a stream, or however much of it has arrived, to pictures."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal, get_args
+
+import numpy as np
+from numpy.typing import NDArray
+
+from diffc_stream import render
+from diffc_stream.codec.chain import Chain
+from diffc_stream.container import Check, Header, Kind, Payload, Step, StreamReader
+from diffc_stream.diffusion import octaves
+from diffc_stream.diffusion.model import Model
+from diffc_stream.diffusion.observation import Observation
+from diffc_stream.errors import NothingDecodable, PictureTooLarge, UnknownModel
+from diffc_stream.metrics import bits_per_pixel
+
+Floats = NDArray[np.float32]
+
+Method = Literal["mmse", "flow", "ancestral"]
+METHODS: tuple[str, ...] = get_args(Method)
+MOST_PIXELS = 200_000_000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Rendering:
+    """A picture of what has arrived."""
+
+    image: NDArray[np.uint8]
+    """8-bit sRGB, (H, W, 3)."""
+    method: Method
+    bytes: int
+    bpp: float
+    predicted_psnr: float
+    """What the mmse picture's PSNR (dB) is expected to be, told from the stream alone."""
+
+
+class Decoder:
+    """Decode a stream fed in pieces of any size.
+
+    ``models`` are the models at hand, of which the stream names one.  Feeding executes the steps
+    that are complete, with a denoiser evaluation each; rendering may evaluate once more (or, for
+    ``flow`` and ``ancestral``, a number of times).  Not safe to use from two threads at once.
+    """
+
+    def __init__(
+        self,
+        models: Sequence[Model],
+        *,
+        damaged: bool = False,
+        most_pixels: int = MOST_PIXELS,
+    ) -> None:
+        self._models = {model.fingerprint: model for model in models}
+        self._most_pixels = most_pixels
+        self._reader = StreamReader(damaged=damaged)
+        self._chain: Chain | None = None
+        self._step: Step | None = None
+        self._payload = bytearray()
+        self.damage = 0
+        """Checks that failed so far; only with ``damaged``, else the first one raises."""
+
+    def feed(self, data: bytes) -> None:
+        """Take more bytes of the stream.
+
+        Raises StreamError if they cannot belong to a stream, UnknownModel if the stream names a
+        model that is not at hand, PictureTooLarge beyond ``most_pixels``.
+        """
+        for event in self._reader.feed(data):
+            match event:
+                case Header():
+                    self._begin(event)
+                case Step():
+                    self._started.admit(event, offset=self._reader.received)
+                    self._step = event
+                case Payload():
+                    self._payload += event.data
+                    self._finish_step()
+                case Check():
+                    self.damage += not event.good
+
+    @property
+    def header(self) -> Header | None:
+        """The stream's header, once it has arrived."""
+        return self._reader.header
+
+    @property
+    def bytes_received(self) -> int:
+        """Bytes fed so far."""
+        return self._reader.received
+
+    @property
+    def ready(self) -> bool:
+        """Whether anything has arrived that can be shown."""
+        return self._chain is not None and (self._chain.steps > 0 or len(self._payload) > 0)
+
+    @property
+    def steps(self) -> int:
+        """Steps executed so far."""
+        return self._chain.steps if self._chain else 0
+
+    @property
+    def evaluations(self) -> float:
+        """Denoiser evaluations so far, in full-resolution equivalents, renderings included."""
+        return self._chain.evaluations if self._chain else 0.0
+
+    def render(self, method: Method = "mmse", *, max_side: int | None = None) -> Rendering:
+        """Return the picture of all that has arrived, a received part of a step included.
+
+        ``max_side`` halves the picture until its longer side fits.  Raises NothingDecodable
+        before the first record.
+        """
+        chain, observation = self._started, self._newest()
+        header = self._reader.header
+        assert header is not None
+        if method == "mmse":
+            x = self._posterior_mean(observation)
+            octave = observation.octave
+        else:
+            x = render.continued(chain, observation, ancestral=method == "ancestral")
+            octave = 0
+        x = octaves.enlarged(x, chain.sizes[:octave])
+        while max_side is not None and max(x.shape[1:]) > max(1, max_side):
+            x = octaves.means(x)
+        return Rendering(
+            image=octaves.picture(x),
+            method=method,
+            bytes=self.bytes_received,
+            bpp=bits_per_pixel(self.bytes_received, header.width, header.height),
+            predicted_psnr=chain.forecast.psnr(observation.snr, observation.octave),
+        )
+
+    def observation(self) -> NDArray[np.uint8]:
+        """Return the noisy observation itself as a picture, (H, W, 3), its pixels enlarged.
+
+        What is shown is z = alpha x + sigma n of the octave observed.
+        """
+        chain, observation = self._started, self._newest()
+        small = octaves.picture(observation.z())
+        factor = 2**observation.octave
+        height, width = chain.sizes[0]
+        large = small.repeat(factor, axis=0).repeat(factor, axis=1)
+        return np.ascontiguousarray(large[:height, :width])
+
+    @property
+    def _started(self) -> Chain:
+        if self._chain is None:
+            raise NothingDecodable("nothing can be decoded yet: the stream has just begun")
+        return self._chain
+
+    def _begin(self, header: Header) -> None:
+        if header.width * header.height > self._most_pixels:
+            raise PictureTooLarge(
+                f"the stream holds a picture of {header.width}x{header.height}, "
+                f"more than the limit of {self._most_pixels} pixels"
+            )
+        model = self._models.get(header.model)
+        if model is None:
+            raise UnknownModel(header.model)
+        self._chain = Chain(
+            model.denoiser, height=header.height, width=header.width, seed=header.seed
+        )
+
+    def _finish_step(self) -> None:
+        if self._step is not None and len(self._payload) == self._step.length:
+            self._started.advance(self._step, bytes(self._payload))
+            self._step = None
+            self._payload.clear()
+
+    def _newest(self) -> Observation:
+        """Return the observation with the received part of the step under way."""
+        chain = self._started
+        if not self.ready:
+            raise NothingDecodable("nothing can be decoded yet: no record has arrived")
+        if self._step is None or not self._payload:
+            return chain.observation
+        observation, _ = chain.partial(self._step, bytes(self._payload))
+        return observation
+
+    def _posterior_mean(self, observation: Observation) -> Floats:
+        chain = self._started
+        if observation is chain.observation:
+            return chain.estimate()
+        return chain.denoised(observation)

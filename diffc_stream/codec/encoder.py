@@ -1,0 +1,200 @@
+"""The sender's half: a picture to a stream, step by step."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from math import log2
+
+import numpy as np
+from numpy.typing import NDArray
+
+from diffc_stream.channel import trellis
+from diffc_stream.codec.chain import Chain, sample_scale, step_length
+from diffc_stream.codec.schedule import Schedule
+from diffc_stream.container import Header, Kind, Step, StreamWriter, segments
+from diffc_stream.container.grammar import delta, nearest_delta
+from diffc_stream.diffusion import octaves
+from diffc_stream.diffusion.model import Model
+from diffc_stream.errors import TargetError
+from diffc_stream.metrics import bits_per_pixel, psnr
+
+Floats = NDArray[np.float32]
+
+SMALLEST_STEP = 24
+"""Bytes; a target's remainder below this joins the step before it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EncodeReport:
+    """What a stream cost and brought."""
+
+    bytes: int
+    bpp: float
+    psnr: float
+    """Of the mmse picture, in dB."""
+    steps: int
+    evaluations: float
+    """Denoiser evaluations in full-resolution equivalents, that of the last picture included."""
+    ideal_bits: float
+    """Sum over the steps of -(D/2) log2(1 - r^2), r the cosine between sample and error."""
+    state_noise: float
+    """Variance of (eta - snr x) / sqrt(snr); 1 for an ideal observation."""
+    side_information_bytes: int
+    seconds: float
+    rcc_seconds: float
+    """Of them, spent in reverse channel coding."""
+
+
+class Encoder:
+    """Encode a picture; iterate to get the stream's bytes as they are computed.
+
+    ``picture`` is 8-bit sRGB, (H, W, 3).  With ``target_bytes`` the stream ends there, at most
+    2 % or 20 bytes early unless it reaches top quality first; without, it goes on to top
+    quality, and any prefix of it is a stream.  The same picture, model and seed give the same
+    bytes on one machine.  Raises TargetError for a target too small for any picture.
+    """
+
+    def __init__(
+        self,
+        picture: NDArray[np.uint8],
+        model: Model,
+        *,
+        target_bytes: int | None = None,
+        seed: int = 0,
+        schedule: Schedule | None = None,
+    ) -> None:
+        height, width = picture.shape[:2]
+        self.chain = Chain(model.denoiser, height=height, width=width, seed=seed)
+        self._picture = picture
+        self._target = target_bytes
+        self._schedule = schedule or Schedule()
+        self._header = Header(model=model.fingerprint, width=width, height=height, seed=seed)
+        self._writer = StreamWriter()
+        self._octaves = [octaves.signal(picture)]
+        for _ in self.chain.sizes[1:]:
+            self._octaves.append(octaves.means(self._octaves[-1]))
+        self._ideal_bits = 0.0
+        self._seconds = self._rcc_seconds = 0.0
+        smallest = len(self._header.encode()) + 8 + trellis.fewest_bits(
+            self.chain.dimensions(Kind.REFINE)
+        ) // 8
+        if target_bytes is not None and target_bytes < smallest:
+            raise TargetError(
+                f"{target_bytes} bytes are too few: this picture needs at least {smallest}"
+            )
+
+    def __iter__(self) -> Iterator[bytes]:
+        """Yield the stream in pieces, each ending where a step or the stream ends."""
+        pieces = self._pieces()
+        while True:
+            began = time.perf_counter()
+            piece = next(pieces, None)
+            self._seconds += time.perf_counter() - began
+            if piece is None:
+                return
+            yield piece
+
+    @property
+    def written(self) -> int:
+        """Bytes yielded so far."""
+        return self._writer.written
+
+    def report(self) -> EncodeReport:
+        """Return the account of the stream as far as it has been written."""
+        chain, x = self.chain, self._octaves
+        full = octaves.picture(octaves.enlarged(chain.estimate(), chain.sizes[: self._octave]))
+        height, width = chain.sizes[0]
+        return EncodeReport(
+            bytes=self.written,
+            bpp=bits_per_pixel(self.written, width, height),
+            psnr=psnr(full, self._picture),
+            steps=chain.steps,
+            evaluations=chain.evaluations,
+            ideal_bits=self._ideal_bits,
+            state_noise=chain.observation.noise_variance(x[self._octave]),
+            side_information_bytes=self.written - self._writer.payload,
+            seconds=self._seconds,
+            rcc_seconds=self._rcc_seconds,
+        )
+
+    @property
+    def _octave(self) -> int:
+        return self.chain.observation.octave
+
+    def _pieces(self) -> Iterator[bytes]:
+        head = self._writer.header(self._header)
+        while (planned := self._plan()) is not None:
+            kind, wanted, length = planned
+            yield head + self._step(kind, wanted, length)
+            head = b""
+        yield head + self._writer.check()
+
+    def _plan(self) -> tuple[Kind, float, int] | None:
+        """Return the next step's kind, the delta to aim at, and its length in bytes."""
+        planned = self._schedule.next(self.chain.observation)
+        if planned is None:
+            return None
+        kind, wanted = planned
+        length = self._length(kind, wanted)
+        if self._target is None:
+            return kind, wanted, length
+        return self._fitted(kind, wanted, length, self._target - self.written)
+
+    def _length(self, kind: Kind, wanted: float) -> int:
+        error = self._error(kind)
+        energy = wanted * float(np.mean(np.square(error, dtype=np.float64)))
+        return step_length(energy, error.size)
+
+    def _fitted(
+        self, kind: Kind, wanted: float, length: int, left: int
+    ) -> tuple[Kind, float, int] | None:
+        """Fit a planned step into ``left`` bytes, so that what remains after it can be used."""
+        size = self._writer.size(Step(kind=kind, length=length), checked=False)
+        after = left - size
+        if kind is Kind.OPEN:
+            next_least = trellis.fewest_bits(octaves.dimensions(self.chain.finer)) // 8
+            if after >= max(SMALLEST_STEP, size // 4, next_least + 16):
+                return kind, wanted, length
+            # There is too little left to make use of the opened octave.
+            kind, length = Kind.REFINE, left
+        least = trellis.fewest_bits(self.chain.dimensions(Kind.REFINE)) // 8
+        if kind is Kind.REFINE and after >= max(SMALLEST_STEP, size // 3, least + 16):
+            return kind, wanted, length
+        most = self.chain.dimensions(Kind.REFINE) // 16
+        length = min(left, max(1, most))
+        while length and self._writer.size(Step(kind=kind, length=length), checked=True) > left:
+            length -= 1
+        return (Kind.REFINE, wanted, length) if length >= least else None
+
+    def _error(self, kind: Kind) -> Floats:
+        if kind is Kind.REFINE:
+            truth = self._octaves[self._octave]
+        else:
+            truth = octaves.details(self._octaves[self._octave - 1])
+        error: Floats = (truth - self.chain.prediction(kind)).reshape(-1)
+        return error
+
+    def _step(self, kind: Kind, wanted: float, length: int) -> bytes:
+        error = self._error(kind)
+        dims = error.size
+        began = time.perf_counter()
+        rotated = self.chain.rotation(kind).forward(error)
+        payload, y = trellis.simulate(rotated, segments(length))
+        self._rcc_seconds += time.perf_counter() - began
+        energy = float(np.dot(rotated, rotated))
+        correlation = float(np.dot(y, rotated))
+        step = Step(kind=kind, length=length)
+        if kind is Kind.REFINE:
+            gained = wanted
+            if energy > 0:
+                # This delta makes what the sample holds besides signal orthogonal to the error.
+                scale = sample_scale(step, dims)
+                gained = min((scale * correlation / energy) ** 2, 16 * wanted)
+            step = Step(kind=kind, length=length, delta_code=nearest_delta(gained))
+        if energy > 0:
+            cosine = correlation**2 / (energy * float(np.dot(y, y)))
+            self._ideal_bits -= dims / 2 * log2(max(1.0 - cosine, 1e-12))
+        self.chain.advance(step, payload)
+        return self._writer.step(step, payload)

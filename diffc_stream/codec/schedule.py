@@ -1,0 +1,48 @@
+"""The sender's plan: which step comes next and how long it is.
+
+The stream describes itself step by step, so nothing here is known to the receiver and all of it
+can change without a new format.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import exp, sqrt
+
+from diffc_stream.container.grammar import Kind
+from diffc_stream.diffusion.observation import Observation
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Schedule:
+    """How fast the signal-to-noise ratio grows and when octaves open.
+
+    Short steps waste headers and evaluations, long ones bits, because the estimate they are
+    coded against goes stale.  Coarse octaves cost almost nothing to evaluate, but their steps
+    are of a few dozen bytes, so headers decide there; in the finest octave evaluations do.
+    """
+
+    first: float = 0.2
+    """Signal-to-noise ratio after the first step."""
+    growth: float = 1.5
+    """Factor by which a step raises it, in the finest octave; sqrt(growth * 1.3) in coarser."""
+    opening: float = 1.0
+    """ln snr at which the next finer octave opens."""
+    top: float = 6.5
+    """ln snr of the finest octave at which a stream without a target is finished."""
+
+    def next(self, observation: Observation) -> tuple[Kind, float] | None:
+        """Return the kind of the next step and the delta it should gain; None at the top.
+
+        For an opening, delta is that of the detail bands.
+        """
+        if observation.snr == 0.0:
+            return Kind.REFINE, self.first
+        goal = exp(self.opening if observation.octave else self.top)
+        if observation.snr > 0.97 * goal:
+            return (Kind.OPEN, observation.snr / 4) if observation.octave else None
+        factor = self.growth if observation.octave == 0 else sqrt(self.growth * 1.3)
+        reached = observation.snr * factor
+        if reached > goal / sqrt(factor):
+            reached = goal
+        return Kind.REFINE, reached - observation.snr
