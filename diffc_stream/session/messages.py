@@ -1,0 +1,318 @@
+"""The messages of the protocol, each defined once: for writing, reading and the documentation.
+
+One WebSocket message (binary) is one message here::
+
+    control = type:u8 array                             a MessagePack array of the fields, in order
+    data    = 0x10 stream:varint offset:varint payload crc:u32
+
+The array may be longer than this release knows (a newer minor version appended fields, which are
+ignored) and shorter by fields that have a default.  Maps, byte strings and extension types do
+not occur.  ``crc`` is the CRC32C of all before it; integers of DATA are little-endian and varints
+are those of the .dfc grammar.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass
+from enum import Enum
+from typing import Annotated, Any, ClassVar, cast, get_args, get_type_hints
+
+import msgpack
+
+from diffc_stream.container.grammar import Truncated, crc32c, encode_varint, parse_varint
+from diffc_stream.errors import CorruptStream, LocalProtocolError, RemoteProtocolError
+from diffc_stream.session.fields import Field, Flag, Hex, Integer, Many, Maybe, Name, Number, OneOf
+from diffc_stream.session.fields import Text as TextField
+
+SUBPROTOCOL = "diffc-stream.v1"
+"""Token of the WebSocket handshake; another major version is refused there, over HTTP."""
+MINOR = 0
+"""A newer minor version may append fields, and use new messages only with peers that know them."""
+
+MAX_MESSAGE = 16_384
+"""Bytes of a message; larger ones are refused unread."""
+MAX_STREAM = 2**26
+"""Bytes of a stream."""
+MIN_WINDOW, MAX_WINDOW = 512, 65_536
+"""Bytes of DATA payload that may be under way unacknowledged."""
+NAMES_PER_PAGE = 60
+"""Names in one CATALOGUE; 255 bytes each, they fit a message."""
+
+_CRC_SIZE = 4
+
+StreamId = Annotated[int, Integer(1, 2**31 - 1)]
+AnyStream = Annotated[int, Integer(0, 2**31 - 1)]
+ImageName = Annotated[str, Name(255)]
+Size = Annotated[int, Integer(0, MAX_STREAM)]
+Total = Annotated[int, Integer(0, 2**53)]
+Checksum = Annotated[int, Integer(0, 2**32 - 1)]
+Window = Annotated[int, Integer(MIN_WINDOW, MAX_WINDOW)]
+Seconds = Annotated[float, Number(86_400.0)]
+Models = Annotated[tuple[str, ...], Many(Hex(), 16)]
+Minor = Annotated[int, Integer(0, 255)]
+
+
+class Reason(Enum):
+    """Why a stream ended."""
+
+    COMPLETE = "complete"
+    """The sender has nothing better."""
+    TARGET = "target"
+    """As many bytes as were asked for."""
+    STOPPED = "stopped"
+    """The receiver said STOP."""
+    DRAINING = "draining"
+    """The sender is shutting down: reconnect and go on."""
+
+
+class Code:
+    """What an ERROR's ``code`` can be; a newer peer may know others."""
+
+    UNKNOWN_IMAGE = "unknown-image"
+    UNREADABLE_IMAGE = "unreadable-image"
+    UNKNOWN_MODEL = "unknown-model"
+    PREFIX_MISMATCH = "prefix-mismatch"
+    BUSY = "busy"
+    INTERNAL = "internal"
+    PROTOCOL = "protocol"
+    TIMEOUT = "timeout"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Message:
+    """Base of all messages; ``kind`` is the first byte on the wire."""
+
+    kind: ClassVar[int]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Hello(Message):
+    """The receiver introduces itself."""
+
+    kind: ClassVar[int] = 0x01
+    minor: Minor = MINOR
+    window: Window
+    """The largest window it wants; the sender may choose a smaller one."""
+    idle: Seconds
+    """It gives the link up after hearing nothing for so long."""
+    models: Models = ()
+    """Fingerprints of the models it can decode with; empty: it does not say."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Welcome(Message):
+    """The sender answers HELLO."""
+
+    kind: ClassVar[int] = 0x02
+    minor: Minor = MINOR
+    window: Window
+    """The window in force, for all streams of this connection together."""
+    idle: Seconds
+    """It gives the link up after hearing nothing for so long."""
+    streams: Annotated[int, Integer(1, 1024)]
+    """Streams that may be open at once."""
+    models: Models = ()
+    """Fingerprints of the models it encodes with."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class List(Message):
+    """Ask for the names of all pictures."""
+
+    kind: ClassVar[int] = 0x03
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Catalogue(Message):
+    """A page of the answer to LIST."""
+
+    kind: ClassVar[int] = 0x04
+    images: Annotated[tuple[str, ...], Many(Name(255), NAMES_PER_PAGE)]
+    last: Annotated[bool, Flag()]
+    """No further page follows."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Open(Message):
+    """Ask for a picture's stream, or for the rest of it."""
+
+    kind: ClassVar[int] = 0x05
+    stream: StreamId
+    """Chosen by the receiver, larger than any before on this connection."""
+    image: ImageName
+    start: Size = 0
+    """The first byte wanted: so many are held already."""
+    checksum: Checksum = 0
+    """CRC32C of the bytes held."""
+    bytes: Annotated[int | None, Maybe(Integer(1, MAX_STREAM))] = None
+    """Where the stream may end, counted from its very start."""
+    bpp: Annotated[float | None, Maybe(Number(1000.0))] = None
+    """The same in bits per pixel; of the two the smaller counts."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ack(Message):
+    """The bytes of DATA payload received on this connection so far, all streams together."""
+
+    kind: ClassVar[int] = 0x06
+    received: Total
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stop(Message):
+    """The picture is good enough: send no more of this stream."""
+
+    kind: ClassVar[int] = 0x07
+    stream: StreamId
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class End(Message):
+    """Nothing more comes of this stream."""
+
+    kind: ClassVar[int] = 0x08
+    stream: StreamId
+    reason: Annotated[Reason, OneOf(Reason)]
+    length: Size
+    """Bytes of the stream up to here, counted from its very start."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Error(Message):
+    """A stream, or with stream 0 the connection, ends in failure."""
+
+    kind: ClassVar[int] = 0x09
+    stream: AnyStream
+    code: Annotated[str, TextField(32)]
+    message: Annotated[str, TextField(512)]
+    retry: Annotated[bool, Flag()] = False
+    """The same request may succeed later."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Alive(Message):
+    """Nothing to say, but still here."""
+
+    kind: ClassVar[int] = 0x0A
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Data(Message):
+    """A byte range of a stream."""
+
+    kind: ClassVar[int] = 0x10
+    stream: int
+    offset: int
+    payload: bytes
+
+
+CONTROL: tuple[type[Message], ...] = (
+    Hello, Welcome, List, Catalogue, Open, Ack, Stop, End, Error, Alive,
+)  # fmt: skip
+
+
+def grammar(message: type[Message]) -> dict[str, Field]:
+    """Return the fields of a control message, in the order of its array."""
+    hints = get_type_hints(message, include_extras=True)
+    return {f.name: get_args(hints[f.name])[1] for f in dataclasses.fields(message)}
+
+
+def title(message: type[Message]) -> str:
+    """Return the name of a message as the documentation has it."""
+    return message.__name__.upper()
+
+
+def encode(message: Message) -> bytes:
+    """Return the bytes of ``message``.  Raises LocalProtocolError if a field does not fit."""
+    if isinstance(message, Data):
+        return _encode_data(message)
+    values: list[object] = []
+    for name, field in _GRAMMAR[type(message)].items():
+        value = getattr(message, name)
+        try:
+            field.parse(value)
+        except ValueError as error:
+            raise LocalProtocolError(f"{title(type(message))}: {name} {error}") from error
+        values.append(value.value if isinstance(value, Enum) else value)
+    return bytes([message.kind]) + cast(bytes, msgpack.packb(values))
+
+
+def decode(data: bytes) -> Message:
+    """Return the message of these bytes.  Raises RemoteProtocolError if they are not one."""
+    if not data:
+        raise RemoteProtocolError("an empty message")
+    if len(data) > MAX_MESSAGE:
+        raise RemoteProtocolError(f"a message of {len(data)} bytes, more than {MAX_MESSAGE}")
+    if data[0] == Data.kind:
+        return _decode_data(data)
+    message = _BY_KIND.get(data[0])
+    if message is None:
+        raise RemoteProtocolError(f"a message of unknown type 0x{data[0]:02x}")
+    values = _unpack(data[1:], title(message))
+    parsed: dict[str, Any] = {}
+    # Not strict: what a newer minor version appended is ignored, defaults stand in at the end.
+    for (name, field), value in zip(_GRAMMAR[message].items(), values, strict=False):
+        try:
+            parsed[name] = field.parse(value)
+        except ValueError as error:
+            raise RemoteProtocolError(f"{title(message)}: {name} {error}") from error
+    try:
+        return message(**parsed)
+    except TypeError:
+        raise RemoteProtocolError(f"{title(message)}: fields are missing") from None
+
+
+def data_size(stream: int, offset: int, payload: int) -> int:
+    """Return the bytes that DATA with ``payload`` bytes of payload takes."""
+    return 1 + len(encode_varint(stream)) + len(encode_varint(offset)) + payload + _CRC_SIZE
+
+
+def _encode_data(message: Data) -> bytes:
+    body = (
+        bytes([Data.kind])
+        + encode_varint(message.stream)
+        + encode_varint(message.offset)
+        + message.payload
+    )
+    if len(body) + _CRC_SIZE > MAX_MESSAGE:
+        raise LocalProtocolError(f"DATA: {len(message.payload)} bytes do not fit a message")
+    return body + crc32c(body).to_bytes(_CRC_SIZE, "little")
+
+
+def _decode_data(data: bytes) -> Data:
+    body, crc = data[:-_CRC_SIZE], data[-_CRC_SIZE:]
+    if len(data) <= _CRC_SIZE or crc32c(body) != int.from_bytes(crc, "little"):
+        raise RemoteProtocolError("DATA: the checksum does not match")
+    try:
+        stream, place = parse_varint(body, 1)
+        offset, place = parse_varint(body, place)
+    except (Truncated, CorruptStream):
+        raise RemoteProtocolError("DATA: a damaged head") from None
+    if stream < 1 or place == len(body) or offset + len(body) - place > MAX_STREAM:
+        raise RemoteProtocolError("DATA: stream, offset or length out of range")
+    return Data(stream=stream, offset=offset, payload=body[place:])
+
+
+def _unpack(data: bytes, name: str) -> list[object]:
+    try:
+        # A fresh unpacker per message: one that has raised must not be used again.
+        values = msgpack.unpackb(
+            data,
+            raw=False,
+            strict_map_key=True,
+            max_str_len=1024,
+            max_bin_len=0,
+            max_array_len=64,
+            max_map_len=0,
+            max_ext_len=0,
+        )
+    except (ValueError, msgpack.UnpackException, RecursionError):
+        raise RemoteProtocolError(f"{name}: not a MessagePack array within the limits") from None
+    if not isinstance(values, list):
+        raise RemoteProtocolError(f"{name}: not an array")
+    return values
+
+
+_GRAMMAR = {message: grammar(message) for message in CONTROL}
+_BY_KIND = {message.kind: message for message in CONTROL}

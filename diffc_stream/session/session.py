@@ -1,0 +1,393 @@
+"""The two ends of a connection, without the connection.
+
+A session takes the messages that arrived, gives back what they mean, and holds the messages to
+send until they are fetched.  It knows neither sockets nor threads, and no clock: whoever drives
+it says what time it is.  Driving one takes four calls, the same for both ends::
+
+    event = session.receive(message, now)      for every WebSocket message, in order
+    for message in session.transmit(now): ...  after anything was received or asked for
+    session.handle_timeout(now)                at session.next_timeout(), at the latest
+
+Events are the messages themselves, or None for what the session deals with alone.  Payloads are
+bytes: a session never sees pictures.
+
+Flow control is one number: the DATA payload that was sent and not yet acknowledged never exceeds
+the window.  So whatever the link buffers, at most a window of it is ours, a STOP is followed by at
+most a window of stale bytes, and a peer that is slow is still heard from in time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import ClassVar
+
+from diffc_stream.errors import (
+    LinkLost,
+    LocalProtocolError,
+    PeerError,
+    RemoteProtocolError,
+    UnknownImage,
+)
+from diffc_stream.session.messages import (
+    MAX_STREAM,
+    MAX_WINDOW,
+    MIN_WINDOW,
+    NAMES_PER_PAGE,
+    Ack,
+    Alive,
+    Catalogue,
+    Code,
+    Data,
+    End,
+    Error,
+    Hello,
+    List,
+    Message,
+    Open,
+    Reason,
+    Stop,
+    Welcome,
+    decode,
+    encode,
+)
+from diffc_stream.session.state import ConnectionState, Role, StreamState, Tracker, Way
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Terms:
+    """What one end offers, in HELLO or WELCOME."""
+
+    window: int = 8192
+    """Bytes of payload under way, MIN_WINDOW to MAX_WINDOW; the smaller of the two ends' counts."""
+    streams: int = 16
+    """Streams a sender serves at once on one connection."""
+    idle: float = 60.0
+    """Seconds of silence after which the link is given up."""
+    greeting: float = 10.0
+    """Seconds a sender waits for HELLO."""
+
+
+@dataclass(slots=True, kw_only=True)
+class _Progress:
+    """How far a stream has come."""
+
+    position: int
+    limit: int = MAX_STREAM
+
+
+class Session:
+    """What both ends have in common: reading, writing, liveness."""
+
+    role: ClassVar[Role]
+
+    def __init__(self, *, now: float, terms: Terms, models: Iterable[str]) -> None:
+        if not MIN_WINDOW <= terms.window <= MAX_WINDOW:
+            raise LocalProtocolError(f"a window of {terms.window} bytes")
+        self.terms = terms
+        self.models = tuple(models)
+        self.window = terms.window
+        """Bytes of payload that may be under way; agreed on by HELLO and WELCOME."""
+        self._tracker = Tracker(self.role)
+        self._progress: dict[int, _Progress] = {}
+        self._outbox: list[bytes] = []
+        self._started = self._heard = self._spoke = now
+        self._peer_idle = terms.idle
+
+    @property
+    def closed(self) -> bool:
+        """The connection has failed: send what transmit() still gives, then close it."""
+        return self._tracker.connection is ConnectionState.CLOSED
+
+    @property
+    def streams(self) -> tuple[int, ...]:
+        """Ids of the streams that are open, oldest first."""
+        return self._tracker.streams
+
+    @property
+    def backlog(self) -> int:
+        """Messages waiting for transmit()."""
+        return len(self._outbox)
+
+    def receive(self, data: bytes, now: float) -> Message | None:
+        """Take one message from the peer and return what the driver has to act on.
+
+        Raises RemoteProtocolError if the peer broke the protocol (an ERROR that says so is then
+        waiting in transmit()), and PeerError if the peer gave the connection up.
+        """
+        try:
+            message = decode(data)
+            self._tracker.advance(Way.RECEIVES, message)
+            self._heard = now
+            if isinstance(message, Error) and not message.stream:
+                raise peer_error(message)
+            return self._handle(message)
+        except RemoteProtocolError as error:
+            self._give_up(Code.PROTOCOL, str(error))
+            raise
+
+    def transmit(self, now: float) -> list[bytes]:
+        """Return the messages to send, in order, each once."""
+        messages, self._outbox = self._outbox, []
+        if messages:
+            self._spoke = now
+        return messages
+
+    def next_timeout(self) -> float | None:
+        """Return when handle_timeout() wants to be called, or None if never."""
+        if self.closed:
+            return None
+        return min(self._deadline(), self._spoke + self._peer_idle / 3)
+
+    def handle_timeout(self, now: float) -> None:
+        """Do what is due: say that this end is alive, or give the link up.
+
+        Raises LinkLost in the latter case.  Calling it too early does nothing.
+        """
+        if self.closed:
+            return
+        if now >= self._deadline():
+            silence = f"nothing heard from the {self._peer()} for {now - self._heard:.0f} s"
+            self._give_up(Code.TIMEOUT, silence)
+            raise LinkLost(silence)
+        if now >= self._spoke + self._peer_idle / 3:
+            self._spoke = now
+            if self._tracker.connection is not ConnectionState.START:
+                self._say(Alive())
+
+    def _handle(self, message: Message) -> Message | None:
+        raise NotImplementedError
+
+    def _say(self, message: Message) -> None:
+        data = encode(message)
+        self._tracker.advance(Way.SENDS, message)
+        self._outbox.append(data)
+
+    def _give_up(self, code: str, reason: str) -> None:
+        if not self.closed:
+            self._say(Error(stream=0, code=code, message=one_line(reason)))
+
+    def _deadline(self) -> float:
+        waiting = self.role is Role.SENDER and self._tracker.connection is ConnectionState.START
+        return self._started + self.terms.greeting if waiting else self._heard + self.terms.idle
+
+    def _peer(self) -> str:
+        return "receiver" if self.role is Role.SENDER else "sender"
+
+
+class ReceiverSession(Session):
+    """The end that asks for pictures.  HELLO is its first message, waiting from the start."""
+
+    role = Role.RECEIVER
+
+    def __init__(
+        self, *, now: float, terms: Terms | None = None, models: Iterable[str] = ()
+    ) -> None:
+        """Start a session; ``models`` are the fingerprints of those it can decode with."""
+        super().__init__(now=now, terms=terms or Terms(), models=models)
+        self.welcome: Welcome | None = None
+        """What the sender said of itself, once it has."""
+        self._listing = False
+        self._received = 0
+        self._acknowledged = 0
+        self._say(Hello(window=self.window, idle=self.terms.idle, models=self.models))
+
+    def list(self) -> None:
+        """Ask for the catalogue, which comes as one or more Catalogue events."""
+        if self._listing:
+            raise LocalProtocolError("the last LIST has not been answered yet")
+        self._say(List())
+        self._listing = True
+
+    def open(
+        self,
+        image: str,
+        *,
+        start: int = 0,
+        checksum: int = 0,
+        limit: int | None = None,
+        bpp: float | None = None,
+    ) -> int:
+        """Ask for a picture's stream and return the id that its events will carry.
+
+        ``start`` bytes of it are held already, whose CRC32C is ``checksum``.  It ends at ``limit``
+        bytes or ``bpp`` bits per pixel, counted from the very start; then Data events come, and
+        at last End or Error.
+        """
+        stream = self._tracker.last_opened + 1
+        self._say(
+            Open(stream=stream, image=image, start=start, checksum=checksum, bytes=limit, bpp=bpp)
+        )
+        self._progress[stream] = _Progress(position=start, limit=max(start, limit or MAX_STREAM))
+        return stream
+
+    def stop(self, stream: int) -> None:
+        """Say that no more is wanted of a stream; End follows.  Too late is not an error."""
+        if self._tracker.stream(stream) is StreamState.OPEN:
+            self._say(Stop(stream=stream))
+
+    def _handle(self, message: Message) -> Message | None:
+        match message:
+            case Welcome():
+                self._agree(message)
+            case Catalogue():
+                self._take_names(message)
+            case Data():
+                self._take_payload(message)
+            case End():
+                held = self._progress.pop(message.stream).position
+                if message.length != held:
+                    raise RemoteProtocolError(f"END: at byte {message.length}, but {held} came")
+                self._acknowledge()
+            case Error():
+                self._progress.pop(message.stream)
+                self._acknowledge()
+            case _:
+                return None
+        return message
+
+    def _agree(self, welcome: Welcome) -> None:
+        if welcome.window > self.window:
+            raise RemoteProtocolError("WELCOME: a window larger than HELLO's")
+        self.welcome = welcome
+        self.window = welcome.window
+        self._peer_idle = welcome.idle
+
+    def _take_names(self, catalogue: Catalogue) -> None:
+        if not self._listing:
+            raise RemoteProtocolError("a CATALOGUE without a LIST")
+        self._listing = not catalogue.last
+
+    def _take_payload(self, data: Data) -> None:
+        progress = self._progress[data.stream]
+        if data.offset != progress.position:
+            raise RemoteProtocolError(f"DATA: byte {data.offset}, not {progress.position}")
+        progress.position += len(data.payload)
+        self._received += len(data.payload)
+        if progress.position > progress.limit:
+            raise RemoteProtocolError("DATA: more than was asked for")
+        unacknowledged = self._received - self._acknowledged
+        if unacknowledged > self.window:
+            raise RemoteProtocolError("DATA: more than the window allows")
+        # Four to a window: seldom enough to cost little, often enough that the sender never stops.
+        if 4 * unacknowledged >= self.window:
+            self._acknowledge()
+
+    def _acknowledge(self) -> None:
+        if self._received > self._acknowledged:
+            self._say(Ack(received=self._received))
+            self._acknowledged = self._received
+
+
+class SenderSession(Session):
+    """The end that has the pictures.  It answers HELLO by itself."""
+
+    role = Role.SENDER
+
+    def __init__(
+        self, *, now: float, terms: Terms | None = None, models: Iterable[str] = ()
+    ) -> None:
+        """Start a session; ``models`` are the fingerprints of those it encodes with."""
+        super().__init__(now=now, terms=terms or Terms(), models=models)
+        self.hello: Hello | None = None
+        """What the receiver said of itself, once it has."""
+        self._listing = False
+        self._sent = 0
+        self._acknowledged = 0
+
+    @property
+    def credit(self) -> int:
+        """Bytes of payload that may be sent now."""
+        return self.window - (self._sent - self._acknowledged)
+
+    def position(self, stream: int) -> int:
+        """Return the offset of the next byte of an open stream."""
+        return self._progress[stream].position
+
+    def catalogue(self, images: Iterable[str]) -> None:
+        """Answer a List event with the names of all pictures."""
+        names = tuple(images)
+        pages = [names[i : i + NAMES_PER_PAGE] for i in range(0, len(names), NAMES_PER_PAGE)]
+        for page in pages[:-1]:
+            self._say(Catalogue(images=page, last=False))
+        self._say(Catalogue(images=pages[-1] if pages else (), last=True))
+        self._listing = False
+
+    def send(self, stream: int, payload: bytes) -> None:
+        """Send the next bytes of a stream, at most ``credit`` of them."""
+        if not 0 < len(payload) <= self.credit:
+            raise LocalProtocolError(f"{len(payload)} bytes where credit is {self.credit}")
+        progress = self._progress.get(stream, _Progress(position=0))
+        self._say(Data(stream=stream, offset=progress.position, payload=payload))
+        progress.position += len(payload)
+        self._sent += len(payload)
+
+    def end(self, stream: int, reason: Reason) -> None:
+        """End a stream where it is."""
+        self._say(End(stream=stream, reason=reason, length=self.position(stream)))
+        del self._progress[stream]
+
+    def refuse(self, stream: int, code: str, message: str, *, retry: bool = False) -> None:
+        """End a stream with an error; ``retry`` if asking again later may help."""
+        self._say(Error(stream=stream, code=code, message=one_line(message), retry=retry))
+        del self._progress[stream]
+
+    def drain(self) -> None:
+        """End every stream because this sender is shutting down."""
+        for stream in self.streams:
+            self.end(stream, Reason.DRAINING)
+
+    def _handle(self, message: Message) -> Message | None:
+        match message:
+            case Hello():
+                self._greet(message)
+            case List():
+                if self._listing:
+                    raise RemoteProtocolError("a second LIST before the first was answered")
+                self._listing = True
+            case Open():
+                self._progress[message.stream] = _Progress(position=message.start)
+                if len(self.streams) > self.terms.streams:
+                    most = f"no more than {self.terms.streams} streams at once"
+                    self.refuse(message.stream, Code.BUSY, most, retry=True)
+                    return None
+            case Ack():
+                if not self._acknowledged <= message.received <= self._sent:
+                    raise RemoteProtocolError(
+                        f"ACK of {message.received} bytes where {self._acknowledged} to "
+                        f"{self._sent} are possible"
+                    )
+                self._acknowledged = message.received
+                return None
+            case Stop():
+                if message.stream not in self._progress:
+                    return None  # it crossed END on its way
+                self.end(message.stream, Reason.STOPPED)
+            case _:
+                return None
+        return message
+
+    def _greet(self, hello: Hello) -> None:
+        self.hello = hello
+        self.window = min(self.window, hello.window)
+        self._peer_idle = hello.idle
+        self._say(
+            Welcome(
+                window=self.window,
+                idle=self.terms.idle,
+                streams=self.terms.streams,
+                models=self.models,
+            )
+        )
+
+
+def peer_error(error: Error) -> PeerError:
+    """Return the exception that stands for an ERROR from the peer."""
+    kind = UnknownImage if error.code == Code.UNKNOWN_IMAGE else PeerError
+    return kind(error.code, error.message, retry=error.retry)
+
+
+def one_line(text: str) -> str:
+    """Return ``text`` fit for an ERROR: one line, printable, 512 bytes at most."""
+    printable = "".join(c if c.isprintable() else "?" for c in " ".join(text.split()))
+    return printable.encode(errors="replace")[:512].decode(errors="ignore")

@@ -1,0 +1,244 @@
+"""Who may say what, and when: the protocol's two state machines as literal tables.
+
+A connection is a state machine, and so is every stream on it.  Each end has its own copy of both,
+and a table for its role; the state after a message is found by looking it up, and what is not in
+the table is an error: of this side when sending, of the peer when receiving.  Two rules keep this
+file honest:
+
+1. Only :class:`Tracker` changes a state, and only by these tables.
+2. The tables in docs/protocol.md are printed from here (:func:`markdown`), never written by hand.
+
+A message with a stream id passes both tables, first the connection's, then the stream's.  ERROR
+passes one: with stream 0 it is the connection's business, otherwise that stream's.
+
+A message may cross another on its way.  STOP reaches a sender that has just sent END, and DATA
+reaches a receiver that has just sent STOP: both are in the tables.  What may not happen is not.
+"""
+
+from __future__ import annotations
+
+from enum import Enum
+
+from diffc_stream.errors import LocalProtocolError, RemoteProtocolError
+from diffc_stream.session.messages import (
+    Ack,
+    Alive,
+    Catalogue,
+    Data,
+    End,
+    Error,
+    Hello,
+    List,
+    Message,
+    Open,
+    Stop,
+    Welcome,
+    title,
+)
+
+
+class Role(Enum):
+    """Which end of the connection this is."""
+
+    SENDER = "sender"
+    RECEIVER = "receiver"
+
+
+class Way(Enum):
+    """Whether this end says a message or hears it."""
+
+    SENDS = "sends"
+    RECEIVES = "receives"
+
+
+class ConnectionState(Enum):
+    """How far the two ends have got."""
+
+    START = "START"
+    GREETED = "GREETED"
+    """The receiver has said HELLO and need not wait to go on; the sender has heard it."""
+    READY = "READY"
+    CLOSED = "CLOSED"
+
+
+class StreamState(Enum):
+    """How far one stream has got."""
+
+    IDLE = "IDLE"
+    OPEN = "OPEN"
+    STOPPING = "STOPPING"
+    CLOSED = "CLOSED"
+
+
+State = ConnectionState | StreamState
+Trigger = tuple[Way, type[Message]]
+Table = dict[State, dict[Trigger, State]]
+
+_SENDS, _RECEIVES = Way.SENDS, Way.RECEIVES
+_START, _GREETED = ConnectionState.START, ConnectionState.GREETED
+_READY, _GONE = ConnectionState.READY, ConnectionState.CLOSED
+_IDLE, _OPEN = StreamState.IDLE, StreamState.OPEN
+_STOPPING, _CLOSED = StreamState.STOPPING, StreamState.CLOSED
+
+CONNECTION: dict[Role, Table] = {
+    Role.RECEIVER: {
+        _START: {
+            (_SENDS, Hello): _GREETED,
+        },
+        _GREETED: {
+            (_SENDS, List): _GREETED,
+            (_SENDS, Open): _GREETED,
+            (_SENDS, Stop): _GREETED,
+            (_SENDS, Alive): _GREETED,
+            (_SENDS, Error): _GONE,
+            (_RECEIVES, Welcome): _READY,
+            (_RECEIVES, Error): _GONE,
+        },
+        _READY: {
+            (_SENDS, List): _READY,
+            (_SENDS, Open): _READY,
+            (_SENDS, Ack): _READY,
+            (_SENDS, Stop): _READY,
+            (_SENDS, Alive): _READY,
+            (_SENDS, Error): _GONE,
+            (_RECEIVES, Catalogue): _READY,
+            (_RECEIVES, Data): _READY,
+            (_RECEIVES, End): _READY,
+            (_RECEIVES, Alive): _READY,
+            (_RECEIVES, Error): _GONE,
+        },
+        _GONE: {},
+    },
+    Role.SENDER: {
+        _START: {
+            (_SENDS, Error): _GONE,
+            (_RECEIVES, Hello): _GREETED,
+        },
+        _GREETED: {
+            (_SENDS, Welcome): _READY,
+        },
+        _READY: {
+            (_SENDS, Catalogue): _READY,
+            (_SENDS, Data): _READY,
+            (_SENDS, End): _READY,
+            (_SENDS, Alive): _READY,
+            (_SENDS, Error): _GONE,
+            (_RECEIVES, List): _READY,
+            (_RECEIVES, Open): _READY,
+            (_RECEIVES, Ack): _READY,
+            (_RECEIVES, Stop): _READY,
+            (_RECEIVES, Alive): _READY,
+            (_RECEIVES, Error): _GONE,
+        },
+        _GONE: {},
+    },
+}
+
+STREAM: dict[Role, Table] = {
+    Role.RECEIVER: {
+        _IDLE: {
+            (_SENDS, Open): _OPEN,
+        },
+        _OPEN: {
+            (_SENDS, Stop): _STOPPING,
+            (_RECEIVES, Data): _OPEN,
+            (_RECEIVES, End): _CLOSED,
+            (_RECEIVES, Error): _CLOSED,
+        },
+        _STOPPING: {
+            (_RECEIVES, Data): _STOPPING,
+            (_RECEIVES, End): _CLOSED,
+            (_RECEIVES, Error): _CLOSED,
+        },
+        _CLOSED: {},
+    },
+    Role.SENDER: {
+        _IDLE: {
+            (_RECEIVES, Open): _OPEN,
+        },
+        _OPEN: {
+            (_SENDS, Data): _OPEN,
+            (_SENDS, End): _CLOSED,
+            (_SENDS, Error): _CLOSED,
+            (_RECEIVES, Stop): _STOPPING,
+        },
+        _STOPPING: {
+            (_SENDS, End): _CLOSED,
+            (_SENDS, Error): _CLOSED,
+        },
+        _CLOSED: {
+            (_RECEIVES, Stop): _CLOSED,
+        },
+    },
+}
+
+
+class Tracker:
+    """The states of one connection and its streams, seen from one end.
+
+    Streams are numbered upwards by the receiver, so that those no longer tracked are known to be
+    closed: what is remembered is one number, however many streams have come and gone.
+    """
+
+    def __init__(self, role: Role) -> None:
+        self.role = role
+        self.connection: ConnectionState = ConnectionState.START
+        self.last_opened = 0
+        self._streams: dict[int, StreamState] = {}
+
+    @property
+    def streams(self) -> tuple[int, ...]:
+        """Ids of the streams that are open or stopping, oldest first."""
+        return tuple(self._streams)
+
+    def stream(self, stream: int) -> StreamState:
+        """Return the state of a stream."""
+        known = StreamState.CLOSED if stream <= self.last_opened else StreamState.IDLE
+        return self._streams.get(stream, known)
+
+    def advance(self, way: Way, message: Message) -> None:
+        """Change the states as ``message`` demands.
+
+        Raises LocalProtocolError (sending) or RemoteProtocolError (receiving), changing nothing,
+        if the tables do not have it.
+        """
+        stream: int = getattr(message, "stream", 0)
+        if not (isinstance(message, Error) and stream):
+            state = _next(CONNECTION[self.role], self.connection, way, message, "the connection")
+        else:
+            state = self.connection
+        if stream:
+            where = f"stream {stream}"
+            table = STREAM[self.role]
+            self._put(stream, _next(table, self.stream(stream), way, message, where))
+        assert isinstance(state, ConnectionState)
+        self.connection = state
+
+    def _put(self, stream: int, state: State) -> None:
+        assert isinstance(state, StreamState)
+        self.last_opened = max(self.last_opened, stream)
+        if state is StreamState.CLOSED:
+            self._streams.pop(stream, None)
+        else:
+            self._streams[stream] = state
+
+
+def markdown(tables: dict[Role, Table]) -> str:
+    """Return ``tables`` as a Markdown table, for docs/protocol.md."""
+    rows = [
+        f"| {role.value} | {state.value} | {way.value} {title(message)} | {after.value} |"
+        for role, table in tables.items()
+        for state, triggers in table.items()
+        for (way, message), after in triggers.items()
+    ]
+    return "\n".join(["| end | state | when it | then |", "|---|---|---|---|", *rows])
+
+
+def _next(table: Table, state: State, way: Way, message: Message, where: str) -> State:
+    try:
+        return table[state][way, type(message)]
+    except KeyError:
+        name = title(type(message))
+        if way is Way.SENDS:
+            raise LocalProtocolError(f"{name} cannot be sent: {where} is {state.value}") from None
+        raise RemoteProtocolError(f"an unexpected {name}: {where} is {state.value}") from None
