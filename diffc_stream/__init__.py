@@ -10,6 +10,13 @@ import importlib
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from diffc_stream.codec import Decoder as Decoder
+    from diffc_stream.codec import Encoder as Encoder
+    from diffc_stream.codec import EncodeReport as EncodeReport
+    from diffc_stream.codec import Rendering as Rendering
+    from diffc_stream.diffusion.model import Model as Model
+    from diffc_stream.diffusion.model import default_model as default_model
+    from diffc_stream.diffusion.model import load_model as load_model
     from diffc_stream.errors import DiffcError as DiffcError
     from diffc_stream.metrics import bits_per_pixel as bits_per_pixel
     from diffc_stream.metrics import psnr as psnr
@@ -18,8 +25,15 @@ if TYPE_CHECKING:
     from diffc_stream.picture import save_png as save_png
 
 _HOMES = {
+    "Decoder": "codec",
     "DiffcError": "errors",
+    "EncodeReport": "codec",
+    "Encoder": "codec",
+    "Model": "diffusion.model",
+    "Rendering": "codec",
     "bits_per_pixel": "metrics",
+    "default_model": "diffusion.model",
+    "load_model": "diffusion.model",
     "load_picture": "picture",
     "png_bytes": "picture",
     "psnr": "metrics",
@@ -29,13 +43,15 @@ _HOMES = {
 __all__ = list(_HOMES)
 
 
-def __getattr__(name: str) -> object:
-    home = _HOMES.get(name)
-    if home is None:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value: object = getattr(importlib.import_module(f"{__name__}.{home}"), name)
-    globals()[name] = value
-    return value
+if not TYPE_CHECKING:  # or any name at all would pass a type checker
+
+    def __getattr__(name: str) -> object:
+        home = _HOMES.get(name)
+        if home is None:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        value = getattr(importlib.import_module(f"{__name__}.{home}"), name)
+        globals()[name] = value
+        return value
 
 
 def __dir__() -> list[str]:

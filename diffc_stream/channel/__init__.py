@@ -1,0 +1,1 @@
+"""Reverse channel coding: bits to a sample that both ends agree on."""

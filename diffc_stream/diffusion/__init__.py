@@ -1,0 +1,1 @@
+"""The mathematics: observations of an image, and the denoisers that tell it from them."""
