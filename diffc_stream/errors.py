@@ -10,12 +10,14 @@
     |   |-- CorruptStream                 a check failed, or a field is out of its range
     |   `-- NothingDecodable          3   too short: not even a first record has arrived
     |-- TargetError                   2   a byte or bpp target that no stream can meet
+    |-- AddressError                  2   not the address of a sender
     |-- ModelError                    6
     |   |-- UnknownModel                  the stream was made with a model that is not here
     |   `-- UnreadableModel               a weights file that cannot be loaded
     `-- SessionError                  7   something between the two ends
         |-- LocalProtocolError            this side used the session wrongly (a bug here)
         |-- RemoteProtocolError           the peer broke the protocol
+        |-- RequestRefused                this side will not do what the peer asked for
         |-- PeerError                     the peer reported an error: ``code``, ``retry``
         |   `-- UnknownImage              ... that it has no picture of that name
         `-- LinkLost                      the connection could not be made, or went away
@@ -83,6 +85,12 @@ class TargetError(DiffcError):
     exit_code = 2
 
 
+class AddressError(DiffcError):
+    """Not the address of a sender or of one of its pictures."""
+
+    exit_code = 2
+
+
 class ModelError(DiffcError):
     """A model is missing or unusable."""
 
@@ -116,6 +124,15 @@ class LocalProtocolError(SessionError):
 
 class RemoteProtocolError(SessionError):
     """The peer broke the protocol."""
+
+
+class RequestRefused(SessionError):
+    """This side will not do what the peer asked for; ``code`` and ``retry`` are for the peer."""
+
+    def __init__(self, code: str, message: str, *, retry: bool = False) -> None:
+        super().__init__(message)
+        self.code = code
+        self.retry = retry
 
 
 class PeerError(SessionError):

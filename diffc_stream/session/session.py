@@ -4,8 +4,8 @@ A session takes the messages that arrived, gives back what they mean, and holds 
 send until they are fetched.  It knows neither sockets nor threads, and no clock: whoever drives
 it says what time it is.  Driving one takes four calls, the same for both ends::
 
-    event = session.receive(message, now)      for every WebSocket message, in order
-    for message in session.transmit(now): ...  after anything was received or asked for
+    event = session.receive(data, now)         for every WebSocket message, in order
+    for data in session.transmit(now): ...     after anything was received or asked for
     session.handle_timeout(now)                at session.next_timeout(), at the latest
 
 Events are the messages themselves, or None for what the session deals with alone.  Payloads are
@@ -109,13 +109,15 @@ class Session:
         """Messages waiting for transmit()."""
         return len(self._outbox)
 
-    def receive(self, data: bytes, now: float) -> Message | None:
-        """Take one message from the peer and return what the driver has to act on.
+    def receive(self, data: bytes | str, now: float) -> Message | None:
+        """Take one WebSocket message from the peer and return what the driver has to act on.
 
         Raises RemoteProtocolError if the peer broke the protocol (an ERROR that says so is then
         waiting in transmit()), and PeerError if the peer gave the connection up.
         """
         try:
+            if isinstance(data, str):
+                raise RemoteProtocolError("a text message")
             message = decode(data)
             self._tracker.advance(Way.RECEIVES, message)
             self._heard = now
