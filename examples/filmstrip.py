@@ -57,8 +57,8 @@ def filmstrip(frames: Sequence[Frame], *, title: str) -> NDArray[np.uint8]:
         draw.text((left, top), f"{frame.bytes:,} bytes", INK, font=large)
         label = f"{frame.bpp:.3f} bpp,  {frame.psnr:.2f} dB"
         draw.text((left, top + 41), label, PALE, font=small)
-        strip.paste(_resized(frame.picture, width, height), (left, rows[0]))
-        strip.paste(_resized(frame.observation, width, height), (left, rows[1]))
+        strip.paste(_picture(frame.picture, width, height), (left, rows[0]))
+        strip.paste(_noise(frame.observation, width, height), (left, rows[1]))
     caption = (
         "above: the picture at that moment;  "
         "below: the noisy observation Z_t that it is denoised from"
@@ -76,9 +76,15 @@ def _shown_size(picture: NDArray[np.uint8]) -> tuple[int, int]:
     return max(1, round(width * scale)), max(1, round(height * scale))
 
 
-def _resized(picture: NDArray[np.uint8], width: int, height: int) -> Image.Image:
-    """Reduce smoothly; enlarge with the pixels left visible."""
+def _picture(picture: NDArray[np.uint8], width: int, height: int) -> Image.Image:
+    """Reduce smoothly, or enlarge with the pixels left visible."""
     image = Image.fromarray(np.ascontiguousarray(picture))
-    enlarging = width > image.width or height > image.height
-    how = Image.Resampling.NEAREST if enlarging else Image.Resampling.LANCZOS
+    smoothly = width < image.width or height < image.height
+    how = Image.Resampling.LANCZOS if smoothly else Image.Resampling.NEAREST
     return image.resize((width, height), how)
+
+
+def _noise(observation: NDArray[np.uint8], width: int, height: int) -> Image.Image:
+    """Leave pixels out where there are too many: averaging them would hide the noise."""
+    image = Image.fromarray(np.ascontiguousarray(observation))
+    return image.resize((width, height), Image.Resampling.NEAREST)
