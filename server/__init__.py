@@ -1,0 +1,8 @@
+"""The sender daemon of diffc-stream: serves a folder of pictures, see ``diffc-server --help``."""
+
+from .catalogue import Catalogue
+from .daemon import SenderDaemon
+from .encoding import FileOpener, Opener, Source
+from .pipeline import Pipeline
+
+__all__ = ["Catalogue", "FileOpener", "Opener", "Pipeline", "SenderDaemon", "Source"]

@@ -1,0 +1,161 @@
+"""The command ``diffc-server``."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import contextlib
+import ipaddress
+import json
+import logging
+import signal
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+from diffc_stream.errors import DiffcError
+from diffc_stream.session import MAX_WINDOW, MIN_WINDOW, Terms
+
+from .catalogue import Catalogue
+
+DESCRIPTION = """\
+Serve a folder of pictures over slow links.
+
+Every file below DIR that is a picture can be asked for by its path relative to DIR; it is encoded
+while it is sent, once, however many receivers ask.  Streams (.dfc) in the folder are sent as they
+are.  When it is listening, one line with its address is printed.
+"""
+
+EXAMPLES = """\
+examples:
+  diffc-server photos/                      serve photos/ on ws://127.0.0.1:8765
+  diffc-server photos/ --port 0 --json      on any free port; print {"url": ...}
+  diffc-server photos/ --host 0.0.0.0       to the whole network: there is no password
+
+  then, elsewhere:  diffc-client get ws://HOST:8765/coffee.jpg -o coffee.png
+
+SIGINT and SIGTERM end it gently: receivers are told to come back for the rest.
+exit codes: 0 it was told to stop, 1 it could not start, 2 wrong usage, 6 the model cannot be used
+"""
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run the command and return its exit code."""
+    parser = _parser()
+    options = parser.parse_args(arguments)
+    logging.basicConfig(
+        level=options.log_level.upper(), format="%(asctime)s %(levelname)s %(message)s"
+    )
+    try:
+        return asyncio.run(_serve(options))
+    except DiffcError as error:
+        return _failed(str(error), error.exit_code)
+    except OSError as error:
+        return _failed(str(error), 1)
+    except KeyboardInterrupt:
+        return 0
+
+
+async def _serve(options: argparse.Namespace) -> int:
+    # Late, because they bring torch, which --help can do without.
+    from diffc_stream.diffusion.model import default_model, load_model
+
+    from .daemon import SenderDaemon
+    from .encoding import FileOpener
+    from .pipeline import Pipeline
+
+    stopped = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        with contextlib.suppress(NotImplementedError):  # not on Windows
+            loop.add_signal_handler(number, stopped.set)
+    catalogue = Catalogue(options.folder)
+    model = load_model(options.model) if options.model else default_model()
+    pipeline = Pipeline(FileOpener(model), encoders=options.encoders)
+    daemon = SenderDaemon(
+        catalogue,
+        pipeline,
+        host=options.host,
+        port=options.port,
+        terms=Terms(window=options.window),
+    )
+    async with daemon:
+        _announce(daemon.url, model.fingerprint, options)
+        await stopped.wait()
+        logging.getLogger("diffc_server").info("draining")
+    return 0
+
+
+def _announce(url: str, fingerprint: str, options: argparse.Namespace) -> None:
+    if options.json:
+        line = json.dumps({"url": url, "folder": str(options.folder), "model": fingerprint})
+    else:
+        line = f"serving {options.folder} on {url}"
+    print(line, flush=True)
+    if not _is_loopback(options.host):
+        logging.getLogger("diffc_server").warning(
+            "anyone who can reach %s can read these pictures: there is no password", options.host
+        )
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def _failed(message: str, code: int) -> int:
+    print(f"diffc-server: {message}", file=sys.stderr)
+    return code
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="diffc-server",
+        description=DESCRIPTION,
+        epilog=EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("folder", metavar="DIR", type=Path, help="folder of pictures and streams")
+    parser.add_argument("--host", default="127.0.0.1", help="address to listen on (%(default)s)")
+    parser.add_argument(
+        "--port",
+        type=_bounded(0, 65_535),
+        default=8765,
+        help="port to listen on; 0 is any free one (%(default)s)",
+    )
+    parser.add_argument("--model", metavar="FILE", type=Path, help="weights to encode with")
+    parser.add_argument(
+        "--encoders",
+        metavar="N",
+        type=_bounded(1, 64),
+        default=1,
+        help="pictures encoded at once (%(default)s)",
+    )
+    parser.add_argument(
+        "--window",
+        metavar="BYTES",
+        type=_bounded(MIN_WINDOW, MAX_WINDOW),
+        default=Terms().window,
+        help="most bytes under way unacknowledged on a connection (%(default)s)",
+    )
+    parser.add_argument(
+        "--log-level", choices=["debug", "info", "warning", "error"], default="info"
+    )
+    parser.add_argument("--json", action="store_true", help="print the address as a JSON object")
+    return parser
+
+
+def _bounded(low: int, high: int) -> Callable[[str], int]:
+    def integer(text: str) -> int:
+        value = int(text)
+        if not low <= value <= high:
+            raise argparse.ArgumentTypeError(f"{value} is not within {low} to {high}")
+        return value
+
+    return integer
+
+
+if __name__ == "__main__":
+    sys.exit(main())

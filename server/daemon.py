@@ -1,0 +1,147 @@
+"""The sender daemon: listens, and holds a conversation with every receiver."""
+
+from __future__ import annotations
+
+import asyncio
+import http
+import logging
+from typing import Self
+
+from websockets.asyncio.server import Server, ServerConnection, serve
+from websockets.http11 import Request, Response
+from websockets.typing import Subprotocol
+
+from diffc_stream.session import MAX_MESSAGE, SUBPROTOCOL, Terms
+
+from .catalogue import Catalogue
+from .conversation import Conversation
+from .pipeline import Pipeline
+
+MOST_CONNECTIONS = 256
+DRAIN_GRACE = 5.0
+"""Seconds that receivers get to take note of a shutdown."""
+
+logger = logging.getLogger("diffc_server")
+
+
+class SenderDaemon:
+    """Serves the pictures of a catalogue until it is drained.
+
+    >>> async with SenderDaemon(Catalogue(folder), Pipeline(FileOpener(model))) as daemon:
+    ...     print(daemon.url)
+
+    Leaving the block drains it: receivers are told, and know to come back for the rest.
+    """
+
+    def __init__(
+        self,
+        catalogue: Catalogue,
+        pipeline: Pipeline,
+        *,
+        host: str = "127.0.0.1",
+        port: int = 0,
+        terms: Terms | None = None,
+    ) -> None:
+        """Prepare to listen on ``port`` of ``host``; 0 is any free port."""
+        self._catalogue = catalogue
+        self._pipeline = pipeline
+        self._host = host
+        self._port = port
+        self._terms = terms or Terms()
+        self._conversations: set[Conversation] = set()
+        self._server: Server | None = None
+
+    async def __aenter__(self) -> Self:
+        """Listen.  Raises OSError if the port is taken."""
+        self._server = await serve(
+            self._converse,
+            self._host,
+            self._port,
+            subprotocols=[Subprotocol(SUBPROTOCOL)],
+            process_request=self._admit,
+            # No page in a browser may reach a daemon on its user's own machine.
+            origins=[None],
+            # What is sent is incompressible, and inflating can be turned against us.
+            compression=None,
+            # Pings queue behind data and kill slow links; the session has its own signs of life.
+            ping_interval=None,
+            ping_timeout=None,
+            close_timeout=DRAIN_GRACE,
+            max_size=MAX_MESSAGE,
+            max_queue=8,
+            write_limit=4096,
+            # Failed handshakes are other people's mistakes, not errors of this daemon.
+            logger=_quiet_logger(),
+        )
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.drain()
+
+    @property
+    def port(self) -> int:
+        """The port it listens on."""
+        assert self._server is not None
+        port: int = next(iter(self._server.sockets)).getsockname()[1]
+        return port
+
+    @property
+    def url(self) -> str:
+        """Its address, without a picture's name."""
+        host = f"[{self._host}]" if ":" in self._host else self._host
+        return f"ws://{host}:{self.port}"
+
+    @property
+    def connections(self) -> int:
+        """Receivers connected at the moment."""
+        return len(self._conversations)
+
+    async def drain(self) -> None:
+        """Take no more receivers, tell those that are here, close; at most DRAIN_GRACE seconds."""
+        if self._server is None:
+            return
+        self._server.close(close_connections=False)
+        for conversation in self._conversations:
+            conversation.drain()
+        await self._finish()
+
+    async def abort(self) -> None:
+        """Stop as if killed: no word to anybody."""
+        if self._server is not None:
+            self._server.close(close_connections=False)
+            self._cut_off()
+            await self._finish()
+
+    async def _finish(self) -> None:
+        assert self._server is not None
+        try:
+            async with asyncio.timeout(DRAIN_GRACE):
+                await asyncio.shield(self._server.wait_closed())
+        except TimeoutError:
+            self._cut_off()
+            await self._server.wait_closed()
+        self._pipeline.close()
+        self._server = None
+
+    def _cut_off(self) -> None:
+        for conversation in self._conversations:
+            conversation.abort()
+
+    async def _converse(self, websocket: ServerConnection) -> None:
+        conversation = Conversation(websocket, self._catalogue, self._pipeline, self._terms)
+        self._conversations.add(conversation)
+        try:
+            await conversation.run()
+        finally:
+            self._conversations.discard(conversation)
+
+    async def _admit(self, connection: ServerConnection, _request: Request) -> Response | None:
+        if len(self._conversations) >= MOST_CONNECTIONS:
+            return connection.respond(http.HTTPStatus.SERVICE_UNAVAILABLE, "too many receivers\n")
+        return None
+
+
+def _quiet_logger() -> logging.Logger:
+    quiet = logging.getLogger("diffc_server.websockets")
+    quiet.setLevel(logging.CRITICAL)
+    return quiet

@@ -1,0 +1,225 @@
+"""From files to growing streams: one encode per picture, however many receivers ask.
+
+    receivers --want()--> SharedStream --one piece at a time--> worker threads
+        ^                      |
+        `------ wake() --------'
+
+A stream is pulled only as far as somebody wants it plus a look-ahead, one piece per job, so that
+pictures take turns on the workers and nothing is computed that nobody asked for.  The bytes stay
+when the receivers have gone; what computes them (an encoder holds the picture several times over)
+is dropped when it has been idle and is made again when more is wanted.  Encoding is
+deterministic, so the second time begins with the same bytes; that is checked, not trusted.
+
+All state is touched on the event loop only; what runs on workers is opening a file and computing
+the next piece.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import OrderedDict
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+from diffc_stream.container.grammar import crc32c
+from diffc_stream.errors import PictureError, RequestRefused, StreamError
+from diffc_stream.session import MAX_STREAM, Code
+
+from .encoding import Opener, Source
+
+LOOK_AHEAD = 4096
+"""Bytes computed beyond what is wanted, so that a link does not wait for the encoder."""
+
+logger = logging.getLogger("diffc_server")
+
+Wake = Callable[[], None]
+
+
+class SharedStream:
+    """The stream of one picture, as far as it has been computed."""
+
+    def __init__(self, path: Path, opener: Opener, workers: ThreadPoolExecutor) -> None:
+        self.pixels: int | None = None
+        """Of the picture, once it has been opened."""
+        self.complete = False
+        """There is no more than has been computed."""
+        self.failure: RequestRefused | None = None
+        """Why there will never be more."""
+        self._path = path
+        self._opener = opener
+        self._workers = workers
+        self._data = bytearray()
+        self._wanted = 0
+        self._source: Source | None = None
+        self._generated = 0
+        self._users: list[Wake] = []
+        self._task: asyncio.Task[None] | None = None
+
+    def __len__(self) -> int:
+        return len(self._data)
+
+    @property
+    def idle(self) -> bool:
+        """Nobody uses it."""
+        return not self._users
+
+    @property
+    def awake(self) -> bool:
+        """It holds on to what computes it."""
+        return self._source is not None
+
+    def join(self, wake: Wake) -> None:
+        """Have ``wake`` called, on the event loop, whenever something has changed."""
+        self._users.append(wake)
+
+    def leave(self, wake: Wake) -> None:
+        """Undo one join()."""
+        self._users.remove(wake)
+
+    def want(self, length: int) -> None:
+        """Ask for the first ``length`` bytes; returns at once."""
+        self._wanted = max(self._wanted, min(length, MAX_STREAM))
+        if self._task is None and not self._satisfied(self._wanted):
+            self._task = asyncio.get_running_loop().create_task(self._grow())
+
+    async def reach(self, length: int) -> None:
+        """Wait until the picture is open and ``length`` bytes are there, or all there are.
+
+        Raises what :attr:`failure` holds, if that comes first.
+        """
+        changed = asyncio.Event()
+        self.join(changed.set)
+        try:
+            while not self._satisfied(length):
+                self.want(length)
+                changed.clear()
+                await changed.wait()
+            if self.failure is not None:
+                raise self.failure
+        finally:
+            self.leave(changed.set)
+
+    def read(self, start: int, size: int) -> bytes:
+        """Return up to ``size`` bytes from ``start``."""
+        return bytes(self._data[start : start + size])
+
+    def checksum(self, length: int) -> int:
+        """Return the CRC32C of the first ``length`` bytes."""
+        return crc32c(bytes(self._data[:length]))
+
+    def rest(self) -> None:
+        """Let go of what computes the stream; the bytes stay."""
+        if self._task is not None:
+            self._task.cancel()
+        self._source = None
+
+    def _satisfied(self, length: int) -> bool:
+        if self.failure is not None:
+            return True
+        return self.pixels is not None and (self.complete or len(self) >= length)
+
+    async def _grow(self) -> None:
+        loop = asyncio.get_running_loop()
+        try:
+            if self._source is None:
+                self._generated = 0
+                self._source = await loop.run_in_executor(
+                    self._workers, self._opener.open, self._path
+                )
+                self.pixels = self._source.pixels
+            while not self._satisfied(self._wanted):
+                piece = await loop.run_in_executor(self._workers, next, self._source.pieces, None)
+                self._take(piece)
+                self._notify()
+        except (PictureError, StreamError) as error:
+            logger.warning("cannot serve %s: %s", self._path.name, error)
+            self._fail(Code.UNREADABLE_IMAGE, "it cannot be read as a picture")
+        except Exception as error:
+            # Whatever went wrong in there, it is this picture's problem and not the daemon's.
+            logger.exception("encoding %s failed", self._path.name)
+            self._fail(Code.INTERNAL, f"encoding it failed: {type(error).__name__}")
+        finally:
+            self._task = None
+            self._notify()
+
+    def _take(self, piece: bytes | None) -> None:
+        if piece is None:
+            self.complete = True
+            self._source = None
+            return
+        known = bytes(self._data[self._generated : self._generated + len(piece)])
+        if not piece.startswith(known):
+            raise RuntimeError("a second encode differs from the first")
+        self._generated += len(piece)
+        self._data += piece[len(known) :]
+        if len(self._data) >= MAX_STREAM:
+            del self._data[MAX_STREAM:]
+            self._take(None)
+
+    def _fail(self, code: str, message: str) -> None:
+        self.failure = RequestRefused(code, message)
+        self._source = None
+
+    def _notify(self) -> None:
+        for wake in tuple(self._users):
+            wake()
+
+
+class Pipeline:
+    """Streams of many pictures, and the worker threads that compute them."""
+
+    def __init__(
+        self, opener: Opener, *, encoders: int = 1, keep: int = 64, awake: int = 4
+    ) -> None:
+        """Compute on ``encoders`` threads.
+
+        Of pictures that nobody asks for any more, the bytes of the last ``keep`` stay and the
+        encoders of the last ``awake``; pictures in use count towards both, and beyond ``keep`` of
+        those a request is refused.
+        """
+        self.opener = opener
+        self._workers = ThreadPoolExecutor(encoders, thread_name_prefix="encoder")
+        self._keep = keep
+        self._awake = awake
+        self._streams: OrderedDict[tuple[object, ...], SharedStream] = OrderedDict()
+
+    def stream(self, path: Path) -> SharedStream:
+        """Return the stream of a file, one and the same for all who ask.
+
+        Raises RequestRefused if too many pictures are in use, or if the file has just gone.
+        """
+        try:
+            stat = path.stat()
+        except OSError as error:
+            raise RequestRefused(Code.UNKNOWN_IMAGE, "there is no such picture") from error
+        key = (path, stat.st_ino, stat.st_size, stat.st_mtime_ns)
+        stream = self._streams.get(key)
+        if stream is None or stream.failure is not None:
+            stream = SharedStream(path, self.opener, self._workers)
+            self._streams[key] = stream
+        self._streams.move_to_end(key)
+        self._trim(stream)
+        return stream
+
+    def close(self) -> None:
+        """Compute no more; pieces being computed are finished and dropped."""
+        for stream in self._streams.values():
+            stream.rest()
+        self._workers.shutdown(wait=False, cancel_futures=True)
+
+    def _trim(self, newest: SharedStream) -> None:
+        oldest_first = [s for s in self._streams.values() if s.idle and s is not newest]
+        awake = sum(stream.awake for stream in self._streams.values())
+        for stream in oldest_first:
+            if awake >= self._awake and stream.awake:
+                stream.rest()
+                awake -= 1
+        for key, stream in tuple(self._streams.items()):
+            if len(self._streams) > self._keep and stream.idle and stream is not newest:
+                stream.rest()
+                del self._streams[key]
+        if len(self._streams) > self._keep:
+            self._streams.popitem()
+            raise RequestRefused(Code.BUSY, "too many pictures are being sent", retry=True)
