@@ -1,7 +1,15 @@
 """The codec: pictures to streams and back, composed of diffusion, channel and container."""
 
-from diffc_stream.codec.decoder import Decoder
+from diffc_stream.codec.decoder import METHODS, Decoder, Method, Rendering
 from diffc_stream.codec.encoder import Encoder, EncodeReport
 from diffc_stream.codec.schedule import Schedule
 
-__all__ = ["Decoder", "EncodeReport", "Encoder", "Schedule"]
+__all__ = [
+    "METHODS",
+    "Decoder",
+    "EncodeReport",
+    "Encoder",
+    "Method",
+    "Rendering",
+    "Schedule",
+]

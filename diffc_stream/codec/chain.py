@@ -55,6 +55,11 @@ class Chain:
         self.evaluations += height * width / (self.sizes[0][0] * self.sizes[0][1])
         return self._denoiser(observation.eta, observation.snr)
 
+    def expected_psnr(self, observation: Observation | None = None) -> float:
+        """Return the PSNR (dB) to expect of the mmse picture, of ``observation`` or the newest."""
+        seen = self.observation if observation is None else observation
+        return self.forecast.psnr(seen.snr, seen.octave)
+
     def dimensions(self, kind: Kind) -> int:
         """Return over how many values a step of ``kind`` would run."""
         if kind is Kind.REFINE:

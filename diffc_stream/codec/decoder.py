@@ -37,6 +37,17 @@ class Rendering:
     predicted_psnr: float
     """What the mmse picture's PSNR (dB) is expected to be, told from the stream alone."""
 
+    @property
+    def description(self) -> dict[str, str]:
+        """What a file of this picture should say of itself (keys and values of PNG text)."""
+        text = {"diffc-bytes": str(self.bytes), "diffc-render": self.method}
+        if self.method != "mmse":
+            text["Comment"] = (
+                "Detail in this picture is synthesised: it looks plausible but was not "
+                f"transmitted. Decoded from {self.bytes} bytes, rendered {self.method}."
+            )
+        return text
+
 
 class Decoder:
     """Decode a stream fed in pieces of any size.
@@ -129,7 +140,7 @@ class Decoder:
             method=method,
             bytes=self.bytes_received,
             bpp=bits_per_pixel(self.bytes_received, header.width, header.height),
-            predicted_psnr=chain.forecast.psnr(observation.snr, observation.octave),
+            predicted_psnr=chain.expected_psnr(observation),
         )
 
     def observation(self) -> NDArray[np.uint8]:

@@ -25,7 +25,9 @@ class Schedule:
     first: float = 0.2
     """Signal-to-noise ratio after the first step."""
     growth: float = 1.5
-    """Factor by which a step raises it, in the finest octave; sqrt(growth * 1.3) in coarser."""
+    """Factor by which a step raises it in the finest octave."""
+    coarse_growth: float = 1.7
+    """Factor by which a step raises it in coarser octaves."""
     opening: float = 1.0
     """ln snr at which the next finer octave opens."""
     top: float = 6.5
@@ -41,7 +43,7 @@ class Schedule:
         goal = exp(self.opening if observation.octave else self.top)
         if observation.snr > 0.97 * goal:
             return (Kind.OPEN, observation.snr / 4) if observation.octave else None
-        factor = self.growth if observation.octave == 0 else sqrt(self.growth * 1.3)
+        factor = self.coarse_growth if observation.octave else self.growth
         reached = observation.snr * factor
         if reached > goal / sqrt(factor):
             reached = goal

@@ -1,0 +1,374 @@
+"""The command ``diffc``: pictures to .dfc files and back."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict
+from pathlib import Path
+from typing import BinaryIO
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
+
+from diffc_stream import codec, container
+from diffc_stream.container import grammar
+from diffc_stream.diffusion.model import Model, default_model, load_model
+from diffc_stream.errors import DiffcError, NothingDecodable, StreamError, TargetError
+from diffc_stream.metrics import bits_per_pixel, psnr
+from diffc_stream.picture import load_picture, save_png
+
+MOST_BYTES = 2**30
+"""A stream file larger than this is refused."""
+
+_EXIT_CODES = """\
+exit codes:
+  0  done
+  2  wrong usage, or a target that no stream can meet
+  3  nothing decodable yet: the stream is too short to hold a picture
+  4  the picture cannot be used
+  5  the stream cannot be used
+  6  the model is missing or unusable
+"""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run ``diffc`` and return its exit code; errors are one line on stderr."""
+    parsed = _parser().parse_args(arguments)
+    try:
+        command = {"encode": encode, "decode": decode, "inspect": inspect}[parsed.command]
+        command(parsed)
+    except DiffcError as error:
+        print(f"diffc: {error}", file=sys.stderr)
+        return error.exit_code
+    except OSError as error:
+        print(f"diffc: {error.filename or ''}: {error.strerror or error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("diffc: interrupted", file=sys.stderr)
+        return 130
+    return 0
+
+
+def encode(arguments: argparse.Namespace) -> None:
+    """``diffc encode``: write the stream of a picture."""
+    picture = load_picture(arguments.input)
+    height, width = picture.shape[:2]
+    target = arguments.bytes
+    if arguments.bpp is not None:
+        target = int(arguments.bpp * width * height / 8)
+    encoder = codec.Encoder(picture, _model(arguments), target_bytes=target, seed=arguments.seed)
+    with _replacing(arguments.output) as out, _progress("encoding", target) as advance:
+        for piece in encoder:
+            out.write(piece)
+            advance(encoder.written, f"about {encoder.chain.expected_psnr():.1f} dB")
+        report = encoder.report()
+    if arguments.json:
+        print(json.dumps(asdict(report)))
+    else:
+        print(
+            f"{arguments.output}: {report.bytes} bytes, {report.bpp:.3f} bpp, "
+            f"{report.psnr:.2f} dB, {report.steps} steps, "
+            f"{report.evaluations:.1f} evaluations, {report.seconds:.1f} s"
+        )
+
+
+def decode(arguments: argparse.Namespace) -> None:
+    """``diffc decode``: write the picture of a stream, or of its first bytes."""
+    data = _read(arguments.input)[: arguments.max_bytes]
+    warning: str | None = None
+    if not arguments.damaged:
+        data, error = container.verified(data)
+        if error is not None:
+            warning = f"{error}; decoding the {len(data)} bytes before it (--damaged goes on)"
+            print(f"diffc: warning: {arguments.input}: {warning}", file=sys.stderr)
+    decoder = codec.Decoder([_model(arguments)], damaged=arguments.damaged)
+    with _progress("decoding", len(data)) as advance:
+        try:
+            for start in range(0, len(data), 1024):
+                decoder.feed(data[start : start + 1024])
+                advance(decoder.bytes_received, f"{decoder.steps} steps")
+        except StreamError as error:
+            if not (arguments.damaged and decoder.ready):
+                raise
+            print(f"diffc: warning: {arguments.input}: {error}; stopped there", file=sys.stderr)
+        rendering = decoder.render(arguments.render, max_side=arguments.max_side)
+    save_png(arguments.output, rendering.image, text=rendering.description)
+    if arguments.json:
+        facts = {
+            "bytes": rendering.bytes,
+            "bpp": rendering.bpp,
+            "predicted_psnr": rendering.predicted_psnr,
+            "render": rendering.method,
+            "evaluations": decoder.evaluations,
+            "failed_checks": decoder.damage,
+            "warning": warning,
+        }
+        print(json.dumps(facts))
+    else:
+        print(
+            f"{arguments.output}: {rendering.bytes} bytes, {rendering.bpp:.3f} bpp, "
+            f"about {rendering.predicted_psnr:.1f} dB as mmse, rendered {rendering.method}"
+        )
+
+
+def inspect(arguments: argparse.Namespace) -> None:
+    """``diffc inspect``: list the records of a stream; with the original, true quality too."""
+    data = _read(arguments.input)
+    reader = container.StreamReader(damaged=True)
+    rows: list[dict[str, object]] = []
+    problem: str | None = None
+    try:
+        for event in reader.feed(data):
+            if isinstance(event, container.Step):
+                refine = event.kind is container.Kind.REFINE
+                rows.append(
+                    {
+                        "kind": event.kind.name.lower(),
+                        "simulator": event.simulator.name.lower(),
+                        "bytes": event.length,
+                        "delta": grammar.delta(event.delta_code) if refine else None,
+                        "received": 0,
+                    }
+                )
+            elif isinstance(event, container.Payload):
+                rows[-1]["received"] = int(str(rows[-1]["received"])) + len(event.data)
+            elif isinstance(event, container.Check) and not event.good:
+                problem = problem or f"a check failed (at byte {event.offset})"
+    except StreamError as error:
+        if reader.header is None:
+            raise
+        problem = str(error)
+    header = reader.header
+    if header is None:
+        raise NothingDecodable("the stream ends within its header")
+    facts: dict[str, object] = {
+        "version": grammar.VERSION,
+        **asdict(header),
+        "bytes": len(data),
+        "bpp": bits_per_pixel(len(data), header.width, header.height),
+        "verified_bytes": reader.verified,
+        "problem": problem,
+        "steps": rows,
+    }
+    if arguments.original is not None:
+        facts["quality"] = _quality(arguments, data[: reader.verified] if problem else data)
+    if arguments.json:
+        print(json.dumps(facts))
+    else:
+        _print_facts(facts)
+
+
+def _quality(arguments: argparse.Namespace, data: bytes) -> list[dict[str, float]]:
+    """Return predicted and true PSNR of the pictures at the end of every step."""
+    original = load_picture(arguments.original)
+    decoder = codec.Decoder([_model(arguments)])
+    points: list[dict[str, float]] = []
+    with _progress("decoding", len(data)) as advance:
+        for end in (*_step_ends(data), len(data)):
+            decoder.feed(data[decoder.bytes_received : end])
+            if not decoder.ready:
+                continue
+            rendering = decoder.render()
+            if rendering.image.shape != original.shape:
+                raise TargetError(
+                    f"{arguments.original}: not the picture of this stream: "
+                    f"{original.shape[1]}x{original.shape[0]} pixels, "
+                    f"not {rendering.image.shape[1]}x{rendering.image.shape[0]}"
+                )
+            points.append(
+                {
+                    "bytes": end,
+                    "bpp": rendering.bpp,
+                    "predicted_psnr": rendering.predicted_psnr,
+                    "psnr": psnr(rendering.image, original),
+                }
+            )
+            advance(end, f"{points[-1]['psnr']:.2f} dB")
+    return points
+
+
+def _step_ends(data: bytes) -> list[int]:
+    reader = container.StreamReader()
+    ends = []
+    for place in range(len(data)):
+        if any(isinstance(event, container.Step) for event in reader.feed(data[place : place + 1])):
+            ends.append(place)
+    return ends[1:]
+
+
+def _print_facts(facts: dict[str, object]) -> None:
+    console = Console(highlight=False)
+    console.print(
+        f"{facts['width']}x{facts['height']} pixels, {facts['bytes']} bytes, "
+        f"{facts['bpp']:.4f} bpp, model {facts['model']}, seed {facts['seed']}, "
+        f"checked up to byte {facts['verified_bytes']}"
+    )
+    if facts["problem"]:
+        console.print(f"problem: {facts['problem']}")
+    steps = facts["steps"]
+    assert isinstance(steps, list)
+    for number, step in enumerate(steps):
+        delta = f"  delta {step['delta']:<10.5g}" if step["delta"] is not None else ""
+        part = "" if step["received"] == step["bytes"] else f"  ({step['received']} arrived)"
+        console.print(f"{number:4d}  {step['kind']:6s} {step['bytes']:7d} bytes{delta}{part}")
+    quality = facts.get("quality")
+    if isinstance(quality, list):
+        console.print("  bytes      bpp  predicted     true")
+        for point in quality:
+            console.print(
+                f"{point['bytes']:7d}  {point['bpp']:7.4f}  {point['predicted_psnr']:6.2f} dB  "
+                f"{point['psnr']:6.2f} dB"
+            )
+
+
+def _model(arguments: argparse.Namespace) -> Model:
+    return load_model(arguments.model) if arguments.model else default_model()
+
+
+def _read(path: Path) -> bytes:
+    with path.open("rb") as file:
+        data = file.read(MOST_BYTES + 1)
+    if len(data) > MOST_BYTES:
+        raise StreamError(f"{path}: larger than {MOST_BYTES} bytes, not a stream")
+    return data
+
+
+@contextmanager
+def _replacing(path: Path) -> Iterator[BinaryIO]:
+    """Open a temporary file that takes ``path``'s place if all goes well, and goes if not."""
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".partial")
+    try:
+        with os.fdopen(handle, "wb") as file:
+            yield file
+        os.chmod(name, 0o666 & ~_umask())
+        os.replace(name, path)
+    except BaseException:
+        os.unlink(name)
+        raise
+
+
+def _umask() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask
+
+
+class _Advance:
+    """Moves a progress bar."""
+
+    def __init__(self, progress: Progress, task: TaskID) -> None:
+        self._progress, self._task = progress, task
+
+    def __call__(self, completed: int, note: str) -> None:
+        self._progress.update(self._task, completed=completed, note=note)
+
+
+@contextmanager
+def _progress(title: str, total: int | None) -> Iterator[_Advance]:
+    columns = (
+        TextColumn(title),
+        BarColumn(),
+        TextColumn("{task.completed} bytes  {task.fields[note]}"),
+        TimeElapsedColumn(),
+    )
+    # Only for people: nothing moves in a log file.
+    console = Console(stderr=True)
+    with Progress(
+        *columns, console=console, transient=True, disable=not console.is_terminal
+    ) as bar:
+        yield _Advance(bar, bar.add_task(title, total=total, note=""))
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="diffc",
+        description="Pictures to progressive .dfc streams and back. "
+        "A stream may be cut anywhere: what is left of it decodes.",
+        epilog=_EXIT_CODES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    commands = parser.add_subparsers(dest="command", required=True)
+
+    def add(name: str, summary: str, example: str) -> argparse.ArgumentParser:
+        command = commands.add_parser(
+            name,
+            help=summary,
+            description=summary,
+            epilog=f"example:\n  {example}\n\n{_EXIT_CODES}",
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+        )
+        command.add_argument("input", type=Path, metavar="IN")
+        command.add_argument(
+            "--model", type=Path, metavar="FILE", help="weights to use instead of the default's"
+        )
+        command.add_argument("--json", action="store_true", help="print one JSON object instead")
+        return command
+
+    encoding = add(
+        "encode",
+        "encode a picture as a stream",
+        "diffc encode photo.jpg photo.dfc --bpp 0.2",
+    )
+    encoding.add_argument("output", type=Path, metavar="OUT")
+    target = encoding.add_mutually_exclusive_group()
+    target.add_argument("--bytes", type=_count, help="largest size of the stream")
+    target.add_argument("--bpp", type=_rate, help="the same, in bits per pixel")
+    encoding.add_argument(
+        "--seed", type=_seed, default=0, help="of the shared randomness (default 0)"
+    )
+
+    decoding = add(
+        "decode",
+        "decode a stream, or the beginning of one, to a PNG",
+        "diffc decode photo.dfc photo.png --max-bytes 2000 --render flow",
+    )
+    decoding.add_argument("output", type=Path, metavar="OUT")
+    decoding.add_argument(
+        "--render",
+        choices=codec.METHODS,
+        default="mmse",
+        help="mmse is closest to the original; flow and ancestral look real, and synthesise "
+        "detail (default mmse)",
+    )
+    decoding.add_argument("--max-bytes", type=_count, help="use only the first N bytes")
+    decoding.add_argument("--max-side", type=_count, help="halve until the side fits")
+    decoding.add_argument(
+        "--damaged", action="store_true", help="go on where a check fails instead of stopping"
+    )
+
+    inspecting = add(
+        "inspect",
+        "list what a stream holds",
+        "diffc inspect photo.dfc --original photo.jpg",
+    )
+    inspecting.add_argument(
+        "--original", type=Path, metavar="IMAGE", help="also compare predicted and true PSNR"
+    )
+    return parser
+
+
+def _count(text: str) -> int:
+    value = int(text)
+    if value < 1:
+        raise argparse.ArgumentTypeError(f"{text} is not a positive number")
+    return value
+
+
+def _rate(text: str) -> float:
+    value = float(text)
+    if not 0 < value < 1000:
+        raise argparse.ArgumentTypeError(f"{text} is not a number of bits per pixel")
+    return value
+
+
+def _seed(text: str) -> int:
+    value = int(text)
+    if not 0 <= value < 2**32:
+        raise argparse.ArgumentTypeError(f"{text} is not between 0 and 2^32 - 1")
+    return value

@@ -1,0 +1,108 @@
+"""An exact world: Gaussian pictures of known covariance, with their exact denoiser.
+
+Here every claim about the codec has a closed form, no weights are needed and nothing is learned.
+The source is stationary on a torus, so that the Fourier transform diagonalises its covariance,
+and so are its octaves, whose spectra follow by aliasing.  The channels are independent.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from hashlib import sha256
+
+import numpy as np
+from numpy.typing import NDArray
+
+from diffc_stream.diffusion import octaves
+
+Floats = NDArray[np.float32]
+Spectrum = NDArray[np.float64]
+
+
+@dataclass(frozen=True, kw_only=True)
+class GaussianSource:
+    """Pictures with power spectrum 1 / (1 + (f / corner)^exponent), f in cycles per picture.
+
+    ``height`` and ``width`` are powers of two.  ``variance`` is that of a value, in signal
+    units.  An instance is a :class:`~diffc_stream.diffusion.denoiser.Denoiser`.
+    """
+
+    height: int
+    width: int
+    exponent: float = 2.4
+    corner: float = 1.0
+    variance: float = 0.35
+
+    def __post_init__(self) -> None:
+        for side in (self.height, self.width):
+            if side < 1 or side & (side - 1):
+                raise ValueError(f"a side of {side} is not a power of two")
+
+    @property
+    def fingerprint(self) -> str:
+        """A fingerprint of the source, 8 hex digits, for streams made with it."""
+        return sha256(repr(self).encode()).hexdigest()[:8]
+
+    @cached_property
+    def spectra(self) -> dict[octaves.Size, Spectrum]:
+        """The power spectrum of every octave by its size: E|X_f|^2 of the unitary transform."""
+        v = np.fft.fftfreq(self.height)[:, None] * self.height
+        u = np.fft.fftfreq(self.width)[None, :] * self.width
+        spectrum = 1.0 / (1.0 + (np.hypot(u, v) / self.corner) ** self.exponent)
+        spectrum *= self.variance / spectrum.mean()
+        result = {(self.height, self.width): spectrum}
+        for size in octaves.sizes(self.height, self.width)[1:]:
+            spectrum = _halved(spectrum)
+            result[size] = spectrum
+        return result
+
+    def __call__(self, eta: Floats, snr: float) -> Floats:
+        """Return E[x | eta], (3, H, W), of the octave with eta's size, at snr > 0."""
+        spectrum = self.spectra[eta.shape[1], eta.shape[2]]
+        x_hat = np.fft.ifft2(np.fft.fft2(eta) * (spectrum / (1.0 + snr * spectrum)))
+        return np.ascontiguousarray(x_hat.real.astype(np.float32))
+
+    def sample(self, rng: np.random.Generator) -> Floats:
+        """Draw a picture, (3, height, width), in signal units; values may leave [-2, 2]."""
+        white = np.fft.fft2(rng.standard_normal((octaves.CHANNELS, self.height, self.width)))
+        spectrum = self.spectra[self.height, self.width]
+        return np.asarray(np.fft.ifft2(white * np.sqrt(spectrum)).real, np.float32)
+
+    def error(self, snr: float, octave: int = 0) -> float:
+        """Return the mean squared error per value of the posterior mean at ``snr``."""
+        spectrum = self._spectrum(octave)
+        return float(np.mean(spectrum / (1.0 + snr * spectrum)))
+
+    def information(self, snr: float, octave: int = 0) -> float:
+        """Return I[X, Z] in bits of an observation at ``snr``: what an ideal code would send."""
+        spectrum = self._spectrum(octave)
+        return float(octaves.CHANNELS * np.sum(np.log2(1.0 + snr * spectrum)) / 2)
+
+    def rate(self, distortion: float) -> float:
+        """Return R(D) in bits, by reverse water-filling, for a mean squared error per value."""
+        spectrum = self._spectrum(0)
+        low, high = 0.0, float(spectrum.max())
+        for _ in range(100):
+            level = (low + high) / 2
+            low, high = (level, high) if np.minimum(level, spectrum).mean() < distortion else (
+                low,
+                level,
+            )
+        ratio = np.maximum(1.0, spectrum / level)
+        return float(octaves.CHANNELS * np.sum(np.log2(ratio)) / 2)
+
+    def _spectrum(self, octave: int) -> Spectrum:
+        return self.spectra[octaves.sizes(self.height, self.width)[octave]]
+
+
+def _halved(spectrum: Spectrum) -> Spectrum:
+    """Return the spectrum of the means of 2x2 blocks: filter, then fold the aliases."""
+    height, width = spectrum.shape
+    filtered = (
+        spectrum
+        * np.cos(np.pi * np.fft.fftfreq(height)[:, None]) ** 2
+        * np.cos(np.pi * np.fft.fftfreq(width)[None, :]) ** 2
+    )
+    folded = filtered.reshape(2, height // 2, 2, width // 2).sum(axis=(0, 2))
+    return np.asarray(folded / 4)
