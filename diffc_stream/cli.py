@@ -66,7 +66,7 @@ def encode(arguments: argparse.Namespace) -> None:
     with _replacing(arguments.output) as out, _progress("encoding", target) as advance:
         for piece in encoder:
             out.write(piece)
-            advance(encoder.written, f"about {encoder.chain.expected_psnr():.1f} dB")
+            advance(encoder.written, f"about {encoder.chain.now().psnr:.1f} dB")
         report = encoder.report()
     if arguments.json:
         print(json.dumps(asdict(report)))

@@ -23,7 +23,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from diffc_stream.channel.randomness import Purpose, normals
-from diffc_stream.codec.chain import Chain
+from diffc_stream.codec.chain import After, Chain
 from diffc_stream.diffusion import octaves
 from diffc_stream.diffusion.observation import Observation
 
@@ -37,13 +37,17 @@ FLOW_GROWTH = 3.0
 ANCESTRAL_GROWTH = 1.5
 
 
-def continued(chain: Chain, observation: Observation, *, ancestral: bool) -> Floats:
-    """Return a clean image at full resolution, (3, H, W), continuing from ``observation``."""
+def continued(chain: Chain, after: After, *, ancestral: bool) -> Floats:
+    """Return a clean image at full resolution, (3, H, W), continuing from ``after``."""
+    observation, forecast = after.observation, after.forecast
+    unseen = observation.octave
     raise_snr = _refined_from_prior if ancestral else _flowed
     while observation.octave > 0:
         if observation.snr < OPENING:
             observation = raise_snr(chain, observation, OPENING)
-        observation = _opened_from_prior(chain, observation)
+        observation = _opened_from_prior(
+            chain, observation, forecast.missing(unseen - observation.octave)
+        )
     observation = raise_snr(chain, observation, LAST)
     return chain.denoised(observation)
 
@@ -74,20 +78,17 @@ def _at(observation: Observation, u: Floats, snr: float) -> Observation:
     return Observation(eta=u * np.float32(snr), snr=snr, octave=observation.octave)
 
 
-def _opened_from_prior(chain: Chain, observation: Observation) -> Observation:
+def _opened_from_prior(chain: Chain, observation: Observation, energy: float) -> Observation:
     """Open the next octave with detail drawn from the prior.
 
-    The prior's variance is wider than the noise's by the detail's own, whose energy is foretold
-    from the octaves seen.
+    The prior is wider than the noise by the detail's own variance, ``energy`` per value, which
+    is foretold from the octaves that the stream opened.
     """
     x_hat = chain.denoised(observation)
     size = chain.sizes[observation.octave - 1]
     bands = octaves.details(octaves.upsampled(x_hat, size))
-    snr = observation.snr / 4
-    unseen = chain.forecast.unseen(chain.observation.octave)
-    finer = chain.forecast.unseen(chain.observation.octave)
-    energy = max(0.0, min(unseen, finer)) / 0.75 / max(1, chain.observation.octave)
-    y = _drawn(bands.shape, chain.seed, observation.octave, 0) * np.float32(sqrt(1 + snr * energy))
+    wide = np.float32(sqrt(1.0 + observation.snr / 4 * energy))
+    y = _drawn(bands.shape, chain.seed, observation.octave, 0) * wide
     return observation.opened(bands, y, size)
 
 

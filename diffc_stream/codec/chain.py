@@ -6,6 +6,7 @@ sender calls it with the payload it has just made, the receiver with the payload
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from math import log2
 
 import numpy as np
@@ -13,7 +14,7 @@ from numpy.typing import NDArray
 
 from diffc_stream.channel import trellis
 from diffc_stream.channel.rotation import Rotation
-from diffc_stream.codec.forecast import Forecast
+from diffc_stream.codec.forecast import Forecast, decibel
 from diffc_stream.container.grammar import Kind, Step, delta, segments
 from diffc_stream.diffusion import octaves
 from diffc_stream.diffusion.denoiser import Denoiser
@@ -55,11 +56,6 @@ class Chain:
         self.evaluations += height * width / (self.sizes[0][0] * self.sizes[0][1])
         return self._denoiser(observation.eta, observation.snr)
 
-    def expected_psnr(self, observation: Observation | None = None) -> float:
-        """Return the PSNR (dB) to expect of the mmse picture, of ``observation`` or the newest."""
-        seen = self.observation if observation is None else observation
-        return self.forecast.psnr(seen.snr, seen.octave)
-
     def dimensions(self, kind: Kind) -> int:
         """Return over how many values a step of ``kind`` would run."""
         if kind is Kind.REFINE:
@@ -96,54 +92,80 @@ class Chain:
         return kind is Kind.REFINE or (self.observation.octave > 0 and self.observation.snr > 0)
 
     def advance(self, step: Step, payload: bytes) -> None:
-        """Execute a step whose whole payload has arrived.  This is the step, on both ends."""
-        before = self.observation
-        stated = stated_error(step, self.dimensions(step.kind), before.snr)
-        after, _ = self.partial(step, payload)
-        if step.kind is Kind.REFINE:
-            gained = delta(step.delta_code)
-            self.forecast.refined(snr=before.snr, delta=gained, stated=stated)
-        else:
-            coarse = self.forecast.error(before.snr)
-            self.forecast.opened(snr=after.snr, coarse=coarse, stated=stated)
-        self.observation = after
+        """Execute a step whose whole payload has arrived."""
+        after = self.after(step, payload)
+        self.observation, self.forecast = after.observation, after.forecast
         self.steps += 1
         self._estimate = None
 
-    def partial(self, step: Step, payload: bytes) -> tuple[Observation, float]:
-        """Return the observation after ``step`` with only the first part of its payload.
+    def after(self, step: Step, payload: bytes) -> After:
+        """Return what holds after ``step`` with ``payload``, or the first part of it.
 
-        Also returns the fraction of the step's values that this part fills.  The chain itself
-        does not move.  An opening cannot gain less snr than the octave it comes from has: the
-        detail that did not arrive stays at its prediction.
+        This is the step, on both ends.  The chain itself does not move.
         """
-        dims = self.dimensions(step.kind)
-        parts = segments(step.length)
+        before, dims, parts = self.observation, self.dimensions(step.kind), segments(step.length)
         received = trellis.received_dims(len(payload), dims, parts) / dims
-        scale = sample_scale(step, dims)
-        rotated = trellis.reproduce(payload, dims, parts) * np.float32(scale)
+        cosine = trellis.cosine_squared(8 * step.length, dims, len(parts))
+        # A codeword at cosine r to the error holds a share r^2 of signal; scaled by c with
+        # c^2 = 1 / (1 - r^2), what is not signal has unit variance.
+        scale = np.float32((1.0 - cosine) ** -0.5)
         prediction = self.prediction(step.kind)
-        y = self.rotation(step.kind).inverse(rotated).reshape(prediction.shape)
+        y = self.rotation(step.kind).inverse(trellis.reproduce(payload, dims, parts) * scale)
+        y = y.reshape(prediction.shape)
+        # The energy of the error that the step was made for, read off its length.
+        energy = cosine / (1.0 - cosine)
         if step.kind is Kind.REFINE:
             gained = delta(step.delta_code)
-            return self.observation.refined(prediction, y, gained, received), received
-        return self.observation.opened(prediction, y, self.finer), received
+            observation = before.refined(prediction, y, gained, received)
+            forecast = self.forecast.refined(
+                snr=before.snr, delta=gained, stated=energy / gained
+            )
+            error = forecast.total(observation.snr, observation.octave)
+        else:
+            observation = before.opened(prediction, y, self.finer)
+            forecast = self.forecast.opened(snr=observation.snr, stated=energy / observation.snr)
+            error = (1.0 - received) * self.forecast.total(before.snr, before.octave)
+            error += received * forecast.total(observation.snr, observation.octave)
+        return After(
+            observation=observation, forecast=forecast, received=received, psnr=decibel(error)
+        )
+
+    def mean(self, after: After) -> Floats:
+        """Return the posterior mean given ``after``, enlarged to full resolution, (3, H, W).
+
+        While an opening is under way its detail is only partly observed, which the denoiser
+        cannot be told; the picture passes from the one before to the one after in proportion.
+        """
+        seen = after.observation
+        if seen is self.observation:
+            x_hat = self.estimate()
+        else:
+            x_hat = self.denoised(seen)
+            if after.received < 1.0 and seen.octave < self.observation.octave:
+                share = np.float32(after.received)
+                x_hat = share * x_hat + (1 - share) * octaves.upsampled(self.estimate(), seen.size)
+        return octaves.enlarged(x_hat, self.sizes[: seen.octave])
+
+    def now(self) -> After:
+        """Return what holds now, between two steps."""
+        error = self.forecast.total(self.observation.snr, self.observation.octave)
+        return After(
+            observation=self.observation, forecast=self.forecast, received=1.0, psnr=decibel(error)
+        )
 
 
-def sample_scale(step: Step, dims: int) -> float:
-    """Return c, which scales a codeword of unit variance so that what is not signal has it.
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class After:
+    """What holds after a step, or after the part of it that has arrived."""
 
-    A codeword at cosine r to the error holds a share r^2 of signal: c^2 = 1 / (1 - r^2).
-    """
-    cosine = trellis.cosine_squared(8 * step.length, dims, len(segments(step.length)))
-    return float((1.0 - cosine) ** -0.5)
-
-
-def stated_error(step: Step, dims: int, snr: float) -> float:
-    """Return the mean squared error that ``step``, coming at ``snr``, says the prediction had."""
-    cosine = trellis.cosine_squared(8 * step.length, dims, len(segments(step.length)))
-    gained = delta(step.delta_code) if step.kind is Kind.REFINE else snr / 4
-    return cosine / (1.0 - cosine) / gained
+    observation: Observation
+    """A refinement gains snr in proportion to ``received``; an opening cannot, so detail that
+    did not arrive stays at its prediction, without noise."""
+    forecast: Forecast
+    received: float
+    """The fraction of the step's values that arrived, 0 to 1."""
+    psnr: float
+    """PSNR in dB to expect of the posterior mean."""
 
 
 def step_length(energy: float, dims: int) -> int:

@@ -10,11 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from diffc_stream import render
-from diffc_stream.codec.chain import Chain
+from diffc_stream.codec.chain import After, Chain
 from diffc_stream.container import Check, Header, Kind, Payload, Step, StreamReader
 from diffc_stream.diffusion import octaves
 from diffc_stream.diffusion.model import Model
-from diffc_stream.diffusion.observation import Observation
 from diffc_stream.errors import NothingDecodable, PictureTooLarge, UnknownModel
 from diffc_stream.metrics import bits_per_pixel
 
@@ -123,16 +122,13 @@ class Decoder:
         ``max_side`` halves the picture until its longer side fits.  Raises NothingDecodable
         before the first record.
         """
-        chain, observation = self._started, self._newest()
+        chain, newest = self._started, self._newest()
         header = self._reader.header
         assert header is not None
         if method == "mmse":
-            x = self._posterior_mean(observation)
-            octave = observation.octave
+            x = chain.mean(newest)
         else:
-            x = render.continued(chain, observation, ancestral=method == "ancestral")
-            octave = 0
-        x = octaves.enlarged(x, chain.sizes[:octave])
+            x = render.continued(chain, newest, ancestral=method == "ancestral")
         while max_side is not None and max(x.shape[1:]) > max(1, max_side):
             x = octaves.means(x)
         return Rendering(
@@ -140,7 +136,7 @@ class Decoder:
             method=method,
             bytes=self.bytes_received,
             bpp=bits_per_pixel(self.bytes_received, header.width, header.height),
-            predicted_psnr=chain.expected_psnr(observation),
+            predicted_psnr=newest.psnr,
         )
 
     def observation(self) -> NDArray[np.uint8]:
@@ -148,7 +144,7 @@ class Decoder:
 
         What is shown is z = alpha x + sigma n of the octave observed.
         """
-        chain, observation = self._started, self._newest()
+        chain, observation = self._started, self._newest().observation
         small = octaves.picture(observation.z())
         factor = 2**observation.octave
         height, width = chain.sizes[0]
@@ -180,18 +176,11 @@ class Decoder:
             self._step = None
             self._payload.clear()
 
-    def _newest(self) -> Observation:
-        """Return the observation with the received part of the step under way."""
+    def _newest(self) -> After:
+        """Return what holds with the received part of the step under way."""
         chain = self._started
         if not self.ready:
             raise NothingDecodable("nothing can be decoded yet: no record has arrived")
         if self._step is None or not self._payload:
-            return chain.observation
-        observation, _ = chain.partial(self._step, bytes(self._payload))
-        return observation
-
-    def _posterior_mean(self, observation: Observation) -> Floats:
-        chain = self._started
-        if observation is chain.observation:
-            return chain.estimate()
-        return chain.denoised(observation)
+            return chain.now()
+        return chain.after(self._step, bytes(self._payload))

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from diffc_stream.channel import trellis
-from diffc_stream.codec.chain import Chain, sample_scale, step_length
+from diffc_stream.codec.chain import Chain, step_length
 from diffc_stream.codec.schedule import Schedule
 from diffc_stream.container import Header, Kind, Step, StreamWriter, segments
 from diffc_stream.container.grammar import delta, nearest_delta
@@ -104,7 +104,7 @@ class Encoder:
     def report(self) -> EncodeReport:
         """Return the account of the stream as far as it has been written."""
         chain, x = self.chain, self._octaves
-        full = octaves.picture(octaves.enlarged(chain.estimate(), chain.sizes[: self._octave]))
+        full = octaves.picture(chain.mean(chain.now()))
         height, width = chain.sizes[0]
         return EncodeReport(
             bytes=self.written,
@@ -190,8 +190,9 @@ class Encoder:
             gained = wanted
             if energy > 0:
                 # This delta makes what the sample holds besides signal orthogonal to the error.
-                scale = sample_scale(step, dims)
-                gained = min((scale * correlation / energy) ** 2, 16 * wanted)
+                nominal = trellis.cosine_squared(8 * length, dims, len(segments(length)))
+                exact = (correlation / energy) ** 2 / (1.0 - nominal)
+                gained = min(exact, 16 * wanted)
             step = Step(kind=kind, length=length, delta_code=nearest_delta(gained))
         if energy > 0:
             cosine = correlation**2 / (energy * float(np.dot(y, y)))

@@ -10,74 +10,82 @@ All errors here are mean squares per value in signal units (the signal has a ran
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from math import exp, log, log10
+from dataclasses import dataclass, replace
+from math import log, log10
 
 SIGNAL_RANGE = 4.0
 
-_USUAL_SLOPE = 0.55
-_USUAL_RATIO = 0.45
+_USUAL_SLOPE = 0.5
+_USUAL_RATIO = 0.67
 """Missing detail of an octave over that of the next coarser one, on photographs."""
-_SHRINKAGE = 0.75
-"""What is left of newly observed detail's error, against denoising each value alone."""
+_UNSEEN_AT_FIRST = 0.1
+"""Missing detail before any octave has told, on photographs."""
+_DETAIL_SHARE = 0.75
+"""Three of four values of an octave are detail."""
+_SHRINKAGE = 0.57
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Forecast:
-    """A running account of the error; :meth:`error` is what it is expected to be now."""
+    """What the steps so far say of the error; :meth:`psnr` is what it comes to."""
 
-    _anchor: tuple[float, float] | None = None
+    anchor: tuple[float, float] = (0.0, 1.0)
     """(snr, error) of the last estimate whose error was stated."""
-    _slope: float = _USUAL_SLOPE
-    _details: list[float] = field(default_factory=list)
-    """Missing detail per octave opened, coarsest first, per value of the opened octave."""
+    slope: float = _USUAL_SLOPE
+    """Power of snr with which the error falls."""
+    details: tuple[float, ...] = ()
+    """Energy per value of the missing detail, per octave opened, coarsest first."""
 
-    def refined(self, *, snr: float, delta: float, stated: float) -> None:
-        """Note a step from ``snr`` that gained ``delta`` on an estimate of error ``stated``."""
-        if snr == 0.0:
-            self._anchor = (delta, stated / (1.0 + delta * stated))
-            return
-        if self._anchor is not None and snr > 1.05 * self._anchor[0]:
-            seen = log(self._anchor[1] / stated) / log(snr / self._anchor[0])
-            self._slope = 0.5 * self._slope + 0.5 * min(max(seen, 0.2), 0.9)
-        self._anchor = (snr, stated)
+    def refined(self, *, snr: float, delta: float, stated: float) -> Forecast:
+        """Return the forecast after a step from ``snr`` that gained ``delta``.
 
-    def opened(self, *, snr: float, coarse: float, stated: float) -> None:
-        """Note that detail of energy ``stated`` was opened at ``snr`` (of the finer octave).
-
-        ``coarse`` is the error expected of the coarser octave.
+        ``stated`` is the error that the step says the estimate before it had.
         """
-        missing = 0.75 * stated
-        self._details.append(missing)
-        found = _SHRINKAGE * 0.75 * stated / (1.0 + snr * stated)
-        self._anchor = (snr, coarse + found)
-        self._slope = _USUAL_SLOPE
+        if snr == 0.0:
+            return replace(self, anchor=(delta, stated / (1.0 + delta * stated)))
+        slope, (before, error) = self.slope, self.anchor
+        if snr > 1.05 * before > 0.0:
+            seen = log(error / stated) / log(snr / before)
+            slope = 0.5 * slope + 0.5 * min(max(seen, 0.2), 0.9)
+        return replace(self, anchor=(snr, stated), slope=slope)
+
+    def opened(self, *, snr: float, stated: float) -> Forecast:
+        """Return the forecast after opening an octave that is now observed at ``snr``.
+
+        ``stated`` is the energy per value that the opening says the missing detail had.
+        """
+        # Observing detail explains some of it; a denoiser explains more than each value alone.
+        left = _SHRINKAGE * _DETAIL_SHARE * stated / (1.0 + snr * stated)
+        return Forecast(
+            anchor=(snr, self.error(4.0 * snr) + left), details=(*self.details, stated)
+        )
 
     def error(self, snr: float) -> float:
         """Return the error to expect of the estimate at ``snr``, in the octave observed."""
-        if self._anchor is None:
-            return 1.0
-        at, stated = self._anchor
-        return stated * (at / snr) ** self._slope if snr > 0 else 1.0
+        before, error = self.anchor
+        return error * (before / snr) ** self.slope if before > 0.0 else error
 
     def unseen(self, octaves: int) -> float:
-        """Return the detail to expect in the ``octaves`` finer ones that are not yet open."""
-        if not octaves:
-            return 0.0
-        ratio = _USUAL_RATIO
-        if len(self._details) >= 2:
-            before, last = self._details[-2:]
-            # One octave says little of the next: stay near what photographs usually do.
-            ratio = exp(0.5 * log(_USUAL_RATIO) + 0.5 * log(min(max(last / before, 0.1), 1.0)))
-        if self._details:
-            following = self._details[-1] * ratio
-        else:
-            following = 0.1 * (self._anchor[1] if self._anchor else 1.0)
-        return following * (1.0 - ratio**octaves) / (1.0 - ratio)
+        """Return the detail to expect in the ``octaves`` finer ones that are not yet open.
 
-    def psnr(self, snr: float, octaves: int) -> float:
-        """Return the PSNR in dB to expect of the whole picture at ``snr`` with ``octaves`` shut."""
-        return decibel(self.error(snr) + self.unseen(octaves))
+        Per value of the whole picture, left over by enlarging the estimate.
+        """
+        return sum(_DETAIL_SHARE * self.missing(ahead) for ahead in range(octaves))
+
+    def missing(self, ahead: int) -> float:
+        """Return the energy per value of the missing detail to expect ``ahead`` + 1 octaves on."""
+        if not self.details:
+            return _UNSEEN_AT_FIRST * _USUAL_RATIO**ahead
+        ratio = _USUAL_RATIO
+        if len(self.details) >= 2:
+            # One octave says only so much of the next: meet what photographs do half-way.
+            seen = min(max(self.details[-1] / self.details[-2], 0.1), 1.5)
+            ratio = (ratio * seen) ** 0.5
+        return self.details[-1] * ratio ** (ahead + 1)
+
+    def total(self, snr: float, octaves: int) -> float:
+        """Return the error to expect of the whole picture at ``snr`` with ``octaves`` shut."""
+        return self.error(snr) + self.unseen(octaves)
 
 
 def decibel(error: float) -> float:
