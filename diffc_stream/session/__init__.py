@@ -4,6 +4,7 @@ See docs/protocol.md for the protocol and :mod:`diffc_stream.session.session` fo
 """
 
 from diffc_stream.session.messages import (
+    MAX_BPP,
     MAX_MESSAGE,
     MAX_STREAM,
     MAX_WINDOW,
@@ -30,6 +31,7 @@ from diffc_stream.session.session import ReceiverSession, SenderSession, Session
 from diffc_stream.session.state import Role
 
 __all__ = [
+    "MAX_BPP",
     "MAX_MESSAGE",
     "MAX_STREAM",
     "MAX_WINDOW",

@@ -34,6 +34,8 @@ MAX_MESSAGE = 16_384
 """Bytes of a message; larger ones are refused unread."""
 MAX_STREAM = 2**26
 """Bytes of a stream."""
+MAX_BPP = 1000.0
+"""Bits per pixel that may be asked for."""
 MIN_WINDOW, MAX_WINDOW = 512, 65_536
 """Bytes of DATA payload that may be under way unacknowledged."""
 NAMES_PER_PAGE = 60
@@ -147,7 +149,7 @@ class Open(Message):
     """CRC32C of the bytes held."""
     bytes: Annotated[int | None, Maybe(Integer(1, MAX_STREAM))] = None
     """Where the stream may end, counted from its very start."""
-    bpp: Annotated[float | None, Maybe(Number(1000.0))] = None
+    bpp: Annotated[float | None, Maybe(Number(MAX_BPP))] = None
     """The same in bits per pixel; of the two the smaller counts."""
 
 

@@ -1,0 +1,39 @@
+"""The receiver of diffc-stream: for viewers, a library; for everybody else, ``diffc-client``.
+
+In a program with an event loop::
+
+    async with diffc_client.connect("ws://localhost:8765") as sender:
+        async for refinement in sender.open("coffee.jpg", bpp=0.4):
+            window.show(refinement.image)
+
+In a script::
+
+    for refinement in diffc_client.stream("ws://localhost:8765/coffee.jpg", bytes=8000):
+        print(refinement.bytes, refinement.predicted_psnr)
+
+Every refinement carries the whole picture as it is known so far: ``image``, uint8 (H, W, 3), with
+``bytes``, ``bpp``, ``predicted_psnr`` and ``complete``.  Leave the loop when it is good enough.
+Errors are those of :mod:`diffc_stream.errors`.
+"""
+
+from .address import Address
+from .blocking import stream
+from .decoding import Decoders, Method, ModelDecoders, StreamDecoder
+from .kept import FileStream, Kept, MemoryStream
+from .refiner import Refinement
+from .sender import Sender, connect
+
+__all__ = [
+    "Address",
+    "Decoders",
+    "FileStream",
+    "Kept",
+    "MemoryStream",
+    "Method",
+    "ModelDecoders",
+    "Refinement",
+    "Sender",
+    "StreamDecoder",
+    "connect",
+    "stream",
+]

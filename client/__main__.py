@@ -1,0 +1,296 @@
+"""The command ``diffc-client``."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import contextlib
+import json
+import logging
+import math
+import signal
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from diffc_stream.errors import DiffcError
+from diffc_stream.session import MAX_BPP, MAX_STREAM, MAX_WINDOW, MIN_WINDOW, Terms
+
+from .address import Address
+
+if TYPE_CHECKING:
+    from .refiner import Refinement
+
+DESCRIPTION = """\
+Receive pictures from a diffc-server: ever better ones, over any link that carries a few hundred
+bytes a second.
+"""
+
+EXIT_CODES = """\
+exit codes: 0 done, 1 OUT cannot be written, 2 wrong usage, 3 too few bytes for any picture,
+5 the stream is damaged, 6 its model is not here, 7 the link or the sender, 130 interrupted
+"""
+
+EXAMPLES = (
+    """\
+examples:
+  diffc-client get ws://station:8765/coffee.jpg -o coffee.png
+  diffc-client get ws://station:8765/coffee.jpg -o coffee.png --bpp 0.2 --keep-stream coffee.dfc
+  diffc-client run ws://station:8765 pictures/
+
+"""
+    + EXIT_CODES
+)
+
+GET_DESCRIPTION = """\
+Fetch one picture and write it as PNG when it is complete.  The link may break meanwhile: what has
+come is not asked for again.
+"""
+
+GET_EXAMPLES = (
+    """\
+examples:
+  diffc-client get ws://station:8765/coffee.jpg -o coffee.png
+      all that the sender has
+  diffc-client get ws://station:8765/coffee.jpg -o coffee.png --bytes 4000
+      the picture that 4,000 bytes give
+  diffc-client get ws://station:8765/coffee.jpg -o coffee.png --bpp 0.2 --keep-stream coffee.dfc
+      keep the stream too; the same command again, with --bpp 0.4, fetches the rest only
+  diffc-client get ws://station:8765/coffee.jpg -o coffee.png --render flow
+      looks real rather than smooth: its detail is synthesised
+
+"""
+    + EXIT_CODES
+)
+
+RUN_DESCRIPTION = """\
+Stay up and keep what senders have: every picture as DIR/HOST_PORT/NAME.png, rewritten as it gets
+better, and its stream as NAME.dfc, which is continued after a break of the link or a restart.
+"""
+
+RUN_EXAMPLES = """\
+examples:
+  diffc-client run ws://station:8765 pictures/
+      everything that the sender has, asked for again every minute
+  diffc-client run ws://station:8765/coffee.jpg ws://ship:8765 pictures/
+      one picture here, everything there
+
+Ends at SIGINT or SIGTERM, with exit code 0.
+"""
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run the command and return its exit code."""
+    options = _parser().parse_args(arguments)
+    command: Callable[[argparse.Namespace], int] = options.command
+    try:
+        return command(options)
+    except DiffcError as error:
+        return _failed(str(error), error.exit_code)
+    except OSError as error:
+        return _failed(str(error), 1)
+    except KeyboardInterrupt:
+        return _failed("interrupted", 130)
+
+
+def _get(options: argparse.Namespace) -> int:
+    # Late, because they bring NumPy and torch, which --help can do without.
+    from .decoding import ModelDecoders
+    from .fetch import Request, fetch
+
+    # Before the model is loaded: a mistyped address should not take a second to be told.
+    address = Address.parse(options.url)
+    request = Request(
+        url=str(address),
+        out=options.out,
+        bytes=options.bytes,
+        bpp=options.bpp,
+        render=options.render,
+        keep_stream=options.keep_stream,
+        patience=options.patience,
+        terms=Terms(window=options.window),
+    )
+    decoders = ModelDecoders.load(options.model)
+    with _progress(options.bytes, options.bpp) as show:
+        fetched = asyncio.run(fetch(request, decoders, show))
+    if options.json:
+        print(json.dumps(asdict(fetched)))
+    else:
+        print(f"{fetched.out}: {_summary(fetched.bytes, fetched.bpp, fetched.predicted_psnr)}")
+    return 0
+
+
+def _run(options: argparse.Namespace) -> int:
+    from .daemon import Place, ReceiverDaemon
+    from .decoding import ModelDecoders
+
+    logging.basicConfig(
+        level=options.log_level.upper(), format="%(asctime)s %(levelname)s %(message)s"
+    )
+    logging.getLogger("websockets").setLevel(logging.ERROR)
+    logger = logging.getLogger("diffc_client")
+
+    def log(place: Place, refinement: Refinement) -> None:
+        summary = _summary(refinement.bytes, refinement.bpp, refinement.predicted_psnr)
+        note = ", complete" if refinement.complete else ""
+        logger.info("%s: %s%s", place.picture, summary, note)
+
+    daemon = ReceiverDaemon(
+        [Address.parse(url) for url in options.urls],
+        options.folder,
+        ModelDecoders.load(options.model),
+        render=options.render,
+        every=options.every,
+        terms=Terms(window=options.window),
+        on_picture=log,
+    )
+
+    async def until_told() -> None:
+        running = asyncio.ensure_future(daemon.run())
+        for number in (signal.SIGINT, signal.SIGTERM):
+            with contextlib.suppress(NotImplementedError):  # not on Windows
+                asyncio.get_running_loop().add_signal_handler(number, running.cancel)
+        with contextlib.suppress(asyncio.CancelledError):
+            await running
+
+    asyncio.run(until_told())
+    return 0
+
+
+@contextlib.contextmanager
+def _progress(limit: int | None, bpp: float | None) -> Iterator[Callable[[Refinement], None]]:
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, TextColumn, TransferSpeedColumn
+
+    console = Console(stderr=True)
+    columns = (BarColumn(), TextColumn("{task.description}"), TransferSpeedColumn())
+    # Only for people: nothing moves in a log file.
+    with Progress(
+        *columns, console=console, transient=True, disable=not console.is_terminal
+    ) as progress:
+        task = progress.add_task("waiting for the first bytes", total=limit)
+
+        def show(refinement: Refinement) -> None:
+            total = limit
+            if bpp is not None:
+                height, width = refinement.image.shape[:2]
+                total = min(limit or MAX_STREAM, int(bpp * width * height / 8))
+            text = _summary(refinement.bytes, refinement.bpp, refinement.predicted_psnr)
+            progress.update(task, completed=refinement.bytes, total=total, description=text)
+
+        yield show
+
+
+def _summary(nbytes: int, bpp: float, predicted_psnr: float | None) -> str:
+    text = f"{nbytes:,} bytes, {bpp:.4g} bpp"
+    return text if predicted_psnr is None else f"{text}, about {predicted_psnr:.1f} dB"
+
+
+def _failed(message: str, code: int) -> int:
+    print(f"diffc-client: {message}", file=sys.stderr)
+    return code
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="diffc-client",
+        description=DESCRIPTION,
+        epilog=EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    get = commands.add_parser(
+        "get",
+        help="fetch one picture",
+        description=GET_DESCRIPTION,
+        epilog=GET_EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    get.set_defaults(command=_get)
+    get.add_argument("url", metavar="URL", help="ws://HOST:PORT/IMAGE")
+    get.add_argument("-o", "--out", metavar="OUT", type=Path, required=True, help="PNG to write")
+    get.add_argument("--bytes", metavar="N", type=_count, help="stop after so many bytes")
+    get.add_argument("--bpp", metavar="X", type=_rate, help="... or bits per pixel")
+    get.add_argument(
+        "--keep-stream", metavar="FILE.dfc", type=Path, help="keep the stream; continue one"
+    )
+    get.add_argument(
+        "--patience",
+        metavar="SECONDS",
+        type=_positive,
+        default=60.0,
+        help="give up a broken link after so long without a byte (%(default)g)",
+    )
+    get.add_argument("--json", action="store_true", help="print one JSON object when done")
+    _add_common(get)
+    run = commands.add_parser(
+        "run",
+        help="stay up and keep what senders have",
+        description=RUN_DESCRIPTION,
+        epilog=RUN_EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    run.set_defaults(command=_run)
+    run.add_argument("urls", metavar="URL", nargs="+", help="ws://HOST:PORT or one with /IMAGE")
+    run.add_argument("folder", metavar="DIR", type=Path, help="where pictures and streams go")
+    run.add_argument(
+        "--every",
+        metavar="SECONDS",
+        type=_positive,
+        default=60.0,
+        help="how often catalogues are asked for (%(default)g)",
+    )
+    run.add_argument("--log-level", choices=["debug", "info", "warning", "error"], default="info")
+    _add_common(run)
+    return parser
+
+
+def _add_common(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--render",
+        choices=["mmse", "flow", "ancestral"],
+        default="mmse",
+        help="mmse: closest to the original; flow, ancestral: look real, detail is synthesised",
+    )
+    parser.add_argument("--model", metavar="FILE", type=Path, help="weights, beside our own")
+    parser.add_argument(
+        "--window",
+        metavar="BYTES",
+        type=_window,
+        default=Terms().window,
+        help="most bytes under way; on very slow links fewer make stopping prompt (%(default)s)",
+    )
+
+
+def _count(text: str) -> int:
+    value = int(text)
+    if not 1 <= value <= MAX_STREAM:
+        raise argparse.ArgumentTypeError(f"{value} is not within 1 to {MAX_STREAM}")
+    return value
+
+
+def _positive(text: str) -> float:
+    value = float(text)
+    if not 0 < value < math.inf:
+        raise argparse.ArgumentTypeError(f"{text} is not a positive number")
+    return value
+
+
+def _rate(text: str) -> float:
+    value = float(text)
+    if not 0 < value <= MAX_BPP:
+        raise argparse.ArgumentTypeError(f"{text} is not above 0 and up to {MAX_BPP:g}")
+    return value
+
+
+def _window(text: str) -> int:
+    value = int(text)
+    if not MIN_WINDOW <= value <= MAX_WINDOW:
+        raise argparse.ArgumentTypeError(f"{value} is not within {MIN_WINDOW} to {MAX_WINDOW}")
+    return value
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,48 @@
+"""How long to wait before trying again."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+
+@dataclass(slots=True, kw_only=True)
+class Backoff:
+    """Waits that grow from failure to failure, and differ from receiver to receiver.
+
+    The wait before the n-th attempt in a row is drawn evenly from 0 to first * 2^n seconds, but
+    not beyond ``longest``: so a sender that restarts does not meet all its receivers at once.
+    """
+
+    first: float = 0.5
+    longest: float = 30.0
+    patience: float | None = 60.0
+    """Seconds without any progress after which to give up; None: never."""
+    draw: Callable[[], float] = random.random
+    """Returns a number from 0 to 1."""
+    _failures: int = field(default=0, init=False)
+    _since: float | None = field(default=None, init=False)
+
+    def fresh(self) -> Backoff:
+        """Return one of the same settings that has seen no failure."""
+        return Backoff(
+            first=self.first, longest=self.longest, patience=self.patience, draw=self.draw
+        )
+
+    def progress(self) -> None:
+        """Something went well: the next failure is a first one."""
+        self._failures = 0
+        self._since = None
+
+    async def pause(self, failure: Exception) -> float:
+        """Wait after ``failure`` and return the seconds waited; raise it when patience ends."""
+        now = asyncio.get_running_loop().time()
+        since = self._since = now if self._since is None else self._since
+        delay = self.draw() * min(self.longest, self.first * 2.0 ** min(self._failures, 30))
+        if self.patience is not None and now + delay - since > self.patience:
+            raise failure
+        self._failures += 1
+        await asyncio.sleep(delay)
+        return delay

@@ -1,0 +1,93 @@
+"""What this side decodes with.
+
+Protocols, so that everything else here can be tested, and used, without models.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    from diffc_stream.diffusion.model import Model
+
+Method = Literal["mmse", "flow", "ancestral"]
+"""How pictures are made of what has come: ``mmse`` is closest to the original, the other two
+look real and synthesise detail."""
+
+
+class Picture(Protocol):
+    """A picture of what has come so far."""
+
+    @property
+    def image(self) -> NDArray[np.uint8]: ...
+
+    @property
+    def bytes(self) -> int: ...
+
+    @property
+    def bpp(self) -> float: ...
+
+    @property
+    def predicted_psnr(self) -> float | None: ...
+
+    @property
+    def description(self) -> Mapping[str, str]: ...
+
+
+class StreamDecoder(Protocol):
+    """Turns the bytes of one stream into pictures; used by one thread at a time."""
+
+    @property
+    def ready(self) -> bool: ...
+
+    def feed(self, data: bytes) -> None: ...
+
+    def render(self, method: Method = "mmse") -> Picture: ...
+
+
+class Decoders(Protocol):
+    """Makes a decoder for every stream."""
+
+    @property
+    def fingerprints(self) -> tuple[str, ...]:
+        """Fingerprints of the models at hand; empty: any stream is worth receiving."""
+        ...
+
+    def new(self) -> StreamDecoder:
+        """Return a decoder that has seen nothing yet."""
+        ...
+
+
+class ModelDecoders:
+    """Decoders with one or more models."""
+
+    def __init__(self, models: Sequence[Model]) -> None:
+        self._models = tuple(models)
+
+    @classmethod
+    def load(cls, weights: Path | None = None) -> ModelDecoders:
+        """Load the model that ships with diffc-stream, and one more if ``weights`` are given.
+
+        Takes a second or two.  Raises UnreadableModel.
+        """
+        from diffc_stream.diffusion.model import default_model, load_model
+
+        if weights is None:
+            return cls([default_model()])
+        return cls([load_model(weights), default_model()])
+
+    @property
+    def fingerprints(self) -> tuple[str, ...]:
+        """The fingerprints of the models."""
+        return tuple(model.fingerprint for model in self._models)
+
+    def new(self) -> StreamDecoder:
+        """Return a decoder that has seen nothing yet."""
+        from diffc_stream.codec import Decoder
+
+        return Decoder(self._models)

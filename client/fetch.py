@@ -1,0 +1,101 @@
+"""``diffc-client get``: one picture, once."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+from collections.abc import AsyncGenerator, Callable
+from contextlib import aclosing
+from dataclasses import dataclass
+from pathlib import Path
+
+from diffc_stream.errors import AddressError
+from diffc_stream.picture import save_png
+from diffc_stream.session import Terms
+
+from .address import Address
+from .decoding import Decoders, Method
+from .kept import FileStream
+from .refiner import Refinement
+from .sender import connect
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Request:
+    """What is to be fetched, and where it goes."""
+
+    url: str
+    out: Path
+    bytes: int | None = None
+    bpp: float | None = None
+    render: Method = "mmse"
+    keep_stream: Path | None = None
+    """File that the stream is kept in; one that is there already is continued."""
+    patience: float | None = 60.0
+    terms: Terms
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fetched:
+    """What came of it."""
+
+    out: str
+    image: str
+    bytes: int
+    bpp: float
+    predicted_psnr: float | None
+    render: str
+    width: int
+    height: int
+    seconds: float
+
+
+async def fetch(
+    request: Request, decoders: Decoders, show: Callable[[Refinement], None]
+) -> Fetched:
+    """Fetch a picture and write it as PNG once it is complete; ``show`` sees it grow.
+
+    If anything goes wrong, no picture is written; a kept stream stays for the next attempt.
+    Raises AddressError, SessionError, StreamError, UnknownModel or OSError.
+    """
+    address = Address.parse(request.url)
+    if address.image is None:
+        raise AddressError(f"{request.url!r} names no picture: it should be ws://HOST:PORT/IMAGE")
+    began = time.monotonic()
+    newest: Refinement | None = None
+    async with aclosing(_refinements(request, address.image, decoders)) as refinements:
+        async for refinement in refinements:
+            newest = refinement
+            show(refinement)
+    # open() ends with a picture or with an error.
+    assert newest is not None
+    await asyncio.to_thread(save_png, request.out, newest.image, text=newest.description)
+    height, width = newest.image.shape[:2]
+    return Fetched(
+        out=str(request.out),
+        image=address.image,
+        bytes=newest.bytes,
+        bpp=newest.bpp,
+        predicted_psnr=newest.predicted_psnr,
+        render=request.render,
+        width=width,
+        height=height,
+        seconds=time.monotonic() - began,
+    )
+
+
+async def _refinements(
+    request: Request, image: str, decoders: Decoders
+) -> AsyncGenerator[Refinement, None]:
+    with contextlib.ExitStack() as stack:
+        kept = stack.enter_context(FileStream(request.keep_stream)) if request.keep_stream else None
+        async with connect(
+            request.url, decoders=decoders, patience=request.patience, terms=request.terms
+        ) as sender:
+            opened = sender.open(
+                image, bytes=request.bytes, bpp=request.bpp, render=request.render, kept=kept
+            )
+            async with aclosing(opened):
+                async for refinement in opened:
+                    yield refinement

@@ -1,0 +1,257 @@
+"""One connection to a sender: a WebSocket joined to a session.
+
+As in the sender, one task reads and hands everything to the session, and one writes.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Iterable
+
+from websockets.asyncio.client import ClientConnection, connect
+from websockets.exceptions import (
+    ConnectionClosed,
+    InvalidHandshake,
+    InvalidMessage,
+    InvalidStatus,
+    InvalidURI,
+)
+from websockets.frames import CloseCode
+from websockets.typing import Subprotocol
+
+from diffc_stream.errors import AddressError, LinkLost, RemoteProtocolError, SessionError
+from diffc_stream.session import (
+    MAX_MESSAGE,
+    SUBPROTOCOL,
+    Catalogue,
+    Data,
+    End,
+    Error,
+    Message,
+    ReceiverSession,
+    Terms,
+    peer_error,
+)
+
+from .address import Address
+
+MOST_BACKLOG = 64
+"""Messages waiting to be sent beyond which nothing more is read."""
+CLOSE_TIMEOUT = 2.0
+"""Seconds that a polite goodbye may take."""
+
+
+class Arrivals:
+    """What arrives of one stream."""
+
+    def __init__(self, link: Link, stream: int) -> None:
+        self._link = link
+        self._stream = stream
+        self._queue: asyncio.Queue[Data | End | SessionError] = asyncio.Queue()
+
+    async def next(self) -> Data | End:
+        """Wait for the next bytes, or the end.  Raises PeerError, LinkLost, RemoteProtocolError."""
+        event = await self._queue.get()
+        if isinstance(event, SessionError):
+            raise event
+        return event
+
+    def put(self, event: Data | End | SessionError) -> None:
+        """Take what the link has for this stream."""
+        self._queue.put_nowait(event)
+
+    def stop(self) -> None:
+        """Say that no more is wanted."""
+        self._link.stop(self._stream)
+
+
+class Link:
+    """A connection to a sender; make one with :meth:`dial`."""
+
+    def __init__(self, websocket: ClientConnection, session: ReceiverSession) -> None:
+        self._websocket = websocket
+        self._session = session
+        self._clock = asyncio.get_running_loop().time
+        self._awoken = asyncio.Event()
+        self._flushed = asyncio.Event()
+        self._arrivals: dict[int, Arrivals] = {}
+        self._names: list[str] = []
+        self._listed: asyncio.Future[list[str]] | None = None
+        self._lost: SessionError | None = None
+        self._task = asyncio.create_task(self._run())
+
+    @classmethod
+    async def dial(cls, address: Address, *, models: Iterable[str], terms: Terms) -> Link:
+        """Connect to a sender, without waiting for what it says.
+
+        Raises LinkLost if there is nobody, RemoteProtocolError if whoever is there does not speak
+        our version of the protocol.
+        """
+        sender = str(address.sender)
+        try:
+            websocket = await connect(
+                sender,
+                subprotocols=[Subprotocol(SUBPROTOCOL)],
+                proxy=None,
+                compression=None,
+                ping_interval=None,
+                ping_timeout=None,
+                close_timeout=CLOSE_TIMEOUT,
+                max_size=MAX_MESSAGE,
+                max_queue=8,
+                write_limit=4096,
+            )
+        except InvalidStatus as error:
+            raise _refusal(sender, error) from error
+        except InvalidMessage as error:
+            raise LinkLost(f"{sender} does not answer like a WebSocket server") from error
+        except InvalidHandshake as error:
+            raise RemoteProtocolError(f"{sender} does not speak {SUBPROTOCOL}: {error}") from error
+        except (InvalidURI, UnicodeError) as error:
+            raise AddressError(f"{sender!r} is not an address: {error}") from error
+        except TimeoutError as error:
+            raise LinkLost(f"{sender} does not answer") from error
+        except OSError as error:
+            raise LinkLost(f"{sender} cannot be reached: {_reason(error)}") from error
+        if websocket.subprotocol != SUBPROTOCOL:
+            await websocket.close()
+            raise RemoteProtocolError(f"{sender} does not speak {SUBPROTOCOL}")
+        now = asyncio.get_running_loop().time()
+        return cls(websocket, ReceiverSession(now=now, terms=terms, models=models))
+
+    @property
+    def lost(self) -> bool:
+        """The connection has gone."""
+        return self._lost is not None
+
+    @property
+    def models(self) -> tuple[str, ...]:
+        """Fingerprints of the models that the sender encodes with, once it has said so."""
+        return self._session.welcome.models if self._session.welcome else ()
+
+    def open(
+        self, image: str, *, start: int, checksum: int, limit: int | None, bpp: float | None
+    ) -> Arrivals:
+        """Ask for a picture's stream from byte ``start``; see ReceiverSession.open()."""
+        if self._lost is not None:
+            raise self._lost
+        stream = self._session.open(image, start=start, checksum=checksum, limit=limit, bpp=bpp)
+        arrivals = self._arrivals[stream] = Arrivals(self, stream)
+        self._awoken.set()
+        return arrivals
+
+    def stop(self, stream: int) -> None:
+        """Say that no more of a stream is wanted, if it has not ended anyway."""
+        self._arrivals.pop(stream, None)
+        if self._lost is None:
+            self._session.stop(stream)
+            self._awoken.set()
+
+    async def images(self) -> list[str]:
+        """Ask for the names of all pictures."""
+        if self._lost is not None:
+            raise self._lost
+        if self._listed is None:
+            self._listed = asyncio.get_running_loop().create_future()
+            self._session.list()
+            self._awoken.set()
+        return await asyncio.shield(self._listed)
+
+    async def close(self) -> None:
+        """Send what is still to be sent, and close."""
+        with contextlib.suppress(TimeoutError, ConnectionClosed):
+            async with asyncio.timeout(CLOSE_TIMEOUT):
+                await self._flush()
+                await self._websocket.close()
+        self._task.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await self._task
+        self._websocket.transport.abort()
+
+    async def _run(self) -> None:
+        code = CloseCode.NORMAL_CLOSURE
+        lost: SessionError = LinkLost("the connection was closed on this side")
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                tasks.create_task(self._write())
+                await self._read()
+        except* ConnectionClosed as group:
+            lost = _closed(group.exceptions[0])
+        except* LinkLost as group:
+            lost = LinkLost(str(group.exceptions[0]))
+        except* SessionError as group:
+            lost = next(e for e in group.exceptions if isinstance(e, SessionError))
+            code = CloseCode.PROTOCOL_ERROR
+        finally:
+            self._lose(lost)
+        with contextlib.suppress(TimeoutError, ConnectionClosed):
+            async with asyncio.timeout(CLOSE_TIMEOUT):
+                await self._flush()
+                await self._websocket.close(code)
+
+    async def _read(self) -> None:
+        while True:
+            event = self._session.receive(await self._websocket.recv(), self._clock())
+            self._act(event)
+            self._awoken.set()
+            while self._session.backlog > MOST_BACKLOG:
+                self._flushed.clear()
+                await self._flushed.wait()
+
+    def _act(self, event: Message | None) -> None:
+        match event:
+            case Catalogue():
+                self._names += event.images
+                if event.last and self._listed is not None:
+                    self._listed.set_result(self._names)
+                    self._listed, self._names = None, []
+            case Data() if event.stream in self._arrivals:
+                self._arrivals[event.stream].put(event)
+            case End() if event.stream in self._arrivals:
+                self._arrivals.pop(event.stream).put(event)
+            case Error() if event.stream in self._arrivals:
+                self._arrivals.pop(event.stream).put(peer_error(event))
+
+    async def _write(self) -> None:
+        while True:
+            self._awoken.clear()
+            await self._flush()
+            self._flushed.set()
+            try:
+                async with asyncio.timeout_at(self._session.next_timeout()):
+                    await self._awoken.wait()
+            except TimeoutError:
+                self._session.handle_timeout(self._clock())
+
+    async def _flush(self) -> None:
+        for data in self._session.transmit(self._clock()):
+            await self._websocket.send(data)
+
+    def _lose(self, error: SessionError) -> None:
+        self._lost = error
+        for arrivals in self._arrivals.values():
+            arrivals.put(error)
+        self._arrivals.clear()
+        if self._listed is not None and not self._listed.done():
+            self._listed.set_exception(error)
+            self._listed.exception()  # whoever asked may have gone
+
+
+def _refusal(sender: str, error: InvalidStatus) -> SessionError:
+    status = error.response.status_code
+    if status >= 500:
+        return LinkLost(f"{sender} cannot serve at the moment (HTTP {status})")
+    return RemoteProtocolError(f"{sender} does not speak {SUBPROTOCOL} (HTTP {status})")
+
+
+def _closed(error: BaseException) -> LinkLost:
+    received = error.rcvd if isinstance(error, ConnectionClosed) else None
+    if received is not None and received.code == CloseCode.GOING_AWAY:
+        return LinkLost("the sender is shutting down")
+    return LinkLost("the connection to the sender was lost")
+
+
+def _reason(error: OSError) -> str:
+    # asyncio's own message lists every address tried; the system's is enough.
+    return error.strerror if error.strerror and error.errno else str(error)

@@ -1,0 +1,205 @@
+"""A sender as a viewer sees it: pictures that get better while one looks.
+
+    async with connect("ws://localhost:8765") as sender:
+        async for refinement in sender.open("coffee.jpg", bpp=0.4):
+            window.show(refinement.image)
+            if refinement.predicted_psnr > 30:
+                break                                  # good enough: the sender is told to stop
+
+The link may break and come back meanwhile; nothing that has arrived is asked for again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from concurrent.futures import ThreadPoolExecutor
+
+from diffc_stream.errors import DiffcError, LinkLost, PeerError, SessionError, UnknownModel
+from diffc_stream.session import Code, End, Reason, Terms
+
+from .address import Address
+from .backoff import Backoff
+from .decoding import Decoders, Method, ModelDecoders
+from .kept import Kept, MemoryStream
+from .link import Arrivals, Link
+from .refiner import Refinement, Refiner
+
+logger = logging.getLogger("diffc_client")
+
+
+@contextlib.asynccontextmanager
+async def connect(
+    url: str,
+    *,
+    decoders: Decoders | None = None,
+    patience: float | None = 60.0,
+    terms: Terms | None = None,
+) -> AsyncIterator[Sender]:
+    """Connect to the sender at ``url``, ``ws://HOST[:PORT]``.
+
+    ``decoders`` are :class:`ModelDecoders` with the model that ships with diffc-stream unless
+    given.  A link that breaks later is made anew, until nothing has come for ``patience`` seconds
+    (None: for ever).  ``terms`` may set a smaller window, for links so slow that 8 kB take too long
+    to stop.
+
+    Raises AddressError, LinkLost if nobody is there, RemoteProtocolError if the sender speaks
+    another version, UnreadableModel.
+
+    >>> async with connect("ws://localhost:8765") as sender:
+    ...     print(await sender.images())
+    """
+    address = Address.parse(url)
+    if decoders is None:
+        decoders = await asyncio.to_thread(ModelDecoders.load)
+    sender = Sender(address, decoders, Backoff(patience=patience), terms or Terms())
+    try:
+        await sender.dial()
+        yield sender
+    finally:
+        await sender.close()
+
+
+class Sender:
+    """The far end of a link; see :func:`connect`."""
+
+    def __init__(
+        self, address: Address, decoders: Decoders, backoff: Backoff, terms: Terms
+    ) -> None:
+        self._address = address
+        self._decoders = decoders
+        self._backoff = backoff
+        self._terms = terms
+        self._link: Link | None = None
+        self._dialling = asyncio.Lock()
+        # One thread: pictures of several streams take turns, and none is late by being computed
+        # at half speed.
+        self._worker = ThreadPoolExecutor(1, thread_name_prefix="decoder")
+
+    async def images(self) -> list[str]:
+        """Return the names of all pictures that the sender offers.
+
+        >>> await sender.images()
+        ['coffee.jpg', 'harbour/crane.png']
+        """
+        backoff = self._backoff.fresh()
+        while True:
+            try:
+                return await (await self.dial()).images()
+            except LinkLost as error:
+                await self._pause(backoff, error)
+
+    async def open(
+        self,
+        image: str,
+        *,
+        bytes: int | None = None,  # noqa: A002
+        bpp: float | None = None,
+        render: Method = "mmse",
+        kept: Kept | None = None,
+    ) -> AsyncGenerator[Refinement, None]:
+        """Stream a picture: iterate to get it, better every time, until it is complete.
+
+        It is complete after ``bytes`` bytes or ``bpp`` bits per pixel, or when the sender has
+        nothing better.  Leaving the loop early stops the stream; what then still arrives is at
+        most one window.  If showing a picture takes longer than receiving the next, the pictures
+        between are left out.  With ``kept``, what it holds is not asked for again, and what comes
+        is added to it.
+
+        Raises UnknownImage, another PeerError, LinkLost when patience is at an end, UnknownModel,
+        CorruptStream, or NothingDecodable if the target is too small for any picture.
+
+        >>> async for refinement in sender.open("coffee.jpg", bytes=4000):
+        ...     print(refinement.bytes, refinement.bpp, refinement.predicted_psnr)
+        """
+        kept = kept if kept is not None else MemoryStream()
+        refiner = Refiner(self._decoders.new(), self._worker, render)
+        if kept.length:
+            refiner.feed(kept.read())
+        receiving = asyncio.create_task(self._deliver(refiner, image, kept, bytes, bpp))
+        try:
+            while (refinement := await refiner.next()) is not None:
+                yield refinement
+        finally:
+            receiving.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await receiving
+
+    async def receive(
+        self,
+        image: str,
+        kept: Kept,
+        *,
+        bytes: int | None = None,  # noqa: A002
+        bpp: float | None = None,
+        deliver: Callable[[bytes], None] | None = None,
+    ) -> Reason:
+        """Receive a stream into ``kept`` without decoding it, and return why it ended.
+
+        ``deliver`` is called with the bytes as they come.  Raises as open() does, apart from
+        decoding.
+        """
+        backoff = self._backoff.fresh()
+        while True:
+            before = kept.length
+            try:
+                link = await self.dial()
+                arrivals = link.open(
+                    image, start=before, checksum=kept.checksum, limit=bytes, bpp=bpp
+                )
+                return await _drain(arrivals, kept, deliver)
+            except (LinkLost, PeerError) as error:
+                if isinstance(error, PeerError) and not error.retry:
+                    raise self._explained(error) from error
+                if kept.length > before:
+                    backoff.progress()
+                await self._pause(backoff, error)
+
+    async def dial(self) -> Link:
+        """Return the link, made anew if it was lost.  Raises LinkLost, RemoteProtocolError."""
+        async with self._dialling:
+            if self._link is None or self._link.lost:
+                self._link = await Link.dial(
+                    self._address, models=self._decoders.fingerprints, terms=self._terms
+                )
+            return self._link
+
+    async def close(self) -> None:
+        """Close the link."""
+        if self._link is not None:
+            await self._link.close()
+        self._worker.shutdown(wait=False, cancel_futures=True)
+
+    async def _deliver(
+        self, refiner: Refiner, image: str, kept: Kept, limit: int | None, bpp: float | None
+    ) -> None:
+        try:
+            await self.receive(image, kept, bytes=limit, bpp=bpp, deliver=refiner.feed)
+        except Exception as error:
+            refiner.finish(error)
+        else:
+            refiner.finish()
+
+    def _explained(self, error: PeerError) -> DiffcError:
+        if error.code == Code.UNKNOWN_MODEL and self._link is not None and self._link.models:
+            return UnknownModel(self._link.models[0])
+        return error
+
+    async def _pause(self, backoff: Backoff, error: SessionError) -> None:
+        logger.info("%s: %s; trying again", self._address.sender, error)
+        await backoff.pause(error)
+
+
+async def _drain(arrivals: Arrivals, kept: Kept, deliver: Callable[[bytes], None] | None) -> Reason:
+    try:
+        while not isinstance(event := await arrivals.next(), End):
+            kept.append(event.payload)
+            if deliver is not None:
+                deliver(event.payload)
+    finally:
+        arrivals.stop()
+    if event.reason is Reason.DRAINING:
+        raise LinkLost("the sender is shutting down")
+    return event.reason
