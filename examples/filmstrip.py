@@ -31,7 +31,7 @@ class Frame:
     """Decibels, against the original."""
 
 
-def milestones(last: int, *, count: int = 8, first: int = 100) -> list[int]:
+def milestones(last: int, *, count: int = 8, first: int = 200) -> list[int]:
     """Return about ``count`` numbers of bytes from ``first`` to ``last``, in constant ratio."""
     first = min(first, last)
     return sorted({round(last * (first / last) ** (1 - i / (count - 1))) for i in range(count)})

@@ -124,10 +124,10 @@ async def test_a_link_can_be_taken_down_while_it_carries() -> None:
 
 
 def test_milestones_are_in_constant_ratio() -> None:
-    assert milestones(12_800) == [100, 200, 400, 800, 1600, 3200, 6400, 12_800]
-    assert milestones(1_000_000)[::7] == [100, 1_000_000]
+    assert milestones(25_600) == [200, 400, 800, 1600, 3200, 6400, 12_800, 25_600]
+    assert milestones(1_000_000)[::7] == [200, 1_000_000]
     assert milestones(50) == [50]
-    assert milestones(103) == [100, 101, 102, 103]
+    assert milestones(203) == [200, 201, 202, 203]
 
 
 def frame(height: int, width: int, *, nbytes: int = 1234) -> Frame:

@@ -1,0 +1,196 @@
+"""Stream a photograph over a slow link, and keep what it looked like on the way.
+
+    make demo                                  scikit-image's coffee at 2,000 bytes per second
+    make demo IMAGE=photo.jpg RATE=500         your own photograph, your own link
+
+Starts a sender daemon and a receiver (``examples/watch.py``) in processes of their own, and carries
+the bytes between them itself, slowly.  Leaves the received stream and a filmstrip in demo/.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import importlib.util
+import json
+import shutil
+import sys
+import tempfile
+from asyncio.subprocess import PIPE, Process
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from diffc_stream import load_picture, save_png
+from diffc_stream.errors import DiffcError, LinkLost, UnreadablePicture
+from examples.link import Link
+
+SERVED_AS_IT_IS = {".png", ".jpg", ".jpeg", ".webp", ".tif", ".tiff"}
+FEWEST_BYTES = 300
+"""Tiny pictures get so many, whatever that is per pixel."""
+PATIENCE = 10.0
+"""Seconds for the sender daemon to end when it is told to."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Show:
+    """What is to be shown."""
+
+    photo: Path
+    height: int
+    width: int
+    rate: float
+    """Bytes per second."""
+    target: int
+    """Bytes at which to stop."""
+    out: Path
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the demo and return its exit code, which is that of the error if there is one."""
+    options = _parser().parse_args(arguments)
+    try:
+        photo = options.image or default_photo()
+        height, width = load_picture(photo).shape[:2]
+        target = max(FEWEST_BYTES, round(options.bpp * height * width / 8))
+        options.out.mkdir(parents=True, exist_ok=True)
+        show = Show(
+            photo=photo,
+            height=height,
+            width=width,
+            rate=options.rate,
+            target=target,
+            out=options.out,
+        )
+        print(
+            f"{photo.name}, {width} x {height} pixels, up to {target:,} bytes: "
+            f"at least {target / options.rate:,.0f} s at {options.rate:,.0f} bytes per second",
+            flush=True,
+        )
+        return asyncio.run(stream(show))
+    except DiffcError as error:
+        print(f"demo: {error}", file=sys.stderr)
+        return error.exit_code
+    except OSError as error:
+        print(f"demo: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        return 130
+
+
+def default_photo() -> Path:
+    """Return the photograph that scikit-image brings.  Raises UnreadablePicture without it."""
+    found = importlib.util.find_spec("skimage")  # found, not imported: that would take a second
+    for folder in (found and found.submodule_search_locations) or ():
+        photo = Path(folder, "data", "coffee.png")
+        if photo.is_file():
+            return photo
+    raise UnreadablePicture("the photograph of scikit-image is not here: name one with --image")
+
+
+async def stream(show: Show) -> int:
+    """Send, carry and receive; return the receiver's exit code."""
+    with tempfile.TemporaryDirectory() as folder:
+        name = await asyncio.to_thread(offered, show.photo, Path(folder))
+        async with (
+            sender(Path(folder)) as (host, port),
+            Link(host, port, rate=show.rate) as link,
+            receiver(show, f"ws://127.0.0.1:{link.port}/{name}") as process,
+        ):
+            code = await process.wait()
+    if code == 0:
+        print(f"{link.carried:,} bytes crossed the link, framing and handshake included")
+        print(f"the received stream and the filmstrip are in {show.out}/")
+    return code
+
+
+def offered(photo: Path, folder: Path) -> str:
+    """Put ``photo`` into a sender's folder, under a plain name, which is returned."""
+    suffix = photo.suffix.lower()
+    if suffix in SERVED_AS_IT_IS:
+        shutil.copyfile(photo, folder / f"photo{suffix}")
+        return f"photo{suffix}"
+    save_png(folder / "photo.png", load_picture(photo))
+    return "photo.png"
+
+
+@asynccontextmanager
+async def sender(folder: Path) -> AsyncIterator[tuple[str, int]]:
+    """Run a sender daemon on ``folder``; yields its address."""
+    command = ("-m", "diffc_server", str(folder), "--port", "0", "--json", "--log-level", "error")
+    async with _running(*command, stdout=PIPE) as process:
+        assert process.stdout is not None
+        line = await process.stdout.readline()
+        if not line:
+            raise LinkLost("the sender daemon did not start")
+        host, _, port = json.loads(line)["url"].removeprefix("ws://").rpartition(":")
+        yield host, int(port)
+
+
+@asynccontextmanager
+async def receiver(show: Show, url: str) -> AsyncIterator[Process]:
+    """Run a receiver, which prints its table to our own output."""
+    command = ("-m", "examples.watch", url, "--original", str(show.photo))
+    limits = ("--bytes", str(show.target), "--out", str(show.out))
+    title = (
+        f"{show.photo.name}, {show.width} x {show.height} pixels, "
+        f"over a link of {show.rate:,.0f} bytes per second"
+    )
+    async with _running(*command, *limits, "--title", title) as process:
+        yield process
+
+
+@asynccontextmanager
+async def _running(*command: str, stdout: int | None = None) -> AsyncIterator[Process]:
+    """Run a Python command; leaving the block ends it, gently if it lets us."""
+    process = await asyncio.create_subprocess_exec(sys.executable, *command, stdout=stdout)
+    try:
+        yield process
+    finally:
+        if process.returncode is None:
+            process.terminate()
+        try:
+            async with asyncio.timeout(PATIENCE):
+                await process.wait()
+        except TimeoutError:
+            process.kill()
+            await process.wait()
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="demo",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--image", metavar="FILE", type=Path, help="any photograph")
+    parser.add_argument(
+        "--rate",
+        metavar="BYTES",
+        type=_positive,
+        default=2000.0,
+        help="what the link carries per second (%(default)g)",
+    )
+    parser.add_argument(
+        "--bpp",
+        metavar="BITS",
+        type=_positive,
+        default=0.4,
+        help="bits per pixel at which to stop (%(default)g)",
+    )
+    parser.add_argument(
+        "--out", metavar="DIR", type=Path, default=Path("demo"), help="(%(default)s)"
+    )
+    return parser
+
+
+def _positive(text: str) -> float:
+    value = float(text)
+    if not 0 < value < 1e9:
+        raise argparse.ArgumentTypeError(f"{text} is not a number above 0")
+    return value
+
+
+if __name__ == "__main__":
+    sys.exit(main())
