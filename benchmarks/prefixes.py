@@ -15,6 +15,7 @@ import platform
 import subprocess
 import tempfile
 from dataclasses import asdict, dataclass
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -59,7 +60,7 @@ class Result:
     def largest_loss(self) -> float:
         """Return the largest loss in dB from one picture to the next."""
         shown = [point.psnr for point in self.points]
-        return max((a - b for a, b in zip(shown, shown[1:], strict=False)), default=0.0)
+        return max((a - b for a, b in pairwise(shown)), default=0.0)
 
 
 def main() -> None:
@@ -148,7 +149,9 @@ def table(results: list[Result]) -> str:
         cost = 8 * result.report.bytes / result.report.ideal_bits
         everything.append([*shown, result.largest_loss, cost, result.report.state_noise])
         rows.append(_row(result.image, everything[-1]))
-    rows.append(_row("**mean**", [float(np.mean(column)) for column in zip(*everything, strict=True)]))
+    rows.append(
+        _row("**mean**", [float(np.mean(column)) for column in zip(*everything, strict=True)])
+    )
     late = [p.predicted - p.psnr for r in results for p in r.points if p.bpp > 0.05]
     if late:
         rows.append("")

@@ -4,14 +4,11 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import sys
-import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
-from typing import BinaryIO
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
@@ -22,6 +19,7 @@ from diffc_stream.diffusion.model import Model, default_model, load_model
 from diffc_stream.errors import DiffcError, NothingDecodable, StreamError, TargetError
 from diffc_stream.metrics import bits_per_pixel, psnr
 from diffc_stream.picture import load_picture, save_png
+from diffc_stream.replacement import replacing
 
 MOST_BYTES = 2**30
 """A stream file larger than this is refused."""
@@ -63,7 +61,7 @@ def encode(arguments: argparse.Namespace) -> None:
     if arguments.bpp is not None:
         target = int(arguments.bpp * width * height / 8)
     encoder = codec.Encoder(picture, _model(arguments), target_bytes=target, seed=arguments.seed)
-    with _replacing(arguments.output) as out, _progress("encoding", target) as advance:
+    with replacing(arguments.output) as out, _progress("encoding", target) as advance:
         for piece in encoder:
             out.write(piece)
             advance(encoder.written, f"about {encoder.chain.now().psnr:.1f} dB")
@@ -194,12 +192,15 @@ def _quality(arguments: argparse.Namespace, data: bytes) -> list[dict[str, float
 
 
 def _step_ends(data: bytes) -> list[int]:
+    """Return where each step but the last ends, its checks included: where the next begins."""
     reader = container.StreamReader()
-    ends = []
-    for place in range(len(data)):
-        if any(isinstance(event, container.Step) for event in reader.feed(data[place : place + 1])):
-            ends.append(place)
-    return ends[1:]
+    # Events are made one at a time, so the offset is that of the event at hand.
+    begins = [
+        reader.offset - len(event.encode())
+        for event in reader.feed(data)
+        if isinstance(event, container.Step)
+    ]
+    return begins[1:]
 
 
 def _print_facts(facts: dict[str, object]) -> None:
@@ -237,26 +238,6 @@ def _read(path: Path) -> bytes:
     if len(data) > MOST_BYTES:
         raise StreamError(f"{path}: larger than {MOST_BYTES} bytes, not a stream")
     return data
-
-
-@contextmanager
-def _replacing(path: Path) -> Iterator[BinaryIO]:
-    """Open a temporary file that takes ``path``'s place if all goes well, and goes if not."""
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".partial")
-    try:
-        with os.fdopen(handle, "wb") as file:
-            yield file
-        os.chmod(name, 0o666 & ~_umask())
-        os.replace(name, path)
-    except BaseException:
-        os.unlink(name)
-        raise
-
-
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask
 
 
 class _Advance:

@@ -10,8 +10,6 @@ from __future__ import annotations
 
 import contextlib
 import io
-import os
-import secrets
 import warnings
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -23,6 +21,7 @@ from PIL import Image, ImageCms, ImageOps, UnidentifiedImageError
 from PIL.PngImagePlugin import PngInfo
 
 from diffc_stream.errors import PictureError, PictureTooLarge, UnreadablePicture
+from diffc_stream.replacement import replacing
 
 PIXEL_LIMIT = 178_000_000
 """Larger pictures are refused before they are decoded (Pillow's own limit is just above)."""
@@ -93,16 +92,8 @@ def save_png(
     :func:`png_bytes`.  Raises OSError if it cannot be written; then nothing is left behind.
     """
     data = png_bytes(image, text)
-    # In the same folder, because only within one filesystem is a replacement atomic; opened
-    # plainly rather than with mkstemp, whose files nobody else may read.
-    temporary = path.with_name(f".{path.name[:200]}.{secrets.token_hex(4)}.part")
-    try:
-        with temporary.open("xb") as file:
-            file.write(data)
-        os.replace(temporary, path)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise
+    with replacing(path) as file:
+        file.write(data)
 
 
 def _name(source: Path | bytes | BinaryIO) -> str:

@@ -48,7 +48,7 @@ def main() -> None:
     photographs = Photographs(train_paths, rng)
     validation = Photographs(held_out, np.random.default_rng(0)).crops(len(held_out), 128)
 
-    network = UNet(Architecture()).to(device, memory_format=torch.channels_last)
+    network = UNet(Architecture()).to(device)
     average = copy.deepcopy(network).requires_grad_(False)
     optimiser = torch.optim.AdamW(
         network.parameters(), lr=arguments.rate, betas=(0.9, 0.99), weight_decay=1e-4

@@ -76,7 +76,8 @@ def signs(seed: int, purpose: Purpose, address: int, count: int) -> NDArray[np.f
 def normals(seed: int, purpose: Purpose, address: int, count: int) -> NDArray[np.float32]:
     """Return ``count`` standard normals; the top 12 bits of each word pick a table entry."""
     index = words(seed, purpose, address, count) >> np.uint32(32 - _TABLE_BITS)
-    return normal_table()[index]
+    drawn: NDArray[np.float32] = normal_table()[index]
+    return drawn
 
 
 @cache

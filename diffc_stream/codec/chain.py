@@ -84,9 +84,7 @@ class Chain:
         if not dims:
             raise CorruptStream("there is no finer octave to open", offset=offset)
         if not trellis.fewest_bits(dims) <= 8 * step.length <= max(8, dims + 7):
-            raise CorruptStream(
-                f"a step of {step.length} bytes over {dims} values", offset=offset
-            )
+            raise CorruptStream(f"a step of {step.length} bytes over {dims} values", offset=offset)
 
     def _can(self, kind: Kind) -> bool:
         return kind is Kind.REFINE or (self.observation.octave > 0 and self.observation.snr > 0)
@@ -117,9 +115,7 @@ class Chain:
         if step.kind is Kind.REFINE:
             gained = delta(step.delta_code)
             observation = before.refined(prediction, y, gained, received)
-            forecast = self.forecast.refined(
-                snr=before.snr, delta=gained, stated=energy / gained
-            )
+            forecast = self.forecast.refined(snr=before.snr, delta=gained, stated=energy / gained)
             error = forecast.total(observation.snr, observation.octave)
         else:
             observation = before.opened(prediction, y, self.finer)

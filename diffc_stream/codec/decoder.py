@@ -9,9 +9,9 @@ from typing import Literal, get_args
 import numpy as np
 from numpy.typing import NDArray
 
-from diffc_stream import render
+from diffc_stream.codec import continuation
 from diffc_stream.codec.chain import After, Chain
-from diffc_stream.container import Check, Header, Kind, Payload, Step, StreamReader
+from diffc_stream.container import Check, Header, Payload, Step, StreamReader
 from diffc_stream.diffusion import octaves
 from diffc_stream.diffusion.model import Model
 from diffc_stream.errors import NothingDecodable, PictureTooLarge, UnknownModel
@@ -128,7 +128,7 @@ class Decoder:
         if method == "mmse":
             x = chain.mean(newest)
         else:
-            x = render.continued(chain, newest, ancestral=method == "ancestral")
+            x = continuation.continued(chain, newest, ancestral=method == "ancestral")
         while max_side is not None and max(x.shape[1:]) > max(1, max_side):
             x = octaves.means(x)
         return Rendering(

@@ -14,7 +14,7 @@ from diffc_stream.channel import trellis
 from diffc_stream.codec.chain import Chain, step_length
 from diffc_stream.codec.schedule import Schedule
 from diffc_stream.container import Header, Kind, Step, StreamWriter, segments
-from diffc_stream.container.grammar import delta, nearest_delta
+from diffc_stream.container.grammar import nearest_delta
 from diffc_stream.diffusion import octaves
 from diffc_stream.diffusion.model import Model
 from diffc_stream.errors import TargetError
@@ -77,9 +77,11 @@ class Encoder:
             self._octaves.append(octaves.means(self._octaves[-1]))
         self._ideal_bits = 0.0
         self._seconds = self._rcc_seconds = 0.0
-        smallest = len(self._header.encode()) + 8 + trellis.fewest_bits(
-            self.chain.dimensions(Kind.REFINE)
-        ) // 8
+        smallest = (
+            len(self._header.encode())
+            + 8
+            + trellis.fewest_bits(self.chain.dimensions(Kind.REFINE)) // 8
+        )
         if target_bytes is not None and target_bytes < smallest:
             raise TargetError(
                 f"{target_bytes} bytes are too few: this picture needs at least {smallest}"

@@ -56,9 +56,7 @@ class Forecast:
         """
         # Observing detail explains some of it; a denoiser explains more than each value alone.
         left = _SHRINKAGE * _DETAIL_SHARE * stated / (1.0 + snr * stated)
-        return Forecast(
-            anchor=(snr, self.error(4.0 * snr) + left), details=(*self.details, stated)
-        )
+        return Forecast(anchor=(snr, self.error(4.0 * snr) + left), details=(*self.details, stated))
 
     def error(self, snr: float) -> float:
         """Return the error to expect of the estimate at ``snr``, in the octave observed."""

@@ -53,7 +53,8 @@ class StreamReader:
         self._pending = b""
         self._place = 0
         self._crc = 0
-        self._offset = 0
+        self.offset = 0
+        """Bytes parsed so far."""
         self._unchecked = 0
         self._segments: list[int] = []
         self._check_due = False
@@ -85,7 +86,7 @@ class StreamReader:
             return self._payload()
         if data[0] == CHECK_TAG or self._check_due:
             return self._check(data)
-        step, size = Step.parse(data, self._offset)
+        step, size = Step.parse(data, self.offset)
         self._take(size)
         self._segments = segments(step.length)
         return step
@@ -99,7 +100,7 @@ class StreamReader:
         return Payload(piece)
 
     def _check(self, data: bytes) -> Check:
-        offset = self._offset
+        offset = self.offset
         if data[0] != CHECK_TAG:
             raise CorruptStream("a check should stand here", offset=offset)
         if len(data) < CHECK_SIZE:
@@ -114,14 +115,14 @@ class StreamReader:
         self._unchecked = 0
         self._check_due = False
         if good:
-            self.verified = self._offset
+            self.verified = self.offset
         return Check(offset=offset, good=good)
 
     def _take(self, size: int) -> bytes:
         piece = self._pending[self._place : self._place + size]
         self._place += size
         self._crc = crc32c(piece, self._crc)
-        self._offset += size
+        self.offset += size
         self._unchecked += size
         return piece
 

@@ -85,9 +85,13 @@ class GaussianSource:
         low, high = 0.0, float(spectrum.max())
         for _ in range(100):
             level = (low + high) / 2
-            low, high = (level, high) if np.minimum(level, spectrum).mean() < distortion else (
-                low,
-                level,
+            low, high = (
+                (level, high)
+                if np.minimum(level, spectrum).mean() < distortion
+                else (
+                    low,
+                    level,
+                )
             )
         ratio = np.maximum(1.0, spectrum / level)
         return float(octaves.CHANNELS * np.sum(np.log2(ratio)) / 2)

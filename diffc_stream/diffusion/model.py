@@ -49,7 +49,7 @@ class LearnedDenoiser:
     """
 
     def __init__(self, network: UNet) -> None:
-        self._network = network.eval().requires_grad_(False).to(memory_format=torch.channels_last)
+        self._network = network.eval().requires_grad_(False)
         self._multiple = network.architecture.multiple
 
     @torch.inference_mode()

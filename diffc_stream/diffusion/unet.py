@@ -16,6 +16,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import torch
 from torch import Tensor, nn
@@ -90,7 +91,7 @@ class UNet(nn.Module):
         def stage(width: int, count: int) -> nn.ModuleList:
             return nn.ModuleList(ResidualBlock(width) for _ in range(count))
 
-        pairs = list(zip(widths, widths[1:], strict=False))
+        pairs = list(pairwise(widths))
         self.level = nn.Sequential(
             nn.Linear(NOISE_FEATURES, _FILM_WIDTH),
             nn.SiLU(),

@@ -1,0 +1,29 @@
+"""Write a file wholly or not at all."""
+
+from __future__ import annotations
+
+import os
+import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import BinaryIO
+
+
+@contextmanager
+def replacing(path: Path) -> Iterator[BinaryIO]:
+    """Open a file for writing that takes the place of ``path`` when the block ends well.
+
+    Whoever reads ``path`` meanwhile sees the old file or the new one.  If the block raises,
+    ``path`` is as it was and nothing is left behind.
+    """
+    # In the same folder, because only within one filesystem is a replacement atomic; opened
+    # plainly rather than with mkstemp, whose files nobody else may read.
+    temporary = path.with_name(f".{path.name[:200]}.{secrets.token_hex(4)}.part")
+    try:
+        with temporary.open("xb") as file:
+            yield file
+        os.replace(temporary, path)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
