@@ -1,0 +1,127 @@
+"""A codec that needs neither weights nor mathematics, for testing everything around it."""
+
+from __future__ import annotations
+
+import hashlib
+import threading
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+from diffc_client import Decoders, Method, StreamDecoder
+from diffc_server import Opener, Source
+from numpy.typing import NDArray
+
+from diffc_stream.errors import CorruptStream, NothingDecodable, UnknownModel, UnreadablePicture
+
+WIDTH, HEIGHT = 40, 30
+HEADER = 8
+"""Bytes: the fingerprint of the fake model, in ASCII."""
+FINGERPRINT = "0f0f0f0f"
+
+
+def stream_of(name: str, length: int, fingerprint: str = FINGERPRINT) -> bytes:
+    """Return the stream that a picture of this name has."""
+    blocks = (
+        hashlib.sha256(f"{name} {i}".encode()).digest() for i in range(length // 32 + 1)
+    )
+    return (fingerprint.encode() + b"".join(blocks))[:length]
+
+
+@dataclass(slots=True)
+class FakeOpener:
+    """Opens any file as a picture whose stream follows from its name.
+
+    A file that holds ``broken`` is no picture; with ``gate``, every piece waits for it.
+    """
+
+    length: int = 5000
+    piece: int = 300
+    gate: threading.Semaphore | None = None
+    fingerprints: tuple[str, ...] = (FINGERPRINT,)
+    opened: list[str] = field(default_factory=list)
+    computed: dict[str, int] = field(default_factory=dict)
+    """Bytes computed by picture, again and again if it was opened again."""
+
+    def open(self, path: Path) -> Source:
+        """Open a file."""
+        self.opened.append(path.name)
+        if path.read_bytes() == b"broken":
+            raise UnreadablePicture(f"{path}: not a picture")
+        return Source(pixels=WIDTH * HEIGHT, pieces=self._pieces(path.name))
+
+    def _pieces(self, name: str) -> Iterator[bytes]:
+        data = stream_of(name, self.length, *self.fingerprints[:1])
+        for start in range(0, len(data), self.piece):
+            if self.gate is not None:
+                self.gate.acquire()
+            piece = data[start : start + self.piece]
+            self.computed[name] = self.computed.get(name, 0) + len(piece)
+            yield piece
+        if self.length == 0:
+            raise RuntimeError("a bug in the encoder")
+
+
+@dataclass(frozen=True, slots=True)
+class FakePicture:
+    """A picture whose every value is the number of bytes it was made of, modulo 256."""
+
+    image: NDArray[np.uint8]
+    bytes: int
+    bpp: float
+    predicted_psnr: float | None
+    description: Mapping[str, str]
+
+
+class FakeDecoder:
+    """Shows something from the first byte after the header; checks the header."""
+
+    def __init__(self, fingerprints: tuple[str, ...]) -> None:
+        self.data = b""
+        self._fingerprints = fingerprints
+
+    @property
+    def ready(self) -> bool:
+        """Whether there is something to show."""
+        return len(self.data) > HEADER
+
+    def feed(self, data: bytes) -> None:
+        """Take more bytes."""
+        self.data += data
+        header = self.data[:HEADER].decode("ascii", "replace")
+        if len(header) == HEADER and header not in self._fingerprints:
+            if set(header) <= set("0123456789abcdef"):
+                raise UnknownModel(header)
+            raise CorruptStream("not a fake stream", offset=0)
+
+    def render(self, method: Method = "mmse") -> FakePicture:
+        """Return a grey picture."""
+        if not self.ready:
+            raise NothingDecodable("nothing to see yet")
+        size = len(self.data)
+        return FakePicture(
+            image=np.full((HEIGHT, WIDTH, 3), size % 256, np.uint8),
+            bytes=size,
+            bpp=8 * size / (WIDTH * HEIGHT),
+            predicted_psnr=20 + size / 1000,
+            description={"bytes": str(size), "render": method},
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class FakeDecoders:
+    """Makes fake decoders, and remembers them."""
+
+    fingerprints: tuple[str, ...] = (FINGERPRINT,)
+    made: list[FakeDecoder] = field(default_factory=list)
+
+    def new(self) -> FakeDecoder:
+        """Return a new one."""
+        self.made.append(FakeDecoder(self.fingerprints))
+        return self.made[-1]
+
+
+_opener: Opener = FakeOpener()
+_decoders: Decoders = FakeDecoders()
+_decoder: StreamDecoder = FakeDecoder(())

@@ -1,0 +1,371 @@
+"""Two sessions joined by a link in virtual time: flow control, resuming, stopping, silence."""
+
+from __future__ import annotations
+
+import google_crc32c
+import pytest
+from pair import Pair
+
+from diffc_stream.errors import (
+    LinkLost,
+    LocalProtocolError,
+    PeerError,
+    RemoteProtocolError,
+    UnknownImage,
+)
+from diffc_stream.session import (
+    Ack,
+    Alive,
+    Catalogue,
+    Code,
+    Data,
+    End,
+    Error,
+    Hello,
+    List,
+    Open,
+    Reason,
+    ReceiverSession,
+    SenderSession,
+    Terms,
+    Welcome,
+    decode,
+    encode,
+    peer_error,
+)
+
+PHOTO = bytes(range(256)) * 40
+SHORT = b"a stream of very few bytes"
+
+
+def ready_sender(window: int = 8192) -> SenderSession:
+    session = SenderSession(now=0.0)
+    session.receive(encode(Hello(window=window, idle=60.0)), 0.0)
+    session.transmit(0.0)
+    return session
+
+
+def ready_receiver(window: int = 8192) -> ReceiverSession:
+    session = ReceiverSession(now=0.0)
+    session.receive(encode(Welcome(window=window, idle=60.0, streams=4)), 0.0)
+    session.transmit(0.0)
+    return session
+
+
+def test_a_whole_stream() -> None:
+    pair = Pair({"photo": PHOTO})
+    stream = pair.receiver.open("photo")
+    pair.run()
+    assert pair.received[stream] == PHOTO
+    assert pair.ends() == [(stream, Reason.COMPLETE)]
+    assert pair.sender.streams == pair.receiver.streams == ()
+    assert pair.sender.credit == pair.sender.window
+
+
+def test_the_request_travels_with_the_greeting() -> None:
+    pair = Pair({"photo": SHORT}, latency=1.0, rate=1e9)
+    pair.receiver.open("photo")
+    pair.run_until(1)
+    assert pair.now == pytest.approx(2.0)
+
+
+def test_a_target() -> None:
+    pair = Pair({"photo": PHOTO})
+    stream = pair.receiver.open("photo", limit=1234)
+    pair.run()
+    assert pair.received[stream] == PHOTO[:1234]
+    assert pair.ends() == [(stream, Reason.TARGET)]
+
+
+@pytest.mark.parametrize("window", [512, 4096, 8192, 65_536])
+@pytest.mark.parametrize("rate", [100.0, 1e4, 1e7])
+def test_the_window_is_never_exceeded(window: int, rate: float) -> None:
+    terms = Terms(window=window, idle=1e4)
+    pair = Pair({"photo": PHOTO}, rate=rate, latency=0.9, terms=terms)
+    pair.receiver.open("photo")
+    pair.run()
+    assert pair.received[1] == PHOTO
+    assert 0 < pair.most_under_way <= window
+
+
+def test_the_smaller_window_counts() -> None:
+    for ours, theirs in ((1000, 2000), (2000, 1000)):
+        pair = Pair(
+            {"photo": PHOTO}, terms=Terms(window=ours), receiver_terms=Terms(window=theirs)
+        )
+        pair.receiver.open("photo")
+        pair.run()
+        assert pair.sender.window == pair.receiver.window == 1000
+        assert pair.most_under_way <= 1000
+
+
+@pytest.mark.parametrize("held", [1, 500, 5000])
+def test_at_most_a_window_follows_a_stop(held: int) -> None:
+    pair = Pair({"photo": PHOTO * 3}, rate=2000.0, latency=0.5, terms=Terms(window=4096))
+    stream = pair.receiver.open("photo")
+    pair.run_until(held)
+    before = len(pair.received[stream])
+    pair.receiver.stop(stream)
+    pair.receiver.stop(stream)  # once is enough, twice does no harm
+    pair.run()
+    assert len(pair.received[stream]) - before <= 4096
+    assert pair.ends() == [(stream, Reason.STOPPED)]
+    assert pair.sender.credit == pair.sender.window
+
+
+def test_a_stop_may_cross_the_end() -> None:
+    pair = Pair({"photo": SHORT}, latency=1.0)
+    stream = pair.receiver.open("photo")
+    pair.run_until(len(SHORT))
+    pair.receiver.stop(stream)
+    pair.run()
+    pair.receiver.stop(stream)
+    pair.run()
+    assert pair.ends() == [(stream, Reason.COMPLETE)]
+    assert not pair.sender.closed
+
+
+def test_resuming_at_every_byte_equals_one_stream() -> None:
+    for start in range(len(SHORT) + 1):
+        pair = Pair({"photo": SHORT}, frame=7)
+        stream = pair.receiver.open(
+            "photo", start=start, checksum=google_crc32c.value(SHORT[:start])
+        )
+        pair.run()
+        assert SHORT[:start] + pair.received.get(stream, b"") == SHORT
+        assert pair.payload_sent == len(SHORT) - start
+
+
+def test_streams_take_turns() -> None:
+    pair = Pair({"a": PHOTO * 3, "b": PHOTO})
+    pair.receiver.open("a")
+    pair.receiver.open("b")
+    pair.run()
+    assert (pair.received[1], pair.received[2]) == (PHOTO * 3, PHOTO)
+    data = [event.stream for event in pair.events if isinstance(event, Data)]
+    second = data.index(2)
+    # The first window was the first stream's alone; from then on it is one for you, one for me.
+    assert data[second : second + 20] == [2, 1] * 10
+
+
+def test_an_unknown_image_hurts_nobody_else() -> None:
+    pair = Pair({"photo": PHOTO})
+    pair.receiver.open("nonsense")
+    stream = pair.receiver.open("photo")
+    pair.run()
+    assert pair.errors() == [(1, Code.UNKNOWN_IMAGE)]
+    assert pair.received[stream] == PHOTO
+
+
+def test_a_catalogue_of_many_pages() -> None:
+    pair = Pair({f"photo {i:03}": b"" for i in range(250)})
+    pair.receiver.list()
+    with pytest.raises(LocalProtocolError, match="has not been answered"):
+        pair.receiver.list()
+    pair.run()
+    assert pair.names() == sorted(pair.streams)
+    assert sum(isinstance(event, Catalogue) for event in pair.events) == 5
+    pair.receiver.list()
+    pair.run()
+    assert len(pair.names()) == 500
+
+
+def test_an_empty_catalogue() -> None:
+    pair = Pair()
+    pair.receiver.list()
+    pair.run()
+    assert [e.last for e in pair.events if isinstance(e, Catalogue)] == [True]
+
+
+def test_too_many_streams() -> None:
+    pair = Pair({"photo": PHOTO}, terms=Terms(streams=2))
+    for _ in range(3):
+        pair.receiver.open("photo")
+    pair.run()
+    assert pair.errors() == [(3, Code.BUSY)]
+    assert len(pair.ends()) == 2
+
+
+def test_draining_ends_every_stream() -> None:
+    pair = Pair({"a": PHOTO * 3, "b": PHOTO * 3})
+    pair.receiver.open("a")
+    pair.receiver.open("b")
+    pair.run_until(1, stream=2)
+    pair.sender.drain()
+    pair.run()
+    assert pair.ends() == [(1, Reason.DRAINING), (2, Reason.DRAINING)]
+
+
+def test_quiet_links_live_on() -> None:
+    pair = Pair()
+    pair.run(10 * pair.terms.idle)
+    assert not pair.sender.closed
+    assert not pair.receiver.closed
+
+
+def test_the_peers_patience_decides_how_often_to_speak() -> None:
+    pair = Pair(terms=Terms(idle=600.0), receiver_terms=Terms(idle=5.0))
+    pair.run(100.0)
+    assert not pair.receiver.closed
+
+
+def test_a_dead_link_is_noticed() -> None:
+    pair = Pair(terms=Terms(idle=30.0))
+    pair.run(20.0)
+    pair.cut = True
+    with pytest.raises(LinkLost, match="nothing heard from the (sender|receiver) for 30 s"):
+        pair.run(100.0)
+    assert pair.now <= 20.0 + 31.0
+    [closed] = [session for session in (pair.sender, pair.receiver) if session.closed]
+    assert closed.next_timeout() is None
+    closed.handle_timeout(pair.now + 100)
+
+
+def test_someone_who_never_says_hello_is_sent_away() -> None:
+    session = SenderSession(now=0.0, terms=Terms(greeting=10.0))
+    assert session.next_timeout() == 10.0
+    session.handle_timeout(9.9)
+    assert session.transmit(9.9) == []
+    with pytest.raises(LinkLost):
+        session.handle_timeout(10.0)
+
+
+def test_calling_handle_timeout_early_does_nothing() -> None:
+    session = ready_receiver()
+    session.handle_timeout(1.0)
+    assert session.transmit(1.0) == []
+    session.handle_timeout(20.0)
+    assert [decode(data) for data in session.transmit(20.0)] == [Alive()]
+
+
+@pytest.mark.parametrize(
+    ("data", "complaint"),
+    [
+        (b"", "an empty message"),
+        ("text", "a text message"),
+        (encode(List())[:1], "not a MessagePack array"),
+        (encode(Ack(received=1)), "ACK of 1 bytes where 0 to 0 are possible"),
+        (encode(End(stream=1, reason=Reason.TARGET, length=0)), "an unexpected END"),
+        (encode(Hello(window=8192, idle=1.0)), "an unexpected HELLO"),
+    ],
+)
+def test_a_receiver_that_breaks_the_protocol(data: bytes | str, complaint: str) -> None:
+    session = ready_sender()
+    with pytest.raises(RemoteProtocolError, match=complaint):
+        session.receive(data, 1.0)
+    [last] = [decode(message) for message in session.transmit(1.0)]
+    assert isinstance(last, Error)
+    assert (last.stream, last.code) == (0, Code.PROTOCOL)
+    assert session.closed
+    with pytest.raises(RemoteProtocolError):
+        session.receive(encode(Alive()), 2.0)
+    assert session.transmit(2.0) == []
+
+
+def test_only_one_catalogue_at_a_time() -> None:
+    session = ready_sender()
+    session.receive(encode(List()), 0.0)
+    with pytest.raises(RemoteProtocolError, match="a second LIST"):
+        session.receive(encode(List()), 0.0)
+
+
+def test_acknowledgements_never_go_back() -> None:
+    session = ready_sender()
+    session.receive(encode(Open(stream=1, image="a")), 0.0)
+    session.send(1, bytes(1000))
+    session.receive(encode(Ack(received=600)), 0.0)
+    assert session.credit == 8192 - 400
+    for lie in (599, 1001):
+        other = ready_sender()
+        other.receive(encode(Open(stream=1, image="a")), 0.0)
+        other.send(1, bytes(1000))
+        other.receive(encode(Ack(received=600)), 0.0)
+        with pytest.raises(RemoteProtocolError, match="are possible"):
+            other.receive(encode(Ack(received=lie)), 0.0)
+
+
+@pytest.mark.parametrize(
+    ("messages", "complaint"),
+    [
+        ([Data(stream=1, offset=1, payload=b"x")], "byte 1, not 0"),
+        ([Data(stream=1, offset=0, payload=bytes(101))], "more than was asked for"),
+        ([Data(stream=2, offset=0, payload=b"x")], "stream 2 is IDLE"),
+        ([End(stream=1, reason=Reason.COMPLETE, length=5)], "at byte 5, but 0 came"),
+        ([Catalogue(images=(), last=True)], "a CATALOGUE without a LIST"),
+        ([Welcome(window=512, idle=1.0, streams=1)], "an unexpected WELCOME"),
+        (
+            [
+                End(stream=1, reason=Reason.COMPLETE, length=0),
+                Data(stream=1, offset=0, payload=b"x"),
+            ],
+            "stream 1 is CLOSED",
+        ),
+    ],
+)
+def test_a_sender_that_breaks_the_protocol(messages: list[Data | End], complaint: str) -> None:
+    session = ready_receiver()
+    session.open("a", limit=100)
+    with pytest.raises(RemoteProtocolError, match=complaint):
+        for message in messages:
+            session.receive(encode(message), 0.0)
+    assert session.closed
+
+
+def test_a_sender_that_exceeds_the_window() -> None:
+    session = ready_receiver(window=512)
+    session.open("a")
+    with pytest.raises(RemoteProtocolError, match="more than the window allows"):
+        session.receive(encode(Data(stream=1, offset=0, payload=bytes(513))), 0.0)
+
+
+def test_a_sender_that_widens_the_window() -> None:
+    session = ReceiverSession(now=0.0, terms=Terms(window=1024))
+    with pytest.raises(RemoteProtocolError, match="larger than HELLO's"):
+        session.receive(encode(Welcome(window=1025, idle=60.0, streams=4)), 0.0)
+
+
+def test_a_peer_that_gives_up_is_quoted() -> None:
+    session = ready_receiver()
+    with pytest.raises(PeerError, match=r"the peer says: enough \[internal\]"):
+        session.receive(encode(Error(stream=0, code=Code.INTERNAL, message="enough")), 0.0)
+    assert session.closed
+
+
+def test_errors_have_types() -> None:
+    error = peer_error(Error(stream=1, code=Code.UNKNOWN_IMAGE, message="none", retry=False))
+    assert isinstance(error, UnknownImage)
+    error = peer_error(Error(stream=1, code="from the future", message="?", retry=True))
+    assert type(error) is PeerError
+    assert (error.code, error.retry) == ("from the future", True)
+
+
+def test_refusals_are_made_fit_for_the_wire() -> None:
+    session = ready_sender()
+    session.receive(encode(Open(stream=1, image="a")), 0.0)
+    session.refuse(1, Code.INTERNAL, "two\nlines, a bell \a and " + "much " * 200)
+    error = decode(session.transmit(0.0)[0])
+    assert isinstance(error, Error)
+    assert error.message.startswith("two lines, a bell ? and much")
+    assert len(error.message) == 512
+
+
+def test_what_this_side_must_not_do() -> None:
+    sender = ready_sender(window=512)
+    sender.receive(encode(Open(stream=1, image="a")), 0.0)
+    for payload in (b"", bytes(513)):
+        with pytest.raises(LocalProtocolError, match="where credit is 512"):
+            sender.send(1, payload)
+    with pytest.raises(LocalProtocolError, match="DATA cannot be sent: stream 2 is IDLE"):
+        sender.send(2, b"x")
+    with pytest.raises(LocalProtocolError, match="OPEN: image is not a relative path"):
+        ready_receiver().open("/etc/passwd")
+    with pytest.raises(LocalProtocolError, match="a window of 5 bytes"):
+        ReceiverSession(now=0.0, terms=Terms(window=5))
+
+
+def test_a_failed_request_leaves_no_trace() -> None:
+    session = ready_receiver()
+    with pytest.raises(LocalProtocolError):
+        session.open("..")
+    assert session.transmit(0.0) == []
+    assert session.open("a") == 1
