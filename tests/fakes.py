@@ -9,10 +9,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
-from diffc_client import Decoders, Method, StreamDecoder
-from diffc_server import Opener, Source
 from numpy.typing import NDArray
 
+from diffc_client import Decoders, Method, StreamDecoder
+from diffc_server import Opener, Source
 from diffc_stream.errors import CorruptStream, NothingDecodable, UnknownModel, UnreadablePicture
 
 WIDTH, HEIGHT = 40, 30
@@ -23,9 +23,7 @@ FINGERPRINT = "0f0f0f0f"
 
 def stream_of(name: str, length: int, fingerprint: str = FINGERPRINT) -> bytes:
     """Return the stream that a picture of this name has."""
-    blocks = (
-        hashlib.sha256(f"{name} {i}".encode()).digest() for i in range(length // 32 + 1)
-    )
+    blocks = (hashlib.sha256(f"{name} {i}".encode()).digest() for i in range(length // 32 + 1))
     return (fingerprint.encode() + b"".join(blocks))[:length]
 
 

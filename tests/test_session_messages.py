@@ -172,7 +172,9 @@ def test_names_that_are_no_names(name: str) -> None:
         decode(control(Catalogue, [name], True))
 
 
-@pytest.mark.parametrize("name", ["a", "a b.png", "2026-11-20T12:00.jpg", "ä/ö.jpg", "...", "x" * 255])
+@pytest.mark.parametrize(
+    "name", ["a", "a b.png", "2026-11-20T12:00.jpg", "ä/ö.jpg", "...", "x" * 255]
+)
 def test_names(name: str) -> None:
     assert decode(encode(Open(stream=1, image=name))) == Open(stream=1, image=name)
 

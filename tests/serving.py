@@ -1,0 +1,65 @@
+"""Sender daemons on the loopback, any free port, with a codec that needs no weights."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+from fakes import FakeOpener
+
+from diffc_server import Catalogue, Pipeline, SenderDaemon
+from diffc_stream.session import Terms
+
+
+def pictures(home: Path) -> Path:
+    """Make a folder of files that the fake opener takes for pictures, and return it."""
+    folder = home / "served"
+    (folder / "sub").mkdir(parents=True)
+    for name in ("a.png", "b.png", "sub/c.jpg"):
+        (folder / name).write_bytes(name.encode())
+    return folder
+
+
+@asynccontextmanager
+async def serving(
+    folder: Path, opener: FakeOpener | None = None, *, port: int = 0, terms: Terms | None = None
+) -> AsyncIterator[SenderDaemon]:
+    pipeline = Pipeline(opener or FakeOpener())
+    async with SenderDaemon(Catalogue(folder), pipeline, port=port, terms=terms) as daemon:
+        yield daemon
+
+
+async def settled(condition: Callable[[], bool]) -> None:
+    """Let the event loop run until ``condition`` holds."""
+    async with asyncio.timeout(10):
+        while not condition():  # noqa: ASYNC110 (nobody tells when)
+            await asyncio.sleep(0)
+
+
+class Background:
+    """A sender daemon on a thread, for what must not run on an event loop."""
+
+    def __init__(self, folder: Path, opener: FakeOpener | None = None) -> None:
+        self._folder = folder
+        self._opener = opener
+        self._ready = threading.Event()
+        self._thread = threading.Thread(target=lambda: asyncio.run(self._serve()))
+
+    def __enter__(self) -> str:
+        self._thread.start()
+        assert self._ready.wait(10)
+        return self._url
+
+    def __exit__(self, *_: object) -> None:
+        self._loop.call_soon_threadsafe(self._stop.set)
+        self._thread.join()
+
+    async def _serve(self) -> None:
+        self._loop, self._stop = asyncio.get_running_loop(), asyncio.Event()
+        async with serving(self._folder, self._opener) as daemon:
+            self._url = daemon.url
+            self._ready.set()
+            await self._stop.wait()

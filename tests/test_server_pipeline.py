@@ -1,0 +1,176 @@
+"""One encode per picture, as far as somebody wants it, and not for ever."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from fakes import FakeOpener, stream_of
+
+from diffc_server import Pipeline, Source
+from diffc_server.pipeline import LOOK_AHEAD, SharedStream
+from diffc_stream.errors import RequestRefused
+
+
+@pytest.fixture
+def paths(tmp_path: Path) -> list[Path]:
+    found = [tmp_path / f"{i}.png" for i in range(6)]
+    for path in found:
+        path.write_bytes(b"")
+    return found
+
+
+def used(stream: SharedStream) -> SharedStream:
+    stream.join(lambda: None)
+    return stream
+
+
+@pytest.mark.asyncio
+async def test_pulled_only_as_far_as_wanted(paths: list[Path]) -> None:
+    opener = FakeOpener(length=100_000, piece=100)
+    pipeline = Pipeline(opener)
+    stream = pipeline.stream(paths[0])
+    await stream.reach(1050)
+    assert opener.computed == {"0.png": 1100}
+    assert stream.read(0, 2000) == stream_of("0.png", 1100)
+    await stream.reach(1060)
+    assert opener.computed == {"0.png": 1100}
+    assert not stream.complete
+    pipeline.close()
+
+
+@pytest.mark.asyncio
+async def test_one_encode_however_many_ask(paths: list[Path]) -> None:
+    opener = FakeOpener()
+    pipeline = Pipeline(opener, encoders=4)
+    streams = [pipeline.stream(paths[0]) for _ in range(10)]
+    await asyncio.gather(*(stream.reach(n * 500) for n, stream in enumerate(streams)))
+    await streams[0].reach(10**6)
+    assert opener.opened == ["0.png"]
+    assert opener.computed == {"0.png": 5000}
+    assert streams[0].complete
+    assert streams[0].read(4990, 100) == stream_of("0.png", 5000)[4990:]
+    pipeline.close()
+
+
+@pytest.mark.asyncio
+async def test_encoders_bound_how_many_are_computed_at_once(paths: list[Path]) -> None:
+    counting = threading.Lock()
+    most = now = 0
+
+    class Counting(FakeOpener):
+        def open(self, path: Path) -> Source:
+            nonlocal most, now
+            with counting:
+                now += 1
+                most = max(most, now)
+            try:
+                return super().open(path)
+            finally:
+                with counting:
+                    now -= 1
+
+    pipeline = Pipeline(Counting(), encoders=2)
+    await asyncio.gather(*(pipeline.stream(path).reach(100) for path in paths))
+    assert 1 <= most <= 2
+    pipeline.close()
+
+
+@pytest.mark.asyncio
+async def test_idle_encoders_are_dropped_and_made_again(paths: list[Path]) -> None:
+    opener = FakeOpener()
+    pipeline = Pipeline(opener, awake=1)
+    first = pipeline.stream(paths[0])
+    await first.reach(1000)
+    await pipeline.stream(paths[1]).reach(1000)
+    assert not first.awake
+    again = pipeline.stream(paths[0])
+    assert again is first
+    await again.reach(5000)
+    assert again.read(0, 5000) == stream_of("0.png", 5000)
+    assert opener.opened == ["0.png", "1.png", "0.png"]
+    pipeline.close()
+
+
+@pytest.mark.asyncio
+async def test_encoders_in_use_stay(paths: list[Path]) -> None:
+    pipeline = Pipeline(FakeOpener(), awake=1)
+    first = used(pipeline.stream(paths[0]))
+    await first.reach(1000)
+    await pipeline.stream(paths[1]).reach(1000)
+    assert first.awake
+    pipeline.close()
+
+
+@pytest.mark.asyncio
+async def test_a_second_encode_must_equal_the_first(
+    paths: list[Path], caplog: pytest.LogCaptureFixture
+) -> None:
+    class Fickle(FakeOpener):
+        def _pieces(self, name: str) -> Iterator[bytes]:
+            yield from (bytes([len(self.opened)]) * 100 for _ in range(50))
+
+    pipeline = Pipeline(Fickle(), awake=1)
+    first = pipeline.stream(paths[0])
+    await first.reach(1000)
+    first.rest()
+    with pytest.raises(RequestRefused, match="encoding it failed"):
+        await first.reach(2000)
+    assert "a second encode differs" in caplog.text
+    assert pipeline.stream(paths[0]) is not first
+    pipeline.close()
+
+
+@pytest.mark.asyncio
+async def test_only_so_many_pictures_are_kept(paths: list[Path]) -> None:
+    pipeline = Pipeline(FakeOpener(), keep=2)
+    first = pipeline.stream(paths[0])
+    pipeline.stream(paths[1])
+    pipeline.stream(paths[2])
+    assert pipeline.stream(paths[0]) is not first
+    used(pipeline.stream(paths[0]))
+    used(pipeline.stream(paths[1]))
+    with pytest.raises(RequestRefused, match="too many pictures") as caught:
+        pipeline.stream(paths[3])
+    assert caught.value.retry
+    assert pipeline.stream(paths[1]) is pipeline.stream(paths[1])
+    pipeline.close()
+
+
+@pytest.mark.asyncio
+async def test_a_picture_that_changes_is_another(paths: list[Path]) -> None:
+    pipeline = Pipeline(FakeOpener())
+    before = pipeline.stream(paths[0])
+    paths[0].write_bytes(b"longer")
+    assert pipeline.stream(paths[0]) is not before
+    paths[0].unlink()
+    with pytest.raises(RequestRefused, match="no such picture"):
+        pipeline.stream(paths[0])
+    pipeline.close()
+
+
+@pytest.mark.asyncio
+async def test_a_picture_that_could_not_be_read_is_tried_again(paths: list[Path]) -> None:
+    paths[0].write_bytes(b"broken")
+    pipeline = Pipeline(FakeOpener())
+    for _ in range(2):
+        with pytest.raises(RequestRefused, match="cannot be read"):
+            await pipeline.stream(paths[0]).reach(0)
+    pipeline.close()
+
+
+@pytest.mark.asyncio
+async def test_closing_leaves_no_task_behind(paths: list[Path]) -> None:
+    gate = threading.Semaphore(2)
+    pipeline = Pipeline(FakeOpener(gate=gate, length=LOOK_AHEAD))
+    stream = used(pipeline.stream(paths[0]))
+    await stream.reach(600)
+    stream.want(LOOK_AHEAD)
+    pipeline.close()
+    gate.release(100)
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    assert asyncio.all_tasks() == {asyncio.current_task()}
