@@ -51,7 +51,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the demo and return its exit code, which is that of the error if there is one."""
     options = _parser().parse_args(arguments)
     try:
-        photo = options.image or default_photo()
+        photo = (options.image or default_photo()).resolve()
         height, width = load_picture(photo).shape[:2]
         target = max(FEWEST_BYTES, round(options.bpp * height * width / 8))
         options.out.mkdir(parents=True, exist_ok=True)
@@ -132,7 +132,7 @@ async def sender(folder: Path) -> AsyncIterator[tuple[str, int]]:
 async def receiver(show: Show, url: str) -> AsyncIterator[Process]:
     """Run a receiver, which prints its table to our own output."""
     command = ("-m", "examples.watch", url, "--original", str(show.photo))
-    limits = ("--bytes", str(show.target), "--out", str(show.out))
+    limits = ("--bytes", str(show.target), "--out", str(show.out.resolve()))
     title = (
         f"{show.photo.name}, {show.width} x {show.height} pixels, "
         f"over a link of {show.rate:,.0f} bytes per second"
@@ -144,7 +144,10 @@ async def receiver(show: Show, url: str) -> AsyncIterator[Process]:
 @asynccontextmanager
 async def _running(*command: str, stdout: int | None = None) -> AsyncIterator[Process]:
     """Run a Python command; leaving the block ends it, gently if it lets us."""
-    process = await asyncio.create_subprocess_exec(sys.executable, *command, stdout=stdout)
+    root = Path(__file__).parent.parent
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, *command, stdout=stdout, cwd=root
+    )
     try:
         yield process
     finally:

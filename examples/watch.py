@@ -11,10 +11,9 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import os
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -24,6 +23,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn, 
 
 from diffc_client import MemoryStream, Refinement, connect
 from diffc_stream import Decoder, DiffcError, default_model, load_picture, psnr, save_png
+from diffc_stream.replacement import replacing
 from examples.filmstrip import Frame, filmstrip, milestones
 
 HEADINGS = f"{'bytes':>9}  {'bpp':>6}  {'PSNR':>8}  {'predicted':>9}  {'after':>7}"
@@ -41,6 +41,19 @@ class ShownDecoders:
         """Return a decoder that has seen nothing yet."""
         self.newest = Decoder([self._model])
         return self.newest
+
+
+class ShownStream(MemoryStream):
+    """A stream that says how long it is whenever it has grown."""
+
+    def __init__(self, show: Callable[[int], None]) -> None:
+        super().__init__()
+        self._show = show
+
+    def append(self, data: bytes) -> None:
+        """Take the bytes that follow."""
+        super().append(data)
+        self._show(self.length)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -63,16 +76,16 @@ async def watch(options: argparse.Namespace) -> None:
     """Receive, print and draw."""
     original = load_picture(options.original)
     url, _, name = options.url.rpartition("/")
-    decoders, kept, frames = ShownDecoders(), MemoryStream(), list[Frame]()
+    decoders, frames = ShownDecoders(), list[Frame]()
     ahead = milestones(options.bytes)
-    console = Console()
+    console = Console(highlight=False)
     console.print(HEADINGS, style="bold")
     with _progress(console) as progress:
         task = progress.add_task("", total=options.bytes)
+        kept = ShownStream(lambda length: progress.update(task, completed=length))
         async with connect(url, decoders=decoders) as sender:
             start = time.monotonic()
             async for refinement in sender.open(name, bytes=options.bytes, kept=kept):
-                progress.update(task, completed=refinement.bytes)
                 if not (refinement.complete or refinement.bytes >= ahead[0]):
                     continue
                 ahead = [goal for goal in ahead if goal > refinement.bytes] or [options.bytes]
@@ -82,7 +95,8 @@ async def watch(options: argparse.Namespace) -> None:
                 observation = await asyncio.to_thread(decoders.newest.observation)
                 frames.append(_frame(refinement, observation, original))
                 console.print(_row(frames[-1], refinement, time.monotonic() - start))
-    _write(options.out / f"{options.original.stem}.dfc", kept.read())
+    with replacing(options.out / f"{options.original.stem}.dfc") as file:
+        file.write(kept.read())
     save_png(options.out / "filmstrip.png", filmstrip(frames, title=options.title))
 
 
@@ -115,16 +129,6 @@ def _progress(console: Console) -> Progress:
         transient=True,
         disable=not console.is_terminal,
     )
-
-
-def _write(path: Path, data: bytes) -> None:
-    temporary = path.with_name(f".{path.name}.part")
-    try:
-        temporary.write_bytes(data)
-        os.replace(temporary, path)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -5,11 +5,15 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from pathlib import Path
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from diffc_stream import Decoder, default_model, load_picture, save_png
+from diffc_stream.diffusion.model import DEFAULT
+from examples import demo
 from examples.filmstrip import NARROWEST, WIDEST, Frame, filmstrip, milestones
 from examples.link import Link, Pace
 
@@ -172,3 +176,69 @@ def test_any_size_of_picture_is_shown_with_room_for_its_label(shape: tuple[int, 
     assert right - left < WIDEST
     assert strip.shape[1] >= NARROWEST
     assert strip.shape[0] < 1400
+
+
+def test_bad_arguments_are_one_line(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert demo.main(["--image", str(tmp_path / "gone.jpg")]) == 4
+    (tmp_path / "notes.txt").write_text("dear diary")
+    assert demo.main(["--image", str(tmp_path / "notes.txt")]) == 4
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    assert demo.main([]) == 4
+    save_png(tmp_path / "photo.png", np.zeros((4, 4, 3), np.uint8))
+    out = str(tmp_path / "notes.txt" / "demo")
+    assert demo.main(["--image", str(tmp_path / "photo.png"), "--out", out]) == 1
+    told = capsys.readouterr()
+    assert told.out == ""
+    assert [line.partition(":")[0] for line in told.err.splitlines()] == 4 * ["demo"]
+
+
+@pytest.mark.parametrize("text", ["0", "-5", "nan", "inf", "fast"])
+def test_rates_that_no_link_has(text: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit, match="2"):
+        demo.main(["--rate", text])
+    assert text in capsys.readouterr().err
+
+
+def test_the_default_photo_is_found_without_importing_its_package(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    package = tmp_path / "skimage"
+    (package / "data").mkdir(parents=True)
+    (package / "__init__.py").write_text("raise ImportError")
+    (package / "data" / "coffee.png").touch()
+    monkeypatch.syspath_prepend(tmp_path)
+    assert demo.default_photo() == package / "data" / "coffee.png"
+
+
+@pytest.mark.parametrize(
+    ("name", "offered"),
+    [("my photo.JPG", "photo.jpg"), ("x.png", "photo.png"), ("#?%.ppm", "photo.png")],
+)
+def test_photos_are_offered_under_plain_names(tmp_path: Path, name: str, offered: str) -> None:
+    photo, folder = tmp_path / name, tmp_path / "offered"
+    folder.mkdir()
+    photo.write_bytes(b"P6 2 1 255\n123456")
+    assert demo.offered(photo, folder) == offered
+    assert np.array_equal(load_picture(folder / offered), load_picture(photo))
+
+
+@pytest.mark.skipif(not DEFAULT.exists(), reason="no model has been trained yet")
+def test_a_photo_is_streamed_between_two_processes(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    ramp = np.linspace(0, 255, 40 * 60 * 3).reshape(40, 60, 3).astype(np.uint8)
+    save_png(tmp_path / "ramp.png", ramp)
+    arguments = ["--image", str(tmp_path / "ramp.png"), "--out", str(tmp_path / "out")]
+    assert demo.main([*arguments, "--rate", "1000000"]) == 0
+    told = capfd.readouterr()
+    assert told.err == ""
+    assert "300" in told.out.splitlines()[-3]
+    assert sorted(p.name for p in (tmp_path / "out").iterdir()) == ["filmstrip.png", "ramp.dfc"]
+    received = (tmp_path / "out" / "ramp.dfc").read_bytes()
+    assert len(received) == 300
+    decoder = Decoder([default_model()])
+    decoder.feed(received)
+    assert decoder.render().image.shape == (40, 60, 3)
+    assert load_picture(tmp_path / "out" / "filmstrip.png").ndim == 3
