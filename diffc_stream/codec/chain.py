@@ -115,7 +115,7 @@ class Chain:
         if step.kind is Kind.REFINE:
             gained = delta(step.delta_code)
             observation = before.refined(prediction, y, gained, received)
-            forecast = self.forecast.refined(snr=before.snr, delta=gained, stated=energy / gained)
+            forecast = self.forecast.refined(snr=before.snr, stated=energy / gained)
             error = forecast.total(observation.snr, observation.octave)
         else:
             observation = before.opened(prediction, y, self.finer)

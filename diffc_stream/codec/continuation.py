@@ -17,18 +17,20 @@ addressed by octave and position, so that successive pictures do not shimmer.
 
 from __future__ import annotations
 
-from math import exp, sqrt
+from math import exp, log, prod, sqrt
 
 import numpy as np
 from numpy.typing import NDArray
 
 from diffc_stream.channel.randomness import Purpose, normals
 from diffc_stream.codec.chain import After, Chain
+from diffc_stream.codec.forecast import Forecast
 from diffc_stream.diffusion import octaves
 from diffc_stream.diffusion.observation import Observation
 
 Floats = NDArray[np.float32]
 
+FIRST = 0.05
 OPENING = exp(1.0)
 """snr at which an octave that the stream has not opened is opened here."""
 LAST = exp(6.5)
@@ -40,23 +42,31 @@ ANCESTRAL_GROWTH = 1.5
 def continued(chain: Chain, after: After, *, ancestral: bool) -> Floats:
     """Return a clean image at full resolution, (3, H, W), continuing from ``after``."""
     observation, forecast = after.observation, after.forecast
-    unseen = observation.octave
-    raise_snr = _refined_from_prior if ancestral else _flowed
-    while observation.octave > 0:
-        if observation.snr < OPENING:
-            observation = raise_snr(chain, observation, OPENING)
-        observation = _opened_from_prior(
-            chain, observation, forecast.missing(unseen - observation.octave)
-        )
-    observation = raise_snr(chain, observation, LAST)
+    if observation.snr == 0.0:
+        # The flow has no beginning: it needs some noise to carry along.
+        observation = _refined_from_prior(chain, observation, forecast, FIRST)
+    for goal in [OPENING] * observation.octave + [LAST]:
+        if ancestral:
+            observation = _refined_from_prior(chain, observation, forecast, goal)
+        else:
+            observation = _flowed(chain, observation, goal)
+        if observation.octave > 0:
+            energy = forecast.missing(0)
+            observation = _opened_from_prior(chain, observation, energy)
+            forecast = forecast.opened(snr=observation.snr, stated=energy)
     return chain.denoised(observation)
 
 
-def _refined_from_prior(chain: Chain, observation: Observation, goal: float) -> Observation:
-    for index, snr in enumerate(_path(observation.snr, goal, ANCESTRAL_GROWTH)):
+def _refined_from_prior(
+    chain: Chain, observation: Observation, forecast: Forecast, goal: float
+) -> Observation:
+    for number, snr in enumerate(_path(observation.snr, goal, ANCESTRAL_GROWTH), start=1):
         x_hat = chain.denoised(observation)
-        y = _drawn(x_hat.shape, chain.seed, observation.octave, 1 + index)
-        observation = observation.refined(x_hat, y, snr - observation.snr)
+        y = _drawn(chain, observation, number, x_hat.shape)
+        # A long step's prior is wider than the noise by what the estimate misses.
+        delta = snr - observation.snr
+        wide = np.float32(sqrt(1.0 + delta * forecast.error(observation.snr)))
+        observation = observation.refined(x_hat, wide * y, delta)
     return observation
 
 
@@ -88,8 +98,7 @@ def _opened_from_prior(chain: Chain, observation: Observation, energy: float) ->
     size = chain.sizes[observation.octave - 1]
     bands = octaves.details(octaves.upsampled(x_hat, size))
     wide = np.float32(sqrt(1.0 + observation.snr / 4 * energy))
-    y = _drawn(bands.shape, chain.seed, observation.octave, 0) * wide
-    return observation.opened(bands, y, size)
+    return observation.opened(bands, wide * _drawn(chain, observation, 0, bands.shape), size)
 
 
 def _path(snr: float, goal: float, growth: float) -> list[float]:
@@ -98,10 +107,11 @@ def _path(snr: float, goal: float, growth: float) -> list[float]:
         return []
     if snr == 0.0:
         return [goal]
-    count = max(1, round(np.log(goal / snr) / np.log(growth)))
-    return [float(snr * (goal / snr) ** ((i + 1) / count)) for i in range(count)]
+    count = max(1, round(log(goal / snr) / log(growth)))
+    return [snr * (goal / snr) ** ((i + 1) / count) for i in range(count)]
 
 
-def _drawn(shape: tuple[int, ...], seed: int, octave: int, number: int) -> Floats:
-    count = int(np.prod(shape))
-    return normals(seed, Purpose.RENDERING, 256 * octave + number, count).reshape(shape)
+def _drawn(chain: Chain, observation: Observation, number: int, shape: tuple[int, ...]) -> Floats:
+    """Return standard normals for draw ``number`` in the octave observed."""
+    address = 256 * observation.octave + number
+    return normals(chain.seed, Purpose.RENDERING, address, prod(shape)).reshape(shape)

@@ -36,13 +36,8 @@ class Forecast:
     details: tuple[float, ...] = ()
     """Energy per value of the missing detail, per octave opened, coarsest first."""
 
-    def refined(self, *, snr: float, delta: float, stated: float) -> Forecast:
-        """Return the forecast after a step from ``snr`` that gained ``delta``.
-
-        ``stated`` is the error that the step says the estimate before it had.
-        """
-        if snr == 0.0:
-            return replace(self, anchor=(delta, stated / (1.0 + delta * stated)))
+    def refined(self, *, snr: float, stated: float) -> Forecast:
+        """Return the forecast given that the estimate at ``snr`` had the error ``stated``."""
         slope, (before, error) = self.slope, self.anchor
         if snr > 1.05 * before > 0.0:
             seen = log(error / stated) / log(snr / before)
@@ -61,7 +56,10 @@ class Forecast:
     def error(self, snr: float) -> float:
         """Return the error to expect of the estimate at ``snr``, in the octave observed."""
         before, error = self.anchor
-        return error * (before / snr) ** self.slope if before > 0.0 else error
+        if before == 0.0:
+            # Values of this variance, seen one by one: nothing is known yet of their relations.
+            return error / (1.0 + snr * error)
+        return float(error * (before / snr) ** self.slope)
 
     def unseen(self, octaves: int) -> float:
         """Return the detail to expect in the ``octaves`` finer ones that are not yet open.

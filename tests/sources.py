@@ -1,0 +1,44 @@
+"""Exact sources and their pictures, for tests that need no weights."""
+
+from functools import cache
+
+import numpy as np
+from numpy.typing import NDArray
+
+from diffc_stream.codec import Encoder
+from diffc_stream.diffusion import octaves
+from diffc_stream.diffusion.analytic import GaussianSource
+from diffc_stream.diffusion.model import Model
+
+Floats = NDArray[np.float32]
+
+SOURCE = GaussianSource(height=64, width=64)
+"""Three octaves: 64, 32 and 16 pixels."""
+
+
+def model(source: GaussianSource = SOURCE) -> Model:
+    """Return ``source`` as a model that streams can name."""
+    return Model(name="gaussian", fingerprint=source.fingerprint, denoiser=source)
+
+
+def picture(seed: int = 0, source: GaussianSource = SOURCE) -> NDArray[np.uint8]:
+    """Return an 8-bit sample of ``source``."""
+    return octaves.picture(source.sample(np.random.default_rng(seed)))
+
+
+@cache
+def stream(target: int | None = 1500, seed: int = 0) -> bytes:
+    """Return the stream of ``picture()``."""
+    return b"".join(Encoder(picture(), model(), target_bytes=target, seed=seed))
+
+
+class _Independent:
+    """The denoiser of white values of variance 4/3, which is that of uniform ones; any size."""
+
+    def __call__(self, eta: Floats, snr: float) -> Floats:
+        return eta / np.float32(snr + 0.75)
+
+
+def independent() -> Model:
+    """Return a model for pictures of any size."""
+    return Model(name="independent", fingerprint="00000001", denoiser=_Independent())

@@ -1,0 +1,112 @@
+"""The one step: what comes next is checked before anything is allocated, and steps add up."""
+
+import numpy as np
+import pytest
+from sources import SOURCE, picture, stream
+
+from diffc_stream.codec.chain import Chain, step_length
+from diffc_stream.container import Header, Kind, Payload, Step, StreamReader
+from diffc_stream.diffusion import octaves
+from diffc_stream.errors import CorruptStream
+
+
+def chain() -> Chain:
+    return Chain(SOURCE, height=64, width=64, seed=0)
+
+
+def steps() -> list[tuple[Step, bytes]]:
+    found: list[tuple[Step, bytes]] = []
+    for event in StreamReader().feed(stream()):
+        if isinstance(event, Step):
+            found.append((event, b""))
+        elif isinstance(event, Payload):
+            found[-1] = (found[-1][0], found[-1][1] + event.data)
+    return found
+
+
+def test_it_starts_with_nothing_in_the_coarsest_octave() -> None:
+    start = chain()
+    assert start.observation.size == (16, 16)
+    assert start.observation.snr == 0
+    assert not start.estimate().any()
+    assert start.evaluations == 0
+
+
+@pytest.mark.parametrize(
+    ("kind", "length"), [(Kind.REFINE, 1000), (Kind.REFINE, 2**27), (Kind.OPEN, 10)]
+)
+def test_impossible_steps_are_refused(kind: Kind, length: int) -> None:
+    with pytest.raises(CorruptStream):
+        chain().admit(Step(kind=kind, length=length))
+
+
+def test_the_last_octave_cannot_be_opened_further() -> None:
+    walked = chain()
+    for step, payload in steps():
+        walked.admit(step)
+        walked.advance(step, payload)
+    assert walked.observation.octave == 0
+    with pytest.raises(CorruptStream, match="no finer octave"):
+        walked.admit(Step(kind=Kind.OPEN, length=100))
+
+
+def test_the_observation_is_one_of_the_picture_at_the_snr_stated() -> None:
+    x = [octaves.signal(picture())]
+    x += [octaves.means(x[0])]
+    x += [octaves.means(x[1])]
+    walked = chain()
+    for step, payload in steps():
+        walked.advance(step, payload)
+        noise = walked.observation.noise_variance(x[walked.observation.octave])
+        dims = walked.observation.eta.size
+        assert noise == pytest.approx(1, abs=4 * (2 / dims) ** 0.5 + 0.02)
+    error = np.mean((walked.estimate() - x[0]) ** 2)
+    assert error == pytest.approx(SOURCE.error(walked.observation.snr), rel=0.06)
+
+
+def test_a_step_without_payload_changes_no_refinement() -> None:
+    walked = chain()
+    step, payload = steps()[0]
+    assert walked.after(step, b"").observation.snr == 0
+    walked.advance(step, payload)
+    step, _ = steps()[1]
+    assert step.kind is Kind.REFINE
+    after = walked.after(step, b"")
+    assert after.received == 0
+    assert after.observation.snr == walked.observation.snr
+    assert np.array_equal(after.observation.eta, walked.observation.eta)
+
+
+def test_an_opening_without_payload_shows_the_picture_before() -> None:
+    walked = chain()
+    for step, payload in steps():
+        if step.kind is Kind.OPEN:
+            break
+        walked.advance(step, payload)
+    before = walked.mean(walked.now())
+    shown = walked.mean(walked.after(step, b""))
+    assert np.allclose(shown, before, atol=1e-5)
+
+
+def test_snr_grows_with_every_byte_of_a_refinement() -> None:
+    walked = chain()
+    step, payload = steps()[0]
+    snrs = [walked.after(step, payload[:size]).observation.snr for size in range(len(payload) + 1)]
+    assert snrs == sorted(snrs)
+    walked.advance(step, payload)
+    assert snrs[-1] == walked.observation.snr
+
+
+def test_lengths_follow_the_energy_within_bounds() -> None:
+    assert step_length(0.0, 1000) == 1
+    assert step_length(1e9, 1000) == 1000 // 16
+    lengths = [step_length(energy, 100_000) for energy in (0.001, 0.01, 0.1, 0.5)]
+    assert lengths == sorted(lengths)
+    # 100,000 values at energy 0.1: D/2 log2(1.1) = 6,875 bits, and the code's excess.
+    assert lengths[2] == pytest.approx(6_875 * 1.07 / 8, rel=0.01)
+
+
+def test_the_header_of_the_stream_is_that_of_its_source() -> None:
+    header = next(iter(StreamReader().feed(stream())))
+    assert isinstance(header, Header)
+    assert header.model == SOURCE.fingerprint

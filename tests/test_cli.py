@@ -1,0 +1,198 @@
+"""The command: files in, files out, one line and an exit code when something is wrong."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from diffc_stream import cli
+from diffc_stream.diffusion.model import load_model, save_model
+from diffc_stream.diffusion.unet import Architecture, UNet
+from diffc_stream.picture import load_picture
+
+Capture = pytest.CaptureFixture[str]
+
+
+@pytest.fixture(scope="module")
+def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A tiny untrained model: the command's behaviour does not need a good one."""
+    torch.manual_seed(0)
+    path = tmp_path_factory.mktemp("model") / "tiny.safetensors"
+    save_model(path, UNet(Architecture(widths=(4, 8), blocks=(1, 1))), name="tiny")
+    return path
+
+
+@pytest.fixture
+def photo(tmp_path: Path) -> Path:
+    path = tmp_path / "photo.png"
+    ramp = np.linspace(0, 255, 48 * 40 * 3).reshape(48, 40, 3).astype(np.uint8)
+    Image.fromarray(ramp).save(path)
+    return path
+
+
+def run(*arguments: object, weights: Path) -> int:
+    return cli.main([*map(str, arguments), "--model", str(weights)])
+
+
+def test_there_and_back(photo: Path, tmp_path: Path, weights: Path, capsys: Capture) -> None:
+    stream, out = tmp_path / "photo.dfc", tmp_path / "out.png"
+    assert run("encode", photo, stream, "--bytes", 500, "--json", weights=weights) == 0
+    report = json.loads(capsys.readouterr().out)
+    assert report["bytes"] == stream.stat().st_size <= 500
+    assert set(report) == {
+        *("bytes", "bpp", "psnr", "steps", "evaluations", "ideal_bits", "state_noise"),
+        *("side_information_bytes", "seconds", "rcc_seconds"),
+    }
+    assert run("decode", stream, out, "--json", weights=weights) == 0
+    facts = json.loads(capsys.readouterr().out)
+    assert (facts["bytes"], facts["render"], facts["warning"]) == (report["bytes"], "mmse", None)
+    assert load_picture(out).shape == (48, 40, 3)
+
+
+def test_bpp_is_of_the_pictures_own_pixels(
+    photo: Path, tmp_path: Path, weights: Path, capsys: Capture
+) -> None:
+    assert run("encode", photo, tmp_path / "a.dfc", "--bpp", 2, "--json", weights=weights) == 0
+    assert 1.9 < json.loads(capsys.readouterr().out)["bpp"] <= 2
+
+
+def test_pngs_say_what_they_are(photo: Path, tmp_path: Path, weights: Path) -> None:
+    stream, out = tmp_path / "photo.dfc", tmp_path / "out.png"
+    run("encode", photo, stream, "--bytes", 300, weights=weights)
+    assert run("decode", stream, out, "--render", "flow", weights=weights) == 0
+    with Image.open(out) as image:
+        assert image.info["diffc-render"] == "flow"
+        assert image.info["diffc-bytes"] == str(stream.stat().st_size)
+        assert "synthesised" in image.info["Comment"]
+
+
+def test_a_prefix_decodes_and_too_little_is_exit_code_3_and_no_file(
+    photo: Path, tmp_path: Path, weights: Path, capsys: Capture
+) -> None:
+    stream, out = tmp_path / "photo.dfc", tmp_path / "out.png"
+    run("encode", photo, stream, "--bytes", 400, weights=weights)
+    codes = []
+    for size in range(1, 60):
+        codes.append(run("decode", stream, out, "--max-bytes", size, weights=weights))
+        assert out.exists() == (codes[-1] == 0)
+        out.unlink(missing_ok=True)
+    assert set(codes) == {0, 3}
+    assert codes == sorted(codes, reverse=True)
+    assert "Traceback" not in capsys.readouterr().err
+
+
+def test_smaller_pictures(photo: Path, tmp_path: Path, weights: Path) -> None:
+    stream, out = tmp_path / "photo.dfc", tmp_path / "out.png"
+    run("encode", photo, stream, "--bytes", 300, weights=weights)
+    assert run("decode", stream, out, "--max-side", 24, weights=weights) == 0
+    assert load_picture(out).shape == (24, 20, 3)
+
+
+def test_inspect_lists_the_steps_and_compares_with_the_original(
+    photo: Path, tmp_path: Path, weights: Path, capsys: Capture
+) -> None:
+    stream = tmp_path / "photo.dfc"
+    run("encode", photo, stream, "--bytes", 300, weights=weights)
+    capsys.readouterr()
+    assert run("inspect", stream, "--json", "--original", photo, weights=weights) == 0
+    facts = json.loads(capsys.readouterr().out)
+    assert (facts["width"], facts["height"]) == (40, 48)
+    assert facts["model"] == load_model(weights).fingerprint
+    assert facts["verified_bytes"] == facts["bytes"] == stream.stat().st_size
+    assert [step["kind"] for step in facts["steps"]].count("open") >= 1
+    assert facts["quality"][-1]["bytes"] == facts["bytes"]
+    assert {"psnr", "predicted_psnr", "bpp"} <= set(facts["quality"][0])
+    assert run("inspect", stream, weights=weights) == 0
+    assert "refine" in capsys.readouterr().out
+
+
+def test_damage_is_a_warning_and_the_rest_is_left_or_used(
+    photo: Path, tmp_path: Path, weights: Path, capsys: Capture
+) -> None:
+    stream, out = tmp_path / "photo.dfc", tmp_path / "out.png"
+    run("encode", photo, stream, "--bytes", 2500, weights=weights)
+    data = bytearray(stream.read_bytes())
+    data[2000] ^= 4
+    stream.write_bytes(data)
+    capsys.readouterr()
+    assert run("decode", stream, out, "--json", weights=weights) == 0
+    captured = capsys.readouterr()
+    assert captured.err.startswith("diffc: warning:")
+    assert captured.err.count("\n") == 1
+    assert 900 < json.loads(captured.out)["bytes"] < 2000
+    assert run("decode", stream, out, "--damaged", "--json", weights=weights) == 0
+    facts = json.loads(capsys.readouterr().out)
+    assert (facts["bytes"], facts["failed_checks"]) == (len(data), 1)
+
+
+@pytest.mark.parametrize(
+    ("content", "code"), [(b"", 3), (b"DFC", 3), (b"GIF89a....", 5), (b"DFC\x09" + bytes(40), 5)]
+)
+def test_files_that_are_no_streams(
+    content: bytes, code: int, tmp_path: Path, weights: Path, capsys: Capture
+) -> None:
+    stream, out = tmp_path / "bad.dfc", tmp_path / "out.png"
+    stream.write_bytes(content)
+    for command in (("decode", stream, out), ("inspect", stream)):
+        assert run(*command, weights=weights) == code
+        error = capsys.readouterr().err
+        assert error.startswith("diffc: ")
+        assert error.count("\n") == 1
+    assert not out.exists()
+
+
+def test_another_model_is_named_and_refused(
+    photo: Path, tmp_path: Path, weights: Path, capsys: Capture
+) -> None:
+    stream = tmp_path / "photo.dfc"
+    run("encode", photo, stream, "--bytes", 300, weights=weights)
+    torch.manual_seed(1)
+    other = tmp_path / "other.safetensors"
+    save_model(other, UNet(Architecture(widths=(4, 8), blocks=(1, 1))), name="other")
+    assert run("decode", stream, tmp_path / "out.png", weights=other) == 6
+    assert load_model(weights).fingerprint in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(("name", "code"), [("missing.png", 4), ("text.png", 4), ("folder", 4)])
+def test_inputs_that_are_no_pictures_leave_nothing_behind(
+    name: str, code: int, tmp_path: Path, weights: Path, capsys: Capture
+) -> None:
+    (tmp_path / "text.png").write_text("not a picture")
+    (tmp_path / "folder").mkdir()
+    before = sorted(tmp_path.iterdir())
+    assert run("encode", tmp_path / name, tmp_path / "out.dfc", weights=weights) == code
+    assert capsys.readouterr().err.count("\n") == 1
+    assert sorted(tmp_path.iterdir()) == before
+
+
+def test_targets_out_of_reach_and_places_that_cannot_be_written(
+    photo: Path, tmp_path: Path, weights: Path, capsys: Capture
+) -> None:
+    assert run("encode", photo, tmp_path / "o.dfc", "--bytes", 5, weights=weights) == 2
+    assert run("encode", photo, tmp_path / "no" / "o.dfc", "--bytes", 300, weights=weights) == 1
+    assert capsys.readouterr().err.count("\n") == 2
+    assert [path.name for path in tmp_path.iterdir()] == ["photo.png"]
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [[], ["encode"], ["encode", "a", "b", "--bpp", "0"], ["encode", "a", "b", "--seed", "-1"]],
+)
+def test_wrong_usage_is_exit_code_2(arguments: list[str], capsys: Capture) -> None:
+    with pytest.raises(SystemExit) as caught:
+        cli.main(arguments)
+    assert caught.value.code == 2
+    assert "usage" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("command", ["encode", "decode", "inspect"])
+def test_help_teaches(command: str, capsys: Capture) -> None:
+    with pytest.raises(SystemExit) as caught:
+        cli.main([command, "--help"])
+    assert caught.value.code == 0
+    shown = capsys.readouterr().out
+    assert "example:" in shown
+    assert "exit codes:" in shown

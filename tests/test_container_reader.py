@@ -1,0 +1,146 @@
+"""The reader gives the same events however a stream is cut, and notices damage."""
+
+import itertools
+from collections.abc import Iterable
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from diffc_stream.container import (
+    Check,
+    Header,
+    Kind,
+    Payload,
+    Step,
+    StreamReader,
+    StreamWriter,
+    verified,
+)
+from diffc_stream.container.reader import Event
+from diffc_stream.errors import CorruptStream, DiffcError, NotAStream
+
+STEPS = [
+    (Step(kind=Kind.REFINE, length=20, delta_code=100), bytes(range(20))),
+    (Step(kind=Kind.OPEN, length=700), bytes(700)),
+    (Step(kind=Kind.REFINE, length=1600, delta_code=130), bytes(range(200)) * 8),
+]
+
+
+def written() -> tuple[bytes, list[int]]:
+    """Return a stream and where its steps end."""
+    writer = StreamWriter()
+    data = writer.header(Header(model="00112233", width=64, height=64, seed=3))
+    ends = []
+    for step, payload in STEPS:
+        data += writer.step(step, payload)
+        ends.append(len(data))
+    data += writer.check()
+    assert writer.written == len(data)
+    return data, ends
+
+
+STREAM, ENDS = written()
+
+
+def joined(events: Iterable[Event]) -> list[Event]:
+    """Join neighbouring payloads, which may be cut anywhere, and drop where checks stand."""
+    result: list[Event] = []
+    for event in events:
+        if isinstance(event, Payload) and result and isinstance(result[-1], Payload):
+            result[-1] = Payload(result[-1].data + event.data)
+        elif not isinstance(event, Check):
+            result.append(event)
+    return result
+
+
+def test_a_stream_reads_back() -> None:
+    events = joined(StreamReader().feed(STREAM))
+    assert isinstance(events[0], Header)
+    assert [e for e in events if isinstance(e, Step)] == [step for step, _ in STEPS]
+    assert [e.data for e in events if isinstance(e, Payload)] == [data for _, data in STEPS]
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(st.integers(1, 400), max_size=30))
+def test_it_does_not_matter_how_it_is_cut(sizes: list[int]) -> None:
+    reader, events, place = StreamReader(), [], 0
+    for size in [*sizes, len(STREAM)]:
+        events += list(reader.feed(STREAM[place : place + size]))
+        place += size
+    assert joined(events) == joined(StreamReader().feed(STREAM))
+
+
+def test_byte_by_byte() -> None:
+    reader = StreamReader()
+    events = [event for byte in STREAM for event in reader.feed(bytes([byte]))]
+    assert joined(events) == joined(StreamReader().feed(STREAM))
+    assert (reader.received, reader.offset, reader.verified) == (len(STREAM),) * 3
+
+
+def test_every_prefix_reads_without_an_error_and_is_all_to_be_used() -> None:
+    for size in range(len(STREAM) + 1):
+        assert verified(STREAM[:size]) == (STREAM[:size], None)
+
+
+def test_at_most_a_kilobyte_goes_unchecked() -> None:
+    checks = [e.offset for e in StreamReader().feed(STREAM) if isinstance(e, Check)]
+    places = [0, *checks]
+    assert max(b - a for a, b in itertools.pairwise(places)) <= 1024
+    assert len(STREAM) - checks[-1] == 5
+
+
+def test_every_flipped_bit_is_noticed_and_what_came_before_is_kept() -> None:
+    for place in range(0, 8 * len(STREAM), 37):
+        damaged = bytearray(STREAM)
+        damaged[place // 8] ^= 1 << place % 8
+        try:
+            good, error = verified(bytes(damaged))
+        except DiffcError:
+            assert place // 8 < 16  # in the header
+            continue
+        if error is None:
+            # A flip in a length can make the stream seem to end early, never to say more.
+            assert StreamReader().feed(good) is not None
+            continue
+        assert len(good) <= place // 8
+        assert STREAM.startswith(good)
+
+
+def test_a_failed_check_says_where_it_stands() -> None:
+    damaged = bytearray(STREAM)
+    damaged[100] ^= 1
+    with pytest.raises(CorruptStream, match="damaged") as caught:
+        list(StreamReader().feed(bytes(damaged)))
+    assert 100 < caught.value.offset < 1100
+
+
+def test_with_damaged_reading_goes_on_and_later_checks_judge_later_bytes() -> None:
+    damaged = bytearray(STREAM)
+    damaged[100] ^= 1
+    events = list(StreamReader(damaged=True).feed(bytes(damaged)))
+    checks = [event.good for event in events if isinstance(event, Check)]
+    assert checks == [False] + [True] * (len(checks) - 1)
+    assert len(checks) > 2
+
+
+def test_a_missing_check_is_damage() -> None:
+    first = next(e for e in StreamReader().feed(STREAM) if isinstance(e, Check)).offset
+    with pytest.raises(CorruptStream, match="check should stand"):
+        list(StreamReader().feed(STREAM[:first] + b"\x11" + STREAM[first + 5 :]))
+
+
+def test_foreign_bytes_are_refused_at_once() -> None:
+    with pytest.raises(NotAStream):
+        list(StreamReader().feed(b"GIF89a"))
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.binary(max_size=300), st.booleans())
+def test_garbage_after_a_header_gives_events_or_one_of_our_errors(data: bytes, go_on: bool) -> None:
+    reader = StreamReader(damaged=go_on)
+    try:
+        for _ in reader.feed(STREAM[:16] + data):
+            pass
+    except DiffcError as error:
+        assert "\n" not in str(error)

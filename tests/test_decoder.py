@@ -1,0 +1,157 @@
+"""The receiver's half: any prefix, any cut, any rendering; bad streams are refused."""
+
+import itertools
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from sources import SOURCE, independent, model, picture, stream
+
+from diffc_stream.codec import Decoder, Encoder
+from diffc_stream.container import Header, Kind, Step, StreamWriter
+from diffc_stream.errors import (
+    CorruptStream,
+    DiffcError,
+    NothingDecodable,
+    PictureTooLarge,
+    UnknownModel,
+)
+from diffc_stream.metrics import psnr
+
+VECTORS = Path(__file__).parent / "vectors"
+
+
+def test_every_prefix_gives_the_full_picture_or_nothing_decodable() -> None:
+    data = stream(400)
+    decoder, shown = Decoder([model()]), []
+    for byte in data:
+        decoder.feed(bytes([byte]))
+        if decoder.ready:
+            rendering = decoder.render()
+            assert rendering.image.shape == (64, 64, 3)
+            shown.append(psnr(rendering.image, picture()))
+        else:
+            assert not shown
+            with pytest.raises(NothingDecodable):
+                decoder.render()
+            with pytest.raises(NothingDecodable):
+                decoder.observation()
+    assert len(shown) > len(data) - 25
+    assert max(a - b for a, b in itertools.pairwise(shown)) < 0.1
+    assert shown[-1] > shown[0] + 5
+
+
+@settings(max_examples=15, deadline=None)
+@given(st.lists(st.integers(1, 300), max_size=20))
+def test_it_does_not_matter_how_the_stream_was_cut(sizes: list[int]) -> None:
+    data, place = stream(800), 0
+    decoder, whole = Decoder([model()]), Decoder([model()])
+    whole.feed(data)
+    for size in [*sizes, len(data)]:
+        decoder.feed(data[place : place + size])
+        place += size
+    assert np.array_equal(decoder.render().image, whole.render().image)
+
+
+def test_sender_and_receiver_hold_the_same_observation() -> None:
+    encoder = Encoder(picture(), model(), target_bytes=1500)
+    decoder = Decoder([model()])
+    for piece in encoder:
+        decoder.feed(piece)
+    report = encoder.report()
+    assert psnr(decoder.render().image, picture()) == pytest.approx(report.psnr, abs=1e-9)
+    assert decoder.steps == report.steps
+
+
+def test_the_predicted_psnr_is_near_the_true_one() -> None:
+    data = stream(4000)
+    errors = []
+    for size in range(300, 4000, 400):
+        decoder = Decoder([model()])
+        decoder.feed(data[:size])
+        rendering = decoder.render()
+        errors.append(rendering.predicted_psnr - psnr(rendering.image, picture()))
+    assert np.mean(np.abs(errors)) < 0.6
+
+
+def test_a_rendering_says_what_it_is() -> None:
+    decoder = Decoder([model()])
+    decoder.feed(stream(400))
+    rendering = decoder.render()
+    assert (rendering.method, rendering.bytes) == ("mmse", len(stream(400)))
+    assert rendering.bpp == pytest.approx(8 * len(stream(400)) / 64**2)
+    assert "Comment" not in rendering.description
+    assert "synthesised" in decoder.render("flow").description["Comment"]
+
+
+@pytest.mark.parametrize(
+    ("side", "shape"), [(64, (64, 64)), (63, (32, 32)), (9, (8, 8)), (1, (1, 1))]
+)
+def test_smaller_pictures_on_request(side: int, shape: tuple[int, int]) -> None:
+    decoder = Decoder([model()])
+    decoder.feed(stream(400))
+    assert decoder.render(max_side=side).image.shape == (*shape, 3)
+
+
+def test_the_observation_can_be_shown() -> None:
+    decoder = Decoder([model()])
+    decoder.feed(stream(400)[:60])
+    z = decoder.observation()
+    assert z.shape == (64, 64, 3)
+    assert np.array_equal(z[0::4, 0::4], z[3::4, 3::4])  # pixels of the coarsest octave
+
+
+def test_a_stream_of_another_model_is_refused_by_name() -> None:
+    with pytest.raises(UnknownModel, match=SOURCE.fingerprint):
+        Decoder([independent()]).feed(stream(400))
+
+
+def test_a_picture_beyond_the_limit_is_refused_before_anything_is_allocated() -> None:
+    header = Header(model=SOURCE.fingerprint, width=65_535, height=65_535, seed=0)
+    with pytest.raises(PictureTooLarge, match="65535x65535"):
+        Decoder([model()]).feed(StreamWriter().header(header))
+
+
+def test_a_step_that_cannot_be_is_refused() -> None:
+    writer = StreamWriter()
+    data = writer.header(Header(model=SOURCE.fingerprint, width=64, height=64, seed=0))
+    data += Step(kind=Kind.OPEN, length=50).encode()
+    with pytest.raises(CorruptStream):
+        Decoder([model()]).feed(data)
+
+
+def test_damage_stops_the_stream_or_is_counted() -> None:
+    damaged = bytearray(stream(1500))
+    damaged[800] ^= 0x40
+    with pytest.raises(CorruptStream):
+        Decoder([model()]).feed(bytes(damaged))
+    decoder = Decoder([model()], damaged=True)
+    decoder.feed(bytes(damaged))
+    assert decoder.damage == 1
+    assert psnr(decoder.render().image, picture()) > 15
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.binary(min_size=1, max_size=60), st.integers(16, 300))
+def test_garbage_never_gives_anything_but_our_errors(garbage: bytes, place: int) -> None:
+    data = stream(400)[:place] + garbage
+    decoder = Decoder([model()], damaged=True)
+    try:
+        decoder.feed(data)
+    except DiffcError as error:
+        assert "\n" not in str(error)
+    if decoder.ready:
+        assert decoder.render().image.shape == (64, 64, 3)
+
+
+def test_the_golden_stream_decodes_to_its_golden_picture() -> None:
+    """Streams of this version must go on decoding, on any platform, to within a grey level."""
+    facts = json.loads((VECTORS / "stream.json").read_text())
+    decoder = Decoder([model()])
+    decoder.feed(bytes.fromhex(facts["stream"]))
+    shown = decoder.render().image.reshape(-1, 3)[:: facts["every"]]
+    assert np.abs(shown.astype(int) - np.array(facts["pixels"])).max() <= 1
+    assert decoder.render().predicted_psnr == pytest.approx(facts["predicted_psnr"], abs=1e-3)

@@ -1,0 +1,118 @@
+"""The sender's half: targets met, bytes on time, honest accounts."""
+
+import math
+from dataclasses import asdict
+
+import numpy as np
+import pytest
+from sources import independent, model, picture, stream
+
+from diffc_stream.codec import Decoder, Encoder, Schedule
+from diffc_stream.container import Kind, Payload, Step, StreamReader
+from diffc_stream.diffusion.analytic import GaussianSource
+from diffc_stream.errors import TargetError
+from diffc_stream.metrics import psnr
+
+
+@pytest.mark.parametrize("target", [60, 100, 150, 201, 333, 500, 777, 1000, 1001, 1500, 2500, 4000])
+def test_byte_targets_are_met_and_never_exceeded(target: int) -> None:
+    encoder = Encoder(picture(), model(), target_bytes=target)
+    size = sum(len(piece) for piece in encoder)
+    assert size == encoder.written
+    assert target - max(20, 0.02 * target) <= size <= target
+
+
+@pytest.mark.parametrize("shape", [(1, 1), (2, 3), (64, 3), (17, 40)])
+def test_small_and_narrow_pictures_reach_their_top_quality(shape: tuple[int, int]) -> None:
+    values = np.random.default_rng(0).integers(0, 256, (*shape, 3), np.uint8)
+    encoder = Encoder(values, independent(), target_bytes=None)
+    decoder = Decoder([independent()])
+    for piece in encoder:
+        decoder.feed(piece)
+    assert decoder.render().image.shape == values.shape
+    assert psnr(decoder.render().image, values) > 30
+
+
+def test_a_target_too_small_for_any_picture_is_refused() -> None:
+    with pytest.raises(TargetError, match="at least"):
+        Encoder(picture(), model(), target_bytes=10)
+
+
+def test_the_first_bytes_leave_before_the_coarsest_octave_was_evaluated_twice() -> None:
+    encoder = Encoder(picture(), model())
+    first = next(iter(encoder))
+    assert len(first) < 60
+    assert encoder.chain.evaluations <= 2 / 16
+
+
+def test_one_seed_gives_the_same_bytes_and_another_others() -> None:
+    assert stream(600) == b"".join(Encoder(picture(), model(), target_bytes=600))
+    assert stream(600) != stream(600, seed=1)
+
+
+def test_a_larger_target_extends_the_stream_but_for_its_end() -> None:
+    short, long = stream(1500), stream(3000)
+    same = next(i for i, (a, b) in enumerate(zip(short, long, strict=False)) if a != b)
+    assert same > 900
+
+
+def test_without_a_target_it_goes_on_to_top_quality() -> None:
+    encoder = Encoder(picture(), model())
+    for _ in encoder:
+        pass
+    assert math.log(encoder.chain.observation.snr) == pytest.approx(6.5, abs=0.1)
+    assert encoder.report().psnr > 38
+
+
+def test_the_report_adds_up() -> None:
+    encoder = Encoder(picture(), model(), target_bytes=2000)
+    data = b"".join(encoder)
+    report = encoder.report()
+    payload = sum(len(e.data) for e in StreamReader().feed(data) if isinstance(e, Payload))
+    steps = sum(isinstance(e, Step) for e in StreamReader().feed(data))
+    assert report.bytes == len(data)
+    assert report.bpp == pytest.approx(8 * len(data) / 64**2)
+    assert report.side_information_bytes == len(data) - payload
+    assert report.steps == steps
+    assert report.state_noise == pytest.approx(1, abs=0.05)
+    assert 0 < report.rcc_seconds < report.seconds
+    decoder = Decoder([model()])
+    decoder.feed(data)
+    assert report.psnr == pytest.approx(psnr(decoder.render().image, picture()), abs=1e-6)
+    assert set(asdict(report)) >= {"ideal_bits", "evaluations"}
+
+
+def test_the_price_over_an_ideal_code_and_over_the_information() -> None:
+    source = GaussianSource(height=128, width=128)
+    encoder = Encoder(picture(0, source), model(source), target_bytes=6000)
+    for _ in encoder:
+        pass
+    report = encoder.report()
+    assert 1.0 < 8 * report.bytes / report.ideal_bits < 1.14
+    information = source.information(encoder.chain.observation.snr)
+    # Steps of finite length are coded against estimates that grow stale.
+    assert 0.97 < report.ideal_bits / information < 1.1
+    assert report.state_noise == pytest.approx(1, abs=0.03)
+
+
+def test_the_schedule_is_the_senders_business() -> None:
+    data = b"".join(Encoder(picture(), model(), schedule=Schedule(growth=2.2, opening=0.0)))
+    decoder = Decoder([model()])
+    decoder.feed(data)
+    assert psnr(decoder.render().image, picture()) > 38
+
+
+def test_flat_pictures_work_though_the_source_never_makes_any() -> None:
+    grey = np.full((64, 64, 3), 127, np.uint8)
+    encoder = Encoder(grey, model())
+    decoder = Decoder([model()])
+    for piece in encoder:
+        decoder.feed(piece)
+    assert encoder.written < 4500
+    assert psnr(decoder.render().image, grey) > 35
+
+
+def test_kinds_come_in_order() -> None:
+    kinds = [e.kind for e in StreamReader().feed(stream(3000)) if isinstance(e, Step)]
+    assert kinds[0] is Kind.REFINE
+    assert kinds.count(Kind.OPEN) == 2

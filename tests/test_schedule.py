@@ -1,0 +1,46 @@
+"""The sender's plan: always forwards, octave by octave, to the top."""
+
+import itertools
+from dataclasses import replace
+from math import exp, log
+
+import pytest
+
+from diffc_stream.codec import Schedule
+from diffc_stream.container import Kind
+from diffc_stream.diffusion.observation import Observation
+
+
+def walk(schedule: Schedule, octave: int) -> list[tuple[Kind, float, int]]:
+    """Follow the plan exactly; return (kind, snr after, octave after) of every step."""
+    observation = Observation.nothing((4, 4), octave)
+    steps = []
+    while (planned := schedule.next(observation)) is not None:
+        kind, gained = planned
+        if kind is Kind.OPEN:
+            assert gained == pytest.approx(observation.snr / 4)
+            observation = replace(observation, snr=gained, octave=observation.octave - 1)
+        else:
+            assert gained > 0
+            observation = replace(observation, snr=observation.snr + gained)
+        steps.append((kind, observation.snr, observation.octave))
+        assert len(steps) < 200
+    return steps
+
+
+@pytest.mark.parametrize("octave", [0, 1, 5])
+def test_it_opens_every_octave_once_and_ends_at_the_top(octave: int) -> None:
+    steps = walk(Schedule(), octave)
+    assert sum(kind is Kind.OPEN for kind, *_ in steps) == octave
+    assert log(steps[-1][1]) == pytest.approx(6.5, abs=0.05)
+    assert steps[-1][2] == 0
+
+
+def test_octaves_open_at_the_threshold() -> None:
+    steps = walk(Schedule(opening=1.0), 3)
+    before = [snr for (_, snr, _), (kind, *_) in itertools.pairwise(steps) if kind is Kind.OPEN]
+    assert before == pytest.approx([exp(1.0)] * 3, rel=0.04)
+
+
+def test_faster_growth_takes_fewer_steps() -> None:
+    assert len(walk(Schedule(growth=2.0), 0)) < len(walk(Schedule(growth=1.3), 0))
