@@ -94,7 +94,12 @@ async def _refinements(
             request.url, decoders=decoders, patience=request.patience, terms=request.terms
         ) as sender:
             opened = sender.open(
-                image, bytes=request.bytes, bpp=request.bpp, render=request.render, kept=kept
+                image,
+                bytes=request.bytes,
+                bpp=request.bpp,
+                render=request.render,
+                previews="mmse",
+                kept=kept,
             )
             async with aclosing(opened):
                 async for refinement in opened:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 from collections.abc import Iterable
 
 from websockets.asyncio.client import ClientConnection, connect
@@ -253,5 +254,7 @@ def _closed(error: BaseException) -> LinkLost:
 
 
 def _reason(error: OSError) -> str:
-    # asyncio's own message lists every address tried; the system's is enough.
-    return error.strerror if error.strerror and error.errno else str(error)
+    # asyncio wraps the system's words in its own, and drops them if it tried several addresses.
+    if error.errno is not None and error.errno > 0:
+        return os.strerror(error.errno)
+    return error.strerror or str(error)

@@ -7,14 +7,18 @@ the worker is free it takes all that lie here and makes one picture of them.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from concurrent.futures import Executor
 from dataclasses import dataclass, replace
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from .decoding import Method, Picture, StreamDecoder
+
+Given = TypeVar("Given")
+Result = TypeVar("Result")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -38,10 +42,19 @@ class Refinement:
 class Refiner:
     """Makes refinements of the bytes of one stream."""
 
-    def __init__(self, decoder: StreamDecoder, worker: Executor, method: Method) -> None:
+    def __init__(
+        self,
+        decoder: StreamDecoder,
+        worker: Executor,
+        method: Method,
+        *,
+        previews: Method | None = None,
+    ) -> None:
+        """Render by ``method``, or all but the last picture by ``previews``, if given."""
         self._decoder = decoder
         self._worker = worker
         self._method: Method = method
+        self._previews: Method = previews or method
         self._pending = bytearray()
         self._changed = asyncio.Event()
         self._finished = False
@@ -73,31 +86,32 @@ class Refiner:
                 return await self._last()
             data = bytes(self._pending)
             self._pending.clear()
-            picture = await asyncio.get_running_loop().run_in_executor(
-                self._worker, self._decode, data
-            )
+            picture = await self._compute(self._decode, data)
             if picture is not None:
                 done = self._finished and self._failure is None and not self._pending
+                done = done and self._previews == self._method
                 self._newest = _refinement(picture, complete=done)
                 return self._newest
 
     async def _last(self) -> Refinement | None:
         if self._failure is not None:
             raise self._failure
-        if self._newest is None:
-            # Not decodable: the decoder says so itself.
-            await asyncio.get_running_loop().run_in_executor(self._worker, self._render)
-        if self._newest is None or self._newest.complete:
+        if self._newest is not None and self._newest.complete:
             return None
-        self._newest = replace(self._newest, complete=True)
+        if self._newest is None or self._previews != self._method:
+            # If there was nothing to decode, this is where the decoder says so.
+            picture = await self._compute(self._decoder.render, self._method)
+            self._newest = _refinement(picture, complete=True)
+        else:
+            self._newest = replace(self._newest, complete=True)
         return self._newest
 
     def _decode(self, data: bytes) -> Picture | None:
         self._decoder.feed(data)
-        return self._render() if self._decoder.ready else None
+        return self._decoder.render(self._previews) if self._decoder.ready else None
 
-    def _render(self) -> Picture:
-        return self._decoder.render(self._method)
+    async def _compute(self, function: Callable[[Given], Result], given: Given) -> Result:
+        return await asyncio.get_running_loop().run_in_executor(self._worker, function, given)
 
 
 def _refinement(picture: Picture, *, complete: bool) -> Refinement:

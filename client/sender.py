@@ -98,6 +98,7 @@ class Sender:
         bytes: int | None = None,  # noqa: A002
         bpp: float | None = None,
         render: Method = "mmse",
+        previews: Method | None = None,
         kept: Kept | None = None,
     ) -> AsyncGenerator[Refinement, None]:
         """Stream a picture: iterate to get it, better every time, until it is complete.
@@ -105,8 +106,8 @@ class Sender:
         It is complete after ``bytes`` bytes or ``bpp`` bits per pixel, or when the sender has
         nothing better.  Leaving the loop early stops the stream; what then still arrives is at
         most one window.  If showing a picture takes longer than receiving the next, the pictures
-        between are left out.  With ``kept``, what it holds is not asked for again, and what comes
-        is added to it.
+        between are left out; all but the last are rendered by ``previews``, if given.  What
+        ``kept`` holds, if given, is not asked for again, and what comes is added to it.
 
         Raises UnknownImage, another PeerError, LinkLost when patience is at an end, UnknownModel,
         CorruptStream, or NothingDecodable if the target is too small for any picture.
@@ -115,7 +116,7 @@ class Sender:
         ...     print(refinement.bytes, refinement.bpp, refinement.predicted_psnr)
         """
         kept = kept if kept is not None else MemoryStream()
-        refiner = Refiner(self._decoders.new(), self._worker, render)
+        refiner = Refiner(self._decoders.new(), self._worker, render, previews=previews)
         if kept.length:
             refiner.feed(kept.read())
         receiving = asyncio.create_task(self._deliver(refiner, image, kept, bytes, bpp))

@@ -181,7 +181,10 @@ class Conversation:
         try:
             outgoing = await self._outgoing(request)
         except RequestRefused as error:
-            logger.warning("%s asked for %s: %s", self._peer, request.image, error)
+            # What is wrong with a picture was logged when it was opened, once for all receivers.
+            known = error.code in (Code.UNREADABLE_IMAGE, Code.INTERNAL)
+            level = logging.DEBUG if known else logging.WARNING
+            logger.log(level, "%s asked for %s: %s", self._peer, request.image, error)
             if request.stream in self._session.streams:
                 self._refuse(request.stream, request.image, error)
         else:

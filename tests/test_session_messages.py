@@ -48,7 +48,7 @@ each = pytest.mark.parametrize("message", EXAMPLES, ids=lambda m: type(m).__name
 
 
 def control(message: type[Message], *values: object) -> bytes:
-    return bytes([message.kind]) + msgpack.packb(list(values))
+    return bytes([message.kind]) + bytes(msgpack.packb(list(values)))
 
 
 def test_there_is_an_example_of_every_message() -> None:

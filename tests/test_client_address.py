@@ -1,0 +1,42 @@
+"""Addresses of senders and pictures."""
+
+from __future__ import annotations
+
+import pytest
+
+from diffc_client import Address
+from diffc_stream.errors import AddressError
+
+
+@pytest.mark.parametrize(
+    ("url", "host", "port", "image"),
+    [
+        ("ws://station", "station", 8765, None),
+        ("ws://station/", "station", 8765, None),
+        ("ws://station:99/coffee.jpg", "station", 99, "coffee.jpg"),
+        ("ws://10.0.0.1:99/a/b%20c.png", "10.0.0.1", 99, "a/b c.png"),
+        ("ws://[::1]:99/%E4%BD%A0.png", "::1", 99, "你.png"),
+        ("wss://proxy/what%3F%23.png", "proxy", 443, "what?#.png"),
+    ],
+)
+def test_addresses(url: str, host: str, port: int, image: str | None) -> None:
+    address = Address.parse(url)
+    assert (address.host, address.port, address.image) == (host, port, image)
+    assert Address.parse(str(address)) == address
+    assert address.sender.image is None
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        *("", "station", "station:8765", "http://station/a", "ws://", "ws:///a", "ws://:99/a"),
+        *("ws://station:0x/a", "ws://station:99999/a", "ws://[::1/a", "ws://user@station/a"),
+        *("ws://station/../a", "ws://station/a/%2e%2e/b", "ws://station//a", "ws://station/a%00"),
+        *("ws://station/a?b", "ws://station/a#b", "ws://station/" + "x" * 256),
+    ],
+)
+def test_what_is_no_address(url: str) -> None:
+    with pytest.raises(AddressError) as caught:
+        Address.parse(url)
+    assert "\n" not in str(caught.value)
+    assert caught.value.exit_code == 2

@@ -1,0 +1,38 @@
+"""Waiting before trying again."""
+
+from __future__ import annotations
+
+import pytest
+
+from diffc_client.backoff import Backoff
+
+
+@pytest.mark.asyncio
+async def test_waits_grow_up_to_the_longest() -> None:
+    backoff = Backoff(first=1e-4, longest=1e-3, patience=None, draw=lambda: 1.0)
+    waits = [await backoff.pause(OSError()) for _ in range(6)]
+    assert waits == pytest.approx([1e-4, 2e-4, 4e-4, 8e-4, 1e-3, 1e-3])
+    backoff.progress()
+    assert await backoff.pause(OSError()) == pytest.approx(1e-4)
+
+
+@pytest.mark.asyncio
+async def test_waits_are_drawn() -> None:
+    assert await Backoff(draw=lambda: 0.0).pause(OSError()) == 0.0
+
+
+@pytest.mark.asyncio
+async def test_patience_ends_with_the_failure_itself() -> None:
+    failure = OSError("no route")
+    with pytest.raises(OSError, match="no route") as caught:
+        await Backoff(patience=1.0, first=2.0, draw=lambda: 1.0).pause(failure)
+    assert caught.value is failure
+
+
+@pytest.mark.asyncio
+async def test_a_fresh_one_has_seen_nothing() -> None:
+    backoff = Backoff(first=1e-6, patience=None, draw=lambda: 1.0)
+    for _ in range(100):
+        await backoff.pause(OSError())
+        backoff.longest = 1e-6
+    assert await backoff.fresh().pause(OSError()) == 1e-6

@@ -1,0 +1,175 @@
+"""The receiver daemon: what it keeps, and what it lives through."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager, suppress
+from pathlib import Path
+
+import pytest
+from fakes import FakeDecoders, FakeOpener, stream_of
+from serving import pictures, serving, settled
+
+from diffc_client import Address, Refinement
+from diffc_client.backoff import Backoff
+from diffc_client.daemon import Place, ReceiverDaemon
+from diffc_stream.picture import load_picture
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    return pictures(tmp_path)
+
+
+class Watcher:
+    """Sees what the daemon writes, and can be waited for."""
+
+    def __init__(self) -> None:
+        self.complete: list[str] = []
+        self.sizes: dict[str, int] = {}
+        self._changed = asyncio.Event()
+
+    def __call__(self, place: Place, refinement: Refinement) -> None:
+        name = place.address.image or ""
+        self.sizes[name] = refinement.bytes
+        if refinement.complete:
+            self.complete.append(name)
+        self._changed.set()
+
+    async def until(self, condition: Callable[[Watcher], bool]) -> None:
+        async with asyncio.timeout(10):
+            while not condition(self):
+                self._changed.clear()
+                await self._changed.wait()
+
+
+@asynccontextmanager
+async def keeping(kept: Path, *urls: str, every: float = 60.0) -> AsyncIterator[Watcher]:
+    watcher = Watcher()
+    daemon = ReceiverDaemon(
+        [Address.parse(url) for url in urls],
+        kept,
+        FakeDecoders(),
+        every=every,
+        backoff=Backoff(first=0.001, longest=0.01, patience=None),
+        on_picture=watcher,
+    )
+    running = asyncio.create_task(daemon.run())
+    try:
+        yield watcher
+        assert not running.done()
+    finally:
+        running.cancel()
+        with suppress(asyncio.CancelledError):
+            await running
+
+
+def files(home: Path) -> list[str]:
+    return sorted(str(path.relative_to(home)) for path in home.rglob("*") if path.is_file())
+
+
+@pytest.mark.asyncio
+async def test_everything_a_sender_has(folder: Path, tmp_path: Path) -> None:
+    kept = tmp_path / "kept"
+    async with serving(folder) as daemon:
+        async with keeping(kept, daemon.url, f"{daemon.url}/a.png") as watcher:
+            await watcher.until(lambda w: len(w.complete) == 3)
+        home = kept / f"127.0.0.1_{daemon.port}"
+    assert files(home) == [
+        *("a.png.dfc", "a.png.png", "b.png.dfc", "b.png.png"),
+        *("sub/c.jpg.dfc", "sub/c.jpg.png"),
+    ]
+    assert (home / "a.png.dfc").read_bytes() == stream_of("a.png", 5000)
+    assert load_picture(home / "a.png.png")[0, 0, 0] == 5000 % 256
+
+
+@pytest.mark.asyncio
+async def test_one_picture_only(folder: Path, tmp_path: Path) -> None:
+    kept = tmp_path / "kept"
+    async with serving(folder) as daemon, keeping(kept, f"{daemon.url}/sub/c.jpg") as watcher:
+        await watcher.until(lambda w: bool(w.complete))
+        await settled(lambda: daemon.connections == 0)  # nothing left to do there
+    assert [Path(name).name for name in files(kept)] == ["c.jpg.dfc", "c.jpg.png"]
+
+
+@pytest.mark.asyncio
+async def test_catalogues_are_asked_for_again(folder: Path, tmp_path: Path) -> None:
+    opener = FakeOpener()
+    async with (
+        serving(folder, opener) as daemon,
+        keeping(tmp_path / "kept", daemon.url, every=0.01) as watcher,
+    ):
+        await watcher.until(lambda w: len(w.complete) == 3)
+        (folder / "new.png").write_bytes(b"")
+        await watcher.until(lambda w: "new.png" in w.complete)
+    assert sorted(opener.opened) == ["a.png", "b.png", "c.jpg", "new.png"]
+
+
+@pytest.mark.asyncio
+async def test_a_sender_killed_and_restarted_and_a_receiver_too(
+    folder: Path, tmp_path: Path
+) -> None:
+    """No byte is sent twice: the second sender only sends what the first did not."""
+    kept = tmp_path / "kept"
+    gate = threading.Semaphore(5)
+    async with serving(folder, FakeOpener(gate=gate)) as first:
+        port = first.port
+        url = f"{first.url}/a.png"
+        async with keeping(kept, url) as watcher:
+            await watcher.until(lambda w: w.sizes.get("a.png", 0) >= 900)
+            await first.abort()
+            gate.release(100)
+            gate = threading.Semaphore(8)
+            async with serving(folder, FakeOpener(gate=gate), port=port):
+                await watcher.until(lambda w: w.sizes["a.png"] >= 1800)
+    stream = kept / f"127.0.0.1_{port}" / "a.png.dfc"
+    held = stream.read_bytes()
+    assert held == stream_of("a.png", len(held))
+    assert 1800 <= len(held) < 5000
+    gate.release(100)
+    async with serving(folder, port=port) as second:
+        async with keeping(kept, url) as watcher:
+            await watcher.until(lambda w: bool(w.complete))
+        assert second.connections <= 1
+    assert stream.read_bytes() == stream_of("a.png", 5000)
+
+
+@pytest.mark.asyncio
+async def test_a_stream_that_no_longer_fits_is_begun_anew(
+    folder: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with serving(folder) as daemon:
+        home = tmp_path / "kept" / f"127.0.0.1_{daemon.port}"
+        home.mkdir(parents=True)
+        (home / "a.png.dfc").write_bytes(stream_of("another picture", 700))
+        (home / "b.png.dfc").write_bytes(b"what is this? not a stream")
+        async with keeping(tmp_path / "kept", daemon.url) as watcher:
+            await watcher.until(lambda w: len(w.complete) == 3)
+        assert (home / "a.png.dfc").read_bytes() == stream_of("a.png", 5000)
+        assert (home / "b.png.dfc").read_bytes() == stream_of("b.png", 5000)
+    assert caplog.text.count("what was kept is of no use") == 2
+
+
+@pytest.mark.asyncio
+async def test_what_fails_is_logged_and_lived_through(
+    folder: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    (folder / "bad.png").write_bytes(b"broken")
+    kept = tmp_path / "kept"
+    kept.mkdir()
+    async with serving(folder) as daemon:
+        # A folder that cannot be made, because a file is in its place.
+        home = kept / f"127.0.0.1_{daemon.port}"
+        home.mkdir()
+        (home / "sub").write_bytes(b"in the way")
+        urls = (daemon.url, "ws://127.0.0.1:9/nobody.png", "ws://a..b/x")
+        async with keeping(kept, *urls) as watcher:
+            await watcher.until(lambda w: {"a.png", "b.png"} <= set(w.complete))
+            await settled(
+                lambda: all(
+                    text in caplog.text
+                    for text in ("bad.png: the peer says", "sub/c.jpg: ", ":9: ", "a..b")
+                )
+            )

@@ -1,0 +1,57 @@
+"""The part of a stream that is here already."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import google_crc32c
+import pytest
+
+from diffc_client import FileStream, Kept, MemoryStream
+from diffc_stream.errors import NotAStream
+
+
+def test_memory() -> None:
+    kept: Kept = MemoryStream()
+    kept.append(b"abc")
+    kept.append(b"def")
+    assert (kept.length, kept.read()) == (6, b"abcdef")
+    assert kept.checksum == google_crc32c.value(b"abcdef")
+
+
+def test_a_file_goes_on_where_it_ended(tmp_path: Path) -> None:
+    path = tmp_path / "a.dfc"
+    with FileStream(path) as kept:
+        kept.append(b"abc")
+        assert path.read_bytes() == b"abc"  # at once, not when it is closed
+    with FileStream(path) as kept:
+        assert (kept.length, kept.checksum) == (3, google_crc32c.value(b"abc"))
+        kept.append(b"def")
+        assert kept.read() == b"abcdef"
+        kept.append(b"ghi")
+    assert path.read_bytes() == b"abcdefghi"
+
+
+def test_starting_anew(tmp_path: Path) -> None:
+    path = tmp_path / "a.dfc"
+    with FileStream(path) as kept:
+        kept.append(b"abc")
+        kept.restart()
+        assert (kept.length, kept.checksum, kept.read()) == (0, 0, b"")
+        kept.append(b"def")
+    assert path.read_bytes() == b"def"
+
+
+def test_a_file_without_a_byte_is_not_left(tmp_path: Path) -> None:
+    with FileStream(tmp_path / "a.dfc"):
+        pass
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_huge_file_is_not_read(tmp_path: Path) -> None:
+    path = tmp_path / "a.dfc"
+    with path.open("wb") as file:
+        file.truncate(2**26 + 1)
+    with pytest.raises(NotAStream, match="too many"):
+        FileStream(path)
+    assert path.exists()

@@ -1,0 +1,169 @@
+"""A receiver's connection against senders that do not behave."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from contextlib import asynccontextmanager
+from socket import socket
+
+import pytest
+from fakes import FakeDecoders
+from websockets.asyncio.server import ServerConnection, serve
+from websockets.typing import Subprotocol
+
+import diffc_client
+from diffc_client import Address, MemoryStream
+from diffc_client.link import Link
+from diffc_stream.errors import AddressError, LinkLost, PeerError, RemoteProtocolError
+from diffc_stream.session import (
+    SUBPROTOCOL,
+    Alive,
+    Catalogue,
+    Code,
+    Data,
+    End,
+    Error,
+    Hello,
+    Message,
+    Open,
+    Reason,
+    Terms,
+    Welcome,
+    decode,
+    encode,
+)
+
+WELCOME = encode(Welcome(window=8192, idle=60.0, streams=16))
+
+Handler = Callable[[ServerConnection], Awaitable[None]]
+
+
+@asynccontextmanager
+async def sender(handler: Handler, subprotocol: str | None = SUBPROTOCOL) -> AsyncIterator[str]:
+    """Serve, and give the address."""
+    offered = [Subprotocol(subprotocol)] if subprotocol else None
+    async with serve(handler, "127.0.0.1", 0, subprotocols=offered) as server:
+        yield url(server.sockets)
+
+
+def url(sockets: Iterable[socket]) -> str:
+    return f"ws://127.0.0.1:{next(iter(sockets)).getsockname()[1]}"
+
+
+def saying(*messages: Message | bytes | str) -> Handler:
+    """Return a sender that waits for HELLO and OPEN, says this, and waits."""
+
+    async def handler(websocket: ServerConnection) -> None:
+        assert isinstance(decode(await websocket.recv()), Hello)  # type: ignore[arg-type]
+        assert isinstance(decode(await websocket.recv()), Open)  # type: ignore[arg-type]
+        await websocket.send(WELCOME)
+        for message in messages:
+            await websocket.send(encode(message) if isinstance(message, Message) else message)
+        await websocket.wait_closed()
+
+    return handler
+
+
+async def receive(address: str) -> tuple[Reason, bytes]:
+    kept = MemoryStream()
+    async with diffc_client.connect(address, decoders=FakeDecoders(), patience=0.0) as connected:
+        return await connected.receive("a.png", kept, bytes=100), kept.read()
+
+
+@pytest.mark.asyncio
+async def test_a_sender_that_behaves() -> None:
+    said = [
+        Data(stream=1, offset=0, payload=b"abc"),
+        Alive(),
+        Data(stream=1, offset=3, payload=b"def"),
+        End(stream=1, reason=Reason.COMPLETE, length=6),
+    ]
+    async with sender(saying(*said)) as address:
+        assert await receive(address) == (Reason.COMPLETE, b"abcdef")
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize(
+    "junk",
+    [
+        b"",
+        b"\xff",
+        "text",
+        WELCOME,
+        bytes([Catalogue.kind]) + b"\x91" * 5000,
+        Catalogue(images=(), last=True),
+        Data(stream=1, offset=5, payload=b"x"),
+        Data(stream=1, offset=0, payload=bytes(101)),
+        Data(stream=2, offset=0, payload=b"x"),
+        End(stream=1, reason=Reason.COMPLETE, length=7),
+    ],
+    ids=["empty", "type", "text", "twice", "nested", "unasked", "gap", "beyond", "other", "end"],
+)
+async def test_junk_is_a_broken_protocol(junk: Message | bytes | str) -> None:
+    async with sender(saying(junk)) as address:
+        with pytest.raises(RemoteProtocolError):
+            await receive(address)
+
+
+@pytest.mark.asyncio
+async def test_an_oversized_message() -> None:
+    async with sender(saying(bytes(20_000))) as address:
+        with pytest.raises(LinkLost):
+            await receive(address)
+
+
+@pytest.mark.asyncio
+async def test_a_sender_that_gives_up_is_quoted() -> None:
+    said = Error(stream=0, code=Code.INTERNAL, message="out of coffee")
+    async with sender(saying(said)) as address:
+        with pytest.raises(PeerError, match="out of coffee"):
+            await receive(address)
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize("subprotocol", ["diffc-stream.v2", None])
+async def test_another_version(subprotocol: str | None) -> None:
+    async def handler(websocket: ServerConnection) -> None:
+        await websocket.wait_closed()
+
+    async with sender(handler, subprotocol) as address:
+        with pytest.raises(RemoteProtocolError, match=r"does not speak diffc-stream\.v1"):
+            await receive(address)
+
+
+@pytest.mark.asyncio
+async def test_something_that_is_no_websocket() -> None:
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readline()
+        writer.write(b"220 mail.example.org ESMTP\r\n")
+        writer.close()
+        await writer.wait_closed()
+
+    async with await asyncio.start_server(answer, "127.0.0.1", 0) as server:
+        with pytest.raises(LinkLost, match="does not answer like a WebSocket server"):
+            await receive(url(server.sockets))
+
+
+@pytest.mark.asyncio
+async def test_a_host_that_cannot_be() -> None:
+    for host in ("a..b", "x" * 80):
+        address = Address(scheme="ws", host=host, port=1)
+        with pytest.raises((AddressError, LinkLost)) as caught:
+            await Link.dial(address, models=(), terms=Terms())
+        assert "\n" not in str(caught.value)
+
+
+@pytest.mark.asyncio
+async def test_a_sender_that_falls_silent_is_given_up() -> None:
+    async with sender(saying()) as address:
+        link = await Link.dial(Address.parse(address), models=(), terms=Terms(idle=0.02))
+        arrivals = link.open("a.png", start=0, checksum=0, limit=None, bpp=None)
+        with pytest.raises(LinkLost, match="nothing heard from the sender"):
+            await arrivals.next()
+        assert link.lost
+        with pytest.raises(LinkLost):
+            link.open("a.png", start=0, checksum=0, limit=None, bpp=None)
+        with pytest.raises(LinkLost):
+            await link.images()
+        await link.close()

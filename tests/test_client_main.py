@@ -1,0 +1,190 @@
+"""The command ``diffc-client``, with a codec that needs no weights."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import pytest
+from fakes import FakeDecoders, FakeOpener, stream_of
+from PIL import Image
+from serving import Background, pictures
+
+from diffc_client import ModelDecoders
+from diffc_client.__main__ import main
+from diffc_stream.picture import load_picture
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    return pictures(tmp_path)
+
+
+@pytest.fixture(autouse=True)
+def _fake_models(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ModelDecoders, "load", lambda _weights=None: FakeDecoders())
+
+
+def get(url: str, out: Path, *more: str) -> int:
+    return main(["get", url, "-o", str(out), "--patience", "0.01", *more])
+
+
+def test_get(folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    out = tmp_path / "out.png"
+    with Background(folder) as url:
+        assert get(f"{url}/a.png", out, "--bytes", "1200") == 0
+    shown = capsys.readouterr()
+    assert shown.out == f"{out}: 1,200 bytes, 8 bpp, about 21.2 dB\n"
+    assert load_picture(out)[0, 0, 0] == 1200 % 256
+    with Image.open(out) as image:
+        assert image.info["bytes"] == "1200"
+
+
+def test_get_json(folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    out = tmp_path / "out.png"
+    with Background(folder) as url:
+        assert get(f"{url}/sub/c.jpg", out, "--bpp", "2", "--render", "flow", "--json") == 0
+    facts = json.loads(capsys.readouterr().out)
+    assert facts.pop("seconds") > 0
+    assert facts == {
+        "out": str(out),
+        "image": "sub/c.jpg",
+        "bytes": 300,
+        "bpp": 2.0,
+        "predicted_psnr": 20.3,
+        "render": "flow",
+        "width": 40,
+        "height": 30,
+    }
+    with Image.open(out) as image:
+        assert image.info["render"] == "flow"
+
+
+def test_get_goes_on_with_a_kept_stream(folder: Path, tmp_path: Path) -> None:
+    out, kept = tmp_path / "out.png", tmp_path / "kept.dfc"
+    opener = FakeOpener()
+    with Background(folder, opener) as url:
+        assert get(f"{url}/a.png", out, "--bytes", "700", "--keep-stream", str(kept)) == 0
+        assert kept.read_bytes() == stream_of("a.png", 700)
+        assert get(f"{url}/a.png", out, "--keep-stream", str(kept)) == 0
+        assert kept.read_bytes() == stream_of("a.png", 5000)
+        # A file of somebody else's is left alone.
+        kept.write_bytes(stream_of("b.png", 700))
+        assert get(f"{url}/a.png", out, "--keep-stream", str(kept)) == 7
+        assert kept.read_bytes() == stream_of("b.png", 700)
+
+
+@pytest.mark.parametrize(
+    ("path", "more", "code", "complaint"),
+    [
+        ("/nonsense.png", (), 7, "no picture 'nonsense.png'"),
+        ("/bad.png", (), 7, "cannot be read as a picture"),
+        ("/a.png", ("--bytes", "5"), 3, "nothing to see yet"),
+        ("", (), 2, "names no picture"),
+        ("/../a.png", (), 2, "is not a picture's name"),
+    ],
+)
+def test_failures_are_one_line_and_no_file(
+    folder: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    path: str,
+    more: tuple[str, ...],
+    code: int,
+    complaint: str,
+) -> None:
+    (folder / "bad.png").write_bytes(b"broken")
+    out, kept = tmp_path / "out.png", tmp_path / "kept.dfc"
+    with Background(folder) as url:
+        assert get(url + path, out, *more) == code
+    shown = capsys.readouterr()
+    assert shown.out == ""
+    assert shown.err.startswith("diffc-client: ")
+    assert shown.err.count("\n") == 1
+    assert complaint in shown.err
+    assert not out.exists()
+    assert not kept.exists()
+
+
+def test_a_model_that_is_not_here(
+    folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with Background(folder, FakeOpener(fingerprints=("12345678",))) as url:
+        assert get(f"{url}/a.png", tmp_path / "out.png") == 6
+    assert "12345678" in capsys.readouterr().err
+
+
+def test_nobody_there(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert get("ws://127.0.0.1:9/a.png", tmp_path / "out.png") == 7
+    assert capsys.readouterr().err == (
+        "diffc-client: ws://127.0.0.1:9 cannot be reached: Connection refused\n"
+    )
+
+
+def test_an_output_that_cannot_be_written(
+    folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with Background(folder) as url:
+        assert get(f"{url}/a.png", tmp_path / "nowhere" / "out.png") == 1
+    assert capsys.readouterr().err.startswith("diffc-client: ")
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        *([], ["get"], ["get", "ws://x/a"], ["run", "ws://x"]),
+        ["get", "ws://x/a", "-o", "o", "--bytes", "0"],
+        ["get", "ws://x/a", "-o", "o", "--bpp", "nan"],
+        ["get", "ws://x/a", "-o", "o", "--render", "nicely"],
+        ["get", "ws://x/a", "-o", "o", "--window", "5"],
+    ],
+)
+def test_wrong_usage(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as caught:
+        main(arguments)
+    assert caught.value.code == 2
+    assert "usage: diffc-client" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("command", [[], ["get"], ["run"]])
+def test_help_teaches(command: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as caught:
+        main([*command, "--help"])
+    assert caught.value.code == 0
+    text = capsys.readouterr().out
+    assert "examples:\n  diffc-client " in text
+    assert "exit code" in text
+
+
+def test_run_until_it_is_told_to_stop(folder: Path, tmp_path: Path) -> None:
+    gate = threading.Semaphore(3)
+    script = (
+        "import sys; from fakes import FakeDecoders; from diffc_client import ModelDecoders;"
+        "from diffc_client.__main__ import main;"
+        "ModelDecoders.load = lambda _=None: FakeDecoders(); sys.exit(main())"
+    )
+    kept = tmp_path / "kept"
+    with Background(folder, FakeOpener(gate=gate)) as url:
+        process = subprocess.Popen(
+            [sys.executable, "-c", script, "run", f"{url}/a.png", str(kept)],
+            stderr=subprocess.PIPE,
+            text=True,
+            env={**os.environ, "PYTHONPATH": str(Path(__file__).parent)},
+        )
+        with process:
+            assert process.stderr is not None
+            assert "bytes" in process.stderr.readline()
+            process.send_signal(signal.SIGTERM)
+            assert process.wait(20) == 0
+            assert "Traceback" not in process.stderr.read()
+        gate.release(100)
+    [stream] = kept.rglob("*.dfc")
+    held = stream.read_bytes()
+    assert held == stream_of("a.png", len(held))
+    assert list(kept.rglob("*.png"))
+    assert list(kept.rglob("*.part")) == []
