@@ -22,6 +22,8 @@ class Schedule:
     are of a few dozen bytes, so headers decide there; in the finest octave evaluations do.
     """
 
+    shortest: int = 12
+    """Bytes that a refinement has at least: below, its description weighs too much."""
     first: float = 0.2
     """Signal-to-noise ratio after the first step."""
     growth: float = 1.5
