@@ -1,8 +1,17 @@
 """The sender daemon of diffc-stream: serves a folder of pictures, see ``diffc-server --help``."""
 
+from .cache import CachingOpener
 from .catalogue import Catalogue
 from .daemon import SenderDaemon
 from .encoding import FileOpener, Opener, Source
 from .pipeline import Pipeline
 
-__all__ = ["Catalogue", "FileOpener", "Opener", "Pipeline", "SenderDaemon", "Source"]
+__all__ = [
+    "CachingOpener",
+    "Catalogue",
+    "FileOpener",
+    "Opener",
+    "Pipeline",
+    "SenderDaemon",
+    "Source",
+]

@@ -30,6 +30,7 @@ EXAMPLES = """\
 examples:
   diffc-server photos/                      serve photos/ on ws://127.0.0.1:8765
   diffc-server photos/ --port 0 --json      on any free port; print {"url": ...}
+  diffc-server photos/ --cache streams/     remember what was encoded, for the next start
   diffc-server photos/ --host 0.0.0.0       to the whole network: there is no password
 
   then, elsewhere:  diffc-client get ws://HOST:8765/coffee.jpg -o coffee.png
@@ -60,8 +61,9 @@ async def _serve(options: argparse.Namespace) -> int:
     # Late, because they bring torch, which --help can do without.
     from diffc_stream.diffusion.model import default_model, load_model
 
+    from .cache import CachingOpener
     from .daemon import SenderDaemon
-    from .encoding import FileOpener
+    from .encoding import FileOpener, Opener
     from .pipeline import Pipeline
 
     stopped = asyncio.Event()
@@ -71,7 +73,10 @@ async def _serve(options: argparse.Namespace) -> int:
             loop.add_signal_handler(number, stopped.set)
     catalogue = Catalogue(options.folder)
     model = load_model(options.model) if options.model else default_model()
-    pipeline = Pipeline(FileOpener(model), encoders=options.encoders)
+    opener: Opener = FileOpener(model)
+    if options.cache:
+        opener = CachingOpener(opener, options.cache)
+    pipeline = Pipeline(opener, encoders=options.encoders)
     daemon = SenderDaemon(
         catalogue,
         pipeline,
@@ -126,6 +131,9 @@ def _parser() -> argparse.ArgumentParser:
         help="port to listen on; 0 is any free one (%(default)s)",
     )
     parser.add_argument("--model", metavar="FILE", type=Path, help="weights to encode with")
+    parser.add_argument(
+        "--cache", metavar="DIR", type=Path, help="keep streams there, for after a restart"
+    )
     parser.add_argument(
         "--encoders",
         metavar="N",

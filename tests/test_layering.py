@@ -24,7 +24,10 @@ BELOW: dict[str, set[str]] = {
     "codec": {"channel", "container", "diffusion", "metrics", "errors"},
     "cli": {"codec", "container", "diffusion", "metrics", "picture", "replacement", "errors"},
     "__main__": {"cli"},
-    "server": {"session", "container", "codec", "diffusion", "picture", "metrics", "errors"},
+    "server": {
+        *("session", "container", "codec", "diffusion"),
+        *("picture", "replacement", "metrics", "errors"),
+    },
     "client": {
         *("session", "container", "codec", "diffusion"),
         *("picture", "metrics", "errors"),

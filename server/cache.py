@@ -1,0 +1,140 @@
+"""Streams that were computed once, kept on disk: a sender that is restarted need not begin anew.
+
+The key is what the bytes follow from: the picture's file, byte for byte, the model, and the
+version of the grammar.  What is kept is a prefix, and may be continued: the encoder is then asked
+for the whole stream again and its beginning compared.  Everything here runs on worker threads.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import logging
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from diffc_stream.container import StreamReader
+from diffc_stream.container.grammar import VERSION
+from diffc_stream.errors import StreamError
+from diffc_stream.replacement import replacing
+
+from .encoding import STREAM_SUFFIX, Opener, Source
+
+WHOLE_SUFFIX = ".whole" + STREAM_SUFFIX
+"""Of streams that reached their end: for those no encoder is needed any more."""
+FIRST_SAVE = 1024
+"""Bytes; a stream is saved when it has so many, whenever that has doubled, and at its end."""
+MOST_BYTES = 2**30
+"""Of all streams kept; beyond that the ones that were not used for longest go."""
+
+logger = logging.getLogger("diffc_server")
+
+
+class CachingOpener:
+    """Opens pictures as another opener does, but computes only what is not on disk already."""
+
+    def __init__(self, opener: Opener, folder: Path, *, most_bytes: int = MOST_BYTES) -> None:
+        """Keep streams in ``folder``, which is made.  Raises OSError if it cannot be used."""
+        folder.mkdir(parents=True, exist_ok=True)
+        self._opener = opener
+        self._folder = folder
+        self._most_bytes = most_bytes
+
+    @property
+    def fingerprints(self) -> tuple[str, ...]:
+        """Fingerprints of the models that pictures are encoded with."""
+        return self._opener.fingerprints
+
+    def open(self, path: Path) -> Source:
+        """Open a file."""
+        if path.suffix.lower() == STREAM_SUFFIX:
+            return self._opener.open(path)
+        kept = self._folder / f"{self._key(path)}{STREAM_SUFFIX}"
+        whole = _load(kept.with_suffix(WHOLE_SUFFIX))
+        if whole.intact and whole.pixels is not None:
+            return Source(pixels=whole.pixels, pieces=iter([whole.data]))
+        part = _load(kept)
+        if part.pixels is None:
+            source = self._opener.open(path)
+            return Source(pixels=source.pixels, pieces=self._saved(source.pieces, kept))
+        return Source(pixels=part.pixels, pieces=self._continued(part.data, path, kept))
+
+    def _key(self, path: Path) -> str:
+        digest = hashlib.sha256(" ".join([str(VERSION), *self.fingerprints]).encode())
+        with contextlib.suppress(OSError), path.open("rb") as file:
+            hashlib.file_digest(file, lambda: digest)
+        return digest.hexdigest()
+
+    def _continued(self, data: bytes, path: Path, kept: Path) -> Iterator[bytes]:
+        yield data
+        place = 0
+        for piece in self._saved(self._opener.open(path).pieces, kept, saved=len(data)):
+            known = data[place : place + len(piece)]
+            if not piece.startswith(known):
+                kept.unlink(missing_ok=True)
+                raise RuntimeError(f"{kept.name} is not what this picture's stream begins with")
+            place += len(piece)
+            if fresh := piece[len(known) :]:
+                yield fresh
+
+    def _saved(self, pieces: Iterator[bytes], kept: Path, *, saved: int = 0) -> Iterator[bytes]:
+        """Pass ``pieces`` on, saving what has passed when it is worth it."""
+        data = bytearray()
+        for piece in pieces:
+            data += piece
+            if len(data) >= max(FIRST_SAVE, 2 * saved):
+                self._save(kept, data)
+                saved = len(data)
+            yield piece
+        kept.unlink(missing_ok=True)
+        self._save(kept.with_suffix(WHOLE_SUFFIX), data)
+
+    def _save(self, kept: Path, data: bytearray) -> None:
+        try:
+            with replacing(kept) as file:
+                file.write(data)
+                file.flush()
+                os.fsync(file.fileno())
+            self._trim(kept)
+        except OSError as error:
+            logger.warning("cannot cache in %s: %s", self._folder, error.strerror)
+
+    def _trim(self, newest: Path) -> None:
+        found = [(path, path.stat()) for path in self._folder.glob(f"*{STREAM_SUFFIX}")]
+        total = sum(stat.st_size for _, stat in found)
+        for path, stat in sorted(found, key=lambda entry: entry[1].st_mtime):
+            if total > self._most_bytes and path != newest:
+                path.unlink(missing_ok=True)
+                total -= stat.st_size
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Found:
+    """What is kept in a file, as far as its checks vouch for it."""
+
+    data: bytes = b""
+    pixels: int | None = None
+    """None if there is not even a header."""
+    intact: bool = False
+    """The file ends with a check, and all are good."""
+
+
+def _load(kept: Path) -> _Found:
+    reader = StreamReader()
+    intact = False
+    try:
+        data = kept.read_bytes()
+        os.utime(kept)
+        for _ in reader.feed(data):
+            pass
+        intact = reader.verified == len(data)
+    except OSError:
+        return _Found()
+    except StreamError:
+        data = data[: reader.verified]
+    if reader.header is None:
+        return _Found()
+    pixels = reader.header.width * reader.header.height
+    return _Found(data=data, pixels=pixels, intact=intact)
