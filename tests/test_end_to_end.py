@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 from fakes import HEIGHT, WIDTH, FakeDecoders, FakeOpener, stream_of
-from serving import Background, pictures, serving, settled
+from serving import pictures, serving, settled
 
 import diffc_client
 from diffc_client import MemoryStream, Sender
@@ -286,16 +286,3 @@ async def test_nobody_there(folder: Path) -> None:
     with pytest.raises(LinkLost, match="cannot be reached: "):
         async with diffc_client.connect(url, decoders=FakeDecoders()):
             raise AssertionError
-
-
-def test_the_blocking_form(folder: Path) -> None:
-    with Background(folder) as url:
-        seen = list(diffc_client.stream(f"{url}/a.png", bytes=2000, decoders=FakeDecoders()))
-        assert (seen[-1].bytes, seen[-1].complete) == (2000, True)
-        for refinement in diffc_client.stream(f"{url}/sub/c.jpg", decoders=FakeDecoders()):
-            assert refinement.bytes > 0
-            break
-        with pytest.raises(UnknownImage):
-            list(diffc_client.stream(f"{url}/nonsense.png", decoders=FakeDecoders()))
-    with pytest.raises(LinkLost):
-        list(diffc_client.stream(f"{url}/a.png", decoders=FakeDecoders()))

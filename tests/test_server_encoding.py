@@ -1,0 +1,92 @@
+"""The real codec in the daemons: exact models, so no weights."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import sources
+
+import diffc_client
+from diffc_client import MemoryStream, ModelDecoders
+from diffc_server import CachingOpener, Catalogue, FileOpener, Pipeline, SenderDaemon
+from diffc_stream import save_png
+from diffc_stream.codec import Decoder, Encoder
+from diffc_stream.errors import NotAStream, UnknownModel, UnreadablePicture
+
+MODEL = sources.independent()
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    home = tmp_path / "served"
+    home.mkdir()
+    save_png(home / "a.png", sources.picture())
+    (home / "ready.dfc").write_bytes(sources.stream())
+    (home / "foreign.dfc").write_bytes(b"RIFF of another kind")
+    (home / "short.dfc").write_bytes(b"DFC")
+    (home / "text.png").write_bytes(b"not a picture")
+    return home
+
+
+def test_a_picture_becomes_its_stream(folder: Path) -> None:
+    opener = FileOpener(MODEL)
+    source = opener.open(folder / "a.png")
+    assert source.pixels == 64 * 64
+    expected = Encoder(sources.picture(), MODEL)
+    for piece, wanted in zip(source.pieces, expected, strict=False):
+        assert piece == wanted
+        if expected.written > 2000:
+            break
+    assert opener.fingerprints == (MODEL.fingerprint,)
+
+
+def test_a_stream_is_handed_out_as_it_is(folder: Path) -> None:
+    source = FileOpener(MODEL).open(folder / "ready.dfc")
+    assert source.pixels == 64 * 64
+    assert b"".join(source.pieces) == sources.stream()
+
+
+@pytest.mark.parametrize(
+    ("name", "error"),
+    [
+        ("foreign.dfc", NotAStream),
+        ("short.dfc", NotAStream),
+        ("nothing.dfc", UnreadablePicture),
+        ("text.png", UnreadablePicture),
+        ("nothing.png", UnreadablePicture),
+    ],
+)
+def test_what_cannot_be_opened(folder: Path, name: str, error: type[Exception]) -> None:
+    with pytest.raises(error):
+        FileOpener(MODEL).open(folder / name)
+
+
+@pytest.mark.asyncio
+async def test_from_file_to_picture(folder: Path, tmp_path: Path) -> None:
+    opener = CachingOpener(FileOpener(MODEL), tmp_path / "cache")
+    kept = MemoryStream()
+    async with (
+        SenderDaemon(Catalogue(folder), Pipeline(opener)) as daemon,
+        diffc_client.connect(daemon.url, decoders=ModelDecoders([MODEL])) as sender,
+    ):
+        async for refinement in sender.open("a.png", bytes=900, kept=kept):
+            last = refinement
+        # More of the same, from where it ended.
+        async for refinement in sender.open("a.png", bytes=1800, kept=kept):
+            better = refinement
+        with pytest.raises(UnknownModel):
+            _ = [r async for r in sender.open("ready.dfc")]
+    whole = b""
+    for piece in Encoder(sources.picture(), MODEL):
+        whole += piece
+        if len(whole) >= 1800:
+            break
+    assert kept.read() == whole[:1800]
+    assert (last.bytes, better.bytes, better.complete) == (900, 1800, True)
+    decoder = Decoder([MODEL])
+    decoder.feed(kept.read())
+    direct = decoder.render()
+    assert np.array_equal(better.image, direct.image)
+    assert better.predicted_psnr == direct.predicted_psnr

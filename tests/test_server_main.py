@@ -1,0 +1,119 @@
+"""The command ``diffc-server``, in a process of its own."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+import sources
+
+import diffc_client
+from diffc_client import ModelDecoders
+from diffc_server.__main__ import main
+from diffc_stream import save_png
+from diffc_stream.errors import LinkLost
+
+SCRIPT = """
+import sys
+import sources
+from diffc_stream.diffusion import model
+model.default_model = sources.independent
+from diffc_server.__main__ import main
+sys.exit(main())
+"""
+
+
+@contextmanager
+def server(*arguments: str) -> Iterator[subprocess.Popen[str]]:
+    process = subprocess.Popen(
+        [sys.executable, "-c", SCRIPT, *arguments],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "PYTHONPATH": str(Path(__file__).parent)},
+    )
+    with process:
+        try:
+            yield process
+        finally:
+            process.kill()
+
+
+def test_from_start_to_stop(tmp_path: Path) -> None:
+    folder, cache = tmp_path / "served", tmp_path / "cache"
+    folder.mkdir()
+    save_png(folder / "a.png", np.tile(sources.picture(), (4, 4, 1)))
+    decoders = ModelDecoders([sources.independent()])
+    with server(str(folder), "--port", "0", "--json", "--cache", str(cache)) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        started = json.loads(process.stdout.readline())
+        assert started["model"] == "00000001"
+        url = started["url"] + "/a.png"
+        *_, last = diffc_client.stream(url, bytes=3000, decoders=decoders)
+        assert (last.bytes, last.complete) == (3000, True)
+        # Stopped while somebody is still receiving, who is told.
+        loop = diffc_client.stream(url, decoders=decoders, patience=0.0)
+        assert not next(loop).complete
+        process.send_signal(signal.SIGTERM)
+        with pytest.raises(LinkLost):
+            list(loop)
+        assert process.wait(20) == 0
+        assert process.stdout.read() == ""
+        assert "Traceback" not in process.stderr.read()
+    assert list(cache.glob("*.dfc"))
+
+
+def test_a_port_that_is_taken(tmp_path: Path) -> None:
+    with server(str(tmp_path), "--port", "0", "--json") as first:
+        assert first.stdout is not None
+        port = json.loads(first.stdout.readline())["url"].rpartition(":")[2]
+        with server(str(tmp_path), "--port", port) as second:
+            assert second.wait(20) == 1
+            assert second.stderr is not None
+            [line] = second.stderr.read().splitlines()
+    assert line.startswith("diffc-server: ")
+    assert "address already in use" in line
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "complaint"),
+    [
+        (("nowhere",), 1, "No such file"),
+        ((__file__,), 1, "is not a folder"),
+        ((".", "--model", "nowhere.safetensors"), 6, "nowhere.safetensors"),
+    ],
+)
+def test_what_it_cannot_start_with(
+    arguments: tuple[str, ...], code: int, complaint: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main([*arguments, "--port", "0"]) == code
+    [line] = capsys.readouterr().err.splitlines()
+    assert line.startswith("diffc-server: ")
+    assert complaint in line
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [[], [".", "--port", "99999"], [".", "--encoders", "0"], [".", "--window", "1"]],
+)
+def test_wrong_usage(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as caught:
+        main(arguments)
+    assert caught.value.code == 2
+    assert "usage: diffc-server" in capsys.readouterr().err
+
+
+def test_help_teaches(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        main(["--help"])
+    text = capsys.readouterr().out
+    assert "examples:\n  diffc-server photos/" in text
+    assert "exit codes:" in text
