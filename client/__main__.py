@@ -8,6 +8,7 @@ import contextlib
 import json
 import logging
 import math
+import os
 import signal
 import sys
 from collections.abc import Callable, Iterator
@@ -156,7 +157,9 @@ def _run(options: argparse.Namespace) -> int:
             await running
 
     asyncio.run(until_told())
-    return 0
+    # Nobody waits for the picture that is being computed, but the interpreter would.
+    logging.shutdown()
+    os._exit(0)
 
 
 @contextlib.contextmanager

@@ -8,6 +8,7 @@ import contextlib
 import ipaddress
 import json
 import logging
+import os
 import signal
 import sys
 from collections.abc import Callable
@@ -48,16 +49,20 @@ def main(arguments: list[str] | None = None) -> int:
         level=options.log_level.upper(), format="%(asctime)s %(levelname)s %(message)s"
     )
     try:
-        return asyncio.run(_serve(options))
+        asyncio.run(_serve(options))
     except DiffcError as error:
         return _failed(str(error), error.exit_code)
     except OSError as error:
         return _failed(str(error), 1)
     except KeyboardInterrupt:
         return 0
+    # It was told to stop.  A step that is being computed may take long, and is of no use any more,
+    # but the interpreter would wait for its thread.
+    logging.shutdown()
+    os._exit(0)
 
 
-async def _serve(options: argparse.Namespace) -> int:
+async def _serve(options: argparse.Namespace) -> None:
     # Late, because they bring torch, which --help can do without.
     from diffc_stream.diffusion.model import default_model, load_model
 
@@ -88,7 +93,6 @@ async def _serve(options: argparse.Namespace) -> int:
         _announce(daemon.url, model.fingerprint, options)
         await stopped.wait()
         logging.getLogger("diffc_server").info("draining")
-    return 0
 
 
 def _announce(url: str, fingerprint: str, options: argparse.Namespace) -> None:

@@ -38,6 +38,8 @@ class CachingOpener:
     def __init__(self, opener: Opener, folder: Path, *, most_bytes: int = MOST_BYTES) -> None:
         """Keep streams in ``folder``, which is made.  Raises OSError if it cannot be used."""
         folder.mkdir(parents=True, exist_ok=True)
+        for torn in folder.glob(".*.part"):  # of a sender that was killed while it wrote
+            torn.unlink(missing_ok=True)
         self._opener = opener
         self._folder = folder
         self._most_bytes = most_bytes
