@@ -42,6 +42,7 @@ class Point:
     psnr: float
     predicted: float
     evaluations: float
+    """Spent, in full-resolution equivalents, by a receiver that shows only this picture."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,22 +114,23 @@ def measure(path: Path, model: Model, bpp: float) -> Result:
         stream = file.read_bytes()
     sizes = [r * height * width / 8 for r in RATES if r <= bpp]
     cuts = {*ends, *SIZES, *(int(s) for s in sizes), *range(1024, len(stream), 1024)}
-    decoder, points, fed = Decoder([model]), [], 0
+    decoder, points, fed, looks = Decoder([model]), [], 0, 0.0
     for cut in sorted(cut for cut in cuts if cut <= len(stream)):
         decoder.feed(stream[fed:cut])
         fed = cut
-        shown = decoder.evaluations
+        before = decoder.evaluations
         rendering = decoder.render()
+        spent = decoder.evaluations - looks
         if cut not in ends:
-            # A look at a step under way is an evaluation that a mere decoder would not spend.
-            shown = decoder.evaluations
+            # A look at a step under way is an evaluation that goes to no later picture.
+            looks += decoder.evaluations - before
         points.append(
             Point(
                 bytes=cut,
                 bpp=rendering.bpp,
                 psnr=psnr(rendering.image, original),
                 predicted=rendering.predicted_psnr,
-                evaluations=shown,
+                evaluations=spent,
             )
         )
     return Result(path.name, encoder.report(), points)
@@ -138,8 +140,10 @@ def table(results: list[Result]) -> str:
     """Return the figures as Markdown."""
     columns = [f"{size} B" for size in SIZES] + [f"{rate} bpp" for rate in RATES]
     rows = [
-        "| picture | " + " | ".join(columns) + " | largest loss | bits / ideal | state noise |",
-        "|---" * (len(columns) + 4) + "|",
+        "| picture | "
+        + " | ".join(columns)
+        + " | evaluations to 0.2 bpp | largest loss | bits / ideal | state noise |",
+        "|---" * (len(columns) + 5) + "|",
     ]
     everything = []
     for result in results:
@@ -147,7 +151,9 @@ def table(results: list[Result]) -> str:
         sizes = [float(size) for size in SIZES] + [rate * pixels / 8 for rate in RATES]
         shown = [result.at(size + 0.5).psnr for size in sizes]
         cost = 8 * result.report.bytes / result.report.ideal_bits
-        everything.append([*shown, result.largest_loss, cost, result.report.state_noise])
+        spent = result.at(0.2 * pixels / 8 + 0.5).evaluations
+        rest = [spent, result.largest_loss, cost, result.report.state_noise]
+        everything.append([*shown, *rest])
         rows.append(_row(result.image, everything[-1]))
     rows.append(
         _row("**mean**", [float(np.mean(column)) for column in zip(*everything, strict=True)])
@@ -164,8 +170,9 @@ def table(results: list[Result]) -> str:
 
 
 def _row(name: str, figures: list[float]) -> str:
-    *shown, loss, cost, noise = figures
-    cells = [f"{figure:.2f}" for figure in shown] + [f"{loss:.3f}", f"{cost:.3f}", f"{noise:.4f}"]
+    *shown, spent, loss, cost, noise = figures
+    cells = [f"{figure:.2f}" for figure in shown]
+    cells += [f"{spent:.2f}", f"{loss:.3f}", f"{cost:.3f}", f"{noise:.4f}"]
     return f"| {name} | " + " | ".join(cells) + " |"
 
 
