@@ -42,8 +42,9 @@ FIRST_FRAME = 256
 """Bytes: the first picture should not wait for more than it needs."""
 FRAME = 1024
 """Bytes of payload; the largest frame, and so the most that is sent after a STOP was read."""
-SMALL_FRAME = 200
-"""Bytes; smaller frames, the first and the last aside, cost too much overhead to be sent."""
+SMALL_FRAME = 256
+"""Bytes; smaller frames, the first and the last aside, cost too much overhead to be sent, and later
+on so do frames of less than a quarter of what went before: they would hardly show."""
 MOST_BACKLOG = 64
 """Messages waiting to be sent beyond which nothing more is read."""
 
@@ -251,7 +252,8 @@ class Conversation:
         available = end - position
         size = min(available, FRAME if position else FIRST_FRAME)
         last = end == outgoing.limit or shared.complete or shared.failure is not None
-        if size <= 0 or (position and size < SMALL_FRAME and not last):
+        least = min(FRAME, max(SMALL_FRAME, position // 4)) if position else 1
+        if size < (1 if last else least):
             return False
         # A sliver of credit is not worth a frame: there will soon be more.
         if session.credit < min(size, session.window // 8):

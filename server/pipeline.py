@@ -27,7 +27,7 @@ from diffc_stream.container.grammar import crc32c
 from diffc_stream.errors import PictureError, RequestRefused, StreamError
 from diffc_stream.session import MAX_STREAM, Code
 
-from .encoding import Opener, Source
+from .encoding import STREAM_SUFFIX, Opener, Source
 
 LOOK_AHEAD = 4096
 """Bytes computed beyond what is wanted, so that a link does not wait for the encoder."""
@@ -47,6 +47,8 @@ class SharedStream:
         """There is no more than has been computed."""
         self.failure: RequestRefused | None = None
         """Why there will never be more."""
+        self.light = path.suffix.lower() == STREAM_SUFFIX
+        """Being awake costs it next to nothing."""
         self._path = path
         self._opener = opener
         self._workers = workers
@@ -171,13 +173,13 @@ class Pipeline:
     """Streams of many pictures, and the worker threads that compute them."""
 
     def __init__(
-        self, opener: Opener, *, encoders: int = 1, keep: int = 64, awake: int = 4
+        self, opener: Opener, *, encoders: int = 1, keep: int = 256, awake: int = 8
     ) -> None:
         """Compute on ``encoders`` threads.
 
-        Of pictures that nobody asks for any more, the bytes of the last ``keep`` stay and the
-        encoders of the last ``awake``; pictures in use count towards both, and beyond ``keep`` of
-        those a request is refused.
+        The bytes of up to ``keep`` streams are held, and what computes up to ``awake`` of them.
+        Those that nobody uses make way for others; if all are in use, a request is refused.
+        Streams from disk (.dfc) need next to nothing to be awake, and do not count there.
         """
         self.opener = opener
         self._workers = ThreadPoolExecutor(encoders, thread_name_prefix="encoder")
@@ -197,10 +199,14 @@ class Pipeline:
         key = (path, stat.st_ino, stat.st_size, stat.st_mtime_ns)
         stream = self._streams.get(key)
         if stream is None or stream.failure is not None:
-            stream = SharedStream(path, self.opener, self._workers)
-            self._streams[key] = stream
+            stream = self._streams[key] = SharedStream(path, self.opener, self._workers)
         self._streams.move_to_end(key)
-        self._trim(stream)
+        try:
+            self._make_room(stream)
+        except RequestRefused:
+            if stream.idle:
+                del self._streams[key]
+            raise
         return stream
 
     def close(self) -> None:
@@ -209,17 +215,20 @@ class Pipeline:
             stream.rest()
         self._workers.shutdown(wait=False, cancel_futures=True)
 
-    def _trim(self, newest: SharedStream) -> None:
-        oldest_first = [s for s in self._streams.values() if s.idle and s is not newest]
-        awake = sum(stream.awake for stream in self._streams.values())
-        for stream in oldest_first:
-            if awake >= self._awake and stream.awake:
-                stream.rest()
-                awake -= 1
+    def _make_room(self, newest: SharedStream) -> None:
+        """Let go of what is idle, oldest first.  Raises RequestRefused if that is not enough."""
         for key, stream in tuple(self._streams.items()):
-            if len(self._streams) > self._keep and stream.idle and stream is not newest:
+            if stream is newest or not stream.idle:
+                continue
+            if self._awake_beside(newest) >= self._awake:
+                stream.rest()
+            if len(self._streams) > self._keep:
                 stream.rest()
                 del self._streams[key]
-        if len(self._streams) > self._keep:
-            self._streams.popitem()
+        crowded = newest.idle and not newest.light and self._awake_beside(newest) >= self._awake
+        if crowded or len(self._streams) > self._keep:
             raise RequestRefused(Code.BUSY, "too many pictures are being sent", retry=True)
+
+    def _awake_beside(self, newest: SharedStream) -> int:
+        others = (stream for stream in self._streams.values() if stream is not newest)
+        return sum(not s.light and not s.complete and (s.awake or not s.idle) for s in others)

@@ -97,11 +97,22 @@ async def test_idle_encoders_are_dropped_and_made_again(paths: list[Path]) -> No
 
 @pytest.mark.asyncio
 async def test_encoders_in_use_stay(paths: list[Path]) -> None:
-    pipeline = Pipeline(FakeOpener(), awake=1)
+    pipeline = Pipeline(FakeOpener(), awake=2)
     first = used(pipeline.stream(paths[0]))
     await first.reach(1000)
-    await pipeline.stream(paths[1]).reach(1000)
+    for path in paths[1:4]:
+        await pipeline.stream(path).reach(1000)
     assert first.awake
+    used(pipeline.stream(paths[4]))
+    with pytest.raises(RequestRefused, match="too many pictures"):
+        pipeline.stream(paths[5])
+    # Those in use go on, streams from disk need no encoder, and neither do complete ones.
+    assert pipeline.stream(paths[0]) is first
+    ready = paths[5].with_suffix(".dfc")
+    ready.write_bytes(b"")
+    await pipeline.stream(ready).reach(1000)
+    await first.reach(10**6)
+    await pipeline.stream(paths[5]).reach(1000)
     pipeline.close()
 
 
