@@ -198,7 +198,7 @@ def test_bad_arguments_are_one_line(
 def test_rates_that_no_link_has(text: str, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit, match="2"):
         demo.main(["--rate", text])
-    assert text in capsys.readouterr().err
+    assert f"{text} is not a number above 0" in capsys.readouterr().err
 
 
 def test_the_default_photo_is_found_without_importing_its_package(
