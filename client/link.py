@@ -161,7 +161,7 @@ class Link:
 
     async def close(self) -> None:
         """Send what is still to be sent, and close."""
-        with contextlib.suppress(TimeoutError, ConnectionClosed):
+        with contextlib.suppress(TimeoutError, ConnectionClosed, LinkLost):
             async with asyncio.timeout(CLOSE_TIMEOUT):
                 await self._flush()
                 await self._websocket.close()
@@ -186,7 +186,7 @@ class Link:
             code = CloseCode.PROTOCOL_ERROR
         finally:
             self._lose(lost)
-        with contextlib.suppress(TimeoutError, ConnectionClosed):
+        with contextlib.suppress(TimeoutError, ConnectionClosed, LinkLost):
             async with asyncio.timeout(CLOSE_TIMEOUT):
                 await self._flush()
                 await self._websocket.close(code)
@@ -227,7 +227,11 @@ class Link:
 
     async def _flush(self) -> None:
         for data in self._session.transmit(self._clock()):
-            await self._websocket.send(data)
+            try:
+                async with asyncio.timeout(self._session.terms.idle):
+                    await self._websocket.send(data)
+            except TimeoutError:
+                raise LinkLost("the sender does not listen") from None
 
     def _lose(self, error: SessionError) -> None:
         self._lost = error

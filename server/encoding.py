@@ -8,13 +8,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
-from diffc_stream.codec import Encoder
 from diffc_stream.container import Header, StreamReader
-from diffc_stream.diffusion.model import Model
 from diffc_stream.errors import NotAStream, UnreadablePicture
 from diffc_stream.picture import load_picture
+
+if TYPE_CHECKING:
+    from diffc_stream.diffusion.model import Model
 
 STREAM_SUFFIX = ".dfc"
 _BLOCK = 16_384
@@ -56,6 +57,9 @@ class FileOpener:
 
     def open(self, path: Path) -> Source:
         """Open a picture or a stream."""
+        # Late, because it brings torch, which serving streams as they are can do without.
+        from diffc_stream.codec import Encoder
+
         if path.suffix.lower() == STREAM_SUFFIX:
             header = _header(path)
             return Source(pixels=header.width * header.height, pieces=_blocks(path))

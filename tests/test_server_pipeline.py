@@ -80,6 +80,26 @@ async def test_encoders_bound_how_many_are_computed_at_once(paths: list[Path]) -
 
 
 @pytest.mark.asyncio
+async def test_nothing_is_computed_on_the_event_loop(paths: list[Path]) -> None:
+    threads: set[str] = set()
+
+    class Watched(FakeOpener):
+        def open(self, path: Path) -> Source:
+            threads.add(threading.current_thread().name)
+            return super().open(path)
+
+        def _pieces(self, name: str) -> Iterator[bytes]:
+            for piece in super()._pieces(name):
+                threads.add(threading.current_thread().name)
+                yield piece
+
+    pipeline = Pipeline(Watched())
+    await pipeline.stream(paths[0]).reach(10**6)
+    assert threads == {"encoder_0"}
+    pipeline.close()
+
+
+@pytest.mark.asyncio
 async def test_idle_encoders_are_dropped_and_made_again(paths: list[Path]) -> None:
     opener = FakeOpener()
     pipeline = Pipeline(opener, awake=1)
