@@ -44,3 +44,14 @@ def test_octaves_open_at_the_threshold() -> None:
 
 def test_faster_growth_takes_fewer_steps() -> None:
     assert len(walk(Schedule(growth=2.0), 0)) < len(walk(Schedule(growth=1.3), 0))
+
+
+def test_short_refinements_are_stretched_within_reason() -> None:
+    schedule = Schedule(shortest=12, full_step=0.08)
+    coarse = Observation.nothing((16, 16), 1)
+    assert schedule.stretched(coarse, 3) == 12
+    assert schedule.stretched(coarse, 40) == 40
+    fine = Observation.nothing((100, 100), 0)
+    assert schedule.stretched(fine, 50) == 100
+    assert schedule.stretched(fine, 20) == 60
+    assert schedule.stretched(fine, 500) == 500

@@ -140,10 +140,11 @@ class Encoder:
             return None
         kind, wanted = planned
         length = self._length(kind, wanted)
-        shortest = self._schedule.shortest
-        if kind is Kind.REFINE and length < shortest <= self.chain.dimensions(kind) // 16:
+        if kind is Kind.REFINE:
+            stretched = self._schedule.stretched(self.chain.observation, length)
+            stretched = min(stretched, max(length, self.chain.dimensions(kind) // 16))
             # Gain in proportion to what is spent, which is near enough for steps so short.
-            wanted, length = wanted * shortest / length, shortest
+            wanted, length = wanted * stretched / length, stretched
         if self._target is None:
             return kind, wanted, length
         return self._fitted(kind, wanted, length, self._target - self.written)

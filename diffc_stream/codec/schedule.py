@@ -24,6 +24,9 @@ class Schedule:
 
     shortest: int = 12
     """Bytes that a refinement has at least: below, its description weighs too much."""
+    full_step: float = 0.035
+    """Bits per pixel that a refinement of the finest octave has at least: below, its evaluation
+    weighs too much.  Smooth pictures would otherwise spend many evaluations on few bits."""
     first: float = 0.2
     """Signal-to-noise ratio after the first step."""
     growth: float = 1.5
@@ -50,3 +53,11 @@ class Schedule:
         if reached > goal / sqrt(factor):
             reached = goal
         return Kind.REFINE, reached - observation.snr
+
+    def stretched(self, observation: Observation, length: int) -> int:
+        """Return the bytes to spend on a refinement that would take ``length`` as planned."""
+        if observation.octave == 0:
+            height, width = observation.size
+            # At most threefold: the estimate grows stale over a step, on smooth pictures too.
+            length = max(length, min(3 * length, round(self.full_step * height * width / 8)))
+        return max(length, self.shortest)
