@@ -23,8 +23,8 @@ from PIL.PngImagePlugin import PngInfo
 from diffc_stream.errors import PictureError, PictureTooLarge, UnreadablePicture
 from diffc_stream.replacement import replacing
 
-PIXEL_LIMIT = 178_000_000
-"""Larger pictures are refused before they are decoded (Pillow's own limit is just above)."""
+PIXEL_LIMIT = 100_000_000
+"""Larger pictures are refused before they are decoded; so are streams of larger ones."""
 
 FORMATS = ("PNG", "JPEG", "WEBP", "AVIF", "JPEG2000", "TIFF", "GIF", "BMP", "PPM")
 """What is read.  Pillow knows more, some by handing the file to other programs (EPS)."""

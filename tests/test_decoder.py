@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from sources import SOURCE, independent, model, picture, stream
 
 from diffc_stream.codec import Decoder, Encoder
+from diffc_stream.codec import decoder as module
 from diffc_stream.container import Header, Kind, Step, StreamWriter
 from diffc_stream.errors import (
     CorruptStream,
@@ -20,6 +21,7 @@ from diffc_stream.errors import (
     UnknownModel,
 )
 from diffc_stream.metrics import psnr
+from diffc_stream.picture import PIXEL_LIMIT
 
 VECTORS = Path(__file__).parent / "vectors"
 
@@ -113,6 +115,10 @@ def test_a_picture_beyond_the_limit_is_refused_before_anything_is_allocated() ->
     header = Header(model=SOURCE.fingerprint, width=65_535, height=65_535, seed=0)
     with pytest.raises(PictureTooLarge, match="65535x65535"):
         Decoder([model()]).feed(StreamWriter().header(header))
+
+
+def test_what_can_be_encoded_can_be_decoded() -> None:
+    assert module.MOST_PIXELS == PIXEL_LIMIT
 
 
 def test_a_step_that_cannot_be_is_refused() -> None:

@@ -10,7 +10,7 @@ from sources import independent, model, picture, stream
 from diffc_stream.codec import Decoder, Encoder, Schedule
 from diffc_stream.container import Kind, Payload, Step, StreamReader
 from diffc_stream.diffusion.analytic import GaussianSource
-from diffc_stream.errors import TargetError
+from diffc_stream.errors import PictureTooLarge, TargetError
 from diffc_stream.metrics import psnr
 
 
@@ -36,6 +36,11 @@ def test_small_and_narrow_pictures_reach_their_top_quality(shape: tuple[int, int
 def test_a_target_too_small_for_any_picture_is_refused() -> None:
     with pytest.raises(TargetError, match="at least"):
         Encoder(picture(), model(), target_bytes=10)
+
+
+def test_a_side_that_the_format_cannot_state_is_refused() -> None:
+    with pytest.raises(PictureTooLarge, match="65536x1"):
+        Encoder(np.zeros((1, 65_536, 3), np.uint8), independent())
 
 
 def test_the_first_bytes_leave_before_the_coarsest_octave_was_evaluated_twice() -> None:

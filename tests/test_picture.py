@@ -361,16 +361,16 @@ def test_pictures_without_pixels(width: int, height: int) -> None:
         load_picture(b"P6 %d %d 255\n" % (width, height))
 
 
-@pytest.mark.parametrize("side", [13_342, 13_400, 30_000, 60_000])
+@pytest.mark.parametrize("side", [10_001, 13_400, 30_000, 60_000])
 def test_decompression_bombs_are_not_decoded(side: int) -> None:
     # They hold no pixels: whoever tried to decode them would report that.
-    with pytest.raises(PictureTooLarge, match="178 megapixels"):
+    with pytest.raises(PictureTooLarge, match="100 megapixels"):
         load_picture(png_of(side, side))
 
 
 def test_large_pictures_below_the_limit_are_not_warned_about() -> None:
     with pytest.raises(UnreadablePicture):
-        load_picture(png_of(13_000, 13_000))
+        load_picture(png_of(9_990, 10_000))
 
 
 def test_out_of_memory(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -21,7 +21,8 @@ Floats = NDArray[np.float32]
 
 Method = Literal["mmse", "flow", "ancestral"]
 METHODS: tuple[str, ...] = get_args(Method)
-MOST_PIXELS = 200_000_000
+MOST_PIXELS = 100_000_000
+"""A header of 16 bytes can name a picture of four billion pixels; beyond this it is refused."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

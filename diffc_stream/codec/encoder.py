@@ -14,10 +14,10 @@ from diffc_stream.channel import trellis
 from diffc_stream.codec.chain import Chain, step_length
 from diffc_stream.codec.schedule import Schedule
 from diffc_stream.container import Header, Kind, Step, StreamWriter, segments
-from diffc_stream.container.grammar import nearest_delta
+from diffc_stream.container.grammar import MAX_SIDE, nearest_delta
 from diffc_stream.diffusion import octaves
 from diffc_stream.diffusion.model import Model
-from diffc_stream.errors import TargetError
+from diffc_stream.errors import PictureTooLarge, TargetError
 from diffc_stream.metrics import bits_per_pixel, psnr
 
 Floats = NDArray[np.float32]
@@ -53,7 +53,10 @@ class Encoder:
     ``picture`` is 8-bit sRGB, (H, W, 3).  With ``target_bytes`` the stream ends there, at most
     2 % or 20 bytes early unless it reaches top quality first; without, it goes on to top
     quality, and any prefix of it is a stream.  The same picture, model and seed give the same
-    bytes on one machine.  Raises TargetError for a target too small for any picture.
+    bytes on one machine.
+
+    Raises TargetError for a target too small for any picture, PictureTooLarge for a side of more
+    than 65,535 pixels.
     """
 
     def __init__(
@@ -66,6 +69,10 @@ class Encoder:
         schedule: Schedule | None = None,
     ) -> None:
         height, width = picture.shape[:2]
+        if max(height, width) > MAX_SIDE:
+            raise PictureTooLarge(
+                f"a picture of {width}x{height}: no side may have more than {MAX_SIDE} pixels"
+            )
         self.chain = Chain(model.denoiser, height=height, width=width, seed=seed)
         self._picture = picture
         self._target = target_bytes
