@@ -84,8 +84,9 @@ class Conversation:
         self._wake = self._awoken.set
         self._flushed = asyncio.Event()
         self._draining = False
-        host, port = websocket.remote_address[:2]
-        self._peer = f"{host}:{port}"
+        # Gone already, perhaps.
+        address = websocket.remote_address or ("somebody", 0)
+        self._peer = f"{address[0]}:{address[1]}"
 
     async def run(self) -> None:
         """Serve until the receiver leaves, breaks the protocol or falls silent."""
@@ -250,11 +251,11 @@ class Conversation:
         end = min(len(shared), outgoing.limit)
         shared.want(min(outgoing.limit, position + session.window + LOOK_AHEAD))
         available = end - position
-        size = min(available, FRAME if position else FIRST_FRAME)
         last = end == outgoing.limit or shared.complete or shared.failure is not None
-        least = min(FRAME, max(SMALL_FRAME, position // 4)) if position else 1
-        if size < (1 if last else least):
+        least = min(FRAME, max(SMALL_FRAME, position // 4)) if position and not last else 1
+        if available < least:
             return False
+        size = _share(available, FRAME if position else FIRST_FRAME)
         # A sliver of credit is not worth a frame: there will soon be more.
         if session.credit < min(size, session.window // 8):
             return False
@@ -273,3 +274,9 @@ class Conversation:
     def _forget(self, outgoing: _Outgoing) -> None:
         self._turns.remove(outgoing)
         outgoing.shared.leave(self._wake)
+
+
+def _share(available: int, most: int) -> int:
+    """Return how many of ``available`` bytes the next of equal frames of ``most`` bytes gets."""
+    frames = max(1, -(-available // most))
+    return -(-available // frames)

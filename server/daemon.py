@@ -132,6 +132,9 @@ class SenderDaemon:
         self._conversations.add(conversation)
         try:
             await conversation.run()
+        except Exception:
+            # A bug, and no reason to disturb the others.
+            logger.exception("a conversation failed")
         finally:
             self._conversations.discard(conversation)
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import google_crc32c
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from pair import Pair
 
 from diffc_stream.errors import (
@@ -132,6 +134,32 @@ def test_resuming_at_every_byte_equals_one_stream() -> None:
         pair.run()
         assert SHORT[:start] + pair.received.get(stream, b"") == SHORT
         assert pair.payload_sent == len(SHORT) - start
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    window=st.integers(512, 65_536),
+    rate=st.floats(50.0, 1e6),
+    latency=st.floats(0.0, 2.0),
+    frame=st.integers(1, 2000),
+    cuts=st.lists(st.integers(1, 4000), max_size=4),
+)
+def test_any_link_cut_anywhere(
+    window: int, rate: float, latency: float, frame: int, cuts: list[int]
+) -> None:
+    held = b""
+    for after in [*cuts, len(PHOTO)]:
+        terms = Terms(window=window, idle=1e5)
+        pair = Pair({"photo": PHOTO}, latency=latency, rate=rate, frame=frame, terms=terms)
+        stream = pair.receiver.open(
+            "photo", start=len(held), checksum=google_crc32c.value(held), limit=len(PHOTO)
+        )
+        pair.run_until(min(after, len(PHOTO) - len(held)))
+        arrived = pair.received.get(stream, b"")
+        assert PHOTO[len(held) :].startswith(arrived)
+        assert pair.most_under_way <= window
+        held += arrived
+    assert held == PHOTO
 
 
 def test_streams_take_turns() -> None:
