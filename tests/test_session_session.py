@@ -149,7 +149,7 @@ def test_any_link_cut_anywhere(
 ) -> None:
     held = b""
     for after in [*cuts, len(PHOTO)]:
-        terms = Terms(window=window, idle=1e5)
+        terms = Terms(window=window, idle=8e4)
         pair = Pair({"photo": PHOTO}, latency=latency, rate=rate, frame=frame, terms=terms)
         stream = pair.receiver.open(
             "photo", start=len(held), checksum=google_crc32c.value(held), limit=len(PHOTO)
