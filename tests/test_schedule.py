@@ -1,7 +1,7 @@
 """The sender's plan: always forwards, octave by octave, to the top."""
 
-import itertools
 from dataclasses import replace
+from itertools import pairwise
 from math import exp, log
 
 import pytest
@@ -11,11 +11,11 @@ from diffc_stream.container import Kind
 from diffc_stream.diffusion.observation import Observation
 
 
-def walk(schedule: Schedule, octave: int) -> list[tuple[Kind, float, int]]:
+def walk(schedule: Schedule, octave: int, missing: float = 0.0) -> list[tuple[Kind, float, int]]:
     """Follow the plan exactly; return (kind, snr after, octave after) of every step."""
     observation = Observation.nothing((4, 4), octave)
     steps = []
-    while (planned := schedule.next(observation)) is not None:
+    while (planned := schedule.next(observation, missing)) is not None:
         kind, gained = planned
         if kind is Kind.OPEN:
             assert gained == pytest.approx(observation.snr / 4)
@@ -38,8 +38,16 @@ def test_it_opens_every_octave_once_and_ends_at_the_top(octave: int) -> None:
 
 def test_octaves_open_at_the_threshold() -> None:
     steps = walk(Schedule(opening=1.0), 3)
-    before = [snr for (_, snr, _), (kind, *_) in itertools.pairwise(steps) if kind is Kind.OPEN]
+    before = [snr for (_, snr, _), (kind, *_) in pairwise(steps) if kind is Kind.OPEN]
     assert before == pytest.approx([exp(1.0)] * 3, rel=0.04)
+
+
+def test_rich_detail_opens_octaves_earlier_but_not_too_early() -> None:
+    schedule = Schedule(detail=0.05, earliest=-1.0, opening=1.0)
+    for missing, expected in ((0.0, exp(1)), (0.01, exp(1)), (0.15, 4 / 3), (9.0, exp(-1))):
+        steps = walk(schedule, 1, missing)
+        before = next(a for (_, a, _), (kind, *_) in pairwise(steps) if kind is Kind.OPEN)
+        assert before == pytest.approx(expected, rel=0.04)
 
 
 def test_faster_growth_takes_fewer_steps() -> None:

@@ -82,6 +82,7 @@ class Encoder:
         self._octaves = [octaves.signal(picture)]
         for _ in self.chain.sizes[1:]:
             self._octaves.append(octaves.means(self._octaves[-1]))
+        self._errors: dict[Kind, Floats] = {}
         self._ideal_bits = 0.0
         self._seconds = self._rcc_seconds = 0.0
         smallest = (
@@ -142,24 +143,21 @@ class Encoder:
 
     def _plan(self) -> tuple[Kind, float, int] | None:
         """Return the next step's kind, the delta to aim at, and its length in bytes."""
-        planned = self._schedule.next(self.chain.observation)
+        observation = self.chain.observation
+        missing = self._energy(Kind.OPEN) if observation.octave and observation.snr else 0.0
+        planned = self._schedule.next(observation, missing)
         if planned is None:
             return None
         kind, wanted = planned
-        length = self._length(kind, wanted)
+        length = step_length(wanted * self._energy(kind), self.chain.dimensions(kind))
         if kind is Kind.REFINE:
-            stretched = self._schedule.stretched(self.chain.observation, length)
+            stretched = self._schedule.stretched(observation, length)
             stretched = min(stretched, max(length, self.chain.dimensions(kind) // 16))
             # Gain in proportion to what is spent, which is near enough for steps so short.
             wanted, length = wanted * stretched / length, stretched
         if self._target is None:
             return kind, wanted, length
         return self._fitted(kind, wanted, length, self._target - self.written)
-
-    def _length(self, kind: Kind, wanted: float) -> int:
-        error = self._error(kind)
-        energy = wanted * float(np.mean(np.square(error, dtype=np.float64)))
-        return step_length(energy, error.size)
 
     def _fitted(
         self, kind: Kind, wanted: float, length: int, left: int
@@ -182,13 +180,18 @@ class Encoder:
             length -= 1
         return (Kind.REFINE, wanted, length) if length >= least else None
 
+    def _energy(self, kind: Kind) -> float:
+        return float(np.mean(np.square(self._error(kind), dtype=np.float64)))
+
     def _error(self, kind: Kind) -> Floats:
-        if kind is Kind.REFINE:
-            truth = self._octaves[self._octave]
-        else:
-            truth = octaves.details(self._octaves[self._octave - 1])
-        error: Floats = (truth - self.chain.prediction(kind)).reshape(-1)
-        return error
+        """Return what the receiver's prediction for a step of ``kind`` misses, shape (D,)."""
+        if kind not in self._errors:
+            if kind is Kind.REFINE:
+                truth = self._octaves[self._octave]
+            else:
+                truth = octaves.details(self._octaves[self._octave - 1])
+            self._errors[kind] = (truth - self.chain.prediction(kind)).reshape(-1)
+        return self._errors[kind]
 
     def _step(self, kind: Kind, wanted: float, length: int) -> bytes:
         error = self._error(kind)
@@ -212,4 +215,5 @@ class Encoder:
             cosine = correlation**2 / (energy * float(np.dot(y, y)))
             self._ideal_bits -= dims / 2 * log2(max(1.0 - cosine, 1e-12))
         self.chain.advance(step, payload)
+        self._errors.clear()
         return self._writer.step(step, payload)

@@ -7,7 +7,7 @@ can change without a new format.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from math import exp, sqrt
+from math import exp, inf, sqrt
 
 from diffc_stream.container.grammar import Kind
 from diffc_stream.diffusion.observation import Observation
@@ -33,19 +33,28 @@ class Schedule:
     """Factor by which a step raises it in the finest octave."""
     coarse_growth: float = 1.7
     """Factor by which a step raises it in coarser octaves."""
+    detail: float = 0.04
+    """The next finer octave opens when its missing detail, observed at the snr it would have, has
+    so much energy per value of noise, ..."""
+    earliest: float = -0.75
+    """... but not below this ln snr ..."""
     opening: float = 1.0
-    """ln snr at which the next finer octave opens."""
+    """... and at the latest at this one."""
     top: float = 6.5
     """ln snr of the finest octave at which a stream without a target is finished."""
 
-    def next(self, observation: Observation) -> tuple[Kind, float] | None:
+    def next(self, observation: Observation, missing: float) -> tuple[Kind, float] | None:
         """Return the kind of the next step and the delta it should gain; None at the top.
 
+        ``missing`` is the energy per value of the detail that the next finer octave would add.
         For an opening, delta is that of the detail bands.
         """
         if observation.snr == 0.0:
             return Kind.REFINE, self.first
-        goal = exp(self.opening if observation.octave else self.top)
+        goal = exp(self.top)
+        if observation.octave:
+            rich = 4.0 * self.detail / missing if missing else inf
+            goal = min(max(rich, exp(self.earliest)), exp(self.opening))
         if observation.snr > 0.97 * goal:
             return (Kind.OPEN, observation.snr / 4) if observation.octave else None
         factor = self.coarse_growth if observation.octave else self.growth
