@@ -122,6 +122,22 @@ async def test_a_sender_that_gives_up_is_quoted() -> None:
 
 
 @pytest.mark.asyncio
+async def test_a_sender_that_lost_patience_is_asked_again() -> None:
+    silence = Error(stream=0, code=Code.TIMEOUT, message="nothing heard", retry=True)
+    rest = Data(stream=1, offset=0, payload=b"abc")
+    handlers = [saying(silence), saying(rest, End(stream=1, reason=Reason.COMPLETE, length=3))]
+
+    async def handler(websocket: ServerConnection) -> None:
+        await handlers.pop(0)(websocket)
+
+    async with sender(handler) as address:
+        kept = MemoryStream()
+        async with diffc_client.connect(address, decoders=FakeDecoders()) as connected:
+            assert await connected.receive("a.png", kept) is Reason.COMPLETE
+    assert kept.read() == b"abc"
+
+
+@pytest.mark.asyncio
 @pytest.mark.parametrize("subprotocol", ["diffc-stream.v2", None])
 async def test_another_version(subprotocol: str | None) -> None:
     async def handler(websocket: ServerConnection) -> None:

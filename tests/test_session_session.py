@@ -254,6 +254,9 @@ def test_someone_who_never_says_hello_is_sent_away() -> None:
     assert session.transmit(9.9) == []
     with pytest.raises(LinkLost):
         session.handle_timeout(10.0)
+    [last] = [decode(message) for message in session.transmit(10.0)]
+    assert isinstance(last, Error)
+    assert (last.stream, last.code, last.retry) == (0, Code.TIMEOUT, True)
 
 
 def test_calling_handle_timeout_early_does_nothing() -> None:

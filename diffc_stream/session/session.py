@@ -167,7 +167,8 @@ class Session:
 
     def _give_up(self, code: str, reason: str) -> None:
         if not self.closed:
-            self._say(Error(stream=0, code=code, message=one_line(reason)))
+            retry = code == Code.TIMEOUT
+            self._say(Error(stream=0, code=code, message=one_line(reason), retry=retry))
 
     def _deadline(self) -> float:
         waiting = self.role is Role.SENDER and self._tracker.connection is ConnectionState.START
