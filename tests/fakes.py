@@ -120,6 +120,7 @@ class FakeDecoders:
         return self.made[-1]
 
 
+# For the type checker: these can stand in for the real ones.
 _opener: Opener = FakeOpener()
 _decoders: Decoders = FakeDecoders()
 _decoder: StreamDecoder = FakeDecoder(())
