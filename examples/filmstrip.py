@@ -14,6 +14,7 @@ WIDEST, TALLEST = 360, 560
 NARROWEST = 270
 """Columns are at least this wide, or their labels would not fit."""
 MARGIN = 16
+CAPTION = "above: the picture at that moment;  below: the observation Z_t it is denoised from"
 PAPER, INK, PALE = "#14161a", "#f2f2f0", "#9aa0a8"
 
 
@@ -48,7 +49,7 @@ def filmstrip(frames: Sequence[Frame], *, title: str) -> NDArray[np.uint8]:
     top = MARGIN + 44 + MARGIN
     rows = (top + 80, top + 80 + height + MARGIN)
     right = MARGIN + len(frames) * (column + MARGIN)
-    needed = round(large.getlength(title)) + 2 * MARGIN
+    needed = round(max(large.getlength(title), small.getlength(CAPTION))) + 2 * MARGIN
     strip = Image.new("RGB", (max(right, needed), rows[1] + height + 52), PAPER)
     draw = ImageDraw.Draw(strip)
     draw.text((MARGIN, MARGIN), title, INK, font=large)
@@ -59,11 +60,7 @@ def filmstrip(frames: Sequence[Frame], *, title: str) -> NDArray[np.uint8]:
         draw.text((left, top + 41), label, PALE, font=small)
         strip.paste(_picture(frame.picture, width, height), (left, rows[0]))
         strip.paste(_noise(frame.observation, width, height), (left, rows[1]))
-    caption = (
-        "above: the picture at that moment;  "
-        "below: the noisy observation Z_t that it is denoised from"
-    )
-    draw.text((MARGIN, rows[1] + height + 10), caption, PALE, font=small)
+    draw.text((MARGIN, rows[1] + height + 10), CAPTION, PALE, font=small)
     return np.asarray(strip).copy()
 
 

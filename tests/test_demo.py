@@ -159,6 +159,15 @@ def test_a_filmstrip_shows_pictures_above_their_observations() -> None:
     assert above[4] == 2 * 100 * 300
 
 
+def test_no_text_is_cut_off() -> None:
+    for title in (
+        "t",
+        "a longer title than any one column is wide, or even two of them are, or three",
+    ):
+        strip = filmstrip([frame(20, 30)], title=title)
+        assert np.all(strip[:, -10:] == strip[0, 0])
+
+
 def test_a_label_changes_only_what_is_above_its_picture() -> None:
     one = filmstrip([frame(100, 300), frame(100, 300, nbytes=9)], title="a title")
     other = filmstrip([frame(100, 300), frame(100, 300, nbytes=77_777)], title="a title")
