@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from sources import SOURCE, picture, stream
 
-from diffc_stream.codec.chain import Chain, step_length
+from diffc_stream.codec.chain import Chain
 from diffc_stream.container import Header, Kind, Payload, Step, StreamReader
 from diffc_stream.diffusion import octaves
 from diffc_stream.errors import CorruptStream
@@ -95,15 +95,6 @@ def test_snr_grows_with_every_byte_of_a_refinement() -> None:
     assert snrs == sorted(snrs)
     walked.advance(step, payload)
     assert snrs[-1] == walked.observation.snr
-
-
-def test_lengths_follow_the_energy_within_bounds() -> None:
-    assert step_length(0.0, 1000) == 1
-    assert step_length(1e9, 1000) == 1000 // 16
-    lengths = [step_length(energy, 100_000) for energy in (0.001, 0.01, 0.1, 0.5)]
-    assert lengths == sorted(lengths)
-    # 100,000 values at energy 0.1: D/2 log2(1.1) = 6,875 bits, and the code's excess.
-    assert lengths[2] == pytest.approx(6_875 * 1.07 / 8, rel=0.01)
 
 
 def test_the_header_of_the_stream_is_that_of_its_source() -> None:

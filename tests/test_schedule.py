@@ -7,6 +7,7 @@ from math import exp, log
 import pytest
 
 from diffc_stream.codec import Schedule
+from diffc_stream.codec.schedule import step_length
 from diffc_stream.container import Kind
 from diffc_stream.diffusion.observation import Observation
 
@@ -63,3 +64,12 @@ def test_short_refinements_are_stretched_within_reason() -> None:
     assert schedule.stretched(fine, 50) == 100
     assert schedule.stretched(fine, 20) == 60
     assert schedule.stretched(fine, 500) == 500
+
+
+def test_lengths_follow_the_energy_within_bounds() -> None:
+    assert step_length(0.0, 1000) == 1
+    assert step_length(1e9, 1000) == 1000 // 16
+    lengths = [step_length(energy, 100_000) for energy in (0.001, 0.01, 0.1, 0.5)]
+    assert lengths == sorted(lengths)
+    # 100,000 values at energy 0.1: D/2 log2(1.1) = 6,875 bits, and the code's excess.
+    assert lengths[2] == pytest.approx(6_875 * 1.07 / 8, rel=0.01)

@@ -49,14 +49,21 @@ def fewest_bits(dims: int) -> int:
 def cosine_squared(bits: int, dims: int, segments: int) -> float:
     """Return the squared cosine between y and e to expect from ``bits`` over ``dims``.
 
-    An ideal code reaches 1 - 2^(-2 bits / dims); this one needs more bits by a factor that was
-    measured on Gaussian errors: a constant, the loss at the start and end of every segment, and
-    a penalty once slices have fewer than two dimensions, where a row is no more than a sign.
-    Both ends derive the scale of a sample from it, so it is part of the format.
+    An ideal code reaches 1 - 2^(-2 bits / dims).  Both ends derive the scale of a sample from what
+    this one reaches, so it is part of the format.
     """
     rate = min(bits, dims) / dims
-    excess = 1.066 + 5.0 * segments / bits + 0.58 * max(0.0, rate - 0.5)
-    return float(1.0 - 2.0 ** (-2.0 * rate / excess))
+    return float(1.0 - 2.0 ** (-2.0 * rate / excess(bits, dims, segments)))
+
+
+def excess(bits: int, dims: int, segments: int) -> float:
+    """Return by what factor this code needs more bits than an ideal one for the same cosine.
+
+    Measured on Gaussian errors: a constant, the loss at the start and end of every segment, and
+    a penalty once slices have fewer than two dimensions, where a row is no more than a sign.
+    """
+    rate = min(bits, dims) / dims
+    return 1.066 + 5.0 * segments / bits + 0.58 * max(0.0, rate - 0.5)
 
 
 def simulate(error: Floats, segments: Sequence[int]) -> tuple[bytes, Floats]:

@@ -1,13 +1,13 @@
 """The chain of observations that sender and receiver walk together.
 
-Both ends hold a :class:`Chain`, and :meth:`Chain.advance` is the one definition of a step: the
-sender calls it with the payload it has just made, the receiver with the payload that arrived.
+Both ends hold a :class:`Chain`, and :meth:`Chain.after` is the one definition of a step: the sender
+executes it with the payload it has just made, the receiver with the payload, or the part of it,
+that arrived.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from math import log2
 
 import numpy as np
 from numpy.typing import NDArray
@@ -38,8 +38,8 @@ class Chain:
         self.steps = 0
         self.evaluations = 0.0
         """Denoiser evaluations so far, in units of one at full resolution."""
-        self._denoiser = denoiser
         self.seed = seed
+        self._denoiser = denoiser
         self._estimate: Floats | None = None
 
     def estimate(self) -> Floats:
@@ -99,7 +99,7 @@ class Chain:
     def after(self, step: Step, payload: bytes) -> After:
         """Return what holds after ``step`` with ``payload``, or the first part of it.
 
-        This is the step, on both ends.  The chain itself does not move.
+        The chain itself does not move.
         """
         before, dims, parts = self.observation, self.dimensions(step.kind), segments(step.length)
         received = trellis.received_dims(len(payload), dims, parts) / dims
@@ -162,17 +162,3 @@ class After:
     """The fraction of the step's values that arrived, 0 to 1."""
     psnr: float
     """PSNR in dB to expect of the posterior mean."""
-
-
-def step_length(energy: float, dims: int) -> int:
-    """Return the payload bytes that bring a sample of ``energy`` = delta |e|^2 / D across.
-
-    That is D/2 log2(1 + energy) bits for an ideal code, more for ours; at most half a bit a
-    value, where the trellis is at its best.
-    """
-    wanted = energy / (1.0 + energy)
-    length = 1
-    for _ in range(4):
-        excess = 1.066 + 5.0 * len(segments(length)) / (8 * length)
-        length = max(1, round(-dims / 2 * log2(1.0 - wanted) * excess / 8))
-    return min(max(length, trellis.fewest_bits(dims) // 8), max(1, dims // 16))

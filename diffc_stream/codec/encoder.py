@@ -11,8 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from diffc_stream.channel import trellis
-from diffc_stream.codec.chain import Chain, step_length
-from diffc_stream.codec.schedule import Schedule
+from diffc_stream.codec.chain import Chain
+from diffc_stream.codec.schedule import Schedule, step_length
 from diffc_stream.container import Header, Kind, Step, StreamWriter, segments
 from diffc_stream.container.grammar import MAX_SIDE, nearest_delta
 from diffc_stream.diffusion import octaves

@@ -7,9 +7,10 @@ can change without a new format.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from math import exp, inf, sqrt
+from math import exp, inf, log2, sqrt
 
-from diffc_stream.container.grammar import Kind
+from diffc_stream.channel import trellis
+from diffc_stream.container.grammar import Kind, segments
 from diffc_stream.diffusion.observation import Observation
 
 
@@ -70,3 +71,18 @@ class Schedule:
             # At most threefold: the estimate grows stale over a step, on smooth pictures too.
             length = max(length, min(3 * length, round(self.full_step * height * width / 8)))
         return max(length, self.shortest)
+
+
+def step_length(energy: float, dims: int) -> int:
+    """Return the payload bytes that bring a sample of ``energy`` = delta |e|^2 / D across.
+
+    That is D/2 log2(1 + energy) bits for an ideal code, more for ours; at most half a bit a
+    value, where the trellis is at its best.
+    """
+    ideal = dims / 2 * log2(1.0 + energy)
+    length = 1
+    for _ in range(4):
+        # How many bits more depends on how many they are; this settles at once.
+        excess = trellis.excess(8 * length, dims, len(segments(length)))
+        length = max(1, round(ideal * excess / 8))
+    return min(max(length, trellis.fewest_bits(dims) // 8), max(1, dims // 16))
