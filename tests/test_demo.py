@@ -12,7 +12,6 @@ import pytest
 from numpy.typing import NDArray
 
 from diffc_stream import Decoder, default_model, load_picture, save_png
-from diffc_stream.diffusion.model import DEFAULT
 from examples import demo
 from examples.filmstrip import NARROWEST, WIDEST, Frame, filmstrip, milestones
 from examples.link import Link, Pace
@@ -233,7 +232,6 @@ def test_photos_are_offered_under_plain_names(tmp_path: Path, name: str, offered
     assert np.array_equal(load_picture(folder / offered), load_picture(photo))
 
 
-@pytest.mark.skipif(not DEFAULT.exists(), reason="no model has been trained yet")
 def test_a_photo_is_streamed_between_two_processes(
     tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
