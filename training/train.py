@@ -116,7 +116,7 @@ def parse_arguments() -> argparse.Namespace:
     )
     parser.add_argument("--photographs", type=Path, required=True, help="folder to train on")
     parser.add_argument("--out", type=Path, required=True, help="folder for checkpoints")
-    parser.add_argument("--iterations", type=int, default=24_000)
+    parser.add_argument("--iterations", type=int, default=44_000)
     parser.add_argument("--rate", type=float, default=1.5e-3, help="peak learning rate")
     parser.add_argument("--threads", type=int, default=0, help="CPU threads (default: all)")
     parser.add_argument("--seed", type=int, default=0)
