@@ -25,7 +25,7 @@ class Schedule:
 
     shortest: int = 12
     """Bytes that a refinement has at least: below, its description weighs too much."""
-    full_step: float = 0.035
+    full_step: float = 0.045
     """Bits per pixel that a refinement of the finest octave has at least: below, its evaluation
     weighs too much.  Smooth pictures would otherwise spend many evaluations on few bits."""
     first: float = 0.2
