@@ -57,7 +57,12 @@ PEERS = (
         feature="jpg_2000",
         format="JPEG2000",
         settings=tuple(
-            {"quality_mode": "rates", "quality_layers": [1200 * 0.93**i], "irreversible": True}
+            {
+                "quality_mode": "rates",
+                "quality_layers": [1200 * 0.93**i],
+                "irreversible": True,
+                "mct": 1,
+            }
             for i in range(76)
         ),
     ),
