@@ -16,6 +16,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from diffc_stream.allocation import keep_freed_memory
 from diffc_stream.errors import DiffcError
 from diffc_stream.session import MAX_BPP, MAX_STREAM, MAX_WINDOW, MIN_WINDOW, Terms
 
@@ -85,6 +86,7 @@ Ends at SIGINT or SIGTERM, with exit code 0.
 def main(arguments: list[str] | None = None) -> int:
     """Run the command and return its exit code."""
     options = _parser().parse_args(arguments)
+    keep_freed_memory()
     command: Callable[[argparse.Namespace], int] = options.command
     try:
         return command(options)

@@ -14,6 +14,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
 from diffc_stream import codec, container
+from diffc_stream.allocation import keep_freed_memory
 from diffc_stream.container import grammar
 from diffc_stream.diffusion.model import Model, default_model, load_model
 from diffc_stream.errors import DiffcError, NothingDecodable, StreamError, TargetError
@@ -38,6 +39,7 @@ exit codes:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run ``diffc`` and return its exit code; errors are one line on stderr."""
     parsed = _parser().parse_args(arguments)
+    keep_freed_memory()
     try:
         command = {"encode": encode, "decode": decode, "inspect": inspect}[parsed.command]
         command(parsed)

@@ -14,6 +14,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+from diffc_stream.allocation import keep_freed_memory
 from diffc_stream.errors import DiffcError
 from diffc_stream.session import MAX_WINDOW, MIN_WINDOW, Terms
 
@@ -45,6 +46,7 @@ def main(arguments: list[str] | None = None) -> int:
     """Run the command and return its exit code."""
     parser = _parser()
     options = parser.parse_args(arguments)
+    keep_freed_memory()
     logging.basicConfig(
         level=options.log_level.upper(), format="%(asctime)s %(levelname)s %(message)s"
     )

@@ -15,6 +15,7 @@ ROOT = Path(__file__).parent.parent
 BELOW: dict[str, set[str]] = {
     "errors": set(),
     "metrics": set(),
+    "allocation": set(),
     "replacement": set(),
     "picture": {"errors", "replacement"},
     "diffusion": {"errors"},
@@ -22,14 +23,17 @@ BELOW: dict[str, set[str]] = {
     "container": {"errors"},
     "session": {"container", "errors"},
     "codec": {"channel", "container", "diffusion", "metrics", "errors"},
-    "cli": {"codec", "container", "diffusion", "metrics", "picture", "replacement", "errors"},
+    "cli": {
+        *("allocation", "codec", "container", "diffusion"),
+        *("picture", "replacement", "metrics", "errors"),
+    },
     "__main__": {"cli"},
     "server": {
-        *("session", "container", "codec", "diffusion"),
+        *("allocation", "session", "container", "codec", "diffusion"),
         *("picture", "replacement", "metrics", "errors"),
     },
     "client": {
-        *("session", "container", "codec", "diffusion"),
+        *("allocation", "session", "container", "codec", "diffusion"),
         *("picture", "metrics", "errors"),
     },
 }
@@ -38,6 +42,7 @@ BELOW: dict[str, set[str]] = {
 FOREIGN: dict[str, set[str]] = {
     "errors": set(),
     "metrics": {"numpy"},
+    "allocation": set(),
     "replacement": set(),
     "picture": {"numpy", "PIL"},
     "diffusion": {"numpy", "torch", "safetensors"},

@@ -1,0 +1,26 @@
+"""Keep freed memory instead of returning it to the system at once.
+
+A denoiser evaluation allocates and frees large blocks for every layer.  glibc takes each from the
+system and gives it back, and the system clears every page anew: for a picture of three megapixels
+half of the time.  Programs of our own may change that; a library must not do it to its host.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import platform
+
+_TRIM_THRESHOLD, _MMAP_MAX, _ARENA_MAX = -1, -4, -8
+"""Parameters of mallopt(3)."""
+
+
+def keep_freed_memory() -> bool:
+    """Have this process keep what it frees; return False where that cannot be arranged.
+
+    For commands, early and once.  One arena, because those of threads cannot hold large blocks.
+    """
+    if platform.libc_ver()[0] != "glibc":
+        return False
+    mallopt = ctypes.CDLL(None).mallopt
+    wishes = ((_ARENA_MAX, 1), (_MMAP_MAX, 0), (_TRIM_THRESHOLD, 2**31 - 1))
+    return all(mallopt(parameter, value) == 1 for parameter, value in wishes)
