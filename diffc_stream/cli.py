@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -69,7 +70,7 @@ def encode(arguments: argparse.Namespace) -> None:
             advance(encoder.written, f"about {encoder.chain.now().psnr:.1f} dB")
         report = encoder.report()
     if arguments.json:
-        print(json.dumps(asdict(report)))
+        _print_json(asdict(report))
     else:
         print(
             f"{arguments.output}: {report.bytes} bytes, {report.bpp:.3f} bpp, "
@@ -109,7 +110,7 @@ def decode(arguments: argparse.Namespace) -> None:
             "failed_checks": decoder.damage,
             "warning": warning,
         }
-        print(json.dumps(facts))
+        _print_json(facts)
     else:
         print(
             f"{arguments.output}: {rendering.bytes} bytes, {rendering.bpp:.3f} bpp, "
@@ -159,7 +160,7 @@ def inspect(arguments: argparse.Namespace) -> None:
     if arguments.original is not None:
         facts["quality"] = _quality(arguments, data[: reader.verified] if problem else data)
     if arguments.json:
-        print(json.dumps(facts))
+        _print_json(facts)
     else:
         _print_facts(facts)
 
@@ -203,6 +204,22 @@ def _step_ends(data: bytes) -> list[int]:
         if isinstance(event, container.Step)
     ]
     return begins[1:]
+
+
+def _print_json(facts: object) -> None:
+    print(json.dumps(_finite(facts), allow_nan=False))
+
+
+def _finite(value: object) -> object:
+    """Return ``value`` with null for what JSON has no number for: the PSNR of an exact copy."""
+    match value:
+        case float():
+            return value if math.isfinite(value) else None
+        case dict():
+            return {key: _finite(entry) for key, entry in value.items()}
+        case list():
+            return [_finite(entry) for entry in value]
+    return value
 
 
 def _print_facts(facts: dict[str, object]) -> None:

@@ -52,6 +52,19 @@ def test_there_and_back(photo: Path, tmp_path: Path, weights: Path, capsys: Capt
     assert load_picture(out).shape == (48, 40, 3)
 
 
+def test_an_exact_copy_has_no_psnr_in_json(tmp_path: Path, weights: Path, capsys: Capture) -> None:
+    black, stream = tmp_path / "black.png", tmp_path / "black.dfc"
+    Image.new("RGB", (1, 1)).save(black)
+    assert run("encode", black, stream, "--json", weights=weights) == 0
+    assert run("inspect", stream, "--original", black, "--json", weights=weights) == 0
+
+    def refuse(constant: str) -> None:
+        raise AssertionError(f"{constant} is not JSON")
+
+    for line in capsys.readouterr().out.splitlines():
+        json.loads(line, parse_constant=refuse)
+
+
 def test_bpp_is_of_the_pictures_own_pixels(
     photo: Path, tmp_path: Path, weights: Path, capsys: Capture
 ) -> None:
