@@ -33,6 +33,16 @@ def test_small_and_narrow_pictures_reach_their_top_quality(shape: tuple[int, int
     assert psnr(decoder.render().image, values) > 30
 
 
+@pytest.mark.parametrize("target", [310, 325, 420])
+def test_targets_that_end_where_a_large_octave_has_just_opened(target: int) -> None:
+    """The opening has 147 bytes; a first refinement after it needs more than 192."""
+    two_tone = np.full((1024, 1024, 3), 90, np.uint8)
+    two_tone[:, 512:] = 150
+    early = Schedule(first=0.005, earliest=-5.5, opening=-5.5)
+    encoder = Encoder(two_tone, independent(), target_bytes=target, schedule=early)
+    assert target - 20 <= sum(len(piece) for piece in encoder) <= target
+
+
 def test_a_target_too_small_for_any_picture_is_refused() -> None:
     with pytest.raises(TargetError, match="at least"):
         Encoder(picture(), model(), target_bytes=10)

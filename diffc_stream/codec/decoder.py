@@ -84,7 +84,7 @@ class Decoder:
                 case Header():
                     self._begin(event)
                 case Step():
-                    self._started.admit(event, offset=self._reader.received)
+                    self._started.admit(event, offset=self._reader.offset)
                     self._step = event
                 case Payload():
                     self._payload += event.data

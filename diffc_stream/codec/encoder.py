@@ -164,21 +164,20 @@ class Encoder:
     ) -> tuple[Kind, float, int] | None:
         """Fit a planned step into ``left`` bytes, so that what remains after it can be used."""
         size = self._writer.size(Step(kind=kind, length=length), checked=False)
-        after = left - size
-        if kind is Kind.OPEN:
-            next_least = trellis.fewest_bits(octaves.dimensions(self.chain.finer)) // 8
-            if after >= max(SMALLEST_STEP, size // 4, next_least + 16):
-                return kind, wanted, length
-            # There is too little left to make use of the opened octave.
-            kind, length = Kind.REFINE, left
-        least = trellis.fewest_bits(self.chain.dimensions(Kind.REFINE)) // 8
-        if kind is Kind.REFINE and after >= max(SMALLEST_STEP, size // 3, least + 16):
+        octave = self.chain.finer if kind is Kind.OPEN else self.chain.observation.size
+        least_next = trellis.fewest_bits(octaves.dimensions(octave)) // 8
+        share = 4 if kind is Kind.OPEN else 3
+        if left - size >= max(SMALLEST_STEP, size // share, least_next + 16):
             return kind, wanted, length
-        most = self.chain.dimensions(Kind.REFINE) // 16
-        length = min(left, max(1, most))
+        # What would be left is of no use, neither after a refinement nor in an octave just opened:
+        # spend it here.
+        kind = Kind.REFINE
+        dims = self.chain.dimensions(kind)
+        length = min(left, max(1, dims // 16))
         while length and self._writer.size(Step(kind=kind, length=length), checked=True) > left:
             length -= 1
-        return (Kind.REFINE, wanted, length) if length >= least else None
+        least = trellis.fewest_bits(dims) // 8
+        return (kind, wanted, length) if length >= least else None
 
     def _energy(self, kind: Kind) -> float:
         return float(np.mean(np.square(self._error(kind), dtype=np.float64)))
