@@ -8,7 +8,7 @@ import math
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from rich.console import Console
@@ -122,23 +122,14 @@ def inspect(arguments: argparse.Namespace) -> None:
     """``diffc inspect``: list the records of a stream; with the original, true quality too."""
     data = _read(arguments.input)
     reader = container.StreamReader(damaged=True)
-    rows: list[dict[str, object]] = []
+    listed: list[_Listed] = []
     problem: str | None = None
     try:
         for event in reader.feed(data):
             if isinstance(event, container.Step):
-                refine = event.kind is container.Kind.REFINE
-                rows.append(
-                    {
-                        "kind": event.kind.name.lower(),
-                        "simulator": event.simulator.name.lower(),
-                        "bytes": event.length,
-                        "delta": grammar.delta(event.delta_code) if refine else None,
-                        "received": 0,
-                    }
-                )
+                listed.append(_Listed(step=event, begin=reader.offset - len(event.encode())))
             elif isinstance(event, container.Payload):
-                rows[-1]["received"] = int(str(rows[-1]["received"])) + len(event.data)
+                listed[-1].received += len(event.data)
             elif isinstance(event, container.Check) and not event.good:
                 problem = problem or f"a check failed (at byte {event.offset})"
     except StreamError as error:
@@ -155,23 +146,48 @@ def inspect(arguments: argparse.Namespace) -> None:
         "bpp": bits_per_pixel(len(data), header.width, header.height),
         "verified_bytes": reader.verified,
         "problem": problem,
-        "steps": rows,
+        "steps": [entry.facts() for entry in listed],
     }
     if arguments.original is not None:
-        facts["quality"] = _quality(arguments, data[: reader.verified] if problem else data)
+        usable = data[: reader.verified] if problem else data
+        # A step ends, its checks included, where the next begins.
+        ends = [entry.begin for entry in listed[1:] if entry.begin < len(usable)]
+        facts["quality"] = _quality(arguments, usable, [*ends, len(usable)])
     if arguments.json:
         _print_json(facts)
     else:
         _print_facts(facts)
 
 
-def _quality(arguments: argparse.Namespace, data: bytes) -> list[dict[str, float]]:
-    """Return predicted and true PSNR of the pictures at the end of every step."""
+@dataclass(slots=True, kw_only=True)
+class _Listed:
+    """A step as ``inspect`` lists it."""
+
+    step: container.Step
+    begin: int
+    """Where it stands in the stream."""
+    received: int = 0
+    """Bytes of its payload that are there."""
+
+    def facts(self) -> dict[str, object]:
+        step = self.step
+        refine = step.kind is container.Kind.REFINE
+        return {
+            "kind": step.kind.name.lower(),
+            "simulator": step.simulator.name.lower(),
+            "bytes": step.length,
+            "delta": grammar.delta(step.delta_code) if refine else None,
+            "received": self.received,
+        }
+
+
+def _quality(arguments: argparse.Namespace, data: bytes, ends: list[int]) -> list[dict[str, float]]:
+    """Return predicted and true PSNR of the pictures that the first bytes up to each end give."""
     original = load_picture(arguments.original)
     decoder = codec.Decoder([_model(arguments)])
     points: list[dict[str, float]] = []
     with _progress("decoding", len(data)) as advance:
-        for end in (*_step_ends(data), len(data)):
+        for end in ends:
             decoder.feed(data[decoder.bytes_received : end])
             if not decoder.ready:
                 continue
@@ -192,18 +208,6 @@ def _quality(arguments: argparse.Namespace, data: bytes) -> list[dict[str, float
             )
             advance(end, f"{points[-1]['psnr']:.2f} dB")
     return points
-
-
-def _step_ends(data: bytes) -> list[int]:
-    """Return where each step but the last ends, its checks included: where the next begins."""
-    reader = container.StreamReader()
-    # Events are made one at a time, so the offset is that of the event at hand.
-    begins = [
-        reader.offset - len(event.encode())
-        for event in reader.feed(data)
-        if isinstance(event, container.Step)
-    ]
-    return begins[1:]
 
 
 def _print_json(facts: object) -> None:
