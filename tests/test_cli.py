@@ -136,6 +136,10 @@ def test_damage_is_a_warning_and_the_rest_is_left_or_used(
     assert captured.err.startswith("diffc: warning:")
     assert captured.err.count("\n") == 1
     assert 900 < json.loads(captured.out)["bytes"] < 2000
+    assert run("inspect", stream, "--original", photo, "--json", weights=weights) == 0
+    facts = json.loads(capsys.readouterr().out)
+    assert "check failed" in facts["problem"]
+    assert facts["quality"][-1]["bytes"] == facts["verified_bytes"] < 2000
     assert run("decode", stream, out, "--damaged", "--json", weights=weights) == 0
     facts = json.loads(capsys.readouterr().out)
     assert (facts["bytes"], facts["failed_checks"]) == (len(data), 1)

@@ -58,6 +58,7 @@ class StreamReader:
         self._unchecked = 0
         self._segments: list[int] = []
         self._check_due = False
+        self._sound = True
 
     def feed(self, data: bytes) -> Iterator[Event]:
         """Take more bytes and yield what they complete.
@@ -114,7 +115,8 @@ class StreamReader:
         self._take(CHECK_SIZE)
         self._unchecked = 0
         self._check_due = False
-        if good:
+        self._sound = self._sound and good
+        if self._sound:
             self.verified = self.offset
         return Check(offset=offset, good=good)
 
