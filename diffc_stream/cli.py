@@ -231,10 +231,11 @@ def _print_facts(facts: dict[str, object]) -> None:
     console.print(
         f"{facts['width']}x{facts['height']} pixels, {facts['bytes']} bytes, "
         f"{facts['bpp']:.4f} bpp, model {facts['model']}, seed {facts['seed']}, "
-        f"checked up to byte {facts['verified_bytes']}"
+        f"checked up to byte {facts['verified_bytes']}",
+        soft_wrap=True,
     )
     if facts["problem"]:
-        console.print(f"problem: {facts['problem']}")
+        console.print(f"problem: {facts['problem']}", soft_wrap=True)
     steps = facts["steps"]
     assert isinstance(steps, list)
     for number, step in enumerate(steps):
