@@ -9,8 +9,9 @@ import torch
 from PIL import Image
 
 from diffc_stream import cli
+from diffc_stream.diffusion.architecture import Architecture
 from diffc_stream.diffusion.model import load_model, save_model
-from diffc_stream.diffusion.unet import Architecture, UNet
+from diffc_stream.diffusion.unet import UNet
 from diffc_stream.picture import load_picture
 
 Capture = pytest.CaptureFixture[str]

@@ -18,7 +18,7 @@ BELOW: dict[str, set[str]] = {
     "allocation": set(),
     "replacement": set(),
     "picture": {"errors", "replacement"},
-    "diffusion": {"errors"},
+    "diffusion": {"errors", "replacement"},
     "channel": {"errors"},
     "container": {"errors"},
     "session": {"container", "errors"},

@@ -7,8 +7,10 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
+from diffc_stream.diffusion.architecture import Architecture
 from diffc_stream.diffusion.model import DEFAULT, default_model, load_model, save_model
-from diffc_stream.diffusion.unet import Architecture, UNet
+from diffc_stream.diffusion.unet import UNet
+from diffc_stream.diffusion.weights import read_weights, rounded, write_weights
 from diffc_stream.errors import UnreadableModel
 
 SMALL = Architecture(widths=(4, 8), blocks=(1, 1))
@@ -68,6 +70,14 @@ def test_the_default_model_denoises() -> None:
         eta = (snr * x + np.sqrt(snr) * rng.standard_normal(x.shape)).astype(np.float32)
         error = np.mean((default_model().denoiser(eta, snr) - x) ** 2)
         assert error < 0.15 / snr
+
+
+def test_weights_of_another_architecture_are_refused(file: Path) -> None:
+    description, weights = read_weights(file)
+    other = Architecture(widths=(4, 8), blocks=(2, 1))
+    write_weights(file, other, rounded(weights), name=description.name)
+    with pytest.raises(UnreadableModel, match="do not fit"):
+        load_model(file)
 
 
 def test_the_default_model_is_small_and_has_a_card() -> None:

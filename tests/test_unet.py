@@ -3,7 +3,13 @@
 import pytest
 import torch
 
-from diffc_stream.diffusion.unet import NOISE_FEATURES, Architecture, UNet, noise_features
+from diffc_stream.diffusion.architecture import (
+    MOST_CHANNELS,
+    NOISE_FEATURES,
+    Architecture,
+    noise_features,
+)
+from diffc_stream.diffusion.unet import UNet
 
 SMALL = Architecture(widths=(4, 8), blocks=(1, 1))
 
@@ -29,6 +35,10 @@ def test_noise_features_are_bounded_distinct_and_clamped() -> None:
 def test_an_architecture_must_be_consistent() -> None:
     with pytest.raises(ValueError, match="as many"):
         Architecture(widths=(4, 8), blocks=(1,))
+    with pytest.raises(ValueError, match="between"):
+        Architecture(widths=(4, MOST_CHANNELS + 1), blocks=(1, 1))
+    with pytest.raises(ValueError, match="levels"):
+        Architecture(widths=(4,) * 7, blocks=(1,) * 7)
 
 
 def test_a_step_of_descent_lowers_the_loss() -> None:

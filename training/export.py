@@ -10,8 +10,9 @@ from pathlib import Path
 
 import torch
 
+from diffc_stream.diffusion.architecture import Architecture
 from diffc_stream.diffusion.model import save_model
-from diffc_stream.diffusion.unet import Architecture, UNet
+from diffc_stream.diffusion.unet import UNet
 
 
 def main() -> None:

@@ -48,7 +48,8 @@ class Photographs:
         """Draw ``count`` square crops as a (count, 3, side, side) tensor of values in [-2, 2].
 
         One network serves all octaves of the codec, so a crop comes from a random octave at
-        a random reduction; half of the crops are left at the octave's own sharpness.
+        a random scale: half of the crops are left at the octave's own sharpness, a tenth are
+        enlarged up to twice, because the finest octave of a large camera picture is smooth.
         """
         return torch.stack([self._crop(side) for _ in range(count)]) * (4.0 / 255.0) - 2.0
 
@@ -62,8 +63,11 @@ class Photographs:
         octave = 0 if rng.random() < 0.5 else int(rng.integers(usable))
         level = levels[octave]
         taken = side
-        if rng.random() < 0.5:
+        scale = rng.random()
+        if scale < 0.4:
             taken = min(int(side / rng.uniform(0.55, 1.0)), *level.shape[:2])
+        elif scale < 0.5:
+            taken = int(side / rng.uniform(1.0, 2.0))
         top = int(rng.integers(level.shape[0] - taken + 1))
         left = int(rng.integers(level.shape[1] - taken + 1))
         crop = level[top : top + taken, left : left + taken]

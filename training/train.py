@@ -20,6 +20,7 @@ import math
 import os
 import time
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -27,7 +28,8 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from diffc_stream.diffusion.unet import Architecture, UNet, noise_features
+from diffc_stream.diffusion.architecture import Architecture, noise_features
+from diffc_stream.diffusion.unet import UNet
 from training.photographs import Photographs, split
 
 VALIDATION_LEVELS = (-6.0, -4.0, -2.0, 0.0, 2.0, 4.0, 6.0)
@@ -48,7 +50,9 @@ def main() -> None:
     photographs = Photographs(train_paths, rng)
     validation = Photographs(held_out, np.random.default_rng(0)).crops(len(held_out), 128)
 
-    network = UNet(Architecture()).to(device)
+    network = UNet(Architecture(widths=arguments.widths, blocks=arguments.blocks)).to(device)
+    if arguments.start_from:
+        grow(network, torch.load(arguments.start_from, map_location=device, weights_only=True))
     average = copy.deepcopy(network).requires_grad_(False)
     optimiser = torch.optim.AdamW(
         network.parameters(), lr=arguments.rate, betas=(0.9, 0.99), weight_decay=1e-4
@@ -96,6 +100,8 @@ def main() -> None:
                     checkpoint,
                     {
                         "iteration": iteration + 1,
+                        "widths": arguments.widths,
+                        "blocks": arguments.blocks,
                         "network": network.state_dict(),
                         "average": average.state_dict(),
                         "optimiser": optimiser.state_dict(),
@@ -116,6 +122,9 @@ def parse_arguments() -> argparse.Namespace:
     )
     parser.add_argument("--photographs", type=Path, required=True, help="folder to train on")
     parser.add_argument("--out", type=Path, required=True, help="folder for checkpoints")
+    parser.add_argument("--widths", type=integers, default=Architecture().widths)
+    parser.add_argument("--blocks", type=integers, default=Architecture().blocks)
+    parser.add_argument("--start-from", type=Path, metavar="CHECKPOINT", help="grow this network")
     parser.add_argument("--iterations", type=int, default=44_000)
     parser.add_argument("--rate", type=float, default=1.5e-3, help="peak learning rate")
     parser.add_argument("--threads", type=int, default=0, help="CPU threads (default: all)")
@@ -123,6 +132,24 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--save-every", type=float, default=120.0, metavar="SECONDS")
     parser.add_argument("--validate-every", type=int, default=1_000, metavar="ITERATIONS")
     return parser.parse_args()
+
+
+def grow(network: UNet, smaller: dict[str, Any]) -> None:
+    """Start ``network`` as the same function as a trained one with fewer blocks per level.
+
+    Blocks that the smaller one lacks end in a zero convolution: they add nothing until trained.
+    """
+    weights = smaller["average"]
+    own = network.state_dict()
+    for name, tensor in own.items():
+        if name in weights:
+            tensor.copy_(weights[name])
+        elif "conv2" in name:
+            tensor.zero_()
+
+
+def integers(text: str) -> tuple[int, ...]:
+    return tuple(int(part) for part in text.split(","))
 
 
 def schedule(iteration: int, iterations: int) -> float:

@@ -1,29 +1,25 @@
-"""Models: a denoiser with a name and a fingerprint, and the files they live in.
+"""Models: a denoiser with a name and a fingerprint.
 
-A model file is a safetensors file with half-precision weights and, in its metadata, the
-architecture and a name.  The fingerprint is taken of exactly what the network computes with: the
-architecture and the rounded weights.  Every receiver computes with the rounded weights.
+Sender and receiver compute with the same rounded weights, those of the model file
+(:mod:`diffc_stream.diffusion.weights`).
 """
 
 from __future__ import annotations
 
-import hashlib
-import json
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
-from torch import Tensor
 from torch.nn import functional as F
 
+from diffc_stream.diffusion.architecture import noise_features
 from diffc_stream.diffusion.denoiser import Denoiser
 from diffc_stream.diffusion.observation import variance_preserving
-from diffc_stream.diffusion.unet import Architecture, UNet, noise_features
+from diffc_stream.diffusion.unet import UNet
+from diffc_stream.diffusion.weights import read_weights, rounded, write_weights
 from diffc_stream.errors import UnreadableModel
 
 Floats = NDArray[np.float32]
@@ -74,44 +70,24 @@ def default_model() -> Model:
 
 def load_model(path: Path) -> Model:
     """Load a model file.  Raises UnreadableModel with one line that says what is wrong."""
+    description, weights = read_weights(path)
+    # On no device: the weights are assigned, so that nothing is drawn only to be thrown away.
+    with torch.device("meta"):
+        network = UNet(description.architecture)
     try:
-        with safe_open(path, "pt") as file:
-            metadata = file.metadata() or {}
-            weights = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-    except (OSError, SafetensorError) as error:
-        raise UnreadableModel(f"{path}: not a model file: {error}") from error
-    try:
-        described = json.loads(metadata["architecture"])
-        architecture = Architecture(
-            widths=tuple(described["widths"]), blocks=tuple(described["blocks"])
+        network.load_state_dict(
+            {name: torch.from_numpy(values) for name, values in weights.items()}, assign=True
         )
-        network = UNet(architecture)
-        network.load_state_dict({name: tensor.float() for name, tensor in weights.items()})
-    except (KeyError, TypeError, ValueError, RuntimeError) as error:
-        reason = str(error).split("\n", maxsplit=1)[0]
-        raise UnreadableModel(f"{path}: not a model of this release: {reason}") from error
+    except RuntimeError as error:
+        raise UnreadableModel(f"{path}: its weights do not fit its architecture") from error
     return Model(
-        name=metadata.get("name", path.stem),
-        fingerprint=fingerprint(architecture, weights),
+        name=description.name,
+        fingerprint=description.fingerprint,
         denoiser=LearnedDenoiser(network),
     )
 
 
 def save_model(path: Path, network: UNet, *, name: str) -> str:
-    """Round ``network``'s weights to half precision, write a model file, return its fingerprint."""
-    weights = {key: tensor.half().contiguous() for key, tensor in network.state_dict().items()}
-    architecture = network.architecture
-    metadata = {"name": name, "architecture": json.dumps(asdict(architecture))}
-    path.parent.mkdir(parents=True, exist_ok=True)
-    save_file(weights, path, metadata)
-    return fingerprint(architecture, weights)
-
-
-def fingerprint(architecture: Architecture, weights: dict[str, Tensor]) -> str:
-    """Return the first 8 hex digits of the SHA-256 of what a network computes with."""
-    digest = hashlib.sha256(json.dumps(asdict(architecture), sort_keys=True).encode())
-    for name in sorted(weights):
-        values = weights[name].half().cpu().numpy().astype("<f2")
-        digest.update(f"{name}{values.shape}".encode())
-        digest.update(values.tobytes())
-    return digest.hexdigest()[:8]
+    """Round ``network``'s weights, write a model file, return its fingerprint."""
+    weights = {key: tensor.float().cpu().numpy() for key, tensor in network.state_dict().items()}
+    return write_weights(path, network.architecture, rounded(weights), name=name)

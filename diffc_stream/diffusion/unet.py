@@ -13,48 +13,16 @@ the observation (:mod:`diffc_stream.diffusion.observation`).
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
-from dataclasses import dataclass
 from itertools import pairwise
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-NOISE_FEATURES = 16
-"""How many numbers describe a noise level to the network."""
+from diffc_stream.diffusion.architecture import NOISE_FEATURES, Architecture
 
 _FILM_WIDTH = 64
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Architecture:
-    """What has to be known, beside the weights, to rebuild a network."""
-
-    widths: tuple[int, ...] = (48, 96, 192)
-    """Channels per level; level i works at 1 / 2^(i+1) of the picture's sides."""
-    blocks: tuple[int, ...] = (2, 2, 3)
-    """Residual blocks per level, on the way down and again on the way up (once at the bottom)."""
-
-    def __post_init__(self) -> None:
-        if len(self.widths) != len(self.blocks) or not self.widths:
-            raise ValueError("an architecture needs as many block counts as widths")
-
-    @property
-    def multiple(self) -> int:
-        """The network takes pictures whose sides are multiples of this many pixels."""
-        return int(2 ** len(self.widths))
-
-
-def noise_features(log_snr: float) -> list[float]:
-    """Describe the noise level ``log_snr`` (natural logarithm) by :data:`NOISE_FEATURES` numbers.
-
-    The first is the level itself, the others a cosine basis over [-12, 12], beyond which the
-    level is clamped.  Every value lies in [-1, 1].
-    """
-    u = (min(max(log_snr, -12.0), 12.0) + 12.0) / 24.0
-    return [2.0 * u - 1.0] + [math.cos(math.pi * k * u) for k in range(1, NOISE_FEATURES)]
 
 
 class ResidualBlock(nn.Module):

@@ -1,0 +1,55 @@
+"""What is fixed about a network beside its weights, and how it is told a noise level.
+
+No framework is needed to know it: whatever runs a network (PyTorch, an ONNX runtime, a browser)
+computes the features of a noise level here, outside the graph.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+NOISE_FEATURES = 16
+"""How many numbers describe a noise level to the network."""
+
+MOST_LEVELS = 6
+MOST_CHANNELS = 1024
+MOST_BLOCKS = 64
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Architecture:
+    """What has to be known, beside the weights, to rebuild a network.
+
+    Raises ValueError for what is no network, or larger than any that a model file may hold.
+    """
+
+    widths: tuple[int, ...] = (48, 96, 192)
+    """Channels per level; level i works at 1 / 2^(i+1) of the picture's sides."""
+    blocks: tuple[int, ...] = (5, 2, 3)
+    """Residual blocks per level, on the way down and again on the way up (once at the bottom)."""
+
+    def __post_init__(self) -> None:
+        if len(self.widths) != len(self.blocks) or not self.widths:
+            raise ValueError("an architecture needs as many block counts as widths")
+        if len(self.widths) > MOST_LEVELS:
+            raise ValueError(f"{len(self.widths)} levels, more than {MOST_LEVELS}")
+        if not all(1 <= width <= MOST_CHANNELS for width in self.widths):
+            raise ValueError(f"widths {self.widths} are not between 1 and {MOST_CHANNELS}")
+        if not all(0 <= count <= MOST_BLOCKS for count in self.blocks):
+            raise ValueError(f"block counts {self.blocks} are not between 0 and {MOST_BLOCKS}")
+
+    @property
+    def multiple(self) -> int:
+        """The network takes pictures whose sides are multiples of this many pixels."""
+        return int(2 ** len(self.widths))
+
+
+def noise_features(log_snr: float) -> list[float]:
+    """Describe the noise level ``log_snr`` (natural logarithm) by :data:`NOISE_FEATURES` numbers.
+
+    The first is the level itself, the others a cosine basis over [-12, 12], beyond which the
+    level is clamped.  Every value lies in [-1, 1].
+    """
+    u = (min(max(log_snr, -12.0), 12.0) + 12.0) / 24.0
+    return [2.0 * u - 1.0] + [math.cos(math.pi * k * u) for k in range(1, NOISE_FEATURES)]
