@@ -40,21 +40,19 @@ def pyramid(path: Path) -> list[NDArray[np.uint8]]:
 class Photographs:
     """All photographs of a list, in memory, as octave pyramids."""
 
-    def __init__(self, paths: list[Path], rng: np.random.Generator) -> None:
+    def __init__(self, paths: list[Path]) -> None:
         self._pyramids = [pyramid(path) for path in paths]
-        self._rng = rng
 
-    def crops(self, count: int, side: int) -> Tensor:
+    def crops(self, count: int, side: int, rng: np.random.Generator) -> Tensor:
         """Draw ``count`` square crops as a (count, 3, side, side) tensor of values in [-2, 2].
 
         One network serves all octaves of the codec, so a crop comes from a random octave at
         a random scale: half of the crops are left at the octave's own sharpness, a tenth are
         enlarged up to twice, because the finest octave of a large camera picture is smooth.
         """
-        return torch.stack([self._crop(side) for _ in range(count)]) * (4.0 / 255.0) - 2.0
+        return torch.stack([self._crop(side, rng) for _ in range(count)]) * (4.0 / 255.0) - 2.0
 
-    def _crop(self, side: int) -> Tensor:
-        rng = self._rng
+    def _crop(self, side: int, rng: np.random.Generator) -> Tensor:
         while True:
             levels = self._pyramids[rng.integers(len(self._pyramids))]
             usable = sum(min(level.shape[:2]) >= side for level in levels)

@@ -19,7 +19,7 @@ from diffc_stream.diffusion.architecture import noise_features
 from diffc_stream.diffusion.denoiser import Denoiser
 from diffc_stream.diffusion.observation import variance_preserving
 from diffc_stream.diffusion.unet import UNet
-from diffc_stream.diffusion.weights import read_weights, rounded, write_weights
+from diffc_stream.diffusion.weights import Description, read_weights, rounded, write_weights
 from diffc_stream.errors import UnreadableModel
 
 Floats = NDArray[np.float32]
@@ -45,7 +45,7 @@ class LearnedDenoiser:
     """
 
     def __init__(self, network: UNet) -> None:
-        self._network = network.eval().requires_grad_(False)
+        self._network = network
         self._multiple = network.architecture.multiple
 
     @torch.inference_mode()
@@ -71,6 +71,19 @@ def default_model() -> Model:
 def load_model(path: Path) -> Model:
     """Load a model file.  Raises UnreadableModel with one line that says what is wrong."""
     description, weights = read_weights(path)
+    return Model(
+        name=description.name,
+        fingerprint=description.fingerprint,
+        denoiser=LearnedDenoiser(_network(path, description, weights)),
+    )
+
+
+def load_network(path: Path) -> UNet:
+    """Load the network of a model file, as it computes.  Raises UnreadableModel."""
+    return _network(path, *read_weights(path))
+
+
+def _network(path: Path, description: Description, weights: dict[str, Floats]) -> UNet:
     # On no device: the weights are assigned, so that nothing is drawn only to be thrown away.
     with torch.device("meta"):
         network = UNet(description.architecture)
@@ -80,11 +93,7 @@ def load_model(path: Path) -> Model:
         )
     except RuntimeError as error:
         raise UnreadableModel(f"{path}: its weights do not fit its architecture") from error
-    return Model(
-        name=description.name,
-        fingerprint=description.fingerprint,
-        denoiser=LearnedDenoiser(network),
-    )
+    return network.eval().requires_grad_(False)
 
 
 def save_model(path: Path, network: UNet, *, name: str) -> str:

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from math import prod
@@ -33,7 +34,6 @@ Stored = dict[str, NDArray[np.int8] | NDArray[np.float16]]
 
 MOST_BYTES = 256 * 2**20
 """A model file larger than this is refused."""
-MOST_PARAMETERS = 128 * 2**20
 
 INTEGERS_FROM = 96
 """Convolutions of at least this many output channels are stored as integers.
@@ -41,6 +41,10 @@ INTEGERS_FROM = 96
 The thinner ones work on the fine level, where an error of 1 / 254 of the largest weight costs
 0.05 dB at log-SNR 6, and hold a tenth of the parameters.
 """
+
+NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,31}")
+"""What a model may be called: it becomes part of the names of files."""
+FINGERPRINT = re.compile(r"[0-9a-f]{8}")
 
 _SCALE = ".scale"
 
@@ -136,14 +140,16 @@ def read_description(path: Path) -> Description:
         architecture = Architecture(
             widths=tuple(map(int, described["widths"])), blocks=tuple(map(int, described["blocks"]))
         )
-        identity = metadata["fingerprint"]
-        if len(identity) != 8 or len(bytes.fromhex(identity)) != 4:
+        name, identity = metadata["name"], metadata["fingerprint"]
+        if not NAME.fullmatch(name):
+            raise ValueError(f"{name!r} is no name")
+        if not FINGERPRINT.fullmatch(identity):
             raise ValueError(f"{identity!r} is no fingerprint")
     except (KeyError, TypeError, ValueError) as error:
         reason = f"its header lacks {error}" if isinstance(error, KeyError) else _line(error)
         raise UnreadableModel(f"{path}: not a model of this release: {reason}") from error
     return Description(
-        name=metadata.get("name", path.stem),
+        name=name,
         fingerprint=identity,
         architecture=architecture,
         parameters=parameters,
@@ -151,8 +157,8 @@ def read_description(path: Path) -> Description:
     )
 
 
-def read_weights(path: Path) -> tuple[Description, dict[str, Floats]]:
-    """Return what a model file says of itself and the weights to compute with.
+def read_stored(path: Path) -> tuple[Description, Stored]:
+    """Return what a model file says of itself and its tensors as they stand there.
 
     Raises UnreadableModel, also where the weights are not those of the fingerprint.
     """
@@ -160,12 +166,23 @@ def read_weights(path: Path) -> tuple[Description, dict[str, Floats]]:
     try:
         with safe_open(path, "np") as file:
             stored = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-        weights = values(stored)
-    except (OSError, SafetensorError, KeyError, ValueError) as error:
+    except (OSError, SafetensorError, ValueError) as error:
         raise UnreadableModel(f"{path}: not a model file: {_line(error)}") from error
     if fingerprint(description.architecture, stored) != description.fingerprint:
         raise UnreadableModel(f"{path}: damaged: its weights are not those of its fingerprint")
-    return description, weights
+    return description, stored
+
+
+def read_weights(path: Path) -> tuple[Description, dict[str, Floats]]:
+    """Return what a model file says of itself and the weights to compute with.
+
+    Raises UnreadableModel, also where the weights are not those of the fingerprint.
+    """
+    description, stored = read_stored(path)
+    try:
+        return description, values(stored)
+    except KeyError as error:
+        raise UnreadableModel(f"{path}: not a model file: it lacks {error}") from error
 
 
 def _line(error: Exception) -> str:

@@ -1,0 +1,118 @@
+"""The recipe learns, can be interrupted anywhere, grows networks, and ends in a model file."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from diffc_stream.diffusion.architecture import Architecture, noise_features
+from diffc_stream.diffusion.model import load_model
+from diffc_stream.diffusion.unet import UNet
+from training import export, train
+from training.photographs import Photographs, pyramid, split
+
+TINY = ("--widths", "8,16", "--blocks", "1,1", "--batch", "2", "--threads", "1")
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("photographs")
+    rng = np.random.default_rng(0)
+    for index in range(3):
+        coarse = rng.integers(0, 256, (5, 6, 3), dtype=np.uint8)
+        size = (150 + 7 * index, 131)
+        Image.fromarray(coarse).resize(size, Image.Resampling.BICUBIC).save(folder / f"{index}.png")
+    return folder
+
+
+def trained(folder: Path, out: Path, iterations: int, *more: str) -> dict[str, torch.Tensor]:
+    threads = torch.get_num_threads()
+    flags = ("--photographs", str(folder), "--out", str(out), "--iterations", str(iterations))
+    try:
+        train.main([*flags, *TINY, *more])
+    finally:
+        torch.set_num_threads(threads)
+    state = train.load(out / "checkpoint.pt", torch.device("cpu"))
+    assert state["iteration"] == iterations
+    weights: dict[str, torch.Tensor] = state["average"]
+    return weights
+
+
+def test_held_out_photographs_are_not_trained_on(folder: Path) -> None:
+    training, held_out = split(folder)
+    assert held_out
+    assert not set(training) & set(held_out)
+
+
+def test_a_pyramid_halves_until_it_is_small(folder: Path) -> None:
+    sizes = [level.shape[:2] for level in pyramid(folder / "0.png")]
+    assert sizes == [(131, 150), (65, 75), (32, 37), (16, 18)]
+
+
+def test_crops_are_of_pictures_and_the_same_for_the_same_seed(folder: Path) -> None:
+    photographs = Photographs(split(folder)[0])
+    for side in (16, 64):
+        first = photographs.crops(20, side, np.random.default_rng(5))
+        again = photographs.crops(20, side, np.random.default_rng(5))
+        assert first.shape == (20, 3, side, side)
+        assert first.abs().max() <= 2.0001
+        assert torch.equal(first, again)
+
+
+def test_an_interrupted_run_is_the_run_that_was_not(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = trained(folder, tmp_path / "whole", 4)
+
+    def interrupted(run: train.Run, batch: train.Batch, rate: float) -> float:
+        if run.iteration == 2:
+            raise KeyboardInterrupt
+        return step(run, batch, rate)
+
+    step = train.Run.step
+    monkeypatch.setattr(train.Run, "step", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        trained(folder, tmp_path / "parts", 4, "--save-every", "0")
+    monkeypatch.undo()
+    parts = trained(folder, tmp_path / "parts", 4)
+    assert whole.keys() == parts.keys()
+    assert all(torch.equal(whole[name], parts[name]) for name in whole)
+
+
+def test_another_architecture_does_not_continue_a_checkpoint(folder: Path, tmp_path: Path) -> None:
+    trained(folder, tmp_path, 1)
+    with pytest.raises(SystemExit, match="another network"):
+        trained(folder, tmp_path, 2, "--blocks", "2,1")
+
+
+def test_the_loss_falls(folder: Path) -> None:
+    torch.manual_seed(0)
+    photographs = Photographs(split(folder)[0])
+    run = train.Run.begun(UNet(Architecture(widths=(8, 16), blocks=(1, 1))), 2e-3)
+    batches = [train.draw(photographs, 4, (0, i)) for i in range(40)]
+    losses = [run.step(batch, 2e-3) for batch in batches]
+    assert np.mean(losses[-10:]) < 0.9 * np.mean(losses[:10])
+    table = train.validate(run.average, batches[0].x)
+    assert list(table) == list(train.VALIDATION_LEVELS)
+
+
+def test_a_grown_network_begins_as_what_it_grew_from() -> None:
+    torch.manual_seed(0)
+    small = UNet(Architecture(widths=(8, 16), blocks=(1, 1)))
+    large = UNet(Architecture(widths=(8, 16), blocks=(3, 1)))
+    train.grow(large, train.Run.begun(small, 1e-3).state())
+    z, features = torch.randn(1, 3, 16, 16), torch.tensor([noise_features(1.0)])
+    with torch.no_grad():
+        torch.testing.assert_close(large(z, features), small(z, features))
+
+
+def test_a_checkpoint_becomes_a_model(folder: Path, tmp_path: Path) -> None:
+    trained(folder, tmp_path, 1)
+    out = tmp_path / "tiny.safetensors"
+    flags = ["--checkpoint", str(tmp_path / "checkpoint.pt"), "--out", str(out), "--name", "tiny"]
+    export.main(flags)
+    model = load_model(out)
+    assert model.name == "tiny"
+    assert model.denoiser(np.zeros((3, 20, 20), np.float32), 1.0).shape == (3, 20, 20)
