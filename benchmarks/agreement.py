@@ -22,7 +22,8 @@ from numpy.typing import NDArray
 
 from diffc_stream.codec import Decoder, Encoder
 from diffc_stream.diffusion import octaves
-from diffc_stream.diffusion.model import Model, default_model, load_model
+from diffc_stream.diffusion.collection import default_model
+from diffc_stream.diffusion.model import Model, load_model
 from diffc_stream.picture import load_picture
 
 

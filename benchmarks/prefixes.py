@@ -24,7 +24,8 @@ from rich.console import Console
 from rich.progress import Progress
 
 from diffc_stream.codec import Decoder, Encoder, EncodeReport
-from diffc_stream.diffusion.model import Model, default_model, load_model
+from diffc_stream.diffusion.collection import default_model
+from diffc_stream.diffusion.model import Model, load_model
 from diffc_stream.metrics import psnr
 from diffc_stream.picture import load_picture
 

@@ -259,7 +259,9 @@ def _add_common(parser: argparse.ArgumentParser) -> None:
         default="mmse",
         help="mmse: closest to the original; flow, ancestral: look real, detail is synthesised",
     )
-    parser.add_argument("--model", metavar="FILE", type=Path, help="weights, beside our own")
+    parser.add_argument(
+        "--model", metavar="FILE", type=Path, help="a model beside those that diffc models lists"
+    )
     parser.add_argument(
         "--window",
         metavar="BYTES",

@@ -5,7 +5,7 @@ Protocols, so that everything else here can be tested, and used, without models.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, Protocol
 
@@ -55,7 +55,7 @@ class Decoders(Protocol):
 
     @property
     def fingerprints(self) -> tuple[str, ...]:
-        """Fingerprints of the models at hand; empty: any stream is worth receiving."""
+        """Fingerprints of the models at hand, not more than 16; empty: any stream is welcome."""
         ...
 
     def new(self) -> StreamDecoder:
@@ -64,27 +64,28 @@ class Decoders(Protocol):
 
 
 class ModelDecoders:
-    """Decoders with one or more models."""
+    """Decoders with the models at hand, each loaded when the first stream names it."""
 
-    def __init__(self, models: Sequence[Model]) -> None:
-        self._models = tuple(models)
+    def __init__(self, models: Mapping[str, Model]) -> None:
+        """Decode with ``models``, by fingerprint."""
+        self._models = models
 
     @classmethod
-    def load(cls, weights: Path | None = None) -> ModelDecoders:
-        """Load the model that ships with diffc-stream, and one more if ``weights`` are given.
+    def load(cls, given: Path | None = None) -> ModelDecoders:
+        """Find the models at hand (see ``diffc models``), and that in the file ``given``, if any.
 
         Takes a second or two.  Raises UnreadableModel.
         """
-        from diffc_stream.diffusion.model import default_model, load_model
+        # What takes long: new() is called where nobody should wait for it.
+        from diffc_stream import codec  # noqa: F401
+        from diffc_stream.diffusion.collection import Collection
 
-        if weights is None:
-            return cls([default_model()])
-        return cls([load_model(weights), default_model()])
+        return cls(Collection.at_hand(given))
 
     @property
     def fingerprints(self) -> tuple[str, ...]:
         """The fingerprints of the models."""
-        return tuple(model.fingerprint for model in self._models)
+        return tuple(self._models)
 
     def new(self) -> StreamDecoder:
         """Return a decoder that has seen nothing yet."""

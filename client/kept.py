@@ -10,9 +10,13 @@ import os
 from pathlib import Path
 from typing import BinaryIO, Protocol, Self
 
+from diffc_stream.container import Header, StreamReader
 from diffc_stream.container.grammar import crc32c
-from diffc_stream.errors import NotAStream
+from diffc_stream.errors import NotAStream, StreamError
 from diffc_stream.session import MAX_STREAM
+
+LONGEST_HEADER = 32
+"""Bytes; a header is shorter."""
 
 
 class Kept(Protocol):
@@ -26,6 +30,11 @@ class Kept(Protocol):
     @property
     def checksum(self) -> int:
         """CRC32C of them."""
+        ...
+
+    @property
+    def model(self) -> str | None:
+        """Fingerprint of the model that they name; None as long as they have no whole header."""
         ...
 
     def read(self) -> bytes:
@@ -48,6 +57,11 @@ class MemoryStream:
     def length(self) -> int:
         """Bytes held."""
         return len(self._data)
+
+    @property
+    def model(self) -> str | None:
+        """Fingerprint of the model that they name; None as long as they have no whole header."""
+        return _model(bytes(self._data[:LONGEST_HEADER]))
 
     def read(self) -> bytes:
         """Return all bytes held."""
@@ -85,6 +99,12 @@ class FileStream:
     def __exit__(self, *_: object) -> None:
         self.close()
 
+    @property
+    def model(self) -> str | None:
+        """Fingerprint of the model that they name; None as long as they have no whole header."""
+        self._file.seek(0)
+        return _model(self._file.read(LONGEST_HEADER))
+
     def read(self) -> bytes:
         """Return all bytes held."""
         self._file.seek(0)
@@ -110,3 +130,11 @@ class FileStream:
             os.fsync(self._file.fileno())
         if self.length == 0:
             self._path.unlink(missing_ok=True)
+
+
+def _model(start: bytes) -> str | None:
+    try:
+        first = next(StreamReader().feed(start), None)
+    except StreamError:
+        return None  # none of ours: whoever decodes it says so
+    return first.model if isinstance(first, Header) else None

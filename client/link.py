@@ -128,16 +128,25 @@ class Link:
 
     @property
     def models(self) -> tuple[str, ...]:
-        """Fingerprints of the models that the sender encodes with, once it has said so."""
+        """Fingerprints of models that the sender can encode with, once it has said so."""
         return self._session.welcome.models if self._session.welcome else ()
 
     def open(
-        self, image: str, *, start: int, checksum: int, limit: int | None, bpp: float | None
+        self,
+        image: str,
+        *,
+        start: int,
+        checksum: int,
+        limit: int | None,
+        bpp: float | None,
+        model: str | None = None,
     ) -> Arrivals:
         """Ask for a picture's stream from byte ``start``; see ReceiverSession.open()."""
         if self._lost is not None:
             raise self._lost
-        stream = self._session.open(image, start=start, checksum=checksum, limit=limit, bpp=bpp)
+        stream = self._session.open(
+            image, start=start, checksum=checksum, limit=limit, bpp=bpp, model=model
+        )
         arrivals = self._arrivals[stream] = Arrivals(self, stream)
         self._awoken.set()
         return arrivals

@@ -40,10 +40,9 @@ async def connect(
 ) -> AsyncIterator[Sender]:
     """Connect to the sender at ``url``, ``ws://HOST[:PORT]``.
 
-    ``decoders`` are :class:`ModelDecoders` with the model that ships with diffc-stream unless
-    given.  A link that breaks later is made anew, until nothing has come for ``patience`` seconds
-    (None: for ever).  ``terms`` may set a smaller window, for links so slow that 8 kB take too long
-    to stop.
+    ``decoders`` are :class:`ModelDecoders` with the models at hand unless given.  A link that
+    breaks later is made anew, until nothing has come for ``patience`` seconds (None: for ever).
+    ``terms`` may set a smaller window, for links so slow that 8 kB take too long to stop.
 
     Raises AddressError, LinkLost if nobody is there, RemoteProtocolError if the sender speaks
     another version, UnreadableModel.
@@ -148,7 +147,12 @@ class Sender:
             try:
                 link = await self.dial()
                 arrivals = link.open(
-                    image, start=before, checksum=kept.checksum, limit=bytes, bpp=bpp
+                    image,
+                    start=before,
+                    checksum=kept.checksum,
+                    limit=bytes,
+                    bpp=bpp,
+                    model=kept.model,
                 )
                 return await _drain(arrivals, kept, deliver)
             except (LinkLost, PeerError) as error:
@@ -184,8 +188,8 @@ class Sender:
             refiner.finish()
 
     def _explained(self, error: PeerError) -> DiffcError:
-        if error.code == Code.UNKNOWN_MODEL and self._link is not None and self._link.models:
-            return UnknownModel(self._link.models[0])
+        if error.code == Code.UNKNOWN_MODEL and error.model is not None:
+            return UnknownModel(error.model)
         return error
 
     async def _pause(self, backoff: Backoff, error: SessionError) -> None:

@@ -14,8 +14,9 @@ if TYPE_CHECKING:
     from diffc_stream.codec import Encoder as Encoder
     from diffc_stream.codec import EncodeReport as EncodeReport
     from diffc_stream.codec import Rendering as Rendering
+    from diffc_stream.diffusion.collection import Collection as Collection
+    from diffc_stream.diffusion.collection import default_model as default_model
     from diffc_stream.diffusion.model import Model as Model
-    from diffc_stream.diffusion.model import default_model as default_model
     from diffc_stream.diffusion.model import load_model as load_model
     from diffc_stream.errors import DiffcError as DiffcError
     from diffc_stream.metrics import bits_per_pixel as bits_per_pixel
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from diffc_stream.picture import save_png as save_png
 
 _HOMES = {
+    "Collection": "diffusion.collection",
     "Decoder": "codec",
     "DiffcError": "errors",
     "EncodeReport": "codec",
@@ -32,7 +34,7 @@ _HOMES = {
     "Model": "diffusion.model",
     "Rendering": "codec",
     "bits_per_pixel": "metrics",
-    "default_model": "diffusion.model",
+    "default_model": "diffusion.collection",
     "load_model": "diffusion.model",
     "load_picture": "picture",
     "png_bytes": "picture",

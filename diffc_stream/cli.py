@@ -1,4 +1,7 @@
-"""The command ``diffc``: pictures to .dfc files and back."""
+"""The command ``diffc``: pictures to .dfc files and back.
+
+What brings torch is imported where it is used: explaining itself should take no second.
+"""
 
 from __future__ import annotations
 
@@ -14,10 +17,11 @@ from pathlib import Path
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
-from diffc_stream import codec, container
+from diffc_stream import container
 from diffc_stream.allocation import keep_freed_memory
 from diffc_stream.container import grammar
-from diffc_stream.diffusion.model import Model, default_model, load_model
+from diffc_stream.diffusion import collection
+from diffc_stream.diffusion.collection import Collection
 from diffc_stream.errors import DiffcError, NothingDecodable, StreamError, TargetError
 from diffc_stream.metrics import bits_per_pixel, psnr
 from diffc_stream.picture import load_picture, save_png
@@ -36,14 +40,24 @@ exit codes:
   6  the model is missing or unusable
 """
 
+_MODELS_EXAMPLES = f"""\
+examples:
+  diffc models
+  diffc models add base-1234abcd.safetensors
+
+Added models are kept in the folder $DIFFC_MODELS or, unless that is set, in
+$XDG_DATA_HOME/diffc-stream/models, where XDG_DATA_HOME is ~/.local/share unless set.
+
+{_EXIT_CODES}"""
+
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run ``diffc`` and return its exit code; errors are one line on stderr."""
     parsed = _parser().parse_args(arguments)
     keep_freed_memory()
     try:
-        command = {"encode": encode, "decode": decode, "inspect": inspect}[parsed.command]
-        command(parsed)
+        command = {"encode": encode, "decode": decode, "inspect": inspect, "models": models}
+        command[parsed.command](parsed)
     except DiffcError as error:
         print(f"diffc: {error}", file=sys.stderr)
         return error.exit_code
@@ -58,12 +72,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def encode(arguments: argparse.Namespace) -> None:
     """``diffc encode``: write the stream of a picture."""
+    from diffc_stream import codec
+
     picture = load_picture(arguments.input)
     height, width = picture.shape[:2]
     target = arguments.bytes
     if arguments.bpp is not None:
         target = int(arguments.bpp * width * height / 8)
-    encoder = codec.Encoder(picture, _model(arguments), target_bytes=target, seed=arguments.seed)
+    model = Collection.at_hand(arguments.model).preferred
+    encoder = codec.Encoder(picture, model, target_bytes=target, seed=arguments.seed)
     with replacing(arguments.output) as out, _progress("encoding", target) as advance:
         for piece in encoder:
             out.write(piece)
@@ -81,6 +98,8 @@ def encode(arguments: argparse.Namespace) -> None:
 
 def decode(arguments: argparse.Namespace) -> None:
     """``diffc decode``: write the picture of a stream, or of its first bytes."""
+    from diffc_stream import codec
+
     data = _read(arguments.input)[: arguments.max_bytes]
     warning: str | None = None
     if not arguments.damaged:
@@ -88,7 +107,7 @@ def decode(arguments: argparse.Namespace) -> None:
         if error is not None:
             warning = f"{error}; decoding the {len(data)} bytes before it (--damaged goes on)"
             print(f"diffc: warning: {arguments.input}: {warning}", file=sys.stderr)
-    decoder = codec.Decoder([_model(arguments)], damaged=arguments.damaged)
+    decoder = codec.Decoder(Collection.at_hand(arguments.model), damaged=arguments.damaged)
     with _progress("decoding", len(data)) as advance:
         try:
             for start in range(0, len(data), 1024):
@@ -159,6 +178,42 @@ def inspect(arguments: argparse.Namespace) -> None:
         _print_facts(facts)
 
 
+def models(arguments: argparse.Namespace) -> None:
+    """``diffc models``: list the models at hand; ``diffc models add``: add one to them."""
+    if arguments.action == "add":
+        _print_models([collection.add(arguments.file)], arguments)
+        return
+    at_hand = Collection.at_hand()
+    for problem in at_hand.problems:
+        print(f"diffc: warning: {problem}", file=sys.stderr)
+    _print_models(at_hand.files, arguments)
+
+
+def _print_models(files: Sequence[collection.ModelFile], arguments: argparse.Namespace) -> None:
+    facts = [
+        {
+            "name": file.description.name,
+            "fingerprint": file.description.fingerprint,
+            "parameters": file.description.parameters,
+            "bytes": file.description.bytes,
+            "default": file.path == collection.DEFAULT,
+            "path": str(file.path),
+        }
+        for file in files
+    ]
+    if arguments.json:
+        _print_json({"models": facts, "folder": str(collection.added())})
+        return
+    width = max(len(file.description.name) for file in files)
+    for file in files:
+        known = file.description
+        note = "default" if file.path == collection.DEFAULT else ""
+        print(
+            f"{known.name:<{width}}  {known.fingerprint}  {known.parameters:>10,} parameters  "
+            f"{known.bytes:>10,} bytes  {note:<7}  {file.path}"
+        )
+
+
 @dataclass(slots=True, kw_only=True)
 class _Listed:
     """A step as ``inspect`` lists it."""
@@ -183,8 +238,10 @@ class _Listed:
 
 def _quality(arguments: argparse.Namespace, data: bytes, ends: list[int]) -> list[dict[str, float]]:
     """Return predicted and true PSNR of the pictures that the first bytes up to each end give."""
+    from diffc_stream import codec
+
     original = load_picture(arguments.original)
-    decoder = codec.Decoder([_model(arguments)])
+    decoder = codec.Decoder(Collection.at_hand(arguments.model))
     points: list[dict[str, float]] = []
     with _progress("decoding", len(data)) as advance:
         for end in ends:
@@ -252,10 +309,6 @@ def _print_facts(facts: dict[str, object]) -> None:
             )
 
 
-def _model(arguments: argparse.Namespace) -> Model:
-    return load_model(arguments.model) if arguments.model else default_model()
-
-
 def _read(path: Path) -> bytes:
     with path.open("rb") as file:
         data = file.read(MOST_BYTES + 1)
@@ -310,7 +363,10 @@ def _parser() -> argparse.ArgumentParser:
         )
         command.add_argument("input", type=Path, metavar="IN")
         command.add_argument(
-            "--model", type=Path, metavar="FILE", help="weights to use instead of the default's"
+            "--model",
+            type=Path,
+            metavar="FILE",
+            help="a model beside those that diffc models lists; encode uses it",
         )
         command.add_argument("--json", action="store_true", help="print one JSON object instead")
         return command
@@ -336,7 +392,7 @@ def _parser() -> argparse.ArgumentParser:
     decoding.add_argument("output", type=Path, metavar="OUT")
     decoding.add_argument(
         "--render",
-        choices=codec.METHODS,
+        choices=["mmse", "flow", "ancestral"],
         default="mmse",
         help="mmse is closest to the original; flow and ancestral look real, and synthesise "
         "detail (default mmse)",
@@ -355,7 +411,37 @@ def _parser() -> argparse.ArgumentParser:
     inspecting.add_argument(
         "--original", type=Path, metavar="IMAGE", help="also compare predicted and true PSNR"
     )
+    listing = commands.add_parser(
+        "models",
+        help="list the models at hand, or add one",
+        description="List the models at hand.  A stream decodes only with the one that it was "
+        "made with; diffc inspect tells which.",
+        epilog=_MODELS_EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    _complete_models(listing)
     return parser
+
+
+def _complete_models(listing: argparse.ArgumentParser) -> None:
+    listing.add_argument("--json", action="store_true", help="print one JSON object instead")
+    actions = listing.add_subparsers(dest="action", metavar="add")
+    summary = "copy a model file to where every command finds it, once it has proved sound"
+    adding = actions.add_parser(
+        "add",
+        help=summary,
+        description=summary,
+        epilog=_MODELS_EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    adding.add_argument("file", type=Path, metavar="FILE")
+    # Without a default of its own, which would undo a --json further left.
+    adding.add_argument(
+        "--json",
+        action="store_true",
+        default=argparse.SUPPRESS,
+        help="print one JSON object instead",
+    )
 
 
 def _count(text: str) -> int:

@@ -18,7 +18,7 @@
         |-- LocalProtocolError            this side used the session wrongly (a bug here)
         |-- RemoteProtocolError           the peer broke the protocol
         |-- RequestRefused                this side will not do what the peer asked for
-        |-- PeerError                     the peer reported an error: ``code``, ``retry``
+        |-- PeerError                     the peer reported an error: ``code``, ``retry``, ``model``
         |   `-- UnknownImage              ... that it has no picture of that name
         `-- LinkLost                      the connection could not be made, or went away
 
@@ -102,8 +102,8 @@ class UnknownModel(ModelError):
 
     def __init__(self, fingerprint: str) -> None:
         super().__init__(
-            f"this stream needs the model {fingerprint}, which is not installed: "
-            "give its weights with --model FILE"
+            f"this stream needs the model {fingerprint}, which is not here: "
+            "give its file with --model FILE, or keep it with diffc models add FILE"
         )
         self.fingerprint = fingerprint
 
@@ -127,21 +127,30 @@ class RemoteProtocolError(SessionError):
 
 
 class RequestRefused(SessionError):
-    """This side will not do what the peer asked for; ``code`` and ``retry`` are for the peer."""
+    """This side will not do what the peer asked for; ``code`` and the rest are for the peer.
 
-    def __init__(self, code: str, message: str, *, retry: bool = False) -> None:
+    ``model`` is the fingerprint of a model that the peer lacks.
+    """
+
+    def __init__(
+        self, code: str, message: str, *, retry: bool = False, model: str | None = None
+    ) -> None:
         super().__init__(message)
         self.code = code
         self.retry = retry
+        self.model = model
 
 
 class PeerError(SessionError):
-    """The peer reported an error."""
+    """The peer reported an error; ``model`` is the fingerprint of a model that this side lacks."""
 
-    def __init__(self, code: str, message: str, *, retry: bool = False) -> None:
+    def __init__(
+        self, code: str, message: str, *, retry: bool = False, model: str | None = None
+    ) -> None:
         super().__init__(f"the peer says: {message} [{code}]")
         self.code = code
         self.retry = retry
+        self.model = model
 
 
 class UnknownImage(PeerError):

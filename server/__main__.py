@@ -66,7 +66,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 async def _serve(options: argparse.Namespace) -> None:
     # Late, because they bring torch, which --help can do without.
-    from diffc_stream.diffusion.model import default_model, load_model
+    from diffc_stream.diffusion.collection import Collection
 
     from .cache import CachingOpener
     from .daemon import SenderDaemon
@@ -79,8 +79,9 @@ async def _serve(options: argparse.Namespace) -> None:
         with contextlib.suppress(NotImplementedError):  # not on Windows
             loop.add_signal_handler(number, stopped.set)
     catalogue = Catalogue(options.folder)
-    model = load_model(options.model) if options.model else default_model()
-    opener: Opener = FileOpener(model)
+    models = Collection.at_hand(options.model)
+    fingerprint = models.preferred.fingerprint  # loaded now: what is wrong with it is told now
+    opener: Opener = FileOpener(models)
     if options.cache:
         opener = CachingOpener(opener, options.cache)
     pipeline = Pipeline(opener, encoders=options.encoders)
@@ -92,7 +93,7 @@ async def _serve(options: argparse.Namespace) -> None:
         terms=Terms(window=options.window),
     )
     async with daemon:
-        _announce(daemon.url, model.fingerprint, options)
+        _announce(daemon.url, fingerprint, options)
         await stopped.wait()
         logging.getLogger("diffc_server").info("draining")
 
@@ -136,7 +137,13 @@ def _parser() -> argparse.ArgumentParser:
         default=8765,
         help="port to listen on; 0 is any free one (%(default)s)",
     )
-    parser.add_argument("--model", metavar="FILE", type=Path, help="weights to encode with")
+    parser.add_argument(
+        "--model",
+        metavar="FILE",
+        type=Path,
+        help="encode with this model for receivers that have it; for others, and without it, with "
+        "the first that they have of those that diffc models lists",
+    )
     parser.add_argument(
         "--cache", metavar="DIR", type=Path, help="keep streams there, for after a restart"
     )

@@ -12,7 +12,7 @@ import hashlib
 import logging
 import os
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from diffc_stream.container import StreamReader
@@ -20,7 +20,7 @@ from diffc_stream.container.grammar import VERSION
 from diffc_stream.errors import StreamError
 from diffc_stream.replacement import replacing
 
-from .encoding import STREAM_SUFFIX, Opener, Source
+from .encoding import STREAM_SUFFIX, Opener, Source, is_stream
 
 WHOLE_SUFFIX = ".whole" + STREAM_SUFFIX
 """Of streams that reached their end: for those no encoder is needed any more."""
@@ -46,33 +46,29 @@ class CachingOpener:
 
     @property
     def fingerprints(self) -> tuple[str, ...]:
-        """Fingerprints of the models that pictures are encoded with."""
+        """Fingerprints of the models that pictures can be encoded with, the preferred one first."""
         return self._opener.fingerprints
 
-    def open(self, path: Path) -> Source:
+    def open(self, path: Path, model: str | None = None) -> Source:
         """Open a file."""
-        if path.suffix.lower() == STREAM_SUFFIX:
+        if is_stream(path):
             return self._opener.open(path)
-        kept = self._folder / f"{self._key(path)}{STREAM_SUFFIX}"
+        model = model or self.fingerprints[0]
+        kept = self._folder / f"{_key(path, model)}{STREAM_SUFFIX}"
         whole = _load(kept.with_suffix(WHOLE_SUFFIX))
         if whole.intact and whole.pixels is not None:
-            return Source(pixels=whole.pixels, pieces=iter([whole.data]))
+            return Source(pixels=whole.pixels, model=model, pieces=iter([whole.data]))
         part = _load(kept)
         if part.pixels is None:
-            source = self._opener.open(path)
-            return Source(pixels=source.pixels, pieces=self._saved(source.pieces, kept))
-        return Source(pixels=part.pixels, pieces=self._continued(part.data, path, kept))
+            source = self._opener.open(path, model)
+            return replace(source, pieces=self._saved(source.pieces, kept))
+        pieces = self._continued(part.data, path, model, kept)
+        return Source(pixels=part.pixels, model=model, pieces=pieces)
 
-    def _key(self, path: Path) -> str:
-        digest = hashlib.sha256(" ".join([str(VERSION), *self.fingerprints]).encode())
-        with contextlib.suppress(OSError), path.open("rb") as file:
-            hashlib.file_digest(file, lambda: digest)
-        return digest.hexdigest()
-
-    def _continued(self, data: bytes, path: Path, kept: Path) -> Iterator[bytes]:
+    def _continued(self, data: bytes, path: Path, model: str, kept: Path) -> Iterator[bytes]:
         yield data
         place = 0
-        for piece in self._saved(self._opener.open(path).pieces, kept, saved=len(data)):
+        for piece in self._saved(self._opener.open(path, model).pieces, kept, saved=len(data)):
             known = data[place : place + len(piece)]
             if not piece.startswith(known):
                 kept.unlink(missing_ok=True)
@@ -110,6 +106,13 @@ class CachingOpener:
             if total > self._most_bytes and path != newest:
                 path.unlink(missing_ok=True)
                 total -= stat.st_size
+
+
+def _key(path: Path, model: str) -> str:
+    digest = hashlib.sha256(f"{VERSION} {model}".encode())
+    with contextlib.suppress(OSError), path.open("rb") as file:
+        hashlib.file_digest(file, lambda: digest)
+    return digest.hexdigest()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -35,7 +35,7 @@ from diffc_stream.session import (
 )
 
 from .catalogue import Catalogue
-from .encoding import STREAM_SUFFIX
+from .encoding import is_stream
 from .pipeline import LOOK_AHEAD, Pipeline, SharedStream
 
 FIRST_FRAME = 256
@@ -199,11 +199,13 @@ class Conversation:
 
     async def _outgoing(self, request: Open) -> _Outgoing:
         path = await asyncio.to_thread(self._catalogue.path, request.image)
-        self._check_model(path.suffix.lower() == STREAM_SUFFIX)
-        shared = self._pipeline.stream(path)
+        model = None if is_stream(path) else self._model(request)
+        shared = self._pipeline.stream(path, model)
         shared.join(self._wake)
         try:
             await shared.reach(request.start)
+            assert shared.model is not None
+            self._check_model(shared.model)
             if request.start > len(shared) or shared.checksum(request.start) != request.checksum:
                 raise RequestRefused(
                     Code.PREFIX_MISMATCH, f"the first {request.start} bytes are not as held"
@@ -219,14 +221,36 @@ class Conversation:
             limit = min(limit, int(request.bpp * shared.pixels / 8))
         return _Outgoing(stream=request.stream, image=request.image, shared=shared, limit=limit)
 
-    def _check_model(self, ready_made: bool) -> None:
+    def _model(self, request: Open) -> str:
+        """Return the model to encode a picture with.  Raises RequestRefused if there is none."""
+        ours = self._pipeline.opener.fingerprints
+        if request.model is None:
+            chosen = next(filter(self._decodes, ours), ours[0])
+            self._check_model(chosen)
+            return chosen
+        # The bytes held go on with the model that they were made with, preferred or not.
+        self._check_model(request.model)
+        if request.model not in ours:
+            raise RequestRefused(
+                Code.PREFIX_MISMATCH,
+                f"the bytes held are of the model {request.model}, which is not here any more",
+            )
+        return request.model
+
+    def _check_model(self, model: str) -> None:
+        """Raise RequestRefused if the receiver could do nothing with a stream of ``model``."""
+        if not self._decodes(model):
+            raise RequestRefused(
+                Code.UNKNOWN_MODEL,
+                f"it needs the model {model}, which you do not have: get its file and ask again",
+                model=model,
+            )
+
+    def _decodes(self, model: str) -> bool:
+        """Tell whether the receiver has ``model``, or at least does not say that it lacks it."""
         hello = self._session.hello
         assert hello is not None
-        ours = self._session.models
-        if not ready_made and ours and hello.models and not set(ours) & set(hello.models):
-            raise RequestRefused(
-                Code.UNKNOWN_MODEL, f"it is encoded with the model {ours[0]}, which you do not have"
-            )
+        return not hello.models or model in hello.models
 
     def _next_frame(self) -> None:
         """Move one frame of the next stream that has one into the session."""
@@ -263,7 +287,8 @@ class Conversation:
         return True
 
     def _refuse(self, stream: int, image: str, error: RequestRefused) -> None:
-        self._session.refuse(stream, error.code, f"{image}: {error}", retry=error.retry)
+        message = f"{image}: {error}"
+        self._session.refuse(stream, error.code, message, retry=error.retry, model=error.model)
 
     def _end(self, outgoing: _Outgoing, reason: Reason) -> bool:
         self._session.end(outgoing.stream, reason)

@@ -27,7 +27,7 @@ logger = logging.getLogger("diffc_server")
 class SenderDaemon:
     """Serves the pictures of a catalogue until it is drained.
 
-    >>> async with SenderDaemon(Catalogue(folder), Pipeline(FileOpener(model))) as daemon:
+    >>> async with SenderDaemon(Catalogue(folder), Pipeline(FileOpener(models))) as daemon:
     ...     print(daemon.url)
 
     Leaving the block drains it: receivers are told, and know to come back for the rest.

@@ -5,7 +5,7 @@ What is in here is slow and runs on worker threads, never on the event loop.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from diffc_stream.diffusion.model import Model
 
 STREAM_SUFFIX = ".dfc"
+"""Of streams that are ready: they are sent as they are."""
 _BLOCK = 16_384
 
 
@@ -27,6 +28,8 @@ class Source:
 
     pixels: int
     """Of the picture: what bits per pixel refer to."""
+    model: str
+    """Fingerprint of the model that it takes to decode it."""
     pieces: Iterator[bytes]
     """Its bytes, each piece computed when it is asked for; by one thread at a time."""
 
@@ -36,36 +39,53 @@ class Opener(Protocol):
 
     @property
     def fingerprints(self) -> tuple[str, ...]:
-        """Fingerprints of the models that pictures are encoded with."""
+        """Fingerprints of the models that pictures can be encoded with, the preferred one first."""
         ...
 
-    def open(self, path: Path) -> Source:
-        """Open a file; may take a second.  Raises PictureError or StreamError."""
+    def open(self, path: Path, model: str | None = None) -> Source:
+        """Open a file; may take a second.
+
+        A picture is encoded with ``model``, one of ``fingerprints``; None is the preferred one.  It
+        means nothing for a stream that is ready.  Raises PictureError, StreamError or
+        UnreadableModel.
+        """
         ...
 
 
 class FileOpener:
-    """Encodes pictures with one model, and hands out ``.dfc`` files as they are."""
+    """Encodes pictures with the models at hand, and hands out ``.dfc`` files as they are."""
 
-    def __init__(self, model: Model) -> None:
-        self._model = model
+    def __init__(self, models: Mapping[str, Model]) -> None:
+        """Encode with ``models``, by fingerprint and in order of preference; at least one."""
+        self._models = models
 
     @property
     def fingerprints(self) -> tuple[str, ...]:
-        """The fingerprint of the model."""
-        return (self._model.fingerprint,)
+        """The fingerprints of the models."""
+        return tuple(self._models)
 
-    def open(self, path: Path) -> Source:
+    def open(self, path: Path, model: str | None = None) -> Source:
         """Open a picture or a stream."""
         # Late, because it brings torch, which serving streams as they are can do without.
         from diffc_stream.codec import Encoder
 
-        if path.suffix.lower() == STREAM_SUFFIX:
+        if is_stream(path):
             header = _header(path)
-            return Source(pixels=header.width * header.height, pieces=_blocks(path))
+            pixels = header.width * header.height
+            return Source(pixels=pixels, model=header.model, pieces=_blocks(path))
+        chosen = self._models[model or self.fingerprints[0]]
         picture = load_picture(path)
         height, width = picture.shape[:2]
-        return Source(pixels=width * height, pieces=iter(Encoder(picture, self._model)))
+        return Source(
+            pixels=width * height,
+            model=chosen.fingerprint,
+            pieces=iter(Encoder(picture, chosen)),
+        )
+
+
+def is_stream(path: Path) -> bool:
+    """Tell, by its name, a stream that is ready from a picture."""
+    return path.suffix.lower() == STREAM_SUFFIX
 
 
 def _blocks(path: Path) -> Iterator[bytes]:

@@ -1,4 +1,4 @@
-"""From files to growing streams: one encode per picture, however many receivers ask.
+"""From files to growing streams: one encode per picture and model, however many receivers ask.
 
     receivers --want()--> SharedStream --one piece at a time--> worker threads
         ^                      |
@@ -27,7 +27,7 @@ from diffc_stream.container.grammar import crc32c
 from diffc_stream.errors import PictureError, RequestRefused, StreamError
 from diffc_stream.session import MAX_STREAM, Code
 
-from .encoding import STREAM_SUFFIX, Opener, Source
+from .encoding import Opener, Source, is_stream
 
 LOOK_AHEAD = 4096
 """Bytes computed beyond what is wanted, so that a link does not wait for the encoder."""
@@ -38,16 +38,20 @@ Wake = Callable[[], None]
 
 
 class SharedStream:
-    """The stream of one picture, as far as it has been computed."""
+    """The stream of one picture by one model, as far as it has been computed."""
 
-    def __init__(self, path: Path, opener: Opener, workers: ThreadPoolExecutor) -> None:
+    def __init__(
+        self, path: Path, model: str | None, opener: Opener, workers: ThreadPoolExecutor
+    ) -> None:
         self.pixels: int | None = None
         """Of the picture, once it has been opened."""
+        self.model = model
+        """Fingerprint of the model that it takes; None until a stream from disk has been opened."""
         self.complete = False
         """There is no more than has been computed."""
         self.failure: RequestRefused | None = None
         """Why there will never be more."""
-        self.light = path.suffix.lower() == STREAM_SUFFIX
+        self.light = is_stream(path)
         """Being awake costs it next to nothing."""
         self._path = path
         self._opener = opener
@@ -128,9 +132,9 @@ class SharedStream:
             if self._source is None:
                 self._generated = 0
                 self._source = await loop.run_in_executor(
-                    self._workers, self._opener.open, self._path
+                    self._workers, self._opener.open, self._path, self.model
                 )
-                self.pixels = self._source.pixels
+                self.pixels, self.model = self._source.pixels, self._source.model
             while not self._satisfied(self._wanted):
                 piece = await loop.run_in_executor(self._workers, next, self._source.pieces, None)
                 self._take(piece)
@@ -187,19 +191,21 @@ class Pipeline:
         self._awake = awake
         self._streams: OrderedDict[tuple[object, ...], SharedStream] = OrderedDict()
 
-    def stream(self, path: Path) -> SharedStream:
+    def stream(self, path: Path, model: str | None = None) -> SharedStream:
         """Return the stream of a file, one and the same for all who ask.
 
+        A picture is encoded with ``model``, None being the preferred one.
         Raises RequestRefused if too many pictures are in use, or if the file has just gone.
         """
         try:
             stat = path.stat()
         except OSError as error:
             raise RequestRefused(Code.UNKNOWN_IMAGE, "there is no such picture") from error
-        key = (path, stat.st_ino, stat.st_size, stat.st_mtime_ns)
+        model = None if is_stream(path) else model or self.opener.fingerprints[0]
+        key = (path, model, stat.st_ino, stat.st_size, stat.st_mtime_ns)
         stream = self._streams.get(key)
         if stream is None or stream.failure is not None:
-            stream = self._streams[key] = SharedStream(path, self.opener, self._workers)
+            stream = self._streams[key] = SharedStream(path, model, self.opener, self._workers)
         self._streams.move_to_end(key)
         try:
             self._make_room(stream)

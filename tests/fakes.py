@@ -13,25 +13,28 @@ from numpy.typing import NDArray
 
 from diffc_client import Decoders, Method, StreamDecoder
 from diffc_server import Opener, Source
-from diffc_stream.errors import CorruptStream, NothingDecodable, UnknownModel, UnreadablePicture
+from diffc_stream.container import Header
+from diffc_stream.errors import NothingDecodable, UnknownModel, UnreadablePicture
 
 WIDTH, HEIGHT = 40, 30
-HEADER = 8
-"""Bytes: the fingerprint of the fake model, in ASCII."""
 FINGERPRINT = "0f0f0f0f"
+HEADER = len(Header(model=FINGERPRINT, width=WIDTH, height=HEIGHT, seed=0).encode())
+"""Bytes, of a proper header; what follows is none of a stream's records."""
 
 
 def stream_of(name: str, length: int, fingerprint: str = FINGERPRINT) -> bytes:
     """Return the stream that a picture of this name has."""
     blocks = (hashlib.sha256(f"{name} {i}".encode()).digest() for i in range(length // 32 + 1))
-    return (fingerprint.encode() + b"".join(blocks))[:length]
+    header = Header(model=fingerprint, width=WIDTH, height=HEIGHT, seed=0)
+    return (header.encode() + b"".join(blocks))[:length]
 
 
 @dataclass(slots=True)
 class FakeOpener:
     """Opens any file as a picture whose stream follows from its name.
 
-    A file that holds ``broken`` is no picture; with ``gate``, every piece waits for it.
+    A file that holds ``broken`` is no picture, and one called ``*.dfc`` the stream of the model
+    whose fingerprint it holds; with ``gate``, every piece waits for it.
     """
 
     length: int = 5000
@@ -39,18 +42,26 @@ class FakeOpener:
     gate: threading.Semaphore | None = None
     fingerprints: tuple[str, ...] = (FINGERPRINT,)
     opened: list[str] = field(default_factory=list)
+    models: list[str] = field(default_factory=list)
+    """Those that pictures were opened with."""
     computed: dict[str, int] = field(default_factory=dict)
     """Bytes computed by picture, again and again if it was opened again."""
 
-    def open(self, path: Path) -> Source:
+    def open(self, path: Path, model: str | None = None) -> Source:
         """Open a file."""
         self.opened.append(path.name)
-        if path.read_bytes() == b"broken":
+        held = path.read_bytes()
+        if held == b"broken":
             raise UnreadablePicture(f"{path}: not a picture")
-        return Source(pixels=WIDTH * HEIGHT, pieces=self._pieces(path.name))
+        if path.suffix == ".dfc":
+            model = held.decode()
+        else:
+            model = model or self.fingerprints[0]
+            self.models.append(model)
+        return Source(pixels=WIDTH * HEIGHT, model=model, pieces=self._pieces(path.name, model))
 
-    def _pieces(self, name: str) -> Iterator[bytes]:
-        data = stream_of(name, self.length, *self.fingerprints[:1])
+    def _pieces(self, name: str, model: str) -> Iterator[bytes]:
+        data = stream_of(name, self.length, model)
         for start in range(0, len(data), self.piece):
             if self.gate is not None:
                 self.gate.acquire()
@@ -87,11 +98,10 @@ class FakeDecoder:
     def feed(self, data: bytes) -> None:
         """Take more bytes."""
         self.data += data
-        header = self.data[:HEADER].decode("ascii", "replace")
-        if len(header) == HEADER and header not in self._fingerprints:
-            if set(header) <= set("0123456789abcdef"):
-                raise UnknownModel(header)
-            raise CorruptStream("not a fake stream", offset=0)
+        if len(self.data) >= HEADER:
+            header, _ = Header.parse(self.data[:HEADER])
+            if self._fingerprints and header.model not in self._fingerprints:
+                raise UnknownModel(header.model)
 
     def render(self, method: Method = "mmse") -> FakePicture:
         """Return a grey picture."""

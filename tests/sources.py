@@ -1,5 +1,6 @@
 """Exact sources and their pictures, for tests that need no weights."""
 
+from collections.abc import Mapping
 from functools import cache
 
 import numpy as np
@@ -32,6 +33,11 @@ def stream(target: int | None = 1500, seed: int = 0) -> bytes:
     return b"".join(Encoder(picture(), model(), target_bytes=target, seed=seed))
 
 
+def collection(*models: Model) -> Mapping[str, Model]:
+    """Return models by fingerprint, the preferred one first."""
+    return {model.fingerprint: model for model in models}
+
+
 class _Independent:
     """The denoiser of white values of variance 4/3, which is that of uniform ones; any size."""
 
@@ -39,6 +45,6 @@ class _Independent:
         return eta / np.float32(snr + 0.75)
 
 
-def independent() -> Model:
+def independent(fingerprint: str = "00000001") -> Model:
     """Return a model for pictures of any size."""
-    return Model(name="independent", fingerprint="00000001", denoiser=_Independent())
+    return Model(name="independent", fingerprint=fingerprint, denoiser=_Independent())

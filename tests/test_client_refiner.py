@@ -10,7 +10,7 @@ import pytest
 from fakes import FINGERPRINT, FakeDecoder, stream_of
 
 from diffc_client.refiner import Refiner
-from diffc_stream.errors import CorruptStream, LinkLost, NothingDecodable
+from diffc_stream.errors import LinkLost, NotAStream, NothingDecodable
 
 DATA = stream_of("a", 1000)
 
@@ -96,7 +96,7 @@ async def test_what_came_is_shown_before_a_failure_is_told(worker: ThreadPoolExe
 async def test_what_the_decoder_has_against_it(worker: ThreadPoolExecutor) -> None:
     refiner = Refiner(fake(), worker, "mmse")
     refiner.feed(b"not a stream at all")
-    with pytest.raises(CorruptStream):
+    with pytest.raises(NotAStream):
         await refiner.next()
 
 

@@ -153,9 +153,9 @@ async def test_a_model_that_is_not_here(folder: Path) -> None:
     ):
         with pytest.raises(UnknownModel, match="12345678"):
             _ = [r async for r in sender.open("a.png")]
-        # A ready-made stream may be of any model; the decoder finds out.
-        (folder / "ready.dfc").write_bytes(b"any")
-        with pytest.raises(UnknownModel, match="12345678"):
+        # A ready-made stream may be of any model, and its header tells.
+        (folder / "ready.dfc").write_bytes(b"87654321")
+        with pytest.raises(UnknownModel, match="87654321"):
             _ = [r async for r in sender.open("ready.dfc")]
 
 

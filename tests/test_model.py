@@ -8,7 +8,8 @@ import torch
 from safetensors.torch import save_file
 
 from diffc_stream.diffusion.architecture import Architecture
-from diffc_stream.diffusion.model import DEFAULT, default_model, load_model, save_model
+from diffc_stream.diffusion.collection import DEFAULT, default_model
+from diffc_stream.diffusion.model import load_model, save_model
 from diffc_stream.diffusion.unet import UNet
 from diffc_stream.diffusion.weights import read_weights, rounded, write_weights
 from diffc_stream.errors import UnreadableModel

@@ -25,13 +25,14 @@ class WriterOpener:
         self.computed = 0
         self._salt = salt
 
-    def open(self, path: Path) -> Source:
+    def open(self, path: Path, model: str | None = None) -> Source:
         """Open a file."""
-        return Source(pixels=600, pieces=self._pieces())
+        model = model or self.fingerprints[0]
+        return Source(pixels=600, model=model, pieces=self._pieces(model))
 
-    def _pieces(self) -> Iterator[bytes]:
+    def _pieces(self, model: str) -> Iterator[bytes]:
         writer = StreamWriter()
-        head = writer.header(Header(model=FINGERPRINT, width=30, height=20, seed=0))
+        head = writer.header(Header(model=model, width=30, height=20, seed=0))
         for number in range(20):
             payload = bytes([number * self._salt % 256]) * 400
             step = Step(kind=Kind.REFINE, length=len(payload), delta_code=7)

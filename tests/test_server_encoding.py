@@ -16,6 +16,7 @@ from diffc_stream.codec import Decoder, Encoder
 from diffc_stream.errors import NotAStream, UnknownModel, UnreadablePicture
 
 MODEL = sources.independent()
+MODELS = sources.collection(MODEL)
 
 
 @pytest.fixture
@@ -31,7 +32,7 @@ def folder(tmp_path: Path) -> Path:
 
 
 def test_a_picture_becomes_its_stream(folder: Path) -> None:
-    opener = FileOpener(MODEL)
+    opener = FileOpener(MODELS)
     source = opener.open(folder / "a.png")
     assert source.pixels == 64 * 64
     expected = Encoder(sources.picture(), MODEL)
@@ -43,7 +44,7 @@ def test_a_picture_becomes_its_stream(folder: Path) -> None:
 
 
 def test_a_stream_is_handed_out_as_it_is(folder: Path) -> None:
-    source = FileOpener(MODEL).open(folder / "ready.dfc")
+    source = FileOpener(MODELS).open(folder / "ready.dfc")
     assert source.pixels == 64 * 64
     assert b"".join(source.pieces) == sources.stream()
 
@@ -60,16 +61,16 @@ def test_a_stream_is_handed_out_as_it_is(folder: Path) -> None:
 )
 def test_what_cannot_be_opened(folder: Path, name: str, error: type[Exception]) -> None:
     with pytest.raises(error):
-        FileOpener(MODEL).open(folder / name)
+        FileOpener(MODELS).open(folder / name)
 
 
 @pytest.mark.asyncio
 async def test_from_file_to_picture(folder: Path, tmp_path: Path) -> None:
-    opener = CachingOpener(FileOpener(MODEL), tmp_path / "cache")
+    opener = CachingOpener(FileOpener(MODELS), tmp_path / "cache")
     kept = MemoryStream()
     async with (
         SenderDaemon(Catalogue(folder), Pipeline(opener)) as daemon,
-        diffc_client.connect(daemon.url, decoders=ModelDecoders([MODEL])) as sender,
+        diffc_client.connect(daemon.url, decoders=ModelDecoders(MODELS)) as sender,
     ):
         async for refinement in sender.open("a.png", bytes=900, kept=kept):
             last = refinement

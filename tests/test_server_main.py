@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import signal
 import subprocess
 import sys
@@ -19,26 +18,19 @@ import diffc_client
 from diffc_client import ModelDecoders
 from diffc_server.__main__ import main
 from diffc_stream import save_png
+from diffc_stream.diffusion.architecture import Architecture
+from diffc_stream.diffusion.model import save_model
+from diffc_stream.diffusion.unet import UNet
 from diffc_stream.errors import LinkLost
-
-SCRIPT = """
-import sys
-import sources
-from diffc_stream.diffusion import model
-model.default_model = sources.independent
-from diffc_server.__main__ import main
-sys.exit(main())
-"""
 
 
 @contextmanager
 def server(*arguments: str) -> Iterator[subprocess.Popen[str]]:
     process = subprocess.Popen(
-        [sys.executable, "-c", SCRIPT, *arguments],
+        [sys.executable, "-m", "diffc_server", *arguments],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
-        env={**os.environ, "PYTHONPATH": str(Path(__file__).parent)},
     )
     with process:
         try:
@@ -48,15 +40,17 @@ def server(*arguments: str) -> Iterator[subprocess.Popen[str]]:
 
 
 def test_from_start_to_stop(tmp_path: Path) -> None:
-    folder, cache = tmp_path / "served", tmp_path / "cache"
+    folder, cache, weights = tmp_path / "served", tmp_path / "cache", tmp_path / "tiny.safetensors"
     folder.mkdir()
     save_png(folder / "a.png", np.tile(sources.picture(), (4, 4, 1)))
-    decoders = ModelDecoders([sources.independent()])
-    with server(str(folder), "--port", "0", "--json", "--cache", str(cache)) as process:
+    fingerprint = save_model(weights, UNet(Architecture(widths=(4, 8), blocks=(1, 1))), name="tiny")
+    decoders = ModelDecoders.load(weights)
+    arguments = (str(folder), "--port", "0", "--model", str(weights), "--cache", str(cache))
+    with server(*arguments, "--json") as process:
         assert process.stdout is not None
         assert process.stderr is not None
         started = json.loads(process.stdout.readline())
-        assert started["model"] == "00000001"
+        assert started["model"] == fingerprint
         url = started["url"] + "/a.png"
         *_, last = diffc_client.stream(url, bytes=3000, decoders=decoders)
         assert (last.bytes, last.complete) == (3000, True)

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from fakes import FakeOpener, stream_of
+from fakes import FINGERPRINT, FakeOpener, stream_of
 
 from diffc_server import Pipeline, Source
 from diffc_server.pipeline import LOOK_AHEAD, SharedStream
@@ -62,13 +62,13 @@ async def test_encoders_bound_how_many_are_computed_at_once(paths: list[Path]) -
     most = now = 0
 
     class Counting(FakeOpener):
-        def open(self, path: Path) -> Source:
+        def open(self, path: Path, model: str | None = None) -> Source:
             nonlocal most, now
             with counting:
                 now += 1
                 most = max(most, now)
             try:
-                return super().open(path)
+                return super().open(path, model)
             finally:
                 with counting:
                     now -= 1
@@ -84,12 +84,12 @@ async def test_nothing_is_computed_on_the_event_loop(paths: list[Path]) -> None:
     threads: set[str] = set()
 
     class Watched(FakeOpener):
-        def open(self, path: Path) -> Source:
+        def open(self, path: Path, model: str | None = None) -> Source:
             threads.add(threading.current_thread().name)
-            return super().open(path)
+            return super().open(path, model)
 
-        def _pieces(self, name: str) -> Iterator[bytes]:
-            for piece in super()._pieces(name):
+        def _pieces(self, name: str, model: str) -> Iterator[bytes]:
+            for piece in super()._pieces(name, model):
                 threads.add(threading.current_thread().name)
                 yield piece
 
@@ -129,7 +129,7 @@ async def test_encoders_in_use_stay(paths: list[Path]) -> None:
     # Those in use go on, streams from disk need no encoder, and neither do complete ones.
     assert pipeline.stream(paths[0]) is first
     ready = paths[5].with_suffix(".dfc")
-    ready.write_bytes(b"")
+    ready.write_bytes(FINGERPRINT.encode())
     await pipeline.stream(ready).reach(1000)
     await first.reach(10**6)
     await pipeline.stream(paths[5]).reach(1000)
@@ -141,7 +141,7 @@ async def test_a_second_encode_must_equal_the_first(
     paths: list[Path], caplog: pytest.LogCaptureFixture
 ) -> None:
     class Fickle(FakeOpener):
-        def _pieces(self, name: str) -> Iterator[bytes]:
+        def _pieces(self, name: str, model: str) -> Iterator[bytes]:
             yield from (bytes([len(self.opened)]) * 100 for _ in range(50))
 
     pipeline = Pipeline(Fickle(), awake=1)

@@ -37,7 +37,9 @@ def test_the_exchange() -> None:
             said.append(("sender", data.hex(" ")))
             receiver.receive(data, 0)
 
-    stream = receiver.open("coffee.jpg", start=300, checksum=0x12345678, limit=4000)
+    stream = receiver.open(
+        "coffee.jpg", start=300, checksum=0x12345678, limit=4000, model=MODELS[0]
+    )
     pass_on()
     receiver.stop(stream)
     pass_on()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, get_args
 
@@ -52,19 +52,22 @@ class Rendering:
 class Decoder:
     """Decode a stream fed in pieces of any size.
 
-    ``models`` are the models at hand, of which the stream names one.  Feeding executes the steps
-    that are complete, with a denoiser evaluation each; rendering may evaluate once more (or, for
-    ``flow`` and ``ancestral``, a number of times).  Not safe to use from two threads at once.
+    ``models`` are the models at hand, by fingerprint or just in a row, of which the stream names
+    one; only that one is looked up.  Feeding executes the steps that are complete, with a denoiser
+    evaluation each; rendering may evaluate once more (or, for ``flow`` and ``ancestral``, a number
+    of times).  Not safe to use from two threads at once.
     """
 
     def __init__(
         self,
-        models: Sequence[Model],
+        models: Mapping[str, Model] | Sequence[Model],
         *,
         damaged: bool = False,
         most_pixels: int = MOST_PIXELS,
     ) -> None:
-        self._models = {model.fingerprint: model for model in models}
+        if not isinstance(models, Mapping):
+            models = {model.fingerprint: model for model in models}
+        self._models = models
         self._most_pixels = most_pixels
         self._reader = StreamReader(damaged=damaged)
         self._chain: Chain | None = None
@@ -77,7 +80,8 @@ class Decoder:
         """Take more bytes of the stream.
 
         Raises StreamError if they cannot belong to a stream, UnknownModel if the stream names a
-        model that is not at hand, PictureTooLarge beyond ``most_pixels``.
+        model that is not at hand, UnreadableModel if its file is damaged, PictureTooLarge beyond
+        ``most_pixels``.
         """
         for event in self._reader.feed(data):
             match event:

@@ -7,7 +7,6 @@ Sender and receiver compute with the same rounded weights, those of the model fi
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -23,8 +22,6 @@ from diffc_stream.diffusion.weights import Description, read_weights, rounded, w
 from diffc_stream.errors import UnreadableModel
 
 Floats = NDArray[np.float32]
-
-DEFAULT = Path(__file__).parent.parent / "models" / "small.safetensors"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -60,12 +57,6 @@ class LearnedDenoiser:
         alpha, sigma = (snr / (1 + snr)) ** 0.5, (1 / (1 + snr)) ** 0.5
         x_hat = (alpha * z - sigma * v).clamp_(-2, 2)
         return np.ascontiguousarray(x_hat[0].numpy())
-
-
-@cache
-def default_model() -> Model:
-    """Return the model that ships with this package."""
-    return load_model(DEFAULT)
 
 
 def load_model(path: Path) -> Model:

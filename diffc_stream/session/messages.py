@@ -38,6 +38,8 @@ MAX_BPP = 1000.0
 """Bits per pixel that may be asked for."""
 MIN_WINDOW, MAX_WINDOW = 512, 65_536
 """Bytes of DATA payload that may be under way unacknowledged."""
+MOST_MODELS = 16
+"""Fingerprints in HELLO or WELCOME."""
 NAMES_PER_PAGE = 60
 """Names in one CATALOGUE; 255 bytes each, they fit a message."""
 
@@ -51,7 +53,8 @@ Total = Annotated[int, Integer(0, 2**53)]
 Checksum = Annotated[int, Integer(0, 2**32 - 1)]
 Window = Annotated[int, Integer(MIN_WINDOW, MAX_WINDOW)]
 Seconds = Annotated[float, Number(86_400.0)]
-Models = Annotated[tuple[str, ...], Many(Hex(), 16)]
+Fingerprint = Annotated[str | None, Maybe(Hex())]
+Models = Annotated[tuple[str, ...], Many(Hex(), MOST_MODELS)]
 Minor = Annotated[int, Integer(0, 255)]
 
 
@@ -99,7 +102,7 @@ class Hello(Message):
     idle: Seconds
     """It gives the link up after hearing nothing for so long."""
     models: Models = ()
-    """Fingerprints of the models it can decode with; empty: it does not say."""
+    """Fingerprints of models it can decode with; empty: any stream will do."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -115,7 +118,7 @@ class Welcome(Message):
     streams: Annotated[int, Integer(1, 1024)]
     """Streams that may be open at once."""
     models: Models = ()
-    """Fingerprints of the models it encodes with."""
+    """Fingerprints of models it can encode with, the preferred one first."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -151,6 +154,8 @@ class Open(Message):
     """Where the stream may end, counted from its very start."""
     bpp: Annotated[float | None, Maybe(Number(MAX_BPP))] = None
     """The same in bits per pixel; of the two the smaller counts."""
+    model: Fingerprint = None
+    """Fingerprint of the model that the bytes held name; nil: the sender chooses."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -190,6 +195,8 @@ class Error(Message):
     message: Annotated[str, TextField(512)]
     retry: Annotated[bool, Flag()] = False
     """The same request may succeed later."""
+    model: Fingerprint = None
+    """With `unknown-model`: the fingerprint of the one that is missing."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

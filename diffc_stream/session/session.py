@@ -33,6 +33,7 @@ from diffc_stream.session.messages import (
     MAX_STREAM,
     MAX_WINDOW,
     MIN_WINDOW,
+    MOST_MODELS,
     NAMES_PER_PAGE,
     Ack,
     Alive,
@@ -85,7 +86,7 @@ class Session:
         if not MIN_WINDOW <= terms.window <= MAX_WINDOW:
             raise LocalProtocolError(f"a window of {terms.window} bytes")
         self.terms = terms
-        self.models = tuple(models)
+        self.models = tuple(models)[:MOST_MODELS]
         self.window = terms.window
         """Bytes of payload that may be under way; agreed on by HELLO and WELCOME."""
         self._tracker = Tracker(self.role)
@@ -186,7 +187,10 @@ class ReceiverSession(Session):
     def __init__(
         self, *, now: float, terms: Terms | None = None, models: Iterable[str] = ()
     ) -> None:
-        """Start a session; ``models`` are the fingerprints of those it can decode with."""
+        """Start a session; ``models`` are the fingerprints of those it can decode with.
+
+        Only so many fit a message: the first MOST_MODELS are named.
+        """
         super().__init__(now=now, terms=terms or Terms(), models=models)
         self.welcome: Welcome | None = None
         """What the sender said of itself, once it has."""
@@ -210,16 +214,26 @@ class ReceiverSession(Session):
         checksum: int = 0,
         limit: int | None = None,
         bpp: float | None = None,
+        model: str | None = None,
     ) -> int:
         """Ask for a picture's stream and return the id that its events will carry.
 
-        ``start`` bytes of it are held already, whose CRC32C is ``checksum``.  It ends at ``limit``
+        ``start`` bytes of it are held already, whose CRC32C is ``checksum`` and which name the
+        model of the fingerprint ``model`` (None if they do not reach so far).  It ends at ``limit``
         bytes or ``bpp`` bits per pixel, counted from the very start; then Data events come, and
         at last End or Error.
         """
         stream = self._tracker.last_opened + 1
         self._say(
-            Open(stream=stream, image=image, start=start, checksum=checksum, bytes=limit, bpp=bpp)
+            Open(
+                stream=stream,
+                image=image,
+                start=start,
+                checksum=checksum,
+                bytes=limit,
+                bpp=bpp,
+                model=model,
+            )
         )
         self._progress[stream] = _Progress(position=start, limit=max(start, limit or MAX_STREAM))
         return stream
@@ -290,7 +304,10 @@ class SenderSession(Session):
     def __init__(
         self, *, now: float, terms: Terms | None = None, models: Iterable[str] = ()
     ) -> None:
-        """Start a session; ``models`` are the fingerprints of those it encodes with."""
+        """Start a session; ``models`` are the fingerprints of those it can encode with.
+
+        The preferred one comes first; the first MOST_MODELS are named.
+        """
         super().__init__(now=now, terms=terms or Terms(), models=models)
         self.hello: Hello | None = None
         """What the receiver said of itself, once it has."""
@@ -330,9 +347,22 @@ class SenderSession(Session):
         self._say(End(stream=stream, reason=reason, length=self.position(stream)))
         del self._progress[stream]
 
-    def refuse(self, stream: int, code: str, message: str, *, retry: bool = False) -> None:
-        """End a stream with an error; ``retry`` if asking again later may help."""
-        self._say(Error(stream=stream, code=code, message=one_line(message), retry=retry))
+    def refuse(
+        self,
+        stream: int,
+        code: str,
+        message: str,
+        *,
+        retry: bool = False,
+        model: str | None = None,
+    ) -> None:
+        """End a stream with an error.
+
+        ``retry`` if asking again later may help; ``model`` is the fingerprint of one that is
+        missing.
+        """
+        text = one_line(message)
+        self._say(Error(stream=stream, code=code, message=text, retry=retry, model=model))
         del self._progress[stream]
 
     def drain(self) -> None:
@@ -387,7 +417,7 @@ class SenderSession(Session):
 def peer_error(error: Error) -> PeerError:
     """Return the exception that stands for an ERROR from the peer."""
     kind = UnknownImage if error.code == Code.UNKNOWN_IMAGE else PeerError
-    return kind(error.code, error.message, retry=error.retry)
+    return kind(error.code, error.message, retry=error.retry, model=error.model)
 
 
 def one_line(text: str) -> str:
