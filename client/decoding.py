@@ -55,7 +55,10 @@ class Decoders(Protocol):
 
     @property
     def fingerprints(self) -> tuple[str, ...]:
-        """Fingerprints of the models at hand, not more than 16; empty: any stream is welcome."""
+        """Fingerprints of the models at hand, of which senders are told the first 16.
+
+        None at all mean that any stream is welcome.
+        """
         ...
 
     def new(self) -> StreamDecoder:

@@ -103,7 +103,7 @@ class UnknownModel(ModelError):
     def __init__(self, fingerprint: str) -> None:
         super().__init__(
             f"this stream needs the model {fingerprint}, which is not here: "
-            "give its file with --model FILE, or keep it with diffc models add FILE"
+            "update diffc-stream, or give its file with --model FILE or diffc models add FILE"
         )
         self.fingerprint = fingerprint
 

@@ -208,7 +208,8 @@ class Conversation:
             self._check_model(shared.model)
             if request.start > len(shared) or shared.checksum(request.start) != request.checksum:
                 raise RequestRefused(
-                    Code.PREFIX_MISMATCH, f"the first {request.start} bytes are not as held"
+                    Code.PREFIX_MISMATCH,
+                    f"the first {request.start} bytes are not as held: begin anew without them",
                 )
         except BaseException:
             shared.leave(self._wake)
@@ -233,7 +234,8 @@ class Conversation:
         if request.model not in ours:
             raise RequestRefused(
                 Code.PREFIX_MISMATCH,
-                f"the bytes held are of the model {request.model}, which is not here any more",
+                f"the bytes held are of the model {request.model}, which is not here: "
+                "begin anew without them",
             )
         return request.model
 

@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
 import pytest
-from fakes import FakeDecoders, FakeOpener, stream_of
+from fakes import FINGERPRINT, FakeDecoders, FakeOpener, stream_of
 from serving import pictures, serving, settled
 
 from diffc_client import Address, Refinement
@@ -46,12 +46,14 @@ class Watcher:
 
 
 @asynccontextmanager
-async def keeping(kept: Path, *urls: str, every: float = 60.0) -> AsyncIterator[Watcher]:
+async def keeping(
+    kept: Path, *urls: str, every: float = 60.0, models: tuple[str, ...] = (FINGERPRINT,)
+) -> AsyncIterator[Watcher]:
     watcher = Watcher()
     daemon = ReceiverDaemon(
         [Address.parse(url) for url in urls],
         kept,
-        FakeDecoders(),
+        FakeDecoders(models),
         every=every,
         backoff=Backoff(first=0.001, longest=0.01, patience=None),
         on_picture=watcher,
@@ -150,6 +152,37 @@ async def test_a_stream_that_no_longer_fits_is_begun_anew(
         assert (home / "a.png.dfc").read_bytes() == stream_of("a.png", 5000)
         assert (home / "b.png.dfc").read_bytes() == stream_of("b.png", 5000)
     assert caplog.text.count("what was kept is of no use") == 2
+
+
+@pytest.mark.asyncio
+async def test_after_a_change_of_model_streams_go_on_or_are_begun_anew(
+    folder: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """a.png is of a model that the sender still has, b.png of one that it has no more."""
+    opener = FakeOpener(fingerprints=("12345678", FINGERPRINT))
+    async with serving(folder, opener) as daemon:
+        home = tmp_path / "kept" / f"127.0.0.1_{daemon.port}"
+        home.mkdir(parents=True)
+        (home / "a.png.dfc").write_bytes(stream_of("a.png", 700))
+        (home / "b.png.dfc").write_bytes(stream_of("b.png", 700, "87654321"))
+        models = ("12345678", FINGERPRINT, "87654321")
+        async with keeping(tmp_path / "kept", daemon.url, models=models) as watcher:
+            await watcher.until(lambda w: len(w.complete) == 3)
+        assert (home / "a.png.dfc").read_bytes() == stream_of("a.png", 5000)
+        assert (home / "b.png.dfc").read_bytes() == stream_of("b.png", 5000, "12345678")
+    assert caplog.text.count("what was kept is of no use") == 1
+
+
+@pytest.mark.asyncio
+async def test_a_model_that_is_not_here_is_told(
+    folder: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with (
+        serving(folder, FakeOpener(fingerprints=("12345678",))) as daemon,
+        keeping(tmp_path / "kept", f"{daemon.url}/a.png"),
+    ):
+        await settled(lambda: "needs the model 12345678" in caplog.text)
+    assert files(tmp_path / "kept") == []
 
 
 @pytest.mark.asyncio

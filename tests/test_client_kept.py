@@ -8,6 +8,8 @@ import google_crc32c
 import pytest
 
 from diffc_client import FileStream, Kept, MemoryStream
+from diffc_client.kept import LONGEST_HEADER
+from diffc_stream.container import Header, StreamWriter
 from diffc_stream.errors import NotAStream
 
 
@@ -30,6 +32,23 @@ def test_a_file_goes_on_where_it_ended(tmp_path: Path) -> None:
         assert kept.read() == b"abcdef"
         kept.append(b"ghi")
     assert path.read_bytes() == b"abcdefghi"
+
+
+def test_what_is_held_names_its_model(tmp_path: Path) -> None:
+    data = StreamWriter().header(Header(model="0a1b2c3d", width=700, height=500, seed=2**32 - 1))
+    assert len(data) < LONGEST_HEADER
+    with FileStream(tmp_path / "a.dfc") as file:
+        holders: tuple[Kept, ...] = (file, MemoryStream())
+        for kept in holders:
+            named = [kept.model]
+            for piece in (data[:-1], data[-1:], b"more" * 100):
+                kept.append(piece)
+                named.append(kept.model)
+            assert named == [None, None, "0a1b2c3d", "0a1b2c3d"]
+            assert (kept.length, kept.read()) == (len(data) + 400, data + b"more" * 100)
+    foreign = MemoryStream()
+    foreign.append(b"something else, and long enough")
+    assert foreign.model is None
 
 
 def test_starting_anew(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 import itertools
 import json
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +14,7 @@ from sources import SOURCE, independent, model, picture, stream
 from diffc_stream.codec import Decoder, Encoder
 from diffc_stream.codec import decoder as module
 from diffc_stream.container import Header, Kind, Step, StreamWriter
+from diffc_stream.diffusion.model import Model
 from diffc_stream.errors import (
     CorruptStream,
     DiffcError,
@@ -109,6 +111,28 @@ def test_the_observation_can_be_shown() -> None:
 def test_a_stream_of_another_model_is_refused_by_name() -> None:
     with pytest.raises(UnknownModel, match=SOURCE.fingerprint):
         Decoder([independent()]).feed(stream(400))
+
+
+def test_only_the_model_that_the_stream_names_is_looked_up() -> None:
+    class Shelf(Mapping[str, Model]):
+        def __getitem__(self, fingerprint: str) -> Model:
+            asked.append(fingerprint)
+            return model()
+
+        def __iter__(self) -> Iterator[str]:
+            return iter(("00000001", SOURCE.fingerprint))
+
+        def __len__(self) -> int:
+            return 2
+
+    asked: list[str] = []
+    decoder = Decoder(Shelf())
+    assert asked == []
+    decoder.feed(stream(400))
+    assert asked == [SOURCE.fingerprint]
+    direct = Decoder([model()])
+    direct.feed(stream(400))
+    assert np.array_equal(decoder.render().image, direct.render().image)
 
 
 def test_a_picture_beyond_the_limit_is_refused_before_anything_is_allocated() -> None:

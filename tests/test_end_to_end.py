@@ -9,7 +9,7 @@ from contextlib import aclosing, asynccontextmanager
 from pathlib import Path
 
 import pytest
-from fakes import HEIGHT, WIDTH, FakeDecoders, FakeOpener, stream_of
+from fakes import FINGERPRINT, HEIGHT, WIDTH, FakeDecoders, FakeOpener, stream_of
 from serving import pictures, serving, settled
 
 import diffc_client
@@ -24,6 +24,9 @@ from diffc_stream.errors import (
 )
 from diffc_stream.session import Reason
 
+OLD, NEW = "01d01d01", "0ead0ead"
+"""Fingerprints of two models."""
+
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
@@ -31,9 +34,14 @@ def folder(tmp_path: Path) -> Path:
 
 
 @asynccontextmanager
-async def visiting(daemon: SenderDaemon, *, patience: float | None = 0.0) -> AsyncIterator[Sender]:
+async def visiting(
+    daemon: SenderDaemon,
+    *,
+    patience: float | None = 0.0,
+    models: tuple[str, ...] = (FINGERPRINT,),
+) -> AsyncIterator[Sender]:
     async with diffc_client.connect(
-        daemon.url, decoders=FakeDecoders(), patience=patience
+        daemon.url, decoders=FakeDecoders(models), patience=patience
     ) as sender:
         yield sender
 
@@ -157,6 +165,95 @@ async def test_a_model_that_is_not_here(folder: Path) -> None:
         (folder / "ready.dfc").write_bytes(b"87654321")
         with pytest.raises(UnknownModel, match="87654321"):
             _ = [r async for r in sender.open("ready.dfc")]
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize(
+    ("theirs", "chosen"),
+    [
+        ((NEW, OLD), NEW),
+        ((OLD, NEW), NEW),  # the sender's order counts
+        (("99999999", OLD), OLD),
+        ((), NEW),  # they only keep it
+    ],
+)
+async def test_the_sender_takes_the_first_of_its_models_that_the_receiver_has(
+    folder: Path, theirs: tuple[str, ...], chosen: str
+) -> None:
+    opener = FakeOpener(fingerprints=(NEW, OLD))
+    async with (
+        serving(folder, opener) as daemon,
+        visiting(daemon, models=theirs) as sender,
+    ):
+        kept = MemoryStream()
+        *_, last = [refinement async for refinement in sender.open("a.png", kept=kept)]
+        assert (await sender.dial()).models == (NEW, OLD)
+    assert (last.bytes, opener.models) == (5000, [chosen])
+    assert kept.read() == stream_of("a.png", 5000, chosen)
+
+
+@pytest.mark.asyncio
+async def test_receivers_of_different_age_at_once(folder: Path) -> None:
+    opener = FakeOpener(fingerprints=(NEW, OLD))
+    async with (
+        serving(folder, opener) as daemon,
+        visiting(daemon, models=(OLD,)) as older,
+        visiting(daemon, models=(NEW, OLD)) as newer,
+    ):
+        kept = [MemoryStream(), MemoryStream()]
+        await asyncio.gather(older.receive("a.png", kept[0]), newer.receive("a.png", kept[1]))
+    assert [k.read() for k in kept] == [stream_of("a.png", 5000, model) for model in (OLD, NEW)]
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize("models", [(NEW, OLD), (OLD,), ()])
+async def test_a_stream_goes_on_with_the_model_that_it_was_begun_with(
+    folder: Path, models: tuple[str, ...]
+) -> None:
+    """The sender is restarted with another default while a picture is half received."""
+    gate = threading.Semaphore(5)
+    kept = MemoryStream()
+    async with serving(folder, FakeOpener(gate=gate, fingerprints=(OLD,))) as first:
+        port = first.port
+        async with visiting(first, patience=30.0, models=models) as sender:
+            receiving = asyncio.create_task(sender.receive("a.png", kept))
+            await settled(lambda: kept.length >= 900)
+            await first.abort()
+            gate.release(1000)
+            opener = FakeOpener(fingerprints=(NEW, OLD))
+            async with serving(folder, opener, port=port):
+                assert await receiving is Reason.COMPLETE
+    assert kept.read() == stream_of("a.png", 5000, OLD)
+    assert opener.models == [OLD]
+
+
+@pytest.mark.asyncio
+async def test_a_model_that_the_sender_has_no_more_is_a_prefix_that_does_not_fit(
+    folder: Path,
+) -> None:
+    opener = FakeOpener(fingerprints=(NEW,))
+    async with serving(folder, opener) as daemon, visiting(daemon, models=(NEW, OLD)) as sender:
+        kept = MemoryStream()
+        kept.append(stream_of("a.png", 900, OLD))
+        with pytest.raises(PeerError, match=f"of the model {OLD}, which is not here") as caught:
+            await sender.receive("a.png", kept)
+        assert caught.value.code == "prefix-mismatch"
+        assert opener.models == []  # nothing was encoded to find that out
+        assert await sender.receive("a.png", MemoryStream()) is Reason.COMPLETE
+
+
+@pytest.mark.asyncio
+async def test_ready_streams_go_to_whoever_can_use_them(folder: Path) -> None:
+    (folder / "ready.dfc").write_bytes(OLD.encode())
+    async with serving(folder, FakeOpener(fingerprints=(NEW,))) as daemon:
+        for models in ((OLD,), (NEW, OLD), ()):
+            kept = MemoryStream()
+            async with visiting(daemon, models=models) as sender:
+                assert await sender.receive("ready.dfc", kept) is Reason.COMPLETE
+            assert kept.read() == stream_of("ready.dfc", 5000, OLD)
+        async with visiting(daemon, models=(NEW,)) as sender:
+            with pytest.raises(UnknownModel, match=OLD):
+                await sender.receive("ready.dfc", MemoryStream())
 
 
 @pytest.mark.asyncio

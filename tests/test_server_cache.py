@@ -118,6 +118,22 @@ def test_another_picture_or_model_is_another_stream(picture: Path, folder: Path)
     assert len(list(folder.iterdir())) == 3
 
 
+def test_a_stream_of_another_model_is_found_again(picture: Path, folder: Path) -> None:
+    """Whichever model is preferred by now."""
+    old, new = WriterOpener(), WriterOpener()
+    part = b"".join(islice(CachingOpener(old, folder).open(picture).pieces, 12))
+    new.fingerprints = ("12345678", FINGERPRINT)
+    opener = CachingOpener(new, folder)
+    assert opener.fingerprints == new.fingerprints
+    source = opener.open(picture, FINGERPRINT)
+    assert source.model == FINGERPRINT
+    assert part.startswith(next(source.pieces))
+    assert new.computed == 0
+    source = opener.open(picture)
+    assert source.model == "12345678"
+    assert not whole(source).startswith(part[:16])
+
+
 def test_only_so_much_is_kept(tmp_path: Path, folder: Path) -> None:
     opener = CachingOpener(WriterOpener(), folder, most_bytes=20_000)
     for number in range(4):

@@ -10,7 +10,14 @@ import sources
 
 import diffc_client
 from diffc_client import MemoryStream, ModelDecoders
-from diffc_server import CachingOpener, Catalogue, FileOpener, Pipeline, SenderDaemon
+from diffc_server import (
+    CachingOpener,
+    Catalogue,
+    FileOpener,
+    Opener,
+    Pipeline,
+    SenderDaemon,
+)
 from diffc_stream import save_png
 from diffc_stream.codec import Decoder, Encoder
 from diffc_stream.errors import NotAStream, UnknownModel, UnreadablePicture
@@ -91,3 +98,39 @@ async def test_from_file_to_picture(folder: Path, tmp_path: Path) -> None:
     direct = decoder.render()
     assert np.array_equal(better.image, direct.image)
     assert better.predicted_psnr == direct.predicted_psnr
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize("cached", [False, True])
+async def test_a_change_of_default_does_not_spoil_what_was_received(
+    folder: Path, tmp_path: Path, cached: bool
+) -> None:
+    """A receiver that has both models comes back to a sender that prefers another one by now."""
+    newer = sources.independent("00000002")
+    kept = MemoryStream()
+    for models in (MODELS, sources.collection(newer, MODEL)):
+        opener: Opener = FileOpener(models)
+        if cached:
+            opener = CachingOpener(opener, tmp_path / "cache")
+        decoders = ModelDecoders(sources.collection(MODEL, newer))
+        async with (
+            SenderDaemon(Catalogue(folder), Pipeline(opener)) as daemon,
+            diffc_client.connect(daemon.url, decoders=decoders) as sender,
+        ):
+            async for refinement in sender.open("a.png", bytes=kept.length + 900, kept=kept):
+                last = refinement
+    assert (last.bytes, last.complete) == (1800, True)
+    expected = Encoder(sources.picture(), MODEL)
+    assert b"".join(piece for piece, _ in zip(expected, range(30), strict=False)).startswith(
+        kept.read()
+    )
+
+
+def test_the_preferred_model_is_the_first(folder: Path) -> None:
+    newer = sources.independent("00000002")
+    opener = FileOpener(sources.collection(newer, MODEL))
+    assert opener.fingerprints == ("00000002", "00000001")
+    for model, expected in ((None, "00000002"), ("00000001", "00000001")):
+        source = opener.open(folder / "a.png", model)
+        assert source.model == expected == next(source.pieces)[5:9].hex()
+    assert opener.open(folder / "ready.dfc", "00000001").model == sources.SOURCE.fingerprint

@@ -57,6 +57,27 @@ async def test_one_encode_however_many_ask(paths: list[Path]) -> None:
 
 
 @pytest.mark.asyncio
+async def test_one_encode_for_every_model(paths: list[Path]) -> None:
+    opener = FakeOpener(fingerprints=("0a0a0a0a", "0b0b0b0b"))
+    pipeline = Pipeline(opener)
+    first, second = (pipeline.stream(paths[0], model) for model in opener.fingerprints)
+    assert pipeline.stream(paths[0]) is first is not second
+    for stream in (first, second):
+        await stream.reach(100)
+        assert stream.model is not None
+        assert stream.read(0, 100) == stream_of("0.png", 5000, stream.model)[:100]
+    assert opener.models == ["0a0a0a0a", "0b0b0b0b"]
+    # A stream that is ready is of the model that it is of.
+    ready = paths[0].with_suffix(".dfc")
+    ready.write_bytes(FINGERPRINT.encode())
+    stream = pipeline.stream(ready, "0a0a0a0a")
+    assert pipeline.stream(ready) is stream
+    await stream.reach(0)
+    assert stream.model == FINGERPRINT
+    pipeline.close()
+
+
+@pytest.mark.asyncio
 async def test_encoders_bound_how_many_are_computed_at_once(paths: list[Path]) -> None:
     counting = threading.Lock()
     most = now = 0

@@ -400,3 +400,36 @@ def test_a_failed_request_leaves_no_trace() -> None:
         session.open("..")
     assert session.transmit(0.0) == []
     assert session.open("a") == 1
+
+
+def test_what_is_held_names_its_model() -> None:
+    receiver, sender = ReceiverSession(now=0.0), SenderSession(now=0.0)
+    receiver.open("photo", start=5, checksum=7, model="0a1b2c3d")
+    receiver.open("photo")
+    _, first, second = (sender.receive(data, 0.0) for data in receiver.transmit(0.0))
+    assert isinstance(first, Open)
+    assert isinstance(second, Open)
+    assert (first.model, second.model) == ("0a1b2c3d", None)
+
+
+def test_a_refusal_names_the_model_that_is_missing() -> None:
+    sender, receiver = ready_sender(), ready_receiver()
+    stream = receiver.open("photo")
+    sender.receive(receiver.transmit(0.0)[0], 0.0)
+    sender.refuse(stream, Code.UNKNOWN_MODEL, "not yours", model="0a1b2c3d")
+    event = receiver.receive(sender.transmit(0.0)[0], 0.0)
+    assert isinstance(event, Error)
+    assert peer_error(event).model == "0a1b2c3d"
+
+
+def test_only_so_many_models_fit_a_message() -> None:
+    models = [f"{number:08x}" for number in range(20)]
+    receiver = ReceiverSession(now=0.0, models=models)
+    sender = SenderSession(now=0.0, models=models)
+    for data in receiver.transmit(0.0):
+        sender.receive(data, 0.0)
+    for data in sender.transmit(0.0):
+        receiver.receive(data, 0.0)
+    assert sender.hello is not None
+    assert receiver.welcome is not None
+    assert sender.hello.models == receiver.welcome.models == tuple(models[:16])
