@@ -110,9 +110,10 @@ def test_a_grown_network_begins_as_what_it_grew_from() -> None:
 
 def test_a_checkpoint_becomes_a_model(folder: Path, tmp_path: Path) -> None:
     trained(folder, tmp_path, 1)
-    out = tmp_path / "tiny.safetensors"
-    flags = ["--checkpoint", str(tmp_path / "checkpoint.pt"), "--out", str(out), "--name", "tiny"]
-    export.main(flags)
-    model = load_model(out)
+    checkpoint = str(tmp_path / "checkpoint.pt")
+    export.main(["--checkpoint", checkpoint, "--folder", str(tmp_path), "--name", "tiny"])
+    (file,) = tmp_path.glob("*.safetensors")
+    model = load_model(file)
+    assert file.stem == f"tiny-{model.fingerprint}"
     assert model.name == "tiny"
     assert model.denoiser(np.zeros((3, 20, 20), np.float32), 1.0).shape == (3, 20, 20)

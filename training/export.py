@@ -1,6 +1,6 @@
-"""Turn a training checkpoint into the rounded weights that ship.
+"""Turn a training checkpoint into a model file, NAME-FINGERPRINT.safetensors.
 
-python -m training.export --checkpoint runs/small/checkpoint.pt --out small.safetensors
+python -m training.export --checkpoint runs/small/checkpoint.pt --folder diffc_stream/models
 """
 
 from __future__ import annotations
@@ -11,22 +11,30 @@ from pathlib import Path
 import torch
 
 from diffc_stream.diffusion.architecture import Architecture
-from diffc_stream.diffusion.model import save_model
-from diffc_stream.diffusion.unet import UNet
+from diffc_stream.diffusion.weights import fingerprint, rounded, write_weights
 
 
 def main(argv: list[str] | None = None) -> None:
-    """Write the model file of a checkpoint."""
-    parser = argparse.ArgumentParser(prog="python -m training.export", description=__doc__)
+    """Round the averaged weights, write the file and say what to put into its card."""
+    parser = argparse.ArgumentParser(
+        prog="python -m training.export", description=(__doc__ or "").split("\n\n", maxsplit=1)[0]
+    )
     parser.add_argument("--checkpoint", type=Path, required=True)
-    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--folder", type=Path, required=True)
     parser.add_argument("--name", default="small")
     arguments = parser.parse_args(argv)
     state = torch.load(arguments.checkpoint, map_location="cpu", weights_only=True)
-    network = UNet(Architecture(**state["architecture"]))
-    network.load_state_dict(state["average"])
-    fingerprint = save_model(arguments.out, network, name=arguments.name)
-    print(f"{arguments.out}: {fingerprint}, after {state['iteration']} iterations")
+    architecture = Architecture(**state["architecture"])
+    average = {name: tensor.float().numpy() for name, tensor in state["average"].items()}
+    stored = rounded(average)
+    identity = fingerprint(architecture, stored)
+    path = arguments.folder / f"{arguments.name}-{identity}.safetensors"
+    write_weights(path, architecture, stored, name=arguments.name)
+    parameters = sum(values.size for values in average.values())
+    print(
+        f"{path}: {path.stat().st_size:,} bytes, {parameters:,} parameters, "
+        f"after {state['iteration']:,} iterations"
+    )
 
 
 if __name__ == "__main__":
