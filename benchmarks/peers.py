@@ -1,17 +1,22 @@
-"""What the codecs people use give at the same bytes, on a folder of photographs.
+"""The codecs people use: which files they give for so many bytes.
 
     python -m benchmarks.peers --images DIR [--every 3] [--rates 0.05 0.1 0.2 0.4]
 
-Every codec that Pillow was built with, at full size and reduced 2, 4 and 8 times, then enlarged
-(bicubic); per picture and rate the best of all settings that stay within the bytes.  Real files,
-headers and all.  Prints versions, settings and a Markdown table of mean PSNR in dB.
+Every codec that Pillow was built with or has a plug-in for, at full size and reduced 2, 4 and 8
+times (Lanczos), then enlarged (bicubic); per picture and rate the best of all settings that stay
+within the bytes.  Real files, headers and all.  Prints versions, settings and a Markdown table of
+mean PSNR in dB; ``benchmarks.rate_distortion`` is the whole comparison.
 """
 
 from __future__ import annotations
 
 import argparse
+import importlib
 import io
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from importlib import metadata
+from math import inf, log
 from pathlib import Path
 
 import numpy as np
@@ -21,56 +26,172 @@ from PIL import Image, features
 from rich.console import Console
 from rich.progress import Progress
 
-from benchmarks.prefixes import SUFFIXES
 from diffc_stream.metrics import psnr
 from diffc_stream.picture import load_picture
 
-REDUCTIONS = (1, 2, 4, 8)
+from .pictures import pictures
+
+LARGEST_RATES = {1: inf, 2: 0.8, 4: 0.2, 8: 0.05}
+"""Reductions, and up to how many bits per pixel they are tried; above, they never were best."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Family:
+    """Settings of one kind, which differ in how many bytes they take."""
+
+    name: str
+    options: Mapping[str, object]
+    knob: str = "quality"
+    """The option that makes files larger."""
+    positions: Sequence[object]
+    """Of the knob, from fewest bytes to most."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Peer:
-    """A codec and the settings to try, from fewest bytes to most."""
+    """A codec."""
 
     name: str
-    feature: str
-    """What Pillow calls it in its list of features."""
     format: str
-    settings: tuple[dict[str, object], ...]
+    """What Pillow calls it."""
+    suffix: str
+    feature: str = ""
+    """What Pillow calls it in its list of features, if it is one of them."""
+    plugin: tuple[str, str] | None = None
+    """Otherwise: the distribution to install, and the module to import."""
+    families: tuple[Family, ...]
 
+    def version(self) -> str | None:
+        """Return what encodes, after making it ready; None if it is not installed."""
+        if self.plugin is None:
+            return _built_in(self.feature)
+        distribution, module = self.plugin
+        try:
+            loaded = importlib.import_module(module)
+        except ImportError:
+            return None
+        if self.format == "HEIF":
+            loaded.register_heif_opener(thumbnails=False)
+            library = loaded.libheif_info()["HEIF"]
+            return f"{distribution} {metadata.version(distribution)}, {library}"
+        return f"{distribution} {metadata.version(distribution)}"
+
+    @property
+    def settings(self) -> object:
+        """All that decides on the files, beside the version."""
+        return self.format, [
+            (family.name, dict(family.options), family.knob, list(family.positions))
+            for family in self.families
+        ]
+
+    def missing(self) -> str:
+        """Return what to do about it not being installed."""
+        if self.plugin is None:
+            return f"{self.name} is left out: this Pillow was built without it"
+        return f"{self.name} is left out: pip install {self.plugin[0]}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Attempt:
+    """A file within the bytes allowed, and the picture in it."""
+
+    data: bytes
+    settings: str
+    picture: NDArray[np.uint8]
+    """Enlarged to the original's size, (H, W, 3)."""
+
+
+_AVIF_QUALITIES = tuple(100 - round(k * 100 / 63) for k in range(63, 5, -1))
+"""One for each quantiser that there is."""
 
 PEERS = (
     Peer(
         name="JPEG",
         feature="jpg",
         format="JPEG",
-        settings=tuple({"quality": q, "optimize": True, "progressive": True} for q in range(1, 96)),
+        suffix=".jpg",
+        families=(
+            Family(
+                name="progressive",
+                options={"optimize": True, "progressive": True},
+                positions=range(1, 96),
+            ),
+        ),
     ),
     Peer(
         name="WebP",
         feature="webp",
         format="WEBP",
-        settings=tuple({"quality": q, "method": 6} for q in range(96)),
+        suffix=".webp",
+        families=(Family(name="method 6", options={"method": 6}, positions=range(96)),),
     ),
     Peer(
         name="JPEG 2000",
         feature="jpg_2000",
         format="JPEG2000",
-        settings=tuple(
-            {
-                "quality_mode": "rates",
-                "quality_layers": [1200 * 0.93**i],
-                "irreversible": True,
-                "mct": 1,
-            }
-            for i in range(76)
+        suffix=".jp2",
+        families=(
+            Family(
+                name="irreversible, with colour transform",
+                options={"quality_mode": "rates", "irreversible": True, "mct": 1},
+                knob="quality_layers",
+                positions=tuple([1200 * 0.93**i] for i in range(76)),
+            ),
+        ),
+    ),
+    Peer(
+        name="JPEG XL",
+        plugin=("pillow-jxl-plugin", "pillow_jxl"),
+        format="JXL",
+        suffix=".jxl",
+        families=(
+            Family(
+                name="effort 7",
+                options={"effort": 7, "num_threads": 1},
+                positions=range(1, 98),
+            ),
         ),
     ),
     Peer(
         name="AVIF",
         feature="avif",
         format="AVIF",
-        settings=tuple({"quality": q, "speed": 4} for q in range(96)),
+        suffix=".avif",
+        families=(
+            Family(
+                name="speed 4, as tuned by default, 4:2:0",
+                options={"speed": 4, "max_threads": 1},
+                positions=_AVIF_QUALITIES,
+            ),
+            Family(
+                name="speed 4, tuned for PSNR, 4:4:4",
+                options={
+                    "speed": 4,
+                    "max_threads": 1,
+                    "subsampling": "4:4:4",
+                    "advanced": {"tune": "psnr"},
+                },
+                positions=_AVIF_QUALITIES,
+            ),
+        ),
+    ),
+    Peer(
+        name="HEIC",
+        plugin=("pillow-heif", "pillow_heif"),
+        format="HEIF",
+        suffix=".heic",
+        families=(
+            Family(
+                name="x265 placebo, as tuned by default, 4:2:0",
+                options={"enc_params": {"preset": "placebo"}},
+                positions=range(96),
+            ),
+            Family(
+                name="x265 placebo, tuned for PSNR, 4:4:4",
+                options={"chroma": 444, "enc_params": {"preset": "placebo", "tune": "psnr"}},
+                positions=range(96),
+            ),
+        ),
     ),
 )
 
@@ -81,11 +202,11 @@ def main() -> None:
     parser.add_argument("--every", type=int, default=1, help="take every N-th picture")
     parser.add_argument("--rates", type=float, nargs="+", default=[0.05, 0.1, 0.2, 0.4])
     arguments = parser.parse_args()
-    paths = sorted(p for p in arguments.images.iterdir() if p.suffix.lower() in SUFFIXES)
-    paths = paths[:: arguments.every]
-    peers = [peer for peer in PEERS if features.check(peer.feature)]
-    print(f"Pillow {PIL.__version__}:", end=" ")
-    print(", ".join(f"{p.name} {features.version(p.feature) or ''}".strip() for p in peers))
+    paths = pictures(arguments.images, arguments.every)
+    versions = {peer: peer.version() for peer in PEERS}
+    peers = [peer for peer in PEERS if versions[peer] is not None]
+    for peer in PEERS:
+        print(f"{peer.name}: {versions[peer]}" if peer in peers else peer.missing())
     print("\n| codec | " + " | ".join(f"{rate} bpp" for rate in arguments.rates) + " |")
     print("|---" * (len(arguments.rates) + 1) + "|")
     with Progress(console=Console(stderr=True)) as progress:
@@ -100,43 +221,122 @@ def main() -> None:
             print(f"| {peer.name} | " + " | ".join(cells) + " |", flush=True)
 
 
-def best(picture: NDArray[np.uint8], peer: Peer, rates: list[float]) -> list[float]:
+def best(picture: NDArray[np.uint8], peer: Peer, rates: Sequence[float]) -> list[float]:
     """Return the best PSNR of ``peer`` within each rate; NaN where not even its worst fits."""
+    return [
+        max((psnr(attempt.picture, picture) for attempt in found), default=float("nan"))
+        for found in attempts(picture, peer, rates)
+    ]
+
+
+def attempts(
+    picture: NDArray[np.uint8], peer: Peer, rates: Sequence[float]
+) -> Iterator[list[Attempt]]:
+    """Yield, for each rate in bits per pixel, the largest files within it.
+
+    One for each family of settings and each reduction, unless not even the smallest fits.
+    """
     height, width = picture.shape[:2]
-    results = []
+    searches = [
+        (reduction, largest, Search(_reduced(picture, reduction), peer, family, reduction))
+        for family in peer.families
+        for reduction, largest in LARGEST_RATES.items()
+    ]
     for rate in rates:
         limit = int(rate * height * width / 8)
-        found = [within(picture, peer, reduction, limit) for reduction in REDUCTIONS]
-        results.append(max((f for f in found if f is not None), default=float("nan")))
-    return results
+        found = []
+        for _, largest, search in searches:
+            file = search.within(limit) if rate <= largest else None
+            if file is not None:
+                data, settings = file
+                shown = enlarged(data, height, width)
+                found.append(Attempt(data=data, settings=settings, picture=shown))
+        yield found
 
 
-def within(picture: NDArray[np.uint8], peer: Peer, reduction: int, limit: int) -> float | None:
-    """Return the PSNR of the best setting of at most ``limit`` bytes, found by bisection."""
-    height, width = picture.shape[:2]
-    original = Image.fromarray(picture)
-    size = (max(1, width // reduction), max(1, height // reduction))
-    reduced = original if reduction == 1 else original.resize(size, Image.Resampling.LANCZOS)
-    low, high, fitting = 0, len(peer.settings) - 1, None
-    while low <= high:
-        middle = (low + high) // 2
-        data = encoded(reduced, peer, middle)
-        if len(data) <= limit:
-            fitting, low = data, middle + 1
-        else:
-            high = middle - 1
-    if fitting is None:
+def enlarged(data: bytes, height: int, width: int) -> NDArray[np.uint8]:
+    """Return the picture in a peer's file at the size given, (height, width, 3)."""
+    with Image.open(io.BytesIO(data)) as decoded:
+        image = decoded.convert("RGB")
+        if image.size != (width, height):
+            image = image.resize((width, height), Image.Resampling.BICUBIC)
+        return np.asarray(image)
+
+
+class Search:
+    """Looks for the setting that fills so many bytes, and remembers what it tried."""
+
+    def __init__(self, image: Image.Image, peer: Peer, family: Family, reduction: int = 1) -> None:
+        self._image, self._format, self._family = image, peer.format, family
+        self._reduction = reduction
+        self._tried: dict[int, bytes] = {}
+
+    def within(self, limit: int) -> tuple[bytes, str] | None:
+        """Return the largest file of at most ``limit`` bytes, and its settings, or None.
+
+        Sizes are taken to grow with the knob, as they do but for a few bytes.
+        """
+        low, high = 0, len(self._family.positions) - 1
+        try:
+            if len(self._encoded(low)) > limit:
+                return None
+        except (OSError, RuntimeError, ValueError):
+            return None  # too small a picture for this encoder
+        if len(self._encoded(high)) <= limit:
+            low = high
+        middle, even = low, False
+        while high - low > 1:
+            for index, data in self._tried.items():
+                if len(data) <= limit and low < index < high:
+                    low = index
+            for index, data in self._tried.items():
+                if len(data) > limit and low < index < high:
+                    high = index
+            if high - low <= 1:
+                break
+            # Where the logarithm of the size points to, and half-way by turns, which never stalls.
+            share = 0.5 if even else self._share(low, high, limit)
+            even = not even
+            middle = min(max(low + round(share * (high - low)), low + 1), high - 1)
+            self._encoded(middle)
+        position = self._family.positions[low]
+        settings = f"{self._family.name}, {self._family.knob} {_shown(position)}"
+        if self._reduction > 1:
+            settings += f", reduced {self._reduction} times"
+        return self._encoded(low), settings
+
+    def _share(self, low: int, high: int, limit: int) -> float:
+        least, most = len(self._tried[low]), len(self._tried[high])
+        return log(limit / least) / log(most / least) if most > least else 0.5
+
+    def _encoded(self, index: int) -> bytes:
+        if index not in self._tried:
+            family = self._family
+            options = {**family.options, family.knob: family.positions[index]}
+            buffer = io.BytesIO()
+            self._image.save(buffer, self._format, **options)
+            self._tried[index] = buffer.getvalue()
+        return self._tried[index]
+
+
+def _reduced(picture: NDArray[np.uint8], reduction: int) -> Image.Image:
+    image = Image.fromarray(picture)
+    if reduction == 1:
+        return image
+    size = (max(1, image.width // reduction), max(1, image.height // reduction))
+    return image.resize(size, Image.Resampling.LANCZOS)
+
+
+def _built_in(feature: str) -> str | None:
+    if not features.check(feature):
         return None
-    with Image.open(io.BytesIO(fitting)) as decoded:
-        enlarged = decoded.convert("RGB").resize((width, height), Image.Resampling.BICUBIC)
-    return psnr(np.asarray(enlarged), picture)
+    return f"Pillow {PIL.__version__}, {features.version(feature) or 'version not told'}"
 
 
-def encoded(image: Image.Image, peer: Peer, index: int) -> bytes:
-    """Return ``image`` in the peer's format at its ``index``-th setting."""
-    buffer = io.BytesIO()
-    image.save(buffer, peer.format, **peer.settings[index])
-    return buffer.getvalue()
+def _shown(position: object) -> str:
+    if isinstance(position, list):
+        return " ".join(f"{entry:.4g}" for entry in position)
+    return str(position)
 
 
 if __name__ == "__main__":

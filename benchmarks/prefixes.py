@@ -11,8 +11,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import platform
-import subprocess
 import tempfile
 from dataclasses import asdict, dataclass
 from itertools import pairwise
@@ -29,9 +27,10 @@ from diffc_stream.diffusion.model import Model, load_model
 from diffc_stream.metrics import psnr
 from diffc_stream.picture import load_picture
 
+from .pictures import commit, machine, pictures
+
 SIZES = (300, 1000)
 RATES = (0.05, 0.1, 0.2, 0.4)
-SUFFIXES = {".png", ".jpg", ".jpeg", ".webp", ".tif", ".tiff"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,8 +69,7 @@ def main() -> None:
     model = load_model(arguments.model) if arguments.model else default_model()
     if arguments.threads:
         torch.set_num_threads(arguments.threads)
-    paths = sorted(p for p in arguments.images.iterdir() if p.suffix.lower() in SUFFIXES)
-    paths = paths[:: arguments.every]
+    paths = pictures(arguments.images, arguments.every)
     results = []
     with Progress(console=Console(stderr=True)) as progress:
         for path in progress.track(paths, description="pictures"):
@@ -82,7 +80,7 @@ def main() -> None:
     if arguments.json:
         record = {
             "commit": commit(),
-            "machine": platform.processor() or platform.machine(),
+            "machine": machine(),
             "model": model.fingerprint,
             "results": [asdict(result) for result in results],
         }
@@ -175,14 +173,6 @@ def _row(name: str, figures: list[float]) -> str:
     cells = [f"{figure:.2f}" for figure in shown]
     cells += [f"{spent:.2f}", f"{loss:.3f}", f"{cost:.3f}", f"{noise:.4f}"]
     return f"| {name} | " + " | ".join(cells) + " |"
-
-
-def commit() -> str:
-    """Return the commit measured, or "unknown" outside a repository."""
-    done = subprocess.run(
-        ["git", "describe", "--always", "--dirty"], capture_output=True, text=True, check=False
-    )
-    return done.stdout.strip() or "unknown"
 
 
 if __name__ == "__main__":

@@ -25,7 +25,7 @@ LEVELS = 4
 """Laplacian levels compared, the finest first; what is left below them is not."""
 PROJECTIONS = 64
 PATCHES = 65_536
-"""Patches compared per level, at most, over all pictures."""
+"""Patches compared per level, at most and unless told otherwise, over all pictures."""
 SEED = 2026
 """Of positions and projections: the same in every run."""
 
@@ -33,23 +33,29 @@ _BINOMIAL = np.array([1, 4, 6, 4, 1], np.float32) / 16
 
 
 def patch_distance(
-    originals: Sequence[NDArray[np.uint8]], reconstructions: Sequence[NDArray[np.uint8]]
+    originals: Sequence[NDArray[np.uint8]],
+    reconstructions: Sequence[NDArray[np.uint8]],
+    *,
+    most: int = PATCHES,
 ) -> float:
     """Return the distance between the patches of two lists of pictures, (H, W, 3) each.
 
     The mean over the levels of the root mean square, over projections, of the one-dimensional
     Wasserstein-2 distances; 0 is the same distribution, and a level of which nothing is left
-    counts about 1.  Patches of all pictures are pooled, taken at the same places on both sides:
-    what differs is what the codec did, not which patches were drawn.
+    counts about 1.  Patches of all pictures are pooled, at most ``most`` per level, taken at the
+    same places on both sides: what differs is what the codec did, not which patches were drawn.
 
     Raises ValueError if there are no pictures, their shapes differ, or none is large enough for
     a patch.
     """
-    return float(np.mean(level_distances(originals, reconstructions)))
+    return float(np.mean(level_distances(originals, reconstructions, most=most)))
 
 
 def level_distances(
-    originals: Sequence[NDArray[np.uint8]], reconstructions: Sequence[NDArray[np.uint8]]
+    originals: Sequence[NDArray[np.uint8]],
+    reconstructions: Sequence[NDArray[np.uint8]],
+    *,
+    most: int = PATCHES,
 ) -> list[float]:
     """Return the distance at each level, finest first; see :func:`patch_distance`."""
     if [a.shape for a in originals] != [b.shape for b in reconstructions]:
@@ -63,7 +69,7 @@ def level_distances(
         directions = random.standard_normal((SIDE * SIDE * 3, PROJECTIONS)).astype(np.float32)
         directions /= np.linalg.norm(directions, axis=0)
         if pairs:
-            distances.append(_distance(pairs, directions, random))
+            distances.append(_distance(pairs, directions, random, most))
     if not distances:
         raise ValueError("there are no pictures large enough to compare patches of")
     return distances
@@ -84,11 +90,14 @@ def laplacian(picture: NDArray[np.uint8]) -> list[Floats]:
 
 
 def _distance(
-    pairs: list[tuple[Floats, Floats]], directions: Floats, random: np.random.Generator
+    pairs: list[tuple[Floats, Floats]],
+    directions: Floats,
+    random: np.random.Generator,
+    most: int,
 ) -> float:
     """Return the sliced distance of one level between pairs of bands (H, W, 3)."""
     places = [(a.shape[0] - SIDE + 1) * (a.shape[1] - SIDE + 1) for a, _ in pairs]
-    share = min(1.0, PATCHES / sum(places))
+    share = min(1.0, most / sum(places))
     ours, theirs = [], []
     for (a, b), count in zip(pairs, places, strict=True):
         chosen = random.choice(count, max(1, int(share * count)), replace=False)

@@ -12,6 +12,7 @@ import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
+from importlib import import_module
 from pathlib import Path
 
 from rich.console import Console
@@ -51,9 +52,15 @@ $XDG_DATA_HOME/diffc-stream/models, where XDG_DATA_HOME is ~/.local/share unless
 {_EXIT_CODES}"""
 
 
+_BENCH = "measure what the codec gives, beside the codecs people use (needs the extra bench)"
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run ``diffc`` and return its exit code; errors are one line on stderr."""
-    parsed = _parser().parse_args(arguments)
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    if given[:1] == ["bench"]:
+        return bench(given[1:])
+    parsed = _parser().parse_args(given)
     keep_freed_memory()
     try:
         command = {"encode": encode, "decode": decode, "inspect": inspect, "models": models}
@@ -187,6 +194,25 @@ def models(arguments: argparse.Namespace) -> None:
     for problem in at_hand.problems:
         print(f"diffc: warning: {problem}", file=sys.stderr)
     _print_models(at_hand.files, arguments)
+
+
+def bench(arguments: Sequence[str]) -> int:
+    """``diffc bench``: hand over to the benchmarks, which need more than pictures do."""
+    parser = argparse.ArgumentParser(prog="diffc bench", description=_BENCH)
+    parser.add_argument("benchmark", choices=["rd"], help="rate and distortion beside other codecs")
+    parser.add_argument("arguments", nargs=argparse.REMAINDER, help="see diffc bench rd --help")
+    parsed = parser.parse_args(arguments)
+    try:
+        module = import_module("diffc_benchmarks.rate_distortion")
+    except ModuleNotFoundError as error:
+        print(
+            f"diffc: {error.name} is not installed: pip install 'diffc-stream[bench]'",
+            file=sys.stderr,
+        )
+        return 1
+    keep_freed_memory()
+    code: int = module.main(parsed.arguments, prog="diffc bench rd")
+    return code
 
 
 def _print_models(files: Sequence[collection.ModelFile], arguments: argparse.Namespace) -> None:
@@ -420,6 +446,7 @@ def _parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     _complete_models(listing)
+    commands.add_parser("bench", help=_BENCH, description=_BENCH)
     return parser
 
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from benchmarks.realism import LEVELS, laplacian, level_distances, patch_distance
+from diffc_benchmarks.realism import LEVELS, laplacian, level_distances, patch_distance
 
 
 def noise(seed: int = 0, deviation: float = 30.0) -> NDArray[np.uint8]:

@@ -36,6 +36,7 @@ BELOW: dict[str, set[str]] = {
         *("allocation", "session", "container", "codec", "diffusion"),
         *("picture", "metrics", "errors"),
     },
+    "benchmarks": {"codec", "diffusion", "picture", "replacement", "metrics", "errors"},
 }
 """What each module or subpackage may import of the project, beside itself."""
 
@@ -54,11 +55,15 @@ FOREIGN: dict[str, set[str]] = {
     "__main__": set(),
     "server": {"numpy", "rich", "websockets"},
     "client": {"numpy", "rich", "websockets"},
+    "benchmarks": {"numpy", "rich", "torch", "PIL", "matplotlib", "ssimulacra2"},
 }
 """What each may import beside the project and the standard library."""
 
 EVENT_LOOPS = {"asyncio", "selectors", "socket", "socketserver", "ssl"}
 """Parts of the standard library that are for the daemons alone."""
+
+FOLDERS = ("server", "client", "benchmarks")
+"""Beside the library; they install as ``diffc_`` and their name."""
 
 HEAVY = ("asyncio", "numpy", "torch", "websockets")
 
@@ -69,7 +74,7 @@ def units() -> Iterator[tuple[str, Path]]:
         unit = path.relative_to(ROOT / "diffc_stream").parts[0].removesuffix(".py")
         if unit != "__init__":  # exports from everywhere, lazily
             yield unit, path
-    for unit in ("server", "client"):
+    for unit in FOLDERS:
         for path in sorted((ROOT / unit).rglob("*.py")):
             yield unit, path
 
@@ -99,10 +104,12 @@ def test_imports_point_downwards(unit: str, path: Path) -> None:
         if first == "diffc_stream":
             target = rest.partition(".")[0]
             assert target == unit or target in BELOW[unit], f"{name} is not below {unit}"
-        elif first in ("server", "client"):
+        elif first in FOLDERS:
             assert first == unit, f"{unit} must not know {first}"
         else:
-            assert first not in ("diffc_server", "diffc_client"), f"{name}: relative imports only"
+            assert first not in {f"diffc_{folder}" for folder in FOLDERS}, (
+                f"{name}: relative imports only"
+            )
             if first in sys.stdlib_module_names:
                 assert unit in ("server", "client") or first not in EVENT_LOOPS, name
             else:

@@ -1,0 +1,162 @@
+"""All that a comparison measured, and what the tables and plots show of it."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+
+from diffc_stream.replacement import replacing
+
+from .contest import LESS_IS_BETTER, MEASURES, Figure
+from .ours import Streamed
+from .progressive import Beginning
+
+TITLES = {
+    "psnr": "PSNR, dB",
+    "ms_ssim": "MS-SSIM",
+    "ssimulacra2": "SSIMULACRA2",
+    "patches": "Distance between patches",
+}
+OURS = "diffc-stream"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PeerRecord:
+    """What one peer reached."""
+
+    name: str
+    version: str
+    settings: object
+    figures: Mapping[str, Sequence[Figure]]
+    """By picture."""
+    pooled: Mapping[float, float]
+    """By rate: the distance between patches of all pictures."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Record:
+    """All that was measured."""
+
+    commit: str
+    machine: str
+    versions: Mapping[str, str]
+    seed: int
+    model: str
+    """Name and fingerprint."""
+    rates: Sequence[float]
+    notes: Sequence[str]
+    """What was left out, and why."""
+    seconds: Mapping[str, float]
+    """What each part took; nothing for what had been kept from an earlier run."""
+    streamed: Sequence[Streamed]
+    pooled: Mapping[str, Mapping[float, float]]
+    """By rendering and rate: the distance between patches of all pictures."""
+    peers: Sequence[PeerRecord]
+    beginnings: Mapping[str, Sequence[Beginning]]
+    """By picture."""
+    beginning_rate: float
+    """Bits per pixel of the whole files that beginnings are of."""
+
+    def save(self, path: Path) -> None:
+        """Write everything as JSON, wholly or not at all."""
+        with replacing(path) as file:
+            file.write(self.json().encode())
+
+    def json(self) -> str:
+        """Return everything as JSON; what is not finite is null."""
+        return json.dumps(_finite(asdict(self)), indent=1, allow_nan=False)
+
+    @property
+    def renderings(self) -> list[str]:
+        """Ours, in the order in which they were looked at, the dial's positions left out."""
+        found = {point.rendering for entry in self.streamed for point in entry.points}
+        return [name for name in ("mmse", "flow", "ancestral") if name in found]
+
+    def ours(self, measure: str, rendering: str) -> list[float | None]:
+        """Return the mean over pictures at each rate; None where some picture has nothing."""
+        if measure == "patches":
+            return [self.pooled.get(rendering, {}).get(rate) for rate in self.rates]
+        return self._means(
+            lambda rate: [
+                getattr(point.quality, measure)
+                for entry in self.streamed
+                for point in entry.points
+                if (point.rate, point.rendering) == (rate, rendering)
+            ]
+        )
+
+    def theirs(self, measure: str, peer: PeerRecord) -> list[float | None]:
+        """Return the mean over pictures at each rate; None where some picture has no file."""
+        if measure == "patches":
+            return [peer.pooled.get(rate) for rate in self.rates]
+        return self._means(
+            lambda rate: [
+                figure.value
+                for figures in peer.figures.values()
+                for figure in figures
+                if (figure.rate, figure.measure) == (rate, measure)
+            ]
+        )
+
+    def rows(self, measure: str) -> dict[str, list[float | None]]:
+        """Return the figures of everybody at each rate, ours first."""
+        rows = {f"{OURS} {name}": self.ours(measure, name) for name in self.renderings}
+        return rows | {peer.name: self.theirs(measure, peer) for peer in self.peers}
+
+    def ahead(self, measure: str) -> list[str]:
+        """Return where a peer is ahead of the best of our renderings, in words."""
+        rows = self.rows(measure)
+        found = []
+        for peer in self.peers:
+            for index, rate in enumerate(self.rates):
+                theirs = rows[peer.name][index]
+                ours = [
+                    value
+                    for name in self.renderings
+                    if (value := rows[f"{OURS} {name}"][index]) is not None
+                ]
+                if theirs is None:
+                    continue
+                best = _best(measure, ours)
+                if best is None or _best(measure, [best, theirs]) != best:
+                    lead = "" if best is None else f" by {abs(theirs - best):.3g}"
+                    found.append(f"{peer.name} at {rate:g} bpp{lead}")
+        return found
+
+    def _means(self, values: Callable[[float], list[float | None]]) -> list[float | None]:
+        means: list[float | None] = []
+        for rate in self.rates:
+            there = [value for value in values(rate) if value is not None]
+            whole = there and len(there) == len(self.streamed)
+            means.append(float(np.mean(there)) if whole else None)
+        return means
+
+
+def measured(record: Record) -> list[str]:
+    """Return the measures that there are figures of."""
+    return [
+        measure
+        for measure in MEASURES
+        if any(value is not None for row in record.rows(measure).values() for value in row)
+    ]
+
+
+def _best(measure: str, values: Sequence[float]) -> float | None:
+    choose = min if measure in LESS_IS_BETTER else max
+    return choose(values, default=None)
+
+
+def _finite(value: object) -> object:
+    match value:
+        case float():
+            return value if math.isfinite(value) else None
+        case Mapping():
+            return {str(key): _finite(entry) for key, entry in value.items()}
+        case list() | tuple() | range():
+            return [_finite(entry) for entry in value]
+    return value

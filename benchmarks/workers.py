@@ -1,0 +1,66 @@
+"""Work on many pictures at once, in processes of their own."""
+
+from __future__ import annotations
+
+import multiprocessing
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import Future, ProcessPoolExecutor, as_completed
+from typing import TypeVar
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+Task = TypeVar("Task")
+Result = TypeVar("Result")
+
+
+def spread(
+    title: str,
+    function: Callable[[Task], Result],
+    tasks: Sequence[Task],
+    *,
+    jobs: int,
+    threads: int,
+) -> list[Result]:
+    """Return ``function`` of every task, in order, showing progress on stderr.
+
+    With more than one job, in as many processes of ``threads`` threads each.
+    """
+    columns = (
+        TextColumn(title),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+    )
+    with Progress(*columns, console=Console(stderr=True)) as progress:
+        task = progress.add_task(title, total=len(tasks))
+        if jobs == 1 or len(tasks) < 2:
+            results = []
+            for entry in tasks:
+                results.append(function(entry))
+                progress.advance(task)
+            return results
+        # Spawned, because threads that torch or an encoder has started do not survive a fork.
+        context = multiprocessing.get_context("spawn")
+        with ProcessPoolExecutor(jobs, context, initializer=_use, initargs=(threads,)) as pool:
+            futures = [pool.submit(function, entry) for entry in tasks]
+            return _gathered(futures, lambda: progress.advance(task))
+
+
+def _gathered(futures: Iterable[Future[Result]], advance: Callable[[], None]) -> list[Result]:
+    futures = list(futures)
+    try:
+        for future in as_completed(futures):
+            future.result()
+            advance()
+    except BaseException:
+        for future in futures:
+            future.cancel()
+        raise
+    return [future.result() for future in futures]
+
+
+def _use(threads: int) -> None:
+    import torch
+
+    torch.set_num_threads(threads)
