@@ -52,7 +52,7 @@ def figures(path: Path, peer: Peer, rates: Sequence[float], folder: Path) -> lis
     """
     picture = load_picture(path)
     name = f"{path.name}-{slug(peer)}"
-    depends_on = (_digest(picture), peer.settings, peer.version(), [*rates], HOPELESS, MEASURES)
+    depends_on = (digest(picture), peer.settings, peer.version(), [*rates], HOPELESS, MEASURES)
     entries = kept(
         folder / f"{name}.json",
         depends_on,
@@ -76,7 +76,7 @@ def pooled(
             if figure.measure == "patches":
                 chosen.setdefault(figure.rate, []).append(figure.file)
     depends_on = (
-        [_digest(picture) for picture in originals],
+        [digest(picture) for picture in originals],
         peer.version(),
         [[asdict(figure) for figure in entries] for entries in found],
     )
@@ -99,6 +99,11 @@ def pooled(
 def slug(peer: Peer) -> str:
     """Return the peer's name as part of a file's."""
     return peer.name.lower().replace(" ", "-")
+
+
+def digest(picture: NDArray[np.uint8]) -> str:
+    """Return what tells pictures apart."""
+    return hashlib.sha256(repr(picture.shape).encode() + picture.tobytes()).hexdigest()
 
 
 def _played(
@@ -143,7 +148,3 @@ def _measured(
         for attempt, decibels in zip(found, by_psnr, strict=True)
         if decibels > max(by_psnr) - HOPELESS
     ]
-
-
-def _digest(picture: NDArray[np.uint8]) -> str:
-    return hashlib.sha256(repr(picture.shape).encode() + picture.tobytes()).hexdigest()

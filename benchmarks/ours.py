@@ -21,8 +21,10 @@ from diffc_stream.replacement import replacing
 from .quality import Quality
 from .realism import patch_distance
 
-SYNTHESIS_RATES = (0.05, 0.4)
-"""Lowest and highest bits per pixel at which the dial and ``ancestral`` are looked at."""
+DIAL_RATES = (0.05, 0.4)
+"""Lowest and highest bits per pixel at which the dial is looked at."""
+ANCESTRAL_RATES = (0.1, 0.4)
+"""Where ``ancestral`` is looked at, which takes the most evaluations and gives the least."""
 DIAL = (0.25, 0.5, 0.75)
 """Positions between ``mmse``, which is 0, and ``flow``, which is 1."""
 
@@ -116,12 +118,13 @@ def _renderings(decoder: Decoder, rate: float) -> list[tuple[str, NDArray[np.uin
     flow = decoder.render("flow").image
     spent = decoder.evaluations - after
     found = [("mmse", mmse, after - before), ("flow", flow, spent)]
-    if not SYNTHESIS_RATES[0] <= rate <= SYNTHESIS_RATES[1]:
-        return found
-    for position in DIAL:
-        blend = mmse + position * (flow.astype(np.float32) - mmse)
-        found.append((f"dial {position:g}", np.round(blend).astype(np.uint8), spent))
-    before = decoder.evaluations
-    ancestral = decoder.render("ancestral").image
-    found.append(("ancestral", ancestral, decoder.evaluations - before))
+    if DIAL_RATES[0] <= rate <= DIAL_RATES[1]:
+        for position in DIAL:
+            # What Decoder.render gives, without computing flow again.
+            blend = mmse + position * (flow.astype(np.float32) - mmse)
+            found.append((f"dial {position:g}", np.round(blend).astype(np.uint8), spent))
+    if rate in ANCESTRAL_RATES:
+        before = decoder.evaluations
+        ancestral = decoder.render("ancestral").image
+        found.append(("ancestral", ancestral, decoder.evaluations - before))
     return found

@@ -10,8 +10,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,12 +20,16 @@ from PIL import Image, ImageFile
 
 from diffc_stream.codec import Decoder
 from diffc_stream.diffusion.model import Model
-from diffc_stream.errors import DiffcError
 from diffc_stream.metrics import psnr
+from diffc_stream.picture import load_picture
 
+from .contest import digest, slug
+from .kept import kept
 from .peers import Family, Peer, Search, enlarged
 
 SHARES = (0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0)
+DROPPED = (0, 16, 64, 256)
+"""Bytes that are given up if a decoder does not take a file that ends where it ends."""
 LAYERS = 15
 """Of quality in a JPEG 2000 file, each the square root of 2 times as many bytes as the last."""
 
@@ -75,6 +80,18 @@ def of_peer(picture: NDArray[np.uint8], peer: Peer, rate: float) -> list[Beginni
     return beginnings
 
 
+def kept_of_peer(path: Path, peer: Peer, rate: float, folder: Path) -> list[Beginning]:
+    """Return :func:`of_peer` of a picture's file, or what is kept of it in ``folder``."""
+    picture = load_picture(path)
+    depends_on = (digest(picture), peer.settings, peer.version(), rate, SHARES, LAYERS, DROPPED)
+    entries = kept(
+        folder / f"{path.name}-{slug(peer)}-beginnings.json",
+        depends_on,
+        lambda: [asdict(beginning) for beginning in of_peer(picture, peer, rate)],
+    )
+    return [Beginning(**entry) for entry in cast(list[dict[str, Any]], entries)]
+
+
 def of_stream(
     picture: NDArray[np.uint8], stream: Path, model: Model, rate: float
 ) -> list[Beginning]:
@@ -109,18 +126,19 @@ def _mean(values: Sequence[float | None]) -> float | None:
 
 
 def _shown(data: bytes, size: int, peer: Peer, height: int, width: int) -> NDArray[np.uint8] | None:
-    beginning = data[:size]
-    if peer.format == "JPEG2000" and size < len(data):
-        beginning += bytes(len(data) - size - 2) + b"\xff\xd9"
-    try:
-        with _truncated_too():
-            shown = enlarged(beginning, height, width)
-    except DiffcError:
-        raise
-    except Exception:
-        return None  # decoders meet the end of a file with whatever they trip over
-    # What a decoder that gave up leaves behind: one colour, black or grey.
-    return None if np.ptp(shown) == 0 else shown
+    for dropped in DROPPED if size < len(data) else [0]:
+        beginning = data[: max(0, size - dropped)]
+        if peer.format == "JPEG2000" and size < len(data):
+            beginning += bytes(len(data) - len(beginning) - 2) + b"\xff\xd9"
+        try:
+            with _truncated_too():
+                shown = enlarged(beginning, height, width)
+        except Exception:
+            continue  # decoders meet the end of a file with whatever they trip over
+        # What a decoder that gave up leaves behind is one colour, black or grey.
+        if np.ptp(shown) > 0:
+            return shown
+    return None
 
 
 @contextmanager

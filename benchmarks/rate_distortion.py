@@ -18,7 +18,7 @@ import platform
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
@@ -79,6 +79,7 @@ def main(arguments: Sequence[str] | None = None, *, prog: str | None = None) -> 
         comparison = Comparison(
             paths=pictures(parsed.images, parsed.every),
             model=partial(load_model, parsed.model) if parsed.model else default_model,
+            peers=PEERS,
             rates=tuple(sorted(set(parsed.rates))),
             out=parsed.out,
             jobs=parsed.jobs or cores(),
@@ -112,8 +113,7 @@ def compare(comparison: Comparison) -> Record:
     with tempfile.TemporaryDirectory(prefix="diffc-bench-") as temporary:
         shown = Path(temporary)
         streamed = _ours(comparison, shown)
-        with _timed(comparison, "beginnings"):
-            beginnings = _beginnings(comparison, ready)
+        beginnings = _beginnings(comparison, ready)
         model = comparison.model()
         record = Record(
             commit=commit(),
@@ -203,15 +203,26 @@ def _pooled(
     return pooled
 
 
-def _beginnings(comparison: Comparison, ready: Sequence[Peer]) -> Mapping[str, list[Beginning]]:
-    model, rate = comparison.model(), _nearest(BEGINNING_RATE, comparison.rates)
-    found = {}
-    for path in comparison.paths:
-        picture = load_picture(path)
-        stream = comparison.out / "streams" / f"{path.name}.dfc"
-        found[path.name] = progressive.of_stream(picture, stream, model, rate)
-        for peer in ready:
-            found[path.name] += progressive.of_peer(picture, peer, rate)
+def _beginnings(comparison: Comparison, ready: Sequence[Peer]) -> dict[str, list[Beginning]]:
+    rate = _nearest(BEGINNING_RATE, comparison.rates)
+    tasks = [
+        (path, comparison.model, tuple(ready), rate, comparison.out) for path in comparison.paths
+    ]
+    with _timed(comparison, "beginnings"):
+        found = spread(
+            "beginnings", _begun, tasks, jobs=comparison.jobs, threads=comparison.threads
+        )
+    return dict(zip([path.name for path in comparison.paths], found, strict=True))
+
+
+def _begun(
+    task: tuple[Path, Callable[[], Model], tuple[Peer, ...], float, Path],
+) -> list[Beginning]:
+    path, model, peers, rate, out = task
+    stream = out / "streams" / f"{path.name}.dfc"
+    found = progressive.of_stream(load_picture(path), stream, model(), rate)
+    for peer in peers:
+        found += progressive.kept_of_peer(path, peer, rate, out / "peers")
     return found
 
 

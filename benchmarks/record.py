@@ -108,25 +108,25 @@ class Record:
         rows = {f"{OURS} {name}": self.ours(measure, name) for name in self.renderings}
         return rows | {peer.name: self.theirs(measure, peer) for peer in self.peers}
 
-    def ahead(self, measure: str) -> list[str]:
-        """Return where a peer is ahead of the best of our renderings, in words."""
+    def ahead(self, measure: str) -> dict[str, dict[float, float]]:
+        """Return by how much each peer is ahead of the best of our renderings, by rate.
+
+        Rates at which it is not are left out, and so are peers that never are.
+        """
         rows = self.rows(measure)
-        found = []
-        for peer in self.peers:
-            for index, rate in enumerate(self.rates):
-                theirs = rows[peer.name][index]
-                ours = [
-                    value
-                    for name in self.renderings
-                    if (value := rows[f"{OURS} {name}"][index]) is not None
-                ]
-                if theirs is None:
-                    continue
-                best = _best(measure, ours)
-                if best is None or _best(measure, [best, theirs]) != best:
-                    lead = "" if best is None else f" by {abs(theirs - best):.3g}"
-                    found.append(f"{peer.name} at {rate:g} bpp{lead}")
-        return found
+        ours = [
+            best([rows[f"{OURS} {name}"][index] for name in self.renderings], measure)
+            for index in range(len(self.rates))
+        ]
+        leads = {
+            peer.name: {
+                rate: abs(theirs - own)
+                for rate, theirs, own in zip(self.rates, rows[peer.name], ours, strict=True)
+                if theirs is not None and own is not None and best([theirs, own], measure) != own
+            }
+            for peer in self.peers
+        }
+        return {name: lead for name, lead in leads.items() if lead}
 
     def _means(self, values: Callable[[float], list[float | None]]) -> list[float | None]:
         means: list[float | None] = []
@@ -146,9 +146,11 @@ def measured(record: Record) -> list[str]:
     ]
 
 
-def _best(measure: str, values: Sequence[float]) -> float | None:
+def best(values: Sequence[float | None], measure: str) -> float | None:
+    """Return the best value there is by a measure, or None."""
+    there = [value for value in values if value is not None]
     choose = min if measure in LESS_IS_BETTER else max
-    return choose(values, default=None)
+    return choose(there, default=None)
 
 
 def _finite(value: object) -> object:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from . import progressive
-from .contest import HOPELESS, LESS_IS_BETTER
+from .contest import HOPELESS
 from .ours import DIAL
-from .record import OURS, TITLES, Record, measured
+from .record import OURS, TITLES, Record, best, measured
 
 DIGITS = {"psnr": 2, "ms_ssim": 4, "ssimulacra2": 1, "patches": 4}
 
@@ -40,21 +40,22 @@ def _provenance(record: Record) -> Iterator[str]:
 
 def _measure(record: Record, measure: str) -> str:
     rows = record.rows(measure)
-    best = [_best(measure, column) for column in zip(*rows.values(), strict=True)]
+    tops = [best(column, measure) for column in zip(*rows.values(), strict=True)]
     lines = [f"## {TITLES[measure]}", "", *_head("", [f"{rate:g} bpp" for rate in record.rates])]
     for name, values in rows.items():
         cells = ["-" if value is None else f"{value:.{DIGITS[measure]}f}" for value in values]
         marked = [
             f"**{cell}**" if value is not None and value == top else cell
-            for cell, value, top in zip(cells, values, best, strict=True)
+            for cell, value, top in zip(cells, values, tops, strict=True)
         ]
         lines.append(_row(name, marked))
-    ahead = record.ahead(measure)
-    lines.append("")
-    lines.append(
-        f"A peer is ahead of us: {'; '.join(ahead)}." if ahead else "No peer is ahead of us."
-    )
-    return "\n".join(lines)
+    leads = [
+        f"{name} at "
+        + ", ".join(f"{rate:g} bpp (by {lead:.{DIGITS[measure]}f})" for rate, lead in rates.items())
+        for name, rates in record.ahead(measure).items()
+    ]
+    verdict = f"A peer is ahead of us: {'; '.join(leads)}." if leads else "No peer is ahead of us."
+    return "\n".join([*lines, "", verdict])
 
 
 def _loss(record: Record) -> str:
@@ -143,17 +144,11 @@ def _settings(record: Record) -> str:
     }
     spent = [f"{name} {max(counts):.1f}" for name, counts in evaluations.items() if counts]
     lines.append(
-        f"- {OURS}: denoiser evaluations at full size that one picture takes beyond decoding, "
-        f"at most: {', '.join(spent)}"
+        f"- {OURS}: denoiser evaluations at full size that one picture takes at most beyond "
+        f"decoding, flow and ancestral beyond mmse: {', '.join(spent)}"
     )
     lines.append("- Seconds: " + ", ".join(f"{k} {v:.0f}" for k, v in record.seconds.items()))
     return "\n".join(lines)
-
-
-def _best(measure: str, values: Sequence[float | None]) -> float | None:
-    there = [value for value in values if value is not None]
-    choose = min if measure in LESS_IS_BETTER else max
-    return choose(there, default=None)
 
 
 def _head(first: str, columns: Sequence[str]) -> list[str]:

@@ -309,3 +309,23 @@ def test_help_teaches(command: str, capsys: Capture) -> None:
     shown = capsys.readouterr().out
     assert "example" in shown
     assert "exit codes:" in shown
+
+
+def test_bench_without_its_extra_says_what_to_install(
+    monkeypatch: pytest.MonkeyPatch, capsys: Capture
+) -> None:
+    def absent(name: str) -> None:
+        raise ModuleNotFoundError("No module named 'matplotlib'", name="matplotlib")
+
+    monkeypatch.setattr(cli, "import_module", absent)
+    assert cli.main(["bench", "rd", "--images", "."]) == 1
+    assert capsys.readouterr().err == (
+        "diffc: matplotlib is not installed: pip install 'diffc-stream[bench]'\n"
+    )
+
+
+def test_bench_knows_its_benchmarks(capsys: Capture) -> None:
+    with pytest.raises(SystemExit) as error:
+        cli.main(["bench", "nothing"])
+    assert error.value.code == 2
+    assert "invalid choice" in capsys.readouterr().err
