@@ -101,3 +101,44 @@ def test_the_header_of_the_stream_is_that_of_its_source() -> None:
     header = next(iter(StreamReader().feed(stream())))
     assert isinstance(header, Header)
     assert header.model == SOURCE.fingerprint
+
+
+def test_what_has_not_arrived_of_an_opening_is_told_from_what_has() -> None:
+    walked = chain()
+    for step, payload in steps():
+        if step.kind is Kind.OPEN:
+            break
+        walked.advance(step, payload)
+    part = walked.after(step, payload[: len(payload) // 2])
+    assert part.absent is not None
+    assert walked.after(step, payload).absent is None
+    bands = np.random.default_rng(0).standard_normal((3, 3, 16, 16)).astype(np.float32)
+    absent = part.absent(bands)
+    assert np.allclose(part.absent(absent), absent, atol=1e-5)
+    assert np.mean(absent**2) == pytest.approx((1 - part.received) * np.mean(bands**2), rel=0.1)
+    # Where nothing has arrived, the detail lies at its prediction.
+    after, prediction = part.observation, walked.prediction(Kind.OPEN)
+    detail = octaves.details(after.eta) / np.float32(after.snr)
+    assert np.allclose(part.absent(detail), part.absent(prediction), atol=1e-4)
+    assert not np.allclose(detail, prediction, atol=0.1)
+
+
+def test_draws_have_addresses() -> None:
+    one = chain().drawn(0, 0)
+    assert np.array_equal(one, chain().drawn(0, 0))
+    assert one.shape == (3, 64, 64)
+    assert abs(np.mean(one * chain().drawn(0, 1))) < 0.05
+    assert np.var(one) == pytest.approx(1, rel=0.05)
+
+
+def test_what_was_shown_is_not_evaluated_again() -> None:
+    walked = chain()
+    (first, payload), *_ = steps()
+    after = walked.after(first, payload[:5])
+    walked.mean(after)
+    before = walked.evaluations
+    walked.denoised(after.observation)
+    assert walked.evaluations == before
+    walked.advance(first, payload)
+    walked.estimate()
+    assert walked.evaluations > before

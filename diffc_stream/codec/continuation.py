@@ -8,110 +8,176 @@ the observation to the clean image:
   samples that the receiver draws from the prior;
 - ``flow`` (DiffC-F, section 3.2): the probability-flow ordinary differential equation.  With
   s = 1 / sqrt(snr) and the noisy image u = eta / snr = x + s n it reads
-  du/ds = (u - x_hat(u, s)) / s, integrated from s to 0 by Heun's method.  At high rate half the
-  squared error of ancestral sampling.
+  du / d ln s = u - x_hat(u, s).  It is integrated with x_hat linear in ln s, told from the last
+  two evaluations (DPM-Solver++(2M) of Lu et al., arXiv 2211.01095, algorithm 2), so that a step
+  costs one evaluation.  At high rate half the squared error of ancestral sampling.
 
-Octaves that the stream has not opened are opened with detail drawn from the prior.  Draws are
-addressed by octave and position, so that successive pictures do not shimmer.
+Octaves that the stream has not opened, or only in part, are filled first (:func:`_filled`).
+Draws are addressed by octave and position, so that successive pictures do not shimmer.
 """
 
 from __future__ import annotations
 
-from math import exp, log, prod, sqrt
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from math import exp, log, sqrt
 
 import numpy as np
 from numpy.typing import NDArray
 
-from diffc_stream.channel.randomness import Purpose, normals
-from diffc_stream.codec.chain import After, Chain
+from diffc_stream.codec.chain import After, Chain, Projection
 from diffc_stream.codec.forecast import Forecast
 from diffc_stream.diffusion import octaves
 from diffc_stream.diffusion.observation import Observation
 
 Floats = NDArray[np.float32]
+Held = Callable[[Floats, float], Floats]
+"""From u at some snr to the same with a part of it put back."""
 
 FIRST = 0.05
-OPENING = exp(1.0)
-"""snr at which an octave that the stream has not opened is opened here."""
-LAST = exp(6.5)
-"""snr at which the posterior mean is as good as clean."""
-FLOW_GROWTH = 3.0
+OPENING = 1.0
+"""snr at which an octave that the stream has not opened is opened here, unless past it."""
+LAST = exp(5.5)
+"""snr at which the posterior mean is as good as clean: what it misses is a grey level or two."""
 ANCESTRAL_GROWTH = 1.5
+THINNING = 8.0
+"""By how much the observation is thinned to fill an octave; there, detail is still noise."""
+
+
+FIRST_STEP = 0.3
+"""Length of the flow's first step over that of the others: it knows no slope yet."""
+
+
+@dataclass(frozen=True, slots=True)
+class Steps:
+    """How many steps the flow takes through an octave, an evaluation each."""
+
+    filling: int
+    onward: int
+
+
+FINEST = Steps(filling=2, onward=4)
+COARSER = Steps(filling=1, onward=1)
 
 
 def continued(chain: Chain, after: After, *, ancestral: bool) -> Floats:
     """Return a clean image at full resolution, (3, H, W), continuing from ``after``."""
-    observation, forecast = after.observation, after.forecast
+    observation, forecast, absent = after.observation, after.forecast, after.absent
     if observation.snr == 0.0:
         # The flow has no beginning: it needs some noise to carry along.
         observation = _refined_from_prior(chain, observation, forecast, FIRST)
-    for goal in [OPENING] * observation.octave + [LAST]:
+    while True:
+        octave = observation.octave
+        steps, goal = (COARSER, OPENING) if octave else (FINEST, LAST)
+        onward = steps.onward
+        if absent is None:
+            # What need not be spent on filling makes the steps shorter.
+            onward += steps.filling
+        else:
+            energy = forecast.details[-1]
+            observation = _filled(chain, observation, absent, energy, steps.filling)
         if ancestral:
             observation = _refined_from_prior(chain, observation, forecast, goal)
         else:
-            observation = _flowed(chain, observation, goal)
-        if observation.octave > 0:
-            energy = forecast.missing(0)
-            observation = _opened_from_prior(chain, observation, energy)
-            forecast = forecast.opened(snr=observation.snr, stated=energy)
-    return chain.denoised(observation)
+            snrs = _path(observation.snr, goal, onward, FIRST_STEP)
+            observation = _flowed(chain, observation, snrs)
+        x_hat = chain.denoised(observation)
+        if not octave:
+            return x_hat
+        bands = octaves.details(octaves.upsampled(x_hat, chain.sizes[octave - 1]))
+        observation = observation.opened(bands, np.zeros_like(bands), chain.sizes[octave - 1])
+        forecast = forecast.opened(snr=observation.snr, stated=forecast.missing(0))
+        absent = _everything
 
 
 def _refined_from_prior(
     chain: Chain, observation: Observation, forecast: Forecast, goal: float
 ) -> Observation:
-    for number, snr in enumerate(_path(observation.snr, goal, ANCESTRAL_GROWTH), start=1):
+    steps = round(log(goal / observation.snr) / log(ANCESTRAL_GROWTH)) if observation.snr else 1
+    for number, snr in enumerate(_path(observation.snr, goal, max(1, steps)), start=1):
         x_hat = chain.denoised(observation)
-        y = _drawn(chain, observation, number, x_hat.shape)
         # A long step's prior is wider than the noise by what the estimate misses.
         delta = snr - observation.snr
         wide = np.float32(sqrt(1.0 + delta * forecast.error(observation.snr)))
-        observation = observation.refined(x_hat, wide * y, delta)
+        y = wide * chain.drawn(observation.octave, number)
+        observation = observation.refined(x_hat, y, delta)
     return observation
 
 
-def _flowed(chain: Chain, observation: Observation, goal: float) -> Observation:
-    """Follow the probability flow to ``goal`` with Heun steps."""
-    for snr in _path(observation.snr, goal, FLOW_GROWTH):
-        here = 1.0 / sqrt(observation.snr)
-        there = 1.0 / sqrt(snr)
-        u = observation.eta / np.float32(observation.snr)
-        slope = (u - chain.denoised(observation)) / np.float32(here)
-        ahead = _at(observation, u + np.float32(there - here) * slope, snr)
-        slope_ahead = (ahead.eta / np.float32(snr) - chain.denoised(ahead)) / np.float32(there)
-        mean_slope = np.float32(0.5 * (there - here)) * (slope + slope_ahead)
-        observation = _at(observation, u + mean_slope, snr)
+def _flowed(
+    chain: Chain, observation: Observation, snrs: Sequence[float], held: Held | None = None
+) -> Observation:
+    """Follow the probability flow through ``snrs``, an evaluation each.
+
+    After every step ``held``, if given, puts back what does not follow.
+    """
+    past: tuple[Floats, float] | None = None
+    for snr in snrs:
+        x_hat = chain.denoised(observation)
+        step = 0.5 * log(snr / observation.snr)
+        ahead = x_hat
+        if past is not None:
+            # In the middle of the step, as far ahead of its start as the last one says.
+            before, length = past
+            ahead = x_hat + np.float32(step / (2 * length)) * (x_hat - before)
+        past = x_hat, step
+        keep = np.float32(exp(-step))
+        u = keep * _noisy(observation) + (1 - keep) * ahead
+        observation = _at(observation, held(u, snr) if held else u, snr)
     return observation
+
+
+def _filled(
+    chain: Chain, opened: Observation, absent: Projection, energy: float, steps: int
+) -> Observation:
+    """Draw the part of an opening's detail that ``absent`` projects on.
+
+    So far it lies at its prediction, without noise; ``energy`` is its variance per value.
+    Independent noise, as wide as detail and observation together, would do if detail were
+    independent; but an observation that says nothing of edges and texture says that there are
+    none, and half of the detail never comes.  So the octave is observed at a smaller snr first,
+    where detail drowns in noise: what is known is thinned to it by noise of the receiver's own,
+    and the rest follows the flow to where the known part was all along.
+    """
+    low = np.zeros((octaves.CHANNELS, *octaves.coarser(opened.size)), np.float32)
+
+    def part(u: Floats) -> Floats:
+        return octaves.synthesis(low, absent(octaves.details(u)), opened.size)
+
+    noise = chain.drawn(opened.octave, 0)
+    noise_absent = part(noise)
+    prediction = part(_noisy(opened))
+    known, noise_known = _noisy(opened) - prediction, noise - noise_absent
+
+    def held(u: Floats, snr: float) -> Floats:
+        more = sqrt(max(0.0, 1.0 / snr - 1.0 / opened.snr))
+        return known + part(u) + np.float32(more) * noise_known
+
+    start = opened.snr / THINNING
+    u = held(prediction + np.float32(sqrt(1 / start + energy)) * noise_absent, start)
+    return _flowed(chain, _at(opened, u, start), _path(start, opened.snr, steps), held)
+
+
+def _everything(bands: Floats) -> Floats:
+    return bands
+
+
+def _noisy(observation: Observation) -> Floats:
+    """Return u = x + n / sqrt(snr)."""
+    return observation.eta / np.float32(observation.snr)
 
 
 def _at(observation: Observation, u: Floats, snr: float) -> Observation:
     return Observation(eta=u * np.float32(snr), snr=snr, octave=observation.octave)
 
 
-def _opened_from_prior(chain: Chain, observation: Observation, energy: float) -> Observation:
-    """Open the next octave with detail drawn from the prior.
+def _path(snr: float, goal: float, steps: int, first: float = 1.0) -> list[float]:
+    """Return ``steps`` increasing snrs from just above ``snr`` to ``goal``.
 
-    The prior is wider than the noise by the detail's own variance, ``energy`` per value, which
-    is foretold from the octaves that the stream opened.
+    Geometric, but for a ``first`` step that is shorter by that factor.
     """
-    x_hat = chain.denoised(observation)
-    size = chain.sizes[observation.octave - 1]
-    bands = octaves.details(octaves.upsampled(x_hat, size))
-    wide = np.float32(sqrt(1.0 + observation.snr / 4 * energy))
-    return observation.opened(bands, wide * _drawn(chain, observation, 0, bands.shape), size)
-
-
-def _path(snr: float, goal: float, growth: float) -> list[float]:
-    """Return increasing snrs from just above ``snr`` to ``goal``, geometric, about ``growth``."""
     if snr >= goal:
         return []
-    if snr == 0.0:
+    if snr == 0.0 or steps == 1:
         return [goal]
-    count = max(1, round(log(goal / snr) / log(growth)))
-    return [snr * (goal / snr) ** ((i + 1) / count) for i in range(count)]
-
-
-def _drawn(chain: Chain, observation: Observation, number: int, shape: tuple[int, ...]) -> Floats:
-    """Return standard normals for draw ``number`` in the octave observed."""
-    address = 256 * observation.octave + number
-    return normals(chain.seed, Purpose.RENDERING, address, prod(shape)).reshape(shape)
+    return [snr * (goal / snr) ** ((i + first) / (steps - 1 + first)) for i in range(steps)]
