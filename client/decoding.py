@@ -15,9 +15,9 @@ from numpy.typing import NDArray
 if TYPE_CHECKING:
     from diffc_stream.diffusion.model import Model
 
-Method = Literal["mmse", "flow", "ancestral"]
+Method = Literal["mmse", "flow", "ancestral"] | float
 """How pictures are made of what has come: ``mmse`` is closest to the original, the other two
-look real and synthesise detail."""
+look real and synthesise detail; a number is anything between mmse (0) and flow (1)."""
 
 
 class Picture(Protocol):

@@ -45,7 +45,7 @@ class Fetched:
     bytes: int
     bpp: float
     predicted_psnr: float | None
-    render: str
+    render: Method
     width: int
     height: int
     seconds: float

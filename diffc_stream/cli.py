@@ -140,7 +140,8 @@ def decode(arguments: argparse.Namespace) -> None:
     else:
         print(
             f"{arguments.output}: {rendering.bytes} bytes, {rendering.bpp:.3f} bpp, "
-            f"about {rendering.predicted_psnr:.1f} dB as mmse, rendered {rendering.method}"
+            f"about {rendering.predicted_psnr:.1f} dB as mmse, "
+            f"rendered: {rendering.description['diffc-render']}"
         )
 
 
@@ -416,12 +417,21 @@ def _parser() -> argparse.ArgumentParser:
         "diffc decode photo.dfc photo.png --max-bytes 2000 --render flow",
     )
     decoding.add_argument("output", type=Path, metavar="OUT")
-    decoding.add_argument(
+    rendering = decoding.add_mutually_exclusive_group()
+    rendering.add_argument(
         "--render",
         choices=["mmse", "flow", "ancestral"],
         default="mmse",
         help="mmse is closest to the original; flow and ancestral look real, and synthesise "
         "detail (default mmse)",
+    )
+    rendering.add_argument(
+        "--realism",
+        dest="render",
+        metavar="R",
+        type=_realism,
+        default=argparse.SUPPRESS,
+        help="anything between: from 0, which is mmse, to 1, which is flow",
     )
     decoding.add_argument("--max-bytes", type=_count, help="use only the first N bytes")
     decoding.add_argument("--max-side", type=_count, help="halve until the side fits")
@@ -482,6 +492,13 @@ def _rate(text: str) -> float:
     value = float(text)
     if not 0 < value < 1000:
         raise argparse.ArgumentTypeError(f"{text} is not a number of bits per pixel")
+    return value
+
+
+def _realism(text: str) -> float:
+    value = float(text)
+    if not 0 <= value <= 1:
+        raise argparse.ArgumentTypeError(f"{text} is not a number from 0 to 1")
     return value
 
 

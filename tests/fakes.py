@@ -113,7 +113,7 @@ class FakeDecoder:
             bytes=size,
             bpp=8 * size / (WIDTH * HEIGHT),
             predicted_psnr=20 + size / 1000,
-            description={"bytes": str(size), "render": method},
+            description={"bytes": str(size), "render": str(method)},
         )
 
 

@@ -86,6 +86,25 @@ def test_pngs_say_what_they_are(photo: Path, tmp_path: Path, weights: Path) -> N
         assert "synthesised" in image.info["Comment"]
 
 
+def test_the_dial(photo: Path, tmp_path: Path, weights: Path, capsys: Capture) -> None:
+    stream, out = tmp_path / "photo.dfc", tmp_path / "out.png"
+    run("encode", photo, stream, "--bytes", 300, weights=weights)
+    capsys.readouterr()
+    assert run("decode", stream, out, "--realism", 0.5, "--json", weights=weights) == 0
+    assert json.loads(capsys.readouterr().out)["render"] == 0.5
+    with Image.open(out) as image:
+        assert image.info["diffc-render"] == "realism 0.5"
+        assert "synthesised" in image.info["Comment"]
+
+
+@pytest.mark.parametrize("options", [("--realism", 1.5), ("--realism", 0.5, "--render", "flow")])
+def test_impossible_dials_are_refused(
+    tmp_path: Path, weights: Path, options: tuple[object, ...]
+) -> None:
+    with pytest.raises(SystemExit, match="2"):
+        run("decode", tmp_path / "a.dfc", tmp_path / "a.png", *options, weights=weights)
+
+
 def test_a_prefix_decodes_and_too_little_is_exit_code_3_and_no_file(
     photo: Path, tmp_path: Path, weights: Path, capsys: Capture
 ) -> None:

@@ -65,6 +65,14 @@ def test_get_json(folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[st
         assert image.info["render"] == "flow"
 
 
+def test_get_with_the_dial(folder: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out.png"
+    with Background(folder) as url:
+        assert get(f"{url}/sub/c.jpg", out, "--bpp", "2", "--realism", "0.5") == 0
+    with Image.open(out) as image:
+        assert image.info["render"] == "0.5"
+
+
 def test_get_goes_on_with_a_kept_stream(folder: Path, tmp_path: Path) -> None:
     out, kept = tmp_path / "out.png", tmp_path / "kept.dfc"
     opener = FakeOpener()

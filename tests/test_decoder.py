@@ -89,6 +89,29 @@ def test_a_rendering_says_what_it_is() -> None:
     assert rendering.bpp == pytest.approx(8 * len(stream(400)) / 64**2)
     assert "Comment" not in rendering.description
     assert "synthesised" in decoder.render("flow").description["Comment"]
+    assert "synthesised" in decoder.render(0.01).description["Comment"]
+    assert decoder.render(0.5).description["diffc-render"] == "realism 0.5"
+
+
+def test_the_dial_goes_from_mmse_to_flow() -> None:
+    decoder = Decoder([model()])
+    decoder.feed(stream(400))
+    mmse, flow = decoder.render("mmse"), decoder.render("flow")
+    none, half, all_ = (decoder.render(realism) for realism in (0.0, 0.5, 1.0))
+    assert (none.method, half.method, all_.method) == ("mmse", 0.5, "flow")
+    assert np.array_equal(none.image, mmse.image)
+    assert np.array_equal(all_.image, flow.image)
+    between = (mmse.image.astype(float) + flow.image) / 2
+    within = (flow.image > 0) & (flow.image < 255) & (mmse.image > 0) & (mmse.image < 255)
+    assert np.max(np.abs(half.image - between)[within]) <= 1
+
+
+@pytest.mark.parametrize("realism", [-0.1, 1.1, float("nan")])
+def test_the_dial_has_two_ends(realism: float) -> None:
+    decoder = Decoder([model()])
+    decoder.feed(stream(400))
+    with pytest.raises(ValueError, match="from 0 to 1"):
+        decoder.render(realism)
 
 
 @pytest.mark.parametrize(
