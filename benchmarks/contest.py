@@ -53,12 +53,20 @@ def figures(path: Path, peer: Peer, rates: Sequence[float], folder: Path) -> lis
     picture = load_picture(path)
     name = f"{path.name}-{slug(peer)}"
     depends_on = (digest(picture), peer.settings, peer.version(), [*rates], HOPELESS, MEASURES)
-    entries = kept(
-        folder / f"{name}.json",
-        depends_on,
-        lambda: [asdict(figure) for figure in _played(picture, name, peer, rates, folder)],
-    )
-    return [Figure(**entry) for entry in cast(list[dict[str, Any]], entries)]
+
+    def look() -> list[Figure]:
+        entries = kept(
+            folder / f"{name}.json",
+            depends_on,
+            lambda: [asdict(figure) for figure in _played(picture, name, peer, rates, folder)],
+        )
+        return [Figure(**entry) for entry in cast(list[dict[str, Any]], entries)]
+
+    found = look()
+    if not all((folder / figure.file).is_file() for figure in found):
+        (folder / f"{name}.json").unlink()
+        found = look()
+    return found
 
 
 def pooled(

@@ -29,7 +29,7 @@ import numpy as np
 
 from diffc_stream.diffusion.collection import default_model
 from diffc_stream.diffusion.model import Model, load_model
-from diffc_stream.errors import DiffcError
+from diffc_stream.errors import DiffcError, UnreadablePicture
 from diffc_stream.picture import load_picture
 from diffc_stream.replacement import replacing
 
@@ -39,6 +39,7 @@ from .ours import Streamed
 from .peers import PEERS, Peer, enlarged
 from .pictures import commit, cores, machine, pictures
 from .progressive import Beginning
+from .quality import WINDOW
 from .record import PeerRecord, Record
 from .workers import spread
 
@@ -105,6 +106,9 @@ def main(arguments: Sequence[str] | None = None, *, prog: str | None = None) -> 
 
 def compare(comparison: Comparison) -> Record:
     """Measure everything and leave it in the comparison's folder."""
+    for path in comparison.paths:
+        if min(load_picture(path).shape[:2]) < WINDOW:
+            raise UnreadablePicture(f"{path}: a side of fewer than {WINDOW} pixels is too small")
     for name in ("streams", "peers"):
         (comparison.out / name).mkdir(parents=True, exist_ok=True)
     ready = [peer for peer in comparison.peers if peer.version() is not None]

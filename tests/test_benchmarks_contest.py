@@ -56,6 +56,14 @@ def test_what_was_done_is_not_done_again(
     assert pooled([photo], JPEG, [found], folder) == distances
 
 
+def test_files_that_went_away_are_made_again(photo: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "peers"
+    found = figures(photo, JPEG, [2.0], folder)
+    (folder / found[0].file).unlink()
+    assert figures(photo, JPEG, [2.0], folder) == found
+    assert (folder / found[0].file).is_file()
+
+
 def test_patches_are_pooled_over_the_chosen_files(photo: Path, tmp_path: Path) -> None:
     folder = tmp_path / "peers"
     found = figures(photo, JPEG, [0.001, 4.0], folder)

@@ -70,6 +70,12 @@ def test_a_folder_without_pictures_is_one_line(
     assert not (folder / "out").exists()
 
 
+def test_a_tiny_picture_is_one_line(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    save_png(folder / "images" / "c.png", np.zeros((10, 64, 3), np.uint8))
+    assert main(["--images", str(folder / "images"), "--out", str(folder / "out")]) == 4
+    assert "c.png: a side of fewer than 11 pixels" in capsys.readouterr().err
+
+
 def test_the_record_on_standard_output(
     folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
