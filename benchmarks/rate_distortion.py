@@ -148,25 +148,39 @@ def _peers(comparison: Comparison, ready: Sequence[Peer]) -> list[PeerRecord]:
     tasks = [(path, peer, comparison.rates, folder) for peer in ready for path in comparison.paths]
     with _timed(comparison, "peers"):
         results = spread("peers", _figures, tasks, jobs=comparison.jobs, threads=1)
-        records = []
-        for number, peer in enumerate(ready):
-            count = len(comparison.paths)
-            figures = results[number * count : (number + 1) * count]
-            names = [path.name for path in comparison.paths]
-            records.append(
-                PeerRecord(
-                    name=peer.name,
-                    version=peer.version() or "",
-                    settings=peer.settings,
-                    figures=dict(zip(names, figures, strict=True)),
-                    pooled=contest.pooled(comparison.paths, peer, figures, folder),
-                )
-            )
-    return records
+        count = len(comparison.paths)
+        figures = [results[i * count : (i + 1) * count] for i in range(len(ready))]
+        distances = spread(
+            "peers' patches",
+            _peers_patches,
+            [
+                (comparison.paths, peer, entry, folder)
+                for peer, entry in zip(ready, figures, strict=True)
+            ],
+            jobs=comparison.jobs,
+            threads=1,
+        )
+    names = [path.name for path in comparison.paths]
+    return [
+        PeerRecord(
+            name=peer.name,
+            version=peer.version() or "",
+            settings=peer.settings,
+            figures=dict(zip(names, entry, strict=True)),
+            pooled=pooled,
+        )
+        for peer, entry, pooled in zip(ready, figures, distances, strict=True)
+    ]
 
 
 def _figures(task: tuple[Path, Peer, tuple[float, ...], Path]) -> list[Figure]:
     return contest.figures(*task)
+
+
+def _peers_patches(
+    task: tuple[Sequence[Path], Peer, Sequence[Sequence[Figure]], Path],
+) -> dict[float, float]:
+    return contest.pooled(*task)
 
 
 def _ours(comparison: Comparison, shown: Path) -> list[Streamed]:
