@@ -88,6 +88,30 @@ def test_an_opening_without_payload_shows_the_picture_before() -> None:
     assert np.allclose(shown, before, atol=1e-5)
 
 
+def test_an_octave_before_it_opens_has_the_means_that_are_known() -> None:
+    walked = chain()
+    for step, payload in steps():
+        walked.advance(step, payload)
+        if step.kind is Kind.OPEN:
+            break
+    assert walked.observation.octave == 1
+    full = walked.mean(walked.now())
+    assert full.shape == (3, 64, 64)
+    assert np.allclose(octaves.means(full), walked.estimate(), atol=1e-5)
+
+
+def test_symmetries_cost_an_evaluation_each_and_agree_where_the_source_has_them() -> None:
+    walked = chain()
+    for step, payload in steps():
+        walked.advance(step, payload)
+    assert walked.observation.octave == 0
+    once = walked.mean(walked.now())
+    before = walked.evaluations
+    averaged = walked.mean(walked.now(), symmetries=8)
+    assert walked.evaluations - before == pytest.approx(7)
+    assert np.allclose(averaged, once, atol=1e-4)
+
+
 def test_snr_grows_with_every_byte_of_a_refinement() -> None:
     walked = chain()
     step, payload = steps()[0]

@@ -54,6 +54,8 @@ def test_there_and_back(photo: Path, tmp_path: Path, weights: Path, capsys: Capt
     facts = json.loads(capsys.readouterr().out)
     assert (facts["bytes"], facts["render"], facts["warning"]) == (report["bytes"], "mmse", None)
     assert load_picture(out).shape == (48, 40, 3)
+    assert run("decode", stream, out, "--json", "--symmetries", 1, weights=weights) == 0
+    assert json.loads(capsys.readouterr().out)["evaluations"] < facts["evaluations"]
 
 
 def test_an_exact_copy_has_no_psnr_in_json(tmp_path: Path, weights: Path, capsys: Capture) -> None:

@@ -123,6 +123,15 @@ def test_smaller_pictures_on_request(side: int, shape: tuple[int, int]) -> None:
     assert decoder.render(max_side=side).image.shape == (*shape, 3)
 
 
+@pytest.mark.parametrize("symmetries", [0, 9])
+def test_there_are_one_to_eight_symmetries(symmetries: int) -> None:
+    decoder = Decoder([model()])
+    decoder.feed(stream(400))
+    assert decoder.render(symmetries=8).image.shape == (64, 64, 3)
+    with pytest.raises(ValueError, match="1 to 8"):
+        decoder.render(symmetries=symmetries)
+
+
 def test_the_observation_can_be_shown() -> None:
     decoder = Decoder([model()])
     decoder.feed(stream(400)[:60])

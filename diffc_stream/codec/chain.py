@@ -47,22 +47,26 @@ class Chain:
         self._denoiser = denoiser
         self._estimate: Floats | None = None
         self._shown: tuple[Observation, Floats] | None = None
+        self._foreseen: tuple[int, Floats] | None = None
 
     def estimate(self) -> Floats:
         """Return x_hat of the octave observed, (3, H, W); zeros while nothing is known."""
         if self._estimate is None:
-            self._estimate = self.denoised(self.observation)
+            self._estimate = self._evaluated(self.observation)
         return self._estimate
 
     def denoised(self, observation: Observation) -> Floats:
-        """Return x_hat of any observation of this picture, counting the evaluation.
+        """Return x_hat of any observation of this picture.
 
         What the chain or its last :meth:`mean` has evaluated already is not evaluated again.
         """
-        if observation is self.observation and self._estimate is not None:
-            return self._estimate
+        if observation is self.observation:
+            return self.estimate()
         if self._shown is not None and observation is self._shown[0]:
             return self._shown[1]
+        return self._evaluated(observation)
+
+    def _evaluated(self, observation: Observation) -> Floats:
         if observation.snr == 0.0:
             return np.zeros_like(observation.eta)
         height, width = observation.size
@@ -116,7 +120,7 @@ class Chain:
         after = self.after(step, payload)
         self.observation, self.forecast = after.observation, after.forecast
         self.steps += 1
-        self._estimate = self._shown = None
+        self._estimate = self._shown = self._foreseen = None
 
     def after(self, step: Step, payload: bytes) -> After:
         """Return what holds after ``step`` with ``payload``, or the first part of it.
@@ -176,12 +180,17 @@ class Chain:
             self._shown = (seen, x_hat)
         if octave < self.observation.octave and after.received < 1.0:
             share = np.float32(after.received)
-            before = self._averaged(self.observation, symmetries)
-            before = self._finer_mean(self.observation, before, symmetries)
-            x_hat = share * x_hat + (1 - share) * before
+            x_hat = share * x_hat + (1 - share) * self._before_opening(symmetries)
         elif octave and seen.snr:
             x_hat, octave = self._finer_mean(seen, x_hat, symmetries), octave - 1
         return octaves.enlarged(x_hat, self.sizes[:octave])
+
+    def _before_opening(self, symmetries: int) -> Floats:
+        if self._foreseen is None or self._foreseen[0] != symmetries:
+            x_hat = self._averaged(self.observation, symmetries)
+            finer = self._finer_mean(self.observation, x_hat, symmetries)
+            self._foreseen = (symmetries, finer)
+        return self._foreseen[1]
 
     def _finer_mean(self, observation: Observation, x_hat: Floats, symmetries: int) -> Floats:
         """Return the posterior mean of the next finer octave given an observation of this one.

@@ -1,0 +1,43 @@
+"""Mirror images and quarter turns, under which photographs are as likely as they were.
+
+The posterior mean turns with the picture; a network only nearly does.  Averaging its estimates over
+turned copies takes out what depends on the turn (geometric self-ensemble: Timofte et al., "Seven
+ways to improve example-based single image super resolution", CVPR 2016, section 3.6).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+from numpy.typing import NDArray
+
+Floats = NDArray[np.float32]
+
+COUNT = 8
+"""How many symmetries there are, the identity included."""
+
+
+def turned(x: Floats, number: int) -> Floats:
+    """Apply symmetry ``number``, 0 (none) to 7, to ``x`` (..., H, W).
+
+    1 mirrors left and right, 2 top and bottom, 3 both; 4 to 7 do that and then transpose.
+    """
+    if number & 1:
+        x = x[..., ::-1]
+    if number & 2:
+        x = x[..., ::-1, :]
+    return np.ascontiguousarray(x.swapaxes(-1, -2) if number & 4 else x)
+
+
+def turned_back(x: Floats, number: int) -> Floats:
+    """Undo symmetry ``number``."""
+    return turned(x.swapaxes(-1, -2) if number & 4 else x, number & 3)
+
+
+def averaged(estimate: Callable[[Floats], Floats], x: Floats, count: int) -> Floats:
+    """Return the mean of ``estimate`` over the first ``count`` symmetries of ``x`` (3, H, W)."""
+    total = estimate(x)
+    for number in range(1, count):
+        total = total + turned_back(estimate(turned(x, number)), number)
+    return total / np.float32(count)
