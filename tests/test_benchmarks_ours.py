@@ -24,7 +24,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def result(folder: Path) -> Streamed:
-    noise = np.random.default_rng(5).integers(0, 256, (72, 64, 3), dtype=np.uint8)
+    noise = np.random.default_rng(5).integers(64, 192, (72, 64, 3), dtype=np.uint8)
     save_png(folder / "noise.png", noise)
     return streamed(
         Task(
@@ -65,6 +65,15 @@ def test_the_dial_is_monotone_in_psnr(result: Streamed) -> None:
     points = {p.rendering: p.quality.psnr for p in result.points if p.rate == 0.4}
     values = [points[name] for name in ("mmse", *(f"dial {p:g}" for p in DIAL), "flow")]
     assert values == sorted(values, reverse=True)
+
+
+def test_the_dial_is_that_of_the_decoder(result: Streamed, folder: Path) -> None:
+    (point,) = [p for p in result.points if (p.rate, p.rendering) == (0.4, "dial 0.5")]
+    decoder = Decoder([independent()])
+    decoder.feed((folder / "noise.png.dfc").read_bytes()[: point.bytes])
+    difference = np.load(folder / point.shown).astype(int) - decoder.render(0.5).image
+    # Blending what has been clipped to 8 bits is not quite clipping what has been blended.
+    assert np.abs(difference).mean() < 1
 
 
 def test_pooled_distance_of_arrays(result: Streamed, folder: Path) -> None:
