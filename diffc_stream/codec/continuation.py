@@ -35,6 +35,7 @@ Held = Callable[[Floats, float], Floats]
 """From u at some snr to the same with a part of it put back."""
 
 FIRST = 0.05
+"""snr at which the flow starts if nothing is known at all."""
 OPENING = 1.0
 """snr at which an octave that the stream has not opened is opened here, unless past it."""
 LAST = exp(5.5)
@@ -42,8 +43,6 @@ LAST = exp(5.5)
 ANCESTRAL_GROWTH = 1.5
 THINNING = 8.0
 """By how much the observation is thinned to fill an octave; there, detail is still noise."""
-
-
 FIRST_STEP = 0.3
 """Length of the flow's first step over that of the others: it knows no slope yet."""
 
@@ -53,7 +52,9 @@ class Steps:
     """How many steps the flow takes through an octave, an evaluation each."""
 
     filling: int
+    """From the thinned observation to the snr of the opening."""
     onward: int
+    """From there to the snr at which the next octave opens, or the last."""
 
 
 FINEST = Steps(filling=2, onward=4)
