@@ -41,8 +41,6 @@ class Point:
     bpp: float
     psnr: float
     predicted: float
-    evaluations: float
-    """Spent, in full-resolution equivalents, by a receiver that shows only this picture."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +49,9 @@ class Result:
 
     image: str
     report: EncodeReport
+    evaluations: float
+    """Of the denoiser, in full-resolution equivalents, by a receiver that shows only the picture
+    at 0.2 bpp."""
     points: list[Point]
 
     def at(self, size: float) -> Point:
@@ -113,26 +114,22 @@ def measure(path: Path, model: Model, bpp: float) -> Result:
         stream = file.read_bytes()
     sizes = [r * height * width / 8 for r in RATES if r <= bpp]
     cuts = {*ends, *SIZES, *(int(s) for s in sizes), *range(1024, len(stream), 1024)}
-    decoder, points, fed, looks = Decoder([model]), [], 0, 0.0
+    decoder, points = Decoder([model]), []
     for cut in sorted(cut for cut in cuts if cut <= len(stream)):
-        decoder.feed(stream[fed:cut])
-        fed = cut
-        before = decoder.evaluations
+        decoder.feed(stream[decoder.bytes_received : cut])
         rendering = decoder.render()
-        spent = decoder.evaluations - looks
-        if cut not in ends:
-            # A look at a step under way is an evaluation that goes to no later picture.
-            looks += decoder.evaluations - before
         points.append(
             Point(
                 bytes=cut,
                 bpp=rendering.bpp,
                 psnr=psnr(rendering.image, original),
                 predicted=rendering.predicted_psnr,
-                evaluations=spent,
             )
         )
-    return Result(path.name, encoder.report(), points)
+    once = Decoder([model])
+    once.feed(stream[: int(0.2 * height * width / 8)])
+    once.render()
+    return Result(path.name, encoder.report(), once.evaluations, points)
 
 
 def table(results: list[Result]) -> str:
@@ -150,8 +147,7 @@ def table(results: list[Result]) -> str:
         sizes = [float(size) for size in SIZES] + [rate * pixels / 8 for rate in RATES]
         shown = [result.at(size + 0.5).psnr for size in sizes]
         cost = 8 * result.report.bytes / result.report.ideal_bits
-        spent = result.at(0.2 * pixels / 8 + 0.5).evaluations
-        rest = [spent, result.largest_loss, cost, result.report.state_noise]
+        rest = [result.evaluations, result.largest_loss, cost, result.report.state_noise]
         everything.append([*shown, *rest])
         rows.append(_row(result.image, everything[-1]))
     rows.append(
