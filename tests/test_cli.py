@@ -11,6 +11,7 @@ import torch
 from PIL import Image
 
 from diffc_stream import cli
+from diffc_stream.cli import bench
 from diffc_stream.diffusion.architecture import Architecture
 from diffc_stream.diffusion.collection import default_model
 from diffc_stream.diffusion.model import load_model, save_model
@@ -338,7 +339,7 @@ def test_bench_without_its_extra_says_what_to_install(
     def absent(name: str) -> None:
         raise ModuleNotFoundError("No module named 'matplotlib'", name="matplotlib")
 
-    monkeypatch.setattr(cli, "import_module", absent)
+    monkeypatch.setattr(bench, "import_module", absent)
     assert cli.main(["bench", "rd", "--images", "."]) == 1
     assert capsys.readouterr().err == (
         "diffc: matplotlib is not installed: pip install 'diffc-stream[bench]'\n"

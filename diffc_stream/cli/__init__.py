@@ -1,0 +1,53 @@
+"""The command ``diffc``: pictures to .dfc files and back.
+
+One module per command, each with its flags (``add``) and what it does (``run``).  What brings torch
+is imported where it is used: explaining itself should take no second.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+
+from diffc_stream.allocation import keep_freed_memory
+from diffc_stream.cli import bench, decode, encode, inspect, models
+from diffc_stream.cli.arguments import EXIT_CODES
+from diffc_stream.errors import DiffcError
+
+_COMMANDS = {"encode": encode, "decode": decode, "inspect": inspect, "models": models}
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run ``diffc`` and return its exit code; errors are one line on stderr."""
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    if given[:1] == ["bench"]:
+        return bench.run(given[1:])
+    parsed = _parser().parse_args(given)
+    keep_freed_memory()
+    try:
+        _COMMANDS[parsed.command].run(parsed)
+    except DiffcError as error:
+        print(f"diffc: {error}", file=sys.stderr)
+        return error.exit_code
+    except OSError as error:
+        print(f"diffc: {error.filename or ''}: {error.strerror or error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("diffc: interrupted", file=sys.stderr)
+        return 130
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="diffc",
+        description="Pictures to progressive .dfc streams and back. "
+        "A stream may be cut anywhere: what is left of it decodes.",
+        epilog=EXIT_CODES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    commands = parser.add_subparsers(dest="command", required=True)
+    for command in (encode, decode, inspect, models, bench):
+        command.add(commands)
+    return parser

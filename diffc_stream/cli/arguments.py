@@ -1,0 +1,56 @@
+"""What the commands' flags have in common."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import TypeAlias
+
+Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
+"""What commands are added to; argparse has no public name for it."""
+
+EXIT_CODES = """\
+exit codes:
+  0  done
+  2  wrong usage, or a target that no stream can meet
+  3  nothing decodable yet: the stream is too short to hold a picture
+  4  the picture cannot be used
+  5  the stream cannot be used
+  6  the model is missing or unusable
+"""
+
+
+def command(commands: Commands, name: str, summary: str, example: str) -> argparse.ArgumentParser:
+    """Add a command that reads a picture or a stream, and return its parser."""
+    parser = commands.add_parser(
+        name,
+        help=summary,
+        description=summary,
+        epilog=f"example:\n  {example}\n\n{EXIT_CODES}",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("input", type=Path, metavar="IN")
+    parser.add_argument(
+        "--model",
+        type=Path,
+        metavar="FILE",
+        help="a model beside those that diffc models lists; encode uses it",
+    )
+    parser.add_argument("--json", action="store_true", help="print one JSON object instead")
+    return parser
+
+
+def count(text: str) -> int:
+    """Return a number of at least 1."""
+    value = int(text)
+    if value < 1:
+        raise argparse.ArgumentTypeError(f"{text} is not a positive number")
+    return value
+
+
+def fraction(text: str) -> float:
+    """Return a number from 0 to 1."""
+    value = float(text)
+    if not 0 <= value <= 1:
+        raise argparse.ArgumentTypeError(f"{text} is not a number from 0 to 1")
+    return value

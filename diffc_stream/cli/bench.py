@@ -1,0 +1,37 @@
+"""``diffc bench``: the benchmarks, which need more than pictures do."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from importlib import import_module
+
+from diffc_stream.allocation import keep_freed_memory
+from diffc_stream.cli.arguments import Commands
+
+_SUMMARY = "measure what the codec gives, beside the codecs people use (needs the extra bench)"
+
+
+def add(commands: Commands) -> None:
+    """Add the command, for the list of commands: its flags are those of the benchmark."""
+    commands.add_parser("bench", help=_SUMMARY, description=_SUMMARY)
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Hand over to a benchmark and return its exit code."""
+    parser = argparse.ArgumentParser(prog="diffc bench", description=_SUMMARY)
+    parser.add_argument("benchmark", choices=["rd"], help="rate and distortion beside other codecs")
+    parser.add_argument("arguments", nargs=argparse.REMAINDER, help="see diffc bench rd --help")
+    parsed = parser.parse_args(arguments)
+    try:
+        module = import_module("diffc_benchmarks.rate_distortion")
+    except ModuleNotFoundError as error:
+        print(
+            f"diffc: {error.name} is not installed: pip install 'diffc-stream[bench]'",
+            file=sys.stderr,
+        )
+        return 1
+    keep_freed_memory()
+    code: int = module.main(parsed.arguments, prog="diffc bench rd")
+    return code

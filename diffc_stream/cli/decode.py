@@ -1,0 +1,100 @@
+"""``diffc decode``: a stream, or the beginning of one, to a picture."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+from diffc_stream import container
+from diffc_stream.cli import streams
+from diffc_stream.cli.arguments import Commands, command, count, fraction
+from diffc_stream.cli.output import print_json, progress
+from diffc_stream.diffusion.collection import Collection
+from diffc_stream.errors import StreamError
+from diffc_stream.picture import save_png
+
+
+def add(commands: Commands) -> None:
+    """Add the command."""
+    parser = command(
+        commands,
+        "decode",
+        "decode a stream, or the beginning of one, to a PNG",
+        "diffc decode photo.dfc photo.png --max-bytes 2000 --render flow",
+    )
+    parser.add_argument("output", type=Path, metavar="OUT")
+    rendering = parser.add_mutually_exclusive_group()
+    rendering.add_argument(
+        "--render",
+        choices=["mmse", "flow", "ancestral"],
+        default="mmse",
+        help="mmse is closest to the original; flow and ancestral look real, and synthesise "
+        "detail (default mmse)",
+    )
+    rendering.add_argument(
+        "--realism",
+        dest="render",
+        metavar="R",
+        type=fraction,
+        default=argparse.SUPPRESS,
+        help="anything between: from 0, which is mmse, to 1, which is flow",
+    )
+    parser.add_argument(
+        "--symmetries",
+        type=int,
+        choices=range(1, 9),
+        default=2,
+        metavar="N",
+        help="average mmse over N mirror images and turns, 1 to 8: slower and slightly better "
+        "(default 2)",
+    )
+    parser.add_argument("--max-bytes", type=count, help="use only the first N bytes")
+    parser.add_argument("--max-side", type=count, help="halve until the side fits")
+    parser.add_argument(
+        "--damaged", action="store_true", help="go on where a check fails instead of stopping"
+    )
+
+
+def run(arguments: argparse.Namespace) -> None:
+    """Write the picture of a stream, or of its first bytes."""
+    from diffc_stream import codec
+
+    data = streams.read(arguments.input)[: arguments.max_bytes]
+    warning: str | None = None
+    if not arguments.damaged:
+        data, error = container.verified(data)
+        if error is not None:
+            warning = f"{error}; decoding the {len(data)} bytes before it (--damaged goes on)"
+            print(f"diffc: warning: {arguments.input}: {warning}", file=sys.stderr)
+    decoder = codec.Decoder(Collection.at_hand(arguments.model), damaged=arguments.damaged)
+    with progress("decoding", len(data)) as advance:
+        try:
+            for start in range(0, len(data), 1024):
+                decoder.feed(data[start : start + 1024])
+                advance(decoder.bytes_received, f"{decoder.steps} steps")
+        except StreamError as error:
+            if not (arguments.damaged and decoder.ready):
+                raise
+            print(f"diffc: warning: {arguments.input}: {error}; stopped there", file=sys.stderr)
+        rendering = decoder.render(
+            arguments.render, symmetries=arguments.symmetries, max_side=arguments.max_side
+        )
+    save_png(arguments.output, rendering.image, text=rendering.description)
+    if arguments.json:
+        facts = {
+            "bytes": rendering.bytes,
+            "bpp": rendering.bpp,
+            "predicted_psnr": rendering.predicted_psnr,
+            "render": rendering.method,
+            "evaluations": decoder.evaluations,
+            "failed_checks": decoder.damage,
+            "warning": warning,
+        }
+        print_json(facts)
+    else:
+        print(
+            f"{arguments.output}: {rendering.bytes} bytes, {rendering.bpp:.3f} bpp, "
+            f"about {rendering.predicted_psnr:.1f} dB as mmse, "
+            f"rendered: {rendering.description['diffc-render']}"
+        )

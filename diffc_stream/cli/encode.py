@@ -1,0 +1,70 @@
+"""``diffc encode``: a picture to a stream."""
+
+from __future__ import annotations
+
+import argparse
+from dataclasses import asdict
+from pathlib import Path
+
+from diffc_stream.cli.arguments import Commands, command, count
+from diffc_stream.cli.output import print_json, progress
+from diffc_stream.diffusion.collection import Collection
+from diffc_stream.picture import load_picture
+from diffc_stream.replacement import replacing
+
+
+def add(commands: Commands) -> None:
+    """Add the command."""
+    parser = command(
+        commands,
+        "encode",
+        "encode a picture as a stream",
+        "diffc encode photo.jpg photo.dfc --bpp 0.2",
+    )
+    parser.add_argument("output", type=Path, metavar="OUT")
+    target = parser.add_mutually_exclusive_group()
+    target.add_argument("--bytes", type=count, help="largest size of the stream")
+    target.add_argument("--bpp", type=_rate, help="the same, in bits per pixel")
+    parser.add_argument(
+        "--seed", type=_seed, default=0, help="of the shared randomness (default 0)"
+    )
+
+
+def run(arguments: argparse.Namespace) -> None:
+    """Write the stream of a picture."""
+    from diffc_stream import codec
+
+    picture = load_picture(arguments.input)
+    height, width = picture.shape[:2]
+    target = arguments.bytes
+    if arguments.bpp is not None:
+        target = int(arguments.bpp * width * height / 8)
+    model = Collection.at_hand(arguments.model).preferred
+    encoder = codec.Encoder(picture, model, target_bytes=target, seed=arguments.seed)
+    with replacing(arguments.output) as out, progress("encoding", target) as advance:
+        for piece in encoder:
+            out.write(piece)
+            advance(encoder.written, f"about {encoder.chain.now().psnr:.1f} dB")
+        report = encoder.report()
+    if arguments.json:
+        print_json(asdict(report))
+    else:
+        print(
+            f"{arguments.output}: {report.bytes} bytes, {report.bpp:.3f} bpp, "
+            f"{report.psnr:.2f} dB, {report.steps} steps, "
+            f"{report.evaluations:.1f} evaluations, {report.seconds:.1f} s"
+        )
+
+
+def _rate(text: str) -> float:
+    value = float(text)
+    if not 0 < value < 1000:
+        raise argparse.ArgumentTypeError(f"{text} is not a number of bits per pixel")
+    return value
+
+
+def _seed(text: str) -> int:
+    value = int(text)
+    if not 0 <= value < 2**32:
+        raise argparse.ArgumentTypeError(f"{text} is not between 0 and 2^32 - 1")
+    return value

@@ -1,0 +1,152 @@
+"""``diffc inspect``: what a stream holds."""
+
+from __future__ import annotations
+
+import argparse
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from rich.console import Console
+
+from diffc_stream import container
+from diffc_stream.cli import streams
+from diffc_stream.cli.arguments import Commands, command
+from diffc_stream.cli.output import print_json, progress
+from diffc_stream.container import grammar
+from diffc_stream.diffusion.collection import Collection
+from diffc_stream.errors import NothingDecodable, StreamError, TargetError
+from diffc_stream.metrics import bits_per_pixel, psnr
+from diffc_stream.picture import load_picture
+
+
+def add(commands: Commands) -> None:
+    """Add the command."""
+    parser = command(
+        commands,
+        "inspect",
+        "list what a stream holds",
+        "diffc inspect photo.dfc --original photo.jpg",
+    )
+    parser.add_argument(
+        "--original", type=Path, metavar="IMAGE", help="also compare predicted and true PSNR"
+    )
+
+
+def run(arguments: argparse.Namespace) -> None:
+    """List the records of a stream; with the original, true quality too."""
+    data = streams.read(arguments.input)
+    reader = container.StreamReader(damaged=True)
+    listed: list[_Listed] = []
+    problem: str | None = None
+    try:
+        for event in reader.feed(data):
+            if isinstance(event, container.Step):
+                listed.append(_Listed(step=event, begin=reader.offset - len(event.encode())))
+            elif isinstance(event, container.Payload):
+                listed[-1].received += len(event.data)
+            elif isinstance(event, container.Check) and not event.good:
+                problem = problem or f"a check failed (at byte {event.offset})"
+    except StreamError as error:
+        if reader.header is None:
+            raise
+        problem = str(error)
+    header = reader.header
+    if header is None:
+        raise NothingDecodable("the stream ends within its header")
+    facts: dict[str, object] = {
+        "version": grammar.VERSION,
+        **asdict(header),
+        "bytes": len(data),
+        "bpp": bits_per_pixel(len(data), header.width, header.height),
+        "verified_bytes": reader.verified,
+        "problem": problem,
+        "steps": [entry.facts() for entry in listed],
+    }
+    if arguments.original is not None:
+        usable = data[: reader.verified] if problem else data
+        # A step ends, its checks included, where the next begins.
+        ends = [entry.begin for entry in listed[1:] if entry.begin < len(usable)]
+        facts["quality"] = _quality(arguments, usable, [*ends, len(usable)])
+    if arguments.json:
+        print_json(facts)
+    else:
+        _print_facts(facts)
+
+
+@dataclass(slots=True, kw_only=True)
+class _Listed:
+    """A step as ``inspect`` lists it."""
+
+    step: container.Step
+    begin: int
+    """Where it stands in the stream."""
+    received: int = 0
+    """Bytes of its payload that are there."""
+
+    def facts(self) -> dict[str, object]:
+        step = self.step
+        refine = step.kind is container.Kind.REFINE
+        return {
+            "kind": step.kind.name.lower(),
+            "simulator": step.simulator.name.lower(),
+            "bytes": step.length,
+            "delta": grammar.delta(step.delta_code) if refine else None,
+            "received": self.received,
+        }
+
+
+def _quality(arguments: argparse.Namespace, data: bytes, ends: list[int]) -> list[dict[str, float]]:
+    """Return predicted and true PSNR of the pictures that the first bytes up to each end give."""
+    from diffc_stream import codec
+
+    original = load_picture(arguments.original)
+    decoder = codec.Decoder(Collection.at_hand(arguments.model))
+    points: list[dict[str, float]] = []
+    with progress("decoding", len(data)) as advance:
+        for end in ends:
+            decoder.feed(data[decoder.bytes_received : end])
+            if not decoder.ready:
+                continue
+            rendering = decoder.render()
+            if rendering.image.shape != original.shape:
+                raise TargetError(
+                    f"{arguments.original}: not the picture of this stream: "
+                    f"{original.shape[1]}x{original.shape[0]} pixels, "
+                    f"not {rendering.image.shape[1]}x{rendering.image.shape[0]}"
+                )
+            points.append(
+                {
+                    "bytes": end,
+                    "bpp": rendering.bpp,
+                    "predicted_psnr": rendering.predicted_psnr,
+                    "psnr": psnr(rendering.image, original),
+                }
+            )
+            advance(end, f"{points[-1]['psnr']:.2f} dB")
+    return points
+
+
+def _print_facts(facts: dict[str, object]) -> None:
+    console = Console(highlight=False)
+    console.print(
+        f"{facts['width']}x{facts['height']} pixels, {facts['bytes']} bytes, "
+        f"{facts['bpp']:.4f} bpp, model {facts['model']}, seed {facts['seed']}, "
+        f"checked up to byte {facts['verified_bytes']}",
+        soft_wrap=True,
+    )
+    if facts["problem"]:
+        console.print(f"problem: {facts['problem']}", soft_wrap=True)
+    steps = facts["steps"]
+    assert isinstance(steps, list)
+    for number, step in enumerate(steps):
+        delta = f"  delta {step['delta']:<10.5g}" if step["delta"] is not None else ""
+        part = "" if step["received"] == step["bytes"] else f"  ({step['received']} arrived)"
+        console.print(f"{number:4d}  {step['kind']:6s} {step['bytes']:7d} bytes{delta}{part}")
+    quality = facts.get("quality")
+    if isinstance(quality, list):
+        console.print("  bytes      bpp  predicted     true")
+        for point in quality:
+            console.print(
+                f"{point['bytes']:7d}  {point['bpp']:7.4f}  {point['predicted_psnr']:6.2f} dB  "
+                f"{point['psnr']:6.2f} dB"
+            )
