@@ -29,6 +29,7 @@ from rich.progress import Progress
 from diffc_stream.metrics import psnr
 from diffc_stream.picture import load_picture
 
+from . import vvc
 from .pictures import pictures
 
 LARGEST_RATES = {1: inf, 2: 0.8, 4: 0.2, 8: 0.05}
@@ -70,6 +71,9 @@ class Peer:
             loaded = importlib.import_module(module)
         except ImportError:
             return None
+        if self.format == "VVC":
+            ffmpeg = vvc.register(loaded.get_ffmpeg_exe())
+            return ffmpeg and f"{distribution} {metadata.version(distribution)}, ffmpeg {ffmpeg}"
         if self.format == "HEIF":
             loaded.register_heif_opener(thumbnails=False)
             library = loaded.libheif_info()["HEIF"]
@@ -190,6 +194,20 @@ PEERS = (
                 name="x265 placebo, tuned for PSNR, 4:4:4",
                 options={"chroma": 444, "enc_params": {"preset": "placebo", "tune": "psnr"}},
                 positions=range(96),
+            ),
+        ),
+    ),
+    Peer(
+        name="VVC",
+        plugin=("imageio-ffmpeg", "imageio_ffmpeg"),
+        format="VVC",
+        suffix=".266",
+        families=(
+            Family(
+                name="intra, VVenC medium, without perceptual adaptation, 4:4:4",
+                options={"preset": "medium"},
+                knob="qp",
+                positions=range(63, 11, -1),
             ),
         ),
     ),

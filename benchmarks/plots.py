@@ -28,6 +28,7 @@ STYLES: dict[str, dict[str, Any]] = {
     "JPEG XL": {"color": "#2090c0"},
     "AVIF": {"color": "#3050c0"},
     "HEIC": {"color": "#8040b0"},
+    "VVC": {"color": "#000000"},
 }
 
 

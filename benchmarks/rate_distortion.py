@@ -47,7 +47,7 @@ RATES = (0.01, 0.02, 0.05, 0.1, 0.2, 0.4, 0.7, 1.0)
 BEGINNING_RATE = 0.4
 ROW_RATE = 0.1
 """Bits per pixel of the pictures shown, or the nearest there is."""
-ROW_PEERS = ("JPEG XL", "AVIF", "HEIC")
+ROW_PEERS = ("JPEG XL", "AVIF", "VVC")
 ROW_COUNT = 3
 STREAM_SEED = 0
 LIBRARIES = ("torch", "numpy", "Pillow", "ssimulacra2", "scipy", "matplotlib")
@@ -281,7 +281,6 @@ def _rows(comparison: Comparison, record: Record, shown: Path) -> list[rows.Row]
 
 def _notes(comparison: Comparison, ready: Sequence[Peer]) -> list[str]:
     notes = [peer.missing() for peer in comparison.peers if peer not in ready]
-    notes.append("VVC intra is left out: no encoder for it can be had through pip")
     if "ssimulacra2" not in _versions():
         notes.append("SSIMULACRA2 is left out: pip install ssimulacra2")
     return notes

@@ -126,11 +126,7 @@ def _settings(record: Record) -> str:
         lines.append(f"- {name} {version}")
     for peer in record.peers:
         used = sorted(
-            {
-                figure.settings.partition(", quality")[0]
-                for figures in peer.figures.values()
-                for figure in figures
-            }
+            {_family(figure.settings) for figures in peer.figures.values() for figure in figures}
         )
         lines.append(f"- {peer.name} ({peer.version}): {'; '.join(used)}")
     evaluations = {
@@ -149,6 +145,13 @@ def _settings(record: Record) -> str:
     )
     lines.append("- Seconds: " + ", ".join(f"{k} {v:.0f}" for k, v in record.seconds.items()))
     return "\n".join(lines)
+
+
+def _family(settings: str) -> str:
+    """Return settings without the knob's position."""
+    for knob in (", quality", ", qp"):
+        settings = settings.partition(knob)[0]
+    return settings
 
 
 def _head(first: str, columns: Sequence[str]) -> list[str]:
