@@ -294,34 +294,43 @@ class Search:
 
         Sizes are taken to grow with the knob, as they do but for a few bytes.
         """
-        low, high = 0, len(self._family.positions) - 1
         try:
-            if len(self._encoded(low)) > limit:
+            if len(self._encoded(0)) > limit:
                 return None
         except (OSError, RuntimeError, ValueError):
             return None  # too small a picture for this encoder
-        if len(self._encoded(high)) <= limit:
-            low = high
-        middle, even = low, False
+        low, high = self._bracket(limit)
+        even = False
         while high - low > 1:
-            for index, data in self._tried.items():
-                if len(data) <= limit and low < index < high:
-                    low = index
-            for index, data in self._tried.items():
-                if len(data) > limit and low < index < high:
-                    high = index
-            if high - low <= 1:
-                break
             # Where the logarithm of the size points to, and half-way by turns, which never stalls.
             share = 0.5 if even else self._share(low, high, limit)
             even = not even
             middle = min(max(low + round(share * (high - low)), low + 1), high - 1)
-            self._encoded(middle)
+            if len(self._encoded(middle)) <= limit:
+                low = middle
+            else:
+                high = middle
         position = self._family.positions[low]
         settings = f"{self._family.name}, {self._family.knob} {_shown(position)}"
         if self._reduction > 1:
             settings += f", reduced {self._reduction} times"
         return self._encoded(low), settings
+
+    def _bracket(self, limit: int) -> tuple[int, int]:
+        """Return two indices of which the first fits and the second, if there is one, does not.
+
+        Goes up in ever longer strides, because the largest files take the longest by far.
+        """
+        last, stride = len(self._family.positions) - 1, 1 + len(self._family.positions) // 8
+        low = max(index for index, data in self._tried.items() if len(data) <= limit)
+        above = [i for i, data in self._tried.items() if len(data) > limit and i > low]
+        while not above and low < last:
+            index = min(low + stride, last)
+            if len(self._encoded(index)) <= limit:
+                low, stride = index, 2 * stride
+            else:
+                above = [index]
+        return low, min(above, default=low + 1)
 
     def _share(self, low: int, high: int, limit: int) -> float:
         least, most = len(self._tried[low]), len(self._tried[high])
