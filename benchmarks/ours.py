@@ -27,6 +27,8 @@ ANCESTRAL_RATES = (0.1, 0.4)
 """Where ``ancestral`` is looked at, which takes the most evaluations and gives the least."""
 DIAL = (0.25, 0.5, 0.75)
 """Positions between ``mmse``, which is 0, and ``flow``, which is 1."""
+TWICE = "mmse x2"
+"""mmse averaged over two symmetries, which is what ``diffc decode`` gives."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,7 +38,7 @@ class Point:
     rate: float
     """Bits per pixel allowed."""
     rendering: str
-    """A method, or "dial" and its position."""
+    """A method, "mmse x2" (:data:`TWICE`), or "dial" and its position."""
     bytes: int
     evaluations: float
     """Of the denoiser for this rendering alone, beyond decoding, in full-resolution equivalents."""
@@ -117,7 +119,12 @@ def _renderings(decoder: Decoder, rate: float) -> list[tuple[str, NDArray[np.uin
     after = decoder.evaluations
     flow = decoder.render("flow").image
     spent = decoder.evaluations - after
-    found = [("mmse", mmse, after - before), ("flow", flow, spent)]
+    twice = decoder.render("mmse", symmetries=2).image
+    found = [
+        ("mmse", mmse, after - before),
+        (TWICE, twice, decoder.evaluations - after - spent),
+        ("flow", flow, spent),
+    ]
     if DIAL_RATES[0] <= rate <= DIAL_RATES[1]:
         for position in DIAL:
             # What Decoder.render gives, without computing flow again.

@@ -13,7 +13,7 @@ import numpy as np
 from diffc_stream.replacement import replacing
 
 from .contest import LESS_IS_BETTER, MEASURES, Figure
-from .ours import Streamed
+from .ours import TWICE, Streamed
 from .progressive import Beginning
 
 TITLES = {
@@ -75,7 +75,7 @@ class Record:
     def renderings(self) -> list[str]:
         """Ours, in the order in which they were looked at, the dial's positions left out."""
         found = {point.rendering for entry in self.streamed for point in entry.points}
-        return [name for name in ("mmse", "flow", "ancestral") if name in found]
+        return [name for name in ("mmse", TWICE, "flow", "ancestral") if name in found]
 
     def ours(self, measure: str, rendering: str) -> list[float | None]:
         """Return the mean over pictures at each rate; None where some picture has nothing."""

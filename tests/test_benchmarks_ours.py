@@ -36,8 +36,8 @@ def result(folder: Path) -> Streamed:
 def test_all_renderings_within_the_bytes(result: Streamed) -> None:
     dial = [f"dial {position:g}" for position in DIAL]
     shown = {rate: [p.rendering for p in result.points if p.rate == rate] for rate in RATES}
-    assert shown[0.1] == shown[0.4] == ["mmse", "flow", *dial, "ancestral"]
-    assert shown[1.0] == ["mmse", "flow"]
+    assert shown[0.1] == shown[0.4] == ["mmse", "mmse x2", "flow", *dial, "ancestral"]
+    assert shown[1.0] == ["mmse", "mmse x2", "flow"]
     assert all(point.bytes <= point.rate * 72 * 64 / 8 for point in result.points)
 
 
