@@ -82,6 +82,6 @@ def test_weights_of_another_architecture_are_refused(file: Path) -> None:
 
 
 def test_the_default_model_is_small_and_has_a_card() -> None:
-    assert DEFAULT.stat().st_size <= 8_000_000
+    assert DEFAULT.stat().st_size <= 4_000_000
     card = DEFAULT.with_suffix(".md").read_text()
     assert default_model().fingerprint in card

@@ -1,9 +1,9 @@
 """Model files: weights, rounded once, with a name and a fingerprint.
 
-A model file is a safetensors file.  Convolutions of many channels are stored as 8-bit integers
-with a half-precision scale per output channel, everything else in half precision; a stored
+A model file is a safetensors file.  Convolutions and matrices of many outputs are stored as 8-bit
+integers with a half-precision scale per output, everything else in half precision; a stored
 integer times its scale is exact in single precision, so that whoever loads the file computes with
-the same values.  Rounding costs less than 0.001 dB from log-SNR -6 to 6 (docs/decisions/0008).
+the same values.  Rounding costs at most 0.006 dB from log-SNR -6 to 6 (docs/decisions/0008).
 
 The metadata hold the architecture, a name, and the fingerprint of exactly what the network
 computes with: the architecture and the rounded weights.
@@ -36,7 +36,7 @@ MOST_BYTES = 256 * 2**20
 """A model file larger than this is refused."""
 
 INTEGERS_FROM = 96
-"""Convolutions of at least this many output channels are stored as integers.
+"""Convolutions and matrices of at least this many outputs are stored as integers.
 
 The thinner ones work on the fine level, where an error of 1 / 254 of the largest weight costs
 0.05 dB at log-SNR 6, and hold a tenth of the parameters.
@@ -66,13 +66,14 @@ def rounded(weights: Mapping[str, Floats]) -> Stored:
     """Round single-precision ``weights`` to what a model file holds."""
     stored: Stored = {}
     for name, values in weights.items():
-        if values.ndim == 4 and values.shape[0] >= INTEGERS_FROM:
-            largest = np.abs(values).max(axis=(1, 2, 3))
+        if values.ndim > 1 and values.shape[0] >= INTEGERS_FROM:
+            rows = values.reshape(len(values), -1)
+            largest = np.abs(rows).max(axis=1)
             # No smaller than a normal half: below it a scale would itself be coarse.
             scale = np.maximum(largest / 127, np.finfo(np.float16).smallest_normal)
             scale = scale.astype(np.float16)
-            integers = np.rint(values / scale.astype(np.float32)[:, None, None, None])
-            stored[name] = np.clip(integers, -127, 127).astype(np.int8)
+            integers = np.clip(np.rint(rows / scale.astype(np.float32)[:, None]), -127, 127)
+            stored[name] = integers.astype(np.int8).reshape(values.shape)
             stored[name + _SCALE] = scale
         else:
             stored[name] = values.astype(np.float16)
