@@ -84,6 +84,10 @@ def exported(network: UNet, description: Description, stored: Stored) -> onnx.Mo
     assert program is not None
     model = program.model_proto
     narrow(model.graph, stored)
+    # Where each node came from, file and line, weighs as much as a layer.
+    for node in model.graph.node:
+        del node.metadata_props[:]
+    del model.graph.value_info[:]
     facts = {
         "name": description.name,
         "fingerprint": description.fingerprint,
