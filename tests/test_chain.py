@@ -155,11 +155,12 @@ def test_draws_have_addresses() -> None:
     assert np.var(one) == pytest.approx(1, rel=0.05)
 
 
-def test_what_was_shown_is_not_evaluated_again() -> None:
+@pytest.mark.parametrize("symmetries", [1, 2])
+def test_what_was_shown_is_not_evaluated_again(symmetries: int) -> None:
     walked = chain()
     (first, payload), *_ = steps()
     after = walked.after(first, payload[:5])
-    walked.mean(after)
+    walked.mean(after, symmetries=symmetries)
     before = walked.evaluations
     walked.denoised(after.observation)
     assert walked.evaluations == before

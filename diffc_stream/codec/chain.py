@@ -169,15 +169,16 @@ class Chain:
     def mean(self, after: After, *, symmetries: int = 1) -> Floats:
         """Return the posterior mean given ``after``, enlarged to full resolution, (3, H, W).
 
-        Estimates are averaged over the first ``symmetries``, 1 to 8, mirror images and turns.
+        The next finer octave, if there is one, is foreseen (:meth:`_finer_mean`).  Estimates are
+        averaged over the first ``symmetries``, 1 to 8, mirror images and turns.
 
         While an opening is under way its detail is only partly observed, which the denoiser
         cannot be told; the picture passes from the one before to the one after in proportion.
         """
         seen = after.observation
+        if seen is not self.observation:
+            self._shown = (seen, self.denoised(seen))
         x_hat, octave = self._averaged(seen, symmetries), seen.octave
-        if seen is not self.observation and symmetries == 1:
-            self._shown = (seen, x_hat)
         if octave < self.observation.octave and after.received < 1.0:
             share = np.float32(after.received)
             x_hat = share * x_hat + (1 - share) * self._before_opening(symmetries)
