@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 
 from diffc_stream.allocation import keep_freed_memory
 from diffc_stream.errors import DiffcError
+from diffc_stream.flags import add_rendering
 from diffc_stream.session import MAX_BPP, MAX_STREAM, MAX_WINDOW, MIN_WINDOW, Terms
 
 from .address import Address
@@ -253,21 +254,7 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _add_common(parser: argparse.ArgumentParser) -> None:
-    rendering = parser.add_mutually_exclusive_group()
-    rendering.add_argument(
-        "--render",
-        choices=["mmse", "flow", "ancestral"],
-        default="mmse",
-        help="mmse: closest to the original; flow, ancestral: look real, detail is synthesised",
-    )
-    rendering.add_argument(
-        "--realism",
-        dest="render",
-        metavar="R",
-        type=_realism,
-        default=argparse.SUPPRESS,
-        help="anything between: from 0, which is mmse, to 1, which is flow",
-    )
+    add_rendering(parser)
     parser.add_argument(
         "--model", metavar="FILE", type=Path, help="a model beside those that diffc models lists"
     )
@@ -298,13 +285,6 @@ def _rate(text: str) -> float:
     value = float(text)
     if not 0 < value <= MAX_BPP:
         raise argparse.ArgumentTypeError(f"{text} is not above 0 and up to {MAX_BPP:g}")
-    return value
-
-
-def _realism(text: str) -> float:
-    value = float(text)
-    if not 0 <= value <= 1:
-        raise argparse.ArgumentTypeError(f"{text} is not a number from 0 to 1")
     return value
 
 

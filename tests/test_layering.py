@@ -16,6 +16,7 @@ BELOW: dict[str, set[str]] = {
     "errors": set(),
     "metrics": set(),
     "allocation": set(),
+    "flags": set(),
     "replacement": set(),
     "picture": {"errors", "replacement"},
     "diffusion": {"errors", "replacement"},
@@ -24,7 +25,7 @@ BELOW: dict[str, set[str]] = {
     "session": {"container", "errors"},
     "codec": {"channel", "container", "diffusion", "metrics", "errors"},
     "cli": {
-        *("allocation", "codec", "container", "diffusion"),
+        *("allocation", "codec", "container", "diffusion", "flags"),
         *("picture", "replacement", "metrics", "errors"),
     },
     "__main__": {"cli"},
@@ -33,7 +34,7 @@ BELOW: dict[str, set[str]] = {
         *("picture", "replacement", "metrics", "errors"),
     },
     "client": {
-        *("allocation", "session", "container", "codec", "diffusion"),
+        *("allocation", "session", "container", "codec", "diffusion", "flags"),
         *("picture", "metrics", "errors"),
     },
     "benchmarks": {"codec", "diffusion", "picture", "replacement", "metrics", "errors"},
@@ -44,6 +45,7 @@ FOREIGN: dict[str, set[str]] = {
     "errors": set(),
     "metrics": {"numpy"},
     "allocation": set(),
+    "flags": set(),
     "replacement": set(),
     "picture": {"numpy", "PIL"},
     "diffusion": {"numpy", "torch", "safetensors"},

@@ -8,10 +8,11 @@ from pathlib import Path
 
 from diffc_stream import container
 from diffc_stream.cli import streams
-from diffc_stream.cli.arguments import Commands, command, count, fraction
+from diffc_stream.cli.arguments import Commands, command, count
 from diffc_stream.cli.output import print_json, progress
 from diffc_stream.diffusion.collection import Collection
 from diffc_stream.errors import StreamError
+from diffc_stream.flags import add_rendering
 from diffc_stream.picture import save_png
 
 
@@ -24,22 +25,7 @@ def add(commands: Commands) -> None:
         "diffc decode photo.dfc photo.png --max-bytes 2000 --render flow",
     )
     parser.add_argument("output", type=Path, metavar="OUT")
-    rendering = parser.add_mutually_exclusive_group()
-    rendering.add_argument(
-        "--render",
-        choices=["mmse", "flow", "ancestral"],
-        default="mmse",
-        help="mmse is closest to the original; flow and ancestral look real, and synthesise "
-        "detail (default mmse)",
-    )
-    rendering.add_argument(
-        "--realism",
-        dest="render",
-        metavar="R",
-        type=fraction,
-        default=argparse.SUPPRESS,
-        help="anything between: from 0, which is mmse, to 1, which is flow",
-    )
+    add_rendering(parser)
     parser.add_argument(
         "--symmetries",
         type=int,
