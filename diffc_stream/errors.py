@@ -9,6 +9,7 @@
     |   |-- UnsupportedStream             a newer version, or a signal or simulator we do not know
     |   |-- CorruptStream                 a check failed, or a field is out of its range
     |   `-- NothingDecodable          3   too short: not even a first record has arrived
+    |-- SimulationError               1   an error or a length that no channel simulator can take
     |-- TargetError                   2   a byte or bpp target that no stream can meet
     |-- AddressError                  2   not the address of a sender
     |-- ModelError                    6
@@ -77,6 +78,10 @@ class NothingDecodable(StreamError):
     """The stream ends before its first record brought anything to decode."""
 
     exit_code = 3
+
+
+class SimulationError(DiffcError):
+    """A shift, or a payload length for it, that a channel simulator cannot take."""
 
 
 class TargetError(DiffcError):

@@ -36,6 +36,9 @@ class Purpose(IntEnum):
     CODEBOOK = 1
     ROTATION = 2
     RENDERING = 3
+    CANDIDATES = 4
+    ARRIVALS = 5
+    DITHER = 6
 
 
 def philox(key: tuple[int, int], counters: NDArray[np.uint32]) -> NDArray[np.uint32]:
