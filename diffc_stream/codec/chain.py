@@ -14,11 +14,12 @@ from math import prod
 import numpy as np
 from numpy.typing import NDArray
 
-from diffc_stream.channel import trellis
 from diffc_stream.channel.randomness import Purpose, normals
 from diffc_stream.channel.rotation import Rotation
+from diffc_stream.channel.simulator import Address
 from diffc_stream.codec.forecast import Forecast, decibel
-from diffc_stream.container.grammar import Kind, Step, delta, segments
+from diffc_stream.codec.simulators import SIMULATORS
+from diffc_stream.container.grammar import Kind, Step, delta
 from diffc_stream.diffusion import octaves, symmetry
 from diffc_stream.diffusion.denoiser import Denoiser
 from diffc_stream.diffusion.observation import Observation
@@ -91,6 +92,11 @@ class Chain:
             return x_hat
         return octaves.details(octaves.upsampled(x_hat, self.finer))
 
+    @property
+    def address(self) -> Address:
+        """Where the next step draws its shared randomness."""
+        return Address(self.seed, self.steps)
+
     def rotation(self, kind: Kind) -> Rotation:
         """Return the rotation under which the next step, if of ``kind``, is coded."""
         return Rotation(self.dimensions(kind), seed=self.seed, address=self.steps)
@@ -109,7 +115,7 @@ class Chain:
         dims = self.dimensions(step.kind) if self._can(step.kind) else 0
         if not dims:
             raise CorruptStream("there is no finer octave to open", offset=offset)
-        if not trellis.fewest_bits(dims) <= 8 * step.length <= max(8, dims + 7):
+        if not SIMULATORS[step.simulator].admits(dims, step.length):
             raise CorruptStream(f"a step of {step.length} bytes over {dims} values", offset=offset)
 
     def _can(self, kind: Kind) -> bool:
@@ -127,19 +133,13 @@ class Chain:
 
         The chain itself does not move.
         """
-        before, dims, parts = self.observation, self.dimensions(step.kind), segments(step.length)
-        there = trellis.received_dims(len(payload), dims, parts)
+        before, dims = self.observation, self.dimensions(step.kind)
+        sample = SIMULATORS[step.simulator].reproduce(payload, dims, step.length, self.address)
+        there, energy = sample.there, sample.energy
         received = there / dims
-        cosine = trellis.cosine_squared(8 * step.length, dims, len(parts))
-        # A codeword at cosine r to the error holds a share r^2 of signal; scaled by c with
-        # c^2 = 1 / (1 - r^2), what is not signal has unit variance.
-        scale = np.float32((1.0 - cosine) ** -0.5)
         prediction = self.prediction(step.kind)
         rotation = self.rotation(step.kind)
-        y = rotation.inverse(trellis.reproduce(payload, dims, parts) * scale)
-        y = y.reshape(prediction.shape)
-        # The energy of the error that the step was made for, read off its length.
-        energy = cosine / (1.0 - cosine)
+        y = rotation.inverse(sample.values).reshape(prediction.shape)
         absent: Projection | None = None
         if step.kind is Kind.REFINE:
             gained = delta(step.delta_code)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
-from math import log2
+from math import log2, sqrt
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,8 +13,9 @@ from numpy.typing import NDArray
 from diffc_stream.channel import trellis
 from diffc_stream.codec.chain import Chain
 from diffc_stream.codec.schedule import Schedule, step_length
-from diffc_stream.container import Header, Kind, Step, StreamWriter, segments
-from diffc_stream.container.grammar import MAX_SIDE, nearest_delta
+from diffc_stream.codec.simulators import SIMULATORS
+from diffc_stream.container import Header, Kind, Simulator, Step, StreamWriter
+from diffc_stream.container.grammar import MAX_SIDE, delta, nearest_delta
 from diffc_stream.diffusion import octaves
 from diffc_stream.diffusion.model import Model
 from diffc_stream.errors import PictureTooLarge, TargetError
@@ -22,6 +23,8 @@ from diffc_stream.metrics import bits_per_pixel, psnr
 
 Floats = NDArray[np.float32]
 
+FARTHEST = 0.15
+"""How far, in octaves, a step's length may be moved for a description of one byte."""
 SMALLEST_STEP = 24
 """Bytes; a target's remainder below this joins the step before it."""
 
@@ -67,6 +70,7 @@ class Encoder:
         target_bytes: int | None = None,
         seed: int = 0,
         schedule: Schedule | None = None,
+        simulator: Simulator = Simulator.TRELLIS,
     ) -> None:
         height, width = picture.shape[:2]
         if max(height, width) > MAX_SIDE:
@@ -77,6 +81,8 @@ class Encoder:
         self._picture = picture
         self._target = target_bytes
         self._schedule = schedule or Schedule()
+        self._named = simulator
+        self._simulator = SIMULATORS[simulator]
         self._header = Header(model=model.fingerprint, width=width, height=height, seed=seed)
         self._writer = StreamWriter()
         self._octaves = [octaves.signal(picture)]
@@ -149,15 +155,27 @@ class Encoder:
         if planned is None:
             return None
         kind, wanted = planned
-        length = step_length(wanted * self._energy(kind), self.chain.dimensions(kind))
+        dims = self.chain.dimensions(kind)
+        length = step_length(wanted * self._energy(kind), dims)
+        spent = length
         if kind is Kind.REFINE:
             stretched = self._schedule.stretched(observation, length)
-            stretched = min(stretched, max(length, self.chain.dimensions(kind) // 16))
+            spent = min(stretched, max(length, dims // 16))
+        spent = self._short(kind, spent)
+        if kind is Kind.REFINE:
             # Gain in proportion to what is spent, which is near enough for steps so short.
-            wanted, length = wanted * stretched / length, stretched
+            wanted *= spent / length
         if self._target is None:
-            return kind, wanted, length
-        return self._fitted(kind, wanted, length, self._target - self.written)
+            return kind, wanted, spent
+        return self._fitted(kind, wanted, spent, self._target - self.written)
+
+    def _short(self, kind: Kind, length: int) -> int:
+        """Return the length nearest to ``length`` that a short description can give."""
+        dims = self.chain.dimensions(kind)
+        least, most = trellis.fewest_bits(dims) // 8, max(1, dims // 16)
+        described = [n for n in self._writer.before.lengths(kind) if least <= n <= most]
+        nearest = min(described, key=lambda n: abs(log2(n / length)), default=length)
+        return nearest if abs(log2(nearest / length)) < FARTHEST else length
 
     def _fitted(
         self, kind: Kind, wanted: float, length: int, left: int
@@ -193,26 +211,34 @@ class Encoder:
         return self._errors[kind]
 
     def _step(self, kind: Kind, wanted: float, length: int) -> bytes:
+        """Execute a step that aims at ``wanted``, in units of 1 / |e|^2, and return its bytes."""
         error = self._error(kind)
-        dims = error.size
         began = time.perf_counter()
-        rotated = self.chain.rotation(kind).forward(error)
-        payload, y = trellis.simulate(rotated, segments(length))
+        shift = self.chain.rotation(kind).forward(error) * np.float32(sqrt(wanted))
+        simulated = self._simulator.simulate(shift, length, self.chain.address)
         self._rcc_seconds += time.perf_counter() - began
-        energy = float(np.dot(rotated, rotated))
-        correlation = float(np.dot(y, rotated))
-        step = Step(kind=kind, length=length)
-        if kind is Kind.REFINE:
-            gained = wanted
-            if energy > 0:
-                # This delta makes what the sample holds besides signal orthogonal to the error.
-                nominal = trellis.cosine_squared(8 * length, dims, len(segments(length)))
-                exact = (correlation / energy) ** 2 / (1.0 - nominal)
-                gained = min(exact, 16 * wanted)
-            step = Step(kind=kind, length=length, delta_code=nearest_delta(gained))
-        if energy > 0:
-            cosine = correlation**2 / (energy * float(np.dot(y, y)))
-            self._ideal_bits -= dims / 2 * log2(max(1.0 - cosine, 1e-12))
-        self.chain.advance(step, payload)
+        self._ideal_bits += ideal_bits(shift, simulated.sample.values)
+        # With this delta, what the sample holds besides signal is orthogonal to the error.
+        gained = max(wanted * min(simulated.gain**2, 16.0), delta(0))
+        step = Step(
+            kind=kind,
+            simulator=self._named,
+            length=len(simulated.payload),
+            delta_code=nearest_delta(gained) if kind is Kind.REFINE else 0,
+        )
+        self.chain.advance(step, simulated.payload)
         self._errors.clear()
-        return self._writer.step(step, payload)
+        return self._writer.step(step, simulated.payload)
+
+
+def ideal_bits(shift: Floats, sample: Floats) -> float:
+    """Return the bits of an ideal code for a sample that leans as much towards ``shift``.
+
+    Both have shape (D,); that is -(D/2) log2(1 - r^2), r the cosine between them; 0 for a shift of
+    zeros.
+    """
+    energy = float(np.dot(shift, shift)) * float(np.dot(sample, sample))
+    if energy == 0.0:
+        return 0.0
+    cosine = float(np.dot(shift, sample)) ** 2 / energy
+    return -shift.size / 2 * log2(max(1.0 - cosine, 1e-12))

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from math import exp, inf, log2, sqrt
 
 from diffc_stream.channel import trellis
-from diffc_stream.container.grammar import Kind, segments
+from diffc_stream.container.grammar import Kind
 from diffc_stream.diffusion.observation import Observation
 
 
@@ -41,6 +41,8 @@ class Schedule:
     """... but not below this ln snr ..."""
     opening: float = 1.0
     """... and at the latest at this one."""
+    close: float = 0.85
+    """Share of an octave's goal that is as good as the goal: a step for the rest would be short."""
     top: float = 6.5
     """ln snr of the finest octave at which a stream without a target is finished."""
 
@@ -56,7 +58,7 @@ class Schedule:
         if observation.octave:
             rich = 4.0 * self.detail / missing if missing else inf
             goal = min(max(rich, exp(self.earliest)), exp(self.opening))
-        if observation.snr > 0.97 * goal:
+        if observation.snr > self.close * goal:
             return (Kind.OPEN, observation.snr / 4) if observation.octave else None
         factor = self.coarse_growth if observation.octave else self.growth
         reached = observation.snr * factor
@@ -83,6 +85,6 @@ def step_length(energy: float, dims: int) -> int:
     length = 1
     for _ in range(4):
         # How many bits more depends on how many they are; this settles at once.
-        excess = trellis.excess(8 * length, dims, len(segments(length)))
+        excess = trellis.excess(8 * length, dims)
         length = max(1, round(ideal * excess / 8))
     return min(max(length, trellis.fewest_bits(dims) // 8), max(1, dims // 16))

@@ -1,18 +1,23 @@
 """The grammar of a .dfc stream; each element is defined once, for reading and for writing.
 
     stream  = header record*
-    header  = "DFC" version:u8 signal:u8 model:4 bytes width:varint height:varint seed:varint
-              check:u16                         low half of the CRC32C of the header before it
+    header  = "DFC" kind:u8 model:4 bytes width:varint height:varint seed:varint check:u16
     record  = step | check
-    step    = tag:u8 length:varint [delta:u8] segment (check? segment)*
+    step    = (short | long) segment (check? segment)*
+    short   = 1 length:4 delta:3                one byte, a refinement by the trellis
+            | 01 length:6                       one byte, an opening by the trellis
+    long    = tag:u8 length:varint [delta:u8]
     segment = bytes                             lengths follow from the step's, see segments()
-    check   = 0x30 crc:u32                      CRC32C of every byte before this record
+    check   = 0x30 crc:u16                      low half of the CRC32C of the bytes since the last
+                                                check, or since the start
 
-A step's tag is its kind (0x10 refine, 0x20 open an octave) plus its simulator (0 trellis); only
-refine has a delta.  A check stands between two steps wherever the sender likes, and at the end
-of a segment wherever CHECK_DUE bytes or more have gone by since the last one: so at most a
-kilobyte goes unchecked.  Integers are little-endian; a varint holds seven bits a byte, lowest
-first.
+The header's kind is the version, four bits, and the signal, four bits; its check is the low half of
+the CRC32C of the header before it.  A long step's tag is what it does (0x10 refine, 0x20 open an
+octave) plus its simulator; only refine has a delta.  A short one says how its length and its delta
+compare with those of the steps before it, see :class:`Before`.  A check stands between two steps
+wherever the sender likes, and at the end of a segment wherever CHECK_DUE bytes or more have gone by
+since the last one: so at most a kilobyte goes unchecked.  Integers are little-endian; a varint
+holds seven bits a byte, lowest first.
 
 There is no end record: every stream is the beginning of a longer, better one.
 """
@@ -27,15 +32,16 @@ import google_crc32c
 from diffc_stream.errors import CorruptStream, NotAStream, UnsupportedStream
 
 MAGIC = b"DFC"
-VERSION = 0
-"""Unstable until the channel-simulation work is done: streams of version 0 are not kept."""
+VERSION = 1
 SIGNAL_SRGB = 0
 """The only kind of signal so far: three channels of 8-bit sRGB."""
 
 CHECK_TAG = 0x30
-CHECK_SIZE = 5
+CHECK_SIZE = 3
 LONGEST_SEGMENT = 512
 CHECK_DUE = 500
+SHORT_OPEN = 0x40
+SHORT_REFINE = 0x80
 MAX_SIDE = 65_535
 MAX_LENGTH = 2**28
 """A step's payload has fewer bytes than this."""
@@ -52,6 +58,8 @@ class Simulator(IntEnum):
     """How a step's sample was coded."""
 
     TRELLIS = 0
+    PFR = 1
+    DITHER = 2
 
 
 class Truncated(Exception):
@@ -79,7 +87,7 @@ class Header:
         """Return the header's bytes."""
         body = (
             MAGIC
-            + bytes([VERSION, SIGNAL_SRGB])
+            + bytes([VERSION << 4 | SIGNAL_SRGB])
             + bytes.fromhex(self.model)
             + encode_varint(self.width)
             + encode_varint(self.height)
@@ -95,14 +103,14 @@ class Header:
         """
         if data[:3] != MAGIC[: len(data)]:
             raise NotAStream("not a .dfc stream")
-        _need(data, 5)
-        version, signal = data[3], data[4]
+        _need(data, 4)
+        version, signal = data[3] >> 4, data[3] & 0x0F
         if version != VERSION:
             raise UnsupportedStream(
                 f"this is .dfc version {version}; this release reads version {VERSION}"
             )
-        _need(data, 9)
-        width, place = parse_varint(data, 9)
+        _need(data, 8)
+        width, place = parse_varint(data, 8)
         height, place = parse_varint(data, place)
         seed, place = parse_varint(data, place)
         _need(data, place + 2)
@@ -112,8 +120,8 @@ class Header:
         if signal != SIGNAL_SRGB:
             raise UnsupportedStream(f"this stream carries signal {signal}, which is not known here")
         if not (1 <= width <= MAX_SIDE and 1 <= height <= MAX_SIDE and seed < 2**32):
-            raise CorruptStream(f"the header names a picture of {width}x{height}", offset=9)
-        header = cls(model=data[5:9].hex(), width=width, height=height, seed=seed)
+            raise CorruptStream(f"the header names a picture of {width}x{height}", offset=8)
+        header = cls(model=data[4:8].hex(), width=width, height=height, seed=seed)
         return header, place + 2
 
 
@@ -128,19 +136,34 @@ class Step:
     delta_code: int = 0
     """Code of the signal-to-noise ratio gained, 0 to 255; refine only, see delta()."""
 
-    def encode(self) -> bytes:
-        """Return the step's bytes up to its payload."""
+    def encode(self, before: Before) -> bytes:
+        """Return the step's bytes up to its payload: one if ``before`` leads up to it."""
+        short = self._short(before)
+        if short is not None:
+            return bytes([short])
         head = bytes([self.kind | self.simulator]) + encode_varint(self.length)
         return head + bytes([self.delta_code]) if self.kind is Kind.REFINE else head
 
+    def _short(self, before: Before) -> int | None:
+        lengths = before.lengths(self.kind)
+        if self.simulator is not Simulator.TRELLIS or self.length not in lengths:
+            return None
+        index = lengths.index(self.length)
+        if self.kind is Kind.OPEN:
+            return SHORT_OPEN | index
+        ahead = self.delta_code - before.least_delta
+        return SHORT_REFINE | index << 3 | ahead if 0 <= ahead < 8 else None
+
     @classmethod
-    def parse(cls, data: bytes, offset: int) -> tuple[Step, int]:
+    def parse(cls, data: bytes, before: Before, offset: int) -> tuple[Step, int]:
         """Return the step at the start of ``data`` and the size of its description.
 
         ``offset`` is where ``data`` starts in the stream, for errors.  Raises Truncated,
         UnsupportedStream or CorruptStream.
         """
         _need(data, 1)
+        if data[0] >= SHORT_OPEN:
+            return cls._parse_short(data[0], before, offset), 1
         try:
             kind = Kind(data[0] & 0xF0)
         except ValueError:
@@ -162,6 +185,63 @@ class Step:
         step = cls(kind=kind, simulator=simulator, length=length, delta_code=delta_code)
         return step, place
 
+    @classmethod
+    def _parse_short(cls, tag: int, before: Before, offset: int) -> Step:
+        if tag >= SHORT_REFINE:
+            length = before.lengths(Kind.REFINE)[tag >> 3 & 0x0F]
+            step = cls(
+                kind=Kind.REFINE, length=length, delta_code=before.least_delta + (tag & 0x07)
+            )
+        else:
+            step = cls(kind=Kind.OPEN, length=before.lengths(Kind.OPEN)[tag & 0x3F])
+        if step.length >= MAX_LENGTH or not 0 <= step.delta_code <= 255:
+            raise CorruptStream(f"a step of {step.length} bytes", offset=offset)
+        return step
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Before:
+    """What a stream has said when a step begins; short steps are described in its terms.
+
+    Steps grow evenly: their lengths, and the signal-to-noise ratios that they gain, are those of the
+    step before times a little.  Integers only, so both ends agree.
+    """
+
+    kind: Kind = Kind.REFINE
+    """Of the step before."""
+    length: int = 12
+    """Its payload bytes."""
+    delta_code: int = 55
+    """Of the last refinement."""
+
+    def after(self, step: Step) -> Before:
+        """Return what will have been said after ``step``."""
+        refines = step.kind is Kind.REFINE
+        code = step.delta_code if refines else self.delta_code
+        return Before(kind=step.kind, length=step.length, delta_code=code)
+
+    def lengths(self, kind: Kind) -> list[int]:
+        """Return the lengths, ascending, that a short step of ``kind`` can have.
+
+        A refinement's are 2^((i - 6) / 4) times the length before, i from 0 to 15; an opening's
+        2^((i - 16) / 8) times, i from 0 to 63; rounded, and at least 1.
+        """
+        if kind is Kind.REFINE:
+            return [_scaled(self.length, 2 * i - 12) for i in range(16)]
+        return [_scaled(self.length, i - 16) for i in range(64)]
+
+    @property
+    def least_delta(self) -> int:
+        """The lowest of the eight consecutive delta codes that a short refinement can have."""
+        return self.delta_code - (2 if self.kind is Kind.REFINE else 9)
+
+
+def _scaled(length: int, eighths: int) -> int:
+    """Return ``length`` times 2^(eighths / 8), rounded, at least 1."""
+    octaves, index = divmod(eighths, 8)
+    shift = 20 - octaves
+    return max(1, length * _EIGHTHS[index] + (1 << shift - 1) >> shift)
+
 
 def segments(length: int) -> list[int]:
     """Return the lengths of the segments of a payload: as few as may be, equal within a byte."""
@@ -174,8 +254,8 @@ _EIGHTHS = (1048576, 1143487, 1246974, 1359835, 1482910, 1617125, 1763488, 19230
 
 
 def delta(code: int) -> float:
-    """Return the signal-to-noise ratio that ``code`` stands for: about 2^(code / 8 - 16)."""
-    return _EIGHTHS[code % 8] / 2.0**20 * 2.0 ** (code // 8 - 16)
+    """Return the signal-to-noise ratio that ``code`` stands for: about 2^(code / 4 - 16)."""
+    return _EIGHTHS[2 * (code % 4)] / 2.0**20 * 2.0 ** (code // 4 - 16)
 
 
 def nearest_delta(value: float) -> int:

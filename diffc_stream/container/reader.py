@@ -9,6 +9,7 @@ from diffc_stream.container.grammar import (
     CHECK_DUE,
     CHECK_SIZE,
     CHECK_TAG,
+    Before,
     Header,
     Step,
     Truncated,
@@ -27,7 +28,7 @@ class Payload:
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """A check record; ``good`` tells whether all bytes before it are as they were written."""
+    """A check record; ``good`` tells whether the bytes since the last one are as they were written."""
 
     offset: int
     good: bool
@@ -56,6 +57,7 @@ class StreamReader:
         self.offset = 0
         """Bytes parsed so far."""
         self._unchecked = 0
+        self._before = Before()
         self._segments: list[int] = []
         self._check_due = False
         self._sound = True
@@ -87,8 +89,9 @@ class StreamReader:
             return self._payload()
         if data[0] == CHECK_TAG or self._check_due:
             return self._check(data)
-        step, size = Step.parse(data, self.offset)
+        step, size = Step.parse(data, self._before, self.offset)
         self._take(size)
+        self._before = self._before.after(step)
         self._segments = segments(step.length)
         return step
 
@@ -107,13 +110,11 @@ class StreamReader:
         if len(data) < CHECK_SIZE:
             raise Truncated
         stated = int.from_bytes(data[1:CHECK_SIZE], "little")
-        good = stated == self._crc
+        good = stated == self._crc & 0xFFFF
         if not good and not self._damaged:
             raise CorruptStream("the stream is damaged: a check failed", offset=offset)
-        # Going on from what the check says lets the next one judge only what comes in between.
-        self._crc = stated
         self._take(CHECK_SIZE)
-        self._unchecked = 0
+        self._crc = self._unchecked = 0
         self._check_due = False
         self._sound = self._sound and good
         if self._sound:

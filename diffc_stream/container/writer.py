@@ -6,6 +6,7 @@ from diffc_stream.container.grammar import (
     CHECK_DUE,
     CHECK_SIZE,
     CHECK_TAG,
+    Before,
     Header,
     Step,
     crc32c,
@@ -21,6 +22,8 @@ class StreamWriter:
         """Bytes so far."""
         self.payload = 0
         """Of them, bytes of step payloads; the rest is side information."""
+        self.before = Before()
+        """What the next step is described in terms of."""
         self._crc = 0
         self._unchecked = 0
 
@@ -30,7 +33,8 @@ class StreamWriter:
 
     def step(self, step: Step, payload: bytes) -> bytes:
         """Return a whole step: its description and its payload with the checks due in it."""
-        out = bytearray(self._take(step.encode()))
+        out = bytearray(self._take(step.encode(self.before)))
+        self.before = self.before.after(step)
         start = 0
         for size in segments(step.length):
             out += self._take(payload[start : start + size])
@@ -41,17 +45,17 @@ class StreamWriter:
         return bytes(out)
 
     def check(self) -> bytes:
-        """Return a check record over everything so far, or nothing right after another one."""
+        """Return a check record over all since the last one, or nothing right after it."""
         if self._unchecked == 0:
             return b""
-        record = bytes([CHECK_TAG]) + self._crc.to_bytes(4, "little")
+        record = bytes([CHECK_TAG]) + (self._crc & 0xFFFF).to_bytes(2, "little")
         self._take(record)
-        self._unchecked = 0
+        self._crc = self._unchecked = 0
         return record
 
     def size(self, step: Step, *, checked: bool) -> int:
         """Return how many bytes ``step`` would add, with a check after it if ``checked``."""
-        total = len(step.encode())
+        total = len(step.encode(self.before))
         unchecked = self._unchecked + total
         for size in segments(step.length):
             total += size

@@ -1,0 +1,218 @@
+"""The sender's search for the best path through the trellis.
+
+The path of n bits is a cycle.  A long one is cut into segments: the state at each border is found
+first, from the slices on both sides of it, and pinned; then the segments are independent, and the
+Viterbi algorithm finds the best path through each.  For a short one, several states are tried, those
+first that the best paths with open ends end in.
+
+The metric of every state is carried forward by add, compare, select: per bit 4,096 correlations of
+a slice with the codebook's rows, by a Walsh-Hadamard transform or a matrix product, and 8,192
+decisions.  numba compiles this where it is installed (:mod:`diffc_stream.channel.compiled`);
+elsewhere NumPy does it, eight times slower and with the same result but for rounding.
+"""
+
+from __future__ import annotations
+
+from functools import cache, lru_cache
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+Floats = NDArray[np.float32]
+Bits = NDArray[np.uint8]
+Generators = NDArray[np.uint16]
+
+ROWS = 4096
+REGISTERS = 2 * ROWS
+"""The 13 newest bits: the states between two slices."""
+_MEMORY = 13
+_LOOK = 160
+"""How far beyond a border the future and the past have their say in its state."""
+_SEGMENT = 2048
+_LANES = 8
+_SHORT = 512
+_TRIED = 2048
+"""Bits of short paths walked in search of their state: so many states are tried."""
+_EXHAUSTED = 16
+_UNREACHABLE = np.float32(-1e30)
+
+
+class Walker(Protocol):
+    """Carries metrics through slices of one shift; lanes are independent."""
+
+    def walk(self, firsts: NDArray[np.int64], count: int, metrics: Floats) -> Bits:
+        """Carry ``metrics``, (lanes, REGISTERS), through ``count`` slices, in place.
+
+        Lane b starts at slice ``firsts``[b]; after the last slice follows the first.  Returns the
+        decisions, (lanes, count, REGISTERS / 8): for each register that a slice leads to, the bit
+        that left it, lowest bit first.
+        """
+        ...
+
+    def trace(self, decisions: Bits, ends: NDArray[np.int64]) -> tuple[Bits, NDArray[np.int64]]:
+        """Return the bits (lanes, count) that led to registers ``ends``, and where they began."""
+        ...
+
+
+def edges(count: int, dims: int) -> NDArray[np.int64]:
+    """Return where slices begin and end: slice i fills edges[i] to edges[i + 1]."""
+    return np.arange(count + 1, dtype=np.int64) * dims // count
+
+
+def search(shift: Floats, count: int, generators: Generators, *, compiled: bool = True) -> Bits:
+    """Return the ``count`` bits, a multiple of 8, whose codeword correlates most with ``shift``.
+
+    ``shift`` has shape (D,) and values of at most 1; ``generators`` are the code's, see
+    :func:`diffc_stream.channel.trellis.positions`.  ``compiled`` false keeps numba out.
+    """
+    walker = _walker(shift, edges(count, len(shift)), generators, compiled)
+    if count <= _EXHAUSTED:
+        return _exhausted(shift, count, generators)
+    if count <= _SHORT:
+        return _short(walker, count)
+    return _long(walker, count)
+
+
+def _walker(
+    shift: Floats, borders: NDArray[np.int64], generators: Generators, compiled: bool
+) -> Walker:
+    engine = _compiled() if compiled else None
+    return (engine or NumpyWalker)(shift, borders, generators)
+
+
+@cache
+def _compiled() -> type[Walker] | None:
+    try:
+        from diffc_stream.channel.compiled import CompiledWalker
+    except ImportError:
+        return None
+    return CompiledWalker
+
+
+def _exhausted(shift: Floats, count: int, generators: Generators) -> Bits:
+    """Look at every path: there are few."""
+    scores = NumpyWalker(shift, edges(count, len(shift)), generators).scores(np.arange(count))
+    paths = np.arange(2**count)
+    bits = (paths[:, None] >> np.arange(count - 1, -1, -1) & 1).astype(np.uint8)
+    metric = np.zeros(len(paths), np.float32)
+    for place in range(count):
+        window = np.zeros(len(paths), np.int64)
+        for bit in range(_MEMORY + 1):
+            window = window << 1 | bits[:, (place + bit) % count]
+        sign = np.where(window >> _MEMORY == window & 1, np.float32(1), np.float32(-1))
+        metric += sign * scores[place, window >> 1 & (ROWS - 1)]
+    return bits[int(metric.argmax())]
+
+
+def _short(walker: Walker, count: int) -> Bits:
+    """Try the states that promise most; the path must end in the one that it began in."""
+    metrics = np.zeros((1, REGISTERS), np.float32)
+    origin = np.zeros(1, np.int64)
+    walker.walk(origin, count, metrics)
+    promising = np.argsort(-metrics[0])[: max(2, _TRIED // count)]
+    # A second lap settles what a first, begun in every state at once, leaves open.
+    decisions = walker.walk(origin, count, metrics)
+    end = metrics.argmax(axis=1)
+    settled = np.stack([end, walker.trace(decisions, end)[1]]).reshape(-1)
+    tried = np.unique(np.concatenate([settled, promising]))
+    best, bits = -np.inf, np.zeros(count, np.uint8)
+    for first in range(0, len(tried), _LANES):
+        states = tried[first : first + _LANES]
+        metrics = _starting(states)
+        decisions = walker.walk(np.zeros(len(states), np.int64), count, metrics)
+        reached = metrics[np.arange(len(states)), states]
+        lane = int(reached.argmax())
+        if reached[lane] > best:
+            best = float(reached[lane])
+            path = walker.trace(decisions[lane : lane + 1], states[lane : lane + 1])[0][0]
+            bits = np.roll(path, _MEMORY)
+    return bits
+
+
+def _long(walker: Walker, count: int) -> Bits:
+    """Pin the states at the borders of segments, then find the best path through each."""
+    segments = max(1, round(count / _SEGMENT))
+    borders = np.arange(segments + 1, dtype=np.int64) * count // segments
+    states = np.empty(segments + 1, np.int64)
+    for first in range(0, segments, _LANES):
+        lanes = borders[first : min(first + _LANES, segments)]
+        metrics = np.zeros((len(lanes), REGISTERS), np.float32)
+        walker.walk((lanes - _LOOK) % count, _LOOK, metrics)
+        decisions = walker.walk(lanes, _LOOK, metrics)
+        states[first : first + len(lanes)] = walker.trace(decisions, metrics.argmax(axis=1))[1]
+    states[segments] = states[0]
+    bits = np.empty(count, np.uint8)
+    lengths = np.diff(borders)
+    for length in np.unique(lengths):
+        alike = np.flatnonzero(lengths == length)
+        for first in range(0, len(alike), _LANES):
+            lanes = alike[first : first + _LANES]
+            metrics = _starting(states[lanes])
+            decisions = walker.walk(borders[lanes], int(length), metrics)
+            paths, _ = walker.trace(decisions, states[lanes + 1])
+            for lane, path in zip(lanes, paths, strict=True):
+                bits[borders[lane] : borders[lane + 1]] = path
+    return np.roll(bits, _MEMORY)
+
+
+def _starting(states: NDArray[np.int64]) -> Floats:
+    metrics = np.full((len(states), REGISTERS), _UNREACHABLE)
+    metrics[np.arange(len(states)), states] = 0.0
+    return metrics
+
+
+class NumpyWalker:
+    """The reference."""
+
+    def __init__(self, shift: Floats, borders: NDArray[np.int64], generators: Generators) -> None:
+        lengths = np.diff(borders)
+        self._widest = int(lengths.max())
+        self._slices = np.zeros((len(lengths), self._widest), np.float32)
+        self._slices[np.arange(self._widest) < lengths[:, None]] = shift
+        self._generators = generators
+
+    def scores(self, slices: NDArray[np.int64]) -> Floats:
+        """Return the correlation of ``slices`` with every row, (slices, ROWS)."""
+        found: Floats = self._slices[slices] @ _signs(self._generators[: self._widest].tobytes())
+        return found
+
+    def walk(self, firsts: NDArray[np.int64], count: int, metrics: Floats) -> Bits:
+        """Implement :meth:`Walker.walk`."""
+        lanes = len(firsts)
+        halves = metrics.reshape(lanes, 2, ROWS)
+        plus, minus = np.empty_like(halves), np.empty_like(halves)
+        from_one = np.empty((lanes, REGISTERS), np.bool_)
+        decisions = np.empty((lanes, count, REGISTERS // 8), np.uint8)
+        for place in range(count):
+            score = self.scores((firsts + place) % len(self._slices))[:, None, :]
+            np.add(halves, score, out=plus)
+            np.subtract(halves, score, out=minus)
+            # The bit that leaves is 0 or 1 (the first axis), the one that enters 0 or 1 (even or
+            # odd places): rows are added where the two are equal.
+            np.greater(minus[:, 1], plus[:, 0], out=from_one[:, 0::2])
+            np.greater(plus[:, 1], minus[:, 0], out=from_one[:, 1::2])
+            np.maximum(minus[:, 1], plus[:, 0], out=metrics[:, 0::2])
+            np.maximum(plus[:, 1], minus[:, 0], out=metrics[:, 1::2])
+            decisions[:, place] = np.packbits(from_one, axis=1, bitorder="little")
+        return decisions
+
+    def trace(self, decisions: Bits, ends: NDArray[np.int64]) -> tuple[Bits, NDArray[np.int64]]:
+        """Implement :meth:`Walker.trace`."""
+        lanes, count, _ = decisions.shape
+        paths = np.empty((lanes, count), np.uint8)
+        lane = np.arange(lanes)
+        register = ends.astype(np.int64)
+        for place in range(count - 1, -1, -1):
+            paths[:, place] = register & 1
+            oldest = decisions[lane, place, register >> 3] >> (register & 7) & 1
+            register = register >> 1 | oldest.astype(np.int64) << (_MEMORY - 1)
+        return paths, register
+
+
+@lru_cache(maxsize=4)
+def _signs(generators: bytes) -> Floats:
+    """Return the codebook for slices of a width: +1 or -1, (dimensions, ROWS)."""
+    columns = np.frombuffer(generators, np.uint16)[:, None]
+    odd = np.bitwise_count(columns & np.arange(ROWS, dtype=np.uint16)) & np.uint8(1)
+    return (1 - 2 * odd.view(np.int8)).astype(np.float32)

@@ -1,0 +1,12 @@
+"""The channel simulators by the names that steps give them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+
+from diffc_stream.channel.simulator import Simulator as ChannelSimulator
+from diffc_stream.channel.trellis import Trellis
+from diffc_stream.container.grammar import Simulator
+
+SIMULATORS: Mapping[Simulator, ChannelSimulator] = MappingProxyType({Simulator.TRELLIS: Trellis()})
