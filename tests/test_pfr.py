@@ -55,7 +55,7 @@ def test_the_receiver_rebuilds_what_the_sender_found(
     assert QUICK.admits(dims, length)
     assert done.gain == 1.0
     assert done.sample.there == dims
-    assert done.sample.energy == pytest.approx(energies(shift), rel=0.05, abs=1e-4)
+    assert done.sample.energy == pytest.approx(energies(shift), rel=0.011, abs=2e-5)
     for receiver in (QUICK, DEFAULT):
         found = receiver.reproduce(done.payload, dims, length, HERE)
         assert np.array_equal(found.values, done.sample.values)
@@ -353,11 +353,11 @@ def test_information_is_the_divergence() -> None:
 
 def test_energies_and_rates_are_the_same_everywhere() -> None:
     assert pfr.energy(0) == 0.0
-    assert pfr.energy(128) == 1.0
-    assert [pfr.nearest_code(pfr.energy(code)) for code in range(256)] == list(range(256))
-    exact = [log2(1 + pfr.energy(code)) / 2 * 2**24 for code in range(256)]
+    assert pfr.energy(512) == 1.0
+    assert [pfr.nearest_code(pfr.energy(code)) for code in range(1024)] == list(range(1024))
+    exact = [log2(1 + pfr.energy(code)) / 2 * 2**24 for code in range(1024)]
     assert min(abs(value % 1 - 0.5) for value in exact) > 1e-4
-    assert [pfr.rate(code) for code in (0, 1, 128, 255)] == [0, 201, 2**23, 133_169_361]
+    assert [pfr.rate(code) for code in (0, 1, 512, 1023)] == [0, 189, 2**23, 133_955_771]
 
 
 def test_candidates_are_the_same_alone_and_together() -> None:
@@ -403,11 +403,11 @@ def test_a_payload_is_pinned() -> None:
     assert values[::9].tolist() == PINNED_VALUES
 
 
-PINNED = "7d3b96aa569a"
+PINNED = "7ccee5aa942a"
 PINNED_VALUES = [
-    0.5820426344871521,
-    1.6502797603607178,
-    1.1325690746307373,
-    -2.810791015625,
-    -0.38807177543640137,
+    0.5793213248252869,
+    1.642563819885254,
+    1.1272737979888916,
+    -2.7976491451263428,
+    -0.3862573504447937,
 ]

@@ -23,7 +23,7 @@ Receivers need not know.
 "Exactly" is meant with respect to the prior that candidates are drawn from: its distribution
 function is a normal's to 5e-5 (:mod:`~diffc_stream.channel.candidates`).
 
-    payload = range coder of: v:8 bits, bits a chunk:5, bits a number:5, decay:5, number*
+    payload = range coder of: v:10 bits, bits a chunk:5, bits a number:5, decay:5, number*
 """
 
 from __future__ import annotations
@@ -54,9 +54,14 @@ MAX_CHUNK_BITS = 32
 DIMS_PER_BYTE = 2**14
 """A payload has at least a byte for so many dimensions, so that decoding stays proportionate."""
 
-_V_CODES = 256
-# 2^(k/8) as fractions of 2^20: exact in any floating point, the same everywhere.
-_EIGHTHS = (1048576, 1143487, 1246974, 1359835, 1482910, 1617125, 1763488, 1923098)
+_V_CODES = 1024
+# 2^(k/32) as fractions of 2^20: exact in any floating point, the same everywhere.
+_STEPS = (
+    *(1048576, 1071537, 1095000, 1118978, 1143480, 1168519, 1194106, 1220254),
+    *(1246974, 1274279, 1302182, 1330696, 1359835, 1389611, 1420040, 1451135),
+    *(1482910, 1515382, 1548564, 1582474, 1617125, 1652536, 1688722, 1725700),
+    *(1763488, 1802103, 1841564, 1881889, 1923097, 1965207, 2008240, 2052214),
+)
 _RATE_UNIT = 2.0**-24
 _LEAST_CODE = 0.7
 _SPARE_BITS = 2
@@ -193,13 +198,13 @@ class PoissonFunctionalRepresentation:
 
 
 def energy(code: int) -> float:
-    """Return the v that ``code``, 0 to 255, stands for: 0, then about 2^(code / 8 - 16)."""
-    return _EIGHTHS[code % 8] / 2.0**20 * 2.0 ** (code // 8 - 16) if code else 0.0
+    """Return the v that ``code``, 0 to 1023, stands for: 0, then about 2^(code / 32 - 16)."""
+    return _STEPS[code % 32] / 2.0**20 * 2.0 ** (code // 32 - 16) if code else 0.0
 
 
 def nearest_code(v: float) -> int:
     """Return the code of the energy nearest to ``v``, in the logarithm; 0 for no energy only."""
-    return min(max(round(8 * (log2(v) + 16)), 1), _V_CODES - 1) if v > 0 else 0
+    return min(max(round(32 * (log2(v) + 16)), 1), _V_CODES - 1) if v > 0 else 0
 
 
 @cache

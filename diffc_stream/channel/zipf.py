@@ -18,6 +18,7 @@ down and gives each symbol one more.  Integers that sum to 2^24 - n are multipli
 from __future__ import annotations
 
 from functools import cache
+from importlib import import_module
 from itertools import pairwise
 from math import log2
 from types import ModuleType
@@ -42,14 +43,13 @@ _PAD_WORDS = 4
 
 def need_constriction() -> ModuleType:
     """Return the package ``constriction``; raises SimulationError where it is not installed."""
+    # By name, as the package is optional and has no types.
     try:
-        import constriction
+        return import_module("constriction")
     except ImportError:
         raise SimulationError(
             "exact simulators need constriction: pip install 'diffc-stream[exact]'"
         ) from None
-    found: ModuleType = constriction
-    return found
 
 
 def half_octaves(numbers: NDArray[np.int64]) -> NDArray[np.int64]:
