@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from diffc_stream.diffusion import octaves
+from diffc_stream.diffusion.gaussian import Gaussian
 
 Floats = NDArray[np.float32]
 Spectrum = NDArray[np.float64]
@@ -71,30 +72,24 @@ class GaussianSource:
 
     def error(self, snr: float, octave: int = 0) -> float:
         """Return the mean squared error per value of the posterior mean at ``snr``."""
-        spectrum = self._spectrum(octave)
-        return float(np.mean(spectrum / (1.0 + snr * spectrum)))
+        known = self.gaussian(octave)
+        return known.mean_error(known.isotropic(snr))
 
     def information(self, snr: float, octave: int = 0) -> float:
         """Return I[X, Z] in bits of an observation at ``snr``: what an ideal code would send."""
-        spectrum = self._spectrum(octave)
-        return float(octaves.CHANNELS * np.sum(np.log2(1.0 + snr * spectrum)) / 2)
+        known = self.gaussian(octave)
+        return octaves.CHANNELS * known.information(known.isotropic(snr))
 
     def rate(self, distortion: float) -> float:
         """Return R(D) in bits, by reverse water-filling, for a mean squared error per value."""
-        spectrum = self._spectrum(0)
-        low, high = 0.0, float(spectrum.max())
-        for _ in range(100):
-            level = (low + high) / 2
-            low, high = (
-                (level, high)
-                if np.minimum(level, spectrum).mean() < distortion
-                else (
-                    low,
-                    level,
-                )
-            )
-        ratio = np.maximum(1.0, spectrum / level)
-        return float(octaves.CHANNELS * np.sum(np.log2(ratio)) / 2)
+        return octaves.CHANNELS * self.gaussian().rate(distortion)
+
+    def gaussian(self, octave: int = 0) -> Gaussian:
+        """Return what a channel's Fourier components are: a Gaussian without correlations.
+
+        Errors are per value there too; rates are those of one channel.
+        """
+        return Gaussian(self._spectrum(octave).ravel())
 
     def _spectrum(self, octave: int) -> Spectrum:
         return self.spectra[octaves.sizes(self.height, self.width)[octave]]
