@@ -188,6 +188,13 @@ def test_the_published_scheme_can_be_expressed() -> None:
     )
 
 
+def test_a_wide_chunk_is_drawn_in_parts(monkeypatch: pytest.MonkeyPatch) -> None:
+    done = QUICK.simulate(shift_of(500, 0.01), PLENTY, HERE)
+    monkeypatch.setattr(pfr, "_AT_ONCE", 64)
+    found = QUICK.reproduce(done.payload, 500, PLENTY, HERE)
+    assert np.array_equal(found.values, done.sample.values)
+
+
 def test_samples_depend_on_the_address() -> None:
     shift = shift_of(50, 1.0)
     drawn = [
@@ -297,6 +304,17 @@ def test_too_few_candidates_are_found_out(width: int, chunks: int, number: int) 
     assert max(found["normal"], found["normal, binned"], found["variance"]) > 1, found
 
 
+def test_no_further_candidate_changes_an_exact_chunk() -> None:
+    shift = shift_of(600, 3.0)
+    few, many = (
+        PoissonFunctionalRepresentation(4, number, careful=False).search(shift, HERE)
+        for number in (2**8, 2**13)
+    )
+    assert 0.3 < few.exact.mean() < 0.9
+    assert many.exact[few.exact].all()
+    assert np.array_equal(few.numbers[few.exact], many.numbers[few.exact])
+
+
 def test_every_statistic_finds_what_it_looks_for() -> None:
     random = np.random.default_rng(5)
     good, shift = random.standard_normal((2_000, 2)), random.uniform(-3, 3, (2_000, 2))
@@ -364,15 +382,17 @@ def test_candidates_are_the_same_alone_and_together() -> None:
     part = np.round(np.random.default_rng(0).standard_normal(13) * 1024) / 1024
     products, squares = candidates.scores(HERE, 5, range(10, 40), part)
     for i, number in enumerate(range(10, 40)):
-        z = candidates.draw(HERE, np.array([5]), np.array([number]), 13)[0]
+        z = candidates.draw(HERE, np.array([5]), np.array([number]), range(13))[0]
         assert (products[i], squares[i]) == (z @ part, z @ z)
+        tail = candidates.draw(HERE, np.array([5]), np.array([number]), range(8, 13))[0]
+        assert np.array_equal(tail, z[8:])
     gaps = candidates.exponentials(HERE, 5, range(1, 40))
     assert np.array_equal(candidates.exponentials(HERE, 5, range(17, 30)), gaps[16:29])
     assert gaps.min() > 0
 
 
 def test_candidates_are_normal() -> None:
-    z = candidates.draw(HERE, np.arange(5_000), np.arange(5_000), 4) * candidates.unit(0.0)
+    z = candidates.draw(HERE, np.arange(5_000), np.arange(5_000), range(4)) * candidates.unit(0.0)
     found = misfits(z, np.random.default_rng(1).standard_normal(z.shape))
     assert max(found.values()) < 1, found
     assert np.abs(z).max() < 5.14

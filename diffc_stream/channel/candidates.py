@@ -43,11 +43,14 @@ def unit(v: float) -> float:
     return float(np.float32(np.sqrt(1.0 + v) / (_LENGTH * _GRID)))
 
 
-def draw(address: Address, chunks: Integers, numbers: Integers, width: int) -> Doubles:
-    """Return the first ``width`` integers of one candidate of each chunk: (len(chunks), width)."""
-    blocks = -(-width // 4)
-    counters = np.empty((len(numbers), blocks, 4), np.uint32)
-    counters[:, :, 0] = np.arange(blocks)
+def draw(address: Address, chunks: Integers, numbers: Integers, lanes: range) -> Doubles:
+    """Return integers of one candidate of each chunk: (len(chunks), len(lanes)).
+
+    ``lanes`` says which of a candidate's values; it starts at a multiple of 4.
+    """
+    blocks = np.arange(lanes.start // 4, -(-lanes.stop // 4))
+    counters = np.empty((len(numbers), len(blocks), 4), np.uint32)
+    counters[:, :, 0] = blocks
     counters[:, :, 1] = address.step
     counters[:, :, 2] = chunks[:, None]
     counters[:, :, 3] = numbers[:, None]
@@ -55,7 +58,7 @@ def draw(address: Address, chunks: Integers, numbers: Integers, width: int) -> D
     large, small = _tables()
     drawn: Doubles = large[words >> np.uint32(20)]
     drawn += small[words >> np.uint32(8) & np.uint32(0xFFF)]
-    cut: Doubles = drawn.reshape(len(numbers), -1)[:, :width]
+    cut: Doubles = drawn.reshape(len(numbers), -1)[:, : len(lanes)]
     return cut
 
 
@@ -65,7 +68,7 @@ def scores(address: Address, chunk: int, numbers: range, part: Doubles) -> tuple
     ``part`` has shape (width,).
     """
     these = np.arange(numbers.start, numbers.stop)
-    drawn = draw(address, np.full(len(these), chunk), these, len(part))
+    drawn = draw(address, np.full(len(these), chunk), these, range(len(part)))
     return drawn @ part, np.einsum("ij,ij->i", drawn, drawn)
 
 

@@ -260,9 +260,11 @@ class _Layout:
         for first in range(0, len(numbers), step):
             edges = self.edges[first : min(first + step, len(numbers)) + 1]
             chunks = np.arange(first, first + len(edges) - 1)
-            drawn = candidates.draw(address, chunks, numbers[first : first + step], widest)
-            there = np.arange(widest) < np.diff(edges)[:, None]
-            values[edges[0] : edges[-1]] = drawn[there]
+            for lanes in (range(i, min(i + _AT_ONCE, widest)) for i in range(0, widest, _AT_ONCE)):
+                drawn = candidates.draw(address, chunks, numbers[first : first + step], lanes)
+                places = edges[:-1, None] + np.arange(lanes.start, lanes.stop)
+                there = places < edges[1:, None]
+                values[places[there]] = drawn[there]
         # Integers below 2^24 times one float32: the same on every machine.
         values *= np.float32(candidates.unit(energy(self.v_code)))
         return values
