@@ -7,11 +7,12 @@ from statistics import NormalDist
 
 import numpy as np
 import pytest
+from goodness import misfits
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from diffc_stream.channel import candidates, pfr, zipf
+from diffc_stream.channel import pfr, zipf
 from diffc_stream.channel.pfr import PoissonFunctionalRepresentation
 from diffc_stream.channel.simulator import Address, Simulation
 from diffc_stream.errors import SimulationError
@@ -214,57 +215,7 @@ def test_without_constriction(monkeypatch: pytest.MonkeyPatch) -> None:
             attempt()
 
 
-# Exactness: samples minus shift against N(0, I), at fixed seeds.  Statistics are in units of what
-# chance exceeds once in a thousand times.
-
-
-def kolmogorov_smirnov(uniform: Doubles) -> float:
-    """Return the distance from the uniform distribution, over its 0.1 % point."""
-    ordered, n = np.sort(uniform), len(uniform)
-    above = np.arange(1, n + 1) / n - ordered
-    return float(max(above.max(), (1 / n - above).max())) * sqrt(n) / 1.95
-
-
-def chi_square(uniform: Doubles) -> float:
-    """Return the chi-square statistic of 20 equal bins, over its 0.1 % point."""
-    counts = np.histogram(uniform, 20, (0, 1))[0]
-    expected = len(uniform) / 20
-    return float(((counts - expected) ** 2 / expected).sum()) / 43.8
-
-
-def dependence(a: Doubles, b: Doubles) -> float:
-    """Return the correlation, over what chance exceeds once in a thousand times."""
-    return abs(float(np.corrcoef(a.ravel(), b.ravel())[0, 1])) * sqrt(a.size) / 3.29
-
-
-def energy_distribution(noise: Doubles) -> Doubles:
-    """Return the chi-square distribution function of each row's energy, for 1, 2 or 4 values."""
-    half: Doubles = (noise**2).sum(axis=1) / 2
-    if noise.shape[1] == 1:
-        return np.array([2 * NormalDist().cdf(sqrt(2 * h)) - 1 for h in half])
-    beyond: Doubles = np.exp(-half) * (1 if noise.shape[1] == 2 else 1 + half)
-    return 1 - beyond
-
-
-def misfits(noise: Doubles, shift: Doubles) -> dict[str, float]:
-    """Return statistics of (n, width) values, below 1 where noise is N(0, I) whatever shift."""
-    uniform = np.array([NormalDist().cdf(value) for value in noise.ravel()])
-    energy = energy_distribution(noise)
-    found = {
-        "normal": kolmogorov_smirnov(uniform),
-        "normal, binned": chi_square(uniform),
-        "mean": abs(noise.mean()) * sqrt(noise.size) / 3.29,
-        "variance": abs((noise**2).mean() - 1) * sqrt(noise.size / 2) / 3.29,
-        "energy": kolmogorov_smirnov(energy),
-        "energy, binned": chi_square(energy),
-        "leaning": dependence(noise, shift),
-        "energy by shift": dependence(noise**2, shift**2),
-        "chunk after chunk": dependence(noise[1:], noise[:-1]),
-    }
-    if noise.shape[1] > 1:
-        found["value by value"] = dependence(noise[:, 1:], noise[:, :-1])
-        found["energy by energy"] = dependence(noise[:, 1:] ** 2, noise[:, :-1] ** 2)
-    return found
+# Exactness: samples minus shift against N(0, I), at fixed seeds.
 
 
 def sampled(width: int, chunks: int, number: int) -> tuple[Doubles, Doubles, float]:
@@ -376,43 +327,6 @@ def test_energies_and_rates_are_the_same_everywhere() -> None:
     exact = [log2(1 + pfr.energy(code)) / 2 * 2**24 for code in range(1024)]
     assert min(abs(value % 1 - 0.5) for value in exact) > 1e-4
     assert [pfr.rate(code) for code in (0, 1, 512, 1023)] == [0, 189, 2**23, 133_955_771]
-
-
-def test_candidates_are_the_same_alone_and_together() -> None:
-    part = np.round(np.random.default_rng(0).standard_normal(13) * 1024) / 1024
-    products, squares = candidates.scores(HERE, 5, range(10, 40), part)
-    for i, number in enumerate(range(10, 40)):
-        z = candidates.draw(HERE, np.array([5]), np.array([number]), range(13))[0]
-        assert (products[i], squares[i]) == (z @ part, z @ z)
-        tail = candidates.draw(HERE, np.array([5]), np.array([number]), range(8, 13))[0]
-        assert np.array_equal(tail, z[8:])
-    gaps = candidates.exponentials(HERE, 5, range(1, 40))
-    assert np.array_equal(candidates.exponentials(HERE, 5, range(17, 30)), gaps[16:29])
-    assert gaps.min() > 0
-
-
-def test_candidates_are_normal() -> None:
-    z = candidates.draw(HERE, np.arange(5_000), np.arange(5_000), range(4)) * candidates.unit(0.0)
-    found = misfits(z, np.random.default_rng(1).standard_normal(z.shape))
-    assert max(found.values()) < 1, found
-    assert np.abs(z).max() < 5.14
-
-
-def test_compiled_scores_are_the_same() -> None:
-    pytest.importorskip("numba")
-    compiled = candidates.compiled_scores()
-    assert compiled is not None
-    part = np.round(np.random.default_rng(0).standard_normal(37) * 1024) / 1024
-    for here, chunk, numbers in (
-        (HERE, 5, range(1, 60)),
-        (Address(2**32 - 1, 2**31 - 1), 0, range(9, 12)),
-    ):
-        for slow, fast in zip(
-            candidates.scores(here, chunk, numbers, part),
-            compiled(here, chunk, numbers, part),
-            strict=True,
-        ):
-            assert np.array_equal(slow, fast)
 
 
 def test_a_payload_is_pinned() -> None:
