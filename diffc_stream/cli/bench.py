@@ -12,6 +12,12 @@ from diffc_stream.cli.arguments import Commands
 
 _SUMMARY = "measure what the codec gives, beside the codecs people use (needs the extra bench)"
 
+_BENCHMARKS = {
+    "rd": ("rate_distortion", "rate and distortion beside other codecs"),
+    "rcc": ("channel_simulation", "what reverse channel coding costs"),
+}
+"""Modules of ``diffc_benchmarks``, each with a ``main``, and what they measure."""
+
 
 def add(commands: Commands) -> None:
     """Add the command, for the list of commands: its flags are those of the benchmark."""
@@ -21,11 +27,17 @@ def add(commands: Commands) -> None:
 def run(arguments: Sequence[str]) -> int:
     """Hand over to a benchmark and return its exit code."""
     parser = argparse.ArgumentParser(prog="diffc bench", description=_SUMMARY)
-    parser.add_argument("benchmark", choices=["rd"], help="rate and distortion beside other codecs")
-    parser.add_argument("arguments", nargs=argparse.REMAINDER, help="see diffc bench rd --help")
+    parser.add_argument(
+        "benchmark",
+        choices=list(_BENCHMARKS),
+        help="; ".join(f"{name}: {about}" for name, (_, about) in _BENCHMARKS.items()),
+    )
+    parser.add_argument(
+        "arguments", nargs=argparse.REMAINDER, help="see diffc bench BENCHMARK --help"
+    )
     parsed = parser.parse_args(arguments)
     try:
-        module = import_module("diffc_benchmarks.rate_distortion")
+        module = import_module(f"diffc_benchmarks.{_BENCHMARKS[parsed.benchmark][0]}")
     except ModuleNotFoundError as error:
         print(
             f"diffc: {error.name} is not installed: pip install 'diffc-stream[bench]'",
@@ -33,5 +45,5 @@ def run(arguments: Sequence[str]) -> int:
         )
         return 1
     keep_freed_memory()
-    code: int = module.main(parsed.arguments, prog="diffc bench rd")
+    code: int = module.main(parsed.arguments, prog=f"diffc bench {parsed.benchmark}")
     return code
