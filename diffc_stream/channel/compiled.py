@@ -1,9 +1,9 @@
 """The search's inner loops, compiled by numba; senders only.  Importing this needs numba.
 
 A slice's correlations with all 4,096 rows r, where dimension j of row r is the parity of r and a
-generator of 12 bits, are one Walsh-Hadamard transform of the slice scattered to its generators.  The
-transform's four lowest stages are done while scattering, sixteen values at once, so that every loop
-runs over neighbours in memory.
+generator of 12 bits, are one Walsh-Hadamard transform of the slice scattered to its generators.
+The transform's four lowest stages are done while scattering, sixteen values at once, so that every
+loop runs over neighbours in memory.
 """
 
 from __future__ import annotations

@@ -1,17 +1,18 @@
-"""Reverse channel coding, also channel simulation: what every simulator does.
+"""Reverse channel coding, also called channel simulation: what every simulator does.
 
 The sender knows a *shift* of D dimensions, the error of the receiver's prediction in units of the
-noise that the new observation shall have; the receiver does not.  To the sender the new observation
-is a sample of N(shift, I); to the receiver it should look like one of its prior, which is as wide as
-noise and error together.  A simulator brings such a sample across in few bits: both ends end up with
-the same values, and the receiver has learnt no more of the shift than the sample tells.
+noise that the new observation shall have; the receiver does not.  To the sender the new
+observation is a sample of N(shift, I); to the receiver it should look like one of its prior, which
+is as wide as noise and error together.  A simulator brings such a sample across in few bits: both
+ends end up with the same values, and the receiver has learnt no more of the shift than the sample
+tells.
 
     simulate     shift and a length in bytes -> payload and sample
     reproduce    payload, or the first part of it -> sample, or the first part of it
 
 Three simulators implement this: :mod:`~diffc_stream.channel.trellis`,
-:mod:`~diffc_stream.channel.pfr` and :mod:`~diffc_stream.channel.dither`.  Shifts are expected to be
-rotated (:mod:`~diffc_stream.channel.rotation`), so that their energy is spread evenly.
+:mod:`~diffc_stream.channel.pfr` and :mod:`~diffc_stream.channel.dither`.  Shifts are expected to
+be rotated (:mod:`~diffc_stream.channel.rotation`), so that their energy is spread evenly.
 """
 
 from __future__ import annotations
@@ -82,8 +83,9 @@ class Simulator(Protocol):
     def reproduce(self, payload: bytes, dims: int, length: int, address: Address) -> Sample:
         """Rebuild the sample of a payload of ``length`` bytes from any prefix of it.
 
-        Any bytes give a sample, garbage a meaningless one; bytes after ``length`` are ignored.  Raises
-        SimulationError if ``dims`` and ``length`` are ones that :meth:`admits` refuses.
+        Any bytes give a sample, garbage a meaningless one, and perhaps only the first part of one;
+        bytes after ``length`` are ignored.  Raises SimulationError if ``dims`` and ``length`` are
+        ones that :meth:`admits` refuses.
         """
         ...
 

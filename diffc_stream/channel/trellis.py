@@ -1,25 +1,26 @@
 """Trellis-coded reverse channel coding: a sample that leans towards the shift, from few bits.
 
-The sender looks for the codeword y with the largest correlation <y, shift> among 2^n that both ends
-know, and sends its n bits; the receiver rebuilds y.  To the receiver y looks like a draw from its
-prior, to the sender like one from a posterior that leans towards the shift.  Paths are not exact
-samples (they lean as far as n bits allow); what that does to the state is measured.
+The sender looks for the codeword y with the largest correlation <y, shift> among 2^n that both
+ends know, and sends its n bits; the receiver rebuilds y.  To the receiver y looks like a draw from
+its prior, to the sender like one from a posterior that leans towards the shift.  It is not an
+exact sample, it leans as far as n bits allow; what that does to the state is measured.
 
-The codewords are the paths of a bit-shift trellis that bites its tail: the D dimensions are cut into
-n slices, and slice i is named by a window of 14 bits, i to i + 13, the first ones following the
-last.  So every bit has its say in 14 slices, none is lost at a start or an end, and any prefix of
-the bits gives the first part of y.
+The codewords are the paths of a bit-shift trellis that bites its tail: the D dimensions are cut
+into n slices, and slice i is named by a window of 14 bits, i to i + 13, the first ones following
+the last.  So every bit has its say in 14 slices, none is lost at a start or an end, and any prefix
+of the bits gives the first part of y.
 
     window       h r r r r r r r r r r r r l     bit i is h, bit i + 13 is l
-    dimension j  +1 or -1: the parity of r and position[j], of h and of l
+    dimension j  +1 or -1: the parity of r and generator[j], of h and of l
     of a slice
 
-It is a binary convolutional code of low rate, time-invariant, with random generators, and each row
-r has an antipode (h differs from l), which is what makes so few states enough (superorthogonal
-codes: Viterbi, "Principles of Spread Spectrum Communication", 1995, section 5.5).  At the rates of a
-step, below a quarter of a bit per dimension, signs lose nothing against Gaussian codewords (0.5 % at
-a quarter).  There is no codebook to keep, and slices may be of any width: the 4,096 rows of a slice
-are correlated with it by one Walsh-Hadamard transform (:mod:`diffc_stream.channel.viterbi`).
+That is a binary convolutional code of low rate with random generators.  Each row r has an antipode
+(h differs from l), so that paths are as far apart as can be where they part and where they meet,
+which is what lets so few states do.  At the rates of a step, below a quarter of a bit per
+dimension, signs lose next to nothing against Gaussian codewords: 0.5 % at a quarter, 0.07 % at an
+eighth (docs/decisions/0015).  There is no codebook to keep, slices may be of any width, and a
+slice is correlated with all its rows by one Walsh-Hadamard transform
+(:mod:`diffc_stream.channel.viterbi`).
 """
 
 from __future__ import annotations
@@ -68,7 +69,7 @@ class Trellis:
         largest = float(np.abs(shift).max())
         if largest:
             # The search is scale-free; a scale of one keeps its squares within float32.
-            bits = viterbi.search(shift / np.float32(largest), 8 * length, positions())
+            bits = viterbi.search(shift / np.float32(largest), 8 * length, generators())
             payload = np.packbits(bits).tobytes()
         else:
             payload = words(address.seed, Purpose.ARRIVALS, address.step, length).tobytes()[:length]
@@ -90,7 +91,7 @@ class Trellis:
         window = np.zeros(slices, np.uint16)
         cycle = np.resize(bits, slices + STATE_BITS - 1) if slices else bits
         for place in range(STATE_BITS):
-            window = window << 1 | cycle[place : place + slices]
+            window |= cycle[place : place + slices].astype(np.uint16) << (STATE_BITS - 1 - place)
         edges = viterbi.edges(count, dims)
         lengths = np.diff(edges)[:slices]
         there = int(edges[slices])
@@ -126,14 +127,14 @@ def excess(bits: int, dims: int) -> float:
     """Return by what factor this code needs more bits than an ideal one for the same cosine.
 
     Measured on Gaussian shifts (docs/decisions/0015): a constant, what the search for a tail to
-    bite loses when there are few bits, and what signs lose against Gaussian codewords at high rates.
+    bite loses when there are few bits, and what signs lose to Gaussian codewords at high rates.
     """
     rate = min(bits, dims) / dims
     return 1.053 + min(160.0 / bits**2, 0.25) + 0.3 * rate**4
 
 
 @cache
-def positions() -> NDArray[np.uint16]:
+def generators() -> NDArray[np.uint16]:
     """Return the generators: for each dimension of a slice 12 bits, shape (WIDEST_SLICE,)."""
     drawn = words(0, Purpose.CODEBOOK, 0, WIDEST_SLICE) >> np.uint32(32 - ROW_BITS)
     table = drawn.astype(np.uint16)
@@ -145,7 +146,7 @@ def _parities(window: NDArray[np.uint16], widest: int) -> NDArray[np.uint8]:
     """Return, for slices and dimensions, 1 where y is negative: (slices, ``widest``)."""
     rows = window >> np.uint16(1) & np.uint16(2**ROW_BITS - 1)
     flips = (window >> np.uint16(STATE_BITS - 1) ^ window) & np.uint16(1)
-    parities: NDArray[np.uint8] = np.bitwise_count(rows[:, None] & positions()[:widest])
+    parities: NDArray[np.uint8] = np.bitwise_count(rows[:, None] & generators()[:widest])
     parities += flips.astype(np.uint8)[:, None]
     parities &= np.uint8(1)
     return parities

@@ -2,13 +2,13 @@
 
 The path of n bits is a cycle.  A long one is cut into segments: the state at each border is found
 first, from the slices on both sides of it, and pinned; then the segments are independent, and the
-Viterbi algorithm finds the best path through each.  For a short one, several states are tried, those
-first that the best paths with open ends end in.
+Viterbi algorithm finds the best path through each.  For a short one, several states are tried,
+those first that the best paths with open ends end in.
 
 The metric of every state is carried forward by add, compare, select: per bit 4,096 correlations of
 a slice with the codebook's rows, by a Walsh-Hadamard transform or a matrix product, and 8,192
 decisions.  numba compiles this where it is installed (:mod:`diffc_stream.channel.compiled`);
-elsewhere NumPy does it, eight times slower and with the same result but for rounding.
+elsewhere NumPy does it, twenty times slower and with the same result but for rounding.
 """
 
 from __future__ import annotations
@@ -41,6 +41,10 @@ _UNREACHABLE = np.float32(-1e30)
 class Walker(Protocol):
     """Carries metrics through slices of one shift; lanes are independent."""
 
+    def __init__(
+        self, shift: Floats, borders: NDArray[np.int64], generators: Generators
+    ) -> None: ...
+
     def walk(self, firsts: NDArray[np.int64], count: int, metrics: Floats) -> Bits:
         """Carry ``metrics``, (lanes, REGISTERS), through ``count`` slices, in place.
 
@@ -64,7 +68,7 @@ def search(shift: Floats, count: int, generators: Generators, *, compiled: bool 
     """Return the ``count`` bits, a multiple of 8, whose codeword correlates most with ``shift``.
 
     ``shift`` has shape (D,) and values of at most 1; ``generators`` are the code's, see
-    :func:`diffc_stream.channel.trellis.positions`.  ``compiled`` false keeps numba out.
+    :func:`diffc_stream.channel.trellis.generators`.  ``compiled`` false keeps numba out.
     """
     walker = _walker(shift, edges(count, len(shift)), generators, compiled)
     if count <= _EXHAUSTED:
@@ -102,7 +106,8 @@ def _exhausted(shift: Floats, count: int, generators: Generators) -> Bits:
             window = window << 1 | bits[:, (place + bit) % count]
         sign = np.where(window >> _MEMORY == window & 1, np.float32(1), np.float32(-1))
         metric += sign * scores[place, window >> 1 & (ROWS - 1)]
-    return bits[int(metric.argmax())]
+    best: Bits = bits[int(metric.argmax())]
+    return best
 
 
 def _short(walker: Walker, count: int) -> Bits:
@@ -215,4 +220,5 @@ def _signs(generators: bytes) -> Floats:
     """Return the codebook for slices of a width: +1 or -1, (dimensions, ROWS)."""
     columns = np.frombuffer(generators, np.uint16)[:, None]
     odd = np.bitwise_count(columns & np.arange(ROWS, dtype=np.uint16)) & np.uint8(1)
-    return (1 - 2 * odd.view(np.int8)).astype(np.float32)
+    signs: Floats = (1 - 2 * odd.view(np.int8)).astype(np.float32)
+    return signs

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from diffc_stream.cli.arguments import Commands, command, count
 from diffc_stream.cli.output import print_json, progress
+from diffc_stream.container import Simulator
 from diffc_stream.diffusion.collection import Collection
 from diffc_stream.picture import load_picture
 from diffc_stream.replacement import replacing
@@ -26,6 +27,13 @@ def add(commands: Commands) -> None:
     target.add_argument("--bytes", type=count, help="largest size of the stream")
     target.add_argument("--bpp", type=_rate, help="the same, in bits per pixel")
     parser.add_argument(
+        "--simulator",
+        choices=[simulator.name.lower() for simulator in Simulator],
+        default=Simulator.TRELLIS.name.lower(),
+        help="how samples are coded (default trellis; the exact ones, pfr and dither, are for "
+        "study: slow, or many bytes)",
+    )
+    parser.add_argument(
         "--seed", type=_seed, default=0, help="of the shared randomness (default 0)"
     )
 
@@ -40,7 +48,13 @@ def run(arguments: argparse.Namespace) -> None:
     if arguments.bpp is not None:
         target = int(arguments.bpp * width * height / 8)
     model = Collection.at_hand(arguments.model).preferred
-    encoder = codec.Encoder(picture, model, target_bytes=target, seed=arguments.seed)
+    encoder = codec.Encoder(
+        picture,
+        model,
+        target_bytes=target,
+        seed=arguments.seed,
+        simulator=Simulator[arguments.simulator.upper()],
+    )
     with replacing(arguments.output) as out, progress("encoding", target) as advance:
         for piece in encoder:
             out.write(piece)

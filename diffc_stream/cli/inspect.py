@@ -41,7 +41,7 @@ def run(arguments: argparse.Namespace) -> None:
     try:
         for event in reader.feed(data):
             if isinstance(event, container.Step):
-                listed.append(_Listed(step=event, begin=reader.offset - len(event.encode())))
+                listed.append(_Listed(step=event, begin=reader.began))
             elif isinstance(event, container.Payload):
                 listed[-1].received += len(event.data)
             elif isinstance(event, container.Check) and not event.good:

@@ -15,10 +15,10 @@ from diffc_stream.codec.chain import Chain
 from diffc_stream.codec.schedule import Schedule, step_length
 from diffc_stream.codec.simulators import SIMULATORS
 from diffc_stream.container import Header, Kind, Simulator, Step, StreamWriter
-from diffc_stream.container.grammar import MAX_SIDE, delta, nearest_delta
+from diffc_stream.container.grammar import MAX_LENGTH, MAX_SIDE, delta, nearest_delta
 from diffc_stream.diffusion import octaves
 from diffc_stream.diffusion.model import Model
-from diffc_stream.errors import PictureTooLarge, TargetError
+from diffc_stream.errors import PictureTooLarge, SimulationError, TargetError
 from diffc_stream.metrics import bits_per_pixel, psnr
 
 Floats = NDArray[np.float32]
@@ -56,7 +56,7 @@ class Encoder:
     ``picture`` is 8-bit sRGB, (H, W, 3).  With ``target_bytes`` the stream ends there, at most
     2 % or 20 bytes early unless it reaches top quality first; without, it goes on to top
     quality, and any prefix of it is a stream.  The same picture, model and seed give the same
-    bytes on one machine.
+    bytes on one machine.  Every step is coded by ``simulator``; all but the trellis are for study.
 
     Raises TargetError for a target too small for any picture, PictureTooLarge for a side of more
     than 65,535 pixels.
@@ -143,9 +143,14 @@ class Encoder:
         head = self._writer.header(self._header)
         while (planned := self._plan()) is not None:
             kind, wanted, length = planned
-            yield head + self._step(kind, wanted, length)
+            step = self._step(kind, wanted, length)
+            if step is None:
+                break
+            yield head + step
             head = b""
-        yield head + self._writer.check()
+        if head:
+            raise TargetError(f"{self._target} bytes are too few for a step of this picture")
+        yield self._writer.check()
 
     def _plan(self) -> tuple[Kind, float, int] | None:
         """Return the next step's kind, the delta to aim at, and its length in bytes."""
@@ -165,6 +170,9 @@ class Encoder:
         if kind is Kind.REFINE:
             # Gain in proportion to what is spent, which is near enough for steps so short.
             wanted *= spent / length
+        if self._named is not Simulator.TRELLIS:
+            # It takes the bytes that it takes; these are the most it may.
+            return kind, wanted, self._room(kind)
         if self._target is None:
             return kind, wanted, spent
         return self._fitted(kind, wanted, spent, self._target - self.written)
@@ -191,11 +199,25 @@ class Encoder:
         # spend it here.
         kind = Kind.REFINE
         dims = self.chain.dimensions(kind)
-        length = min(left, max(1, dims // 16))
-        while length and self._writer.size(Step(kind=kind, length=length), checked=True) > left:
-            length -= 1
+        length = min(self._room(kind), max(1, dims // 16))
         least = trellis.fewest_bits(dims) // 8
         return (kind, wanted, length) if length >= least else None
+
+    def _room(self, kind: Kind) -> int:
+        """Return the bytes of payload that are left to the target, a last check considered."""
+        if self._target is None:
+            return MAX_LENGTH - 1
+        left = self._target - self.written
+        length = max(0, left)
+        while (
+            length
+            and self._writer.size(
+                Step(kind=kind, simulator=self._named, length=length), checked=True
+            )
+            > left
+        ):
+            length -= 1
+        return length
 
     def _energy(self, kind: Kind) -> float:
         return float(np.mean(np.square(self._error(kind), dtype=np.float64)))
@@ -210,12 +232,24 @@ class Encoder:
             self._errors[kind] = (truth - self.chain.prediction(kind)).reshape(-1)
         return self._errors[kind]
 
-    def _step(self, kind: Kind, wanted: float, length: int) -> bytes:
-        """Execute a step that aims at ``wanted``, in units of 1 / |e|^2, and return its bytes."""
+    def _step(self, kind: Kind, wanted: float, length: int) -> bytes | None:
+        """Execute a step that aims at gaining ``wanted``; None if there is no room for any."""
         error = self._error(kind)
         began = time.perf_counter()
-        shift = self.chain.rotation(kind).forward(error) * np.float32(sqrt(wanted))
-        simulated = self._simulator.simulate(shift, length, self.chain.address)
+        rotated = self.chain.rotation(kind).forward(error)
+        simulated = None
+        while simulated is None:
+            if kind is Kind.REFINE:
+                wanted = delta(nearest_delta(wanted))
+            shift = rotated * np.float32(sqrt(wanted))
+            try:
+                simulated = self._simulator.simulate(shift, length, self.chain.address)
+            except SimulationError:
+                # An exact simulator takes as many bytes as the shift costs.  The detail of an
+                # octave comes across wholly or not at all; of a refinement less will do.
+                if kind is Kind.OPEN or wanted <= delta(0):
+                    return None
+                wanted /= 2
         self._rcc_seconds += time.perf_counter() - began
         self._ideal_bits += ideal_bits(shift, simulated.sample.values)
         # With this delta, what the sample holds besides signal is orthogonal to the error.

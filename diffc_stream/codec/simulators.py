@@ -5,8 +5,16 @@ from __future__ import annotations
 from collections.abc import Mapping
 from types import MappingProxyType
 
+from diffc_stream.channel.dither import DitheredQuantization
+from diffc_stream.channel.pfr import PoissonFunctionalRepresentation
 from diffc_stream.channel.simulator import Simulator as ChannelSimulator
 from diffc_stream.channel.trellis import Trellis
 from diffc_stream.container.grammar import Simulator
 
-SIMULATORS: Mapping[Simulator, ChannelSimulator] = MappingProxyType({Simulator.TRELLIS: Trellis()})
+SIMULATORS: Mapping[Simulator, ChannelSimulator] = MappingProxyType(
+    {
+        Simulator.TRELLIS: Trellis(),
+        Simulator.PFR: PoissonFunctionalRepresentation(),
+        Simulator.DITHER: DitheredQuantization(),
+    }
+)

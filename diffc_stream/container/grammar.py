@@ -203,8 +203,8 @@ class Step:
 class Before:
     """What a stream has said when a step begins; short steps are described in its terms.
 
-    Steps grow evenly: their lengths, and the signal-to-noise ratios that they gain, are those of the
-    step before times a little.  Integers only, so both ends agree.
+    Steps grow evenly: their lengths, and the signal-to-noise ratios that they gain, are those of
+    the step before times a little.  Integers only, so both ends agree.
     """
 
     kind: Kind = Kind.REFINE
@@ -250,7 +250,7 @@ def segments(length: int) -> list[int]:
 
 
 # 2^(k/8) as fractions of 2^20: exact in any floating point, the same everywhere.
-_EIGHTHS = (1048576, 1143487, 1246974, 1359835, 1482910, 1617125, 1763488, 1923098)
+_EIGHTHS = (1048576, 1143480, 1246974, 1359835, 1482910, 1617125, 1763488, 1923097)
 
 
 def delta(code: int) -> float:

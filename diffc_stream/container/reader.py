@@ -28,7 +28,7 @@ class Payload:
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """A check record; ``good`` tells whether the bytes since the last one are as they were written."""
+    """A check; ``good`` tells whether the bytes since the last one are as they were written."""
 
     offset: int
     good: bool
@@ -56,6 +56,8 @@ class StreamReader:
         self._crc = 0
         self.offset = 0
         """Bytes parsed so far."""
+        self.began = 0
+        """Where the step last reported begins."""
         self._unchecked = 0
         self._before = Before()
         self._segments: list[int] = []
@@ -90,6 +92,7 @@ class StreamReader:
         if data[0] == CHECK_TAG or self._check_due:
             return self._check(data)
         step, size = Step.parse(data, self._before, self.offset)
+        self.began = self.offset
         self._take(size)
         self._before = self._before.after(step)
         self._segments = segments(step.length)
