@@ -68,7 +68,7 @@ class Row:
     over_ideal_chain: Estimate
     bound: float
     encoder_seconds: float
-    """Of a step."""
+    """Of a step, of all processors together."""
     decoder_seconds: float
     operations: float
     """Additions, or products added up, per dimension; 0 where they are hardly any."""
@@ -134,11 +134,10 @@ def _measured(parsed: argparse.Namespace) -> Record:
     model: Callable[[], Model] = (
         partial(load_model, parsed.model) if parsed.model else default_model
     )
+    chosen = [contender for contender in CONTENDERS if contender.name in parsed.simulators]
     # Before the chains, which take a while: a folder may be wrong.
     paths = pictures(parsed.images, parsed.every) if parsed.images else []
-    chains, curves, notes = (
-        ([], [], []) if parsed.no_chains else chained(cells, CONTENDERS, jobs=jobs)
-    )
+    chains, curves, notes = ([], [], []) if parsed.no_chains else chained(cells, chosen, jobs=jobs)
     found = compared(paths, model, parsed.growth, jobs=jobs)
     named = model() if paths else None
     return Record(
@@ -404,6 +403,10 @@ def _parser(prog: str) -> argparse.ArgumentParser:
     )
     parser.add_argument("--quick", action="store_true", help="small steps and few chains")
     parser.add_argument("--bits", type=_count, nargs="+", help="sizes of steps (default: all)")
+    names = [contender.name for contender in CONTENDERS]
+    parser.add_argument(
+        "--simulators", choices=names, default=names, nargs="+", help="of chains (default: all)"
+    )
     parser.add_argument("--no-chains", action="store_true", help="pictures only")
     parser.add_argument("--images", type=Path, metavar="DIR", help="pictures to look at, too")
     parser.add_argument("--every", type=_count, default=1, help="take every N-th picture")
