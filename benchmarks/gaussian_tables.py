@@ -132,24 +132,25 @@ def chain_errors(record: Record) -> str:
 
 
 def priors(record: Record) -> str:
-    """Return what chains cost by the receiver's prior."""
-    head = ["bits per component", "steps", "snr grows by", "one width", "noise alone"]
-    rows = [
-        [
-            f"{entry.rate:g}",
-            f"{entry.steps}",
-            f"{entry.growth:.2f}" if entry.steps > 1 else "-",
-            _per_cent(entry.sums.one_width / entry.sums.exact),
-            _per_cent(entry.sums.noise_alone / entry.sums.exact),
-        ]
-        for entry in record.priors
-    ]
+    """Return what chains cost by the receiver's prior, over their information."""
+    rates = sorted({entry.rate for entry in record.priors})
+    head = ["steps"]
+    for rate in rates:
+        head += [f"{rate:g} bits, one width", f"{rate:g} bits, noise alone"]
+    rows = []
+    for steps in sorted({entry.steps for entry in record.priors}):
+        row = [f"{steps}"]
+        for entry in record.priors:
+            if entry.steps == steps:
+                costs = entry.sums.one_width, entry.sums.noise_alone
+                row += [_per_cent(cost / entry.sums.exact) for cost in costs]
+        rows.append(row)
     return _table(head, rows)
 
 
 def rendered(record: Record) -> str:
     """Return what the codec's own renderings of Gaussian pictures reach."""
-    head = ["bytes", "information", "snr", "mmse", "ancestral", "flow", "gain of flow, dB"]
+    head = ["bytes", "information", "snr", "mmse", "ancestral", "flow", "gain, dB", "exact, dB"]
     rows = [
         [
             f"{entry.bytes:.0f}",
@@ -158,7 +159,8 @@ def rendered(record: Record) -> str:
             f"{entry.mean.value:.5f} ({entry.mean_theory:.5f})",
             f"{entry.ancestral.value:.5f} ({entry.ancestral_theory:.5f})",
             f"{entry.flow.value:.5f} ({entry.flow_theory:.5f})",
-            f"{_with_error(entry.gain, 2)} ({entry.gain_theory:.2f})",
+            f"{_with_error(entry.gain, 2)}",
+            f"{_with_error(entry.exact_gain, 2)} ({entry.gain_theory:.2f})",
         ]
         for entry in record.rendered
     ]

@@ -83,7 +83,7 @@ def test_the_integrated_flow_ends_at_the_optimal_transport(simulator: Simulator 
 
 
 def points(noise: Noise, *rates: float) -> list[Point]:
-    return list(coded(SOURCE, noise, rates, 2000, seed=1))
+    return list(coded(SOURCE, noise, rates, 1200, seed=1))
 
 
 def test_the_measured_gain_of_the_flow_is_that_of_theory() -> None:
