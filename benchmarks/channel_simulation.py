@@ -21,7 +21,7 @@ import argparse
 import json
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
 
@@ -131,6 +131,7 @@ def _measured(parsed: argparse.Namespace) -> Record:
     cells: Sequence[Cell] = QUICK if parsed.quick else CELLS
     if parsed.bits:
         cells = [cell for cell in cells if cell.bits in parsed.bits]
+    cells = [replace(cell, seeds=min(cell.seeds, parsed.seeds)) for cell in cells]
     model: Callable[[], Model] = (
         partial(load_model, parsed.model) if parsed.model else default_model
     )
@@ -407,6 +408,7 @@ def _parser(prog: str) -> argparse.ArgumentParser:
     parser.add_argument(
         "--simulators", choices=names, default=names, nargs="+", help="of chains (default: all)"
     )
+    parser.add_argument("--seeds", type=_count, default=100, help="chains of each size at most")
     parser.add_argument("--no-chains", action="store_true", help="pictures only")
     parser.add_argument("--images", type=Path, metavar="DIR", help="pictures to look at, too")
     parser.add_argument("--every", type=_count, default=1, help="take every N-th picture")

@@ -1,11 +1,11 @@
 """Channel simulators in a closed loop, in a world whose posterior mean is known exactly.
 
-A vector of independent normals of variances l_i ~ i^-1.2, as those of a picture's components fall,
-is sent in k steps of n bits each.  Every step does what one of the codec does: the error of the
-posterior mean is rotated, a simulator brings a sample of it across, and both ends add it to the
-observation eta = snr x + sqrt(snr) n.  Three things are wanted of a simulator: few bits for the
-sample, a sample that moves the receiver as far as an ideal one would, and noise n as white and
-as independent of x as the denoiser is told.
+A Gaussian signal whose spectrum falls as i^-1.2, as that of a row of a picture does, is sent in k
+steps of n bits each.  Every step does what one of the codec does: the error of the posterior mean
+is rotated, a simulator brings a sample of it across, and both ends add it to the observation
+eta = snr x + sqrt(snr) n.  Three things are wanted of a simulator: few bits for the sample, a
+sample that moves the receiver as far as an ideal one would, and noise n as white and as independent
+of x as the denoiser is told.
 
 The *ideal* simulator draws the sample from N(shift, I) and takes D/2 log2(1 + |shift|^2 / D) bits,
 its information.  Chains of it, with as many steps, tell at how many bits a given error is reached.
@@ -35,7 +35,7 @@ Floats = NDArray[np.float32]
 Doubles = NDArray[np.float64]
 
 EXPONENT = 1.2
-"""Variances fall with this power of the index."""
+"""The spectrum falls with this power of the frequency."""
 SHARES = tuple(np.geomspace(0.55, 1.25, 12))
 """Bits of the ideal chains that a simulator is compared with, as shares of its own."""
 DRAWS = 4
@@ -147,11 +147,14 @@ class Curve:
     errors: Sequence[float]
 
     def bits_at(self, error: float) -> float:
-        """Return the bits at which an ideal chain reaches ``error``."""
+        """Return the bits at which an ideal chain reaches ``error``, or the nearest end's."""
         # Chains scatter around a smooth curve, which a parabola follows over a factor of two.
-        scale = float(np.mean(np.log(self.errors)))
-        fitted = np.polyfit(np.log(self.errors) - scale, np.log(self.bits), 2)
-        return float(np.exp(np.polyval(fitted, np.log(error) - scale)))
+        bits = np.log(self.bits)
+        middle = float(bits.mean())
+        fitted = np.polyfit(bits - middle, np.log(self.errors), 2)
+        grid = np.linspace(bits.min(), bits.max(), 1000)
+        reached = np.minimum.accumulate(np.polyval(fitted, grid - middle))
+        return float(np.exp(np.interp(-np.log(error), -reached, grid)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -248,10 +251,15 @@ def chained(cell: Cell, seed: int, contender: Contender) -> Chained:
 
 
 class State:
-    """The source vector, and what the receiver has observed of it."""
+    """The signal, and what the receiver has observed of it.
+
+    Both are kept as components in the basis of the discrete Hartley transform, whose variances
+    are the spectrum; shifts and samples are of the signal's values.
+    """
 
     def __init__(self, cell: Cell, seed: int) -> None:
-        variances = np.arange(1, cell.dims + 1) ** -EXPONENT
+        frequencies = np.abs(np.fft.fftfreq(cell.dims)) * cell.dims
+        variances = (1.0 + frequencies) ** -EXPONENT
         self._variances: Doubles = variances / variances.mean()
         rng = np.random.default_rng(seed)
         self._x: Doubles = rng.standard_normal(cell.dims) * np.sqrt(self._variances)
@@ -259,7 +267,7 @@ class State:
         self._snr = 0.0
 
     def estimate(self) -> Doubles:
-        """Return the posterior mean, shape (D,)."""
+        """Return the components of the posterior mean, shape (D,)."""
         return self._eta * self._variances / (1.0 + self._snr * self._variances)
 
     def error(self) -> float:
@@ -270,25 +278,32 @@ class State:
         """Return the shift, (D,), whose information is ``bits``, and the delta it stands for."""
         error = self._x - self.estimate()
         wanted = float(2.0 ** (2.0 * bits / error.size) - 1.0) / float(np.mean(error**2))
-        return (sqrt(wanted) * error).astype(np.float32), wanted
+        return (sqrt(wanted) * _hartley(error)).astype(np.float32), wanted
 
     def advance(self, y: Floats, delta: float) -> None:
         """Add the observation that the sample ``y``, (D,), is."""
-        self._eta += delta * self.estimate() + sqrt(delta) * y
+        self._eta += delta * self.estimate() + sqrt(delta) * _hartley(y)
         self._snr += delta
 
     def noise(self, along_error: Sequence[float]) -> Noise:
         """Return what the noise of the observation is like."""
-        noise = (self._eta - self._snr * self._x) / sqrt(self._snr)
+        x = _hartley(self._x)
+        noise = _hartley(self._eta - self._snr * self._x) / sqrt(self._snr)
         centred = noise - noise.mean()
         variance = float(np.mean(centred**2))
         return Noise(
             variance=float(np.mean(noise**2)),
             kurtosis=float(np.mean(centred**4)) / variance**2,
             neighbours=float(np.mean(centred[1:] * centred[:-1])) / variance,
-            along_x=float(np.dot(noise, self._x) / np.linalg.norm(self._x)),
+            along_x=float(np.dot(noise, x) / np.linalg.norm(x)),
             along_error=tuple(along_error),
         )
+
+
+def _hartley(x: NDArray[np.floating]) -> Doubles:
+    """Return the orthonormal Hartley transform of ``x``, (D,), its own inverse."""
+    transformed = np.fft.fft(x) / sqrt(x.size)
+    return np.asarray(transformed.real - transformed.imag)
 
 
 class Ideal:

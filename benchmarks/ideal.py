@@ -36,7 +36,7 @@ RATES = (0.05, 0.1, 0.2, 0.4)
 """Bits per pixel of the streams compared."""
 SIZES = (1000, 4000)
 """Bytes of those whose side information is looked at."""
-FINEST = Schedule(first=0.02, growth=1.1, coarse_growth=1.1)
+FINEST = Schedule(first=0.02, growth=1.1)
 """Of the ideal chain."""
 BEYOND = 1.15
 """The ideal chain ends at this multiple of the highest rate's bits."""
@@ -225,12 +225,7 @@ def schedule(growth: float) -> Schedule:
     """Return the default schedule with all steps shorter, or longer, by one factor."""
     default = Schedule()
     share = log(growth) / log(default.growth)
-    return replace(
-        default,
-        growth=growth,
-        coarse_growth=default.coarse_growth**share,
-        full_step=default.full_step * share,
-    )
+    return replace(default, growth=growth, full_step=default.full_step * share)
 
 
 def encoded(picture: NDArray[np.uint8], model: Model, target: int, plan: Schedule) -> EncodeReport:
