@@ -7,7 +7,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from diffc_stream.container import grammar
-from diffc_stream.container.grammar import Header, Kind, Step, Truncated, segments
+from diffc_stream.container.grammar import (
+    Before,
+    Header,
+    Kind,
+    Simulator,
+    Step,
+    Truncated,
+    segments,
+)
 from diffc_stream.errors import CorruptStream, NotAStream, StreamError, UnsupportedStream
 
 HEADER = Header(model="0a1b2c3d", width=768, height=512, seed=0)
@@ -19,19 +27,20 @@ headers = st.builds(
     height=st.integers(1, grammar.MAX_SIDE),
     seed=st.integers(0, 2**32 - 1),
 )
+lengths = st.integers(1, grammar.MAX_LENGTH - 1)
+codes = st.integers(0, 255)
+simulators = st.sampled_from(Simulator)
 steps = st.one_of(
     st.builds(
-        Step,
-        kind=st.just(Kind.REFINE),
-        length=st.integers(1, grammar.MAX_LENGTH - 1),
-        delta_code=st.integers(0, 255),
+        Step, kind=st.just(Kind.REFINE), simulator=simulators, length=lengths, delta_code=codes
     ),
-    st.builds(Step, kind=st.just(Kind.OPEN), length=st.integers(1, grammar.MAX_LENGTH - 1)),
+    st.builds(Step, kind=st.just(Kind.OPEN), simulator=simulators, length=lengths),
 )
+befores = st.builds(Before, kind=st.sampled_from(Kind), length=lengths, delta_code=codes)
 
 
-def test_the_usual_header_has_sixteen_bytes() -> None:
-    assert len(HEADER.encode()) == 16
+def test_the_usual_header_has_fifteen_bytes() -> None:
+    assert len(HEADER.encode()) == 15
 
 
 @given(headers, st.binary(max_size=8))
@@ -40,10 +49,56 @@ def test_headers_read_back(header: Header, following: bytes) -> None:
     assert Header.parse(data + following) == (header, len(data))
 
 
-@given(steps, st.binary(max_size=8))
-def test_steps_read_back(step: Step, following: bytes) -> None:
-    data = step.encode()
-    assert Step.parse(data + following, 0) == (step, len(data))
+@given(steps, befores, st.binary(max_size=8))
+def test_steps_read_back(step: Step, before: Before, following: bytes) -> None:
+    data = step.encode(before)
+    assert Step.parse(data + following, before, 0) == (step, len(data))
+
+
+@given(befores, st.integers(grammar.SHORT_OPEN, 0xFF))
+def test_a_byte_is_a_step_in_terms_of_those_before_it(before: Before, tag: int) -> None:
+    try:
+        step, size = Step.parse(bytes([tag]), before, 0)
+    except CorruptStream:
+        assert (
+            before.lengths(Kind.OPEN)[-1] >= grammar.MAX_LENGTH or not 9 <= before.delta_code < 250
+        )
+        return
+    assert size == 1
+    assert len(step.encode(before)) == 1
+    assert step.kind is (Kind.REFINE if tag >= grammar.SHORT_REFINE else Kind.OPEN)
+
+
+def test_steps_that_grow_evenly_take_a_byte_each() -> None:
+    before = Before()
+    for kind, length, code in [
+        *((Kind.REFINE, 12, 57), (Kind.REFINE, 12, 62), (Kind.REFINE, 17, 64)),
+        *((Kind.OPEN, 40, 0), (Kind.REFINE, 48, 58), (Kind.REFINE, 57, 60), (Kind.REFINE, 68, 62)),
+    ]:
+        step = Step(kind=kind, length=length, delta_code=code)
+        assert len(step.encode(before)) == 1
+        before = before.after(step)
+    assert len(Step(kind=Kind.REFINE, length=68, delta_code=99).encode(before)) == 3
+    assert len(Step(kind=Kind.REFINE, length=999, delta_code=62).encode(before)) == 4
+
+
+@given(lengths)
+def test_short_lengths_ascend_in_even_ratios(length: int) -> None:
+    before = Before(length=length)
+    refine, open_ = before.lengths(Kind.REFINE), before.lengths(Kind.OPEN)
+    assert (len(refine), len(open_)) == (16, 64)
+    assert refine[6] == open_[16] == length
+    for found, first, per_octave in ((refine, -6, 4), (open_, -16, 8)):
+        for place, value in enumerate(found):
+            exact = length * 2.0 ** ((place + first) / per_octave)
+            assert abs(value - max(1.0, exact)) <= 0.5 + 1e-5 * exact
+
+
+def test_deltas_are_compared_with_the_last_refinement() -> None:
+    before = Before(kind=Kind.REFINE, length=50, delta_code=60)
+    assert before.least_delta == 58
+    opened = before.after(Step(kind=Kind.OPEN, length=70))
+    assert (opened.delta_code, opened.least_delta) == (60, 51)
 
 
 @given(headers)
@@ -74,10 +129,10 @@ def test_foreign_bytes_are_called_so(data: bytes) -> None:
 
 def test_another_version_or_signal_is_unsupported() -> None:
     data = bytearray(HEADER.encode())
-    data[3] = 9
+    data[3] = 0x90
     with pytest.raises(UnsupportedStream, match="version 9"):
         Header.parse(bytes(data))
-    body = HEADER.encode()[:4] + b"\x07" + HEADER.encode()[5:-2]
+    body = HEADER.encode()[:3] + b"\x17" + HEADER.encode()[4:-2]
     with pytest.raises(UnsupportedStream, match="signal 7"):
         Header.parse(body + (grammar.crc32c(body) & 0xFFFF).to_bytes(2, "little"))
 
@@ -87,15 +142,20 @@ def test_a_picture_without_pixels_is_corrupt() -> None:
         Header.parse(Header(model="00000000", width=0, height=512, seed=0).encode())
 
 
-@pytest.mark.parametrize("tag", [0x00, 0x30, 0x40, 0xFF])
+def test_streams_of_version_0_are_called_so() -> None:
+    with pytest.raises(UnsupportedStream, match="version 0"):
+        Header.parse(b"DFC\x00\x00\x25\xed\x2a\x30\x40\x40\x00\x0d\xb4")
+
+
+@pytest.mark.parametrize("tag", [0x00, 0x0F, 0x30, 0x3F])
 def test_no_step_starts_with_another_tag(tag: int) -> None:
     with pytest.raises(CorruptStream, match="no record"):
-        Step.parse(bytes([tag, 1, 1]), 0)
+        Step.parse(bytes([tag, 1, 1]), Before(), 0)
 
 
 def test_an_unknown_simulator_is_unsupported() -> None:
     with pytest.raises(UnsupportedStream, match="simulator 5"):
-        Step.parse(b"\x15\x01\x01", 0)
+        Step.parse(b"\x15\x01\x01", Before(), 0)
 
 
 @given(st.integers(1, 200_000))
@@ -108,12 +168,12 @@ def test_segments_are_few_and_equal(length: int) -> None:
 
 
 def test_deltas_are_exact_and_pinned() -> None:
-    assert grammar.delta(128) == 1.0
+    assert grammar.delta(64) == 1.0
     assert grammar.delta(0) == 2.0**-16
-    assert grammar.delta(132) == 1482910 / 2**20
+    assert grammar.delta(66) == 1482910 / 2**20
     values = [grammar.delta(code) for code in range(256)]
     assert values == sorted(values)
-    assert all(1.09 < b / a < 1.0906 for a, b in itertools.pairwise(values))
+    assert all(1.1892 < b / a < 1.1893 for a, b in itertools.pairwise(values))
 
 
 @given(st.integers(0, 255))

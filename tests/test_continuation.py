@@ -50,7 +50,7 @@ def test_renderings_have_the_power_of_the_source_where_the_mean_is_blurred(metho
     blurred = np.var(octaves.details(rendered("mmse", data, LARGE)))
     real = np.var(octaves.details(rendered(method, data, LARGE)))
     assert blurred < 0.6 * detail
-    assert real == pytest.approx(detail, rel=0.12)
+    assert real == pytest.approx(detail, rel=0.14)
 
 
 @pytest.mark.parametrize("method", ["flow", "ancestral"])

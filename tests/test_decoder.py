@@ -14,6 +14,7 @@ from sources import SOURCE, independent, model, picture, stream
 from diffc_stream.codec import Decoder, Encoder
 from diffc_stream.codec import decoder as module
 from diffc_stream.container import Header, Kind, Step, StreamWriter
+from diffc_stream.container.grammar import Before
 from diffc_stream.diffusion.model import Model
 from diffc_stream.errors import (
     CorruptStream,
@@ -44,7 +45,10 @@ def test_every_prefix_gives_the_full_picture_or_nothing_decodable() -> None:
             with pytest.raises(NothingDecodable):
                 decoder.observation()
     assert len(shown) > len(data) - 25
-    assert max(a - b for a, b in itertools.pairwise(shown)) < 0.1
+    losses = [a - b for a, b in itertools.pairwise(shown)]
+    # The first dozen bytes are a few slices of one step, each better or worse by luck.
+    assert max(losses) < 0.25
+    assert max(losses[12:]) < 0.1
     assert shown[-1] > shown[0] + 5
 
 
@@ -134,7 +138,7 @@ def test_there_are_one_to_eight_symmetries(symmetries: int) -> None:
 
 def test_the_observation_can_be_shown() -> None:
     decoder = Decoder([model()])
-    decoder.feed(stream(400)[:60])
+    decoder.feed(stream(400)[:50])
     z = decoder.observation()
     assert z.shape == (64, 64, 3)
     assert np.array_equal(z[0::4, 0::4], z[3::4, 3::4])  # pixels of the coarsest octave
@@ -180,7 +184,7 @@ def test_what_can_be_encoded_can_be_decoded() -> None:
 def test_a_step_that_cannot_be_is_refused() -> None:
     writer = StreamWriter()
     data = writer.header(Header(model=SOURCE.fingerprint, width=64, height=64, seed=0))
-    data += Step(kind=Kind.OPEN, length=50).encode()
+    data += Step(kind=Kind.OPEN, length=50).encode(Before())
     with pytest.raises(CorruptStream):
         Decoder([model()]).feed(data)
 

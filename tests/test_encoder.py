@@ -5,10 +5,12 @@ from dataclasses import asdict
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 from sources import independent, model, picture, stream
 
 from diffc_stream.codec import Decoder, Encoder, Schedule
-from diffc_stream.container import Kind, Payload, Step, StreamReader
+from diffc_stream.container import Kind, Payload, Simulator, Step, StreamReader
+from diffc_stream.diffusion import octaves
 from diffc_stream.diffusion.analytic import GaussianSource
 from diffc_stream.errors import PictureTooLarge, TargetError
 from diffc_stream.metrics import psnr
@@ -33,14 +35,50 @@ def test_small_and_narrow_pictures_reach_their_top_quality(shape: tuple[int, int
     assert psnr(decoder.render().image, values) > 30
 
 
-@pytest.mark.parametrize("target", [310, 325, 420])
+@pytest.mark.parametrize("target", [310, 325, 333, 345, 420])
 def test_targets_that_end_where_a_large_octave_has_just_opened(target: int) -> None:
-    """The opening has 147 bytes; a first refinement after it needs more than 192."""
+    """The opening has 74 bytes; a first refinement after it needs 96."""
     two_tone = np.full((1024, 1024, 3), 90, np.uint8)
     two_tone[:, 512:] = 150
     early = Schedule(first=0.005, earliest=-5.5, opening=-5.5)
     encoder = Encoder(two_tone, independent(), target_bytes=target, schedule=early)
     assert target - 20 <= sum(len(piece) for piece in encoder) <= target
+
+
+@pytest.mark.parametrize("simulator", [Simulator.PFR, Simulator.DITHER])
+def test_streams_of_exact_simulators_decode_from_any_prefix(simulator: Simulator) -> None:
+    pytest.importorskip("constriction")
+    encoder = Encoder(picture(), model(), target_bytes=150, simulator=simulator)
+    data = b"".join(encoder)
+    assert 100 < len(data) <= 150
+    steps = [event for event in StreamReader().feed(data) if isinstance(event, Step)]
+    assert {step.simulator for step in steps} == {simulator}
+    decoder = Decoder([model()])
+    for byte in data:
+        decoder.feed(bytes([byte]))
+        if decoder.ready:
+            decoder.render()
+    assert decoder.steps == len(steps)
+    assert np.array_equal(decoder.render().image, _shown(encoder))
+
+
+@pytest.mark.parametrize("simulator", [Simulator.PFR, Simulator.DITHER])
+def test_an_exact_simulator_that_lacks_room_gains_less_or_refuses_the_target(
+    simulator: Simulator,
+) -> None:
+    pytest.importorskip("constriction")
+    for target in (24, 26, 32, 45):
+        try:
+            data = b"".join(Encoder(picture(), model(), target_bytes=target, simulator=simulator))
+        except TargetError as error:
+            assert "too few" in str(error)
+        else:
+            assert len(data) <= target
+
+
+def _shown(encoder: Encoder) -> NDArray[np.uint8]:
+    chain = encoder.chain
+    return octaves.picture(chain.mean(chain.now()))
 
 
 def test_a_target_too_small_for_any_picture_is_refused() -> None:

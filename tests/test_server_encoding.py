@@ -134,5 +134,5 @@ def test_the_preferred_model_is_the_first(folder: Path) -> None:
     assert opener.fingerprints == ("00000002", "00000001")
     for model, expected in ((None, "00000002"), ("00000001", "00000001")):
         source = opener.open(folder / "a.png", model)
-        assert source.model == expected == next(source.pieces)[5:9].hex()
+        assert source.model == expected == next(source.pieces)[4:8].hex()
     assert opener.open(folder / "ready.dfc", "00000001").model == sources.SOURCE.fingerprint

@@ -8,7 +8,7 @@ that arrived.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import prod
 
 import numpy as np
@@ -136,6 +136,8 @@ class Chain:
         before, dims = self.observation, self.dimensions(step.kind)
         sample = SIMULATORS[step.simulator].reproduce(payload, dims, step.length, self.address)
         there, energy = sample.there, sample.energy
+        if not there:
+            return self._not_yet(step)
         received = there / dims
         prediction = self.prediction(step.kind)
         rotation = self.rotation(step.kind)
@@ -165,6 +167,15 @@ class Chain:
             absent=absent,
             psnr=decibel(error),
         )
+
+    def _not_yet(self, step: Step) -> After:
+        """Return what holds when a step has begun and none of its values has arrived."""
+        now = replace(self.now(), received=0.0)
+        if step.kind is Kind.REFINE:
+            return now
+        bands = self.prediction(step.kind)
+        opened = self.observation.opened(bands, np.zeros_like(bands), self.finer)
+        return replace(now, observation=opened, absent=lambda whole: whole)
 
     def mean(self, after: After, *, symmetries: int = 1) -> Floats:
         """Return the posterior mean given ``after``, enlarged to full resolution, (3, H, W).

@@ -23,6 +23,8 @@ _UNSEEN_AT_FIRST = 0.1
 _DETAIL_SHARE = 0.75
 """Three of four values of an octave are detail."""
 _SHRINKAGE = 0.57
+_LEAST_ERROR = 1e-9
+"""Below it is nothing but rounding; a step over no error at all states 0."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,6 +40,7 @@ class Forecast:
 
     def refined(self, *, snr: float, stated: float) -> Forecast:
         """Return the forecast given that the estimate at ``snr`` had the error ``stated``."""
+        stated = max(stated, _LEAST_ERROR)
         slope, (before, error) = self.slope, self.anchor
         if snr > 1.05 * before > 0.0:
             seen = log(error / stated) / log(snr / before)
@@ -49,6 +52,7 @@ class Forecast:
 
         ``stated`` is the energy per value that the opening says the missing detail had.
         """
+        stated = max(stated, _LEAST_ERROR)
         # Observing detail explains some of it; a denoiser explains more than each value alone.
         left = _SHRINKAGE * _DETAIL_SHARE * stated / (1.0 + snr * stated)
         return Forecast(anchor=(snr, self.error(4.0 * snr) + left), details=(*self.details, stated))
@@ -86,4 +90,4 @@ class Forecast:
 
 def decibel(error: float) -> float:
     """Return the PSNR in dB of a mean squared error in signal units."""
-    return 10.0 * log10(SIGNAL_RANGE**2 / max(error, 1e-9))
+    return 10.0 * log10(SIGNAL_RANGE**2 / max(error, _LEAST_ERROR))

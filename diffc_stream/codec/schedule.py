@@ -30,10 +30,8 @@ class Schedule:
     weighs too much.  Smooth pictures would otherwise spend many evaluations on few bits."""
     first: float = 0.2
     """Signal-to-noise ratio after the first step."""
-    growth: float = 1.5
-    """Factor by which a step raises it in the finest octave."""
-    coarse_growth: float = 1.7
-    """Factor by which a step raises it in coarser octaves."""
+    growth: float = 1.6
+    """Factor by which a step raises it."""
     detail: float = 0.04
     """The next finer octave opens when its missing detail, observed at the snr it would have, has
     so much energy per value of noise, ..."""
@@ -60,9 +58,8 @@ class Schedule:
             goal = min(max(rich, exp(self.earliest)), exp(self.opening))
         if observation.snr > self.close * goal:
             return (Kind.OPEN, observation.snr / 4) if observation.octave else None
-        factor = self.coarse_growth if observation.octave else self.growth
-        reached = observation.snr * factor
-        if reached > goal / sqrt(factor):
+        reached = observation.snr * self.growth
+        if reached > goal / sqrt(self.growth):
             reached = goal
         return Kind.REFINE, reached - observation.snr
 
