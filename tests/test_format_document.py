@@ -6,7 +6,8 @@ from pathlib import Path
 from sources import SOURCE, model, picture
 
 from diffc_stream.codec import Decoder
-from diffc_stream.container import Check, Header, Payload, Step, StreamReader, grammar
+from diffc_stream.container import Check, Header, Kind, Payload, Step, StreamReader, grammar
+from diffc_stream.container.grammar import Before
 from diffc_stream.metrics import psnr
 
 DOCUMENT = (Path(__file__).parent.parent / "docs" / "format.md").read_text()
@@ -55,4 +56,6 @@ def test_the_table_of_deltas_is_the_codes() -> None:
     numbers = re.search(r"T = ([\d, ]+)\.", DOCUMENT)
     assert numbers is not None
     table = [int(number) for number in numbers.group(1).split(",")]
-    assert [value / 2**20 for value in table] == [grammar.delta(128 + i) for i in range(8)]
+    assert [value / 2**20 for value in table[::2]] == [grammar.delta(64 + i) for i in range(4)]
+    eight = Before(length=2**20).lengths(Kind.OPEN)[16:24]
+    assert table == eight

@@ -211,7 +211,7 @@ class Before:
     """Of the step before."""
     length: int = 12
     """Its payload bytes."""
-    delta_code: int = 55
+    delta_code: int = 54
     """Of the last refinement."""
 
     def after(self, step: Step) -> Before:
@@ -233,7 +233,7 @@ class Before:
     @property
     def least_delta(self) -> int:
         """The lowest of the eight consecutive delta codes that a short refinement can have."""
-        return self.delta_code - (2 if self.kind is Kind.REFINE else 9)
+        return self.delta_code - (0 if self.kind is Kind.REFINE else 8)
 
 
 def _scaled(length: int, eighths: int) -> int:
