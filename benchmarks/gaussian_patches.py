@@ -21,7 +21,6 @@ SIDE = 16
 MOST_OF_A_PICTURE = 64
 """Patches, evenly chosen, so that a large picture does not outvote the others."""
 LUMA = (0.299, 0.587, 0.114)
-DIGITS = 6
 MOST_BYTES = 1_000_000
 """Of a file of eigenvalues."""
 
@@ -41,7 +40,7 @@ class Fit:
             "unit": "values are 2 (v / 127.5 - 1)",
             "patches": self.patches,
             "pictures": self.pictures,
-            "variances": [float(f"{v:.{DIGITS}g}") for v in self.gaussian.variances],
+            "variances": self.gaussian.variances.tolist(),
         }
         with replacing(path) as file:
             file.write(f"{json.dumps(entries, indent=1)}\n".encode())

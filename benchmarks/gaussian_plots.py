@@ -187,7 +187,8 @@ def chains(record: Record, path: Path) -> Path:
     axes.set_xlabel("information of the chain, bits")
     axes.set_ylabel("bits sent")
     axes.set_title("A chain coded jointly and step by step")
-    axes.legend(fontsize=7, ncols=2)
+    axes.set_ylim(top=1.4 * max(entry.stepwise.value for entry in record.chained))
+    axes.legend(fontsize=7, ncols=2, loc="upper left")
     axes.grid(alpha=0.3)
     return _saved(figure, path)
 

@@ -149,7 +149,7 @@ def test_step_by_step_costs_more_for_the_same_error(monkeypatch: pytest.MonkeyPa
     from diffc_benchmarks.gaussian import chained
 
     monkeypatch.setattr(trajectories, "MOST_CANDIDATES", 2**15)
-    found = chained(FEW, 5.0, 3, trials=40, seed=0)
+    found = chained(FEW, 4.0, 3, trials=40, seed=0)
     assert found.stepwise.value - found.joint.value > 2.0
     assert found.information < found.joint.value < found.joint_bound
     assert found.stepwise.value < found.stepwise_bound
@@ -194,7 +194,7 @@ def test_a_fit_of_photographs_is_kept_as_eigenvalues(tmp_path: Path) -> None:
     assert (fit.pictures, fit.patches) == (8, 8 * 64)
     fit.save(tmp_path / "eigenvalues.json")
     again = saved(tmp_path / "eigenvalues.json")
-    np.testing.assert_allclose(again.gaussian.variances, fit.gaussian.variances, rtol=1e-5)
+    np.testing.assert_array_equal(again.gaussian.variances, fit.gaussian.variances)
     assert again.patches == fit.patches
 
 
