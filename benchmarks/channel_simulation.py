@@ -51,8 +51,8 @@ from .ideal import Compared
 from .pictures import commit, cores, machine, pictures
 from .workers import spread
 
-Estimate = tuple[float, float]
-"""A mean and its standard error."""
+Estimate = tuple[float, float | None]
+"""A mean and its standard error; None where there is only one chain."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -226,7 +226,7 @@ def _encoding(group: Sequence[Chained]) -> float:
 
 
 def _estimate(values: Sequence[float]) -> Estimate:
-    error = float(np.std(values, ddof=1)) / len(values) ** 0.5 if len(values) > 1 else 0.0
+    error = float(np.std(values, ddof=1)) / len(values) ** 0.5 if len(values) > 1 else None
     return float(np.mean(values)), error
 
 
@@ -289,10 +289,10 @@ def _noise(found: Sequence[Row]) -> str:
         [
             *_named(row),
             _precise(row.variance),
-            "{:+.2f} ± {:.2f}".format(*row.along_error),
-            "{:+.2f} ± {:.2f}".format(*row.along_x),
+            _precise(row.along_error, "+.2f"),
+            _precise(row.along_x, "+.2f"),
             _precise(row.kurtosis),
-            "{:+.4f} ± {:.4f}".format(*row.neighbours),
+            _precise(row.neighbours, "+.4f"),
         ]
         for row in found
     ]
@@ -387,8 +387,9 @@ def _mean(figures: Sequence[float | None]) -> float | None:
     return float(np.mean(there)) if len(there) == len(figures) else None
 
 
-def _precise(estimate: Estimate) -> str:
-    return f"{estimate[0]:.3f} ± {estimate[1]:.3f}"
+def _precise(estimate: Estimate, style: str = ".3f") -> str:
+    mean, error = estimate
+    return f"{mean:{style}}" if error is None else f"{mean:{style}} ± {error:{style.lstrip('+')}}"
 
 
 def _table(heads: Sequence[str], cells: Sequence[Sequence[str]]) -> str:
