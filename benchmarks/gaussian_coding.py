@@ -15,7 +15,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from diffc_stream.channel import trellis
-from diffc_stream.channel.randomness import Purpose, signs
 from diffc_stream.channel.rotation import Rotation
 from diffc_stream.channel.simulator import Address, Simulator
 from diffc_stream.channel.trellis import Trellis
@@ -70,15 +69,12 @@ class Transmission:
         shift = (np.sqrt(gains) * (self._x - x_hat))[:, active].astype(np.float32).ravel()
         energy = float((gains * self.gaussian.posterior(self.precisions))[active].mean())
         rotation = Rotation(shift.size, seed=self._seed, address=self.steps)
-        # A component that outweighs all others and comes first in a block of the rotation would be
-        # constant there, which is a codeword of the trellis: a sample like no other.
-        flips = signs(self._seed, Purpose.DITHER, self.steps, shift.size)
-        rotated = rotation.forward(shift) * flips
+        rotated = rotation.forward(shift)
         address = Address(seed=self._seed, step=self.steps)
         length = length_for(energy, shift.size)
         simulation = self._simulator.simulate(rotated, length, address)
         y = np.zeros_like(self.eta)
-        y[:, active] = rotation.inverse(simulation.sample.values * flips).reshape(len(y), -1)
+        y[:, active] = rotation.inverse(simulation.sample.values).reshape(len(y), -1)
         gained = simulation.gain**2 * gains
         self.eta += gained * x_hat + np.sqrt(gained) * y
         self.precisions = self.precisions + gained

@@ -1,9 +1,13 @@
 """Spread an error evenly over its dimensions, by a rotation that both ends know.
 
 Reverse channel coding cuts an error into slices and spends the same bits on each, so every slice
-should carry the same energy, wherever the picture's edges are.  A random permutation, sign flips
-and a blockwise Walsh-Hadamard transform see to that.  Prior and posterior of a step are isotropic
-normals around the prediction, and rotating an isotropic normal changes nothing.
+should carry the same energy, wherever the picture's edges are.  A random permutation, sign flips,
+a blockwise Walsh-Hadamard transform and more sign flips see to that.  Prior and posterior of a
+step are isotropic normals around the prediction, and rotating an isotropic normal changes nothing.
+
+The flips before the transform spread what is smooth.  Those after it matter to what is not: one
+value that stands out would become a row of the Hadamard matrix, and such regular signs may be a
+codeword of the trellis, which would find them whole in a few bits and tell the receiver too much.
 
 The permutation is i -> (a i + b) mod D with a coprime to D, near D times the golden ratio, so
 that neighbours land far apart.  Blocks have 1,024 dimensions; the tail that does not fill one is
@@ -35,21 +39,25 @@ class Rotation:
         while gcd(multiplier, dims) != 1:
             multiplier += 1
         offset = int(draw[1]) % dims
-        self._order = (np.arange(dims, dtype=np.int64) * multiplier + offset) % dims
-        self._signs = signs(seed, Purpose.ROTATION, 2 * address + 1, dims)
+        self.origin = (np.arange(dims, dtype=np.int64) * multiplier + offset) % dims
+        """Where the values stood that are transformed: shape (D,), a permutation."""
+        flips = signs(seed, Purpose.ROTATION, 2 * address + 1, 2 * dims)
+        self._before, self._after = flips[:dims], flips[dims:]
 
     def forward(self, x: Floats) -> Floats:
         """Rotate ``x``, shape (D,)."""
-        mixed: Floats = x[self._order]
-        mixed *= self._signs
-        return _walsh_hadamard(mixed)
+        mixed: Floats = x[self.origin]
+        mixed *= self._before
+        rotated = _walsh_hadamard(mixed)
+        rotated *= self._after
+        return rotated
 
     def inverse(self, y: Floats) -> Floats:
         """Rotate back: ``inverse(forward(x))`` is ``x`` up to rounding."""
-        mixed = _walsh_hadamard(y)
-        mixed *= self._signs
+        mixed = _walsh_hadamard(y * self._after)
+        mixed *= self._before
         x = np.empty_like(mixed)
-        x[self._order] = mixed
+        x[self.origin] = mixed
         return x
 
 
