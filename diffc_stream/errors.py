@@ -10,6 +10,7 @@
     |   |-- CorruptStream                 a check failed, or a field is out of its range
     |   `-- NothingDecodable          3   too short: not even a first record has arrived
     |-- SimulationError               1   an error or a length that no channel simulator can take
+    |-- MissingPackage                1   an optional package that this needs is not installed
     |-- TargetError                   2   a byte or bpp target that no stream can meet
     |-- AddressError                  2   not the address of a sender
     |-- ModelError                    6
@@ -82,6 +83,10 @@ class NothingDecodable(StreamError):
 
 class SimulationError(DiffcError):
     """A shift, or a payload length for it, that a channel simulator cannot take."""
+
+
+class MissingPackage(DiffcError):
+    """Something needs a package that is not installed; the message says how to install it."""
 
 
 class TargetError(DiffcError):

@@ -59,6 +59,37 @@ def test_there_and_back(photo: Path, tmp_path: Path, weights: Path, capsys: Capt
     assert json.loads(capsys.readouterr().out)["evaluations"] < facts["evaluations"]
 
 
+@pytest.mark.parametrize("simulator", ["trellis", "dither"])
+def test_the_simulator_can_be_chosen_and_is_listed(
+    simulator: str, photo: Path, tmp_path: Path, weights: Path, capsys: Capture
+) -> None:
+    if simulator != "trellis":
+        pytest.importorskip("constriction")
+    stream, out = tmp_path / "photo.dfc", tmp_path / "out.png"
+    options = ("--bytes", 600, "--simulator", simulator)
+    assert run("encode", photo, stream, *options, weights=weights) == 0
+    assert run("decode", stream, out, weights=weights) == 0
+    capsys.readouterr()
+    assert run("inspect", stream, "--json", weights=weights) == 0
+    steps = json.loads(capsys.readouterr().out)["steps"]
+    assert {step["simulator"] for step in steps} == {simulator}
+
+
+def test_a_simulator_that_needs_another_package_says_which(
+    photo: Path,
+    tmp_path: Path,
+    weights: Path,
+    capsys: Capture,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setitem(sys.modules, "constriction", None)
+    out = tmp_path / "photo.dfc"
+    options = ("--bytes", 600, "--simulator", "dither")
+    assert run("encode", photo, out, *options, weights=weights) == 1
+    assert "pip install 'diffc-stream[exact]'" in capsys.readouterr().err
+    assert not out.exists()
+
+
 def test_an_exact_copy_has_no_psnr_in_json(tmp_path: Path, weights: Path, capsys: Capture) -> None:
     black, stream = tmp_path / "black.png", tmp_path / "black.dfc"
     Image.new("RGB", (1, 1)).save(black)

@@ -14,7 +14,7 @@ from diffc_stream.channel import dither
 from diffc_stream.channel.dither import GRID, LARGEST, STEP, TABLES, DitheredQuantization
 from diffc_stream.channel.randomness import Purpose, words
 from diffc_stream.channel.simulator import Address, Floats, Sample, Simulation, Simulator
-from diffc_stream.errors import SimulationError
+from diffc_stream.errors import MissingPackage, SimulationError
 
 constriction = pytest.importorskip("constriction")
 
@@ -276,9 +276,9 @@ def test_a_payload_with_escapes_is_pinned() -> None:
 def test_without_constriction_it_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
     payload = DITHERED.simulate(gaussian(10, 1.0), AMPLE, ADDRESS).payload
     monkeypatch.setitem(sys.modules, "constriction", None)
-    with pytest.raises(SimulationError, match=r"pip install 'diffc-stream\[exact\]'"):
+    with pytest.raises(MissingPackage, match=r"pip install 'diffc-stream\[exact\]'"):
         DITHERED.simulate(gaussian(10, 1.0), AMPLE, ADDRESS)
-    with pytest.raises(SimulationError, match="needs constriction"):
+    with pytest.raises(MissingPackage, match="need constriction"):
         DITHERED.reproduce(payload, 10, len(payload), ADDRESS)
     assert DITHERED.admits(10, 2)
 

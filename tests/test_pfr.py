@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from diffc_stream.channel import pfr, zipf
 from diffc_stream.channel.pfr import PoissonFunctionalRepresentation
 from diffc_stream.channel.simulator import Address, Simulation
-from diffc_stream.errors import SimulationError
+from diffc_stream.errors import MissingPackage, SimulationError
 
 pytest.importorskip("constriction")
 
@@ -211,7 +211,7 @@ def test_without_constriction(monkeypatch: pytest.MonkeyPatch) -> None:
         lambda: QUICK.simulate(shift_of(9, 1.0), PLENTY, HERE),
         lambda: QUICK.reproduce(b"123", 9, 3, HERE),
     ):
-        with pytest.raises(SimulationError, match="exact"):
+        with pytest.raises(MissingPackage, match="exact"):
             attempt()
 
 

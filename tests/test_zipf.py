@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from diffc_stream.channel import zipf
-from diffc_stream.errors import SimulationError
+from diffc_stream.errors import MissingPackage
 
 constriction = pytest.importorskip("constriction")
 
@@ -131,7 +131,7 @@ def test_bytes_are_pinned() -> None:
 
 def test_without_constriction(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(__import__("sys").modules, "constriction", None)
-    with pytest.raises(SimulationError, match=r"pip install 'diffc-stream\[exact\]'"):
+    with pytest.raises(MissingPackage, match=r"pip install 'diffc-stream\[exact\]'"):
         zipf.Writer()
 
 

@@ -32,7 +32,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
-from importlib import import_module
 from math import floor, frexp, ldexp, sqrt
 from statistics import NormalDist
 from typing import Any
@@ -41,6 +40,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from diffc_stream.channel.randomness import Purpose, words
+from diffc_stream.channel.range_coder import constriction_stream
 from diffc_stream.channel.simulator import (
     Address,
     Floats,
@@ -85,7 +85,7 @@ class DitheredQuantization:
     """The simulator whose noise is uniform; see the module.
 
     Takes shifts of at most ``LARGEST``, and as many bytes as the shift costs, at most 6 a dimension
-    and a few more.  Needs constriction: without it, what would code raises SimulationError.
+    and a few more.  Needs constriction: without it, what would code raises MissingPackage.
     """
 
     def admits(self, dims: int, length: int) -> bool:
@@ -96,7 +96,7 @@ class DitheredQuantization:
         """Bring shift plus uniform noise across, in the bytes it takes: ``length`` at most.
 
         As :class:`~diffc_stream.channel.simulator.Simulator` says; raises SimulationError also for
-        a value beyond ``LARGEST``, and without constriction.
+        a value beyond ``LARGEST``, MissingPackage without constriction.
         """
         check_shift(shift)
         check_length(self, len(shift), length)
@@ -119,8 +119,8 @@ class DitheredQuantization:
     def reproduce(self, payload: bytes, dims: int, length: int, address: Address) -> Sample:
         """Rebuild the sample, or its first part, from any prefix of the payload.
 
-        As :class:`~diffc_stream.channel.simulator.Simulator` says; raises SimulationError also
-        without constriction.  Takes time and memory in proportion to ``dims``, whatever the bytes.
+        As :class:`~diffc_stream.channel.simulator.Simulator` says; raises MissingPackage without
+        constriction.  Takes time and memory in proportion to ``dims``, whatever the bytes.
         Garbage may come to a number that stands for nothing; the sample ends there.
         """
         check_length(self, dims, length)
@@ -227,14 +227,14 @@ class _Table:
 def _table(index: int) -> _Table:
     weights = (frequencies(index) - 1).astype(np.float64)
     weights.flags.writeable = False
-    categorical = _constriction().stream.model.Categorical
+    categorical = constriction_stream().model.Categorical
     single = len(weights) == 1
     model = categorical(weights[0], perfect=False) if single else categorical(perfect=False)
     return _Table(weights, weights.shape[1] // 2 - 1, model)
 
 
 def _encode(quantised: Integers, table: _Table, dither: Integers) -> bytes:
-    stream = _constriction().stream
+    stream = constriction_stream()
     coder, uniform = stream.queue.RangeEncoder(), stream.model.Uniform(_ESCAPED)
     for first in range(0, len(quantised), _BLOCK):
         part = quantised[first : first + _BLOCK]
@@ -316,7 +316,7 @@ def _blocks(body: bytes, table: _Table, dither: Integers) -> Iterator[_Block]:
     A block that ends early, at a number that stands for no symbol, is the last.
     """
     numbers = np.frombuffer(body + bytes(-len(body) % 4), ">u4").astype(np.uint32)
-    open_coder = _constriction().stream.queue.RangeDecoder
+    open_coder = constriction_stream().queue.RangeDecoder
     coder = open_coder(numbers)
     for first in range(0, len(dither), _BLOCK):
         try:
@@ -342,7 +342,7 @@ def _blocks(body: bytes, table: _Table, dither: Integers) -> Iterator[_Block]:
 def _block(coder: Any, table: _Table, dither: Integers) -> _Block:
     symbols = coder.decode(table.model, *(table.rows(dither) or (len(dither),)))
     escapes = np.count_nonzero(symbols == _ESCAPE)
-    uniform = _constriction().stream.model.Uniform(_ESCAPED)
+    uniform = constriction_stream().model.Uniform(_ESCAPED)
     drawn = coder.decode(uniform, escapes) if escapes else np.zeros(0, np.int32)
     return _Block(symbols, drawn)
 
@@ -354,13 +354,3 @@ def _sample(quantised: Integers, dither: Integers, energy: float) -> Sample:
     values = np.zeros(len(dither), np.float32)
     values[:there] = doubled * (STEP / (2 * GRID))
     return Sample(values, there, energy)
-
-
-def _constriction() -> Any:
-    # By name, as the package is optional and has no types.
-    try:
-        return import_module("constriction")
-    except ImportError:
-        raise SimulationError(
-            "dithered quantisation needs constriction: pip install 'diffc-stream[exact]'"
-        ) from None

@@ -37,6 +37,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from diffc_stream.channel import candidates, zipf
+from diffc_stream.channel.range_coder import constriction_stream
 from diffc_stream.channel.simulator import (
     Address,
     Floats,
@@ -110,12 +111,12 @@ class PoissonFunctionalRepresentation:
         """Bring a sample of N(shift, I) across in at most ``length`` bytes.
 
         Promises, errors: ``Simulator.simulate``.  Raises SimulationError as well for a shift of
-        more than 2^16 mean square, for one that :attr:`careful` refuses, and where constriction is
-        not installed.
+        more than 2^16 mean square, and for one that :attr:`careful` refuses; MissingPackage where
+        constriction is not installed.
         """
         check_shift(shift)
         check_length(self, len(shift), length)
-        zipf.need_constriction()
+        constriction_stream()
         layout = self._layout(shift)
         # Before the search, which takes a while; measured numbers take 0.9 of this or more.
         least = _LEAST_CODE * np.minimum(layout.information(shift), self._number_bits).sum()

@@ -18,16 +18,14 @@ down and gives each symbol one more.  Integers that sum to 2^24 - n are multipli
 from __future__ import annotations
 
 from functools import cache
-from importlib import import_module
 from itertools import pairwise
 from math import log2
-from types import ModuleType
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from diffc_stream.errors import SimulationError
+from diffc_stream.channel.range_coder import constriction_stream
 
 MAX_BITS = 24
 """Numbers have at most this many bits."""
@@ -39,17 +37,6 @@ _HARMONIC_OCTAVES = 8
 _RULER = 2**32
 # Past the words of a payload a decoder looks at no more than its state of 64 bits and a word.
 _PAD_WORDS = 4
-
-
-def need_constriction() -> ModuleType:
-    """Return the package ``constriction``; raises SimulationError where it is not installed."""
-    # By name, as the package is optional and has no types.
-    try:
-        return import_module("constriction")
-    except ImportError:
-        raise SimulationError(
-            "exact simulators need constriction: pip install 'diffc-stream[exact]'"
-        ) from None
 
 
 def half_octaves(numbers: NDArray[np.int64]) -> NDArray[np.int64]:
@@ -99,8 +86,7 @@ class Writer:
     """Codes integers into bytes, of which any prefix decodes to the first of them."""
 
     def __init__(self) -> None:
-        self._constriction = need_constriction()
-        self._encoder = self._constriction.stream.queue.RangeEncoder()
+        self._encoder = constriction_stream().queue.RangeEncoder()
         self._written: list[tuple[int, Any]] = []
 
     def uniform(self, value: int, size: int) -> None:
@@ -146,7 +132,7 @@ class Reader:
     """
 
     def __init__(self, code: bytes) -> None:
-        decoder = need_constriction().stream.queue.RangeDecoder
+        decoder = constriction_stream().queue.RangeDecoder
         size = len(code) // 4 * 4 + 4 * _PAD_WORDS
         self._lowest = decoder(_as_words(code.ljust(size, b"\x00")))
         self._highest = decoder(_as_words(code.ljust(size, b"\xff")))
@@ -186,13 +172,13 @@ def _as_words(code: bytes) -> NDArray[np.uint32]:
 
 @cache
 def _uniform(size: int) -> Any:
-    return need_constriction().stream.model.Uniform(size)
+    return constriction_stream().model.Uniform(size)
 
 
 @cache
 def _model(bits: int, decay: int) -> Any:
     shares = np.array(frequencies(bits, decay), np.float64) - 1
-    return need_constriction().stream.model.Categorical(shares, perfect=False)
+    return constriction_stream().model.Categorical(shares, perfect=False)
 
 
 @cache

@@ -15,7 +15,6 @@ _SUMMARY = "measure what the codec gives, beside the codecs people use (needs th
 _BENCHMARKS = {
     "rd": ("rate_distortion", "rate and distortion beside other codecs"),
     "rcc": ("channel_simulation", "what reverse channel coding costs"),
-    "gaussian": ("gaussian", "the analysis of a Gaussian source, closed form and measured"),
     "gaussian": ("gaussian", "a Gaussian, where theory is exact"),
 }
 """Modules of ``diffc_benchmarks``, each with a ``main``, and what they measure."""
