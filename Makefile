@@ -39,6 +39,7 @@ clean:
 
 .venv/.ready-to-demo: pyproject.toml constraints.txt | $(BIN)/python
 	$(INSTALL) -e '.[demo]'
+	$(BIN)/python -c "from diffc_stream import codec; codec.prepare()"
 	touch $@
 
 $(BIN)/python:

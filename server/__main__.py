@@ -66,6 +66,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 async def _serve(options: argparse.Namespace) -> None:
     # Late, because they bring torch, which --help can do without.
+    from diffc_stream import codec
     from diffc_stream.diffusion.collection import Collection
 
     from .cache import CachingOpener
@@ -81,6 +82,7 @@ async def _serve(options: argparse.Namespace) -> None:
     catalogue = Catalogue(options.folder)
     models = Collection.at_hand(options.model)
     fingerprint = models.preferred.fingerprint  # loaded now: what is wrong with it is told now
+    codec.prepare()
     opener: Opener = FileOpener(models)
     if options.cache:
         opener = CachingOpener(opener, options.cache)

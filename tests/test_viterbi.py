@@ -83,5 +83,9 @@ def test_a_compiler_is_not_needed(monkeypatch: pytest.MonkeyPatch) -> None:
     )
 
 
+def test_it_can_be_prepared() -> None:
+    viterbi.prepare()
+
+
 def test_slices_share_the_dimensions_evenly() -> None:
     assert viterbi.edges(8, 20).tolist() == [0, 2, 5, 7, 10, 12, 15, 17, 20]

@@ -23,7 +23,10 @@ _LOW = 16
 
 
 def compiled(function: Function) -> Function:
-    """Compile a function of arrays; the machine code is kept beside this file where it can be."""
+    """Compile a function of arrays when it is first called.
+
+    The machine code is kept beside this file, or where numba keeps a user's.
+    """
     fast: Function = numba.njit(nogil=True, cache=True)(function)
     return fast
 

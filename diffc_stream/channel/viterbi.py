@@ -78,6 +78,15 @@ def search(shift: Floats, count: int, generators: Generators, *, compiled: bool 
     return _long(walker, count)
 
 
+def prepare() -> None:
+    """Have the search compiled, which takes some seconds the first time on a machine.
+
+    Otherwise the first search does it.
+    """
+    shift = np.linspace(-1, 1, 48, dtype=np.float32)
+    search(shift, 24, np.arange(1, 49, dtype=np.uint16))
+
+
 def _walker(
     shift: Floats, borders: NDArray[np.int64], generators: Generators, compiled: bool
 ) -> Walker:

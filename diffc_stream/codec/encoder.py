@@ -10,7 +10,7 @@ from math import log2, sqrt
 import numpy as np
 from numpy.typing import NDArray
 
-from diffc_stream.channel import trellis
+from diffc_stream.channel import trellis, viterbi
 from diffc_stream.codec.chain import Chain
 from diffc_stream.codec.schedule import Schedule, step_length
 from diffc_stream.codec.simulators import SIMULATORS
@@ -263,6 +263,14 @@ class Encoder:
         self.chain.advance(step, simulated.payload)
         self._errors.clear()
         return self._writer.step(step, simulated.payload)
+
+
+def prepare() -> None:
+    """Have everything compiled that encoding compiles: some seconds the first time on a machine.
+
+    Otherwise the first step of the first picture waits for it.
+    """
+    viterbi.prepare()
 
 
 def ideal_bits(shift: Floats, sample: Floats) -> float:
