@@ -48,6 +48,7 @@ def run(arguments: argparse.Namespace) -> None:
     if arguments.bpp is not None:
         target = int(arguments.bpp * width * height / 8)
     model = Collection.at_hand(arguments.model).preferred
+    codec.prepare()
     encoder = codec.Encoder(
         picture,
         model,

@@ -30,7 +30,7 @@ class Schedule:
     weighs too much.  Smooth pictures would otherwise spend many evaluations on few bits."""
     first: float = 0.2
     """Signal-to-noise ratio after the first step."""
-    growth: float = 1.5
+    growth: float = 1.6
     """Factor by which a step raises it."""
     detail: float = 0.04
     """The next finer octave opens when its missing detail, observed at the snr it would have, has
