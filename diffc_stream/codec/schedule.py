@@ -28,7 +28,7 @@ class Schedule:
     full_step: float = 0.045
     """Bits per pixel that a refinement of the finest octave has at least: below, its evaluation
     weighs too much.  Smooth pictures would otherwise spend many evaluations on few bits."""
-    first: float = 0.2
+    first: float = 0.15
     """Signal-to-noise ratio after the first step."""
     growth: float = 1.6
     """Factor by which a step raises it."""
@@ -37,7 +37,7 @@ class Schedule:
     so much energy per value of noise, ..."""
     earliest: float = -0.75
     """... but not below this ln snr ..."""
-    opening: float = 1.0
+    opening: float = 1.2
     """... and at the latest at this one."""
     close: float = 0.85
     """Share of an octave's goal that is as good as the goal: a step for the rest would be short."""
