@@ -2,20 +2,39 @@
 
 import pytest
 
-from diffc_stream.container import Header, Kind, Step, StreamWriter
+from diffc_stream.container import Header, Kind, Payload, Step, StreamReader, StreamWriter
 
 
-@pytest.mark.parametrize("checked", [False, True])
-def test_the_size_foretold_is_the_size_written(checked: bool) -> None:
+def begun() -> StreamWriter:
     writer = StreamWriter()
     writer.header(Header(model="00112233", width=64, height=64, seed=3))
+    return writer
+
+
+def test_the_size_foretold_is_the_size_written() -> None:
+    writer = begun()
     for length in (1, 30, 400, 60, 127, 128, 511, 512, 513, 2000, 20_000):
         step = Step(kind=Kind.REFINE, length=length, delta_code=9)
-        foretold, before = writer.size(step, checked=checked), writer.written
+        foretold, before = writer.size(step), writer.written
         writer.step(step, bytes(length))
-        if checked:
-            writer.check()
         assert writer.written - before == foretold
+
+
+@pytest.mark.parametrize("length", [3, 600, 1700])
+def test_a_step_can_be_cut_anywhere(length: int) -> None:
+    step, payload = Step(kind=Kind.REFINE, length=length, delta_code=9), bytes(range(100)) * 17
+    whole = begun().step(step, payload[:length])
+    for size in range(0, len(whole) + 1, 1 if length < 9 else 31):
+        writer = begun()
+        header, before = writer.written, writer.payload
+        data, contained = writer.cut(step, payload[:length], size)
+        assert data == whole[:size]
+        assert writer.written == header + size
+        assert writer.payload - before == contained
+        reader = StreamReader()
+        list(reader.feed(Header(model="00112233", width=64, height=64, seed=3).encode()))
+        got = b"".join(e.data for e in reader.feed(data) if isinstance(e, Payload))
+        assert got == payload[:contained]
 
 
 def test_payload_and_side_information_are_told_apart() -> None:

@@ -5,17 +5,23 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
-from math import log2, sqrt
+from math import inf, log2, sqrt
 
 import numpy as np
 from numpy.typing import NDArray
 
 from diffc_stream.channel import trellis, viterbi
-from diffc_stream.codec.chain import Chain
+from diffc_stream.codec.chain import After, Chain
 from diffc_stream.codec.schedule import Schedule, step_length
 from diffc_stream.codec.simulators import SIMULATORS
 from diffc_stream.container import Header, Kind, Simulator, Step, StreamWriter
-from diffc_stream.container.grammar import MAX_LENGTH, MAX_SIDE, delta, nearest_delta
+from diffc_stream.container.grammar import (
+    CHECK_SIZE,
+    MAX_LENGTH,
+    MAX_SIDE,
+    delta,
+    nearest_delta,
+)
 from diffc_stream.diffusion import octaves
 from diffc_stream.diffusion.model import Model
 from diffc_stream.errors import PictureTooLarge, SimulationError, TargetError
@@ -25,8 +31,10 @@ Floats = NDArray[np.float32]
 
 FARTHEST = 0.15
 """How far, in octaves, a step's length may be moved for a description of one byte."""
-SMALLEST_STEP = 24
-"""Bytes; a target's remainder below this joins the step before it."""
+WORTH_BEGINNING = 0.9
+"""Share of an opening that a target must leave room for."""
+SMALLEST_BEGINNING = 8
+"""Bytes after the header that a target has at least: a step's description, and some of it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,6 +46,7 @@ class EncodeReport:
     psnr: float
     """Of the mmse picture, in dB."""
     steps: int
+    """One that was cut included."""
     evaluations: float
     """Denoiser evaluations in full-resolution equivalents, that of the last picture included."""
     ideal_bits: float
@@ -53,10 +62,11 @@ class EncodeReport:
 class Encoder:
     """Encode a picture; iterate to get the stream's bytes as they are computed.
 
-    ``picture`` is 8-bit sRGB, (H, W, 3).  With ``target_bytes`` the stream ends there, at most
-    2 % or 20 bytes early unless it reaches top quality first; without, it goes on to top
-    quality, and any prefix of it is a stream.  The same picture, model and seed give the same
-    bytes on one machine.  Every step is coded by ``simulator``; all but the trellis are for study.
+    ``picture`` is 8-bit sRGB, (H, W, 3).  The stream goes on to top quality; with
+    ``target_bytes`` it is cut there, most likely within a step: any prefix of it is a stream.  Only
+    an opening of which too little would be left is not begun.  The same picture, model and seed
+    give the same bytes on one machine.  Every step is coded by ``simulator``; all but the trellis
+    are for study.
 
     Raises TargetError for a target too small for any picture, PictureTooLarge for a side of more
     than 65,535 pixels.
@@ -91,11 +101,8 @@ class Encoder:
         self._errors: dict[Kind, Floats] = {}
         self._ideal_bits = 0.0
         self._seconds = self._rcc_seconds = 0.0
-        smallest = (
-            len(self._header.encode())
-            + 8
-            + trellis.fewest_bits(self.chain.dimensions(Kind.REFINE)) // 8
-        )
+        self._cut: After | None = None
+        smallest = len(self._header.encode()) + SMALLEST_BEGINNING
         if target_bytes is not None and target_bytes < smallest:
             raise TargetError(
                 f"{target_bytes} bytes are too few: this picture needs at least {smallest}"
@@ -119,17 +126,20 @@ class Encoder:
 
     def report(self) -> EncodeReport:
         """Return the account of the stream as far as it has been written."""
-        chain, x = self.chain, self._octaves
-        full = octaves.picture(chain.mean(chain.now()))
+        chain = self.chain
+        after = self._cut or chain.now()
+        full = octaves.picture(chain.mean(after))
+        # An opening that is cut leaves detail without noise; the octave before it is complete.
+        seen = after.observation if after.observation.octave == self._octave else chain.observation
         height, width = chain.sizes[0]
         return EncodeReport(
             bytes=self.written,
             bpp=bits_per_pixel(self.written, width, height),
             psnr=psnr(full, self._picture),
-            steps=chain.steps,
+            steps=chain.steps + (self._cut is not None),
             evaluations=chain.evaluations,
             ideal_bits=self._ideal_bits,
-            state_noise=chain.observation.noise_variance(x[self._octave]),
+            state_noise=seen.noise_variance(self._octaves[self._octave]),
             side_information_bytes=self.written - self._writer.payload,
             seconds=self._seconds,
             rcc_seconds=self._rcc_seconds,
@@ -141,16 +151,19 @@ class Encoder:
 
     def _pieces(self) -> Iterator[bytes]:
         head = self._writer.header(self._header)
-        while (planned := self._plan()) is not None:
-            kind, wanted, length = planned
-            step = self._step(kind, wanted, length)
+        while self._left > 0 and (planned := self._plan()) is not None:
+            step = self._step(*planned)
             if step is None:
                 break
             yield head + step
             head = b""
-        if head:
-            raise TargetError(f"{self._target} bytes are too few for a step of this picture")
-        yield self._writer.check()
+        if self._left >= CHECK_SIZE:
+            yield self._writer.check()
+
+    @property
+    def _left(self) -> float:
+        """Bytes to the target."""
+        return inf if self._target is None else self._target - self.written
 
     def _plan(self) -> tuple[Kind, float, int] | None:
         """Return the next step's kind, the delta to aim at, and its length in bytes."""
@@ -162,6 +175,11 @@ class Encoder:
         kind, wanted = planned
         dims = self.chain.dimensions(kind)
         length = step_length(wanted * self._energy(kind), dims)
+        if kind is Kind.OPEN and self._left < WORTH_BEGINNING * length:
+            # The beginning of an opening says less than as much more of this octave does.
+            kind, wanted = Kind.REFINE, (self._schedule.growth - 1.0) * observation.snr
+            dims = self.chain.dimensions(kind)
+            length = step_length(wanted * self._energy(kind), dims)
         spent = length
         if kind is Kind.REFINE:
             stretched = self._schedule.stretched(observation, length)
@@ -172,10 +190,8 @@ class Encoder:
             wanted *= spent / length
         if self._named is not Simulator.TRELLIS:
             # It takes the bytes that it takes; these are the most it may.
-            return kind, wanted, self._room(kind)
-        if self._target is None:
-            return kind, wanted, spent
-        return self._fitted(kind, wanted, spent, self._target - self.written)
+            return kind, wanted, MAX_LENGTH - 1
+        return kind, wanted, spent
 
     def _short(self, kind: Kind, length: int) -> int:
         """Return the length nearest to ``length`` that a short description can give."""
@@ -184,40 +200,6 @@ class Encoder:
         described = [n for n in self._writer.before.lengths(kind) if least <= n <= most]
         nearest = min(described, key=lambda n: abs(log2(n / length)), default=length)
         return nearest if abs(log2(nearest / length)) < FARTHEST else length
-
-    def _fitted(
-        self, kind: Kind, wanted: float, length: int, left: int
-    ) -> tuple[Kind, float, int] | None:
-        """Fit a planned step into ``left`` bytes, so that what remains after it can be used."""
-        size = self._writer.size(Step(kind=kind, length=length), checked=False)
-        octave = self.chain.finer if kind is Kind.OPEN else self.chain.observation.size
-        least_next = trellis.fewest_bits(octaves.dimensions(octave)) // 8
-        share = 4 if kind is Kind.OPEN else 3
-        if left - size >= max(SMALLEST_STEP, size // share, least_next + 16):
-            return kind, wanted, length
-        # What would be left is of no use, neither after a refinement nor in an octave just opened:
-        # spend it here.
-        kind = Kind.REFINE
-        dims = self.chain.dimensions(kind)
-        length = min(self._room(kind), max(1, dims // 16))
-        least = trellis.fewest_bits(dims) // 8
-        return (kind, wanted, length) if length >= least else None
-
-    def _room(self, kind: Kind) -> int:
-        """Return the bytes of payload that are left to the target, a last check considered."""
-        if self._target is None:
-            return MAX_LENGTH - 1
-        left = self._target - self.written
-        length = max(0, left)
-        while (
-            length
-            and self._writer.size(
-                Step(kind=kind, simulator=self._named, length=length), checked=True
-            )
-            > left
-        ):
-            length -= 1
-        return length
 
     def _energy(self, kind: Kind) -> float:
         return float(np.mean(np.square(self._error(kind), dtype=np.float64)))
@@ -233,7 +215,7 @@ class Encoder:
         return self._errors[kind]
 
     def _step(self, kind: Kind, wanted: float, length: int) -> bytes | None:
-        """Execute a step that aims at gaining ``wanted``; None if there is no room for any."""
+        """Execute a step that aims at gaining ``wanted``; None if the simulator cannot."""
         error = self._error(kind)
         began = time.perf_counter()
         rotated = self.chain.rotation(kind).forward(error)
@@ -247,11 +229,12 @@ class Encoder:
             except SimulationError:
                 # An exact simulator takes as many bytes as the shift costs.  The detail of an
                 # octave comes across wholly or not at all; of a refinement less will do.
+                if not self.chain.steps:
+                    raise
                 if kind is Kind.OPEN or wanted <= delta(0):
                     return None
                 wanted /= 2
         self._rcc_seconds += time.perf_counter() - began
-        self._ideal_bits += ideal_bits(shift, simulated.sample.values)
         # With this delta, what the sample holds besides signal is orthogonal to the error.
         gained = max(wanted * min(simulated.gain**2, 16.0), delta(0))
         step = Step(
@@ -260,9 +243,24 @@ class Encoder:
             length=len(simulated.payload),
             delta_code=nearest_delta(gained) if kind is Kind.REFINE else 0,
         )
+        if self._writer.size(step) > self._left:
+            return self._last(step, simulated.payload, shift)
+        self._ideal_bits += ideal_bits(shift, simulated.sample.values)
         self.chain.advance(step, simulated.payload)
         self._errors.clear()
         return self._writer.step(step, simulated.payload)
+
+    def _last(self, step: Step, payload: bytes, shift: Floats) -> bytes:
+        """Return what is left to the target of a step that is cut there."""
+        data, contained = self._writer.cut(step, payload, int(self._left))
+        sample = self._simulator.reproduce(
+            payload[:contained], shift.size, step.length, self.chain.address
+        )
+        if not sample.there and not self.chain.steps:
+            raise TargetError(f"{self._target} bytes are too few for any of this picture")
+        self._ideal_bits += ideal_bits(shift[: sample.there], sample.values[: sample.there])
+        self._cut = self.chain.after(step, payload[:contained])
+        return data
 
 
 def prepare() -> None:

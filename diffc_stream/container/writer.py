@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from diffc_stream.container.grammar import (
     CHECK_DUE,
     CHECK_SIZE,
@@ -33,16 +35,33 @@ class StreamWriter:
 
     def step(self, step: Step, payload: bytes) -> bytes:
         """Return a whole step: its description and its payload with the checks due in it."""
-        out = bytearray(self._take(step.encode(self.before)))
+        return b"".join(data for data, _ in self._parts(step, payload))
+
+    def cut(self, step: Step, payload: bytes, size: int) -> tuple[bytes, int]:
+        """Return the first ``size`` bytes of a step, and how much of its payload is in them.
+
+        They are the last of the stream: nothing can follow.
+        """
+        begun, payload_before = self.written, self.payload
+        out, contained = b"", 0
+        for data, is_payload in self._parts(step, payload):
+            kept = data[: size - len(out)]
+            out += kept
+            contained += len(kept) if is_payload else 0
+        self.written, self.payload = begun + len(out), payload_before + contained
+        return out, contained
+
+    def _parts(self, step: Step, payload: bytes) -> Iterator[tuple[bytes, bool]]:
+        """Yield a step in parts, and whether each is payload."""
+        yield self._take(step.encode(self.before)), False
         self.before = self.before.after(step)
         start = 0
         for size in segments(step.length):
-            out += self._take(payload[start : start + size])
+            yield self._take(payload[start : start + size]), True
+            self.payload += size
             start += size
             if self._unchecked >= CHECK_DUE:
-                out += self.check()
-        self.payload += step.length
-        return bytes(out)
+                yield self.check(), False
 
     def check(self) -> bytes:
         """Return a check record over all since the last one, or nothing right after it."""
@@ -53,8 +72,8 @@ class StreamWriter:
         self._crc = self._unchecked = 0
         return record
 
-    def size(self, step: Step, *, checked: bool) -> int:
-        """Return how many bytes ``step`` would add, with a check after it if ``checked``."""
+    def size(self, step: Step) -> int:
+        """Return how many bytes ``step`` would add."""
         total = len(step.encode(self.before))
         unchecked = self._unchecked + total
         for size in segments(step.length):
@@ -63,7 +82,7 @@ class StreamWriter:
             if unchecked >= CHECK_DUE:
                 total += CHECK_SIZE
                 unchecked = 0
-        return total + (CHECK_SIZE if checked and unchecked else 0)
+        return total
 
     def _take(self, data: bytes) -> bytes:
         self._crc = crc32c(data, self._crc)
