@@ -49,14 +49,21 @@ class Rendered:
 
 
 def rendered(target: int, count: int, seed: int) -> Rendered:
-    """Encode ``count`` pictures of the source to ``target`` bytes, and render them."""
+    """Encode ``count`` pictures of the source to ``target`` bytes, and render them.
+
+    A stream goes on to the end of the step that ``target`` lies in: what the encoder's chain holds
+    is what the bytes say.
+    """
     rng = np.random.default_rng(seed)
     model = Model(name="gaussian", fingerprint=SOURCE.fingerprint, denoiser=SOURCE)
     x, mean, ancestral, flow, drawn, moved, lengths, snrs = [], [], [], [], [], [], [], []
     for number in range(count):
         picture = octaves.picture(SOURCE.sample(rng))
-        encoder = Encoder(picture, model, target_bytes=target, seed=number)
-        lengths.append(sum(len(piece) for piece in encoder))
+        encoder = Encoder(picture, model, seed=number)
+        for _ in encoder:
+            if encoder.written >= target:
+                break
+        lengths.append(encoder.written)
         chain = encoder.chain
         if chain.observation.octave:
             raise ValueError(f"{target} bytes do not reach the finest octave")
