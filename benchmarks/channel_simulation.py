@@ -29,7 +29,6 @@ import numpy as np
 
 from diffc_stream.diffusion.collection import default_model
 from diffc_stream.diffusion.model import Model, load_model
-from diffc_stream.errors import DiffcError
 from diffc_stream.replacement import replacing
 
 from . import ideal
@@ -47,6 +46,7 @@ from .closed_loop import (
     tasks,
     walked,
 )
+from .command import exit_code
 from .ideal import Compared
 from .pictures import commit, cores, machine, pictures
 from .workers import spread
@@ -105,25 +105,18 @@ class Record:
 def main(arguments: Sequence[str] | None = None, prog: str | None = None) -> int:
     """Measure and return the exit code; errors are one line on stderr."""
     parsed = _parser(prog or "python -m benchmarks.channel_simulation").parse_args(arguments)
-    try:
-        record = _measured(parsed)
-        if parsed.json == "-":
-            print(record.json())
-            return 0
-        print(markdown(record))
-        if parsed.json is not None:
-            with replacing(Path(parsed.json)) as file:
-                file.write(record.json().encode())
-    except DiffcError as error:
-        print(f"channel_simulation: {error}", file=sys.stderr)
-        return error.exit_code
-    except OSError as error:
-        print(f"channel_simulation: {error}", file=sys.stderr)
-        return 1
-    except KeyboardInterrupt:
-        print("channel_simulation: interrupted", file=sys.stderr)
-        return 130
-    return 0
+    return exit_code("channel_simulation", lambda: _run(parsed))
+
+
+def _run(parsed: argparse.Namespace) -> None:
+    record = _measured(parsed)
+    if parsed.json == "-":
+        print(record.json())
+        return
+    print(markdown(record))
+    if parsed.json is not None:
+        with replacing(Path(parsed.json)) as file:
+            file.write(record.json().encode())
 
 
 def _measured(parsed: argparse.Namespace) -> Record:

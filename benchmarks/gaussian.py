@@ -27,10 +27,11 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from diffc_stream.diffusion.gaussian import Array, Gaussian
-from diffc_stream.errors import DiffcError
 from diffc_stream.replacement import replacing
 
 from . import gaussian_plots, gaussian_tables, gaussian_trajectories
+from .closed_loop import bound
+from .command import exit_code
 from .gaussian_coding import measured
 from .gaussian_patches import Fit, fitted, saved
 from .gaussian_pictures import TARGETS, Rendered, rendered
@@ -66,41 +67,32 @@ class Analysis:
 def main(arguments: Sequence[str] | None = None, *, prog: str | None = None) -> int:
     """Run the analysis and return the exit code; errors are one line on stderr."""
     parsed = _parser(prog or "python -m benchmarks.gaussian").parse_args(arguments)
-    try:
-        fit = (
-            saved(parsed.spectrum)
-            if parsed.spectrum
-            else fitted(pictures(parsed.images, parsed.every))
+    return exit_code("gaussian", lambda: _run(parsed))
+
+
+def _run(parsed: argparse.Namespace) -> None:
+    fit = (
+        saved(parsed.spectrum) if parsed.spectrum else fitted(pictures(parsed.images, parsed.every))
+    )
+    parsed.out.mkdir(parents=True, exist_ok=True)
+    fit.save(parsed.out / "eigenvalues.json")
+    record = analyse(
+        Analysis(
+            fit=fit,
+            samples=parsed.samples,
+            trials=parsed.trials,
+            pictures=parsed.pictures,
+            rates=RATES,
+            seed=parsed.seed,
         )
-        parsed.out.mkdir(parents=True, exist_ok=True)
-        fit.save(parsed.out / "eigenvalues.json")
-        record = analyse(
-            Analysis(
-                fit=fit,
-                samples=parsed.samples,
-                trials=parsed.trials,
-                pictures=parsed.pictures,
-                rates=RATES,
-                seed=parsed.seed,
-            )
-        )
-        _leave(record, parsed.out)
-        if parsed.json == "-":
-            print(record.json())
-        elif parsed.json is not None:
-            record.save(Path(parsed.json))
-    except DiffcError as error:
-        print(f"gaussian: {error}", file=sys.stderr)
-        return error.exit_code
-    except OSError as error:
-        print(f"gaussian: {error}", file=sys.stderr)
-        return 1
-    except KeyboardInterrupt:
-        print("gaussian: interrupted", file=sys.stderr)
-        return 130
-    if parsed.json != "-":
-        print(f"{parsed.out / 'table.md'}")
-    return 0
+    )
+    _leave(record, parsed.out)
+    if parsed.json == "-":
+        print(record.json())
+        return
+    if parsed.json is not None:
+        record.save(Path(parsed.json))
+    print(f"{parsed.out / 'table.md'}")
 
 
 def analyse(analysis: Analysis) -> Record:
@@ -165,8 +157,8 @@ def chained(gaussian: Gaussian, bits: float, steps: int, trials: int, seed: int)
         steps=steps,
         joint=measured(np.array(joint)[:, 0]),
         stepwise=measured(np.array(stepwise)[:, 0]),
-        joint_bound=gaussian_trajectories.bound(bits),
-        stepwise_bound=steps * gaussian_trajectories.bound(bits / steps),
+        joint_bound=bound(bits),
+        stepwise_bound=steps * bound(bits / steps),
         joint_error=measured(np.array(joint)[:, 1]),
         stepwise_error=measured(np.array(stepwise)[:, 1]),
         theory=gaussian.mean_error(known[-1]),

@@ -18,6 +18,7 @@ from diffc_stream.channel import trellis
 from diffc_stream.channel.rotation import Rotation
 from diffc_stream.channel.simulator import Address, Simulator
 from diffc_stream.channel.trellis import Trellis
+from diffc_stream.codec.encoder import ideal_bits
 from diffc_stream.diffusion.gaussian import Array, Gaussian
 
 Floats = NDArray[np.float32]
@@ -80,7 +81,7 @@ class Transmission:
         self.precisions = self.precisions + gained
         self.steps += 1
         self.payload_bits += 8 * len(simulation.payload)
-        self.ideal_bits += _ideal_bits(rotated, simulation.sample.values)
+        self.ideal_bits += ideal_bits(rotated, simulation.sample.values)
 
     def estimate(self) -> Array:
         """Return the posterior mean, (M, N)."""
@@ -177,12 +178,6 @@ def length_for(energy: float, dims: int) -> int:
     for _ in range(8):
         bits = ideal * trellis.excess(8 * max(1, round(bits / 8)), dims)
     return min(max(trellis.fewest_bits(dims), 8 * round(bits / 8)), max(8, dims)) // 8
-
-
-def _ideal_bits(shift: Floats, sample: Floats) -> float:
-    values, target = sample.astype(np.float64), shift.astype(np.float64)
-    cosine = float(values @ target) ** 2 / float((values @ values) * (target @ target))
-    return -len(target) / 2 * log2(1.0 - cosine)
 
 
 def _lengths(distance: float, step: float) -> Sequence[float]:

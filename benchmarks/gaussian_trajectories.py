@@ -97,11 +97,6 @@ def index_bits(index: int, information: float) -> float:
     return exponent * log2(index) + log2(_zeta(exponent))
 
 
-def bound(information: float) -> float:
-    """Return information + log2(information + 1) + 5, below which the paper's coder stays."""
-    return information + log2(information + 1.0) + 5.0
-
-
 @dataclass(frozen=True, slots=True)
 class Sums:
     """What the steps of a chain cost in bits, expected, by the receiver's prior."""

@@ -29,11 +29,12 @@ import numpy as np
 
 from diffc_stream.diffusion.collection import default_model
 from diffc_stream.diffusion.model import Model, load_model
-from diffc_stream.errors import DiffcError, UnreadablePicture
+from diffc_stream.errors import UnreadablePicture
 from diffc_stream.picture import load_picture
 from diffc_stream.replacement import replacing
 
 from . import contest, ours, plots, progressive, realism, rows, tables
+from .command import exit_code
 from .contest import Figure
 from .ours import Streamed
 from .peers import PEERS, Peer, enlarged
@@ -76,32 +77,29 @@ class Comparison:
 def main(arguments: Sequence[str] | None = None, *, prog: str | None = None) -> int:
     """Run the comparison and return the exit code; errors are one line on stderr."""
     parsed = _parser(prog or "python -m benchmarks.rate_distortion").parse_args(arguments)
-    try:
-        comparison = Comparison(
-            paths=pictures(parsed.images, parsed.every),
-            model=partial(load_model, parsed.model) if parsed.model else default_model,
-            peers=PEERS,
-            rates=tuple(sorted(set(parsed.rates))),
-            out=parsed.out,
-            jobs=parsed.jobs or cores(),
-        )
-        record = compare(comparison)
-        if parsed.json == "-":
-            print(record.json())
-        elif parsed.json is not None:
-            record.save(Path(parsed.json))
-    except DiffcError as error:
-        print(f"rate_distortion: {error}", file=sys.stderr)
-        return error.exit_code
-    except OSError as error:
-        print(f"rate_distortion: {error}", file=sys.stderr)
-        return 1
-    except KeyboardInterrupt:
-        print("rate_distortion: interrupted; what the peers reached is kept", file=sys.stderr)
-        return 130
-    if parsed.json != "-":
-        print(f"{parsed.out / 'table.md'}")
-    return 0
+    return exit_code(
+        "rate_distortion",
+        lambda: _run(parsed),
+        interrupted="interrupted; what the peers reached is kept",
+    )
+
+
+def _run(parsed: argparse.Namespace) -> None:
+    comparison = Comparison(
+        paths=pictures(parsed.images, parsed.every),
+        model=partial(load_model, parsed.model) if parsed.model else default_model,
+        peers=PEERS,
+        rates=tuple(sorted(set(parsed.rates))),
+        out=parsed.out,
+        jobs=parsed.jobs or cores(),
+    )
+    record = compare(comparison)
+    if parsed.json == "-":
+        print(record.json())
+        return
+    if parsed.json is not None:
+        record.save(Path(parsed.json))
+    print(f"{parsed.out / 'table.md'}")
 
 
 def compare(comparison: Comparison) -> Record:

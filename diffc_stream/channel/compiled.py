@@ -15,7 +15,7 @@ import numba
 import numpy as np
 from numpy.typing import NDArray
 
-from diffc_stream.channel.viterbi import REGISTERS, ROWS, Bits, Floats, Generators
+from diffc_stream.channel.viterbi import MEMORY, REGISTERS, ROWS, Bits, Floats, Generators
 
 Function = TypeVar("Function", bound=Callable[..., object])
 
@@ -138,5 +138,5 @@ def _trace(decisions: Bits, end: int, path: Bits) -> int:
     for place in range(len(decisions) - 1, -1, -1):
         path[place] = register & 1
         oldest = decisions[place, register >> 3] >> (register & 7) & 1
-        register = register >> 1 | int(oldest) << 12
+        register = register >> 1 | int(oldest) << (MEMORY - 1)
     return register

@@ -41,9 +41,8 @@ from diffc_stream.channel.simulator import (
     check_shift,
 )
 
-STATE_BITS = 14
+STATE_BITS = viterbi.MEMORY + 1
 """Bits of the window that names a slice."""
-ROW_BITS = STATE_BITS - 2
 WIDEST_SLICE = 4096
 """A slice has at most this many dimensions."""
 
@@ -72,7 +71,8 @@ class Trellis:
             bits = viterbi.search(shift / np.float32(largest), 8 * length, generators())
             payload = np.packbits(bits).tobytes()
         else:
-            payload = words(address.seed, Purpose.ARRIVALS, address.step, length).tobytes()[:length]
+            noise = words(address.seed, Purpose.ARRIVALS, address.step, -(-length // 4))
+            payload = noise.astype("<u4").tobytes()[:length]
         sample = self.reproduce(payload, shift.size, length, address)
         gain = 1.0
         if largest:
@@ -87,11 +87,11 @@ class Trellis:
         count = 8 * length
         bits = np.unpackbits(np.frombuffer(payload[:length], np.uint8))
         # The windows of the last slices end with the first bits, known once all are there.
-        slices = count if len(bits) == count else max(0, len(bits) - (STATE_BITS - 1))
+        slices = count if len(bits) == count else max(0, len(bits) - (viterbi.MEMORY))
         window = np.zeros(slices, np.uint16)
-        cycle = np.resize(bits, slices + STATE_BITS - 1) if slices else bits
+        cycle = np.resize(bits, slices + viterbi.MEMORY) if slices else bits
         for place in range(STATE_BITS):
-            window |= cycle[place : place + slices].astype(np.uint16) << (STATE_BITS - 1 - place)
+            window |= cycle[place : place + slices].astype(np.uint16) << (viterbi.MEMORY - place)
         edges = viterbi.edges(count, dims)
         lengths = np.diff(edges)[:slices]
         there = int(edges[slices])
@@ -136,7 +136,7 @@ def excess(bits: int, dims: int) -> float:
 @cache
 def generators() -> NDArray[np.uint16]:
     """Return the generators: for each dimension of a slice 12 bits, shape (WIDEST_SLICE,)."""
-    drawn = words(0, Purpose.CODEBOOK, 0, WIDEST_SLICE) >> np.uint32(32 - ROW_BITS)
+    drawn = words(0, Purpose.CODEBOOK, 0, WIDEST_SLICE) >> np.uint32(32 - viterbi.ROW_BITS)
     table = drawn.astype(np.uint16)
     table.flags.writeable = False
     return table
@@ -144,8 +144,8 @@ def generators() -> NDArray[np.uint16]:
 
 def _parities(window: NDArray[np.uint16], widest: int) -> NDArray[np.uint8]:
     """Return, for slices and dimensions, 1 where y is negative: (slices, ``widest``)."""
-    rows = window >> np.uint16(1) & np.uint16(2**ROW_BITS - 1)
-    flips = (window >> np.uint16(STATE_BITS - 1) ^ window) & np.uint16(1)
+    rows = window >> np.uint16(1) & np.uint16(viterbi.ROWS - 1)
+    flips = (window >> np.uint16(viterbi.MEMORY) ^ window) & np.uint16(1)
     parities: NDArray[np.uint8] = np.bitwise_count(rows[:, None] & generators()[:widest])
     parities += flips.astype(np.uint8)[:, None]
     parities &= np.uint8(1)

@@ -8,7 +8,7 @@ those first that the best paths with open ends end in.
 The metric of every state is carried forward by add, compare, select: per bit 4,096 correlations of
 a slice with the codebook's rows, by a Walsh-Hadamard transform or a matrix product, and 8,192
 decisions.  numba compiles this where it is installed (:mod:`diffc_stream.channel.compiled`);
-elsewhere NumPy does it, twenty times slower and with the same result but for rounding.
+elsewhere NumPy does it, ten to twenty times slower and with the same result but for rounding.
 """
 
 from __future__ import annotations
@@ -23,10 +23,12 @@ Floats = NDArray[np.float32]
 Bits = NDArray[np.uint8]
 Generators = NDArray[np.uint16]
 
-ROWS = 4096
-REGISTERS = 2 * ROWS
-"""The 13 newest bits: the states between two slices."""
-_MEMORY = 13
+ROW_BITS = 12
+ROWS = 1 << ROW_BITS
+MEMORY = ROW_BITS + 1
+"""Bits that two neighbouring windows share."""
+REGISTERS = 1 << MEMORY
+"""Values of these bits: the states between two slices."""
 _LOOK = 160
 """How far beyond a border the future and the past have their say in its state."""
 _SEGMENT = 2048
@@ -70,9 +72,9 @@ def search(shift: Floats, count: int, generators: Generators, *, compiled: bool 
     ``shift`` has shape (D,) and values of at most 1; ``generators`` are the code's, see
     :func:`diffc_stream.channel.trellis.generators`.  ``compiled`` false keeps numba out.
     """
-    walker = _walker(shift, edges(count, len(shift)), generators, compiled)
     if count <= _EXHAUSTED:
         return _exhausted(shift, count, generators)
+    walker = _walker(shift, edges(count, len(shift)), generators, compiled)
     if count <= _SHORT:
         return _short(walker, count)
     return _long(walker, count)
@@ -111,9 +113,9 @@ def _exhausted(shift: Floats, count: int, generators: Generators) -> Bits:
     metric = np.zeros(len(paths), np.float32)
     for place in range(count):
         window = np.zeros(len(paths), np.int64)
-        for bit in range(_MEMORY + 1):
+        for bit in range(MEMORY + 1):
             window = window << 1 | bits[:, (place + bit) % count]
-        sign = np.where(window >> _MEMORY == window & 1, np.float32(1), np.float32(-1))
+        sign = np.where(window >> MEMORY == window & 1, np.float32(1), np.float32(-1))
         metric += sign * scores[place, window >> 1 & (ROWS - 1)]
     best: Bits = bits[int(metric.argmax())]
     return best
@@ -140,7 +142,7 @@ def _short(walker: Walker, count: int) -> Bits:
         if reached[lane] > best:
             best = float(reached[lane])
             path = walker.trace(decisions[lane : lane + 1], states[lane : lane + 1])[0][0]
-            bits = np.roll(path, _MEMORY)
+            bits = np.roll(path, MEMORY)
     return bits
 
 
@@ -167,7 +169,7 @@ def _long(walker: Walker, count: int) -> Bits:
             paths, _ = walker.trace(decisions, states[lanes + 1])
             for lane, path in zip(lanes, paths, strict=True):
                 bits[borders[lane] : borders[lane + 1]] = path
-    return np.roll(bits, _MEMORY)
+    return np.roll(bits, MEMORY)
 
 
 def _starting(states: NDArray[np.int64]) -> Floats:
@@ -220,7 +222,7 @@ class NumpyWalker:
         for place in range(count - 1, -1, -1):
             paths[:, place] = register & 1
             oldest = decisions[lane, place, register >> 3] >> (register & 7) & 1
-            register = register >> 1 | oldest.astype(np.int64) << (_MEMORY - 1)
+            register = register >> 1 | oldest.astype(np.int64) << (MEMORY - 1)
         return paths, register
 
 

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from diffc_stream.channel import trellis, viterbi
+from diffc_stream.channel.simulator import Simulation
 from diffc_stream.codec.chain import After, Chain
 from diffc_stream.codec.schedule import Schedule, step_length
 from diffc_stream.codec.simulators import SIMULATORS
@@ -244,22 +245,20 @@ class Encoder:
             delta_code=nearest_delta(gained) if kind is Kind.REFINE else 0,
         )
         if self._writer.size(step) > self._left:
-            return self._last(step, simulated.payload, shift)
+            return self._last(step, simulated, shift)
         self._ideal_bits += ideal_bits(shift, simulated.sample.values)
         self.chain.advance(step, simulated.payload)
         self._errors.clear()
         return self._writer.step(step, simulated.payload)
 
-    def _last(self, step: Step, payload: bytes, shift: Floats) -> bytes:
+    def _last(self, step: Step, simulated: Simulation, shift: Floats) -> bytes:
         """Return what is left to the target of a step that is cut there."""
-        data, contained = self._writer.cut(step, payload, int(self._left))
-        sample = self._simulator.reproduce(
-            payload[:contained], shift.size, step.length, self.chain.address
-        )
-        if not sample.there and not self.chain.steps:
+        data, contained = self._writer.cut(step, simulated.payload, int(self._left))
+        self._cut = self.chain.after(step, simulated.payload[:contained])
+        there = round(self._cut.received * shift.size)
+        if not there and not self.chain.steps:
             raise TargetError(f"{self._target} bytes are too few for any of this picture")
-        self._ideal_bits += ideal_bits(shift[: sample.there], sample.values[: sample.there])
-        self._cut = self.chain.after(step, payload[:contained])
+        self._ideal_bits += ideal_bits(shift[:there], simulated.sample.values[:there])
         return data
 
 
