@@ -19,6 +19,7 @@ Errors are those of :mod:`diffc_stream.errors`.
 from .address import Address
 from .blocking import stream
 from .decoding import Decoders, Method, ModelDecoders, StreamDecoder
+from .delivery import Delivery
 from .kept import FileStream, Kept, MemoryStream
 from .refiner import Refinement
 from .sender import Sender, connect
@@ -26,6 +27,7 @@ from .sender import Sender, connect
 __all__ = [
     "Address",
     "Decoders",
+    "Delivery",
     "FileStream",
     "Kept",
     "MemoryStream",

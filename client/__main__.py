@@ -13,13 +13,23 @@ import signal
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import asdict
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from diffc_stream.allocation import keep_freed_memory
 from diffc_stream.errors import DiffcError
 from diffc_stream.flags import add_rendering
-from diffc_stream.session import MAX_BPP, MAX_STREAM, MAX_WINDOW, MIN_WINDOW, Terms
+from diffc_stream.session import (
+    MAX_BPP,
+    MAX_PSNR,
+    MAX_SIDE,
+    MAX_STREAM,
+    MAX_WINDOW,
+    MIN_WINDOW,
+    Entry,
+    Terms,
+)
 
 from .address import Address
 
@@ -39,6 +49,7 @@ exit codes: 0 done, 1 OUT cannot be written, 2 wrong usage, 3 too few bytes for 
 EXAMPLES = (
     """\
 examples:
+  diffc-client list ws://station:8765
   diffc-client get ws://station:8765/coffee.jpg -o coffee.png
   diffc-client get ws://station:8765/coffee.jpg -o coffee.png --bpp 0.2 --keep-stream coffee.dfc
   diffc-client run ws://station:8765 pictures/
@@ -49,7 +60,7 @@ examples:
 
 GET_DESCRIPTION = """\
 Fetch one picture and write it as PNG when it is complete.  The link may break meanwhile: what has
-come is not asked for again.
+come is not asked for again, in later calls neither.
 """
 
 GET_EXAMPLES = (
@@ -59,8 +70,10 @@ examples:
       all that the sender has
   diffc-client get ws://station:8765/coffee.jpg -o coffee.png --bytes 4000
       the picture that 4,000 bytes give
+  diffc-client get ws://station:8765/coffee.jpg -o coffee.png --psnr 30
+      as good as that, as far as the sender can predict; asked again with 33, only the rest is sent
   diffc-client get ws://station:8765/coffee.jpg -o coffee.png --bpp 0.2 --keep-stream coffee.dfc
-      keep the stream too; the same command again, with --bpp 0.4, fetches the rest only
+      keep the stream too; the same command again, with --bpp 0.4, continues it
   diffc-client get ws://station:8765/coffee.jpg -o coffee.png --render flow
       looks real rather than smooth: its detail is synthesised
 
@@ -103,6 +116,7 @@ def _get(options: argparse.Namespace) -> int:
     # Late, because they bring NumPy and torch, which --help can do without.
     from .decoding import ModelDecoders
     from .fetch import Request, fetch
+    from .store import usual_folder
 
     # Before the model is loaded: a mistyped address should not take a second to be told.
     address = Address.parse(options.url)
@@ -111,8 +125,11 @@ def _get(options: argparse.Namespace) -> int:
         out=options.out,
         bytes=options.bytes,
         bpp=options.bpp,
+        side=options.side,
+        psnr=options.psnr,
         render=options.render,
         keep_stream=options.keep_stream,
+        store=None if options.no_cache else usual_folder(),
         patience=options.patience,
         terms=Terms(window=options.window),
     )
@@ -123,6 +140,27 @@ def _get(options: argparse.Namespace) -> int:
         print(json.dumps(asdict(fetched)))
     else:
         print(f"{fetched.out}: {_summary(fetched.bytes, fetched.bpp, fetched.predicted_psnr)}")
+    return 0
+
+
+def _list(options: argparse.Namespace) -> int:
+    from .link import Link
+
+    address = Address.parse(options.url)
+
+    async def entries() -> list[Entry]:
+        link = await Link.dial(address, models=(), terms=Terms())
+        try:
+            return await link.catalogue()
+        finally:
+            await link.close()
+
+    for entry in asyncio.run(entries()):
+        if options.json:
+            print(json.dumps(asdict(entry)))
+        else:
+            when = datetime.fromtimestamp(entry.time, UTC).strftime("%Y-%m-%d %H:%M:%S")
+            print(f"{entry.size:>12,}  {when}  {entry.thumbprint}  {entry.name}")
     return 0
 
 
@@ -220,7 +258,20 @@ def _parser() -> argparse.ArgumentParser:
     get.add_argument("--bytes", metavar="N", type=_count, help="stop after so many bytes")
     get.add_argument("--bpp", metavar="X", type=_rate, help="... or bits per pixel")
     get.add_argument(
+        "--side",
+        metavar="PIXELS",
+        type=_side,
+        help="... or all that a longer side of so many needs",
+    )
+    get.add_argument("--psnr", metavar="DB", type=_psnr, help="... or when so good, as predicted")
+    get.add_argument(
         "--keep-stream", metavar="FILE.dfc", type=Path, help="keep the stream; continue one"
+    )
+    get.add_argument(
+        "--no-cache",
+        action="store_true",
+        help="neither use nor remember what was received of this picture before "
+        "(in $DIFFC_CACHE, else in ~/.cache/diffc-stream)",
     )
     get.add_argument(
         "--patience",
@@ -231,6 +282,15 @@ def _parser() -> argparse.ArgumentParser:
     )
     get.add_argument("--json", action="store_true", help="print one JSON object when done")
     _add_common(get)
+    listing = commands.add_parser(
+        "list",
+        help="show what a sender has",
+        description="Show what a sender has: bytes of each file, when it was changed (UTC), its "
+        "thumbprint (another one is another picture), and the name to ask for.",
+    )
+    listing.set_defaults(command=_list)
+    listing.add_argument("url", metavar="URL", help="ws://HOST:PORT")
+    listing.add_argument("--json", action="store_true", help="a JSON object per picture")
     run = commands.add_parser(
         "run",
         help="stay up and keep what senders have",
@@ -285,6 +345,20 @@ def _rate(text: str) -> float:
     value = float(text)
     if not 0 < value <= MAX_BPP:
         raise argparse.ArgumentTypeError(f"{text} is not above 0 and up to {MAX_BPP:g}")
+    return value
+
+
+def _side(text: str) -> int:
+    value = int(text)
+    if not 1 <= value <= MAX_SIDE:
+        raise argparse.ArgumentTypeError(f"{value} is not within 1 to {MAX_SIDE}")
+    return value
+
+
+def _psnr(text: str) -> float:
+    value = float(text)
+    if not 0 < value <= MAX_PSNR:
+        raise argparse.ArgumentTypeError(f"{text} is not above 0 and up to {MAX_PSNR:g}")
     return value
 
 

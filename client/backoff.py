@@ -7,6 +7,8 @@ import random
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from diffc_stream.errors import SenderLeaving
+
 
 @dataclass(slots=True, kw_only=True)
 class Backoff:
@@ -37,10 +39,16 @@ class Backoff:
         self._since = None
 
     async def pause(self, failure: Exception) -> float:
-        """Wait after ``failure`` and return the seconds waited; raise it when patience ends."""
+        """Wait after ``failure`` and return the seconds waited; raise it when patience ends.
+
+        A sender that is leaving says itself within how many seconds it wants its receivers back.
+        """
         now = asyncio.get_running_loop().time()
         since = self._since = now if self._since is None else self._since
-        delay = self.draw() * min(self.longest, self.first * 2.0 ** min(self._failures, 30))
+        delay = min(self.longest, self.first * 2.0 ** min(self._failures, 30))
+        if isinstance(failure, SenderLeaving):
+            delay = min(self.longest, failure.wait)
+        delay *= self.draw()
         if self.patience is not None and now + delay - since > self.patience:
             raise failure
         self._failures += 1

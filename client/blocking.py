@@ -21,6 +21,8 @@ def stream(
     *,
     bytes: int | None = None,  # noqa: A002
     bpp: float | None = None,
+    side: int | None = None,
+    psnr: float | None = None,
     render: Method = "mmse",
     decoders: Decoders | None = None,
     patience: float | None = 60.0,
@@ -41,7 +43,9 @@ def stream(
     async def refinements() -> AsyncGenerator[Refinement, None]:
         async with (
             connect(url, decoders=decoders, patience=patience) as sender,
-            aclosing(sender.open(image, bytes=bytes, bpp=bpp, render=render)) as opened,
+            aclosing(
+                sender.open(image, bytes=bytes, bpp=bpp, side=side, psnr=psnr, render=render)
+            ) as opened,
         ):
             async for refinement in opened:
                 yield refinement

@@ -11,17 +11,17 @@ from pathlib import Path
 
 from diffc_stream.errors import DiffcError, PeerError, SessionError, StreamError
 from diffc_stream.picture import save_png
-from diffc_stream.session import Code, Terms
+from diffc_stream.session import Terms
 
 from .address import Address
 from .backoff import Backoff
 from .decoding import Decoders, Method
-from .kept import FileStream
+from .kept import FileStream, outdated
 from .refiner import Refinement
 from .sender import Sender, connect
 
-AT_ONCE = 4
-"""Streams received at once from one sender."""
+AT_ONCE = 16
+"""Streams received at once from one sender: they sharpen together."""
 
 logger = logging.getLogger("diffc_client")
 
@@ -81,9 +81,9 @@ class ReceiverDaemon:
 
     async def _follow(self, address: Address, images: frozenset[str] | None) -> None:
         """Keep pictures of one sender, or all it has, through thick and thin."""
-        done: set[str] = set()
+        done: dict[str, str] = {}
         backoff = self._backoff.fresh()
-        while images is None or not images <= done:
+        while images is None or not images <= done.keys():
             try:
                 async with connect(
                     str(address),
@@ -99,17 +99,27 @@ class ReceiverDaemon:
                 await backoff.pause(error)
 
     async def _keep_up(
-        self, sender: Sender, address: Address, images: frozenset[str] | None, done: set[str]
+        self,
+        sender: Sender,
+        address: Address,
+        images: frozenset[str] | None,
+        done: dict[str, str],
     ) -> None:
-        while images is None or not images <= done:
-            names = await sender.images() if images is None else sorted(images)
+        """Keep pictures; ``done`` are those that are complete, by name, with their thumbprints."""
+        while images is None or not images <= done.keys():
+            wanted = dict.fromkeys(sorted(images or ()), "")
+            if images is None:
+                wanted = {entry.name: entry.thumbprint for entry in await sender.catalogue()}
             gate = asyncio.Semaphore(AT_ONCE)
             async with asyncio.TaskGroup() as tasks:
-                for name in names:
-                    if name not in done:
+                for name, thumbprint in wanted.items():
+                    # A picture that was replaced under its name has another thumbprint.
+                    if done.get(name) != thumbprint:
                         place = self._place(replace(address, image=name), name)
-                        tasks.create_task(self._keep(sender, place, name, done, gate))
-            if images is None or not images <= done:
+                        keeping = self._keep(sender, place, name, gate)
+                        task = tasks.create_task(keeping)
+                        task.add_done_callback(_noted(done, name, thumbprint))
+            if images is None or not images <= done.keys():
                 await asyncio.sleep(self._every)
 
     def _place(self, address: Address, image: str) -> Place:
@@ -117,8 +127,9 @@ class ReceiverDaemon:
         return Place(address=address, picture=home / f"{image}.png", stream=home / f"{image}.dfc")
 
     async def _keep(
-        self, sender: Sender, place: Place, image: str, done: set[str], gate: asyncio.Semaphore
-    ) -> None:
+        self, sender: Sender, place: Place, image: str, gate: asyncio.Semaphore
+    ) -> bool:
+        """Receive a picture and return whether it is complete."""
         async with gate:
             try:
                 await self._fetch(sender, place, image)
@@ -129,7 +140,8 @@ class ReceiverDaemon:
             except (DiffcError, OSError) as error:
                 logger.warning("%s: %s", place.address, error)
             else:
-                done.add(image)
+                return True
+        return False
 
     async def _fetch(self, sender: Sender, place: Place, image: str) -> None:
         place.picture.parent.mkdir(parents=True, exist_ok=True)
@@ -137,7 +149,7 @@ class ReceiverDaemon:
             try:
                 await self._refine(sender, place, image, kept)
             except (PeerError, StreamError) as error:
-                if not kept.length or not _outdated(error):
+                if not kept.length or not outdated(error):
                     raise
                 logger.warning("%s: what was kept is of no use: %s", place.address, error)
                 kept.restart()
@@ -165,10 +177,14 @@ def _by_sender(addresses: Iterable[Address]) -> dict[Address, frozenset[str] | N
     return wanted
 
 
-def _outdated(error: DiffcError) -> bool:
-    return isinstance(error, StreamError) or (
-        isinstance(error, PeerError) and error.code == Code.PREFIX_MISMATCH
-    )
+def _noted(
+    done: dict[str, str], name: str, thumbprint: str
+) -> Callable[[asyncio.Task[bool]], None]:
+    def note(task: asyncio.Task[bool]) -> None:
+        if not task.cancelled() and task.exception() is None and task.result():
+            done[name] = thumbprint
+
+    return note
 
 
 def _first(error: Exception) -> Exception:

@@ -10,15 +10,16 @@ from contextlib import aclosing
 from dataclasses import dataclass
 from pathlib import Path
 
-from diffc_stream.errors import AddressError
+from diffc_stream.errors import AddressError, PeerError, StreamError
 from diffc_stream.picture import save_png
 from diffc_stream.session import Terms
 
 from .address import Address
 from .decoding import Decoders, Method
-from .kept import FileStream
+from .kept import FileStream, outdated
 from .refiner import Refinement
 from .sender import connect
+from .store import Store
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,9 +30,13 @@ class Request:
     out: Path
     bytes: int | None = None
     bpp: float | None = None
+    side: int | None = None
+    psnr: float | None = None
     render: Method = "mmse"
     keep_stream: Path | None = None
     """File that the stream is kept in; one that is there already is continued."""
+    store: Path | None = None
+    """Folder of streams received before; what is there of this one is continued."""
     patience: float | None = 60.0
     terms: Terms
 
@@ -64,10 +69,23 @@ async def fetch(
         raise AddressError(f"{request.url!r} names no picture: it should be ws://HOST:PORT/IMAGE")
     began = time.monotonic()
     newest: Refinement | None = None
-    async with aclosing(_refinements(request, address.image, decoders)) as refinements:
-        async for refinement in refinements:
-            newest = refinement
-            show(refinement)
+    with contextlib.ExitStack() as stack:
+        kept = _kept(request, address, stack)
+        for attempt in (1, 2):
+            try:
+                async with aclosing(
+                    _refinements(request, address.image, decoders, kept)
+                ) as refinements:
+                    async for refinement in refinements:
+                        newest = refinement
+                        show(refinement)
+                break
+            except (PeerError, StreamError) as error:
+                # A file that the user named is not thrown away; what was merely remembered is.
+                stale = kept is not None and kept.length and outdated(error)
+                if request.keep_stream or attempt == 2 or kept is None or not stale:
+                    raise
+                kept.restart()
     # open() ends with a picture or with an error.
     assert newest is not None
     await asyncio.to_thread(save_png, request.out, newest.image, text=newest.description)
@@ -85,22 +103,33 @@ async def fetch(
     )
 
 
+def _kept(request: Request, address: Address, stack: contextlib.ExitStack) -> FileStream | None:
+    if request.keep_stream is not None:
+        return stack.enter_context(FileStream(request.keep_stream))
+    if request.store is None:
+        return None
+    try:
+        return stack.enter_context(Store(request.store).open(address))
+    except (OSError, StreamError):
+        return None  # a store is a convenience
+
+
 async def _refinements(
-    request: Request, image: str, decoders: Decoders
+    request: Request, image: str, decoders: Decoders, kept: FileStream | None
 ) -> AsyncGenerator[Refinement, None]:
-    with contextlib.ExitStack() as stack:
-        kept = stack.enter_context(FileStream(request.keep_stream)) if request.keep_stream else None
-        async with connect(
-            request.url, decoders=decoders, patience=request.patience, terms=request.terms
-        ) as sender:
-            opened = sender.open(
-                image,
-                bytes=request.bytes,
-                bpp=request.bpp,
-                render=request.render,
-                previews="mmse",
-                kept=kept,
-            )
-            async with aclosing(opened):
-                async for refinement in opened:
-                    yield refinement
+    async with connect(
+        request.url, decoders=decoders, patience=request.patience, terms=request.terms
+    ) as sender:
+        opened = sender.open(
+            image,
+            bytes=request.bytes,
+            bpp=request.bpp,
+            side=request.side,
+            psnr=request.psnr,
+            render=request.render,
+            previews="mmse",
+            kept=kept,
+        )
+        async with aclosing(opened):
+            async for refinement in opened:
+                yield refinement

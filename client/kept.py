@@ -10,10 +10,14 @@ import os
 from pathlib import Path
 from typing import BinaryIO, Protocol, Self
 
+try:
+    import fcntl
+except ImportError:  # not on Windows
+    fcntl = None  # type: ignore[assignment]
+
 from diffc_stream.container import Header, StreamReader
-from diffc_stream.container.grammar import crc32c
-from diffc_stream.errors import NotAStream, StreamError
-from diffc_stream.session import MAX_STREAM
+from diffc_stream.errors import NotAStream, PeerError, StreamError
+from diffc_stream.session import MAX_STREAM, Code, PrefixHash
 
 LONGEST_HEADER = 32
 """Bytes; a header is shorter."""
@@ -28,13 +32,13 @@ class Kept(Protocol):
         ...
 
     @property
-    def checksum(self) -> int:
-        """CRC32C of them."""
+    def prefix(self) -> str | None:
+        """Hash of them, see :class:`PrefixHash`; None if there are none."""
         ...
 
     @property
-    def model(self) -> str | None:
-        """Fingerprint of the model that they name; None as long as they have no whole header."""
+    def header(self) -> Header | None:
+        """The stream's header; None as long as there is no whole one."""
         ...
 
     def read(self) -> bytes:
@@ -51,7 +55,7 @@ class MemoryStream:
 
     def __init__(self) -> None:
         self._data = bytearray()
-        self.checksum = 0
+        self._hash = PrefixHash()
 
     @property
     def length(self) -> int:
@@ -59,9 +63,14 @@ class MemoryStream:
         return len(self._data)
 
     @property
-    def model(self) -> str | None:
-        """Fingerprint of the model that they name; None as long as they have no whole header."""
-        return _model(bytes(self._data[:LONGEST_HEADER]))
+    def prefix(self) -> str | None:
+        """Hash of them; None if there are none."""
+        return str(self._hash) if self._data else None
+
+    @property
+    def header(self) -> Header | None:
+        """The stream's header; None as long as there is no whole one."""
+        return _header(bytes(self._data[:LONGEST_HEADER]))
 
     def read(self) -> bytes:
         """Return all bytes held."""
@@ -70,28 +79,37 @@ class MemoryStream:
     def append(self, data: bytes) -> None:
         """Take the bytes that follow."""
         self._data += data
-        self.checksum = crc32c(data, self.checksum)
+        self._hash.update(data)
 
 
 class FileStream:
     """A prefix kept in a file, which only ever grows at its end.
 
     The bytes are handed to the operating system at once, and written through to the disk when
-    the file is closed.  Should a power cut tear the end off, the checksum tells.
+    the file is closed.  While it is open, no other process may write to it.  Should a power cut
+    tear the end off, the hash tells.
     """
 
     def __init__(self, path: Path) -> None:
-        """Open or create the file.  Raises OSError, or NotAStream for a file beyond all limits."""
+        """Open or create the file.
+
+        Raises OSError, among others if somebody is writing to it, or NotAStream for a file beyond
+        all limits.
+        """
         self._path = path
         self._file: BinaryIO = path.open("a+b")
+        try:
+            _lock(self._file)
+        except OSError as error:
+            self._file.close()
+            raise OSError(f"{path}: somebody else is writing to it") from error
         held = self._file.tell()
         if held > MAX_STREAM:
             self._file.close()
             raise NotAStream(f"{path} has {held} bytes, too many for a stream")
-        self.length = 0
-        self.checksum = 0
         data = self.read()
-        self.length, self.checksum = len(data), crc32c(data)
+        self.length = len(data)
+        self._hash = PrefixHash(data)
 
     def __enter__(self) -> Self:
         return self
@@ -100,10 +118,15 @@ class FileStream:
         self.close()
 
     @property
-    def model(self) -> str | None:
-        """Fingerprint of the model that they name; None as long as they have no whole header."""
+    def prefix(self) -> str | None:
+        """Hash of the bytes held; None if there are none."""
+        return str(self._hash) if self.length else None
+
+    @property
+    def header(self) -> Header | None:
+        """The stream's header; None as long as there is no whole one."""
         self._file.seek(0)
-        return _model(self._file.read(LONGEST_HEADER))
+        return _header(self._file.read(LONGEST_HEADER))
 
     def read(self) -> bytes:
         """Return all bytes held."""
@@ -115,12 +138,13 @@ class FileStream:
         self._file.write(data)
         self._file.flush()
         self.length += len(data)
-        self.checksum = crc32c(data, self.checksum)
+        self._hash.update(data)
 
     def restart(self) -> None:
         """Drop all bytes held."""
         self._file.truncate(0)
-        self.length = self.checksum = 0
+        self.length = 0
+        self._hash = PrefixHash()
 
     def close(self) -> None:
         """Write through to the disk and close; a file that never got a byte is removed."""
@@ -132,9 +156,22 @@ class FileStream:
             self._path.unlink(missing_ok=True)
 
 
-def _model(start: bytes) -> str | None:
+def outdated(error: Exception) -> bool:
+    """Tell whether ``error`` means that what was kept is of no use: begin anew without it."""
+    return isinstance(error, StreamError) or (
+        isinstance(error, PeerError) and error.code == Code.PREFIX_MISMATCH
+    )
+
+
+def _header(start: bytes) -> Header | None:
     try:
         first = next(StreamReader().feed(start), None)
     except StreamError:
         return None  # none of ours: whoever decodes it says so
-    return first.model if isinstance(first, Header) else None
+    return first if isinstance(first, Header) else None
+
+
+def _lock(file: BinaryIO) -> None:
+    """Keep other processes from writing, for as long as the file is open or this process lives."""
+    if fcntl is not None:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)

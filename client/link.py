@@ -21,16 +21,30 @@ from websockets.exceptions import (
 from websockets.frames import CloseCode
 from websockets.typing import Subprotocol
 
-from diffc_stream.errors import AddressError, LinkLost, RemoteProtocolError, SessionError
+from diffc_stream.errors import (
+    AddressError,
+    LinkLost,
+    PeerError,
+    RemoteProtocolError,
+    SenderLeaving,
+    SessionError,
+)
 from diffc_stream.session import (
     MAX_MESSAGE,
     SUBPROTOCOL,
+    WHOLE,
+    Capability,
     Catalogue,
+    Code,
     Data,
     End,
+    Entry,
     Error,
+    Goaway,
     Message,
+    Reason,
     ReceiverSession,
+    Target,
     Terms,
     peer_error,
 )
@@ -39,6 +53,7 @@ from .address import Address
 
 MOST_BACKLOG = 64
 """Messages waiting to be sent beyond which nothing more is read."""
+CAPABILITIES = (Capability.DFC1,)
 CLOSE_TIMEOUT = 2.0
 """Seconds that a polite goodbye may take."""
 
@@ -52,11 +67,18 @@ class Arrivals:
         self._queue: asyncio.Queue[Data | End | SessionError] = asyncio.Queue()
 
     async def next(self) -> Data | End:
-        """Wait for the next bytes, or the end.  Raises PeerError, LinkLost, RemoteProtocolError."""
+        """Wait for the next bytes, or the end.
+
+        Raises PeerError, RemoteProtocolError, LinkLost, or as a kind of that SenderLeaving.
+        """
         event = await self._queue.get()
         if isinstance(event, SessionError):
             raise event
         return event
+
+    def update(self, target: Target, weight: float) -> None:
+        """Change how far the stream goes and its weight, if it has not ended."""
+        self._link.update(self._stream, target, weight)
 
     def put(self, event: Data | End | SessionError) -> None:
         """Take what the link has for this stream."""
@@ -77,9 +99,10 @@ class Link:
         self._awoken = asyncio.Event()
         self._flushed = asyncio.Event()
         self._arrivals: dict[int, Arrivals] = {}
-        self._names: list[str] = []
-        self._listed: asyncio.Future[list[str]] | None = None
+        self._entries: list[Entry] = []
+        self._listed: asyncio.Future[list[Entry]] | None = None
         self._lost: SessionError | None = None
+        self._leaving: SenderLeaving | None = None
         self._task = asyncio.create_task(self._run())
 
     @classmethod
@@ -119,12 +142,13 @@ class Link:
             await websocket.close()
             raise RemoteProtocolError(f"{sender} does not speak {SUBPROTOCOL}")
         now = asyncio.get_running_loop().time()
-        return cls(websocket, ReceiverSession(now=now, terms=terms, models=models))
+        session = ReceiverSession(now=now, terms=terms, models=models, capabilities=CAPABILITIES)
+        return cls(websocket, session)
 
     @property
     def lost(self) -> bool:
-        """The connection has gone."""
-        return self._lost is not None
+        """The connection has gone, or is about to: nothing more can be asked for."""
+        return self._lost is not None or self._leaving is not None
 
     @property
     def models(self) -> tuple[str, ...]:
@@ -135,21 +159,26 @@ class Link:
         self,
         image: str,
         *,
-        start: int,
-        checksum: int,
-        limit: int | None,
-        bpp: float | None,
+        start: int = 0,
+        prefix: str | None = None,
+        target: Target = WHOLE,
+        weight: float = 1.0,
         model: str | None = None,
     ) -> Arrivals:
         """Ask for a picture's stream from byte ``start``; see ReceiverSession.open()."""
-        if self._lost is not None:
-            raise self._lost
+        self._check()
         stream = self._session.open(
-            image, start=start, checksum=checksum, limit=limit, bpp=bpp, model=model
+            image, start=start, prefix=prefix, target=target, weight=weight, model=model
         )
         arrivals = self._arrivals[stream] = Arrivals(self, stream)
         self._awoken.set()
         return arrivals
+
+    def update(self, stream: int, target: Target, weight: float) -> None:
+        """Change how far a stream goes and its weight, if it has not ended."""
+        if self._lost is None:
+            self._session.update(stream, target=target, weight=weight)
+            self._awoken.set()
 
     def stop(self, stream: int) -> None:
         """Say that no more of a stream is wanted, if it has not ended anyway."""
@@ -158,10 +187,9 @@ class Link:
             self._session.stop(stream)
             self._awoken.set()
 
-    async def images(self) -> list[str]:
-        """Ask for the names of all pictures."""
-        if self._lost is not None:
-            raise self._lost
+    async def catalogue(self) -> list[Entry]:
+        """Ask what pictures there are."""
+        self._check()
         if self._listed is None:
             self._listed = asyncio.get_running_loop().create_future()
             self._session.list()
@@ -179,6 +207,11 @@ class Link:
             await self._task
         self._websocket.transport.abort()
 
+    def _check(self) -> None:
+        error = self._lost or self._leaving
+        if error is not None:
+            raise error
+
     async def _run(self) -> None:
         code = CloseCode.NORMAL_CLOSURE
         lost: SessionError = LinkLost("the connection was closed on this side")
@@ -191,7 +224,7 @@ class Link:
         except* LinkLost as group:
             lost = LinkLost(str(group.exceptions[0]))
         except* SessionError as group:
-            lost = next(e for e in group.exceptions if isinstance(e, SessionError))
+            lost = self._failure(group.exceptions[0])
             code = CloseCode.PROTOCOL_ERROR
         finally:
             self._lose(lost)
@@ -199,6 +232,20 @@ class Link:
             async with asyncio.timeout(CLOSE_TIMEOUT):
                 await self._flush()
                 await self._websocket.close(code)
+
+    def _failure(self, error: BaseException) -> SessionError:
+        """Return what a message that breaks the rules means for those who wait for pictures.
+
+        From a peer that never said WELCOME it means that it is none of ours.  Later on something
+        between the two has damaged a message, and a new connection will do.
+        """
+        assert isinstance(error, SessionError)
+        damaged = isinstance(error, RemoteProtocolError) or (
+            isinstance(error, PeerError) and error.code == Code.PROTOCOL
+        )
+        if damaged and self._session.welcome is not None:
+            return LinkLost(f"the connection to the sender was damaged: {error}")
+        return error
 
     async def _read(self) -> None:
         while True:
@@ -212,10 +259,15 @@ class Link:
     def _act(self, event: Message | None) -> None:
         match event:
             case Catalogue():
-                self._names += event.images
+                self._entries += event.images
                 if event.last and self._listed is not None:
-                    self._listed.set_result(self._names)
-                    self._listed, self._names = None, []
+                    self._listed.set_result(self._entries)
+                    self._listed, self._entries = None, []
+            case Goaway():
+                self._leaving = SenderLeaving(event.wait)
+            case End(reason=Reason.DRAINING) if event.stream in self._arrivals:
+                leaving = self._leaving or LinkLost("the sender is shutting down")
+                self._arrivals.pop(event.stream).put(leaving)
             case Data() if event.stream in self._arrivals:
                 self._arrivals[event.stream].put(event)
             case End() if event.stream in self._arrivals:
@@ -243,7 +295,7 @@ class Link:
                 raise LinkLost("the sender does not listen") from None
 
     def _lose(self, error: SessionError) -> None:
-        self._lost = error
+        error = self._lost = self._leaving or error
         for arrivals in self._arrivals.values():
             arrivals.put(error)
         self._arrivals.clear()

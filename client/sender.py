@@ -18,16 +18,20 @@ from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
 
 from diffc_stream.errors import DiffcError, LinkLost, PeerError, SessionError, UnknownModel
-from diffc_stream.session import Code, End, Reason, Terms
+from diffc_stream.session import Code, End, Entry, Reason, Target, Terms
 
 from .address import Address
 from .backoff import Backoff
 from .decoding import Decoders, Method, ModelDecoders
+from .delivery import Delivery
 from .kept import Kept, MemoryStream
 from .link import Arrivals, Link
 from .refiner import Refinement, Refiner
+from .wanted import Wanted
 
 logger = logging.getLogger("diffc_client")
+
+Deliver = Callable[[bytes], None]
 
 
 @contextlib.asynccontextmanager
@@ -83,42 +87,65 @@ class Sender:
         >>> await sender.images()
         ['coffee.jpg', 'harbour/crane.png']
         """
+        return [entry.name for entry in await self.catalogue()]
+
+    async def catalogue(self) -> list[Entry]:
+        """Return what pictures the sender offers: name, size, time and thumbprint of each.
+
+        >>> for entry in await sender.catalogue():
+        ...     print(entry.name, entry.size, entry.time, entry.thumbprint)
+        """
         backoff = self._backoff.fresh()
         while True:
             try:
-                return await (await self.dial()).images()
+                return await (await self.dial()).catalogue()
             except LinkLost as error:
                 await self._pause(backoff, error)
 
-    async def open(
+    def open(
         self,
         image: str,
         *,
         bytes: int | None = None,  # noqa: A002
         bpp: float | None = None,
+        side: int | None = None,
+        psnr: float | None = None,
+        weight: float = 1.0,
         render: Method = "mmse",
         previews: Method | None = None,
         kept: Kept | None = None,
-    ) -> AsyncGenerator[Refinement, None]:
+    ) -> Delivery:
         """Stream a picture: iterate to get it, better every time, until it is complete.
 
-        It is complete after ``bytes`` bytes or ``bpp`` bits per pixel, or when the sender has
-        nothing better.  Leaving the loop early stops the stream; what then still arrives is at
-        most one window.  If showing a picture takes longer than receiving the next, the pictures
-        between are left out; all but the last are rendered by ``previews``, if given.  What
-        ``kept`` holds, if given, is not asked for again, and what comes is added to it.
+        It is complete after ``bytes`` bytes or ``bpp`` bits per pixel, when it has all that a
+        longest side of ``side`` pixels has a use for, when the sender predicts ``psnr`` dB, or when
+        the sender has nothing better.  Beside other pictures of the same sender, a gain in quality
+        counts ``weight`` times; :meth:`Delivery.update` changes all that while it streams.
 
-        Raises UnknownImage, another PeerError, LinkLost when patience is at an end, UnknownModel,
-        CorruptStream, or NothingDecodable if the target is too small for any picture.
+        Leaving the loop early stops the stream; what then still arrives is at most one window.  If
+        showing a picture takes longer than receiving the next, the pictures between are left out;
+        all but the last are rendered by ``previews``, if given.  What ``kept`` holds, if given, is
+        not asked for again, and what comes is added to it.
+
+        Raises, while iterating, UnknownImage, another PeerError, LinkLost when patience is at an
+        end, UnknownModel, CorruptStream, or NothingDecodable if the target is too small for any
+        picture.
 
         >>> async for refinement in sender.open("coffee.jpg", bytes=4000):
         ...     print(refinement.bytes, refinement.bpp, refinement.predicted_psnr)
         """
+        wanted = Wanted(Target(bytes=bytes, bpp=bpp, side=side, psnr=psnr), weight)
         kept = kept if kept is not None else MemoryStream()
+        refinements = self._refinements(image, kept, wanted, render, previews)
+        return Delivery(refinements, wanted)
+
+    async def _refinements(
+        self, image: str, kept: Kept, wanted: Wanted, render: Method, previews: Method | None
+    ) -> AsyncGenerator[Refinement, None]:
         refiner = Refiner(self._decoders.new(), self._worker, render, previews=previews)
         if kept.length:
-            refiner.feed(kept.read())
-        receiving = asyncio.create_task(self._deliver(refiner, image, kept, bytes, bpp))
+            refiner.feed(_wanted_part(kept, wanted.target))
+        receiving = asyncio.create_task(self._deliver(refiner, image, kept, wanted))
         try:
             while (refinement := await refiner.next()) is not None:
                 yield refinement
@@ -134,33 +161,48 @@ class Sender:
         *,
         bytes: int | None = None,  # noqa: A002
         bpp: float | None = None,
-        deliver: Callable[[bytes], None] | None = None,
+        side: int | None = None,
+        psnr: float | None = None,
+        weight: float = 1.0,
+        deliver: Deliver | None = None,
     ) -> Reason:
         """Receive a stream into ``kept`` without decoding it, and return why it ended.
 
         ``deliver`` is called with the bytes as they come.  Raises as open() does, apart from
         decoding.
         """
+        wanted = Wanted(Target(bytes=bytes, bpp=bpp, side=side, psnr=psnr), weight)
+        return await self._receive(image, kept, wanted, deliver)
+
+    async def _receive(
+        self, image: str, kept: Kept, wanted: Wanted, deliver: Deliver | None
+    ) -> Reason:
         backoff = self._backoff.fresh()
         while True:
-            before = kept.length
+            before, target, header = kept.length, wanted.target, kept.header
             try:
                 link = await self.dial()
                 arrivals = link.open(
                     image,
                     start=before,
-                    checksum=kept.checksum,
-                    limit=bytes,
-                    bpp=bpp,
-                    model=kept.model,
+                    prefix=kept.prefix,
+                    target=target,
+                    weight=wanted.weight,
+                    model=header.model if header else None,
                 )
-                return await _drain(arrivals, kept, deliver)
+                wanted.follow(arrivals.update)
+                reason = await _drain(arrivals, kept, deliver)
+                if reason is not Reason.TARGET or wanted.target == target:
+                    return reason
+                # It may have ended before the sender heard of the new target.
             except (LinkLost, PeerError) as error:
                 if isinstance(error, PeerError) and not error.retry:
                     raise self._explained(error) from error
                 if kept.length > before:
                     backoff.progress()
                 await self._pause(backoff, error)
+            finally:
+                wanted.follow(None)
 
     async def dial(self) -> Link:
         """Return the link, made anew if it was lost.  Raises LinkLost, RemoteProtocolError."""
@@ -177,11 +219,9 @@ class Sender:
             await self._link.close()
         self._worker.shutdown(wait=False, cancel_futures=True)
 
-    async def _deliver(
-        self, refiner: Refiner, image: str, kept: Kept, limit: int | None, bpp: float | None
-    ) -> None:
+    async def _deliver(self, refiner: Refiner, image: str, kept: Kept, wanted: Wanted) -> None:
         try:
-            await self.receive(image, kept, bytes=limit, bpp=bpp, deliver=refiner.feed)
+            await self._receive(image, kept, wanted, refiner.feed)
         except Exception as error:
             refiner.finish(error)
         else:
@@ -197,7 +237,13 @@ class Sender:
         await backoff.pause(error)
 
 
-async def _drain(arrivals: Arrivals, kept: Kept, deliver: Callable[[bytes], None] | None) -> Reason:
+def _wanted_part(kept: Kept, target: Target) -> bytes:
+    """Return what is held, but not more bytes than are asked for: they may be for comparison."""
+    data, header = kept.read(), kept.header
+    return data if header is None else data[: target.length(header.width * header.height)]
+
+
+async def _drain(arrivals: Arrivals, kept: Kept, deliver: Deliver | None) -> Reason:
     try:
         while not isinstance(event := await arrivals.next(), End):
             kept.append(event.payload)
@@ -205,6 +251,4 @@ async def _drain(arrivals: Arrivals, kept: Kept, deliver: Callable[[bytes], None
                 deliver(event.payload)
     finally:
         arrivals.stop()
-    if event.reason is Reason.DRAINING:
-        raise LinkLost("the sender is shutting down")
     return event.reason

@@ -23,6 +23,7 @@
         |-- PeerError                     the peer reported an error: ``code``, ``retry``, ``model``
         |   `-- UnknownImage              ... that it has no picture of that name
         `-- LinkLost                      the connection could not be made, or went away
+            `-- SenderLeaving             ... because the sender shuts down: ``wait``
 
 Truncation is not an error: a stream cut anywhere decodes to what has arrived.
 Each class carries the ``exit_code`` of the commands that end with it; 2 is also argparse's.
@@ -169,3 +170,11 @@ class UnknownImage(PeerError):
 
 class LinkLost(SessionError):
     """The connection could not be made, or went away."""
+
+
+class SenderLeaving(LinkLost):
+    """The sender shuts down; come back after a random part of ``wait`` seconds."""
+
+    def __init__(self, wait: float) -> None:
+        super().__init__("the sender is shutting down")
+        self.wait = wait

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
 
 from diffc_stream.errors import RequestRefused
-from diffc_stream.session import Code
+from diffc_stream.session import Code, Entry
 from diffc_stream.session.fields import Name
 
 SUFFIXES = frozenset(
@@ -21,6 +22,9 @@ SUFFIXES = frozenset(
 
 MOST_NAMES = 10_000
 """A catalogue lists so many; others can still be asked for by name."""
+THUMB = 32_768
+"""Bytes at either end of a file that its thumbprint is taken of: pictures that differ differ there,
+since they are compressed, and ten thousand of them are not read to the last byte."""
 
 
 class Catalogue:
@@ -36,6 +40,25 @@ class Catalogue:
         if not self._folder.is_dir():
             raise NotADirectoryError(f"{folder} is not a folder")
         self._name = Name(255)
+        self._thumbprints: dict[tuple[str, int, int], str] = {}
+
+    def entries(self) -> tuple[Entry, ...]:
+        """Return what there is to say of all pictures, by name; walks the folder, so not quick."""
+        found = {}
+        for name in self.names():
+            path = self._folder / name
+            try:
+                stat = path.stat()
+                key = (name, stat.st_size, stat.st_mtime_ns)
+                found[key] = self._thumbprints.get(key) or _thumbprint(path, stat.st_size)
+            except OSError:
+                continue  # gone meanwhile
+        # Those of files that are no more are forgotten.
+        self._thumbprints = found
+        return tuple(
+            Entry(name=name, size=size, time=max(0, time // 10**9), thumbprint=thumbprint)
+            for (name, size, time), thumbprint in found.items()
+        )
 
     def names(self) -> tuple[str, ...]:
         """Return the names of all pictures in order; walks the folder, so not quick."""
@@ -66,3 +89,12 @@ class Catalogue:
                 name = Path(top, file).relative_to(self._folder).as_posix()
                 if self._find(name) is not None:
                     yield name
+
+
+def _thumbprint(path: Path, size: int) -> str:
+    digest = hashlib.sha256(str(size).encode())
+    with path.open("rb") as file:
+        digest.update(file.read(THUMB))
+        file.seek(max(THUMB, size - THUMB))
+        digest.update(file.read(THUMB))
+    return digest.hexdigest()[:16]

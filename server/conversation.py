@@ -1,8 +1,9 @@
 """One receiver's connection: a WebSocket joined to a session and to the pipeline.
 
 Two tasks share the session, both on the event loop.  One reads: it hands every message to the
-session and acts on what comes out.  The other writes: it alone sends, one frame at a time, taking
-the streams in turn, and so it is also the place where a slow link slows everything behind it.
+session and acts on what comes out.  The other writes: it alone sends, one frame at a time, of
+whichever stream gains most by it, and so it is also the place where a slow link slows everything
+behind it.
 """
 
 from __future__ import annotations
@@ -10,8 +11,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from collections import deque
-from dataclasses import dataclass
 
 from websockets.asyncio.server import ServerConnection
 from websockets.exceptions import ConnectionClosed
@@ -23,7 +22,7 @@ from diffc_stream.errors import (
     SessionError,
 )
 from diffc_stream.session import (
-    MAX_STREAM,
+    Capability,
     Code,
     List,
     Message,
@@ -32,34 +31,20 @@ from diffc_stream.session import (
     SenderSession,
     Stop,
     Terms,
+    Update,
 )
+from diffc_stream.session.interleaving import Outlook, Turn, cut
 
 from .catalogue import Catalogue
 from .encoding import is_stream
-from .pipeline import LOOK_AHEAD, Pipeline, SharedStream
+from .outgoing import Outgoing
+from .pipeline import Pipeline, SharedStream
 
-FIRST_FRAME = 256
-"""Bytes: the first picture should not wait for more than it needs."""
-FRAME = 1024
-"""Bytes of payload; the largest frame, and so the most that is sent after a STOP was read."""
-SMALL_FRAME = 256
-"""Bytes; smaller frames, the first and the last aside, cost too much overhead to be sent, and later
-on so do frames of less than a quarter of what went before: they would hardly show."""
+CAPABILITIES = (Capability.DFC1,)
 MOST_BACKLOG = 64
 """Messages waiting to be sent beyond which nothing more is read."""
 
 logger = logging.getLogger("diffc_server")
-
-
-@dataclass(slots=True, kw_only=True)
-class _Outgoing:
-    """A stream on its way out."""
-
-    stream: int
-    image: str
-    shared: SharedStream
-    limit: int
-    """Where it ends, at the latest, counted from the start of the stream."""
 
 
 class Conversation:
@@ -77,9 +62,13 @@ class Conversation:
         self._pipeline = pipeline
         self._clock = asyncio.get_running_loop().time
         self._session = SenderSession(
-            now=self._clock(), terms=terms, models=pipeline.opener.fingerprints
+            now=self._clock(),
+            terms=terms,
+            models=pipeline.opener.fingerprints,
+            capabilities=CAPABILITIES,
         )
-        self._turns: deque[_Outgoing] = deque()
+        self._wanted: dict[int, Open | Update] = {}
+        self._outgoing: dict[int, Outgoing] = {}
         self._awoken = asyncio.Event()
         self._wake = self._awoken.set
         self._flushed = asyncio.Event()
@@ -102,15 +91,13 @@ class Conversation:
             logger.warning("%s dropped: %s", self._peer, group.exceptions[0])
             code = CloseCode.PROTOCOL_ERROR
         finally:
-            for outgoing in tuple(self._turns):
-                self._forget(outgoing)
+            self._forget_all()
         await self._say_goodbye(code)
 
     def drain(self) -> None:
-        """End all streams, tell the receiver so, and close."""
-        for outgoing in tuple(self._turns):
-            self._forget(outgoing)
-        self._session.drain()
+        """Tell the receiver to come back later, end all streams, and close."""
+        self._forget_all()
+        self._session.go_away()
         self._draining = True
         self._wake()
 
@@ -134,11 +121,14 @@ class Conversation:
             case List():
                 tasks.create_task(self._list())
             case Open():
+                self._wanted[event.stream] = event
                 tasks.create_task(self._prepare(event))
+            case Update():
+                self._wanted[event.stream] = event
+                if event.stream in self._outgoing:
+                    self._outgoing[event.stream].change(event)
             case Stop():
-                for outgoing in tuple(self._turns):
-                    if outgoing.stream == event.stream:
-                        self._forget(outgoing)
+                self._forget(event.stream)
 
     async def _write(self) -> None:
         while True:
@@ -175,13 +165,12 @@ class Conversation:
                 await self._websocket.close(code)
 
     async def _list(self) -> None:
-        names = await asyncio.to_thread(self._catalogue.names)
-        self._session.catalogue(names)
+        self._session.catalogue(await asyncio.to_thread(self._catalogue.entries))
         self._wake()
 
     async def _prepare(self, request: Open) -> None:
         try:
-            outgoing = await self._outgoing(request)
+            shared = await self._shared(request)
         except RequestRefused as error:
             # What is wrong with a picture was logged when it was opened, once for all receivers.
             known = error.code in (Code.UNREADABLE_IMAGE, Code.INTERNAL)
@@ -191,13 +180,15 @@ class Conversation:
                 self._refuse(request.stream, request.image, error)
         else:
             if request.stream in self._session.streams:
-                self._turns.append(outgoing)
+                wanted = self._wanted[request.stream]
+                outgoing = Outgoing(request.stream, request.image, shared, wanted)
+                self._outgoing[request.stream] = outgoing
                 logger.info("%s gets %s from %d", self._peer, request.image, request.start)
             else:  # stopped before it began
-                outgoing.shared.leave(self._wake)
+                shared.leave(self._wake)
         self._wake()
 
-    async def _outgoing(self, request: Open) -> _Outgoing:
+    async def _shared(self, request: Open) -> SharedStream:
         path = await asyncio.to_thread(self._catalogue.path, request.image)
         model = None if is_stream(path) else self._model(request)
         shared = self._pipeline.stream(path, model)
@@ -205,8 +196,9 @@ class Conversation:
         try:
             await shared.reach(request.start)
             assert shared.model is not None
+            self._check_format()
             self._check_model(shared.model)
-            if request.start > len(shared) or shared.checksum(request.start) != request.checksum:
+            if request.start and shared.prefix(request.start) != request.prefix:
                 raise RequestRefused(
                     Code.PREFIX_MISMATCH,
                     f"the first {request.start} bytes are not as held: begin anew without them",
@@ -214,13 +206,7 @@ class Conversation:
         except BaseException:
             shared.leave(self._wake)
             raise
-        assert shared.pixels is not None
-        limit = MAX_STREAM
-        if request.bytes is not None:
-            limit = request.bytes
-        if request.bpp is not None:
-            limit = min(limit, int(request.bpp * shared.pixels / 8))
-        return _Outgoing(stream=request.stream, image=request.image, shared=shared, limit=limit)
+        return shared
 
     def _model(self, request: Open) -> str:
         """Return the model to encode a picture with.  Raises RequestRefused if there is none."""
@@ -239,6 +225,17 @@ class Conversation:
             )
         return request.model
 
+    def _check_format(self) -> None:
+        """Raise RequestRefused if the receiver says which formats it reads, and not ours."""
+        hello = self._session.hello
+        assert hello is not None
+        formats = [word for word in hello.capabilities if word.startswith("dfc")]
+        if formats and Capability.DFC1 not in formats:
+            raise RequestRefused(
+                Code.UNSUPPORTED,
+                f"streams here are {Capability.DFC1}, and you read {', '.join(formats)} only",
+            )
+
     def _check_model(self, model: str) -> None:
         """Raise RequestRefused if the receiver could do nothing with a stream of ``model``."""
         if not self._decodes(model):
@@ -255,55 +252,58 @@ class Conversation:
         return not hello.models or model in hello.models
 
     def _next_frame(self) -> None:
-        """Move one frame of the next stream that has one into the session."""
-        for _ in range(len(self._turns)):
-            outgoing = self._turns[0]
-            self._turns.rotate(-1)
-            if self._advance(outgoing):
+        """Move the frame that gains most into the session, or the end of a stream."""
+        session = self._session
+        best: tuple[Turn, Outgoing, Outlook] | None = None
+        alone = len(self._outgoing) == 1
+        for outgoing in tuple(self._outgoing.values()):
+            position = session.position(outgoing.stream)
+            if self._ended(outgoing, position):
                 return
-
-    def _advance(self, outgoing: _Outgoing) -> bool:
-        """Send a frame of this stream, or end it; return False if there is nothing to do yet."""
-        session, shared = self._session, outgoing.shared
-        position = session.position(outgoing.stream)
-        if shared.complete and position >= len(shared):
-            return self._end(outgoing, Reason.COMPLETE)
-        if position >= outgoing.limit:
-            return self._end(outgoing, Reason.TARGET)
-        if shared.failure is not None and position >= len(shared):
-            self._refuse(outgoing.stream, outgoing.image, shared.failure)
-            self._forget(outgoing)
-            return True
-        end = min(len(shared), outgoing.limit)
-        shared.want(min(outgoing.limit, position + session.window + LOOK_AHEAD))
-        available = end - position
-        last = end == outgoing.limit or shared.complete or shared.failure is not None
-        least = min(FRAME, max(SMALL_FRAME, position // 4)) if position and not last else 1
-        if available < least:
-            return False
-        size = _share(available, FRAME if position else FIRST_FRAME)
+            outgoing.want(position, session.window)
+            outlook = outgoing.outlook(position)
+            turn = outgoing.turn(outlook, alone=alone) if outlook else None
+            if outlook and turn and (best is None or turn.gain > best[0].gain):
+                best = turn, outgoing, outlook
         # A sliver of credit is not worth a frame: there will soon be more.
-        if session.credit < min(size, session.window // 8):
+        if best is None or 8 * session.credit < session.current:
+            return
+        turn, outgoing, outlook = best
+        end = turn.end
+        if end > outlook.position + session.credit:
+            end = cut(outlook, outlook.position + session.credit)
+        session.send(outgoing.stream, outgoing.shared.read(outlook.position, end))
+
+    def _ended(self, outgoing: Outgoing, position: int) -> bool:
+        """End a stream of which there is no more, or no more wanted."""
+        shared = outgoing.shared
+        limit, settled = outgoing.limit(position)
+        if shared.complete and position >= len(shared):
+            self._end(outgoing, Reason.COMPLETE)
+        elif position >= limit and settled:
+            self._end(outgoing, Reason.TARGET)
+        elif shared.failure is not None and position >= len(shared):
+            self._refuse(outgoing.stream, outgoing.image, shared.failure)
+            self._forget(outgoing.stream)
+        else:
             return False
-        session.send(outgoing.stream, shared.read(position, min(size, session.credit)))
         return True
 
     def _refuse(self, stream: int, image: str, error: RequestRefused) -> None:
         message = f"{image}: {error}"
         self._session.refuse(stream, error.code, message, retry=error.retry, model=error.model)
 
-    def _end(self, outgoing: _Outgoing, reason: Reason) -> bool:
+    def _end(self, outgoing: Outgoing, reason: Reason) -> None:
         self._session.end(outgoing.stream, reason)
         logger.info("%s has %s: %s", self._peer, outgoing.image, reason.value)
-        self._forget(outgoing)
-        return True
+        self._forget(outgoing.stream)
 
-    def _forget(self, outgoing: _Outgoing) -> None:
-        self._turns.remove(outgoing)
-        outgoing.shared.leave(self._wake)
+    def _forget(self, stream: int) -> None:
+        self._wanted.pop(stream, None)
+        outgoing = self._outgoing.pop(stream, None)
+        if outgoing is not None:
+            outgoing.shared.leave(self._wake)
 
-
-def _share(available: int, most: int) -> int:
-    """Return how many of ``available`` bytes the next of equal frames of ``most`` bytes gets."""
-    frames = max(1, -(-available // most))
-    return -(-available // frames)
+    def _forget_all(self) -> None:
+        for stream in tuple(self._outgoing):
+            self._forget(stream)

@@ -23,9 +23,9 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from diffc_stream.container.grammar import crc32c
+from diffc_stream.codec.curve import Curve
 from diffc_stream.errors import PictureError, RequestRefused, StreamError
-from diffc_stream.session import MAX_STREAM, Code
+from diffc_stream.session import MAX_STREAM, Code, PrefixHash
 
 from .encoding import Opener, Source, is_stream
 
@@ -51,6 +51,8 @@ class SharedStream:
         """There is no more than has been computed."""
         self.failure: RequestRefused | None = None
         """Why there will never be more."""
+        self.curve = Curve()
+        """What its bytes give."""
         self.light = is_stream(path)
         """Being awake costs it next to nothing."""
         self._path = path
@@ -107,13 +109,13 @@ class SharedStream:
         finally:
             self.leave(changed.set)
 
-    def read(self, start: int, size: int) -> bytes:
-        """Return up to ``size`` bytes from ``start``."""
-        return bytes(self._data[start : start + size])
+    def read(self, start: int, end: int) -> bytes:
+        """Return the bytes from ``start`` to ``end``, as far as there are any."""
+        return bytes(self._data[start:end])
 
-    def checksum(self, length: int) -> int:
-        """Return the CRC32C of the first ``length`` bytes."""
-        return crc32c(bytes(self._data[:length]))
+    def prefix(self, length: int) -> str | None:
+        """Return the hash of the first ``length`` bytes; None if there are fewer."""
+        return str(PrefixHash(self.read(0, length))) if length <= len(self._data) else None
 
     def rest(self) -> None:
         """Let go of what computes the stream; the bytes stay."""
@@ -159,7 +161,9 @@ class SharedStream:
         if not piece.startswith(known):
             raise RuntimeError("a second encode differs from the first")
         self._generated += len(piece)
-        self._data += piece[len(known) :]
+        fresh = piece[len(known) :]
+        self._data += fresh
+        self.curve.feed(fresh)
         if len(self._data) >= MAX_STREAM:
             del self._data[MAX_STREAM:]
             self._take(None)

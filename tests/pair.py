@@ -14,6 +14,7 @@ from diffc_stream.session import (
     Code,
     Data,
     End,
+    Entry,
     Error,
     List,
     Message,
@@ -111,7 +112,7 @@ class Pair:
             for stream in self.sender.streams:
                 if self.sender.credit and self._send_some(stream):
                     progress = True
-        self.most_under_way = max(self.most_under_way, self.sender.window - self.sender.credit)
+        self.most_under_way = max(self.most_under_way, self.sender.under_way)
 
     def _send_some(self, stream: int) -> bool:
         request, position = self._opened[stream], self.sender.position(stream)
@@ -139,7 +140,7 @@ class Pair:
 
     def _answer(self, event: Message | None) -> None:
         if isinstance(event, List):
-            self.sender.catalogue(self.streams)
+            self.sender.catalogue(entry(name, data) for name, data in self.streams.items())
         elif isinstance(event, Open):
             self._opened[event.stream] = event
             if event.image not in self.streams:
@@ -147,4 +148,9 @@ class Pair:
 
     def names(self) -> list[str]:
         """Return the names of all catalogues so far."""
-        return [n for e in self.events if isinstance(e, Catalogue) for n in e.images]
+        return [i.name for e in self.events if isinstance(e, Catalogue) for i in e.images]
+
+
+def entry(name: str, data: bytes = b"") -> Entry:
+    """Return what a catalogue says of a picture."""
+    return Entry(name=name, size=len(data), time=0, thumbprint="0" * 16)

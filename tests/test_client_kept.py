@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import google_crc32c
 import pytest
 
 from diffc_client import FileStream, Kept, MemoryStream
 from diffc_client.kept import LONGEST_HEADER
 from diffc_stream.container import Header, StreamWriter
 from diffc_stream.errors import NotAStream
+from diffc_stream.session import PrefixHash
 
 
 def test_memory() -> None:
@@ -18,7 +18,7 @@ def test_memory() -> None:
     kept.append(b"abc")
     kept.append(b"def")
     assert (kept.length, kept.read()) == (6, b"abcdef")
-    assert kept.checksum == google_crc32c.value(b"abcdef")
+    assert kept.prefix == str(PrefixHash(b"abcdef"))
 
 
 def test_a_file_goes_on_where_it_ended(tmp_path: Path) -> None:
@@ -27,7 +27,7 @@ def test_a_file_goes_on_where_it_ended(tmp_path: Path) -> None:
         kept.append(b"abc")
         assert path.read_bytes() == b"abc"  # at once, not when it is closed
     with FileStream(path) as kept:
-        assert (kept.length, kept.checksum) == (3, google_crc32c.value(b"abc"))
+        assert (kept.length, kept.prefix) == (3, str(PrefixHash(b"abc")))
         kept.append(b"def")
         assert kept.read() == b"abcdef"
         kept.append(b"ghi")
@@ -40,15 +40,26 @@ def test_what_is_held_names_its_model(tmp_path: Path) -> None:
     with FileStream(tmp_path / "a.dfc") as file:
         holders: tuple[Kept, ...] = (file, MemoryStream())
         for kept in holders:
-            named = [kept.model]
+            headers = [kept.header]
             for piece in (data[:-1], data[-1:], b"more" * 100):
                 kept.append(piece)
-                named.append(kept.model)
+                headers.append(kept.header)
+            named = [header.model if header else None for header in headers]
             assert named == [None, None, "0a1b2c3d", "0a1b2c3d"]
             assert (kept.length, kept.read()) == (len(data) + 400, data + b"more" * 100)
     foreign = MemoryStream()
     foreign.append(b"something else, and long enough")
-    assert foreign.model is None
+    assert foreign.header is None
+
+
+def test_one_writer_at_a_time(tmp_path: Path) -> None:
+    path = tmp_path / "a.dfc"
+    with FileStream(path) as kept:
+        kept.append(b"abc")
+        with pytest.raises(OSError, match="somebody else is writing to it"):
+            FileStream(path)
+    with FileStream(path) as kept:
+        assert kept.read() == b"abc"
 
 
 def test_starting_anew(tmp_path: Path) -> None:
@@ -56,7 +67,7 @@ def test_starting_anew(tmp_path: Path) -> None:
     with FileStream(path) as kept:
         kept.append(b"abc")
         kept.restart()
-        assert (kept.length, kept.checksum, kept.read()) == (0, 0, b"")
+        assert (kept.length, kept.prefix, kept.read()) == (0, None, b"")
         kept.append(b"def")
     assert path.read_bytes() == b"def"
 

@@ -100,8 +100,19 @@ async def test_a_sender_that_behaves() -> None:
     ],
     ids=["empty", "type", "text", "twice", "nested", "unasked", "gap", "beyond", "other", "end"],
 )
-async def test_junk_is_a_broken_protocol(junk: Message | bytes | str) -> None:
+async def test_junk_is_a_damaged_link(junk: Message | bytes | str) -> None:
     async with sender(saying(junk)) as address:
+        with pytest.raises(LinkLost, match="the connection to the sender was damaged: "):
+            await receive(address)
+
+
+@pytest.mark.asyncio
+async def test_junk_before_welcome_is_a_broken_protocol() -> None:
+    async def handler(websocket: ServerConnection) -> None:
+        await websocket.send(b"junk")
+        await websocket.wait_closed()
+
+    async with sender(handler) as address:
         with pytest.raises(RemoteProtocolError):
             await receive(address)
 
@@ -174,12 +185,12 @@ async def test_a_host_that_cannot_be() -> None:
 async def test_a_sender_that_falls_silent_is_given_up() -> None:
     async with sender(saying()) as address:
         link = await Link.dial(Address.parse(address), models=(), terms=Terms(idle=0.02))
-        arrivals = link.open("a.png", start=0, checksum=0, limit=None, bpp=None)
+        arrivals = link.open("a.png")
         with pytest.raises(LinkLost, match="nothing heard from the sender"):
             await arrivals.next()
         assert link.lost
         with pytest.raises(LinkLost):
-            link.open("a.png", start=0, checksum=0, limit=None, bpp=None)
+            link.open("a.png")
         with pytest.raises(LinkLost):
-            await link.images()
+            await link.catalogue()
         await link.close()

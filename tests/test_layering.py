@@ -22,7 +22,7 @@ BELOW: dict[str, set[str]] = {
     "diffusion": {"errors", "replacement"},
     "channel": {"errors"},
     "container": {"errors"},
-    "session": {"container", "errors"},
+    "session": {"container", "errors", "replacement"},
     "codec": {"channel", "container", "diffusion", "metrics", "errors"},
     "cli": {
         *("allocation", "codec", "container", "diffusion", "flags"),

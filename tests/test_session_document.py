@@ -1,9 +1,11 @@
-"""The exchange that docs/protocol.md shows takes place."""
+"""docs/protocol.md shows what is."""
 
 from __future__ import annotations
 
 import re
 from pathlib import Path
+
+import pytest
 
 from diffc_stream.session import (
     MAX_MESSAGE,
@@ -11,52 +13,83 @@ from diffc_stream.session import (
     MAX_WINDOW,
     MIN_WINDOW,
     SUBPROTOCOL,
+    Capability,
     Code,
-    Open,
+    Message,
     Reason,
-    ReceiverSession,
-    SenderSession,
     Terms,
+    document,
 )
+from diffc_stream.session.fields import Record
+from diffc_stream.session.messages import CONTROL, title
+from diffc_stream.session.pace import Pace
+from diffc_stream.session.state import CONNECTION, STREAM
 
 DOCUMENT = (Path(__file__).parent.parent / "docs" / "protocol.md").read_text()
-MODELS = ("0f0f0f0f",)
+PARTS = document.parts()
 
 
-def test_the_exchange() -> None:
-    receiver, sender = ReceiverSession(now=0, models=MODELS), SenderSession(now=0, models=MODELS)
-    said: list[tuple[str, str]] = []
+def test_the_document_is_up_to_date() -> None:
+    # If not: python -m diffc_stream.session.document docs/protocol.md
+    assert document.renewed(DOCUMENT) == DOCUMENT
 
-    def pass_on() -> None:
-        for data in receiver.transmit(0):
-            said.append(("receiver", data.hex(" ")))
-            event = sender.receive(data, 0)
-            if isinstance(event, Open):
-                sender.send(event.stream, b"diffc")
-        for data in sender.transmit(0):
-            said.append(("sender", data.hex(" ")))
-            receiver.receive(data, 0)
 
-    stream = receiver.open(
-        "coffee.jpg", start=300, checksum=0x12345678, limit=4000, model=MODELS[0]
+def test_nothing_else_is_touched(tmp_path: Path) -> None:
+    places = "".join(f"<!-- {name} -->\nstale\n<!-- /{name} -->\nafter\n" for name in PARTS)
+    path = tmp_path / "a.md"
+    path.write_text(f"before\n{places}")
+    document.main([str(path)])
+    text = path.read_text()
+    assert "stale" not in text
+    assert text.startswith("before\n<!-- messages -->\n\n#### HELLO (0x01) - receiver\n")
+    assert text.count("\nafter\n") == len(PARTS)
+    document.main([str(path)])
+    assert path.read_text() == text
+
+
+def test_a_document_without_a_place() -> None:
+    with pytest.raises(ValueError, match="no place for messages"):
+        document.renewed("nothing")
+
+
+@pytest.mark.parametrize("message", CONTROL, ids=title)
+def test_every_field_of_every_message_is_shown(message: type[Message]) -> None:
+    section = PARTS["messages"].split(f"#### {title(message)} ")[1].split("####")[0]
+    assert section.startswith(f"(0x{message.kind:02x}) - ")
+    for name, field in Record(message).fields.items():
+        assert f"| `{name}` | {field} |" in section
+
+
+def test_the_tables_are_shown() -> None:
+    rows = [row for part in ("connection", "stream") for row in PARTS[part].splitlines()]
+    said = sum(
+        len(triggers)
+        for table in (*CONNECTION.values(), *STREAM.values())
+        for triggers in table.values()
     )
-    pass_on()
-    receiver.stop(stream)
-    pass_on()
-    pass_on()
-    shown = re.findall(r"^    (receiver|sender) +[A-Z]+ +([0-9a-f ]+)$", DOCUMENT, re.MULTILINE)
-    assert shown == said
+    assert len(rows) == said + 4
+    assert "| receiver | READY | receives GOAWAY | LEAVING |" in rows
+
+
+def test_the_exchange_in_detail_is_that_of_the_exchange() -> None:
+    data = next(line for line in PARTS["exchange"].splitlines() if " DATA " in line)
+    detail = DOCUMENT.split("DATA in detail:")[1].split("##")[0]
+    pieces = re.findall(r"^    ((?:[0-9a-f]{2} )+)", detail, re.MULTILINE)
+    assert "".join(pieces).split() == data.split()[2:]
 
 
 def test_codes_and_reasons_are_explained() -> None:
     codes = [value for name, value in vars(Code).items() if name.isupper()]
-    for word in [*codes, *(reason.value for reason in Reason)]:
+    words = [value for name, value in vars(Capability).items() if name.isupper()]
+    for word in [*codes, *words, *(reason.value for reason in Reason)]:
         assert f"\n| `{word}` |" in DOCUMENT
 
 
 def test_limits_are_as_they_are() -> None:
     for text in (
         f"`{SUBPROTOCOL}`",
+        f"until the first ACK it is {Pace.FIRST:,}",
+        f"{Pace.LEAST:,} bytes at least",
         f"| message | {MAX_MESSAGE:,} bytes |",
         f"| stream | {MAX_STREAM:,} bytes |",
         f"| window | {MIN_WINDOW} to {MAX_WINDOW:,} bytes |",

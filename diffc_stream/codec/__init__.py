@@ -1,16 +1,47 @@
 """The codec: pictures to streams and back, composed of diffusion, channel and container."""
 
-from diffc_stream.codec.decoder import METHODS, Decoder, Method, Rendering
-from diffc_stream.codec.encoder import Encoder, EncodeReport, prepare
-from diffc_stream.codec.schedule import Schedule
+from __future__ import annotations
 
-__all__ = [
-    "METHODS",
-    "Decoder",
-    "EncodeReport",
-    "Encoder",
-    "Method",
-    "Rendering",
-    "Schedule",
-    "prepare",
-]
+import importlib
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from diffc_stream.codec.curve import Curve as Curve
+    from diffc_stream.codec.decoder import METHODS as METHODS
+    from diffc_stream.codec.decoder import Decoder as Decoder
+    from diffc_stream.codec.decoder import Method as Method
+    from diffc_stream.codec.decoder import Rendering as Rendering
+    from diffc_stream.codec.encoder import Encoder as Encoder
+    from diffc_stream.codec.encoder import EncodeReport as EncodeReport
+    from diffc_stream.codec.encoder import prepare as prepare
+    from diffc_stream.codec.schedule import Schedule as Schedule
+
+# On demand: a curve is told without a model, and without what it takes to run one.
+_HOMES = {
+    "METHODS": "decoder",
+    "Curve": "curve",
+    "Decoder": "decoder",
+    "EncodeReport": "encoder",
+    "Encoder": "encoder",
+    "Method": "decoder",
+    "Rendering": "decoder",
+    "Schedule": "schedule",
+    "prepare": "encoder",
+}
+
+__all__ = list(_HOMES)
+
+
+if not TYPE_CHECKING:  # or any name at all would pass a type checker
+
+    def __getattr__(name: str) -> object:
+        home = _HOMES.get(name)
+        if home is None:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        value = getattr(importlib.import_module(f"{__name__}.{home}"), name)
+        globals()[name] = value
+        return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

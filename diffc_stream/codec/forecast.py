@@ -20,7 +20,7 @@ _USUAL_RATIO = 0.67
 """Missing detail of an octave over that of the next coarser one, on photographs."""
 _UNSEEN_AT_FIRST = 0.1
 """Missing detail before any octave has told, on photographs."""
-_DETAIL_SHARE = 0.75
+DETAIL_SHARE = 0.75
 """Three of four values of an octave are detail."""
 _SHRINKAGE = 0.57
 _LEAST_ERROR = 1e-9
@@ -54,7 +54,7 @@ class Forecast:
         """
         stated = max(stated, _LEAST_ERROR)
         # Observing detail explains some of it; a denoiser explains more than each value alone.
-        left = _SHRINKAGE * _DETAIL_SHARE * stated / (1.0 + snr * stated)
+        left = _SHRINKAGE * DETAIL_SHARE * stated / (1.0 + snr * stated)
         return Forecast(anchor=(snr, self.error(4.0 * snr) + left), details=(*self.details, stated))
 
     def error(self, snr: float) -> float:
@@ -70,7 +70,7 @@ class Forecast:
 
         Per value of the whole picture, left over by enlarging the estimate.
         """
-        return sum(_DETAIL_SHARE * self.missing(ahead) for ahead in range(octaves))
+        return sum(DETAIL_SHARE * self.missing(ahead) for ahead in range(octaves))
 
     def missing(self, ahead: int) -> float:
         """Return the energy per value of the missing detail to expect ``ahead`` + 1 octaves on."""

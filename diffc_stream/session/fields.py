@@ -2,15 +2,17 @@
 
 Each kind of field says once what it accepts, for writing, for reading and, as ``str()``, for the
 table in docs/protocol.md.  ``parse`` takes what MessagePack made of the bytes and returns the
-value a message holds, or raises ValueError with a phrase that fits after the field's name.
+value a message holds, or raises ValueError with a phrase that fits after the field's name;
+``plain`` does the reverse.
 """
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import Enum
-from typing import Protocol
+from typing import Any, Protocol, get_args, get_type_hints
 
 
 class Field(Protocol):
@@ -20,9 +22,25 @@ class Field(Protocol):
         """Return ``value`` as a message holds it; raise ValueError if it cannot be one."""
         ...
 
+    def plain(self, value: object) -> object:
+        """Return what MessagePack is given for ``value``; raise ValueError if it is not valid."""
+        ...
+
+
+class Plain:
+    """A kind of field whose values MessagePack knows."""
+
+    def parse(self, value: object) -> object:
+        """Return ``value`` as a message holds it; raise ValueError if it cannot be one."""
+        raise NotImplementedError
+
+    def plain(self, value: object) -> object:
+        """Return what MessagePack is given for ``value``; raise ValueError if it is not valid."""
+        return self.parse(value)
+
 
 @dataclass(frozen=True, slots=True)
-class Integer:
+class Integer(Plain):
     """A whole number from ``low`` to ``high``, both included."""
 
     low: int
@@ -40,7 +58,7 @@ class Integer:
 
 
 @dataclass(frozen=True, slots=True)
-class Number:
+class Number(Plain):
     """A finite number above 0 and up to ``high``."""
 
     high: float
@@ -53,12 +71,17 @@ class Number:
             raise ValueError(f"is {value}, not above 0 and up to {self.high:g}")
         return float(value)
 
+    def plain(self, value: object) -> int | float:
+        number = self.parse(value)
+        # A whole number takes a byte or three, where a fraction takes nine.
+        return int(number) if number == int(number) else number
+
     def __str__(self) -> str:
         return f"number above 0, up to {self.high:g}"
 
 
 @dataclass(frozen=True, slots=True)
-class Flag:
+class Flag(Plain):
     """True or false."""
 
     def parse(self, value: object) -> bool:
@@ -71,7 +94,7 @@ class Flag:
 
 
 @dataclass(frozen=True, slots=True)
-class Text:
+class Text(Plain):
     """One line of printable text, at most ``limit`` bytes of UTF-8."""
 
     limit: int
@@ -90,7 +113,7 @@ class Text:
 
 
 @dataclass(frozen=True, slots=True)
-class Name:
+class Name(Plain):
     """The name of a picture: a relative path with forward slashes, safe to join to a folder.
 
     No empty, "." or ".." segment, no leading or trailing slash, no backslash, only characters that
@@ -115,16 +138,19 @@ class Name:
 
 
 @dataclass(frozen=True, slots=True)
-class Hex:
-    """A fingerprint: 8 lower-case hex digits."""
+class Hex(Plain):
+    """A fingerprint or hash: ``digits`` lower-case hex digits."""
+
+    digits: int
 
     def parse(self, value: object) -> str:
-        if not isinstance(value, str) or len(value) != 8 or set(value) - set("0123456789abcdef"):
-            raise ValueError("is not 8 hex digits")
+        right = isinstance(value, str) and len(value) == self.digits
+        if not isinstance(value, str) or not right or set(value) - set("0123456789abcdef"):
+            raise ValueError(f"is not {self.digits} hex digits")
         return value
 
     def __str__(self) -> str:
-        return "8 hex digits"
+        return f"{self.digits} hex digits"
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,6 +164,9 @@ class OneOf:
             return self.choices(value)
         except ValueError:
             raise ValueError(f"is none of {self._values()}") from None
+
+    def plain(self, value: object) -> object:
+        return self.choices(value).value
 
     def __str__(self) -> str:
         return self._values()
@@ -160,6 +189,11 @@ class Many:
             raise ValueError(f"has more than {self.limit} elements")
         return tuple(self.item.parse(element) for element in value)
 
+    def plain(self, value: object) -> object:
+        if not isinstance(value, Sequence) or len(value) > self.limit:
+            raise ValueError(f"has more than {self.limit} elements")
+        return [self.item.plain(element) for element in value]
+
     def __str__(self) -> str:
         return f"array of {self.item}, at most {self.limit}"
 
@@ -173,8 +207,60 @@ class Maybe:
     def parse(self, value: object) -> object:
         return None if value is None else self.item.parse(value)
 
+    def plain(self, value: object) -> object:
+        return None if value is None else self.item.plain(value)
+
     def __str__(self) -> str:
         return f"{self.item}; or nil"
+
+
+class Record:
+    """An array of the fields of a dataclass, in order.
+
+    Each field's annotation carries its kind.  The array may be longer, because somebody appended
+    fields: they are ignored.  It may be shorter by fields that have a default, and is written so.
+    """
+
+    def __init__(self, of: type[Any]) -> None:
+        hints = get_type_hints(of, include_extras=True)
+        self._of = of
+        self.fields: dict[str, Field] = {
+            field.name: get_args(hints[field.name])[1] for field in dataclasses.fields(of)
+        }
+        self._defaults = {field.name: field.default for field in dataclasses.fields(of)}
+
+    def parse(self, value: object) -> object:
+        """Return an instance; raise ValueError if ``value`` is not the array of one."""
+        if isinstance(value, str | bytes) or not isinstance(value, Sequence):
+            raise ValueError("is not an array")
+        parsed: dict[str, object] = {}
+        # Not strict: what was appended is ignored, defaults stand in at the end.
+        for (name, field), element in zip(self.fields.items(), value, strict=False):
+            try:
+                parsed[name] = field.parse(element)
+            except ValueError as error:
+                raise ValueError(f"{name} {error}") from error
+        try:
+            return self._of(**parsed)
+        except TypeError:
+            raise ValueError("fields are missing") from None
+
+    def plain(self, value: object) -> list[object]:
+        """Return the array for an instance; raise ValueError if a field does not fit."""
+        elements: list[object] = []
+        needed = 0
+        for name, field in self.fields.items():
+            element = getattr(value, name)
+            try:
+                elements.append(field.plain(element))
+            except ValueError as error:
+                raise ValueError(f"{name} {error}") from error
+            if element != self._defaults[name]:
+                needed = len(elements)
+        return elements[:needed]
+
+    def __str__(self) -> str:
+        return f"[{', '.join(self.fields)}]"
 
 
 def _utf8(text: str) -> bytes:

@@ -13,17 +13,27 @@ are those of the .dfc grammar.
 
 from __future__ import annotations
 
-import dataclasses
 from dataclasses import dataclass
 from enum import Enum
-from typing import Annotated, Any, ClassVar, cast, get_args, get_type_hints
+from typing import Annotated, ClassVar, cast
 
 import msgpack
 
 from diffc_stream.container.grammar import Truncated, crc32c, encode_varint, parse_varint
 from diffc_stream.errors import CorruptStream, LocalProtocolError, RemoteProtocolError
-from diffc_stream.session.fields import Field, Flag, Hex, Integer, Many, Maybe, Name, Number, OneOf
+from diffc_stream.session.fields import (
+    Flag,
+    Hex,
+    Integer,
+    Many,
+    Maybe,
+    Name,
+    Number,
+    OneOf,
+    Record,
+)
 from diffc_stream.session.fields import Text as TextField
+from diffc_stream.session.target import Target
 
 SUBPROTOCOL = "diffc-stream.v1"
 """Token of the WebSocket handshake; another major version is refused there, over HTTP."""
@@ -40,8 +50,17 @@ MIN_WINDOW, MAX_WINDOW = 512, 65_536
 """Bytes of DATA payload that may be under way unacknowledged."""
 MOST_MODELS = 16
 """Fingerprints in HELLO or WELCOME."""
-NAMES_PER_PAGE = 60
-"""Names in one CATALOGUE; 255 bytes each, they fit a message."""
+MOST_CAPABILITIES = 16
+"""Words in HELLO or WELCOME."""
+MUST = "!"
+"""What a capability begins with that the peer has to understand."""
+ENTRIES_PER_PAGE = 50
+"""Entries in one CATALOGUE; with names of 255 bytes each, they fit a message."""
+MAX_SIDE = 65_535
+"""Pixels."""
+MAX_PSNR = 100.0
+"""Decibels that may be asked for."""
+MAX_WEIGHT = 1000.0
 
 _CRC_SIZE = 4
 
@@ -50,11 +69,17 @@ AnyStream = Annotated[int, Integer(0, 2**31 - 1)]
 ImageName = Annotated[str, Name(255)]
 Size = Annotated[int, Integer(0, MAX_STREAM)]
 Total = Annotated[int, Integer(0, 2**53)]
-Checksum = Annotated[int, Integer(0, 2**32 - 1)]
+Prefix = Annotated[str | None, Maybe(Hex(16))]
 Window = Annotated[int, Integer(MIN_WINDOW, MAX_WINDOW)]
 Seconds = Annotated[float, Number(86_400.0)]
-Fingerprint = Annotated[str | None, Maybe(Hex())]
-Models = Annotated[tuple[str, ...], Many(Hex(), MOST_MODELS)]
+Fingerprint = Annotated[str | None, Maybe(Hex(8))]
+Models = Annotated[tuple[str, ...], Many(Hex(8), MOST_MODELS)]
+Capabilities = Annotated[tuple[str, ...], Many(TextField(32), MOST_CAPABILITIES)]
+Weight = Annotated[float, Number(MAX_WEIGHT)]
+Bytes = Annotated[int | None, Maybe(Integer(1, MAX_STREAM))]
+Bpp = Annotated[float | None, Maybe(Number(MAX_BPP))]
+Side = Annotated[int | None, Maybe(Integer(1, MAX_SIDE))]
+Psnr = Annotated[float | None, Maybe(Number(MAX_PSNR))]
 Minor = Annotated[int, Integer(0, 255)]
 
 
@@ -64,11 +89,11 @@ class Reason(Enum):
     COMPLETE = "complete"
     """The sender has nothing better."""
     TARGET = "target"
-    """As many bytes as were asked for."""
+    """As far as was asked for."""
     STOPPED = "stopped"
     """The receiver said STOP."""
     DRAINING = "draining"
-    """The sender is shutting down: reconnect and go on."""
+    """The sender is shutting down: come back for the rest."""
 
 
 class Code:
@@ -78,10 +103,20 @@ class Code:
     UNREADABLE_IMAGE = "unreadable-image"
     UNKNOWN_MODEL = "unknown-model"
     PREFIX_MISMATCH = "prefix-mismatch"
+    UNSUPPORTED = "unsupported"
     BUSY = "busy"
     INTERNAL = "internal"
     PROTOCOL = "protocol"
     TIMEOUT = "timeout"
+
+
+class Capability:
+    """What ``capabilities`` can hold; a peer may know others, which are ignored."""
+
+    DFC1 = "dfc1"
+    """Streams of version 1 of the format."""
+    HTTP = "http"
+    """The same streams over plain HTTP, on the same port."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -97,12 +132,15 @@ class Hello(Message):
 
     kind: ClassVar[int] = 0x01
     minor: Minor = MINOR
+    """Minor version of the protocol it speaks."""
     window: Window
     """The largest window it wants; the sender may choose a smaller one."""
     idle: Seconds
     """It gives the link up after hearing nothing for so long."""
     models: Models = ()
     """Fingerprints of models it can decode with; empty: any stream will do."""
+    capabilities: Capabilities = ()
+    """What it can do beyond this table; see below."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -111,6 +149,7 @@ class Welcome(Message):
 
     kind: ClassVar[int] = 0x02
     minor: Minor = MINOR
+    """Minor version of the protocol it speaks."""
     window: Window
     """The window in force, for all streams of this connection together."""
     idle: Seconds
@@ -119,13 +158,28 @@ class Welcome(Message):
     """Streams that may be open at once."""
     models: Models = ()
     """Fingerprints of models it can encode with, the preferred one first."""
+    capabilities: Capabilities = ()
+    """What it can do beyond this table; see below."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class List(Message):
-    """Ask for the names of all pictures."""
+    """Ask for the catalogue of all pictures."""
 
     kind: ClassVar[int] = 0x03
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Entry:
+    """A picture in the catalogue."""
+
+    name: ImageName
+    size: Total
+    """Bytes of its file."""
+    time: Total
+    """When the file was last changed, in seconds since 1970."""
+    thumbprint: Annotated[str, Hex(16)]
+    """Of the file's contents: another one means another picture."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -133,7 +187,7 @@ class Catalogue(Message):
     """A page of the answer to LIST."""
 
     kind: ClassVar[int] = 0x04
-    images: Annotated[tuple[str, ...], Many(Name(255), NAMES_PER_PAGE)]
+    images: Annotated[tuple[Entry, ...], Many(Record(Entry), ENTRIES_PER_PAGE)]
     last: Annotated[bool, Flag()]
     """No further page follows."""
 
@@ -148,14 +202,43 @@ class Open(Message):
     image: ImageName
     start: Size = 0
     """The first byte wanted: so many are held already."""
-    checksum: Checksum = 0
-    """CRC32C of the bytes held."""
-    bytes: Annotated[int | None, Maybe(Integer(1, MAX_STREAM))] = None
+    prefix: Prefix = None
+    """Hash of the bytes held: the first 8 bytes of their SHA-256.  nil only if there are none."""
+    bytes: Bytes = None
     """Where the stream may end, counted from its very start."""
-    bpp: Annotated[float | None, Maybe(Number(MAX_BPP))] = None
-    """The same in bits per pixel; of the two the smaller counts."""
+    bpp: Bpp = None
+    """The same in bits per pixel.  Of several targets the one that is reached first counts."""
+    side: Side = None
+    """A longest side, in pixels: octaves that it has no use for are not wanted."""
+    psnr: Psnr = None
+    """Quality that is good enough, as the sender predicts it, in dB."""
+    weight: Weight = 1.0
+    """How much a gain in quality counts, beside the other streams of this connection."""
     model: Fingerprint = None
     """Fingerprint of the model that the bytes held name; nil: the sender chooses."""
+
+    @property
+    def target(self) -> Target:
+        """How far the stream is wanted."""
+        return Target(bytes=self.bytes, bpp=self.bpp, side=self.side, psnr=self.psnr)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Update(Message):
+    """Change how far a stream goes, and its weight; all fields replace OPEN's."""
+
+    kind: ClassVar[int] = 0x0B
+    stream: StreamId
+    bytes: Bytes = None
+    bpp: Bpp = None
+    side: Side = None
+    psnr: Psnr = None
+    weight: Weight = 1.0
+
+    @property
+    def target(self) -> Target:
+        """How far the stream is wanted from now on."""
+        return Target(bytes=self.bytes, bpp=self.bpp, side=self.side, psnr=self.psnr)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -164,6 +247,8 @@ class Ack(Message):
 
     kind: ClassVar[int] = 0x06
     received: Total
+    window: Annotated[int | None, Maybe(Integer(MIN_WINDOW, MAX_WINDOW))] = None
+    """The window from now on, WELCOME's at most; nil: WELCOME's."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -207,6 +292,15 @@ class Alive(Message):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Goaway(Message):
+    """The sender is about to leave: all streams end, no new ones are taken."""
+
+    kind: ClassVar[int] = 0x0C
+    wait: Seconds
+    """Come back after a random part of so many seconds."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Data(Message):
     """A byte range of a stream."""
 
@@ -217,14 +311,8 @@ class Data(Message):
 
 
 CONTROL: tuple[type[Message], ...] = (
-    Hello, Welcome, List, Catalogue, Open, Ack, Stop, End, Error, Alive,
+    Hello, Welcome, List, Catalogue, Open, Ack, Stop, End, Error, Alive, Update, Goaway,
 )  # fmt: skip
-
-
-def grammar(message: type[Message]) -> dict[str, Field]:
-    """Return the fields of a control message, in the order of its array."""
-    hints = get_type_hints(message, include_extras=True)
-    return {f.name: get_args(hints[f.name])[1] for f in dataclasses.fields(message)}
 
 
 def title(message: type[Message]) -> str:
@@ -236,14 +324,10 @@ def encode(message: Message) -> bytes:
     """Return the bytes of ``message``.  Raises LocalProtocolError if a field does not fit."""
     if isinstance(message, Data):
         return _encode_data(message)
-    values: list[object] = []
-    for name, field in _GRAMMAR[type(message)].items():
-        value = getattr(message, name)
-        try:
-            field.parse(value)
-        except ValueError as error:
-            raise LocalProtocolError(f"{title(type(message))}: {name} {error}") from error
-        values.append(value.value if isinstance(value, Enum) else value)
+    try:
+        values = _RECORDS[type(message)].plain(message)
+    except ValueError as error:
+        raise LocalProtocolError(f"{title(type(message))}: {error}") from error
     return bytes([message.kind]) + cast(bytes, msgpack.packb(values))
 
 
@@ -259,17 +343,11 @@ def decode(data: bytes) -> Message:
     if message is None:
         raise RemoteProtocolError(f"a message of unknown type 0x{data[0]:02x}")
     values = _unpack(data[1:], title(message))
-    parsed: dict[str, Any] = {}
-    # Not strict: what a newer minor version appended is ignored, defaults stand in at the end.
-    for (name, field), value in zip(_GRAMMAR[message].items(), values, strict=False):
-        try:
-            parsed[name] = field.parse(value)
-        except ValueError as error:
-            raise RemoteProtocolError(f"{title(message)}: {name} {error}") from error
     try:
-        return message(**parsed)
-    except TypeError:
-        raise RemoteProtocolError(f"{title(message)}: fields are missing") from None
+        parsed = _RECORDS[message].parse(values)
+    except ValueError as error:
+        raise RemoteProtocolError(f"{title(message)}: {error}") from error
+    return cast(Message, parsed)
 
 
 def data_size(stream: int, offset: int, payload: int) -> int:
@@ -323,5 +401,5 @@ def _unpack(data: bytes, name: str) -> list[object]:
     return values
 
 
-_GRAMMAR = {message: grammar(message) for message in CONTROL}
+_RECORDS = {message: Record(message) for message in CONTROL}
 _BY_KIND = {message.kind: message for message in CONTROL}

@@ -13,7 +13,8 @@ bytes: a session never sees pictures.
 
 Flow control is one number: the DATA payload that was sent and not yet acknowledged never exceeds
 the window.  So whatever the link buffers, at most a window of it is ours, a STOP is followed by at
-most a window of stale bytes, and a peer that is slow is still heard from in time.
+most a window of stale bytes, and a peer that is slow is still heard from in time.  The receiver
+makes the window smaller than agreed where the link needs no more (:mod:`~.pace`).
 """
 
 from __future__ import annotations
@@ -30,29 +31,39 @@ from diffc_stream.errors import (
     UnknownImage,
 )
 from diffc_stream.session.messages import (
+    ENTRIES_PER_PAGE,
     MAX_STREAM,
     MAX_WINDOW,
     MIN_WINDOW,
+    MOST_CAPABILITIES,
     MOST_MODELS,
-    NAMES_PER_PAGE,
+    MUST,
     Ack,
     Alive,
     Catalogue,
     Code,
     Data,
     End,
+    Entry,
     Error,
+    Goaway,
     Hello,
     List,
     Message,
     Open,
     Reason,
     Stop,
+    Update,
     Welcome,
     decode,
     encode,
 )
+from diffc_stream.session.pace import Pace
 from diffc_stream.session.state import ConnectionState, Role, StreamState, Tracker, Way
+from diffc_stream.session.target import WHOLE, Target
+
+COME_BACK = 5.0
+"""Seconds within which receivers come back to a sender that said GOAWAY."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,8 +71,8 @@ class Terms:
     """What one end offers, in HELLO or WELCOME."""
 
     window: int = 8192
-    """Bytes of payload under way, MIN_WINDOW to MAX_WINDOW; the smaller of the two ends' counts."""
-    streams: int = 16
+    """Most bytes of payload under way, MIN_WINDOW to MAX_WINDOW; the smaller end's counts."""
+    streams: int = 64
     """Streams a sender serves at once on one connection."""
     idle: float = 60.0
     """Seconds of silence after which the link is given up."""
@@ -82,13 +93,16 @@ class Session:
 
     role: ClassVar[Role]
 
-    def __init__(self, *, now: float, terms: Terms, models: Iterable[str]) -> None:
+    def __init__(
+        self, *, now: float, terms: Terms, models: Iterable[str], capabilities: Iterable[str]
+    ) -> None:
         if not MIN_WINDOW <= terms.window <= MAX_WINDOW:
             raise LocalProtocolError(f"a window of {terms.window} bytes")
         self.terms = terms
         self.models = tuple(models)[:MOST_MODELS]
+        self.capabilities = tuple(capabilities)[:MOST_CAPABILITIES]
         self.window = terms.window
-        """Bytes of payload that may be under way; agreed on by HELLO and WELCOME."""
+        """Most bytes of payload that may be under way; agreed on by HELLO and WELCOME."""
         self._tracker = Tracker(self.role)
         self._progress: dict[int, _Progress] = {}
         self._outbox: list[bytes] = []
@@ -99,6 +113,11 @@ class Session:
     def closed(self) -> bool:
         """The connection has failed: send what transmit() still gives, then close it."""
         return self._tracker.connection is ConnectionState.CLOSED
+
+    @property
+    def leaving(self) -> bool:
+        """The sender has said GOAWAY."""
+        return self._tracker.connection is ConnectionState.LEAVING
 
     @property
     def streams(self) -> tuple[int, ...]:
@@ -122,6 +141,8 @@ class Session:
             message = decode(data)
             self._tracker.advance(Way.RECEIVES, message)
             self._heard = now
+            if isinstance(message, Hello | Welcome):
+                self._understand(message.capabilities)
             if isinstance(message, Error) and not message.stream:
                 raise peer_error(message)
             return self._handle(message)
@@ -161,6 +182,13 @@ class Session:
     def _handle(self, message: Message) -> Message | None:
         raise NotImplementedError
 
+    def _understand(self, capabilities: Iterable[str]) -> None:
+        for capability in capabilities:
+            if capability.startswith(MUST) and capability[len(MUST) :] not in self.capabilities:
+                unsupported = f"{capability} is demanded, which is not known here"
+                self._give_up(Code.UNSUPPORTED, unsupported)
+                raise RemoteProtocolError(unsupported)
+
     def _say(self, message: Message) -> None:
         data = encode(message)
         self._tracker.advance(Way.SENDS, message)
@@ -185,22 +213,37 @@ class ReceiverSession(Session):
     role = Role.RECEIVER
 
     def __init__(
-        self, *, now: float, terms: Terms | None = None, models: Iterable[str] = ()
+        self,
+        *,
+        now: float,
+        terms: Terms | None = None,
+        models: Iterable[str] = (),
+        capabilities: Iterable[str] = (),
     ) -> None:
         """Start a session; ``models`` are the fingerprints of those it can decode with.
 
         Only so many fit a message: the first MOST_MODELS are named.
         """
-        super().__init__(now=now, terms=terms or Terms(), models=models)
+        terms = terms or Terms()
+        super().__init__(now=now, terms=terms, models=models, capabilities=capabilities)
         self.welcome: Welcome | None = None
         """What the sender said of itself, once it has."""
         self._listing = False
         self._received = 0
         self._acknowledged = 0
-        self._say(Hello(window=self.window, idle=self.terms.idle, models=self.models))
+        self._pace = Pace(now)
+        self._say(
+            Hello(
+                window=self.window,
+                idle=self.terms.idle,
+                models=self.models,
+                capabilities=self.capabilities,
+            )
+        )
 
     def list(self) -> None:
         """Ask for the catalogue, which comes as one or more Catalogue events."""
+        self._stay()
         if self._listing:
             raise LocalProtocolError("the last LIST has not been answered yet")
         self._say(List())
@@ -211,32 +254,59 @@ class ReceiverSession(Session):
         image: str,
         *,
         start: int = 0,
-        checksum: int = 0,
-        limit: int | None = None,
-        bpp: float | None = None,
+        prefix: str | None = None,
+        target: Target = WHOLE,
+        weight: float = 1.0,
         model: str | None = None,
     ) -> int:
         """Ask for a picture's stream and return the id that its events will carry.
 
-        ``start`` bytes of it are held already, whose CRC32C is ``checksum`` and which name the
-        model of the fingerprint ``model`` (None if they do not reach so far).  It ends at ``limit``
-        bytes or ``bpp`` bits per pixel, counted from the very start; then Data events come, and
-        at last End or Error.
+        ``start`` bytes of it are held already, whose :class:`PrefixHash` is ``prefix`` and which
+        name the model of the fingerprint ``model`` (None if they do not reach so far).  Data events
+        come until ``target`` is reached, and at last End or Error.  A gain in quality counts
+        ``weight`` times, above 0, beside other streams.  Raises LinkLost if the sender is leaving.
         """
+        self._stay()
         stream = self._tracker.last_opened + 1
         self._say(
             Open(
                 stream=stream,
                 image=image,
                 start=start,
-                checksum=checksum,
-                bytes=limit,
-                bpp=bpp,
+                prefix=prefix,
+                bytes=target.bytes,
+                bpp=target.bpp,
+                side=target.side,
+                psnr=target.psnr,
+                weight=weight,
                 model=model,
             )
         )
-        self._progress[stream] = _Progress(position=start, limit=max(start, limit or MAX_STREAM))
+        limit = max(start, target.bytes or MAX_STREAM)
+        self._progress[stream] = _Progress(position=start, limit=limit)
         return stream
+
+    def update(self, stream: int, *, target: Target = WHOLE, weight: float = 1.0) -> bool:
+        """Change how far an open stream goes, and its weight; return False if it has ended.
+
+        The sender may end it before it hears of this: who then wants more opens it again.
+        """
+        if self._tracker.stream(stream) is not StreamState.OPEN:
+            return False
+        self._say(
+            Update(
+                stream=stream,
+                bytes=target.bytes,
+                bpp=target.bpp,
+                side=target.side,
+                psnr=target.psnr,
+                weight=weight,
+            )
+        )
+        progress = self._progress[stream]
+        # What is under way was sent for the target before.
+        progress.limit = max(progress.limit, target.bytes or MAX_STREAM)
+        return True
 
     def stop(self, stream: int) -> None:
         """Say that no more is wanted of a stream; End follows.  Too late is not an error."""
@@ -255,10 +325,10 @@ class ReceiverSession(Session):
                 held = self._progress.pop(message.stream).position
                 if message.length != held:
                     raise RemoteProtocolError(f"END: at byte {message.length}, but {held} came")
-                self._acknowledge()
             case Error():
                 self._progress.pop(message.stream)
-                self._acknowledge()
+            case Goaway():
+                pass
             case _:
                 return None
         return message
@@ -269,6 +339,7 @@ class ReceiverSession(Session):
         self.welcome = welcome
         self.window = welcome.window
         self._peer_idle = welcome.idle
+        self._pace.welcomed(self._heard)
 
     def _take_names(self, catalogue: Catalogue) -> None:
         if not self._listing:
@@ -286,14 +357,17 @@ class ReceiverSession(Session):
         unacknowledged = self._received - self._acknowledged
         if unacknowledged > self.window:
             raise RemoteProtocolError("DATA: more than the window allows")
-        # Four to a window: seldom enough to cost little, often enough that the sender never stops.
-        if 4 * unacknowledged >= self.window:
-            self._acknowledge()
-
-    def _acknowledge(self) -> None:
-        if self._received > self._acknowledged:
-            self._say(Ack(received=self._received))
+        self._pace.arrived(len(data.payload), self._heard)
+        # Two to a window: seldom enough to cost little, often enough that the sender never stops.
+        window = min(self._pace.window, self.window)
+        if 2 * unacknowledged >= window:
+            window = min(self._pace.renewed(self._heard), self.window)
+            self._say(Ack(received=self._received, window=window))
             self._acknowledged = self._received
+
+    def _stay(self) -> None:
+        if self.leaving:
+            raise LinkLost("the sender is shutting down")
 
 
 class SenderSession(Session):
@@ -302,32 +376,47 @@ class SenderSession(Session):
     role = Role.SENDER
 
     def __init__(
-        self, *, now: float, terms: Terms | None = None, models: Iterable[str] = ()
+        self,
+        *,
+        now: float,
+        terms: Terms | None = None,
+        models: Iterable[str] = (),
+        capabilities: Iterable[str] = (),
     ) -> None:
         """Start a session; ``models`` are the fingerprints of those it can encode with.
 
         The preferred one comes first; the first MOST_MODELS are named.
         """
-        super().__init__(now=now, terms=terms or Terms(), models=models)
+        terms = terms or Terms()
+        super().__init__(now=now, terms=terms, models=models, capabilities=capabilities)
         self.hello: Hello | None = None
         """What the receiver said of itself, once it has."""
+        self.current = min(Pace.FIRST, self.window)
+        """The window in force: what the receiver granted last, and a small one before it did."""
         self._listing = False
         self._sent = 0
         self._acknowledged = 0
 
     @property
+    def under_way(self) -> int:
+        """Bytes of payload that were sent and not acknowledged yet."""
+        return self._sent - self._acknowledged
+
+    @property
     def credit(self) -> int:
         """Bytes of payload that may be sent now."""
-        return self.window - (self._sent - self._acknowledged)
+        return max(0, self.current - self.under_way)
 
     def position(self, stream: int) -> int:
         """Return the offset of the next byte of an open stream."""
         return self._progress[stream].position
 
-    def catalogue(self, images: Iterable[str]) -> None:
-        """Answer a List event with the names of all pictures."""
-        names = tuple(images)
-        pages = [names[i : i + NAMES_PER_PAGE] for i in range(0, len(names), NAMES_PER_PAGE)]
+    def catalogue(self, images: Iterable[Entry]) -> None:
+        """Answer a List event with all pictures."""
+        entries = tuple(images)
+        pages = [
+            entries[i : i + ENTRIES_PER_PAGE] for i in range(0, len(entries), ENTRIES_PER_PAGE)
+        ]
         for page in pages[:-1]:
             self._say(Catalogue(images=page, last=False))
         self._say(Catalogue(images=pages[-1] if pages else (), last=True))
@@ -365,10 +454,12 @@ class SenderSession(Session):
         self._say(Error(stream=stream, code=code, message=text, retry=retry, model=model))
         del self._progress[stream]
 
-    def drain(self) -> None:
-        """End every stream because this sender is shutting down."""
-        for stream in self.streams:
-            self.end(stream, Reason.DRAINING)
+    def go_away(self) -> None:
+        """End every stream because this sender is shutting down, and take no more."""
+        if self._tracker.connection is ConnectionState.READY:
+            self._say(Goaway(wait=COME_BACK))
+            for stream in self.streams:
+                self.end(stream, Reason.DRAINING)
 
     def _handle(self, message: Message) -> Message | None:
         match message:
@@ -380,6 +471,9 @@ class SenderSession(Session):
                 self._listing = True
             case Open():
                 self._progress[message.stream] = _Progress(position=message.start)
+                if self.leaving:  # it crossed GOAWAY on its way
+                    self.end(message.stream, Reason.DRAINING)
+                    return None
                 if len(self.streams) > self.terms.streams:
                     most = f"no more than {self.terms.streams} streams at once"
                     self.refuse(message.stream, Code.BUSY, most, retry=True)
@@ -390,8 +484,14 @@ class SenderSession(Session):
                         f"ACK of {message.received} bytes where {self._acknowledged} to "
                         f"{self._sent} are possible"
                     )
+                if message.window is not None and message.window > self.window:
+                    raise RemoteProtocolError("ACK: a window larger than WELCOME's")
                 self._acknowledged = message.received
+                self.current = message.window or self.window
                 return None
+            case Update():
+                if message.stream not in self._progress:
+                    return None  # it crossed END on its way
             case Stop():
                 if message.stream not in self._progress:
                     return None  # it crossed END on its way
@@ -403,6 +503,7 @@ class SenderSession(Session):
     def _greet(self, hello: Hello) -> None:
         self.hello = hello
         self.window = min(self.window, hello.window)
+        self.current = min(self.current, self.window)
         self._peer_idle = hello.idle
         self._say(
             Welcome(
@@ -410,6 +511,7 @@ class SenderSession(Session):
                 idle=self.terms.idle,
                 streams=self.terms.streams,
                 models=self.models,
+                capabilities=self.capabilities,
             )
         )
 

@@ -11,8 +11,9 @@ file honest:
 A message with a stream id passes both tables, first the connection's, then the stream's.  ERROR
 passes one: with stream 0 it is the connection's business, otherwise that stream's.
 
-A message may cross another on its way.  STOP reaches a sender that has just sent END, and DATA
-reaches a receiver that has just sent STOP: both are in the tables.  What may not happen is not.
+A message may cross another on its way.  STOP or UPDATE reaches a sender that has just sent END,
+OPEN one that has said GOAWAY, and DATA a receiver that has just sent STOP: all are in the tables.
+What may not happen is not.
 """
 
 from __future__ import annotations
@@ -27,11 +28,13 @@ from diffc_stream.session.messages import (
     Data,
     End,
     Error,
+    Goaway,
     Hello,
     List,
     Message,
     Open,
     Stop,
+    Update,
     Welcome,
     title,
 )
@@ -58,6 +61,8 @@ class ConnectionState(Enum):
     GREETED = "GREETED"
     """The receiver has said HELLO and need not wait to go on; the sender has heard it."""
     READY = "READY"
+    LEAVING = "LEAVING"
+    """The sender has said GOAWAY: what was under way comes to its end, nothing new begins."""
     CLOSED = "CLOSED"
 
 
@@ -76,7 +81,8 @@ Table = dict[State, dict[Trigger, State]]
 
 _SENDS, _RECEIVES = Way.SENDS, Way.RECEIVES
 _START, _GREETED = ConnectionState.START, ConnectionState.GREETED
-_READY, _GONE = ConnectionState.READY, ConnectionState.CLOSED
+_READY, _LEAVING = ConnectionState.READY, ConnectionState.LEAVING
+_GONE = ConnectionState.CLOSED
 _IDLE, _OPEN = StreamState.IDLE, StreamState.OPEN
 _STOPPING, _CLOSED = StreamState.STOPPING, StreamState.CLOSED
 
@@ -88,6 +94,7 @@ CONNECTION: dict[Role, Table] = {
         _GREETED: {
             (_SENDS, List): _GREETED,
             (_SENDS, Open): _GREETED,
+            (_SENDS, Update): _GREETED,
             (_SENDS, Stop): _GREETED,
             (_SENDS, Alive): _GREETED,
             (_SENDS, Error): _GONE,
@@ -97,6 +104,7 @@ CONNECTION: dict[Role, Table] = {
         _READY: {
             (_SENDS, List): _READY,
             (_SENDS, Open): _READY,
+            (_SENDS, Update): _READY,
             (_SENDS, Ack): _READY,
             (_SENDS, Stop): _READY,
             (_SENDS, Alive): _READY,
@@ -105,6 +113,19 @@ CONNECTION: dict[Role, Table] = {
             (_RECEIVES, Data): _READY,
             (_RECEIVES, End): _READY,
             (_RECEIVES, Alive): _READY,
+            (_RECEIVES, Goaway): _LEAVING,
+            (_RECEIVES, Error): _GONE,
+        },
+        _LEAVING: {
+            (_SENDS, Update): _LEAVING,
+            (_SENDS, Ack): _LEAVING,
+            (_SENDS, Stop): _LEAVING,
+            (_SENDS, Alive): _LEAVING,
+            (_SENDS, Error): _GONE,
+            (_RECEIVES, Catalogue): _LEAVING,
+            (_RECEIVES, Data): _LEAVING,
+            (_RECEIVES, End): _LEAVING,
+            (_RECEIVES, Alive): _LEAVING,
             (_RECEIVES, Error): _GONE,
         },
         _GONE: {},
@@ -116,18 +137,35 @@ CONNECTION: dict[Role, Table] = {
         },
         _GREETED: {
             (_SENDS, Welcome): _READY,
+            (_SENDS, Error): _GONE,
         },
         _READY: {
             (_SENDS, Catalogue): _READY,
             (_SENDS, Data): _READY,
             (_SENDS, End): _READY,
             (_SENDS, Alive): _READY,
+            (_SENDS, Goaway): _LEAVING,
             (_SENDS, Error): _GONE,
             (_RECEIVES, List): _READY,
             (_RECEIVES, Open): _READY,
+            (_RECEIVES, Update): _READY,
             (_RECEIVES, Ack): _READY,
             (_RECEIVES, Stop): _READY,
             (_RECEIVES, Alive): _READY,
+            (_RECEIVES, Error): _GONE,
+        },
+        _LEAVING: {
+            (_SENDS, Catalogue): _LEAVING,
+            (_SENDS, Data): _LEAVING,
+            (_SENDS, End): _LEAVING,
+            (_SENDS, Alive): _LEAVING,
+            (_SENDS, Error): _GONE,
+            (_RECEIVES, List): _LEAVING,
+            (_RECEIVES, Open): _LEAVING,
+            (_RECEIVES, Update): _LEAVING,
+            (_RECEIVES, Ack): _LEAVING,
+            (_RECEIVES, Stop): _LEAVING,
+            (_RECEIVES, Alive): _LEAVING,
             (_RECEIVES, Error): _GONE,
         },
         _GONE: {},
@@ -140,6 +178,7 @@ STREAM: dict[Role, Table] = {
             (_SENDS, Open): _OPEN,
         },
         _OPEN: {
+            (_SENDS, Update): _OPEN,
             (_SENDS, Stop): _STOPPING,
             (_RECEIVES, Data): _OPEN,
             (_RECEIVES, End): _CLOSED,
@@ -160,6 +199,7 @@ STREAM: dict[Role, Table] = {
             (_SENDS, Data): _OPEN,
             (_SENDS, End): _CLOSED,
             (_SENDS, Error): _CLOSED,
+            (_RECEIVES, Update): _OPEN,
             (_RECEIVES, Stop): _STOPPING,
         },
         _STOPPING: {
@@ -167,6 +207,7 @@ STREAM: dict[Role, Table] = {
             (_SENDS, Error): _CLOSED,
         },
         _CLOSED: {
+            (_RECEIVES, Update): _CLOSED,
             (_RECEIVES, Stop): _CLOSED,
         },
     },

@@ -1,0 +1,119 @@
+"""Which stream of a connection a sender sends next, and how much of it.
+
+A byte should go where it does most good: to the stream with the largest predicted gain in quality
+per byte, times the receiver's weight.  Curves bend, and a step may have to be paid for before it
+helps; so a stream's gain is that of the best stretch ahead of it, and what is sent is that stretch,
+in messages of at most FRAME bytes that end where a record or segment does if they can.  A picture
+nobody can recognise yet is worth more: below RECOGNISABLE every decibel counts double.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Sequence
+from dataclasses import dataclass
+from math import log2
+
+FIRST_FRAME = 256
+"""Bytes: the first picture should not wait for more than it needs."""
+FRAME = 1024
+"""Bytes of payload; the largest frame, and so the most that is sent after a STOP was read."""
+SMALL_FRAME = 256
+"""Bytes; smaller frames, the first and the last aside, cost too much overhead to be sent, and later
+on so do frames of less than a quarter of what went before: they would hardly show."""
+SHARED_FRAME = 64
+"""The same where streams share a connection: each gets its first picture sooner."""
+OVERHEAD = 11
+"""Bytes that a message costs beside its payload, about."""
+RECOGNISABLE = 18.0
+"""PSNR in dB."""
+USUAL_GAIN = 1.8
+"""PSNR in dB that twice the bytes bring, on photographs: what is expected without a curve."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outlook:
+    """What is known of a stream that may be sent."""
+
+    position: int
+    """The next byte."""
+    end: int
+    """Bytes that can be sent now, counted from the stream's start; more than ``position``."""
+    last: bool
+    """It is pointless to wait for more than that."""
+    weight: float = 1.0
+    offsets: Sequence[int] = ()
+    """Bytes of the stream, ascending, at which its quality is predicted ..."""
+    psnr: Sequence[float] = ()
+    """... in dB, never less than before."""
+    boundaries: Sequence[int] = ()
+    """Where messages had better end, ascending."""
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """What a stream would send next."""
+
+    end: int
+    """Up to this byte."""
+    gain: float
+    """Weighted decibels per byte."""
+
+
+def turn(outlook: Outlook, *, alone: bool) -> Turn | None:
+    """Return what a stream would send next; None if it had better wait for more bytes.
+
+    ``alone``: no other stream shares the connection.
+    """
+    position, available = outlook.position, outlook.end - outlook.position
+    smallest = SMALL_FRAME if alone else SHARED_FRAME
+    least = min(FRAME, max(smallest, position // 4)) if position else 1
+    if available < least and not outlook.last:
+        return None
+    stretch, gain = _stretch(outlook)
+    most = FRAME if position else FIRST_FRAME
+    size = most if alone else min(max(stretch - position, least), most)
+    end = cut(outlook, position + size)
+    return Turn(end, outlook.weight * gain)
+
+
+def cut(outlook: Outlook, end: int) -> int:
+    """Return where a message that would end at ``end`` had better end, if anywhere before.
+
+    That is after a record or a segment, unless it would make the message less than half as long.
+    """
+    end = min(end, outlook.end)
+    place = bisect_right(outlook.boundaries, end)
+    if place and 2 * (outlook.boundaries[place - 1] - outlook.position) >= end - outlook.position:
+        return outlook.boundaries[place - 1]
+    return end
+
+
+def _stretch(outlook: Outlook) -> tuple[int, float]:
+    """Return where the best stretch ahead ends, and its gain in decibels per byte."""
+    offsets, position = outlook.offsets, outlook.position
+    ahead = bisect_right(offsets, position)
+    if ahead == len(offsets):
+        # Beyond the curve, or without one.
+        end = outlook.end
+        return end, USUAL_GAIN * log2((end + OVERHEAD) / (position + OVERHEAD)) / (end - position)
+    here = _worth(_quality(outlook, ahead))
+    reached = max(bisect_right(offsets, outlook.end), ahead + 1)
+    gain, end = max(
+        ((_worth(outlook.psnr[i]) - here) / (offsets[i] - position + OVERHEAD), offsets[i])
+        for i in range(ahead, reached)
+    )
+    return end, gain
+
+
+def _quality(outlook: Outlook, ahead: int) -> float:
+    """Return the quality at the position; ``ahead`` is the index of the first offset beyond it."""
+    if not ahead:
+        return outlook.psnr[0]
+    low, high = outlook.offsets[ahead - 1 : ahead + 1]
+    share = (outlook.position - low) / (high - low)
+    return (1 - share) * outlook.psnr[ahead - 1] + share * outlook.psnr[ahead]
+
+
+def _worth(psnr: float) -> float:
+    return psnr - max(0.0, RECOGNISABLE - psnr)

@@ -1,0 +1,61 @@
+"""How much a receiver needs under way: the window that it grants with every ACK.
+
+A link that carries r bytes a second with a round trip of t is kept busy by r t bytes under way, and
+as the receiver acknowledges twice a window, by twice as many.  Whatever is more only waits in a
+queue, where neither STOP nor UPDATE reaches it.  So the window is
+
+    rate x (2 round trips + SLACK)
+
+and whoever agrees on a larger one gets no more than that.  The round trip is that of HELLO and
+WELCOME, before there was any queue; the rate is the best of late, since a sender may have had
+nothing to send.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from math import inf
+from typing import ClassVar
+
+
+class Pace:
+    """What a receiver has seen of the link."""
+
+    FIRST: ClassVar[int] = 2048
+    """Bytes that the window has before the first ACK."""
+    LEAST: ClassVar[int] = 1024
+    SLACK: ClassVar[float] = 1.0
+    """Seconds."""
+    SAMPLES: ClassVar[int] = 8
+
+    def __init__(self, now: float) -> None:
+        self.window = self.FIRST
+        """Bytes that may be under way."""
+        self._greeted = now
+        self._round_trip = 0.0
+        self._rates: deque[float] = deque(maxlen=self.SAMPLES)
+        self._since: float | None = None
+        self._bytes = 0
+
+    def welcomed(self, now: float) -> None:
+        """WELCOME has come."""
+        self._round_trip = now - self._greeted
+
+    def arrived(self, nbytes: int, now: float) -> None:
+        """So much payload has come."""
+        if self._since is None:
+            # From the first bytes only the time counts: they waited for nothing.
+            self._since = now
+        else:
+            self._bytes += nbytes
+
+    def renewed(self, now: float) -> int:
+        """Return the window to grant with an ACK that is sent now."""
+        if self._since is not None and self._bytes:
+            elapsed = now - self._since
+            self._rates.append(self._bytes / elapsed if elapsed > 0 else inf)
+            self._since, self._bytes = now, 0
+        if self._rates:
+            wanted = max(self._rates) * (2 * self._round_trip + self.SLACK)
+            self.window = int(min(max(wanted, self.LEAST), 2.0**30))
+        return self.window

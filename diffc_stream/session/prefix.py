@@ -1,0 +1,21 @@
+"""The hash that proves a prefix: two ends that agree on it hold the same bytes."""
+
+from __future__ import annotations
+
+import hashlib
+
+DIGITS = 16
+
+
+class PrefixHash:
+    """A running hash of a stream's bytes: the first eight bytes of their SHA-256, in hex."""
+
+    def __init__(self, data: bytes = b"") -> None:
+        self._sha256 = hashlib.sha256(data)
+
+    def update(self, data: bytes) -> None:
+        """Take the bytes that follow."""
+        self._sha256.update(data)
+
+    def __str__(self) -> str:
+        return self._sha256.hexdigest()[:DIGITS]
