@@ -241,6 +241,7 @@ async def test_frames_are_neither_slivers_nor_slabs(folder: Path) -> None:
         while not isinstance(message := await heard(websocket), End):
             if isinstance(message, Data):
                 sizes.append(len(message.payload))
+                await websocket.send(encode(Ack(received=sum(sizes))))
         assert sum(sizes) == 6000
         assert sizes[0] <= 256
         assert all(200 <= size <= 1024 for size in sizes[1:-1])
