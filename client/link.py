@@ -155,6 +155,11 @@ class Link:
         """Fingerprints of models that the sender can encode with, once it has said so."""
         return self._session.welcome.models if self._session.welcome else ()
 
+    @property
+    def window(self) -> int:
+        """Bytes of payload that may be under way at the moment."""
+        return self._session.current
+
     def open(
         self,
         image: str,

@@ -33,7 +33,7 @@ from diffc_stream.session import (
     Terms,
     Update,
 )
-from diffc_stream.session.interleaving import Outlook, Turn, cut
+from diffc_stream.session.interleaving import FRAME, Outlook, Turn, cut
 
 from .catalogue import Catalogue
 from .encoding import is_stream
@@ -266,12 +266,14 @@ class Conversation:
             if outlook and turn and (best is None or turn.gain > best[0].gain):
                 best = turn, outgoing, outlook
         # A sliver of credit is not worth a frame: there will soon be more.
-        if best is None or 8 * session.credit < session.current:
+        if best is None or session.credit < min(FRAME, session.current // 4):
             return
         turn, outgoing, outlook = best
         end = turn.end
-        if end > outlook.position + session.credit:
-            end = cut(outlook, outlook.position + session.credit)
+        # Half a window at most: the other half is under way while the first is acknowledged.
+        room = outlook.position + min(session.credit, session.current // 2)
+        if end > room:
+            end = cut(outlook, room)
         session.send(outgoing.stream, outgoing.shared.read(outlook.position, end))
 
     def _ended(self, outgoing: Outgoing, position: int) -> bool:

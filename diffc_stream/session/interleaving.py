@@ -16,8 +16,9 @@ from math import log2
 
 FIRST_FRAME = 256
 """Bytes: the first picture should not wait for more than it needs."""
-FRAME = 1024
-"""Bytes of payload; the largest frame, and so the most that is sent after a STOP was read."""
+FRAME = 1100
+"""Bytes of payload; the largest frame, and so the most that is sent after a STOP was read.  Two
+segments of a stream, with their checks, fit."""
 SMALL_FRAME = 256
 """Bytes; smaller frames, the first and the last aside, cost too much overhead to be sent, and later
 on so do frames of less than a quarter of what went before: they would hardly show."""

@@ -1,7 +1,7 @@
 """How much a receiver needs under way: the window that it grants with every ACK.
 
 A link that carries r bytes a second with a round trip of t is kept busy by r t bytes under way, and
-as the receiver acknowledges twice a window, by twice as many.  Whatever is more only waits in a
+as acknowledgements come in lumps, by twice as many.  Whatever is more only waits in a
 queue, where neither STOP nor UPDATE reaches it.  So the window is
 
     rate x (2 round trips + SLACK)
@@ -21,8 +21,8 @@ from typing import ClassVar
 class Pace:
     """What a receiver has seen of the link."""
 
-    FIRST: ClassVar[int] = 2048
-    """Bytes that the window has before the first ACK."""
+    FIRST: ClassVar[int] = 2200
+    """Bytes that the window has before the first ACK: two of the largest frames."""
     LEAST: ClassVar[int] = 1024
     SLACK: ClassVar[float] = 1.0
     """Seconds."""
@@ -49,8 +49,8 @@ class Pace:
         else:
             self._bytes += nbytes
 
-    def renewed(self, now: float) -> int:
-        """Return the window to grant with an ACK that is sent now."""
+    def renew(self, now: float) -> None:
+        """Set the window to grant with an ACK that is sent now."""
         if self._since is not None and self._bytes:
             elapsed = now - self._since
             self._rates.append(self._bytes / elapsed if elapsed > 0 else inf)
@@ -58,4 +58,3 @@ class Pace:
         if self._rates:
             wanted = max(self._rates) * (2 * self._round_trip + self.SLACK)
             self.window = int(min(max(wanted, self.LEAST), 2.0**30))
-        return self.window
