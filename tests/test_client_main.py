@@ -67,8 +67,8 @@ def test_get_json(folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[st
 
 def test_get_over_plain_http(folder: Path, tmp_path: Path) -> None:
     out, kept = tmp_path / "out.png", tmp_path / "kept.dfc"
-    with Background(folder) as url:
-        url = f"{url.replace('ws:', 'http:')}/a.png.dfc"
+    with Background(folder) as address:
+        url = f"{address.replace('ws:', 'http:')}/a.png.dfc"
         assert get(url, out, "--bytes", "700", "--keep-stream", str(kept)) == 0
         assert get(url, out, "--bytes", "1200", "--keep-stream", str(kept)) == 0
     assert kept.read_bytes() == stream_of("a.png", 1200)
