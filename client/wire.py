@@ -90,7 +90,9 @@ class Wire:
                 f"{sender} cannot prove who it is: {error.verify_message}"
             ) from error
         except ssl.SSLError as error:
-            raise RemoteProtocolError(f"{sender} does not speak TLS: {error.reason}") from error
+            raise RemoteProtocolError(
+                f"{sender} does not speak TLS: {error.reason or error}"
+            ) from error
         except UnicodeError as error:
             raise AddressError(f"{str(sender)!r} is not an address: {error}") from error
         except OSError as error:
