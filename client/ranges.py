@@ -9,8 +9,10 @@ ranges sends everything from the start; what is held is then skipped, and what i
 from __future__ import annotations
 
 import re
+from bisect import bisect_left
 from dataclasses import replace
 
+from diffc_stream.codec import Curve
 from diffc_stream.errors import (
     AddressError,
     LinkLost,
@@ -19,7 +21,7 @@ from diffc_stream.errors import (
     SessionError,
     UnknownImage,
 )
-from diffc_stream.session import MAX_STREAM, Code, Data, End, Reason, Terms
+from diffc_stream.session import MAX_STREAM, Code, Data, End, Entry, Reason, Target, Terms
 
 from .address import Address
 from .kept import LONGEST_HEADER, header_of
@@ -36,15 +38,24 @@ _LATER = (408, 425, 429)
 """Statuses beside 500 to 599 that say to try again."""
 
 
-def how_far(limit: int | None, bpp: float | None, pixels: int | None) -> int:
-    """Return where a stream is to end that should have ``limit`` bytes or ``bpp`` bits per pixel.
+def how_far(target: Target, pixels: int | None, curve: Curve) -> int:
+    """Return where a stream is to end, as far as that can be told from ``curve``, what is here.
 
-    As long as the number of ``pixels`` is not known, ``bpp`` does not count.
+    As long as the number of ``pixels`` is not known, bits per pixel do not count.  A sender knows
+    what follows, and so a little better where a quality is reached.
     """
-    end = MAX_STREAM if limit is None else min(limit, MAX_STREAM)
-    if bpp is not None and pixels is not None:
-        end = min(end, int(bpp * pixels / 8))
-    return end
+    ends = [MAX_STREAM]
+    length = target.bytes if pixels is None else target.length(pixels)
+    if length is not None:
+        ends.append(length)
+    opening = None if target.side is None else curve.opening(target.side)
+    if opening is not None:
+        ends.append(opening)
+    if target.psnr is not None:
+        # Not after the header, where there is no picture yet.
+        place = max(1, bisect_left(curve.psnr(), target.psnr))
+        ends += curve.offsets[place : place + 1]
+    return min(ends)
 
 
 class RangeLink:
@@ -69,15 +80,13 @@ class RangeLink:
         link._spare = await Wire.dial(link._address, idle=terms.idle)
         return link
 
-    def open(
-        self, image: str, *, held: bytes, limit: int | None, bpp: float | None
-    ) -> RangeArrivals:
-        """Ask for what follows the bytes ``held`` of a stream, up to a target."""
-        arrivals = RangeArrivals(self, replace(self._address, image=image), held, limit, bpp)
+    def open(self, image: str, *, held: bytes, target: Target) -> RangeArrivals:
+        """Ask for what follows the bytes ``held`` of a stream, as far as ``target``."""
+        arrivals = RangeArrivals(self, replace(self._address, image=image), held, target)
         self._open.add(arrivals)
         return arrivals
 
-    async def images(self) -> list[str]:
+    async def catalogue(self) -> list[Entry]:
         """Raise AddressError."""
         raise AddressError(
             f"{self._address} does not say what it has: over plain HTTP, name the stream"
@@ -110,15 +119,14 @@ class RangeLink:
 class RangeArrivals:
     """What arrives of one stream."""
 
-    def __init__(
-        self, link: RangeLink, address: Address, held: bytes, limit: int | None, bpp: float | None
-    ) -> None:
+    def __init__(self, link: RangeLink, address: Address, held: bytes, target: Target) -> None:
         self._link = link
         self._address = address
-        self._limit = limit
-        self._bpp = bpp
-        self._position = len(held)
-        """Bytes held by now."""
+        self._target = target
+        self._position = self._seen = len(held)
+        """Bytes held by now, and bytes that the curve knows of: what came beyond the target too."""
+        self._curve = Curve()
+        self._curve.feed(held)
         self._start = held[:LONGEST_HEADER]
         self._tail = held[-OVERLAP:]
         """The last of them."""
@@ -145,6 +153,10 @@ class RangeArrivals:
         self.stop()
         return End(stream=1, reason=reason, length=self._position)
 
+    def update(self, target: Target, _weight: float) -> None:
+        """Change how far the stream goes.  Nobody else's stream is weighed against it here."""
+        self._target = target
+
     def stop(self) -> None:
         """Say that no more is wanted."""
         wire, self._wire = self._wire, None
@@ -154,7 +166,7 @@ class RangeArrivals:
     def _end(self) -> int:
         header = header_of(self._start)
         pixels = header.width * header.height if header is not None else None
-        return how_far(self._limit, self._bpp, pixels)
+        return how_far(self._target, pixels, self._curve)
 
     def _reason(self) -> Reason | None:
         # Not before the answer was read, and with it what is held found to be the same.
@@ -250,6 +262,8 @@ class RangeArrivals:
 
     def _take(self, fresh: bytes) -> bytes:
         self._start += fresh[: LONGEST_HEADER - len(self._start)]
+        self._curve.feed(fresh[self._seen - self._position :])
+        self._seen = max(self._seen, self._position + len(fresh))
         fresh = fresh[: max(0, self._end - self._position)]
         self._position += len(fresh)
         self._tail = (self._tail + fresh)[-OVERLAP:]

@@ -261,9 +261,7 @@ def _ask(
     )
 
 
-async def _drain(
-    arrivals: Arrivals | RangeArrivals, kept: Kept, deliver: Deliver | None
-) -> Reason:
+async def _drain(arrivals: Arrivals | RangeArrivals, kept: Kept, deliver: Deliver | None) -> Reason:
     try:
         while not isinstance(event := await arrivals.next(), End):
             kept.append(event.payload)

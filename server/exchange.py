@@ -246,7 +246,7 @@ class Exchange:
         }
         await self._begin(HTTPStatus.PARTIAL_CONTENT, head)
         for start in range(found.start, found.stop, _BLOCK):
-            await self._write(shared.read(start, min(_BLOCK, found.stop - start)))
+            await self._write(shared.read(start, min(start + _BLOCK, found.stop)))
 
     async def _reach_range(self, shared: SharedStream, wanted: Range) -> None:
         """Have the range encoded, or as much of it as there is time for.
@@ -275,7 +275,7 @@ class Exchange:
         position, least = 0, _FIRST_BLOCK
         while True:
             await self._reach(shared, position + least)
-            block = shared.read(position, _BLOCK)
+            block = shared.read(position, position + _BLOCK)
             if not block:
                 break
             position, least = position + len(block), _LEAST_BLOCK

@@ -18,6 +18,7 @@ import diffc_client
 from diffc_client import Address, MemoryStream, Sender
 from diffc_client.backoff import Backoff
 from diffc_client.ranges import FIRST_RANGE, MOST_RANGE, OVERLAP, how_far
+from diffc_stream.codec import Curve
 from diffc_stream.errors import (
     AddressError,
     LinkLost,
@@ -26,7 +27,7 @@ from diffc_stream.errors import (
     RemoteProtocolError,
     UnknownImage,
 )
-from diffc_stream.session import MAX_STREAM, Code, Reason, Terms
+from diffc_stream.session import MAX_STREAM, Code, Reason, Target, Terms
 
 LENGTH = 100_000
 STREAM = stream_of("a.png", LENGTH)
@@ -222,12 +223,15 @@ async def test_a_rate_is_known_with_the_header() -> None:
     assert store.asked == [f"0-{FIRST_RANGE - 1}", f"{FIRST_RANGE - OVERLAP}-{PIXELS - 1}"]
 
 
-def test_how_far() -> None:
-    assert how_far(None, None, None) == MAX_STREAM
-    assert how_far(2**40, None, 100) == MAX_STREAM
-    assert how_far(1000, 1.0, None) == 1000
-    assert how_far(1000, 1.0, 160) == 20
-    assert how_far(10, 1.0, 160) == 10
+def test_how_far_by_length() -> None:
+    def far(target: Target, pixels: int | None) -> int:
+        return how_far(target, pixels, Curve())
+
+    assert far(Target(), None) == MAX_STREAM
+    assert far(Target(bytes=1000, bpp=1.0), None) == 1000
+    assert far(Target(bytes=1000, bpp=1.0), 160) == 20
+    assert far(Target(bytes=10, bpp=1.0), 160) == 10
+    assert far(Target(psnr=30.0, side=10), 160) == MAX_STREAM
 
 
 @pytest.mark.asyncio
