@@ -145,7 +145,8 @@ class RangeArrivals:
     async def next(self) -> Data | End:
         """Wait for the next bytes, or the end.  Raises PeerError, LinkLost, RemoteProtocolError."""
         while (reason := self._reason()) is None:
-            if self._answered is None:
+            if self._answered is None or self._place > self._position:
+                # The latter after a target was raised: what had come beyond it was let go.
                 await self._ask()
             elif fresh := await self._read():
                 offset = self._position - len(fresh)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import re
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import aclosing, asynccontextmanager, suppress
@@ -17,7 +18,7 @@ from serving import pictures, serving
 import diffc_client
 from diffc_client import Address, MemoryStream, Sender
 from diffc_client.backoff import Backoff
-from diffc_client.ranges import FIRST_RANGE, MOST_RANGE, OVERLAP, how_far
+from diffc_client.ranges import FIRST_RANGE, MOST_RANGE, OVERLAP, RangeLink, how_far
 from diffc_stream.codec import Curve
 from diffc_stream.errors import (
     AddressError,
@@ -27,7 +28,7 @@ from diffc_stream.errors import (
     RemoteProtocolError,
     UnknownImage,
 )
-from diffc_stream.session import MAX_STREAM, Code, Reason, Target, Terms
+from diffc_stream.session import MAX_STREAM, Code, End, Reason, Target, Terms
 
 LENGTH = 100_000
 STREAM = stream_of("a.png", LENGTH)
@@ -232,6 +233,55 @@ def test_how_far_by_length() -> None:
     assert far(Target(bytes=1000, bpp=1.0), 160) == 20
     assert far(Target(bytes=10, bpp=1.0), 160) == 10
     assert far(Target(psnr=30.0, side=10), 160) == MAX_STREAM
+
+
+def real() -> bytes:
+    vectors = Path(__file__).parent / "vectors" / "stream.json"
+    return bytes.fromhex(json.loads(vectors.read_text())["stream"])
+
+
+def test_how_far_by_what_came() -> None:
+    stream, curve = real(), Curve()
+    assert how_far(Target(side=16, psnr=20.0), 64 * 64, curve) == MAX_STREAM
+    curve.feed(stream)
+    place = next(n for n, psnr in enumerate(curve.psnr()) if psnr >= 22.0)
+    assert how_far(Target(psnr=22.0), 64 * 64, curve) == curve.offsets[place]
+    assert how_far(Target(psnr=1.0), 64 * 64, curve) == curve.offsets[1]
+    assert how_far(Target(psnr=60.0), 64 * 64, curve) == MAX_STREAM
+    assert how_far(Target(side=16), 64 * 64, curve) == curve.opening(16)
+    assert how_far(Target(side=64), 64 * 64, curve) == MAX_STREAM
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize("held", [0, 60, 100])
+async def test_a_side_that_needs_no_more(held: int) -> None:
+    stream, curve = real(), Curve()
+    curve.feed(stream)
+    end = curve.opening(32)
+    assert end is not None
+    store = Store(files={"a.png.dfc": stream})
+    kept = holding(stream[:held])
+    assert await received(store, kept, side=32) is Reason.TARGET
+    assert kept.read() == stream[:end]
+    # What came beyond that was not kept, and comes again when it is wanted.
+    assert await received(store, kept, bytes=end + 10, psnr=99.0) is Reason.TARGET
+    assert await received(store, kept) is Reason.COMPLETE
+    assert kept.read() == stream
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize("ranges", [True, False])
+async def test_a_target_that_changes_meanwhile(ranges: bool) -> None:
+    async with offering(Store(ranges=ranges)) as url:
+        link = await RangeLink.dial(Address.parse(url), terms=Terms())
+        arrivals = link.open("a.png.dfc", held=b"", target=Target(bytes=500))
+        data = b""
+        while not isinstance(event := await arrivals.next(), End):
+            data += event.payload
+            arrivals.update(Target(bytes=3000), 1.0)
+        await link.close()
+    assert (event.reason, event.length) == (Reason.TARGET, 3000)
+    assert data == STREAM[:3000]
 
 
 @pytest.mark.asyncio
