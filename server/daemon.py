@@ -65,6 +65,7 @@ class SenderDaemon:
             self._port,
             subprotocols=[Subprotocol(SUBPROTOCOL)],
             process_request=self._admit,
+            # Bounds the opening itself, and lets plain answers take longer.
             create_connection=_Connection,
             open_timeout=None,
             # No page in a browser may reach a daemon on its user's own machine.
@@ -154,7 +155,7 @@ class SenderDaemon:
         unavailable = http.HTTPStatus.SERVICE_UNAVAILABLE
         if self.connections >= MOST_CONNECTIONS:
             return connection.respond(unavailable, "too many receivers\n")
-        if "Upgrade" in request.headers:
+        if any("websocket" in value.lower() for value in request.headers.get_all("Upgrade")):
             return None
         if self._server is None or not self._server.is_serving():
             return connection.respond(unavailable, "shutting down\n")

@@ -182,6 +182,13 @@ async def test_everything_that_is_there_already(folder: Path) -> None:
 
 
 @pytest.mark.asyncio
+async def test_other_upgrades_are_passed_over(folder: Path) -> None:
+    async with serving(folder) as daemon:
+        fields = ("Connection: Upgrade, HTTP2-Settings", "Upgrade: h2c", "HTTP2-Settings: AAMA")
+        assert (await ask(daemon, "/a.png.dfc", *fields)).body == STREAM
+
+
+@pytest.mark.asyncio
 async def test_an_old_client_gets_everything_until_the_end(folder: Path) -> None:
     async with (
         serving(folder) as daemon,
