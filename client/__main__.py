@@ -74,6 +74,8 @@ examples:
       as good as that, as far as the sender can predict; asked again with 33, only the rest is sent
   diffc-client get ws://station:8765/coffee.jpg -o coffee.png --bpp 0.2 --keep-stream coffee.dfc
       keep the stream too; the same command again, with --bpp 0.4, continues it
+  diffc-client get https://example.org/coffee.jpg.dfc -o coffee.png --bpp 0.2
+      a stream that lies on any web server or object store
   diffc-client get ws://station:8765/coffee.jpg -o coffee.png --render flow
       looks real rather than smooth: its detail is synthesised
 
@@ -253,7 +255,7 @@ def _parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     get.set_defaults(command=_get)
-    get.add_argument("url", metavar="URL", help="ws://HOST:PORT/IMAGE")
+    get.add_argument("url", metavar="URL", help="ws://HOST:PORT/IMAGE or http://HOST/IMAGE.dfc")
     get.add_argument("-o", "--out", metavar="OUT", type=Path, required=True, help="PNG to write")
     get.add_argument("--bytes", metavar="N", type=_count, help="stop after so many bytes")
     get.add_argument("--bpp", metavar="X", type=_rate, help="... or bits per pixel")
@@ -299,7 +301,12 @@ def _parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     run.set_defaults(command=_run)
-    run.add_argument("urls", metavar="URL", nargs="+", help="ws://HOST:PORT or one with /IMAGE")
+    run.add_argument(
+        "urls",
+        metavar="URL",
+        nargs="+",
+        help="ws://HOST:PORT or one with /IMAGE, or http://HOST/IMAGE.dfc",
+    )
     run.add_argument("folder", metavar="DIR", type=Path, help="where pictures and streams go")
     run.add_argument(
         "--every",

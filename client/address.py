@@ -9,11 +9,16 @@ from diffc_stream.errors import AddressError
 from diffc_stream.session.fields import Name
 
 DEFAULT_PORT = 8765
+_PORTS = {"ws": DEFAULT_PORT, "wss": 443, "http": 80, "https": 443}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Address:
-    """``ws://HOST[:PORT][/IMAGE]``, or ``wss://`` through a proxy that adds TLS."""
+    """``ws://HOST[:PORT][/IMAGE]``, or ``wss://`` through a proxy that adds TLS.
+
+    ``http://`` and ``https://`` are any server that has streams as files; there, IMAGE is the
+    stream's name, ``.dfc`` and all.
+    """
 
     scheme: str
     host: str
@@ -29,8 +34,11 @@ class Address:
             port = parts.port
         except ValueError as error:
             raise AddressError(f"{url!r} is not an address: {error}") from error
-        if parts.scheme not in ("ws", "wss") or not parts.hostname:
-            raise AddressError(f"{url!r} is not an address: it should be ws://HOST:PORT/IMAGE")
+        if parts.scheme not in _PORTS or not parts.hostname:
+            raise AddressError(
+                f"{url!r} is not an address: it should be ws://HOST:PORT/IMAGE "
+                "or http://HOST/IMAGE.dfc"
+            )
         if parts.query or parts.fragment or "@" in parts.netloc:
             raise AddressError(
                 f"{url!r} is not an address: write '?', '#' and '@' in a name as %3F, %23 and %40"
@@ -41,9 +49,11 @@ class Address:
                 Name(255).parse(image)
             except ValueError as error:
                 raise AddressError(f"{image!r} is not a picture's name: it {error}") from error
-        default = DEFAULT_PORT if parts.scheme == "ws" else 443
         return cls(
-            scheme=parts.scheme, host=parts.hostname, port=port or default, image=image or None
+            scheme=parts.scheme,
+            host=parts.hostname,
+            port=port or _PORTS[parts.scheme],
+            image=image or None,
         )
 
     @property
@@ -51,7 +61,23 @@ class Address:
         """The address without the picture."""
         return replace(self, image=None)
 
+    @property
+    def plain(self) -> bool:
+        """It is of a server that need not know this project: plain HTTP, with or without TLS."""
+        return self.scheme in ("http", "https")
+
+    @property
+    def path(self) -> str:
+        """What a request names the picture by, percent-encoded."""
+        return f"/{quote(self.image or '')}"
+
+    @property
+    def authority(self) -> str:
+        """What a request names the host by; raises UnicodeError if it cannot be a host's name."""
+        host = f"[{self.host}]" if ":" in self.host else self.host.encode("idna").decode()
+        return host if self.port == _PORTS[self.scheme] else f"{host}:{self.port}"
+
     def __str__(self) -> str:
         host = f"[{self.host}]" if ":" in self.host else self.host
-        image = f"/{quote(self.image)}" if self.image else ""
+        image = self.path if self.image else ""
         return f"{self.scheme}://{host}:{self.port}{image}"

@@ -29,6 +29,8 @@ def stream(
 ) -> Iterator[Refinement]:
     """Stream the picture at ``url``, ``ws://HOST[:PORT]/IMAGE``: iterate to get it, ever better.
 
+    ``http://HOST/IMAGE.dfc`` is a stream that lies on any web server.
+
     The network and the mathematics run on threads of their own and never wait for the loop's
     body; a body that is slow gets the newest picture next.  Parameters and errors are those of
     :func:`connect` and :meth:`Sender.open`; leaving the loop stops the stream.

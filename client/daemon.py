@@ -9,7 +9,13 @@ from contextlib import aclosing
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from diffc_stream.errors import DiffcError, PeerError, SessionError, StreamError
+from diffc_stream.errors import (
+    AddressError,
+    DiffcError,
+    PeerError,
+    SessionError,
+    StreamError,
+)
 from diffc_stream.picture import save_png
 from diffc_stream.session import Terms
 
@@ -61,7 +67,8 @@ class ReceiverDaemon:
         """Prepare to follow ``addresses``; one without a picture stands for all that sender has.
 
         Catalogues are asked for again ``every`` so many seconds.  ``on_picture`` is called, on
-        the event loop, for every picture written.
+        the event loop, for every picture written.  Raises AddressError for an address without a
+        picture where there is no catalogue: over plain HTTP.
         """
         self._wanted = _by_sender(addresses)
         self._folder = folder
@@ -170,6 +177,8 @@ def _by_sender(addresses: Iterable[Address]) -> dict[Address, frozenset[str] | N
     wanted: dict[Address, frozenset[str] | None] = {}
     for address in addresses:
         known = wanted.setdefault(address.sender, frozenset())
+        if address.image is None and address.plain:
+            raise AddressError(f"{address} names no picture: there is no list of them over HTTP")
         if address.image is None or known is None:
             wanted[address.sender] = None
         else:

@@ -70,7 +70,7 @@ class MemoryStream:
     @property
     def header(self) -> Header | None:
         """The stream's header; None as long as there is no whole one."""
-        return _header(bytes(self._data[:LONGEST_HEADER]))
+        return header_of(bytes(self._data[:LONGEST_HEADER]))
 
     def read(self) -> bytes:
         """Return all bytes held."""
@@ -126,7 +126,7 @@ class FileStream:
     def header(self) -> Header | None:
         """The stream's header; None as long as there is no whole one."""
         self._file.seek(0)
-        return _header(self._file.read(LONGEST_HEADER))
+        return header_of(self._file.read(LONGEST_HEADER))
 
     def read(self) -> bytes:
         """Return all bytes held."""
@@ -163,11 +163,12 @@ def outdated(error: Exception) -> bool:
     )
 
 
-def _header(start: bytes) -> Header | None:
+def header_of(start: bytes) -> Header | None:
+    """Return the header that a stream starts with; None if it is not whole, or is none of ours."""
     try:
         first = next(StreamReader().feed(start), None)
     except StreamError:
-        return None  # none of ours: whoever decodes it says so
+        return None  # whoever decodes it says so
     return first if isinstance(first, Header) else None
 
 

@@ -26,6 +26,7 @@ from .decoding import Decoders, Method, ModelDecoders
 from .delivery import Delivery
 from .kept import Kept, MemoryStream
 from .link import Arrivals, Link
+from .ranges import RangeArrivals, RangeLink
 from .refiner import Refinement, Refiner
 from .wanted import Wanted
 
@@ -43,6 +44,9 @@ async def connect(
     terms: Terms | None = None,
 ) -> AsyncIterator[Sender]:
     """Connect to the sender at ``url``, ``ws://HOST[:PORT]``.
+
+    ``http://`` and ``https://`` are servers that have streams as files, whatever they are; there a
+    picture is opened by its stream's name, ``.dfc`` and all, and there is no list of them.
 
     ``decoders`` are :class:`ModelDecoders` with the models at hand unless given.  A link that
     breaks later is made anew, until nothing has come for ``patience`` seconds (None: for ever).
@@ -75,7 +79,7 @@ class Sender:
         self._decoders = decoders
         self._backoff = backoff
         self._terms = terms
-        self._link: Link | None = None
+        self._link: Link | RangeLink | None = None
         self._dialling = asyncio.Lock()
         # One thread: pictures of several streams take turns, and none is late by being computed
         # at half speed.
@@ -83,6 +87,8 @@ class Sender:
 
     async def images(self) -> list[str]:
         """Return the names of all pictures that the sender offers.
+
+        Raises LinkLost when patience is at an end, AddressError over plain HTTP.
 
         >>> await sender.images()
         ['coffee.jpg', 'harbour/crane.png']
@@ -179,17 +185,9 @@ class Sender:
     ) -> Reason:
         backoff = self._backoff.fresh()
         while True:
-            before, target, header = kept.length, wanted.target, kept.header
+            before, target = kept.length, wanted.target
             try:
-                link = await self.dial()
-                arrivals = link.open(
-                    image,
-                    start=before,
-                    prefix=kept.prefix,
-                    target=target,
-                    weight=wanted.weight,
-                    model=header.model if header else None,
-                )
+                arrivals = _ask(await self.dial(), image, kept, wanted)
                 wanted.follow(arrivals.update)
                 reason = await _drain(arrivals, kept, deliver)
                 if reason is not Reason.TARGET or wanted.target == target:
@@ -204,10 +202,14 @@ class Sender:
             finally:
                 wanted.follow(None)
 
-    async def dial(self) -> Link:
+    async def dial(self) -> Link | RangeLink:
         """Return the link, made anew if it was lost.  Raises LinkLost, RemoteProtocolError."""
         async with self._dialling:
-            if self._link is None or self._link.lost:
+            if self._link is not None and not self._link.lost:
+                return self._link
+            if self._address.plain:
+                self._link = await RangeLink.dial(self._address, terms=self._terms)
+            else:
                 self._link = await Link.dial(
                     self._address, models=self._decoders.fingerprints, terms=self._terms
                 )
@@ -243,7 +245,23 @@ def _wanted_part(kept: Kept, target: Target) -> bytes:
     return data if header is None else data[: target.length(header.width * header.height)]
 
 
-async def _drain(arrivals: Arrivals, kept: Kept, deliver: Deliver | None) -> Reason:
+def _ask(
+    link: Link | RangeLink, image: str, kept: Kept, wanted: Wanted
+) -> Arrivals | RangeArrivals:
+    if isinstance(link, RangeLink):
+        return link.open(image, held=kept.read(), target=wanted.target)
+    header = kept.header
+    return link.open(
+        image,
+        start=kept.length,
+        prefix=kept.prefix,
+        target=wanted.target,
+        weight=wanted.weight,
+        model=header.model if header else None,
+    )
+
+
+async def _drain(arrivals: Arrivals | RangeArrivals, kept: Kept, deliver: Deliver | None) -> Reason:
     try:
         while not isinstance(event := await arrivals.next(), End):
             kept.append(event.payload)

@@ -36,6 +36,7 @@ examples:
   diffc-server photos/ --host 0.0.0.0       to the whole network: there is no password
 
   then, elsewhere:  diffc-client get ws://HOST:8765/coffee.jpg -o coffee.png
+  or, without it:   curl -r 0-4999 http://HOST:8765/coffee.jpg.dfc -o coffee.dfc
 
 SIGINT and SIGTERM end it gently: receivers are told to come back for the rest.
 exit codes: 0 it was told to stop, 1 it could not start, 2 wrong usage, 6 the model cannot be used

@@ -1,11 +1,12 @@
-"""The sender daemon: listens, and holds a conversation with every receiver."""
+"""The sender daemon: listens, and holds a conversation with every receiver, or answers it once."""
 
 from __future__ import annotations
 
 import asyncio
 import http
 import logging
-from typing import Self
+import secrets
+from typing import Any, Self
 
 from websockets.asyncio.server import Server, ServerConnection, serve
 from websockets.http11 import Request, Response
@@ -15,9 +16,12 @@ from diffc_stream.session import MAX_MESSAGE, SUBPROTOCOL, Terms
 
 from .catalogue import Catalogue
 from .conversation import Conversation
+from .exchange import Exchange
 from .pipeline import Pipeline
 
 MOST_CONNECTIONS = 256
+OPENING = 10.0
+"""Seconds that a request may take to arrive, and a WebSocket to be opened."""
 DRAIN_GRACE = 5.0
 """Seconds that receivers get to take note of a shutdown."""
 
@@ -49,6 +53,8 @@ class SenderDaemon:
         self._port = port
         self._terms = terms or Terms()
         self._conversations: set[Conversation] = set()
+        self._exchanges: set[Exchange] = set()
+        self._epoch = secrets.token_hex(8)
         self._server: Server | None = None
 
     async def __aenter__(self) -> Self:
@@ -59,6 +65,9 @@ class SenderDaemon:
             self._port,
             subprotocols=[Subprotocol(SUBPROTOCOL)],
             process_request=self._admit,
+            # Bounds the opening itself, and lets plain answers take longer.
+            create_connection=_Connection,
+            open_timeout=None,
             # No page in a browser may reach a daemon on its user's own machine.
             origins=[None],
             # What is sent is incompressible, and inflating can be turned against us.
@@ -93,8 +102,8 @@ class SenderDaemon:
 
     @property
     def connections(self) -> int:
-        """Receivers connected at the moment."""
-        return len(self._conversations)
+        """Receivers connected at the moment, plain HTTP included."""
+        return len(self._conversations) + len(self._exchanges)
 
     async def drain(self) -> None:
         """Take no more receivers, tell those that are here, close; at most DRAIN_GRACE seconds."""
@@ -103,6 +112,8 @@ class SenderDaemon:
         self._server.close(close_connections=False)
         for conversation in self._conversations:
             conversation.drain()
+        for exchange in self._exchanges:
+            exchange.drain()
         await self._finish()
 
     async def abort(self) -> None:
@@ -126,6 +137,8 @@ class SenderDaemon:
     def _cut_off(self) -> None:
         for conversation in self._conversations:
             conversation.abort()
+        for exchange in self._exchanges:
+            exchange.abort()
 
     async def _converse(self, websocket: ServerConnection) -> None:
         conversation = Conversation(websocket, self._catalogue, self._pipeline, self._terms)
@@ -138,10 +151,40 @@ class SenderDaemon:
         finally:
             self._conversations.discard(conversation)
 
-    async def _admit(self, connection: ServerConnection, _request: Request) -> Response | None:
-        if len(self._conversations) >= MOST_CONNECTIONS:
-            return connection.respond(http.HTTPStatus.SERVICE_UNAVAILABLE, "too many receivers\n")
-        return None
+    async def _admit(self, connection: ServerConnection, request: Request) -> Response | None:
+        unavailable = http.HTTPStatus.SERVICE_UNAVAILABLE
+        if self.connections >= MOST_CONNECTIONS:
+            return connection.respond(unavailable, "too many receivers\n")
+        if any("websocket" in value.lower() for value in request.headers.get_all("Upgrade")):
+            return None
+        if self._server is None or not self._server.is_serving():
+            return connection.respond(unavailable, "shutting down\n")
+        assert isinstance(connection, _Connection)
+        # From here on it is the exchange that knows how long things may take.
+        connection.deadline.reschedule(None)
+        exchange = Exchange(
+            connection,
+            request,
+            self._catalogue,
+            self._pipeline,
+            epoch=self._epoch,
+            idle=self._terms.idle,
+        )
+        self._exchanges.add(exchange)
+        try:
+            return await exchange.run()
+        finally:
+            self._exchanges.discard(exchange)
+
+
+class _Connection(ServerConnection):
+    """A connection whose opening has a deadline that can be moved."""
+
+    deadline: asyncio.Timeout
+
+    async def handshake(self, *arguments: Any, **more: Any) -> None:
+        async with asyncio.timeout(OPENING) as self.deadline:
+            await super().handshake(*arguments, **more)
 
 
 def _quiet_logger() -> logging.Logger:

@@ -17,6 +17,9 @@ from diffc_stream.errors import AddressError
         ("ws://10.0.0.1:99/a/b%20c.png", "10.0.0.1", 99, "a/b c.png"),
         ("ws://[::1]:99/%E4%BD%A0.png", "::1", 99, "你.png"),
         ("wss://proxy/what%3F%23.png", "proxy", 443, "what?#.png"),
+        ("http://store/a.jpg.dfc", "store", 80, "a.jpg.dfc"),
+        ("http://store:8765/a.dfc", "store", 8765, "a.dfc"),
+        ("https://store/b/a%20b.dfc", "store", 443, "b/a b.dfc"),
     ],
 )
 def test_addresses(url: str, host: str, port: int, image: str | None) -> None:
@@ -27,9 +30,25 @@ def test_addresses(url: str, host: str, port: int, image: str | None) -> None:
 
 
 @pytest.mark.parametrize(
+    ("url", "plain", "authority", "path"),
+    [
+        ("ws://station/a b.jpg", False, "station", "/a%20b.jpg"),
+        ("wss://station:8765", False, "station:8765", "/"),
+        ("http://store/ä/a.dfc", True, "store", "/%C3%A4/a.dfc"),
+        ("http://[::1]:8080/a.dfc", True, "[::1]:8080", "/a.dfc"),
+        ("https://bücher.example/a.dfc", True, "xn--bcher-kva.example", "/a.dfc"),
+        ("https://store:80/a.dfc", True, "store:80", "/a.dfc"),
+    ],
+)
+def test_what_requests_say(url: str, plain: bool, authority: str, path: str) -> None:
+    address = Address.parse(url)
+    assert (address.plain, address.authority, address.path) == (plain, authority, path)
+
+
+@pytest.mark.parametrize(
     "url",
     [
-        *("", "station", "station:8765", "http://station/a", "ws://", "ws:///a", "ws://:99/a"),
+        *("", "station", "station:8765", "ftp://station/a", "ws://", "ws:///a", "ws://:99/a"),
         *("ws://station:0x/a", "ws://station:99999/a", "ws://[::1/a", "ws://user@station/a"),
         *("ws://station/../a", "ws://station/a/%2e%2e/b", "ws://station//a", "ws://station/a%00"),
         *("ws://station/a?b", "ws://station/a#b", "ws://station/" + "x" * 256),

@@ -15,6 +15,7 @@ from serving import pictures, serving, settled
 from diffc_client import Address, Refinement
 from diffc_client.backoff import Backoff
 from diffc_client.daemon import Place, ReceiverDaemon
+from diffc_stream.errors import AddressError
 from diffc_stream.picture import load_picture
 
 
@@ -85,6 +86,23 @@ async def test_everything_a_sender_has(folder: Path, tmp_path: Path) -> None:
     ]
     assert (home / "a.png.dfc").read_bytes() == stream_of("a.png", 5000)
     assert load_picture(home / "a.png.png")[0, 0, 0] == 5000 % 256
+
+
+@pytest.mark.asyncio
+async def test_a_stream_over_plain_http(folder: Path, tmp_path: Path) -> None:
+    kept = tmp_path / "kept"
+    async with serving(folder) as daemon:
+        url = daemon.url.replace("ws:", "http:")
+        async with keeping(kept, f"{url}/a.png.dfc") as watcher:
+            await watcher.until(lambda w: w.complete == ["a.png.dfc"])
+        home = kept / f"127.0.0.1_{daemon.port}"
+    assert files(home) == ["a.png.dfc.dfc", "a.png.dfc.png"]
+    assert (home / "a.png.dfc.dfc").read_bytes() == stream_of("a.png", 5000)
+
+
+def test_over_plain_http_there_is_no_everything(tmp_path: Path) -> None:
+    with pytest.raises(AddressError, match="names no picture"):
+        ReceiverDaemon([Address.parse("http://store")], tmp_path, FakeDecoders())
 
 
 @pytest.mark.asyncio

@@ -65,6 +65,16 @@ def test_get_json(folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[st
         assert image.info["render"] == "flow"
 
 
+def test_get_over_plain_http(folder: Path, tmp_path: Path) -> None:
+    out, kept = tmp_path / "out.png", tmp_path / "kept.dfc"
+    with Background(folder) as address:
+        url = f"{address.replace('ws:', 'http:')}/a.png.dfc"
+        assert get(url, out, "--bytes", "700", "--keep-stream", str(kept)) == 0
+        assert get(url, out, "--bytes", "1200", "--keep-stream", str(kept)) == 0
+    assert kept.read_bytes() == stream_of("a.png", 1200)
+    assert load_picture(out)[0, 0, 0] == 1200 % 256
+
+
 def test_get_with_the_dial(folder: Path, tmp_path: Path) -> None:
     out = tmp_path / "out.png"
     with Background(folder) as url:

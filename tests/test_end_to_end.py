@@ -14,6 +14,7 @@ from serving import pictures, serving, settled
 
 import diffc_client
 from diffc_client import MemoryStream, Sender
+from diffc_client.link import Link
 from diffc_server import SenderDaemon
 from diffc_stream.errors import (
     LinkLost,
@@ -187,7 +188,9 @@ async def test_the_sender_takes_the_first_of_its_models_that_the_receiver_has(
     ):
         kept = MemoryStream()
         *_, last = [refinement async for refinement in sender.open("a.png", kept=kept)]
-        assert (await sender.dial()).models == (NEW, OLD)
+        link = await sender.dial()
+        assert isinstance(link, Link)
+        assert link.models == (NEW, OLD)
     assert (last.bytes, opener.models) == (5000, [chosen])
     assert kept.read() == stream_of("a.png", 5000, chosen)
 
@@ -314,6 +317,7 @@ async def test_a_receiver_that_vanishes_frees_everything(folder: Path) -> None:
             async with aclosing(sender.open("a.png")) as refinements:
                 await anext(refinements)
                 link = await sender.dial()
+                assert isinstance(link, Link)
                 link._websocket.transport.abort()
                 with pytest.raises(LinkLost):
                     _ = [r async for r in refinements]

@@ -1,0 +1,53 @@
+"""Which bytes an HTTP request asks for, and on what condition (RFC 9110, sections 13 and 14)."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+_ONE_RANGE = re.compile(r"bytes=[ \t]*([0-9]{0,99})-([0-9]{0,99})[ \t]*", re.IGNORECASE)
+_TAG = re.compile(r'(W/)?("[\x21\x23-\x7e\x80-\xff]*")')
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Range:
+    """``bytes=FIRST-LAST``, ``bytes=FIRST-`` or ``bytes=-LAST``; both ends are included."""
+
+    first: int | None
+    """None: it is the last ``last`` bytes that are asked for."""
+    last: int | None
+    """None: to the end."""
+
+    @classmethod
+    def parse(cls, value: str) -> Range | None:
+        """Read a Range header; None if it is to be ignored: another unit, several ranges, nonsense.
+
+        >>> Range.parse("bytes=0-999")
+        Range(first=0, last=999)
+        """
+        match = _ONE_RANGE.fullmatch(value)
+        if match is None:
+            return None
+        first, last = (int(digits) if digits else None for digits in match.groups())
+        if first is None and last is None:
+            return None
+        if first is not None and last is not None and last < first:
+            return None
+        return cls(first=first, last=last)
+
+    def within(self, total: int) -> range | None:
+        """Return what there is of it in ``total`` bytes; None if there is nothing."""
+        if self.first is None:
+            assert self.last is not None
+            found = range(max(0, total - self.last), total)
+        else:
+            found = range(self.first, total if self.last is None else min(self.last + 1, total))
+        return found or None
+
+
+def names(condition: str, etag: str, *, weakly: bool) -> bool:
+    """Tell whether ``etag``, a strong one in quotes, is among the tags of a condition.
+
+    Weak tags count ``weakly`` only, if they are the same after their ``W/``.
+    """
+    return any(tag == etag and (weakly or not weak) for weak, tag in _TAG.findall(condition))
