@@ -40,7 +40,7 @@ from .encoding import is_stream
 from .outgoing import Outgoing
 from .pipeline import Pipeline, SharedStream
 
-CAPABILITIES = (Capability.DFC1,)
+CAPABILITIES = (Capability.DFC1, Capability.HTTP)
 MOST_BACKLOG = 64
 """Messages waiting to be sent beyond which nothing more is read."""
 
