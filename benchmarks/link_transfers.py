@@ -17,6 +17,7 @@ from diffc_client.address import Address
 from diffc_client.backoff import Backoff
 from diffc_client.decoding import StreamDecoder
 from diffc_client.kept import MemoryStream
+from diffc_client.link import Link as WebSocketLink
 from diffc_client.sender import Sender
 from diffc_server import Catalogue, Pipeline, SenderDaemon
 from diffc_server.encoding import FileOpener
@@ -209,7 +210,8 @@ async def slow(folder: Path, *, rate: float, round_trip: float, seconds: float) 
         lively = bool(kept.frames) and loop.time() - kept.frames[-1][0] < 10 + 5000 / rate
         alive = not receiving.done() and len(link.connections) == 1 and lively
         down, up = link.carried_down, link.carried_up
-        window = (await sender.dial()).window
+        open_link = await sender.dial()
+        window = open_link.window if isinstance(open_link, WebSocketLink) else 0
         receiving.cancel()
         await asyncio.wait([receiving])
     return Slow(
@@ -250,8 +252,11 @@ async def stopped(folder: Path, *, rate: float, delay: float, after: float) -> S
         receiving.cancel()  # which says STOP
         await asyncio.wait([receiving])
         [connection] = link.connections
-        while loop.time() - max(said, connection.down.arrivals[-1][0]) < 1.0 + 4 * delay:
-            await asyncio.sleep(0.1)
+        # Nothing tells that nothing more will come but that nothing does.
+        quiet = said
+        while (left := quiet + 1.0 + 4 * delay - loop.time()) > 0:
+            await asyncio.sleep(left)
+            quiet = max(said, connection.down.arrivals[-1][0])
         return Stopped(
             rate=rate,
             window=Terms().window,
@@ -306,5 +311,3 @@ def _opening(name: str, length: int) -> int:
     from diffc_stream.session import Open, encode
 
     return 6 + len(encode(Open(stream=2, image=name, bytes=length)))
-
-
