@@ -24,6 +24,7 @@ from diffc_stream.container import (
     verified,
 )
 from diffc_stream.diffusion.analytic import GaussianSource
+from diffc_stream.diffusion.model import Model
 from diffc_stream.errors import PictureTooLarge, PrefixMismatch, TargetError
 from diffc_stream.metrics import psnr
 
@@ -223,6 +224,9 @@ def test_a_prefix_that_ends_around_a_check_goes_on_to_the_bytes_of_one_go() -> N
     [due] = [e.offset for e in StreamReader().feed(whole[:-3]) if isinstance(e, Check)]
     for length in [*range(due - 3, due + 6), *range(len(whole) - 6, len(whole) + 1)]:
         assert extended(whole[:length], None) == whole
+    for length in range(due - 1, due + 4):
+        for target in range(length + 1, due + 6):
+            assert extended(whole[:length], target) == whole[:target]
 
 
 @pytest.mark.parametrize("simulator", [Simulator.PFR, Simulator.DITHER])
@@ -305,6 +309,10 @@ def test_a_check_may_stand_where_a_stream_goes_on() -> None:
         data += writer.step(*record)
     data += writer.check()
     for length in (len(data) - 2, len(data) - 1, len(data)):
+        for target in range(length + 1, len(data) + 1):
+            encoder = Encoder(picture(), model(), target_bytes=target, prefix=data[:length])
+            assert b"".join(encoder) == data[length:target]
+            assert encoder.written == encoder.report().bytes == target
         longer = data[:length] + b"".join(
             Encoder(picture(), model(), target_bytes=900, prefix=data[:length])
         )
@@ -380,3 +388,16 @@ def test_another_header_is_refused_at_once() -> None:
 def test_a_target_that_has_been_reached_is_refused(target: int) -> None:
     with pytest.raises(TargetError, match="not beyond the 600 that are there"):
         Encoder(picture(), model(), target_bytes=target, prefix=stream(600))
+
+
+def test_whole_steps_of_another_machine_are_gone_on_with() -> None:
+    class Elsewhere:
+        def __call__(self, eta: Floats, snr: float) -> Floats:
+            return model().denoiser(eta, snr) * np.float32(1.001)
+
+    other = Model(name="gaussian", fingerprint=model().fingerprint, denoiser=Elsewhere())
+    data = b"".join(Encoder(picture(), other, target_bytes=1500))
+    assert data != stream(1500)
+    settled = data[: Prefix(data).settled]
+    longer = settled + b"".join(Encoder(picture(), model(), target_bytes=2500, prefix=settled))
+    assert shown_psnr(longer) == pytest.approx(shown_psnr(stream(2500)), abs=0.2)

@@ -159,7 +159,8 @@ class Encoder:
     @property
     def written(self) -> int:
         """Bytes of the stream so far."""
-        return self._writer.written
+        written = self._writer.written
+        return written if self._target is None else min(written, self._target)
 
     def report(self) -> EncodeReport:
         """Return the account of the stream as far as it has been written."""
@@ -190,7 +191,9 @@ class Encoder:
         """Yield the stream from its start."""
         head = self._writer.header(self._header)
         for record in self._records():
-            yield head + record
+            # A target may lie within a check that a prefix is owed.
+            over = self._writer.written - self.written
+            yield (head + record)[: len(head) + len(record) - over]
             head = b""
 
     def _records(self) -> Iterator[bytes]:

@@ -30,7 +30,7 @@ class Prefix:
         """Parse ``data``.  Raises PrefixMismatch for what is no stream, unknown or damaged."""
         self.data = data
         self.records: list[Record] = []
-        """What is there wholly, but for checks that follow from lengths; these may be missing."""
+        """What is there wholly; of a check that follows, some or all may be missing."""
         self.begun: Begun | None = None
         """What comes after them, if it is a step."""
         self.settled = 0
