@@ -8,6 +8,7 @@
     |   |-- NotAStream                    they do not start like a .dfc stream
     |   |-- UnsupportedStream             a newer version, or a signal or simulator we do not know
     |   |-- CorruptStream                 a check failed, or a field is out of its range
+    |   |-- PrefixMismatch                they do not begin the stream that shall go on from them
     |   `-- NothingDecodable          3   too short: not even a first record has arrived
     |-- SimulationError               1   an error or a length that no channel simulator can take
     |-- MissingPackage                1   an optional package that this needs is not installed
@@ -74,6 +75,10 @@ class CorruptStream(StreamError):
     def __init__(self, message: str, *, offset: int) -> None:
         super().__init__(f"{message} (at byte {offset})")
         self.offset = offset
+
+
+class PrefixMismatch(StreamError):
+    """The bytes to go on from are damaged, or not the beginning of this picture's stream."""
 
 
 class NothingDecodable(StreamError):

@@ -1,8 +1,8 @@
 """Streams that were computed once, kept on disk: a sender that is restarted need not begin anew.
 
 The key is what the bytes follow from: the picture's file, byte for byte, the model, and the
-version of the grammar.  What is kept is a prefix, and may be continued: the encoder is then asked
-for the whole stream again and its beginning compared.  Everything here runs on worker threads.
+version of the grammar.  What is kept is a prefix, from which the encoder goes on.  Everything here
+runs on worker threads.
 """
 
 from __future__ import annotations
@@ -13,11 +13,12 @@ import logging
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from itertools import chain
 from pathlib import Path
 
 from diffc_stream.container import StreamReader
 from diffc_stream.container.grammar import VERSION
-from diffc_stream.errors import StreamError
+from diffc_stream.errors import PrefixMismatch, StreamError
 from diffc_stream.replacement import replacing
 
 from .encoding import STREAM_SUFFIX, Opener, Source, is_stream
@@ -49,43 +50,45 @@ class CachingOpener:
         """Fingerprints of the models that pictures can be encoded with, the preferred one first."""
         return self._opener.fingerprints
 
-    def open(self, path: Path, model: str | None = None) -> Source:
+    def open(self, path: Path, model: str | None = None, prefix: bytes = b"") -> Source:
         """Open a file."""
         if is_stream(path):
-            return self._opener.open(path)
+            return self._opener.open(path, model, prefix)
         model = model or self.fingerprints[0]
         kept = self._folder / f"{_key(path, model)}{STREAM_SUFFIX}"
         whole = _load(kept.with_suffix(WHOLE_SUFFIX))
-        if whole.intact and whole.pixels is not None:
-            return Source(pixels=whole.pixels, model=model, pieces=iter([whole.data]))
-        part = _load(kept)
-        if part.pixels is None:
-            source = self._opener.open(path, model)
-            return replace(source, pieces=self._saved(source.pieces, kept))
-        pieces = self._continued(part.data, path, model, kept)
-        return Source(pixels=part.pixels, model=model, pieces=pieces)
-
-    def _continued(self, data: bytes, path: Path, model: str, kept: Path) -> Iterator[bytes]:
-        yield data
-        place = 0
-        for piece in self._saved(self._opener.open(path, model).pieces, kept, saved=len(data)):
-            known = data[place : place + len(piece)]
-            if not piece.startswith(known):
+        if whole.intact and whole.pixels is not None and whole.data.startswith(prefix):
+            rest = whole.data[len(prefix) :]
+            return Source(pixels=whole.pixels, model=model, pieces=iter([rest]))
+        stored = _load(kept).data
+        if len(stored) > len(prefix) and stored.startswith(prefix):
+            try:
+                source = self._opener.open(path, model, stored)
+            except PrefixMismatch as error:
+                logger.warning("dropping %s: %s", kept.name, error)
                 kept.unlink(missing_ok=True)
-                raise RuntimeError(f"{kept.name} is not what this picture's stream begins with")
-            place += len(piece)
-            if fresh := piece[len(known) :]:
-                yield fresh
+            else:
+                pieces = self._saved(source.pieces, kept, stored, saved=len(stored))
+                return replace(source, pieces=chain([stored[len(prefix) :]], pieces))
+        source = self._opener.open(path, model, prefix)
+        return replace(source, pieces=self._saved(source.pieces, kept, prefix))
 
-    def _saved(self, pieces: Iterator[bytes], kept: Path, *, saved: int = 0) -> Iterator[bytes]:
-        """Pass ``pieces`` on, saving what has passed when it is worth it."""
-        data = bytearray()
-        for piece in pieces:
-            data += piece
-            if len(data) >= max(FIRST_SAVE, 2 * saved):
-                self._save(kept, data)
-                saved = len(data)
-            yield piece
+    def _saved(
+        self, pieces: Iterator[bytes], kept: Path, prefix: bytes, *, saved: int = 0
+    ) -> Iterator[bytes]:
+        """Pass ``pieces`` on, saving ``prefix`` and what has passed when it is worth it."""
+        data = bytearray(prefix)
+        try:
+            for piece in pieces:
+                data += piece
+                if len(data) >= max(FIRST_SAVE, 2 * saved):
+                    self._save(kept, data)
+                    saved = len(data)
+                yield piece
+        except PrefixMismatch:
+            # Too late for who has received some of it; the next one gets what is encoded anew.
+            kept.unlink(missing_ok=True)
+            raise
         kept.unlink(missing_ok=True)
         self._save(kept.with_suffix(WHOLE_SUFFIX), data)
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from diffc_stream.container import Header, StreamReader
-from diffc_stream.errors import NotAStream, UnreadablePicture
+from diffc_stream.errors import NotAStream, PrefixMismatch, UnreadablePicture
 from diffc_stream.picture import load_picture
 
 if TYPE_CHECKING:
@@ -31,7 +31,8 @@ class Source:
     model: str
     """Fingerprint of the model that it takes to decode it."""
     pieces: Iterator[bytes]
-    """Its bytes, each piece computed when it is asked for; by one thread at a time."""
+    """Its bytes after those that were there, each piece computed when it is asked for; by one
+    thread at a time.  Pieces may be empty.  Raises PrefixMismatch if it finds out later."""
 
 
 class Opener(Protocol):
@@ -42,12 +43,13 @@ class Opener(Protocol):
         """Fingerprints of the models that pictures can be encoded with, the preferred one first."""
         ...
 
-    def open(self, path: Path, model: str | None = None) -> Source:
+    def open(self, path: Path, model: str | None = None, prefix: bytes = b"") -> Source:
         """Open a file; may take a second.
 
         A picture is encoded with ``model``, one of ``fingerprints``; None is the preferred one.  It
-        means nothing for a stream that is ready.  Raises PictureError, StreamError or
-        UnreadableModel.
+        means nothing for a stream that is ready.  With ``prefix``, the first bytes of the stream,
+        the source goes on after them.  Raises PictureError, StreamError (PrefixMismatch if these
+        are not its first bytes) or UnreadableModel.
         """
         ...
 
@@ -64,7 +66,7 @@ class FileOpener:
         """The fingerprints of the models."""
         return tuple(self._models)
 
-    def open(self, path: Path, model: str | None = None) -> Source:
+    def open(self, path: Path, model: str | None = None, prefix: bytes = b"") -> Source:
         """Open a picture or a stream."""
         # Late, because it brings torch, which serving streams as they are can do without.
         from diffc_stream.codec import Encoder
@@ -72,14 +74,14 @@ class FileOpener:
         if is_stream(path):
             header = _header(path)
             pixels = header.width * header.height
-            return Source(pixels=pixels, model=header.model, pieces=_blocks(path))
+            return Source(pixels=pixels, model=header.model, pieces=_blocks(path, prefix))
         chosen = self._models[model or self.fingerprints[0]]
         picture = load_picture(path)
         height, width = picture.shape[:2]
         return Source(
             pixels=width * height,
             model=chosen.fingerprint,
-            pieces=iter(Encoder(picture, chosen)),
+            pieces=iter(Encoder(picture, chosen, prefix=prefix)),
         )
 
 
@@ -88,8 +90,10 @@ def is_stream(path: Path) -> bool:
     return path.suffix.lower() == STREAM_SUFFIX
 
 
-def _blocks(path: Path) -> Iterator[bytes]:
+def _blocks(path: Path, prefix: bytes) -> Iterator[bytes]:
     with path.open("rb") as file:
+        if file.read(len(prefix)) != prefix:
+            raise PrefixMismatch(f"{path}: has become another stream")
         while block := file.read(_BLOCK):
             yield block
 

@@ -7,8 +7,8 @@
 A stream is pulled only as far as somebody wants it plus a look-ahead, one piece per job, so that
 pictures take turns on the workers and nothing is computed that nobody asked for.  The bytes stay
 when the receivers have gone; what computes them (an encoder holds the picture several times over)
-is dropped when it has been idle and is made again when more is wanted.  Encoding is
-deterministic, so the second time begins with the same bytes; that is checked, not trusted.
+is dropped when it has been idle and is made again when more is wanted: it then goes on from the
+bytes that are there.
 
 All state is touched on the event loop only; what runs on workers is opening a file and computing
 the next piece.
@@ -24,7 +24,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from diffc_stream.codec.curve import Curve
-from diffc_stream.errors import PictureError, RequestRefused, StreamError
+from diffc_stream.errors import PictureError, PrefixMismatch, RequestRefused, StreamError
 from diffc_stream.session import MAX_STREAM, Code, PrefixHash
 
 from .encoding import Opener, Source, is_stream
@@ -61,7 +61,6 @@ class SharedStream:
         self._data = bytearray()
         self._wanted = 0
         self._source: Source | None = None
-        self._generated = 0
         self._users: list[Wake] = []
         self._task: asyncio.Task[None] | None = None
 
@@ -132,15 +131,19 @@ class SharedStream:
         loop = asyncio.get_running_loop()
         try:
             if self._source is None:
-                self._generated = 0
+                held = bytes(self._data)
                 self._source = await loop.run_in_executor(
-                    self._workers, self._opener.open, self._path, self.model
+                    self._workers, self._opener.open, self._path, self.model, held
                 )
                 self.pixels, self.model = self._source.pixels, self._source.model
             while not self._satisfied(self._wanted):
                 piece = await loop.run_in_executor(self._workers, next, self._source.pieces, None)
                 self._take(piece)
                 self._notify()
+        except PrefixMismatch as error:
+            # Some of it may have been sent: what is encoded anew is another stream's business.
+            logger.warning("cannot go on with %s: %s", self._path.name, error)
+            self._fail(Code.INTERNAL, "it cannot be continued as it began")
         except (PictureError, StreamError) as error:
             logger.warning("cannot serve %s: %s", self._path.name, error)
             self._fail(Code.UNREADABLE_IMAGE, "it cannot be read as a picture")
@@ -157,13 +160,8 @@ class SharedStream:
             self.complete = True
             self._source = None
             return
-        known = bytes(self._data[self._generated : self._generated + len(piece)])
-        if not piece.startswith(known):
-            raise RuntimeError("a second encode differs from the first")
-        self._generated += len(piece)
-        fresh = piece[len(known) :]
-        self._data += fresh
-        self.curve.feed(fresh)
+        self._data += piece
+        self.curve.feed(piece)
         if len(self._data) >= MAX_STREAM:
             del self._data[MAX_STREAM:]
             self._take(None)

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from diffc_client import Decoders, Method, StreamDecoder
 from diffc_server import Opener, Source
 from diffc_stream.container import Header
-from diffc_stream.errors import NothingDecodable, UnknownModel, UnreadablePicture
+from diffc_stream.errors import NothingDecodable, PrefixMismatch, UnknownModel, UnreadablePicture
 
 WIDTH, HEIGHT = 40, 30
 FINGERPRINT = "0f0f0f0f"
@@ -45,9 +45,9 @@ class FakeOpener:
     models: list[str] = field(default_factory=list)
     """Those that pictures were opened with."""
     computed: dict[str, int] = field(default_factory=dict)
-    """Bytes computed by picture, again and again if it was opened again."""
+    """Bytes computed by picture."""
 
-    def open(self, path: Path, model: str | None = None) -> Source:
+    def open(self, path: Path, model: str | None = None, prefix: bytes = b"") -> Source:
         """Open a file."""
         self.opened.append(path.name)
         held = path.read_bytes()
@@ -58,11 +58,14 @@ class FakeOpener:
         else:
             model = model or self.fingerprints[0]
             self.models.append(model)
-        return Source(pixels=WIDTH * HEIGHT, model=model, pieces=self._pieces(path.name, model))
+        if not stream_of(path.name, self.length, model).startswith(prefix):
+            raise PrefixMismatch("the prefix is of another picture")
+        pieces = self._pieces(path.name, model, len(prefix))
+        return Source(pixels=WIDTH * HEIGHT, model=model, pieces=pieces)
 
-    def _pieces(self, name: str, model: str) -> Iterator[bytes]:
+    def _pieces(self, name: str, model: str, first: int) -> Iterator[bytes]:
         data = stream_of(name, self.length, model)
-        for start in range(0, len(data), self.piece):
+        for start in range(first, len(data), self.piece):
             if self.gate is not None:
                 self.gate.acquire()
             piece = data[start : start + self.piece]

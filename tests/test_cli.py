@@ -154,6 +154,62 @@ def test_a_prefix_decodes_and_too_little_is_exit_code_3_and_no_file(
     assert "Traceback" not in capsys.readouterr().err
 
 
+def test_a_stream_is_extended_in_place_or_beside(
+    photo: Path, tmp_path: Path, weights: Path, capsys: Capture
+) -> None:
+    whole, stream, beside = (tmp_path / name for name in ("whole.dfc", "photo.dfc", "more.dfc"))
+    seed = ("--seed", 9)
+    assert run("encode", photo, whole, "--bytes", 900, "--json", *seed, weights=weights) == 0
+    expected = json.loads(capsys.readouterr().out)
+    for size in (20, 333, 600):
+        stream.write_bytes(whole.read_bytes()[:size])
+        for out in (beside, stream):
+            more = ("--extend", stream, "--bytes", 900, "--json")
+            assert run("encode", photo, out, *more, weights=weights) == 0
+            report = json.loads(capsys.readouterr().out)
+            assert out.read_bytes() == whole.read_bytes()
+            for name in ("bytes", "psnr", "steps", "side_information_bytes"):
+                assert report[name] == expected[name]
+
+
+def test_what_cannot_be_extended_is_one_line_and_no_file(
+    photo: Path, tmp_path: Path, weights: Path, capsys: Capture
+) -> None:
+    stream, out, other = tmp_path / "photo.dfc", tmp_path / "out.dfc", tmp_path / "other.png"
+    run("encode", photo, stream, "--bytes", 700, weights=weights)
+    data = stream.read_bytes()
+    with Image.open(photo) as image:
+        image.transpose(Image.Transpose.ROTATE_90).save(tmp_path / "turned.png")
+        image.point([255 - i for i in range(256)] * 3).save(other)
+    damaged = bytearray(data)
+    damaged[100] ^= 1
+    capsys.readouterr()
+    for held, picture, more, code, says in (
+        (data, photo, ("--bytes", 700), 2, "not beyond the 700 that are there"),
+        (data, photo, ("--bpp", 0.1), 2, "not beyond the 700 that are there"),
+        (data, photo, ("--seed", 1), 5, "of the seed 0, not 1"),
+        (data, tmp_path / "turned.png", (), 5, "of a picture of 40x48, not 48x40"),
+        (data, other, (), 5, "of another picture"),
+        (bytes(damaged), photo, (), 5, "a check failed"),
+        (b"GIF89a", photo, (), 5, "not a .dfc stream"),
+        (data[:9], photo, (), 3, "ends within its header"),
+    ):
+        stream.write_bytes(held)
+        for target in (stream, out):
+            options = ("--extend", stream, *more)
+            assert run("encode", picture, target, *options, weights=weights) == code
+            [line] = capsys.readouterr().err.splitlines()
+            assert line.startswith("diffc: ")
+            assert says in line
+            assert stream.read_bytes() == held
+    # Made with a model that is not at hand.
+    stream.write_bytes(data)
+    assert cli.main(["encode", str(photo), str(stream), "--extend", str(stream)]) == 6
+    assert "needs the model" in capsys.readouterr().err
+    names = ["other.png", "photo.dfc", "photo.png", "turned.png"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == names
+
+
 def test_smaller_pictures(photo: Path, tmp_path: Path, weights: Path) -> None:
     stream, out = tmp_path / "photo.dfc", tmp_path / "out.png"
     run("encode", photo, stream, "--bytes", 300, weights=weights)

@@ -2,7 +2,16 @@
 
 import pytest
 
-from diffc_stream.container import Header, Kind, Payload, Step, StreamReader, StreamWriter
+from diffc_stream.container import (
+    Check,
+    Header,
+    Kind,
+    Payload,
+    Prefix,
+    Step,
+    StreamReader,
+    StreamWriter,
+)
 
 
 def begun() -> StreamWriter:
@@ -50,3 +59,21 @@ def test_no_check_follows_a_check() -> None:
     writer.header(Header(model="00112233", width=64, height=64, seed=3))
     assert len(writer.check()) == 3
     assert writer.check() == b""
+
+
+def test_records_that_were_read_are_written_the_same() -> None:
+    """So a writer is brought to where a stream ends by writing what is in it."""
+    writer = begun()
+    data = Header(model="00112233", width=64, height=64, seed=3).encode()
+    for kind, length in ((Kind.REFINE, 30), (Kind.OPEN, 700), (Kind.REFINE, 1700)):
+        data += writer.step(Step(kind=kind, length=length, delta_code=50), bytes(length))
+        data += writer.check() if length == 30 else b""
+    prefix, again = Prefix(data), StreamWriter()
+    assert prefix.header is not None
+    copy = again.header(prefix.header)
+    for record in prefix.records:
+        copy += again.check() if isinstance(record, Check) else again.step(*record)
+    assert copy == data
+    assert (again.written, again.payload) == (writer.written, writer.payload)
+    later = Step(kind=Kind.REFINE, length=600, delta_code=50)
+    assert again.step(later, bytes(600)) == writer.step(later, bytes(600))

@@ -11,8 +11,9 @@ from pathlib import Path
 import pytest
 
 from diffc_server import CachingOpener, Source
-from diffc_stream.container import Header, Step, StreamWriter
+from diffc_stream.container import Header, Prefix, Step, StreamWriter
 from diffc_stream.container.grammar import Kind
+from diffc_stream.errors import PrefixMismatch
 
 FINGERPRINT = "0f0f0f0f"
 
@@ -23,21 +24,29 @@ class WriterOpener:
     def __init__(self, salt: int = 1) -> None:
         self.fingerprints: tuple[str, ...] = (FINGERPRINT,)
         self.computed = 0
+        self.prefixes: list[int] = []
+        """How many bytes it was asked to go on from, each time."""
+        self.refuses = False
+        """It can go on from none."""
         self._salt = salt
 
-    def open(self, path: Path, model: str | None = None) -> Source:
+    def open(self, path: Path, model: str | None = None, prefix: bytes = b"") -> Source:
         """Open a file."""
+        self.prefixes.append(len(prefix))
+        if self.refuses and prefix:
+            raise PrefixMismatch("refused")
         model = model or self.fingerprints[0]
-        return Source(pixels=600, model=model, pieces=self._pieces(model))
+        pieces = Prefix(prefix).beyond(self._pieces(model, len(prefix)))
+        return Source(pixels=600, model=model, pieces=pieces)
 
-    def _pieces(self, model: str) -> Iterator[bytes]:
+    def _pieces(self, model: str, held: int) -> Iterator[bytes]:
         writer = StreamWriter()
         head = writer.header(Header(model=model, width=30, height=20, seed=0))
         for number in range(20):
             payload = bytes([number * self._salt % 256]) * 400
             step = Step(kind=Kind.REFINE, length=len(payload), delta_code=7)
             piece = head + writer.step(step, payload)
-            self.computed += len(piece)
+            self.computed += max(0, min(len(piece), writer.written - held))
             yield piece
             head = b""
         yield writer.check()
@@ -77,7 +86,10 @@ def test_a_part_is_kept_and_continued(picture: Path, folder: Path) -> None:
     part = kept.read_bytes()
     assert 2400 <= len(part) < len(complete)
     assert complete.startswith(part)
-    assert whole(CachingOpener(WriterOpener(), folder).open(picture)) == complete
+    opener = WriterOpener()
+    assert whole(CachingOpener(opener, folder).open(picture)) == complete
+    assert opener.prefixes == [len(part)]
+    assert opener.computed == len(complete) - len(part)
     [kept] = folder.iterdir()
     assert kept.read_bytes() == complete
 
@@ -103,9 +115,47 @@ def test_a_torn_file_is_used_as_far_as_it_goes(picture: Path, folder: Path) -> N
 def test_an_encoder_that_changed_its_mind(picture: Path, folder: Path) -> None:
     pieces = CachingOpener(WriterOpener(), folder).open(picture).pieces
     assert len(list(islice(pieces, 12))) == 12
-    with pytest.raises(RuntimeError, match="is not what this picture's stream begins with"):
+    with pytest.raises(PrefixMismatch, match="comes out differently"):
         whole(CachingOpener(WriterOpener(salt=3), folder).open(picture))
     assert list(folder.iterdir()) == []
+
+
+def test_what_cannot_be_continued_is_dropped_before_it_is_handed_out(
+    picture: Path, folder: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    assert len(list(islice(CachingOpener(WriterOpener(), folder).open(picture).pieces, 12))) == 12
+    opener = WriterOpener(salt=3)
+    opener.refuses = True
+    assert whole(CachingOpener(opener, folder).open(picture)) == whole(
+        WriterOpener(salt=3).open(picture)
+    )
+    assert opener.prefixes[1] == 0
+    assert "refused" in caplog.text
+    [kept] = folder.iterdir()
+    assert kept.name.endswith(".whole.dfc")
+
+
+@pytest.mark.parametrize("stored", [0, 12, 21])
+@pytest.mark.parametrize("held", [1, 700, 4000, 8000])
+def test_it_goes_on_from_whichever_is_longer_of_what_is_held_and_stored(
+    picture: Path, folder: Path, stored: int, held: int
+) -> None:
+    """Held: by whoever asks, since some of it has been sent."""
+    complete = whole(WriterOpener().open(picture))
+    list(islice(CachingOpener(WriterOpener(), folder).open(picture).pieces, stored))
+    opener = WriterOpener()
+    source = CachingOpener(opener, folder).open(picture, FINGERPRINT, complete[:held])
+    assert whole(source) == complete[held:]
+    assert all(length >= held for length in opener.prefixes)
+    [kept] = folder.iterdir()
+    assert kept.read_bytes() == complete
+
+
+def test_what_was_sent_counts_and_not_what_is_stored(picture: Path, folder: Path) -> None:
+    whole(CachingOpener(WriterOpener(), folder).open(picture))
+    sent = whole(WriterOpener(salt=3).open(picture))
+    opener = CachingOpener(WriterOpener(salt=3), folder)
+    assert whole(opener.open(picture, FINGERPRINT, sent[:3000])) == sent[3000:]
 
 
 def test_another_picture_or_model_is_another_stream(picture: Path, folder: Path) -> None:

@@ -20,7 +20,7 @@ from diffc_server import (
 )
 from diffc_stream import save_png
 from diffc_stream.codec import Decoder, Encoder
-from diffc_stream.errors import NotAStream, UnknownModel, UnreadablePicture
+from diffc_stream.errors import NotAStream, PrefixMismatch, UnknownModel, UnreadablePicture
 
 MODEL = sources.independent()
 MODELS = sources.collection(MODEL)
@@ -64,6 +64,35 @@ def test_a_stream_is_handed_out_as_it_is(folder: Path) -> None:
     source = FileOpener(MODELS).open(folder / "ready.dfc")
     assert source.pixels == 64 * 64
     assert b"".join(source.pieces) == sources.stream()
+
+
+def test_a_picture_and_a_stream_go_on_from_what_is_there(folder: Path) -> None:
+    opener = FileOpener(MODELS)
+    data = b""
+    for piece in opener.open(folder / "a.png", prefix=beginning(1000)).pieces:
+        data += piece
+        if len(data) >= 1000:
+            break
+    assert beginning(1000) + data[:1000] == beginning(2000)
+    ready = opener.open(folder / "ready.dfc", prefix=sources.stream()[:700])
+    assert b"".join(ready.pieces) == sources.stream()[700:]
+    with pytest.raises(PrefixMismatch, match="has become another stream"):
+        list(opener.open(folder / "ready.dfc", prefix=b"DFX").pieces)
+    with pytest.raises(PrefixMismatch, match="of the model"):
+        opener.open(folder / "a.png", prefix=sources.stream())
+
+
+@pytest.mark.asyncio
+async def test_a_stream_that_rested_goes_on(folder: Path, tmp_path: Path) -> None:
+    """With what was computed in memory, and after a restart with what was stored."""
+    for length in (1500, 3000):
+        pipeline = Pipeline(CachingOpener(FileOpener(MODELS), tmp_path / "cache"))
+        stream = pipeline.stream(folder / "a.png")
+        await stream.reach(length)
+        stream.rest()
+        await stream.reach(length + 1000)
+        assert stream.read(0, length + 1000) == beginning(length + 1000)
+        pipeline.close()
 
 
 @pytest.mark.parametrize(

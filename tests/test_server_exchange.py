@@ -360,7 +360,7 @@ async def test_a_picture_that_is_none(folder: Path) -> None:
 @pytest.mark.asyncio
 async def test_a_failure_half_way_is_not_an_end(folder: Path) -> None:
     class Failing(FakeOpener):
-        def _pieces(self, name: str, model: str) -> Iterator[bytes]:
+        def _pieces(self, name: str, model: str, first: int) -> Iterator[bytes]:
             yield STREAM[:1000]
             raise RuntimeError("a bug in the encoder")
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -12,7 +13,7 @@ from fakes import FINGERPRINT, FakeOpener, stream_of
 
 from diffc_server import Pipeline, Source
 from diffc_server.pipeline import LOOK_AHEAD, SharedStream
-from diffc_stream.errors import RequestRefused
+from diffc_stream.errors import PrefixMismatch, RequestRefused
 
 
 @pytest.fixture
@@ -83,13 +84,13 @@ async def test_encoders_bound_how_many_are_computed_at_once(paths: list[Path]) -
     most = now = 0
 
     class Counting(FakeOpener):
-        def open(self, path: Path, model: str | None = None) -> Source:
+        def open(self, path: Path, model: str | None = None, prefix: bytes = b"") -> Source:
             nonlocal most, now
             with counting:
                 now += 1
                 most = max(most, now)
             try:
-                return super().open(path, model)
+                return super().open(path, model, prefix)
             finally:
                 with counting:
                     now -= 1
@@ -105,12 +106,12 @@ async def test_nothing_is_computed_on_the_event_loop(paths: list[Path]) -> None:
     threads: set[str] = set()
 
     class Watched(FakeOpener):
-        def open(self, path: Path, model: str | None = None) -> Source:
+        def open(self, path: Path, model: str | None = None, prefix: bytes = b"") -> Source:
             threads.add(threading.current_thread().name)
-            return super().open(path, model)
+            return super().open(path, model, prefix)
 
-        def _pieces(self, name: str, model: str) -> Iterator[bytes]:
-            for piece in super()._pieces(name, model):
+        def _pieces(self, name: str, model: str, first: int) -> Iterator[bytes]:
+            for piece in super()._pieces(name, model, first):
                 threads.add(threading.current_thread().name)
                 yield piece
 
@@ -133,6 +134,8 @@ async def test_idle_encoders_are_dropped_and_made_again(paths: list[Path]) -> No
     await again.reach(5000)
     assert again.read(0, 5000) == stream_of("0.png", 5000)
     assert opener.opened == ["0.png", "1.png", "0.png"]
+    # It went on from the bytes that were there.
+    assert opener.computed["0.png"] == 5000
     pipeline.close()
 
 
@@ -157,22 +160,56 @@ async def test_encoders_in_use_stay(paths: list[Path]) -> None:
     pipeline.close()
 
 
-@pytest.mark.asyncio
-async def test_a_second_encode_must_equal_the_first(
-    paths: list[Path], caplog: pytest.LogCaptureFixture
-) -> None:
-    class Fickle(FakeOpener):
-        def _pieces(self, name: str, model: str) -> Iterator[bytes]:
-            yield from (bytes([len(self.opened)]) * 100 for _ in range(50))
+class Forgetful(FakeOpener):
+    """Cannot go on with anything, and tells ``late``, or when it is opened."""
 
-    pipeline = Pipeline(Fickle(), awake=1)
+    late = False
+
+    def open(self, path: Path, model: str | None = None, prefix: bytes = b"") -> Source:
+        if prefix and not self.late:
+            raise PrefixMismatch("forgotten")
+        source = super().open(path, model, prefix)
+        return replace(source, pieces=self._refused()) if prefix else source
+
+    def _refused(self) -> Iterator[bytes]:
+        yield b""
+        raise PrefixMismatch("forgotten")
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize("late", [False, True])
+async def test_what_was_sent_is_continued_or_fails(
+    paths: list[Path], caplog: pytest.LogCaptureFixture, late: bool
+) -> None:
+    opener = Forgetful()
+    opener.late = late
+    pipeline = Pipeline(opener, awake=1)
     first = pipeline.stream(paths[0])
     await first.reach(1000)
     first.rest()
-    with pytest.raises(RequestRefused, match="encoding it failed"):
+    await first.reach(1000)
+    with pytest.raises(RequestRefused, match="cannot be continued as it began"):
         await first.reach(2000)
-    assert "a second encode differs" in caplog.text
-    assert pipeline.stream(paths[0]) is not first
+    assert "cannot go on with 0.png: forgotten" in caplog.text
+    # Who asks next gets one that begins anew.
+    again = pipeline.stream(paths[0])
+    assert again is not first
+    await again.reach(2000)
+    pipeline.close()
+
+
+@pytest.mark.asyncio
+async def test_empty_pieces_are_turns_and_no_end(paths: list[Path]) -> None:
+    class Slow(FakeOpener):
+        def _pieces(self, name: str, model: str, first: int) -> Iterator[bytes]:
+            for piece in super()._pieces(name, model, first):
+                yield b""
+                yield piece
+
+    pipeline = Pipeline(Slow())
+    stream = pipeline.stream(paths[0])
+    await stream.reach(10**6)
+    assert stream.read(0, 10**6) == stream_of("0.png", 5000)
     pipeline.close()
 
 

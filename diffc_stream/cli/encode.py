@@ -5,13 +5,19 @@ from __future__ import annotations
 import argparse
 from dataclasses import asdict
 from pathlib import Path
+from typing import TYPE_CHECKING
 
+from diffc_stream.cli import streams
 from diffc_stream.cli.arguments import Commands, command, count
 from diffc_stream.cli.output import print_json, progress
-from diffc_stream.container import Simulator
+from diffc_stream.container import Prefix, Simulator
 from diffc_stream.diffusion.collection import Collection
+from diffc_stream.errors import NothingDecodable, UnknownModel
 from diffc_stream.picture import load_picture
 from diffc_stream.replacement import replacing
+
+if TYPE_CHECKING:
+    from diffc_stream.diffusion.model import Model
 
 
 def add(commands: Commands) -> None:
@@ -33,8 +39,13 @@ def add(commands: Commands) -> None:
         help="how samples are coded (default trellis; the exact ones, pfr and dither, are for "
         "study: slow, or many bytes)",
     )
+    parser.add_argument("--seed", type=_seed, help="of the shared randomness (default 0)")
     parser.add_argument(
-        "--seed", type=_seed, default=0, help="of the shared randomness (default 0)"
+        "--extend",
+        type=Path,
+        metavar="PREFIX",
+        help="go on from this stream, or beginning of one, of the same picture, with its model and "
+        "seed; sizes are of the whole stream, and OUT may be PREFIX",
     )
 
 
@@ -47,16 +58,30 @@ def run(arguments: argparse.Namespace) -> None:
     target = arguments.bytes
     if arguments.bpp is not None:
         target = int(arguments.bpp * width * height / 8)
-    model = Collection.at_hand(arguments.model).preferred
+    models = Collection.at_hand(arguments.model)
+    prefix = b""
+    model: Model | None
+    if arguments.extend is None:
+        model = models.preferred
+    else:
+        prefix = streams.read(arguments.extend)
+        header = Prefix(prefix).header
+        if header is None:
+            raise NothingDecodable(f"{arguments.extend}: ends within its header")
+        model = models.get(header.model)
+        if model is None:
+            raise UnknownModel(header.model)
     codec.prepare()
     encoder = codec.Encoder(
         picture,
         model,
         target_bytes=target,
         seed=arguments.seed,
+        prefix=prefix,
         simulator=Simulator[arguments.simulator.upper()],
     )
     with replacing(arguments.output) as out, progress("encoding", target) as advance:
+        out.write(prefix)
         for piece in encoder:
             out.write(piece)
             advance(encoder.written, f"about {encoder.chain.now().psnr:.1f} dB")

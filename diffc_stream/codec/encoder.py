@@ -11,11 +11,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 from diffc_stream.channel import trellis, viterbi
-from diffc_stream.channel.simulator import Simulation
+from diffc_stream.channel.simulator import Sample, Simulation
 from diffc_stream.codec.chain import After, Chain
 from diffc_stream.codec.schedule import Schedule, step_length
 from diffc_stream.codec.simulators import SIMULATORS
-from diffc_stream.container import Header, Kind, Simulator, Step, StreamWriter
+from diffc_stream.container import (
+    Begun,
+    Check,
+    Header,
+    Kind,
+    Prefix,
+    Simulator,
+    Step,
+    StreamWriter,
+)
 from diffc_stream.container.grammar import (
     CHECK_SIZE,
     MAX_LENGTH,
@@ -25,7 +34,13 @@ from diffc_stream.container.grammar import (
 )
 from diffc_stream.diffusion import octaves
 from diffc_stream.diffusion.model import Model
-from diffc_stream.errors import PictureTooLarge, SimulationError, TargetError
+from diffc_stream.errors import (
+    CorruptStream,
+    PictureTooLarge,
+    PrefixMismatch,
+    SimulationError,
+    TargetError,
+)
 from diffc_stream.metrics import bits_per_pixel, psnr
 
 Floats = NDArray[np.float32]
@@ -34,6 +49,8 @@ FARTHEST = 0.15
 """How far, in octaves, a step's length may be moved for a description of one byte."""
 WORTH_BEGINNING = 0.9
 """Share of an opening that a target must leave room for."""
+CHANCE = 4.0
+"""By how many standard deviations of its noise a sample may lean less than it should."""
 SMALLEST_BEGINNING = 8
 """Bytes after the header that a target has at least: a step's description, and some of it."""
 
@@ -56,6 +73,7 @@ class EncodeReport:
     """Variance of (eta - snr x) / sqrt(snr); 1 for an ideal observation."""
     side_information_bytes: int
     seconds: float
+    """Of this encoder: what replaying a prefix took, not what making it took."""
     rcc_seconds: float
     """Of them, spent in reverse channel coding."""
 
@@ -69,8 +87,17 @@ class Encoder:
     give the same bytes on one machine.  Every step is coded by ``simulator``; all but the trellis
     are for study.
 
-    Raises TargetError for a target too small for any picture, PictureTooLarge for a side of more
-    than 65,535 pixels.
+    With ``prefix``, the beginning of a stream of this picture by this model, cut anywhere, the
+    stream goes on from there.  What is yielded follows it, after empty pieces, one for each step in
+    it; target, ``written`` and report are of the whole stream.  Steps in the prefix take an
+    evaluation each and no search.  Only one that it ends in is coded again and has to begin with
+    the bytes that are there, as it does on the machine that they come from.  ``seed`` is that of
+    the prefix, or 0, unless given.
+
+    Raises TargetError for a target too small for any picture or not beyond the prefix,
+    PictureTooLarge for a side of more than 65,535 pixels, PrefixMismatch for a prefix that is
+    damaged or whose header is not this stream's.  Iterating raises PrefixMismatch where only the
+    steps tell: of another picture, or the last one comes out differently.
     """
 
     def __init__(
@@ -79,7 +106,8 @@ class Encoder:
         model: Model,
         *,
         target_bytes: int | None = None,
-        seed: int = 0,
+        seed: int | None = None,
+        prefix: bytes = b"",
         schedule: Schedule | None = None,
         simulator: Simulator = Simulator.TRELLIS,
     ) -> None:
@@ -88,13 +116,17 @@ class Encoder:
             raise PictureTooLarge(
                 f"a picture of {width}x{height}: no side may have more than {MAX_SIDE} pixels"
             )
+        self._prefix = Prefix(prefix)
+        if seed is None:
+            seed = self._prefix.header.seed if self._prefix.header else 0
+        self._header = Header(model=model.fingerprint, width=width, height=height, seed=seed)
+        self._prefix.check(self._header)
+        self._begun: Begun | None = None
         self.chain = Chain(model.denoiser, height=height, width=width, seed=seed)
         self._picture = picture
         self._target = target_bytes
         self._schedule = schedule or Schedule()
         self._named = simulator
-        self._simulator = SIMULATORS[simulator]
-        self._header = Header(model=model.fingerprint, width=width, height=height, seed=seed)
         self._writer = StreamWriter()
         self._octaves = [octaves.signal(picture)]
         for _ in self.chain.sizes[1:]:
@@ -108,10 +140,14 @@ class Encoder:
             raise TargetError(
                 f"{target_bytes} bytes are too few: this picture needs at least {smallest}"
             )
+        if target_bytes is not None and prefix and target_bytes <= len(prefix):
+            raise TargetError(
+                f"{target_bytes} bytes are not beyond the {len(prefix)} that are there already"
+            )
 
     def __iter__(self) -> Iterator[bytes]:
         """Yield the stream in pieces, each ending where a step or the stream ends."""
-        pieces = self._pieces()
+        pieces = self._prefix.beyond(self._pieces())
         while True:
             began = time.perf_counter()
             piece = next(pieces, None)
@@ -122,8 +158,9 @@ class Encoder:
 
     @property
     def written(self) -> int:
-        """Bytes yielded so far."""
-        return self._writer.written
+        """Bytes of the stream so far."""
+        written = self._writer.written
+        return written if self._target is None else min(written, self._target)
 
     def report(self) -> EncodeReport:
         """Return the account of the stream as far as it has been written."""
@@ -151,15 +188,52 @@ class Encoder:
         return self.chain.observation.octave
 
     def _pieces(self) -> Iterator[bytes]:
+        """Yield the stream from its start."""
         head = self._writer.header(self._header)
+        for record in self._records():
+            # A target may lie within a check that a prefix is owed.
+            over = self._writer.written - self.written
+            yield (head + record)[: len(head) + len(record) - over]
+            head = b""
+
+    def _records(self) -> Iterator[bytes]:
+        yield from self._replayed()
+        self._begun = self._prefix.begun
         while self._left > 0 and (planned := self._plan()) is not None:
             step = self._step(*planned)
             if step is None:
                 break
-            yield head + step
-            head = b""
+            yield step
+            self._begun = None
         if self._left >= CHECK_SIZE:
             yield self._writer.check()
+
+    def _replayed(self) -> Iterator[bytes]:
+        for record in self._prefix.records:
+            if not isinstance(record, Check):
+                yield self._replay(*record)
+            elif check := self._writer.check():  # not if it was due: it came with the step
+                yield check
+
+    def _replay(self, step: Step, payload: bytes) -> bytes:
+        """Execute a step of the prefix as the receiver does, and return its bytes."""
+        self._admit(step)
+        error = self.chain.rotation(step.kind).forward(self._error(step.kind))
+        sample = SIMULATORS[step.simulator].reproduce(
+            payload, error.size, step.length, self.chain.address
+        )
+        if not _leans(sample, error):
+            raise PrefixMismatch("the prefix is of another picture")
+        self._ideal_bits += ideal_bits(error, sample.values)
+        self.chain.advance(step, payload)
+        self._errors.clear()
+        return self._writer.step(step, payload)
+
+    def _admit(self, step: Step) -> None:
+        try:
+            self.chain.admit(step)
+        except CorruptStream as error:
+            raise PrefixMismatch(f"the prefix cannot be extended: {error}") from error
 
     @property
     def _left(self) -> float:
@@ -176,7 +250,7 @@ class Encoder:
         kind, wanted = planned
         dims = self.chain.dimensions(kind)
         length = step_length(wanted * self._energy(kind), dims)
-        if kind is Kind.OPEN and self._left < WORTH_BEGINNING * length:
+        if kind is Kind.OPEN and self._gives_way(length):
             # The beginning of an opening says less than as much more of this octave does.
             kind, wanted = Kind.REFINE, (self._schedule.growth - 1.0) * observation.snr
             dims = self.chain.dimensions(kind)
@@ -189,10 +263,28 @@ class Encoder:
         if kind is Kind.REFINE:
             # Gain in proportion to what is spent, which is near enough for steps so short.
             wanted *= spent / length
-        if self._named is not Simulator.TRELLIS:
+        begun = self._begun
+        if begun is not None:
+            if begun.kind is not kind:
+                raise self._prefix.differs()
+            if begun.length is not None:
+                self._admit(Step(kind=kind, simulator=begun.simulator, length=begun.length))
+                spent = begun.length
+        if self._simulator is not Simulator.TRELLIS:
             # It takes the bytes that it takes; these are the most it may.
             return kind, wanted, MAX_LENGTH - 1
         return kind, wanted, spent
+
+    @property
+    def _simulator(self) -> Simulator:
+        """What codes the next step."""
+        return self._named if self._begun is None else self._begun.simulator
+
+    def _gives_way(self, length: int) -> bool:
+        """Tell whether an opening of ``length`` bytes gives way to refinement."""
+        if self._begun is not None:
+            return self._begun.kind is Kind.REFINE
+        return self._left < WORTH_BEGINNING * length
 
     def _short(self, kind: Kind, length: int) -> int:
         """Return the length nearest to ``length`` that a short description can give."""
@@ -226,7 +318,7 @@ class Encoder:
                 wanted = delta(nearest_delta(wanted))
             shift = rotated * np.float32(sqrt(wanted))
             try:
-                simulated = self._simulator.simulate(shift, length, self.chain.address)
+                simulated = SIMULATORS[self._simulator].simulate(shift, length, self.chain.address)
             except SimulationError:
                 # An exact simulator takes as many bytes as the shift costs.  The detail of an
                 # octave comes across wholly or not at all; of a refinement less will do.
@@ -240,7 +332,7 @@ class Encoder:
         gained = max(wanted * min(simulated.gain**2, 16.0), delta(0))
         step = Step(
             kind=kind,
-            simulator=self._named,
+            simulator=self._simulator,
             length=len(simulated.payload),
             delta_code=nearest_delta(gained) if kind is Kind.REFINE else 0,
         )
@@ -260,6 +352,13 @@ class Encoder:
             raise TargetError(f"{self._target} bytes are too few for any of this picture")
         self._ideal_bits += ideal_bits(shift[:there], simulated.sample.values[:there])
         return data
+
+
+def _leans(sample: Sample, error: Floats) -> bool:
+    """Tell whether a sample leans towards ``error`` at least half as far as it states."""
+    length = sqrt(float(np.dot(error, error)))
+    lean = float(np.dot(sample.values, error)) / length if length else inf
+    return lean > sqrt(sample.energy * error.size) / 2 - CHANCE
 
 
 def prepare() -> None:
