@@ -191,9 +191,8 @@ def lines(facts: Facts) -> list[str]:
 
 def _gallery_lines(result: Facts) -> list[str]:
     margin, kilobyte = result["smallest_margin"], result["kilobyte_of_it"]
-    said = [
-        f"gallery ({result['pictures']} pictures): {margin:+.3f} dB beside round robin at the worst, kilobyte {kilobyte}",
-    ]
+    count = result["pictures"]
+    said = [f"gallery of {count}: {margin:+.3f} dB beside round robin, at kilobyte {kilobyte}"]
     for order, shown in result["orders"].items():
         means = shown["mean_psnr"]
         places = [n for n in (1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64) if n <= len(means)]

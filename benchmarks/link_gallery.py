@@ -106,9 +106,11 @@ async def arrivals(
     gallery: Gallery, order: Order, *, rate: float, delay: float, kilobytes: int
 ) -> list[list[int]]:
     """Return how much of every picture is there after every kilobyte."""
-    way = Impairment(rate=rate, delay=delay)
+    # The way up is as fast as it likes, so that requests that fit a packet come at once, as they
+    # would: this proxy knows bytes, not packets.
+    down, up = Impairment(rate=rate, delay=delay), Impairment(delay=delay)
     with _ordered(order):
-        async with linked(gallery.folder, down=way, up=way) as (sender, link):
+        async with linked(gallery.folder, down=down, up=up) as (sender, link):
             await sender.catalogue()
             base = link.carried_down
             kept = [_Counted(link) for _ in gallery.streams]

@@ -255,7 +255,8 @@ class Conversation:
         """Move the frame that gains most into the session, or the end of a stream."""
         session = self._session
         best: tuple[Turn, Outgoing, Outlook] | None = None
-        alone = len(self._outgoing) == 1
+        # Those that are being opened count: what is sent now is not sent to them.
+        alone = len(session.streams) == 1
         for outgoing in tuple(self._outgoing.values()):
             position = session.position(outgoing.stream)
             if self._ended(outgoing, position):

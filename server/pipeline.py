@@ -19,7 +19,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -41,8 +41,14 @@ class SharedStream:
     """The stream of one picture by one model, as far as it has been computed."""
 
     def __init__(
-        self, path: Path, model: str | None, opener: Opener, workers: ThreadPoolExecutor
+        self,
+        path: Path,
+        model: str | None,
+        opener: Opener,
+        workers: ThreadPoolExecutor,
+        admit: Callable[[SharedStream], None],
     ) -> None:
+        """Prepare a stream; ``admit`` is asked, once its size is known, whether there is room."""
         self.pixels: int | None = None
         """Of the picture, once it has been opened."""
         self.model = model
@@ -58,6 +64,7 @@ class SharedStream:
         self._path = path
         self._opener = opener
         self._workers = workers
+        self._admit = admit
         self._data = bytearray()
         self._wanted = 0
         self._source: Source | None = None
@@ -136,10 +143,13 @@ class SharedStream:
                     self._workers, self._opener.open, self._path, self.model, held
                 )
                 self.pixels, self.model = self._source.pixels, self._source.model
+                self._admit(self)
             while not self._satisfied(self._wanted):
                 piece = await loop.run_in_executor(self._workers, next, self._source.pieces, None)
                 self._take(piece)
                 self._notify()
+        except RequestRefused as error:
+            self.failure, self._source = error, None
         except PrefixMismatch as error:
             # Some of it may have been sent: what is encoded anew is another stream's business.
             logger.warning("cannot go on with %s: %s", self._path.name, error)
@@ -179,11 +189,18 @@ class Pipeline:
     """Streams of many pictures, and the worker threads that compute them."""
 
     def __init__(
-        self, opener: Opener, *, encoders: int = 1, keep: int = 256, awake: int = 8
+        self,
+        opener: Opener,
+        *,
+        encoders: int = 1,
+        keep: int = 256,
+        awake: int = 64,
+        pixels: int = 50_000_000,
     ) -> None:
         """Compute on ``encoders`` threads.
 
-        The bytes of up to ``keep`` streams are held, and what computes up to ``awake`` of them.
+        The bytes of up to ``keep`` streams are held, and what computes up to ``awake`` of them, if
+        their pictures have no more than ``pixels`` together: some 60 bytes are held for each.
         Those that nobody uses make way for others; if all are in use, a request is refused.
         Streams from disk (.dfc) need next to nothing to be awake, and do not count there.
         """
@@ -191,6 +208,7 @@ class Pipeline:
         self._workers = ThreadPoolExecutor(encoders, thread_name_prefix="encoder")
         self._keep = keep
         self._awake = awake
+        self._pixels = pixels
         self._streams: OrderedDict[tuple[object, ...], SharedStream] = OrderedDict()
 
     def stream(self, path: Path, model: str | None = None) -> SharedStream:
@@ -207,7 +225,9 @@ class Pipeline:
         key = (path, model, stat.st_ino, stat.st_size, stat.st_mtime_ns)
         stream = self._streams.get(key)
         if stream is None or stream.failure is not None:
-            stream = self._streams[key] = SharedStream(path, model, self.opener, self._workers)
+            stream = self._streams[key] = SharedStream(
+                path, model, self.opener, self._workers, self._admit
+            )
         self._streams.move_to_end(key)
         try:
             self._make_room(stream)
@@ -228,15 +248,33 @@ class Pipeline:
         for key, stream in tuple(self._streams.items()):
             if stream is newest or not stream.idle:
                 continue
-            if self._awake_beside(newest) >= self._awake:
+            if self._crowded_beside(newest):
                 stream.rest()
             if len(self._streams) > self._keep:
                 stream.rest()
                 del self._streams[key]
-        crowded = newest.idle and not newest.light and self._awake_beside(newest) >= self._awake
+        crowded = newest.idle and not newest.light and self._crowded_beside(newest)
         if crowded or len(self._streams) > self._keep:
-            raise RequestRefused(Code.BUSY, "too many pictures are being sent", retry=True)
+            raise _crowded()
 
-    def _awake_beside(self, newest: SharedStream) -> int:
+    def _admit(self, opened: SharedStream) -> None:
+        """Raise RequestRefused if a picture turns out to be too large beside those in use."""
+        beside = self._awake_beside(opened)
+        if not opened.light and beside and _pixels([*beside, opened]) > self._pixels:
+            raise _crowded()
+
+    def _crowded_beside(self, newest: SharedStream) -> bool:
+        beside = self._awake_beside(newest)
+        return len(beside) >= self._awake or _pixels(beside) >= self._pixels
+
+    def _awake_beside(self, newest: SharedStream) -> list[SharedStream]:
         others = (stream for stream in self._streams.values() if stream is not newest)
-        return sum(not s.light and not s.complete and (s.awake or not s.idle) for s in others)
+        return [s for s in others if not s.light and not s.complete and (s.awake or not s.idle)]
+
+
+def _pixels(streams: Iterable[SharedStream]) -> int:
+    return sum(stream.pixels or 0 for stream in streams)
+
+
+def _crowded() -> RequestRefused:
+    return RequestRefused(Code.BUSY, "too many pictures are being sent", retry=True)

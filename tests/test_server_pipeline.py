@@ -9,7 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from fakes import FINGERPRINT, FakeOpener, stream_of
+from fakes import FINGERPRINT, HEIGHT, WIDTH, FakeOpener, stream_of
 
 from diffc_server import Pipeline, Source
 from diffc_server.pipeline import LOOK_AHEAD, SharedStream
@@ -263,3 +263,31 @@ async def test_closing_leaves_no_task_behind(paths: list[Path]) -> None:
     await asyncio.sleep(0)
     await asyncio.sleep(0)
     assert asyncio.all_tasks() == {asyncio.current_task()}
+
+
+@pytest.mark.asyncio
+async def test_large_pictures_count_by_their_pixels(paths: list[Path]) -> None:
+    pixels = WIDTH * HEIGHT
+    pipeline = Pipeline(FakeOpener(), pixels=2 * pixels)
+    streams = [pipeline.stream(path) for path in paths[:3]]
+    for stream in streams:
+        stream.join(lambda: None)
+    await asyncio.gather(*(stream.reach(1) for stream in streams[:2]))
+    # Nobody could know before it was opened.
+    with pytest.raises(RequestRefused, match="too many pictures") as caught:
+        await streams[2].reach(1)
+    assert caught.value.retry
+    with pytest.raises(RequestRefused, match="too many pictures"):
+        pipeline.stream(paths[3])
+    await streams[0].reach(10**6)
+    await pipeline.stream(paths[2]).reach(1)
+    pipeline.close()
+
+
+@pytest.mark.asyncio
+async def test_a_picture_of_any_size_is_sent_alone(paths: list[Path]) -> None:
+    pipeline = Pipeline(FakeOpener(), pixels=1)
+    stream = pipeline.stream(paths[0])
+    await stream.reach(1)
+    assert stream.failure is None
+    pipeline.close()
