@@ -22,9 +22,10 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from diffc_benchmarks.bad_link import Link
+from diffc_benchmarks.impairment import Impairment
 from diffc_stream import load_picture, save_png
 from diffc_stream.errors import DiffcError, LinkLost, UnreadablePicture
-from examples.link import Link
 
 SERVED_AS_IT_IS = {".png", ".jpg", ".jpeg", ".webp", ".tif", ".tiff"}
 FEWEST_BYTES = 300
@@ -93,14 +94,15 @@ async def stream(show: Show) -> int:
     """Send, carry and receive; return the receiver's exit code."""
     with tempfile.TemporaryDirectory() as folder:
         name = await asyncio.to_thread(offered, show.photo, Path(folder))
+        slow = Impairment(rate=show.rate)
         async with (
             sender(Path(folder)) as (host, port),
-            Link(host, port, rate=show.rate) as link,
+            Link(host, port, down=slow) as link,
             receiver(show, f"ws://127.0.0.1:{link.port}/{name}") as process,
         ):
             code = await process.wait()
     if code == 0:
-        print(f"{link.carried:,} bytes crossed the link, framing and handshake included")
+        print(f"{link.carried_down:,} bytes crossed the link, framing and handshake included")
         print(f"the received stream and the filmstrip are in {show.out}/")
     return code
 

@@ -1,10 +1,31 @@
-"""What holds for all tests."""
+"""What holds for all tests, and what many need."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import asyncio
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from contextlib import AsyncExitStack
 
 import pytest
+import pytest_asyncio
+from serving import Impaired
+from virtual_time import VirtualLoop
+
+from diffc_benchmarks.bad_link import Link
+from diffc_benchmarks.impairment import PERFECT, Impairment
+from diffc_server import SenderDaemon
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line("markers", "virtual_time: sleeping takes no time; see virtual_time.py")
+
+
+def pytest_asyncio_loop_factories(
+    item: pytest.Item,
+) -> dict[str, Callable[[], asyncio.AbstractEventLoop]]:
+    if item.get_closest_marker("virtual_time"):
+        return {"virtual": VirtualLoop}
+    return {"real": asyncio.new_event_loop}
 
 
 @pytest.fixture(autouse=True, scope="session")
@@ -12,3 +33,21 @@ def _no_models_of_the_developer(tmp_path_factory: pytest.TempPathFactory) -> Ite
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("DIFFC_MODELS", str(tmp_path_factory.mktemp("models")))
         yield
+
+
+@pytest_asyncio.fixture
+async def impaired() -> AsyncIterator[Impaired]:
+    """Bad links in front of sender daemons, taken down when the test ends."""
+    async with AsyncExitStack() as stack:
+
+        async def put(
+            daemon: SenderDaemon,
+            *,
+            down: Impairment | Sequence[Impairment] = PERFECT,
+            up: Impairment | Sequence[Impairment] = PERFECT,
+            seed: int = 0,
+        ) -> Link:
+            link = Link("127.0.0.1", daemon.port, down=down, up=up, seed=seed)
+            return await stack.enter_async_context(link)
+
+        yield put

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Protocol
 
 from fakes import FakeOpener
 
+from diffc_benchmarks.bad_link import Link
+from diffc_benchmarks.impairment import PERFECT, Impairment
 from diffc_server import Catalogue, Pipeline, SenderDaemon
 from diffc_stream.session import Terms
 
@@ -30,6 +33,19 @@ async def serving(
     pipeline = Pipeline(opener or FakeOpener())
     async with SenderDaemon(Catalogue(folder), pipeline, port=port, terms=terms) as daemon:
         yield daemon
+
+
+class Impaired(Protocol):
+    """Puts a bad link in front of a daemon: what the fixture ``impaired`` does."""
+
+    async def __call__(
+        self,
+        daemon: SenderDaemon,
+        *,
+        down: Impairment | Sequence[Impairment] = PERFECT,
+        up: Impairment | Sequence[Impairment] = PERFECT,
+        seed: int = 0,
+    ) -> Link: ...
 
 
 async def settled(condition: Callable[[], bool]) -> None:

@@ -1,10 +1,7 @@
-"""The parts of the demo: the slow link in virtual time, the filmstrip, the bad arguments."""
+"""The parts of the demo: the filmstrip, the bad arguments."""
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from pathlib import Path
 
 import numpy as np
@@ -14,116 +11,6 @@ from numpy.typing import NDArray
 from diffc_stream import Decoder, default_model, load_picture, save_png
 from examples import demo
 from examples.filmstrip import NARROWEST, WIDEST, Frame, filmstrip, milestones
-from examples.link import Link, Pace
-
-
-class Clock:
-    """Time that passes only while somebody sleeps."""
-
-    def __init__(self) -> None:
-        self.now = 1000.0
-        self.slept = 0
-
-    def __call__(self) -> float:
-        return self.now
-
-    async def sleep(self, seconds: float) -> None:
-        self.now += seconds
-        self.slept += 1
-        await asyncio.sleep(0)
-
-
-@asynccontextmanager
-async def upstream(sent: bytes) -> AsyncIterator[tuple[int, asyncio.Queue[bytes]]]:
-    """A server that sends ``sent`` to whoever connects, and queues what it was told."""
-    told: asyncio.Queue[bytes] = asyncio.Queue()
-
-    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        writer.write(sent)
-        writer.write_eof()
-        told.put_nowait(await reader.read())
-        writer.close()
-        await writer.wait_closed()
-
-    server = await asyncio.start_server(serve, "127.0.0.1", 0)
-    async with server:
-        yield server.sockets[0].getsockname()[1], told
-
-
-def test_a_pace_is_a_line_that_bytes_cross_one_by_one() -> None:
-    pace = Pace(100)
-    assert pace.crossed(50, now=10.0) == 10.5
-    assert pace.crossed(100, now=10.0) == 11.5
-    assert pace.crossed(10, now=20.0) == pytest.approx(20.1)
-
-
-@pytest.mark.parametrize("rate", [0, -1, float("nan")])
-def test_a_link_carries_something(rate: float) -> None:
-    with pytest.raises(ValueError, match="bytes per second"):
-        Pace(rate)
-
-
-@pytest.mark.parametrize("rate", [7, 500, 2000, 10_000_000])
-@pytest.mark.asyncio
-async def test_a_link_takes_its_time(rate: float) -> None:
-    sent = bytes(range(256)) * 40
-    clock = Clock()
-    async with (
-        upstream(sent) as (port, told),
-        Link("127.0.0.1", port, rate=rate, clock=clock, sleep=clock.sleep) as link,
-    ):
-        reader, writer = await asyncio.open_connection("127.0.0.1", link.port)
-        writer.write(b"hello")
-        writer.write_eof()
-        assert await reader.read() == sent
-        assert await told.get() == b"hello"
-        writer.close()
-        await writer.wait_closed()
-        assert link.carried == len(sent)
-    assert clock.now - 1000.0 == pytest.approx(len(sent) / rate)
-    assert clock.slept >= min(len(sent), 20 * len(sent) / rate)
-
-
-@pytest.mark.asyncio
-async def test_connections_share_the_link() -> None:
-    clock = Clock()
-    async with (
-        upstream(bytes(1000)) as (port, _),
-        Link("127.0.0.1", port, rate=100, clock=clock, sleep=clock.sleep) as link,
-    ):
-        for _ in range(2):
-            reader, writer = await asyncio.open_connection("127.0.0.1", link.port)
-            assert await reader.read() == bytes(1000)
-            writer.close()
-            await writer.wait_closed()
-    assert clock.now - 1000.0 == pytest.approx(20.0)
-
-
-@pytest.mark.asyncio
-async def test_nobody_upstream() -> None:
-    async with upstream(b"") as (port, _):
-        pass
-    async with Link("127.0.0.1", port, rate=1000) as link:
-        reader, writer = await asyncio.open_connection("127.0.0.1", link.port)
-        assert await reader.read() == b""
-        writer.close()
-        await writer.wait_closed()
-
-
-@pytest.mark.asyncio
-async def test_a_link_can_be_taken_down_while_it_carries() -> None:
-    async def forever(seconds: float) -> None:
-        await asyncio.Event().wait()
-
-    async with upstream(bytes(1000)) as (port, told):
-        async with Link("127.0.0.1", port, rate=100, sleep=forever) as link:
-            reader, writer = await asyncio.open_connection("127.0.0.1", link.port)
-            writer.write(b"hello")
-            writer.write_eof()
-            assert await told.get() == b"hello"
-        assert await reader.read() == b""
-        writer.close()
-        await writer.wait_closed()
 
 
 def test_milestones_are_in_constant_ratio() -> None:

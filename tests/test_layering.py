@@ -65,7 +65,9 @@ FOREIGN: dict[str, set[str]] = {
 """What each may import beside the project and the standard library."""
 
 EVENT_LOOPS = {"asyncio", "selectors", "socket", "socketserver", "ssl"}
-"""Parts of the standard library that are for the daemons alone."""
+"""Parts of the standard library that are for NETWORKED alone."""
+NETWORKED = ("server", "client", "benchmarks")
+"""The daemons, and what measures them."""
 
 FOLDERS = ("server", "client", "benchmarks")
 """Beside the library; they install as ``diffc_`` and their name."""
@@ -116,7 +118,7 @@ def test_imports_point_downwards(unit: str, path: Path) -> None:
                 f"{name}: relative imports only"
             )
             if first in sys.stdlib_module_names:
-                assert unit in ("server", "client") or first not in EVENT_LOOPS, name
+                assert unit in NETWORKED or first not in EVENT_LOOPS, name
             else:
                 assert first in FOREIGN[unit], f"{unit} must do without {first}"
 

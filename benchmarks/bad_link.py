@@ -1,0 +1,296 @@
+"""Bad links on one machine: a TCP proxy that is slow, late, torn, silent or wrong, as told.
+
+    down, up = Impairment(rate=1000, delay=0.3), Impairment(delay=0.3)
+    async with Link("127.0.0.1", 8765, down=down, up=up) as link:
+        ...  # connect to 127.0.0.1, port link.port
+
+``down`` is the way towards whoever connects, ``up`` the other one.  Of TCP only the payload is
+counted: a real link carries some 40 bytes more per packet.  Time is the event loop's.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import math
+import socket
+import struct
+from collections.abc import Sequence
+from typing import Self
+
+from .impairment import PERFECT, Break, Faults, Impairment, Line
+
+QUEUE = 4096
+"""Bytes that may wait before a way: few, or the sender would not notice that it is slow."""
+MOST_DRAINED = 1 << 20
+"""Bytes that are still read of a connection that is cut, for it to end with FIN and not RST."""
+
+
+class Way:
+    """One way of one connection."""
+
+    def __init__(self, impairment: Impairment, line: Line, faults: Faults, queue: int) -> None:
+        self.impairment = impairment
+        self.carried = 0
+        """Bytes that have arrived at its end."""
+        self.arrivals: list[tuple[float, int]] = []
+        """When they did, in the event loop's time, and how many."""
+        self._line = line
+        self._faults = faults
+        self._queue = queue
+        self._clock = asyncio.get_running_loop().time
+        self._flight: asyncio.Queue[tuple[float, bytes | Break | None]] = asyncio.Queue()
+        self._airborne = 0
+        self._landed = asyncio.Event()
+        self._due = -math.inf
+
+    async def carry(self, source: socket.socket, sink: socket.socket) -> Break | None:
+        """Carry all that comes until it ends; return how the connection broke, if it did."""
+        async with asyncio.TaskGroup() as tasks:
+            taking = tasks.create_task(self._take(source))
+            broken = await self._deliver(sink)
+            taking.cancel()
+        return broken
+
+    async def _take(self, source: socket.socket) -> None:
+        """Take bytes as the line has room for them, and put them in flight."""
+        place, held, ready = 0, b"", self._clock()
+        stalled: Impairment | None = None
+        while True:
+            impairment = self.impairment
+            if impairment is not stalled and impairment.stalls_at(place):
+                stalled = impairment
+                await asyncio.sleep(impairment.stall)
+                ready = self._clock()
+            broken = impairment.broken_at(place)
+            if broken is not None:
+                return self._launch(broken, ready)
+            if not held:
+                try:
+                    held, waited = await _receive(source, impairment.most_at_once)
+                except OSError:  # whoever is there has vanished
+                    return self._launch(Break.RESET, self._clock() + impairment.delay)
+                ready = self._clock() if waited else ready
+                if not held:
+                    return self._launch(None, ready + impairment.delay)
+                continue  # meanwhile what is wrong may be something else
+            if await self._waited_for_room():
+                ready = self._clock()
+            piece = held[: impairment.fit(place)]
+            held = held[len(piece) :]
+            # What had been waiting crosses right behind the last piece, however late this task
+            # was woken: so the rate is kept in the long run.
+            ready = self._line.crossed(len(piece), impairment.rate, ready)
+            await self._until(ready)
+            late = impairment.delay + self._faults.lateness(place, impairment)
+            self._launch(self._faults.damaged(piece, place, impairment), ready + late)
+            place += len(piece)
+
+    async def _deliver(self, sink: socket.socket) -> Break | None:
+        loop = asyncio.get_running_loop()
+        try:
+            while True:
+                due, item = await self._flight.get()
+                await self._until(due)
+                if item is None:
+                    sink.shutdown(socket.SHUT_WR)
+                    return None
+                if isinstance(item, Break):
+                    return item
+                await loop.sock_sendall(sink, item)
+                self.carried += len(item)
+                self.arrivals.append((self._clock(), len(item)))
+                self._airborne -= len(item)
+                self._landed.set()
+                await asyncio.sleep(0)  # whoever reads on this loop gets to see the piece
+        except OSError:  # whoever is there has vanished
+            return Break.RESET
+
+    def _launch(self, item: bytes | Break | None, due: float) -> None:
+        """Have ``item`` (None: the end) arrive at ``due``, but after all before it."""
+        self._due = max(self._due, due)
+        self._flight.put_nowait((self._due, item))
+        self._airborne += len(item) if isinstance(item, bytes) else 0
+
+    async def _waited_for_room(self) -> bool:
+        """Wait until no more is in flight than this way holds; tell whether that took time."""
+        waited = False
+        while self._airborne >= self.impairment.holds + self._queue:
+            waited = True
+            self._landed.clear()
+            await self._landed.wait()
+        return waited
+
+    async def _until(self, due: float) -> None:
+        if due > self._clock():
+            await asyncio.sleep(due - self._clock())
+
+
+class Connection:
+    """One connection through a link."""
+
+    def __init__(self, down: Way, up: Way) -> None:
+        self.down = down
+        self.up = up
+        self._ended = 0
+        self._broken: asyncio.Future[Break] = asyncio.get_running_loop().create_future()
+
+    def end(self, how: Break) -> None:
+        """Break it, unless it has ended."""
+        if not self._broken.done():
+            self._broken.set_result(how)
+
+    async def carry(self, near: socket.socket, far: socket.socket) -> Break:
+        """Carry both ways until they have ended, or the connection breaks; return how."""
+        async with asyncio.TaskGroup() as tasks:
+            down = tasks.create_task(self._carry(self.down, far, near))
+            up = tasks.create_task(self._carry(self.up, near, far))
+            how = await self._broken
+            down.cancel()
+            up.cancel()
+        return how
+
+    async def _carry(self, way: Way, source: socket.socket, sink: socket.socket) -> None:
+        broken = await way.carry(source, sink)
+        self._ended += 1
+        if broken is not None:
+            self.end(broken)
+        elif self._ended == 2:
+            self.end(Break.CUT)
+
+
+class Link:
+    """Offer what ``host``:``port`` serves on a port of this machine, over a bad link.
+
+    ``down`` and ``up`` are one impairment each, or one for every successive connection, the last
+    of them for all that follow.  TCP's own handshake takes a round trip here too.  An end that
+    vanishes is a reset for the other one, and so is a port upstream that nobody serves.
+    """
+
+    def __init__(
+        self,
+        host: str,
+        port: int,
+        *,
+        down: Impairment | Sequence[Impairment] = PERFECT,
+        up: Impairment | Sequence[Impairment] = PERFECT,
+        seed: int = 0,
+        queue: int = QUEUE,
+    ) -> None:
+        """Let about ``queue`` bytes wait before either way of a connection."""
+        self.port = 0
+        """Where to connect, once entered."""
+        self.connections: list[Connection] = []
+        """All that there have been."""
+        self._upstream = (host, port)
+        self._seed = seed
+        self._queue = queue
+        self._down_line, self._up_line = Line(), Line()
+        self._sockets: set[socket.socket] = set()
+        self._take_on(down, up)
+
+    async def __aenter__(self) -> Self:
+        self._listener = self._socket()
+        self._listener.bind(("127.0.0.1", 0))
+        self._listener.listen()
+        self.port = self._listener.getsockname()[1]
+        self._accepting = asyncio.create_task(self._accept())
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        self._accepting.cancel()
+        try:
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._accepting
+        finally:
+            for left in tuple(self._sockets):
+                self._close(left, Break.CUT)
+
+    @property
+    def carried_down(self) -> int:
+        """Bytes that have arrived at those who connected."""
+        return sum(connection.down.carried for connection in self.connections)
+
+    @property
+    def carried_up(self) -> int:
+        """Bytes that they have said."""
+        return sum(connection.up.carried for connection in self.connections)
+
+    def impair(self, *, down: Impairment | None = None, up: Impairment | None = None) -> None:
+        """From the next bytes on have other impairments, on all connections; None: as it is."""
+        self._take_on(down or self._down, up or self._up)
+        for connection in self.connections:
+            connection.down.impairment = down or connection.down.impairment
+            connection.up.impairment = up or connection.up.impairment
+
+    def cut(self, how: Break = Break.CUT) -> None:
+        """Break all connections that there are, now."""
+        for connection in self.connections:
+            connection.end(how)
+
+    def _take_on(
+        self, down: Impairment | Sequence[Impairment], up: Impairment | Sequence[Impairment]
+    ) -> None:
+        self._down = (down,) if isinstance(down, Impairment) else tuple(down)
+        self._up = (up,) if isinstance(up, Impairment) else tuple(up)
+
+    async def _accept(self) -> None:
+        loop = asyncio.get_running_loop()
+        async with asyncio.TaskGroup() as tasks:
+            while True:
+                near, _ = await loop.sock_accept(self._listener)
+                self._sockets.add(near)
+                tasks.create_task(self._connect(near))
+
+    async def _connect(self, near: socket.socket) -> None:
+        connection = Connection(
+            self._way("down", self._down, self._down_line),
+            self._way("up", self._up, self._up_line),
+        )
+        self.connections.append(connection)
+        far = self._socket()
+        round_trip = connection.down.impairment.delay + connection.up.impairment.delay
+        try:
+            near.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, True)
+            await asyncio.sleep(round_trip)
+            await asyncio.get_running_loop().sock_connect(far, self._upstream)
+            how = await connection.carry(near, far)
+        except OSError:
+            how = Break.RESET  # nobody is there
+        if how is not Break.SILENCE:
+            self._close(near, how)
+            self._close(far, how)
+
+    def _way(self, name: str, choices: Sequence[Impairment], line: Line) -> Way:
+        number = len(self.connections)
+        faults = Faults(f"{self._seed} {number} {name}")
+        return Way(choices[min(number, len(choices) - 1)], line, faults, self._queue)
+
+    def _socket(self) -> socket.socket:
+        made = socket.socket()
+        made.setblocking(False)
+        # What is accepted inherits it.
+        made.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, self._queue)
+        made.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, True)
+        self._sockets.add(made)
+        return made
+
+    def _close(self, used: socket.socket, how: Break) -> None:
+        self._sockets.discard(used)
+        with used, contextlib.suppress(OSError):
+            if how is Break.RESET:
+                used.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            else:
+                used.shutdown(socket.SHUT_WR)
+                # With anything left to read, the system would say RST instead of FIN.
+                drained = 0
+                while drained < MOST_DRAINED and (data := used.recv(QUEUE)):
+                    drained += len(data)
+
+
+async def _receive(source: socket.socket, size: int) -> tuple[bytes, bool]:
+    """Return up to ``size`` bytes, and whether they had to be waited for."""
+    try:
+        return source.recv(size), False
+    except BlockingIOError:
+        return await asyncio.get_running_loop().sock_recv(source, size), True
