@@ -54,6 +54,8 @@ from .address import Address
 MOST_BACKLOG = 64
 """Messages waiting to be sent beyond which nothing more is read."""
 CAPABILITIES = (Capability.DFC1,)
+OPEN_TIMEOUT = 20.0
+"""Seconds that a handshake may take."""
 CLOSE_TIMEOUT = 2.0
 """Seconds that a polite goodbye may take."""
 
@@ -122,6 +124,8 @@ class Link:
                 ping_interval=None,
                 ping_timeout=None,
                 close_timeout=CLOSE_TIMEOUT,
+                # At 50 bytes a second the handshake takes ten.
+                open_timeout=OPEN_TIMEOUT,
                 max_size=MAX_MESSAGE,
                 max_queue=8,
                 write_limit=4096,
@@ -149,6 +153,11 @@ class Link:
     def lost(self) -> bool:
         """The connection has gone, or is about to: nothing more can be asked for."""
         return self._lost is not None or self._leaving is not None
+
+    @property
+    def met(self) -> bool:
+        """The sender has said WELCOME."""
+        return self._session.welcome is not None
 
     @property
     def models(self) -> tuple[str, ...]:

@@ -17,7 +17,14 @@ import logging
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
 
-from diffc_stream.errors import DiffcError, LinkLost, PeerError, SessionError, UnknownModel
+from diffc_stream.errors import (
+    DiffcError,
+    LinkLost,
+    PeerError,
+    RemoteProtocolError,
+    SessionError,
+    UnknownModel,
+)
 from diffc_stream.session import Code, End, Entry, Reason, Target, Terms
 
 from .address import Address
@@ -209,10 +216,17 @@ class Sender:
                 return self._link
             if self._address.plain:
                 self._link = await RangeLink.dial(self._address, terms=self._terms)
-            else:
+                return self._link
+            # Who was a sender of ours a moment ago still is: what it says now was damaged.
+            met = isinstance(self._link, Link) and self._link.met
+            try:
                 self._link = await Link.dial(
                     self._address, models=self._decoders.fingerprints, terms=self._terms
                 )
+            except RemoteProtocolError as error:
+                if met:
+                    raise LinkLost(str(error)) from error
+                raise
             return self._link
 
     async def close(self) -> None:

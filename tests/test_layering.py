@@ -38,7 +38,7 @@ BELOW: dict[str, set[str]] = {
         *("picture", "metrics", "errors"),
     },
     "benchmarks": {
-        *("channel", "codec", "container", "diffusion"),
+        *("channel", "codec", "container", "diffusion", "session"),
         *("picture", "replacement", "metrics", "errors"),
     },
 }
@@ -68,6 +68,9 @@ EVENT_LOOPS = {"asyncio", "selectors", "socket", "socketserver", "ssl"}
 """Parts of the standard library that are for NETWORKED alone."""
 NETWORKED = ("server", "client", "benchmarks")
 """The daemons, and what measures them."""
+
+DRIVERS = ("link_transfers", "link_gallery")
+"""Benchmarks that run both daemons."""
 
 FOLDERS = ("server", "client", "benchmarks")
 """Beside the library; they install as ``diffc_`` and their name."""
@@ -111,6 +114,8 @@ def test_imports_point_downwards(unit: str, path: Path) -> None:
         if first == "diffc_stream":
             target = rest.partition(".")[0]
             assert target == unit or target in BELOW[unit], f"{name} is not below {unit}"
+        elif path.stem in DRIVERS and first in ("diffc_server", "diffc_client"):
+            assert unit == "benchmarks"
         elif first in FOLDERS:
             assert first == unit, f"{unit} must not know {first}"
         else:

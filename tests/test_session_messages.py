@@ -53,6 +53,7 @@ EXAMPLES: list[Message] = [
     End(stream=1, reason=Reason.TARGET, length=4000),
     Error(stream=2, code="unknown-image", message="there is none", retry=True),
     Alive(),
+    Alive(said=17),
     Data(stream=1, offset=0, payload=b"x"),
     Data(stream=300, offset=70_000, payload=bytes(1200)),
 ]

@@ -380,12 +380,33 @@ def test_someone_who_never_says_hello_is_sent_away() -> None:
     assert (last.stream, last.code, last.retry) == (0, Code.TIMEOUT, True)
 
 
+def test_a_message_that_got_lost_is_missed() -> None:
+    receiver, sender = ready_receiver(), ready_sender()
+    stream = receiver.open("photo")
+    sender.receive(receiver.transmit(0.0)[0], 0.0)
+    sender.send(stream, b"all of it")
+    sender.end(stream, Reason.COMPLETE)
+    data, _lost = sender.transmit(0.0)
+    receiver.receive(data, 0.0)
+    sender.handle_timeout(20.0)
+    [alive] = sender.transmit(20.0)
+    with pytest.raises(RemoteProtocolError, match="ALIVE: of 3 messages 2 came"):
+        receiver.receive(alive, 20.0)
+
+
+def test_nobody_is_made_to_babble() -> None:
+    session = SenderSession(now=0.0)
+    session.receive(encode(Hello(window=8192, idle=1e-300)), 0.0)
+    session.transmit(0.0)
+    assert session.next_timeout() == pytest.approx(0.3)
+
+
 def test_calling_handle_timeout_early_does_nothing() -> None:
     session = ready_receiver()
     session.handle_timeout(1.0)
     assert session.transmit(1.0) == []
     session.handle_timeout(20.0)
-    assert [decode(data) for data in session.transmit(20.0)] == [Alive()]
+    assert [decode(data) for data in session.transmit(20.0)] == [Alive(said=1)]
 
 
 @pytest.mark.parametrize(

@@ -289,6 +289,8 @@ class Alive(Message):
     """Nothing to say, but still here."""
 
     kind: ClassVar[int] = 0x0A
+    said: Annotated[int | None, Maybe(Integer(0, 2**53))] = None
+    """Messages said before this one on this connection; if fewer have come, some were lost."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

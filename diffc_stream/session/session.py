@@ -62,6 +62,8 @@ from diffc_stream.session.pace import Pace
 from diffc_stream.session.state import ConnectionState, Role, StreamState, Tracker, Way
 from diffc_stream.session.target import WHOLE, Target
 
+SHORTEST_BREATH = 0.3
+"""Seconds; nobody is obliged to say more often that he is there."""
 COME_BACK = 5.0
 """Seconds within which receivers come back to a sender that said GOAWAY."""
 
@@ -106,6 +108,8 @@ class Session:
         self._tracker = Tracker(self.role)
         self._progress: dict[int, _Progress] = {}
         self._outbox: list[bytes] = []
+        self._said = self._taken = 0
+        """Messages to and from the peer."""
         self._started = self._heard = self._spoke = now
         self._peer_idle = terms.idle
 
@@ -143,6 +147,9 @@ class Session:
             self._heard = now
             if isinstance(message, Hello | Welcome):
                 self._understand(message.capabilities)
+            if isinstance(message, Alive) and message.said not in (None, self._taken):
+                raise RemoteProtocolError(f"ALIVE: of {message.said} messages {self._taken} came")
+            self._taken += 1
             if isinstance(message, Error) and not message.stream:
                 raise peer_error(message)
             return self._handle(message)
@@ -161,7 +168,7 @@ class Session:
         """Return when handle_timeout() wants to be called, or None if never."""
         if self.closed:
             return None
-        return min(self._deadline(), self._spoke + self._peer_idle / 3)
+        return min(self._deadline(), self._spoke + self._breath)
 
     def handle_timeout(self, now: float) -> None:
         """Do what is due: say that this end is alive, or give the link up.
@@ -174,10 +181,10 @@ class Session:
             silence = f"nothing heard from the {self._peer()} for {now - self._heard:.0f} s"
             self._give_up(Code.TIMEOUT, silence)
             raise LinkLost(silence)
-        if now >= self._spoke + self._peer_idle / 3:
+        if now >= self._spoke + self._breath:
             self._spoke = now
             if self._tracker.connection is not ConnectionState.START:
-                self._say(Alive())
+                self._say(Alive(said=self._said))
 
     def _handle(self, message: Message) -> Message | None:
         raise NotImplementedError
@@ -193,6 +200,7 @@ class Session:
         data = encode(message)
         self._tracker.advance(Way.SENDS, message)
         self._outbox.append(data)
+        self._said += 1
 
     def _give_up(self, code: str, reason: str) -> None:
         if not self.closed:
@@ -202,6 +210,11 @@ class Session:
     def _deadline(self) -> float:
         waiting = self.role is Role.SENDER and self._tracker.connection is ConnectionState.START
         return self._started + self.terms.greeting if waiting else self._heard + self.terms.idle
+
+    @property
+    def _breath(self) -> float:
+        """Seconds without a word after which this end says that it is there."""
+        return max(self._peer_idle / 3, SHORTEST_BREATH)
 
     def _peer(self) -> str:
         return "receiver" if self.role is Role.SENDER else "sender"
