@@ -255,19 +255,24 @@ class Conversation:
         """Move the frame that gains most into the session, or the end of a stream."""
         session = self._session
         best: tuple[Turn, Outgoing, Outlook] | None = None
-        # Those that are being opened count: what is sent now is not sent to them.
         alone = len(session.streams) == 1
+        opening = len(session.streams) - len(self._outgoing)
         for outgoing in tuple(self._outgoing.values()):
             position = session.position(outgoing.stream)
             if self._ended(outgoing, position):
                 return
             outgoing.want(position, session.window)
             outlook = outgoing.outlook(position)
+            opening += outlook is None and not outgoing.begun
             turn = outgoing.turn(outlook, alone=alone) if outlook else None
             if outlook and turn and (best is None or turn.gain > best[0].gain):
                 best = turn, outgoing, outlook
         # A sliver of credit is not worth a frame: there will soon be more.
         if best is None or session.credit < min(FRAME, session.current // 4):
+            return
+        # What is under way cannot be given to those that have nothing to send yet, but soon will;
+        # with less than this, an acknowledgement might not come.
+        if opening and 3 * session.under_way >= session.current:
             return
         turn, outgoing, outlook = best
         end = turn.end
@@ -276,6 +281,7 @@ class Conversation:
         if end > room:
             end = cut(outlook, room)
         session.send(outgoing.stream, outgoing.shared.read(outlook.position, end))
+        outgoing.begun = True
 
     def _ended(self, outgoing: Outgoing, position: int) -> bool:
         """End a stream of which there is no more, or no more wanted."""

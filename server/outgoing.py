@@ -19,6 +19,8 @@ class Outgoing:
         self.stream = stream
         self.image = image
         self.shared = shared
+        self.begun = False
+        """Something of it has been sent."""
         self.change(wanted)
         self._asked: tuple[object, ...] = ()
         self._turn: Turn | None = None
