@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from diffc_stream.allocation import keep_freed_memory
-from diffc_stream.errors import DiffcError
+from diffc_stream.errors import AddressError, DiffcError
 from diffc_stream.flags import add_rendering
 from diffc_stream.session import (
     MAX_BPP,
@@ -149,6 +149,8 @@ def _list(options: argparse.Namespace) -> int:
     from .link import Link
 
     address = Address.parse(options.url)
+    if address.plain:
+        raise AddressError(f"{options.url!r} has no catalogue: ask its sender, ws://HOST:PORT")
 
     async def entries() -> list[Entry]:
         link = await Link.dial(address, models=(), terms=Terms())
