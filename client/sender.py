@@ -194,9 +194,9 @@ class Sender:
         while True:
             before = kept.length
             try:
-                way = await self.dial()
+                link = await self.dial()
                 target = wanted.target  # it may have changed meanwhile
-                arrivals = _ask(way, image, kept, wanted)
+                arrivals = _ask(link, image, kept, wanted)
                 wanted.follow(arrivals.update)
                 reason = await _drain(arrivals, kept, deliver)
                 if reason is not Reason.TARGET or wanted.target == target:

@@ -87,15 +87,18 @@ class StreamOpener:
     computed: dict[str, int] = field(default_factory=dict)
     """Bytes asked for, by name."""
 
-    def open(self, path: Path, model: str | None = None) -> Source:
+    def open(self, path: Path, model: str | None = None, prefix: bytes = b"") -> Source:
         """Open a file."""
         data = self.streams[path.name]
+        if not data.startswith(prefix):
+            raise PrefixMismatch("the prefix is of another picture")
         header, _ = Header.parse(data)
         pixels = header.width * header.height
-        return Source(pixels=pixels, model=header.model, pieces=self._pieces(path.name, data))
+        pieces = self._pieces(path.name, data, len(prefix))
+        return Source(pixels=pixels, model=header.model, pieces=pieces)
 
-    def _pieces(self, name: str, data: bytes) -> Iterator[bytes]:
-        for start in range(0, len(data), self.piece):
+    def _pieces(self, name: str, data: bytes, first: int) -> Iterator[bytes]:
+        for start in range(first, len(data), self.piece):
             self.computed[name] = min(start + self.piece, len(data))
             yield data[start : start + self.piece]
         if self.broken:

@@ -19,6 +19,7 @@ from websockets.typing import Subprotocol
 import diffc_client
 from diffc_client import MemoryStream, ModelDecoders, Sender, blocking, sender
 from diffc_client.link import Link
+from diffc_client.ranges import RangeLink
 from diffc_server import Catalogue
 from diffc_stream.session import (
     SUBPROTOCOL,
@@ -255,7 +256,7 @@ async def test_an_update_before_anything_was_asked_for(monkeypatch: pytest.Monke
         assert [r.bytes async for r in delivery][-1] == 300
         delivery, dial = connected.open("a.png"), connected.dial
 
-        async def dialled() -> Link:
+        async def dialled() -> Link | RangeLink:
             delivery.update(bytes=400)
             return await dial()
 
