@@ -321,6 +321,11 @@ async def receiving(
         yield receiver
 
 
+async def begun(caplog: pytest.LogCaptureFixture, streams: int) -> None:
+    """Wait until so many streams are on their way; until then others have the link."""
+    await settled(lambda: caplog.text.count(" gets ") == streams)
+
+
 def good_enough(psnr: float) -> int:
     return next(o for o, q in zip(CURVE.offsets, CURVE.psnr(), strict=True) if q >= psnr)
 
@@ -410,10 +415,12 @@ async def test_an_update_after_the_end_is_nothing(folder: Path) -> None:
 
 
 @pytest.mark.asyncio
-async def test_streams_share_by_weight(folder: Path) -> None:
+async def test_streams_share_by_weight(folder: Path, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("INFO", "diffc_server")
     async with receiving(folder, window=8192) as receiver:
         await receiver.say(Open(stream=1, image="a.dfc"), Open(stream=2, image="b.dfc", weight=8.0))
-        await receiver.until(6000, acknowledge=True)
+        await begun(caplog, 2)
+        await receiver.until(9000, acknowledge=True)
         light, heavy = receiver.received[1], receiver.received[2]
         # A picture nobody would recognise comes first all the same.
         assert len(light) > 64
@@ -423,18 +430,22 @@ async def test_streams_share_by_weight(folder: Path) -> None:
 
 
 @pytest.mark.asyncio
-async def test_equal_streams_share_evenly(folder: Path) -> None:
+async def test_equal_streams_share_evenly(folder: Path, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("INFO", "diffc_server")
     async with receiving(folder) as receiver:
         await receiver.say(Open(stream=1, image="a.dfc"), Open(stream=2, image="b.dfc"))
+        await begun(caplog, 2)
         await receiver.until(8000, acknowledge=True)
         # Whoever was opened first may be a frame or two ahead.
         assert abs(len(receiver.received[1]) - len(receiver.received[2])) <= 2048
 
 
 @pytest.mark.asyncio
-async def test_an_update_changes_the_weight(folder: Path) -> None:
+async def test_an_update_changes_the_weight(folder: Path, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("INFO", "diffc_server")
     async with receiving(folder) as receiver:
         await receiver.say(Open(stream=1, image="a.dfc"), Open(stream=2, image="b.dfc"))
+        await begun(caplog, 2)
         await receiver.until(900)
         await receiver.say(Update(stream=2, weight=1000.0), List())
         while not isinstance(await receiver.hear(), Page):
