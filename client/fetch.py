@@ -10,7 +10,7 @@ from contextlib import aclosing
 from dataclasses import dataclass
 from pathlib import Path
 
-from diffc_stream.errors import AddressError, PeerError, StreamError
+from diffc_stream.errors import AddressError, PeerError, StreamError, UnknownModel
 from diffc_stream.picture import save_png
 from diffc_stream.session import Terms
 
@@ -80,9 +80,11 @@ async def fetch(
                         newest = refinement
                         show(refinement)
                 break
-            except (PeerError, StreamError) as error:
-                # A file that the user named is not thrown away; what was merely remembered is.
-                stale = kept is not None and kept.length and outdated(error)
+            except (PeerError, StreamError, UnknownModel) as error:
+                # A file that the user named is not thrown away; what was merely remembered is,
+                # if its model has gone too.
+                useless = outdated(error) or isinstance(error, UnknownModel)
+                stale = kept is not None and kept.length and useless
                 if request.keep_stream or attempt == 2 or kept is None or not stale:
                     raise
                 kept.restart()

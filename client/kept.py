@@ -16,7 +16,7 @@ except ImportError:  # not on Windows
     fcntl = None  # type: ignore[assignment]
 
 from diffc_stream.container import Header, StreamReader
-from diffc_stream.errors import NotAStream, PeerError, StreamError
+from diffc_stream.errors import NotAStream, NothingDecodable, PeerError, StreamError
 from diffc_stream.session import MAX_STREAM, Code, PrefixHash
 
 LONGEST_HEADER = 32
@@ -157,10 +157,13 @@ class FileStream:
 
 
 def outdated(error: Exception) -> bool:
-    """Tell whether ``error`` means that what was kept is of no use: begin anew without it."""
-    return isinstance(error, StreamError) or (
-        isinstance(error, PeerError) and error.code == Code.PREFIX_MISMATCH
-    )
+    """Tell whether ``error`` means that what was kept is of no use: begin anew without it.
+
+    Too few bytes for a picture are as good a beginning as any.
+    """
+    if isinstance(error, PeerError):
+        return error.code == Code.PREFIX_MISMATCH
+    return isinstance(error, StreamError) and not isinstance(error, NothingDecodable)
 
 
 def header_of(start: bytes) -> Header | None:

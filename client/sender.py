@@ -192,9 +192,11 @@ class Sender:
     ) -> Reason:
         backoff = self._backoff.fresh()
         while True:
-            before, target = kept.length, wanted.target
+            before = kept.length
             try:
-                arrivals = _ask(await self.dial(), image, kept, wanted)
+                link = await self.dial()
+                target = wanted.target  # it may have changed meanwhile
+                arrivals = _ask(link, image, kept, wanted)
                 wanted.follow(arrivals.update)
                 reason = await _drain(arrivals, kept, deliver)
                 if reason is not Reason.TARGET or wanted.target == target:

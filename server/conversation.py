@@ -178,6 +178,7 @@ class Conversation:
             logger.log(level, "%s asked for %s: %s", self._peer, request.image, error)
             if request.stream in self._session.streams:
                 self._refuse(request.stream, request.image, error)
+            self._forget(request.stream)
         else:
             if request.stream in self._session.streams:
                 wanted = self._wanted[request.stream]

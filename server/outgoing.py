@@ -32,7 +32,8 @@ class Outgoing:
     def limit(self, position: int) -> tuple[int, bool]:
         """Return where the stream ends as far as is known, and whether that is settled.
 
-        A quality is settled when so much of the stream is known beyond that it hardly changes.
+        A quality is settled when so much of the stream is known beyond that it hardly changes, or
+        nothing more will be.
         """
         shared, target = self.shared, self._target
         assert shared.pixels is not None
@@ -45,7 +46,8 @@ class Outgoing:
             good = self._good_enough(target.psnr)
             if good is not None and good < limit:
                 limit = good
-                settled = shared.complete or len(shared) >= max(good, position) + LOOK_AHEAD
+                over = shared.complete or shared.failure is not None
+                settled = over or len(shared) >= max(good, position) + LOOK_AHEAD
         return max(limit, position), settled
 
     def want(self, position: int, window: int) -> None:

@@ -35,6 +35,13 @@ def _no_models_of_the_developer(tmp_path_factory: pytest.TempPathFactory) -> Ite
         yield
 
 
+@pytest.fixture(autouse=True, scope="session")
+def _no_streams_of_the_developer(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("DIFFC_CACHE", str(tmp_path_factory.mktemp("cache")))
+        yield
+
+
 @pytest_asyncio.fixture
 async def impaired() -> AsyncIterator[Impaired]:
     """Bad links in front of sender daemons, taken down when the test ends."""

@@ -75,6 +75,36 @@ class FakeOpener:
             raise RuntimeError("a bug in the encoder")
 
 
+@dataclass(slots=True)
+class StreamOpener:
+    """Opens files as streams that exist already, by the names of the files."""
+
+    streams: Mapping[str, bytes]
+    piece: int = 100
+    broken: bool = False
+    """Where a stream ends, its encoder fails."""
+    fingerprints: tuple[str, ...] = (FINGERPRINT,)
+    computed: dict[str, int] = field(default_factory=dict)
+    """Bytes asked for, by name."""
+
+    def open(self, path: Path, model: str | None = None, prefix: bytes = b"") -> Source:
+        """Open a file."""
+        data = self.streams[path.name]
+        if not data.startswith(prefix):
+            raise PrefixMismatch("the prefix is of another picture")
+        header, _ = Header.parse(data)
+        pixels = header.width * header.height
+        pieces = self._pieces(path.name, data, len(prefix))
+        return Source(pixels=pixels, model=header.model, pieces=pieces)
+
+    def _pieces(self, name: str, data: bytes, first: int) -> Iterator[bytes]:
+        for start in range(first, len(data), self.piece):
+            self.computed[name] = min(start + self.piece, len(data))
+            yield data[start : start + self.piece]
+        if self.broken:
+            raise RuntimeError("a bug in the encoder")
+
+
 @dataclass(frozen=True, slots=True)
 class FakePicture:
     """A picture whose every value is the number of bytes it was made of, modulo 256."""
@@ -135,5 +165,6 @@ class FakeDecoders:
 
 # For the type checker: these can stand in for the real ones.
 _opener: Opener = FakeOpener()
+_streams: Opener = StreamOpener({})
 _decoders: Decoders = FakeDecoders()
 _decoder: StreamDecoder = FakeDecoder(())

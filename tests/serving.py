@@ -13,7 +13,7 @@ from fakes import FakeOpener
 
 from diffc_benchmarks.bad_link import Link
 from diffc_benchmarks.impairment import PERFECT, Impairment
-from diffc_server import Catalogue, Pipeline, SenderDaemon
+from diffc_server import Catalogue, Opener, Pipeline, SenderDaemon
 from diffc_stream.session import Terms
 
 
@@ -28,7 +28,7 @@ def pictures(home: Path) -> Path:
 
 @asynccontextmanager
 async def serving(
-    folder: Path, opener: FakeOpener | None = None, *, port: int = 0, terms: Terms | None = None
+    folder: Path, opener: Opener | None = None, *, port: int = 0, terms: Terms | None = None
 ) -> AsyncIterator[SenderDaemon]:
     pipeline = Pipeline(opener or FakeOpener())
     async with SenderDaemon(Catalogue(folder), pipeline, port=port, terms=terms) as daemon:
@@ -58,7 +58,7 @@ async def settled(condition: Callable[[], bool]) -> None:
 class Background:
     """A sender daemon on a thread, for what must not run on an event loop."""
 
-    def __init__(self, folder: Path, opener: FakeOpener | None = None) -> None:
+    def __init__(self, folder: Path, opener: Opener | None = None) -> None:
         self._folder = folder
         self._opener = opener
         self._ready = threading.Event()

@@ -15,6 +15,8 @@ Floats = NDArray[np.float32]
 
 SOURCE = GaussianSource(height=64, width=64)
 """Three octaves: 64, 32 and 16 pixels."""
+LARGE = GaussianSource(height=128, width=128)
+"""Four; a sender has to look ahead to see all of its stream."""
 
 
 def model(source: GaussianSource = SOURCE) -> Model:
@@ -31,6 +33,12 @@ def picture(seed: int = 0, source: GaussianSource = SOURCE) -> NDArray[np.uint8]
 def stream(target: int | None = 1500, seed: int = 0) -> bytes:
     """Return the stream of ``picture()``."""
     return b"".join(Encoder(picture(), model(), target_bytes=target, seed=seed))
+
+
+@cache
+def long_stream() -> bytes:
+    """Return the stream of ``picture()`` of LARGE, 12,000 bytes of it."""
+    return b"".join(Encoder(picture(0, LARGE), model(LARGE), target_bytes=12_000))
 
 
 def collection(*models: Model) -> Mapping[str, Model]:

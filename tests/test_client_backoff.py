@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from diffc_client.backoff import Backoff
+from diffc_stream.errors import SenderLeaving
 
 
 @pytest.mark.asyncio
@@ -36,3 +37,21 @@ async def test_a_fresh_one_has_seen_nothing() -> None:
         await backoff.pause(OSError())
         backoff.longest = 1e-6
     assert await backoff.fresh().pause(OSError()) == 1e-6
+
+
+@pytest.mark.asyncio
+async def test_who_leaves_says_when_to_come_back() -> None:
+    backoff = Backoff(first=1e-6, longest=1e-3, patience=None, draw=lambda: 0.5)
+    assert await backoff.pause(SenderLeaving(4e-4)) == pytest.approx(2e-4)
+    # However often: it is not a failure that gets worse.
+    assert await backoff.pause(SenderLeaving(4e-4)) == pytest.approx(2e-4)
+    # But nobody waits for a day because somebody says so.
+    assert await backoff.pause(SenderLeaving(86_400.0)) == pytest.approx(5e-4)
+
+
+@pytest.mark.asyncio
+async def test_patience_counts_what_who_leaves_asks_for() -> None:
+    failure = SenderLeaving(5.0)
+    with pytest.raises(SenderLeaving) as caught:
+        await Backoff(patience=1.0, draw=lambda: 1.0).pause(failure)
+    assert caught.value is failure

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import threading
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
 import pytest
-from fakes import FINGERPRINT, FakeDecoders, FakeOpener, stream_of
+from fakes import FINGERPRINT, FakeDecoders, FakeOpener, StreamOpener, stream_of
 from serving import pictures, serving, settled
 
 from diffc_client import Address, Refinement
@@ -125,6 +126,31 @@ async def test_catalogues_are_asked_for_again(folder: Path, tmp_path: Path) -> N
         (folder / "new.png").write_bytes(b"")
         await watcher.until(lambda w: "new.png" in w.complete)
     assert sorted(opener.opened) == ["a.png", "b.png", "c.jpg", "new.png"]
+
+
+@pytest.mark.asyncio
+async def test_a_picture_that_was_replaced_is_fetched_again(
+    folder: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    streams = {name: stream_of(name, 2000) for name in ("a.png", "b.png", "c.jpg")}
+    opener = StreamOpener(streams)
+    async with (
+        serving(folder, opener) as daemon,
+        keeping(tmp_path / "kept", daemon.url, every=0.01) as watcher,
+    ):
+        home = tmp_path / "kept" / f"127.0.0.1_{daemon.port}"
+        await watcher.until(lambda w: len(w.complete) == 3)
+        streams["a.png"] = stream_of("another", 3000)
+        (folder / "a.png").write_bytes(b"another")
+        await watcher.until(lambda w: w.sizes["a.png"] == 3000 and len(w.complete) == 4)
+        assert (home / "a.png.dfc").read_bytes() == stream_of("another", 3000)
+        # Once, and no other; a file that was merely touched is complete as it is.
+        os.utime(folder / "b.png", (1, 1))
+        streams["new.png"] = stream_of("new.png", 2000)
+        (folder / "new.png").write_bytes(b"")
+        await watcher.until(lambda w: "new.png" in w.complete)
+    assert sorted(watcher.complete) == ["a.png", "a.png", "b.png", "new.png", "sub/c.jpg"]
+    assert caplog.text.count("what was kept is of no use") == 1
 
 
 @pytest.mark.asyncio

@@ -11,12 +11,15 @@ import threading
 from pathlib import Path
 
 import pytest
-from fakes import FakeDecoders, FakeOpener, stream_of
+from fakes import FakeDecoders, FakeOpener, StreamOpener, stream_of
 from PIL import Image
 from serving import Background, pictures
+from sources import SOURCE, stream
 
 from diffc_client import ModelDecoders
 from diffc_client.__main__ import main
+from diffc_server import Catalogue
+from diffc_stream.codec import Curve
 from diffc_stream.picture import load_picture
 
 
@@ -28,6 +31,13 @@ def folder(tmp_path: Path) -> Path:
 @pytest.fixture(autouse=True)
 def _fake_models(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(ModelDecoders, "load", lambda _weights=None: FakeDecoders())
+
+
+@pytest.fixture(autouse=True)
+def cache(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
+    """A cache of the test's own: ports come again."""
+    monkeypatch.setenv("DIFFC_CACHE", str(tmp_path / "cache"))
+    return tmp_path / "cache"
 
 
 def get(url: str, out: Path, *more: str) -> int:
@@ -98,6 +108,109 @@ def test_get_goes_on_with_a_kept_stream(folder: Path, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
+    ("more", "length"),
+    [
+        (("--side", "32"), "opening"),
+        (("--psnr", "22.5"), "quality"),
+        (("--side", "64", "--psnr", "90", "--bytes", "300"), "bytes"),
+    ],
+)
+def test_get_as_much_as_is_of_use(
+    folder: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    more: tuple[str, ...],
+    length: str,
+) -> None:
+    curve, models = Curve(), (SOURCE.fingerprint,)
+    curve.feed(stream())
+    ends = {
+        "opening": curve.opening(32),
+        "quality": next(o for o, q in zip(curve.offsets, curve.psnr(), strict=True) if q >= 22.5),
+        "bytes": 300,
+    }
+    monkeypatch.setattr(ModelDecoders, "load", lambda _weights=None: FakeDecoders(models))
+    opener = StreamOpener({"a.png": stream()}, fingerprints=models)
+    with Background(folder, opener) as url:
+        assert get(f"{url}/a.png", tmp_path / "out.png", "--json", *more) == 0
+    assert json.loads(capsys.readouterr().out)["bytes"] == ends[length]
+
+
+def test_get_remembers_what_came(folder: Path, tmp_path: Path, cache: Path) -> None:
+    out = tmp_path / "out.png"
+    with Background(folder) as url:
+        assert get(f"{url}/a.png", out, "--bytes", "700") == 0
+        [kept] = cache.iterdir()
+        assert kept.read_bytes() == stream_of("a.png", 700)
+        assert get(f"{url}/a.png", out, "--bytes", "1500") == 0
+        assert kept.read_bytes() == stream_of("a.png", 1500)
+    assert load_picture(out)[0, 0, 0] == 1500 % 256
+
+
+def test_get_without_the_cache(folder: Path, tmp_path: Path, cache: Path) -> None:
+    out = tmp_path / "out.png"
+    with Background(folder) as url:
+        assert get(f"{url}/a.png", out, "--bytes", "700", "--no-cache") == 0
+        assert not cache.exists()
+        assert get(f"{url}/a.png", out, "--bytes", "700") == 0
+        [kept] = cache.iterdir()
+        # Neither used nor changed.
+        kept.write_bytes(stream_of("b.png", 700))
+        assert get(f"{url}/a.png", out, "--bytes", "900", "--no-cache") == 0
+        assert kept.read_bytes() == stream_of("b.png", 700)
+    assert load_picture(out)[0, 0, 0] == 900 % 256
+
+
+def test_get_of_a_picture_that_was_replaced(
+    folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out, streams = tmp_path / "out.png", {"a.png": stream_of("before", 5000)}
+    with Background(folder, StreamOpener(streams)) as url:
+        assert get(f"{url}/a.png", out, "--bytes", "700") == 0
+        streams["a.png"] = stream_of("after", 5000)
+        (folder / "a.png").write_bytes(b"after")
+        assert get(f"{url}/a.png", out, "--bytes", "900") == 0
+    assert capsys.readouterr().err == ""
+
+
+def test_list(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (folder / "a.png").write_bytes(bytes(1_234_567))
+    os.utime(folder / "a.png", (1_790_000_000, 1_790_000_000))
+    entries = Catalogue(folder).entries()
+    with Background(folder) as url:
+        assert main(["list", url]) == 0
+        lines = capsys.readouterr().out.splitlines()
+        assert main(["list", url, "--json"]) == 0
+        objects = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    thumbprint = entries[0].thumbprint
+    assert lines[0] == f"   1,234,567  2026-09-21 14:13:20  {thumbprint}  a.png"
+    assert [line.split()[-1] for line in lines] == ["a.png", "b.png", "sub/c.jpg"]
+    assert objects[0] == {
+        "name": "a.png",
+        "size": 1_234_567,
+        "time": 1_790_000_000,
+        "thumbprint": thumbprint,
+    }
+    assert [object_["name"] for object_ in objects] == [entry.name for entry in entries]
+
+
+def test_list_of_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with Background(tmp_path) as url:
+        assert main(["list", url]) == 0
+    assert capsys.readouterr().out == ""
+
+
+@pytest.mark.parametrize(("address", "code"), [("ws://127.0.0.1:9", 7), ("http://x", 2)])
+def test_list_of_nobody(capsys: pytest.CaptureFixture[str], address: str, code: int) -> None:
+    assert main(["list", address]) == code
+    shown = capsys.readouterr()
+    assert shown.out == ""
+    assert shown.err.startswith("diffc-client: ")
+    assert shown.err.count("\n") == 1
+
+
+@pytest.mark.parametrize(
     ("path", "more", "code", "complaint"),
     [
         ("/nonsense.png", (), 7, "no picture 'nonsense.png'"),
@@ -160,6 +273,9 @@ def test_an_output_that_cannot_be_written(
         ["get", "ws://x/a", "-o", "o", "--bpp", "nan"],
         ["get", "ws://x/a", "-o", "o", "--render", "nicely"],
         ["get", "ws://x/a", "-o", "o", "--window", "5"],
+        *(["get", "ws://x/a", "-o", "o", "--side", side] for side in ("0", "65536", "1.5")),
+        *(["get", "ws://x/a", "-o", "o", "--psnr", psnr] for psnr in ("0", "101", "nan")),
+        *(["list"], ["list", "ws://x", "y"]),
     ],
 )
 def test_wrong_usage(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:

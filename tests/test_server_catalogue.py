@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
 
-from diffc_server import Catalogue
+from diffc_server import Catalogue, catalogue
+from diffc_server.catalogue import THUMB
 from diffc_stream.errors import RequestRefused
+from diffc_stream.session import Catalogue as Page
+from diffc_stream.session import encode
 
 
 @pytest.fixture
@@ -59,3 +63,103 @@ def test_a_catalogue_needs_a_folder(folder: Path) -> None:
         Catalogue(folder / "a.png")
     with pytest.raises(FileNotFoundError):
         Catalogue(folder / "nothing")
+
+
+def thumbprint(folder: Path, contents: bytes) -> str:
+    """Return the thumbprint of a picture that holds this."""
+    folder.mkdir(exist_ok=True)
+    (folder / "x.png").write_bytes(contents)
+    [entry] = Catalogue(folder).entries()
+    return entry.thumbprint
+
+
+def test_entries(folder: Path) -> None:
+    (folder / "a.png").write_bytes(b"abc")
+    os.utime(folder / "a.png", (1_790_000_000.75, 1_790_000_000.75))
+    os.utime(folder / "B.JPG", (-5.0, -5.0))
+    entries = Catalogue(folder).entries()
+    assert [entry.name for entry in entries] == ["B.JPG", "a.png", "sub/deep/c.dfc", "within.png"]
+    found = {entry.name: entry for entry in entries}
+    assert (found["a.png"].size, found["a.png"].time) == (3, 1_790_000_000)
+    assert (found["B.JPG"].size, found["B.JPG"].time) == (0, 0)
+    assert found["within.png"].thumbprint == found["a.png"].thumbprint
+    assert found["a.png"].thumbprint != found["B.JPG"].thumbprint
+    assert encode(Page(images=entries, last=True))
+
+
+def test_an_empty_folder_has_no_entries(tmp_path: Path) -> None:
+    assert Catalogue(tmp_path).entries() == ()
+
+
+@pytest.mark.parametrize("size", [1, THUMB, THUMB + 1, 2 * THUMB, 5 * THUMB])
+def test_a_thumbprint_tells_pictures_apart(tmp_path: Path, size: int) -> None:
+    contents = bytes(size)
+    changed = {
+        thumbprint(tmp_path / "x", contents),
+        thumbprint(tmp_path / "x", b"!" + contents[1:]),
+        thumbprint(tmp_path / "x", contents[:-1] + b"?"),
+        thumbprint(tmp_path / "x", contents + b"\0"),
+        thumbprint(tmp_path / "x", contents[:-1]),
+    }
+    assert len(changed) == 5
+    # It is of the contents alone.
+    assert thumbprint(tmp_path / "y", contents) == thumbprint(tmp_path / "z", contents)
+
+
+def test_only_both_ends_are_read(tmp_path: Path) -> None:
+    middle = bytearray(5 * THUMB)
+    middle[2 * THUMB] = 1
+    assert thumbprint(tmp_path, bytes(middle)) == thumbprint(tmp_path, bytes(5 * THUMB))
+
+
+def test_what_has_not_changed_is_not_read_again(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read: list[str] = []
+    real = catalogue._thumbprint
+
+    def noted(path: Path, size: int) -> str:
+        read.append(path.name)
+        return real(path, size)
+
+    monkeypatch.setattr(catalogue, "_thumbprint", noted)
+    served = Catalogue(folder)
+    first = served.entries()
+    assert read == ["B.JPG", "a.png", "c.dfc", "within.png"]
+    assert served.entries() == first
+    assert len(read) == 4
+    (folder / "B.JPG").write_bytes(b"another")
+    second = served.entries()
+    assert read[4:] == ["B.JPG"]
+    assert second[0].thumbprint != first[0].thumbprint
+    assert second[1:] == first[1:]
+    # What is gone is forgotten.
+    (folder / "B.JPG").unlink()
+    assert served.entries() == first[1:]
+    assert len(served._thumbprints) == 3
+
+
+def test_a_file_that_vanishes_meanwhile(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    names = Catalogue.names
+
+    def slow(self: Catalogue) -> tuple[str, ...]:
+        found = names(self)
+        (folder / "B.JPG").unlink(missing_ok=True)
+        return found
+
+    monkeypatch.setattr(Catalogue, "names", slow)
+    served = [entry.name for entry in Catalogue(folder).entries()]
+    assert served == ["a.png", "sub/deep/c.dfc", "within.png"]
+
+
+def test_a_file_that_may_not_be_read(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    real = catalogue._thumbprint
+
+    def guarded(path: Path, size: int) -> str:
+        if path.name == "a.png":
+            raise PermissionError("not for you")
+        return real(path, size)
+
+    monkeypatch.setattr(catalogue, "_thumbprint", guarded)
+    names = [entry.name for entry in Catalogue(folder).entries()]
+    assert names == ["B.JPG", "sub/deep/c.dfc", "within.png"]

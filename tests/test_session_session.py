@@ -266,6 +266,18 @@ def test_an_update_reaches_the_sender_as_an_event() -> None:
     assert sender.receive(late, 0.0) is None  # it crossed END
 
 
+def test_whoever_changes_their_mind_on_a_broken_connection_learns_of_it_elsewhere() -> None:
+    receiver = ready_receiver()
+    stream = receiver.open("photo")
+    with pytest.raises(RemoteProtocolError):
+        receiver.receive(b"junk", 0.0)
+    last = receiver.transmit(0.0)[-1]
+    assert isinstance(decode(last), Error)
+    assert not receiver.update(stream, target=Target(bytes=5))
+    receiver.stop(stream)
+    assert receiver.transmit(0.0) == []
+
+
 def test_what_is_under_way_when_a_target_shrinks_is_no_error() -> None:
     receiver, sender = ready_receiver(), ready_sender()
     stream = receiver.open("photo", target=Target(bytes=500))

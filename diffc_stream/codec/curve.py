@@ -39,7 +39,8 @@ class Curve:
 
     def __init__(self) -> None:
         self.offsets: list[int] = []
-        """Bytes after the header and after every step that is there, its last check included."""
+        """Bytes after the header and after every step that is there, its last check included
+        once that has come too."""
         self.boundaries: list[int] = []
         """Bytes after every record and segment: where a message had better end."""
         self._reader = StreamReader()
@@ -90,6 +91,7 @@ class Curve:
         match event:
             case Header():
                 self._sizes = octaves.sizes(event.height, event.width)
+                self.boundaries.append(self._reader.offset)
                 self._add(octave=len(self._sizes) - 1, snr=0.0)
             case Step():
                 self._step, self._segments = event, segments(event.length)
@@ -132,7 +134,6 @@ class Curve:
         error, opened = self._forecast.error(snr), len(self._forecast.details)
         self._points.append(_Point(octave=octave, snr=snr, error=error, opened=opened))
         self.offsets.append(self._reader.offset)
-        self.boundaries.append(self._reader.offset)
 
     def _unseen(self, point: _Point) -> float:
         known = self._forecast.details[point.opened :]

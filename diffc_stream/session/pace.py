@@ -8,13 +8,13 @@ queue, where neither STOP nor UPDATE reaches it.  So the window is
 
 and whoever agrees on a larger one gets no more than that.  The round trip is that of HELLO and
 WELCOME, before there was any queue; the rate is the best of late, since a sender may have had
-nothing to send.
+nothing to send.  After a loss TCP delivers all that waited behind it at once, at no rate that the
+link has: so a rate is taken over SHORTEST or more.
 """
 
 from __future__ import annotations
 
 from collections import deque
-from math import inf
 from typing import ClassVar
 
 
@@ -25,6 +25,8 @@ class Pace:
     """Bytes that the window has before the first ACK: two of the largest frames."""
     LEAST: ClassVar[int] = 1024
     SLACK: ClassVar[float] = 1.0
+    """Seconds."""
+    SHORTEST: ClassVar[float] = 0.1
     """Seconds."""
     SAMPLES: ClassVar[int] = 8
 
@@ -51,10 +53,9 @@ class Pace:
 
     def renew(self, now: float) -> None:
         """Set the window to grant with an ACK that is sent now."""
-        if self._since is not None and self._bytes:
-            elapsed = now - self._since
-            self._rates.append(self._bytes / elapsed if elapsed > 0 else inf)
+        if self._since is not None and now - self._since >= self.SHORTEST:
+            self._rates.append(self._bytes / (now - self._since))
             self._since, self._bytes = now, 0
         if self._rates:
             wanted = max(self._rates) * (2 * self._round_trip + self.SLACK)
-            self.window = int(min(max(wanted, self.LEAST), 2.0**30))
+            self.window = max(int(wanted), self.LEAST)

@@ -309,7 +309,7 @@ class ReceiverSession(Session):
 
         The sender may end it before it hears of this: who then wants more opens it again.
         """
-        if self._tracker.stream(stream) is not StreamState.OPEN:
+        if self.closed or self._tracker.stream(stream) is not StreamState.OPEN:
             return False
         self._say(
             Update(
@@ -328,7 +328,7 @@ class ReceiverSession(Session):
 
     def stop(self, stream: int) -> None:
         """Say that no more is wanted of a stream; End follows.  Too late is not an error."""
-        if self._tracker.stream(stream) is StreamState.OPEN:
+        if not self.closed and self._tracker.stream(stream) is StreamState.OPEN:
             self._say(Stop(stream=stream))
 
     def _handle(self, message: Message) -> Message | None:
