@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from diffc_stream.session import MAX_WINDOW
 from diffc_stream.session.pace import Pace
 
 
@@ -64,6 +65,17 @@ def test_before_anything_has_come() -> None:
     assert renewed(pace, 9.0) == Pace.FIRST
     pace.welcomed(9.5)
     assert renewed(pace, 9.5) == Pace.FIRST
+
+
+def test_it_doubles_until_a_rate_can_be_told() -> None:
+    pace = paced(round_trip=0.01)
+    windows = []
+    for number in range(1, 8):
+        pace.arrived(1000, 0.01 + 0.001 * number)
+        windows.append(renewed(pace, 0.01 + 0.001 * number))
+    assert windows == [4400, 8800, 17_600, 35_200, MAX_WINDOW, MAX_WINDOW, MAX_WINDOW]
+    pace.arrived(1000, 1.01)
+    assert renewed(pace, 1.01) == pytest.approx(8000 * 1.02, abs=1)
 
 
 def test_rate_times_two_round_trips_and_a_second() -> None:

@@ -9,13 +9,15 @@ queue, where neither STOP nor UPDATE reaches it.  So the window is
 and whoever agrees on a larger one gets no more than that.  The round trip is that of HELLO and
 WELCOME, before there was any queue; the rate is the best of late, since a sender may have had
 nothing to send.  After a loss TCP delivers all that waited behind it at once, at no rate that the
-link has: so a rate is taken over SHORTEST or more.
+link has: so a rate is taken over SHORTEST or more.  Until there is one the window doubles.
 """
 
 from __future__ import annotations
 
 from collections import deque
 from typing import ClassVar
+
+from diffc_stream.session.messages import MAX_WINDOW
 
 
 class Pace:
@@ -59,3 +61,6 @@ class Pace:
         if self._rates:
             wanted = max(self._rates) * (2 * self._round_trip + self.SLACK)
             self.window = max(int(wanted), self.LEAST)
+        elif self._since is not None:
+            # Faster than can be told so far.
+            self.window = min(2 * self.window, MAX_WINDOW)
