@@ -321,9 +321,17 @@ async def receiving(
         yield receiver
 
 
-async def begun(caplog: pytest.LogCaptureFixture, streams: int) -> None:
-    """Wait until so many streams are on their way; until then others have the link."""
-    await settled(lambda: caplog.text.count(" gets ") == streams)
+async def share(receiver: Receiver, caplog: pytest.LogCaptureFixture, weight: float = 1.0) -> None:
+    """Open the same bytes as streams 3 and 4, the latter of that weight, and wait for both.
+
+    Until a stream is there, others have the link: so it is asked for once before.
+    """
+    caplog.set_level("INFO", "diffc_server")
+    for stream, image in ((1, "a.dfc"), (2, "b.dfc")):
+        await receiver.say(Open(stream=stream, image=image, bytes=1))
+        await receiver.end(stream)
+    await receiver.say(Open(stream=3, image="a.dfc"), Open(stream=4, image="b.dfc", weight=weight))
+    await settled(lambda: caplog.text.count(" gets ") == 4)
 
 
 def good_enough(psnr: float) -> int:
@@ -416,12 +424,10 @@ async def test_an_update_after_the_end_is_nothing(folder: Path) -> None:
 
 @pytest.mark.asyncio
 async def test_streams_share_by_weight(folder: Path, caplog: pytest.LogCaptureFixture) -> None:
-    caplog.set_level("INFO", "diffc_server")
     async with receiving(folder, window=8192) as receiver:
-        await receiver.say(Open(stream=1, image="a.dfc"), Open(stream=2, image="b.dfc", weight=8.0))
-        await begun(caplog, 2)
+        await share(receiver, caplog, weight=8.0)
         await receiver.until(9000, acknowledge=True)
-        light, heavy = receiver.received[1], receiver.received[2]
+        light, heavy = receiver.received[3], receiver.received[4]
         # A picture nobody would recognise comes first all the same.
         assert len(light) > 64
         assert len(heavy) > 2 * len(light)
@@ -431,29 +437,24 @@ async def test_streams_share_by_weight(folder: Path, caplog: pytest.LogCaptureFi
 
 @pytest.mark.asyncio
 async def test_equal_streams_share_evenly(folder: Path, caplog: pytest.LogCaptureFixture) -> None:
-    caplog.set_level("INFO", "diffc_server")
     async with receiving(folder) as receiver:
-        await receiver.say(Open(stream=1, image="a.dfc"), Open(stream=2, image="b.dfc"))
-        await begun(caplog, 2)
+        await share(receiver, caplog)
         await receiver.until(8000, acknowledge=True)
         # Whoever was opened first may be a frame or two ahead.
-        assert abs(len(receiver.received[1]) - len(receiver.received[2])) <= 2048
+        assert abs(len(receiver.received[3]) - len(receiver.received[4])) <= 2200
 
 
 @pytest.mark.asyncio
 async def test_an_update_changes_the_weight(folder: Path, caplog: pytest.LogCaptureFixture) -> None:
-    caplog.set_level("INFO", "diffc_server")
     async with receiving(folder) as receiver:
-        await receiver.say(Open(stream=1, image="a.dfc"), Open(stream=2, image="b.dfc"))
-        await begun(caplog, 2)
+        await share(receiver, caplog)
         await receiver.until(900)
-        await receiver.say(Update(stream=2, weight=1000.0), List())
+        await receiver.say(Update(stream=4, weight=1000.0), List())
         while not isinstance(await receiver.hear(), Page):
             pass
-        before = len(receiver.received[1])
-        await receiver.say(Ack(received=receiver.held))
+        before = len(receiver.received[3])
         await receiver.until(4000, acknowledge=True)
-        assert len(receiver.received[1]) == before
+        assert len(receiver.received[3]) == before
 
 
 @pytest.mark.asyncio
