@@ -56,6 +56,8 @@ MOST_BACKLOG = 64
 CAPABILITIES = (Capability.DFC1,)
 OPEN_TIMEOUT = 20.0
 """Seconds that a handshake may take."""
+MOST_ENTRIES = 100_000
+"""Pictures in a catalogue; a sender that never says which page is the last is not believed."""
 CLOSE_TIMEOUT = 2.0
 """Seconds that a polite goodbye may take."""
 
@@ -274,6 +276,8 @@ class Link:
         match event:
             case Catalogue():
                 self._entries += event.images
+                if len(self._entries) > MOST_ENTRIES:
+                    raise RemoteProtocolError(f"a CATALOGUE of more than {MOST_ENTRIES} pictures")
                 if event.last and self._listed is not None:
                     self._listed.set_result(self._entries)
                     self._listed, self._entries = None, []

@@ -10,6 +10,8 @@ import hashlib
 import os
 from pathlib import Path
 
+from diffc_stream.eviction import evict
+
 from .address import Address
 from .kept import FileStream
 
@@ -35,18 +37,10 @@ class Store:
         """
         name = hashlib.sha256(str(address).encode()).hexdigest()[:32]
         path = self._folder / f"{name}.dfc"
-        self._trim(path)
+        evict(self._folder, ".dfc", self._most_bytes, spare=path)
         kept = FileStream(path)
         os.utime(path)
         return kept
-
-    def _trim(self, wanted: Path) -> None:
-        found = [(path, path.stat()) for path in self._folder.glob("*.dfc")]
-        total = sum(stat.st_size for _, stat in found)
-        for path, stat in sorted(found, key=lambda entry: entry[1].st_mtime):
-            if total > self._most_bytes and path != wanted:
-                path.unlink(missing_ok=True)
-                total -= stat.st_size
 
 
 def usual_folder() -> Path:

@@ -19,6 +19,7 @@ from pathlib import Path
 from diffc_stream.container import StreamReader
 from diffc_stream.container.grammar import VERSION
 from diffc_stream.errors import PrefixMismatch, StreamError
+from diffc_stream.eviction import evict
 from diffc_stream.replacement import replacing
 
 from .encoding import STREAM_SUFFIX, Opener, Source, is_stream
@@ -98,17 +99,9 @@ class CachingOpener:
                 file.write(data)
                 file.flush()
                 os.fsync(file.fileno())
-            self._trim(kept)
+            evict(self._folder, STREAM_SUFFIX, self._most_bytes, spare=kept)
         except OSError as error:
             logger.warning("cannot cache in %s: %s", self._folder, error.strerror)
-
-    def _trim(self, newest: Path) -> None:
-        found = [(path, path.stat()) for path in self._folder.glob(f"*{STREAM_SUFFIX}")]
-        total = sum(stat.st_size for _, stat in found)
-        for path, stat in sorted(found, key=lambda entry: entry[1].st_mtime):
-            if total > self._most_bytes and path != newest:
-                path.unlink(missing_ok=True)
-                total -= stat.st_size
 
 
 def _key(path: Path, model: str) -> str:

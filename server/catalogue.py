@@ -40,7 +40,7 @@ class Catalogue:
         if not self._folder.is_dir():
             raise NotADirectoryError(f"{folder} is not a folder")
         self._name = Name(255)
-        self._thumbprints: dict[tuple[str, int, int], str] = {}
+        self._thumbprints: dict[tuple[str, int, int, int], str] = {}
 
     def entries(self) -> tuple[Entry, ...]:
         """Return what there is to say of all pictures, by name; walks the folder, so not quick."""
@@ -49,7 +49,7 @@ class Catalogue:
             path = self._folder / name
             try:
                 stat = path.stat()
-                key = (name, stat.st_size, stat.st_mtime_ns)
+                key = (name, stat.st_size, stat.st_mtime_ns, stat.st_ino)
                 found[key] = self._thumbprints.get(key) or _thumbprint(path, stat.st_size)
             except OSError:
                 continue  # gone meanwhile
@@ -57,7 +57,7 @@ class Catalogue:
         self._thumbprints = found
         return tuple(
             Entry(name=name, size=size, time=max(0, time // 10**9), thumbprint=thumbprint)
-            for (name, size, time), thumbprint in found.items()
+            for (name, size, time, _), thumbprint in found.items()
         )
 
     def names(self) -> tuple[str, ...]:

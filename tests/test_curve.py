@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from sources import SOURCE, independent, model, picture, stream
 
 from diffc_stream.codec import Curve, Decoder, Encoder
+from diffc_stream.codec.curve import MOST_STEPS
 from diffc_stream.container import (
     Check,
     Header,
@@ -328,3 +329,22 @@ def test_no_bytes_raise_anything(junk: bytes) -> None:
 
 
 SOURCE_HEADER = Header(model=SOURCE.fingerprint, width=64, height=64, seed=0).encode()
+
+
+def test_asking_early_changes_nothing() -> None:
+    """What was said of a place is revised when later steps tell more of it."""
+    data = whole()
+    asked, curve = Curve(), Curve()
+    for place in range(0, len(data), 7):
+        asked.feed(data[place : place + 7])
+        asked.psnr()
+    curve.feed(data)
+    assert asked.psnr() == curve.psnr()
+
+
+def test_nonsense_of_a_million_steps_is_not_followed() -> None:
+    data, ends = written([refine(1)] * (MOST_STEPS + 100), checks=True)
+    curve = fed(data)
+    curve.feed(data)
+    assert len(curve.psnr()) == len(curve.offsets) == MOST_STEPS + 1
+    assert curve.offsets[:-1] == ends[:MOST_STEPS]

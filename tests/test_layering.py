@@ -18,6 +18,7 @@ BELOW: dict[str, set[str]] = {
     "allocation": set(),
     "flags": set(),
     "replacement": set(),
+    "eviction": set(),
     "picture": {"errors", "replacement"},
     "diffusion": {"errors", "replacement"},
     "channel": {"errors"},
@@ -30,11 +31,11 @@ BELOW: dict[str, set[str]] = {
     },
     "__main__": {"cli"},
     "server": {
-        *("allocation", "session", "container", "codec", "diffusion"),
+        *("allocation", "session", "container", "codec", "diffusion", "eviction"),
         *("picture", "replacement", "metrics", "errors"),
     },
     "client": {
-        *("allocation", "session", "container", "codec", "diffusion", "flags"),
+        *("allocation", "session", "container", "codec", "diffusion", "eviction", "flags"),
         *("picture", "metrics", "errors"),
     },
     "benchmarks": {
@@ -50,6 +51,7 @@ FOREIGN: dict[str, set[str]] = {
     "allocation": set(),
     "flags": set(),
     "replacement": set(),
+    "eviction": set(),
     "picture": {"numpy", "PIL"},
     "diffusion": {"numpy", "torch", "safetensors"},
     "channel": {"constriction", "numba", "numpy"},

@@ -16,7 +16,10 @@ from diffc_stream.codec.forecast import DETAIL_SHARE, Forecast, decibel
 from diffc_stream.container import Check, Header, Kind, Payload, Simulator, Step, StreamReader
 from diffc_stream.container.grammar import delta, segments
 from diffc_stream.diffusion import octaves
-from diffc_stream.errors import StreamError
+from diffc_stream.errors import CorruptStream, StreamError
+
+MOST_STEPS = 10_000
+"""Steps of a stream that a curve follows; pictures have a hundred, nonsense may have millions."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -52,6 +55,7 @@ class Curve:
         self._segments: list[int] = []
         self._damaged = False
         self._psnr: list[float] = []
+        """Of the first points, as far as it has been asked for and not changed since."""
 
     def feed(self, data: bytes) -> None:
         """Take more bytes of the stream."""
@@ -62,18 +66,16 @@ class Curve:
                 self._take(event)
         except StreamError:
             self._damaged = True
-        self._psnr = []
 
     def psnr(self) -> list[float]:
         """Return the PSNR in dB to expect at each of :attr:`offsets`, never less than before.
 
         What is known of later steps is used, so that it changes when more is fed.
         """
-        if not self._psnr:
-            best = 0.0
-            for point in self._points:
-                best = max(best, decibel(point.error + self._unseen(point)))
-                self._psnr.append(best)
+        best = self._psnr[-1] if self._psnr else 0.0
+        for point in self._points[len(self._psnr) :]:
+            best = max(best, decibel(point.error + self._unseen(point)))
+            self._psnr.append(best)
         return self._psnr
 
     def opening(self, side: int) -> int | None:
@@ -120,15 +122,19 @@ class Curve:
             stated = _energy(step, octaves.dimensions(self._sizes[last.octave])) / gained
             self._forecast = self._forecast.refined(snr=last.snr, stated=stated)
             last.error = stated
+            del self._psnr[len(self._points) - 1 :]
             self._add(octave=last.octave, snr=last.snr + gained)
         elif last.octave and last.snr:
             snr = last.snr / 4
             finer = self._sizes[last.octave - 1]
             stated = _energy(step, octaves.detail_dimensions(finer)) / snr
             self._forecast = self._forecast.opened(snr=snr, stated=stated)
+            self._psnr.clear()
             self._add(octave=last.octave - 1, snr=snr)
         else:
-            self._damaged = True
+            raise CorruptStream("there is no finer octave to open", offset=self._reader.began)
+        if len(self._points) > MOST_STEPS:
+            raise CorruptStream("more steps than any picture has", offset=self._reader.offset)
 
     def _add(self, *, octave: int, snr: float) -> None:
         error, opened = self._forecast.error(snr), len(self._forecast.details)

@@ -1,0 +1,27 @@
+"""A folder that may grow to a size, and no further."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+
+def evict(folder: Path, suffix: str, most_bytes: int, *, spare: Path) -> None:
+    """Delete files of ``folder`` that end with ``suffix`` until ``most_bytes`` are left.
+
+    Those that were changed or touched longest ago go first, and ``spare`` never.  Files that vanish
+    meanwhile are nobody's loss.  Raises OSError if one cannot be deleted.
+    """
+    found = []
+    for path in folder.glob(f"*{suffix}"):
+        try:
+            stat = path.stat()
+        except FileNotFoundError:
+            continue
+        found.append((stat.st_mtime_ns, stat.st_size, path))
+    total = sum(size for _, size, _ in found)
+    for _, size, path in sorted(found):
+        if total <= most_bytes:
+            break
+        if path != spare:
+            path.unlink(missing_ok=True)
+            total -= size
