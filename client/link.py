@@ -69,6 +69,7 @@ class Arrivals:
         self._link = link
         self._stream = stream
         self._queue: asyncio.Queue[Data | End | SessionError] = asyncio.Queue()
+        self._updates = 0
 
     async def next(self) -> Data | End:
         """Wait for the next bytes, or the end.
@@ -82,7 +83,12 @@ class Arrivals:
 
     def update(self, target: Target, weight: float) -> None:
         """Change how far the stream goes and its weight, if it has not ended."""
+        self._updates += 1
         self._link.update(self._stream, target, weight)
+
+    def heard(self, end: End) -> bool:
+        """Tell whether the sender knew of all updates when it ended the stream."""
+        return end.updates == self._updates
 
     def put(self, event: Data | End | SessionError) -> None:
         """Take what the link has for this stream."""

@@ -158,6 +158,10 @@ class RangeArrivals:
         """Change how far the stream goes.  Nobody else's stream is weighed against it here."""
         self._target = target
 
+    def heard(self, _end: End) -> bool:
+        """Tell whether all updates counted: they need not travel here."""
+        return True
+
     def stop(self) -> None:
         """Say that no more is wanted."""
         wire, self._wire = self._wire, None

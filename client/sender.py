@@ -195,13 +195,12 @@ class Sender:
             before = kept.length
             try:
                 link = await self.dial()
-                target = wanted.target  # it may have changed meanwhile
                 arrivals = _ask(link, image, kept, wanted)
                 wanted.follow(arrivals.update)
-                reason = await _drain(arrivals, kept, deliver)
-                if reason is not Reason.TARGET or wanted.target == target:
-                    return reason
-                # It may have ended before the sender heard of the new target.
+                end = await _drain(arrivals, kept, deliver)
+                if end.reason is not Reason.TARGET or arrivals.heard(end):
+                    return end.reason
+                # It ended before the sender heard of another target.
             except (LinkLost, PeerError) as error:
                 if isinstance(error, PeerError) and not error.retry:
                     raise self._explained(error) from error
@@ -277,7 +276,7 @@ def _ask(
     )
 
 
-async def _drain(arrivals: Arrivals | RangeArrivals, kept: Kept, deliver: Deliver | None) -> Reason:
+async def _drain(arrivals: Arrivals | RangeArrivals, kept: Kept, deliver: Deliver | None) -> End:
     try:
         while not isinstance(event := await arrivals.next(), End):
             kept.append(event.payload)
@@ -285,4 +284,4 @@ async def _drain(arrivals: Arrivals | RangeArrivals, kept: Kept, deliver: Delive
                 deliver(event.payload)
     finally:
         arrivals.stop()
-    return event.reason
+    return event

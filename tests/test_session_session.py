@@ -259,8 +259,10 @@ def test_an_update_reaches_the_sender_as_an_event() -> None:
     sender.send(stream, bytes(200))
     sender.end(stream, Reason.TARGET)
     assert receiver.update(stream)
-    for data in sender.transmit(0.0):
-        receiver.receive(data, 0.0)  # more than OPEN asked for, as UPDATE allowed
+    # More than OPEN asked for, as UPDATE allowed.
+    _, end = (receiver.receive(data, 0.0) for data in sender.transmit(0.0))
+    assert isinstance(end, End)
+    assert end.updates == 1
     assert not receiver.update(stream)
     [late] = receiver.transmit(0.0)
     assert sender.receive(late, 0.0) is None  # it crossed END
@@ -474,6 +476,7 @@ def test_acknowledgements_never_go_back() -> None:
         ([Data(stream=1, offset=0, payload=bytes(101))], "more than was asked for"),
         ([Data(stream=2, offset=0, payload=b"x")], "stream 2 is IDLE"),
         ([End(stream=1, reason=Reason.COMPLETE, length=5)], "at byte 5, but 0 came"),
+        ([End(stream=1, reason=Reason.TARGET, length=0, updates=1)], "more UPDATEs than were said"),
         ([Catalogue(images=(), last=True)], "a CATALOGUE without a LIST"),
         ([Welcome(window=512, idle=1.0, streams=1)], "an unexpected WELCOME"),
         (

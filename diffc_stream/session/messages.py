@@ -69,6 +69,7 @@ AnyStream = Annotated[int, Integer(0, 2**31 - 1)]
 ImageName = Annotated[str, Name(255)]
 Size = Annotated[int, Integer(0, MAX_STREAM)]
 Total = Annotated[int, Integer(0, 2**53)]
+Count = Annotated[int, Integer(0, 2**31 - 1)]
 Prefix = Annotated[str | None, Maybe(Hex(16))]
 Window = Annotated[int, Integer(MIN_WINDOW, MAX_WINDOW)]
 Seconds = Annotated[float, Number(86_400.0)]
@@ -268,6 +269,8 @@ class End(Message):
     reason: Annotated[Reason, OneOf(Reason)]
     length: Size
     """Bytes of the stream up to here, counted from its very start."""
+    updates: Count = 0
+    """UPDATEs of this stream that the sender had heard: others have come to nothing."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

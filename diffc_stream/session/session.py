@@ -88,6 +88,8 @@ class _Progress:
 
     position: int
     limit: int = MAX_STREAM
+    updates: int = 0
+    """UPDATEs said, or heard."""
 
 
 class Session:
@@ -307,7 +309,8 @@ class ReceiverSession(Session):
     def update(self, stream: int, *, target: Target = WHOLE, weight: float = 1.0) -> bool:
         """Change how far an open stream goes, and its weight; return False if it has ended.
 
-        The sender may end it before it hears of this: who then wants more opens it again.
+        The sender may end it before it hears of this, as END's ``updates`` tells: who then wants
+        more opens it again.
         """
         if self.closed or self._tracker.stream(stream) is not StreamState.OPEN:
             return False
@@ -322,6 +325,7 @@ class ReceiverSession(Session):
             )
         )
         progress = self._progress[stream]
+        progress.updates += 1
         # What is under way was sent for the target before.
         progress.limit = max(progress.limit, target.bytes or MAX_STREAM)
         return True
@@ -340,9 +344,12 @@ class ReceiverSession(Session):
             case Data():
                 self._take_payload(message)
             case End():
-                held = self._progress.pop(message.stream).position
+                progress = self._progress.pop(message.stream)
+                held = progress.position
                 if message.length != held:
                     raise RemoteProtocolError(f"END: at byte {message.length}, but {held} came")
+                if message.updates > progress.updates:
+                    raise RemoteProtocolError("END: more UPDATEs than were said")
             case Error():
                 self._progress.pop(message.stream)
             case Goaway():
@@ -451,7 +458,15 @@ class SenderSession(Session):
 
     def end(self, stream: int, reason: Reason) -> None:
         """End a stream where it is."""
-        self._say(End(stream=stream, reason=reason, length=self.position(stream)))
+        progress = self._progress[stream]
+        self._say(
+            End(
+                stream=stream,
+                reason=reason,
+                length=progress.position,
+                updates=progress.updates,
+            )
+        )
         del self._progress[stream]
 
     def refuse(
@@ -510,6 +525,7 @@ class SenderSession(Session):
             case Update():
                 if message.stream not in self._progress:
                     return None  # it crossed END on its way
+                self._progress[message.stream].updates += 1
             case Stop():
                 if message.stream not in self._progress:
                     return None  # it crossed END on its way
