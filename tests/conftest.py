@@ -8,12 +8,17 @@ from contextlib import AsyncExitStack
 
 import pytest
 import pytest_asyncio
+from hypothesis import settings
 from serving import Impaired
 from virtual_time import VirtualLoop
 
 from diffc_benchmarks.bad_link import Link
 from diffc_benchmarks.impairment import PERFECT, Impairment
 from diffc_server import SenderDaemon
+
+# The same examples in every run: what is looked for at length, fuzzing looks for.
+settings.register_profile("suite", derandomize=True)
+settings.load_profile("suite")
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -29,9 +34,11 @@ def pytest_asyncio_loop_factories(
 
 
 @pytest.fixture(autouse=True, scope="session")
-def _no_models_of_the_developer(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+def _nothing_of_the_developer(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Neither use the models and streams that whoever runs the tests has, nor add to them."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("DIFFC_MODELS", str(tmp_path_factory.mktemp("models")))
+        patch.setenv("DIFFC_CACHE", str(tmp_path_factory.mktemp("streams")))
         yield
 
 

@@ -1,6 +1,8 @@
 """A sender's and a receiver's session joined by a link that exists in virtual time only.
 
-The sender's driver is here too: it sends what ``streams`` holds, in turn, as credit allows.
+The sender's driver is here too: it sends what ``streams`` holds, in turn, as credit allows, as far
+as the receiver wants.  Time passes by itself (:meth:`Pair.run`), or messages are delivered one by
+one, the two ways in any order (:meth:`Pair.deliver`).
 """
 
 from __future__ import annotations
@@ -8,7 +10,9 @@ from __future__ import annotations
 import heapq
 import itertools
 from dataclasses import dataclass, field
+from functools import cache
 
+from diffc_stream.codec.curve import Curve
 from diffc_stream.session import (
     Catalogue,
     Code,
@@ -19,12 +23,20 @@ from diffc_stream.session import (
     List,
     Message,
     Open,
+    PrefixHash,
     Reason,
     ReceiverSession,
+    Role,
     SenderSession,
     Session,
+    Stop,
+    Target,
     Terms,
+    Update,
 )
+
+PIXELS = 4096
+"""Of every picture, as far as targets are concerned."""
 
 
 @dataclass(slots=True)
@@ -50,14 +62,24 @@ class Pair:
     payload_sent: int = 0
     sender: SenderSession = field(init=False)
     receiver: ReceiverSession = field(init=False)
-    _opened: dict[int, Open] = field(default_factory=dict)
+    _images: dict[int, str] = field(default_factory=dict)
+    _wanted: dict[int, Open | Update] = field(default_factory=dict)
     _arrivals: list[tuple[float, int, Session, bytes]] = field(default_factory=list)
     _number: itertools.count[int] = field(default_factory=itertools.count)
     _free_at: dict[str, float] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        self.sender = SenderSession(now=0.0, terms=self.terms)
-        self.receiver = ReceiverSession(now=0.0, terms=self.receiver_terms or self.terms)
+        self.reconnect()
+
+    def reconnect(self) -> None:
+        """Begin anew with fresh sessions; what was under way is lost."""
+        self._arrivals.clear()
+        self._images.clear()
+        self._wanted.clear()
+        self.received.clear()
+        self.sender = SenderSession(now=self.now, terms=self.terms)
+        terms = self.receiver_terms or self.terms
+        self.receiver = ReceiverSession(now=self.now, terms=terms)
 
     def run(self, seconds: float = 1e6) -> None:
         """Let ``seconds`` pass, or less if there is nothing left but signs of life."""
@@ -84,6 +106,33 @@ class Pair:
             self.now = self._arrivals[0][0]
             self._deliver()
 
+    def flush(self) -> None:
+        """Have both ends put on the link what they have to say."""
+        self._flush()
+
+    def under_way(self, to: Role) -> list[bytes]:
+        """Return the messages that are on their way to an end, in order."""
+        return [data for _, _, _, data in sorted(self._queued(to))]
+
+    def deliver(self, to: Role) -> bytes:
+        """Deliver the next message to an end, whatever the other waits for, and return it."""
+        arrival = min(self._queued(to))
+        self._arrivals.remove(arrival)
+        heapq.heapify(self._arrivals)
+        at, _, session, data = arrival
+        self.now = max(self.now, at)
+        self._hand_over(session, data)
+        return data
+
+    def damage(self, to: Role, index: int, bit: int) -> None:
+        """Flip a bit of one of the messages that are on their way to an end."""
+        at, number, session, data = sorted(self._queued(to))[index]
+        self._arrivals.remove((at, number, session, data))
+        flipped = bytearray(data)
+        flipped[bit // 8] ^= 1 << bit % 8
+        heapq.heappush(self._arrivals, (at, number, session, bytes(flipped)))
+        heapq.heapify(self._arrivals)
+
     def ends(self) -> list[tuple[int, Reason]]:
         """Return which streams ended, and why."""
         return [(e.stream, e.reason) for e in self.events if isinstance(e, End)]
@@ -101,12 +150,19 @@ class Pair:
             for data in session.transmit(self.now):
                 leaves = max(self.now, self._free_at.get(way, 0.0)) + len(data) / self.rate
                 self._free_at[way] = leaves
+                self.on_sent(session, data)
                 if not self.cut:
                     arrival = (leaves + self.latency, next(self._number), other, data)
                     heapq.heappush(self._arrivals, arrival)
 
+    def on_sent(self, session: Session, data: bytes) -> None:
+        """Look at a message that is put on the link."""
+
+    def _queued(self, to: Role) -> list[tuple[float, int, Session, bytes]]:
+        return [arrival for arrival in self._arrivals if arrival[2].role is to]
+
     def _serve(self) -> None:
-        progress = True
+        progress = not self.sender.closed
         while progress:
             progress = False
             for stream in self.sender.streams:
@@ -115,9 +171,9 @@ class Pair:
         self.most_under_way = max(self.most_under_way, self.sender.under_way)
 
     def _send_some(self, stream: int) -> bool:
-        request, position = self._opened[stream], self.sender.position(stream)
-        data = self.streams[request.image]
-        limit = len(data) if request.bytes is None else min(len(data), request.bytes)
+        position = self.sender.position(stream)
+        data = self.streams[self._images[stream]]
+        limit = limit_of(data, self._wanted[stream].target)
         if position >= limit:
             reason = Reason.COMPLETE if position >= len(data) else Reason.TARGET
             self.sender.end(stream, reason)
@@ -130,25 +186,60 @@ class Pair:
     def _deliver(self) -> None:
         while self._arrivals and self._arrivals[0][0] <= self.now:
             _, _, session, data = heapq.heappop(self._arrivals)
-            event = session.receive(data, self.now)
-            if session is self.sender:
-                self._answer(event)
-            elif event is not None:
-                self.events.append(event)
-                if isinstance(event, Data):
-                    self.received.setdefault(event.stream, bytearray()).extend(event.payload)
+            self._hand_over(session, data)
+
+    def _hand_over(self, session: Session, data: bytes) -> None:
+        event = session.receive(data, self.now)
+        if session is self.sender:
+            self._answer(event)
+        elif event is not None:
+            self.events.append(event)
+            if isinstance(event, Data):
+                self.received.setdefault(event.stream, bytearray()).extend(event.payload)
 
     def _answer(self, event: Message | None) -> None:
-        if isinstance(event, List):
-            self.sender.catalogue(entry(name, data) for name, data in self.streams.items())
-        elif isinstance(event, Open):
-            self._opened[event.stream] = event
-            if event.image not in self.streams:
-                self.sender.refuse(event.stream, Code.UNKNOWN_IMAGE, f"no {event.image}")
+        match event:
+            case List():
+                self.sender.catalogue(entry(name, data) for name, data in self.streams.items())
+            case Open():
+                self._admit(event)
+            case Update():
+                self._wanted[event.stream] = event
+            case Stop():
+                self._wanted.pop(event.stream)
+
+    def _admit(self, request: Open) -> None:
+        self._images[request.stream], self._wanted[request.stream] = request.image, request
+        data = self.streams.get(request.image)
+        if data is None:
+            self.sender.refuse(request.stream, Code.UNKNOWN_IMAGE, f"no {request.image}")
+        elif request.start and str(PrefixHash(data[: request.start])) != request.prefix:
+            self.sender.refuse(request.stream, Code.PREFIX_MISMATCH, "not as held")
 
     def names(self) -> list[str]:
         """Return the names of all catalogues so far."""
         return [i.name for e in self.events if isinstance(e, Catalogue) for i in e.images]
+
+
+def limit_of(data: bytes, target: Target) -> int:
+    """Return where the sender ends a stream that goes to ``target``."""
+    curve = _curve(data)
+    limits = [len(data), target.length(PIXELS)]
+    if target.side is not None:
+        limits.append(curve.opening(target.side))
+    if target.psnr is not None:
+        good = (
+            at for at, psnr in zip(curve.offsets, curve.psnr(), strict=True) if psnr >= target.psnr
+        )
+        limits.append(next(good, None))
+    return min(limit for limit in limits if limit is not None)
+
+
+@cache
+def _curve(data: bytes) -> Curve:
+    curve = Curve()
+    curve.feed(data)
+    return curve
 
 
 def entry(name: str, data: bytes = b"") -> Entry:
