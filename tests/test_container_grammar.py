@@ -160,7 +160,7 @@ def test_an_unknown_simulator_is_unsupported() -> None:
 
 @given(st.integers(1, 200_000))
 def test_segments_are_few_and_equal(length: int) -> None:
-    sizes = segments(length)
+    sizes = list(segments(length))
     assert sum(sizes) == length
     assert max(sizes) <= grammar.LONGEST_SEGMENT
     assert max(sizes) - min(sizes) <= 1

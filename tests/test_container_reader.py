@@ -1,6 +1,7 @@
 """The reader gives the same events however a stream is cut, and notices damage."""
 
 import itertools
+import tracemalloc
 from collections.abc import Iterable
 
 import pytest
@@ -17,6 +18,7 @@ from diffc_stream.container import (
     StreamWriter,
     verified,
 )
+from diffc_stream.container.grammar import MAX_LENGTH
 from diffc_stream.container.reader import Event
 from diffc_stream.errors import CorruptStream, DiffcError, NotAStream
 
@@ -146,3 +148,16 @@ def test_garbage_after_a_header_gives_events_or_one_of_our_errors(data: bytes, g
             pass
     except DiffcError as error:
         assert "\n" not in str(error)
+
+
+def test_a_claim_of_a_quarter_of_a_gigabyte_costs_nothing() -> None:
+    writer = StreamWriter()
+    header = writer.header(Header(model="0f0f0f0f", width=64, height=64, seed=0))
+    claim = Step(kind=Kind.REFINE, length=MAX_LENGTH - 1).encode(writer.before)
+    tracemalloc.start()
+    try:
+        events = list(StreamReader().feed(header + claim + b"payload"))
+        assert tracemalloc.get_traced_memory()[1] < 20_000
+    finally:
+        tracemalloc.stop()
+    assert [type(event) for event in events] == [Header, Step, Payload]

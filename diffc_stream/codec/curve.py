@@ -9,6 +9,7 @@ picture is needed, and nothing is decoded.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from diffc_stream.channel import trellis
@@ -52,7 +53,8 @@ class Curve:
         self._openings: list[tuple[int, int]] = []
         self._forecast = Forecast()
         self._step: Step | None = None
-        self._segments: list[int] = []
+        self._segments: Iterator[int] = iter(())
+        self._left = 0
         self._damaged = False
         self._psnr: list[float] = []
         """Of the first points, as far as it has been asked for and not changed since."""
@@ -97,14 +99,15 @@ class Curve:
                 self._add(octave=len(self._sizes) - 1, snr=0.0)
             case Step():
                 self._step, self._segments = event, segments(event.length)
+                self._left = next(self._segments)
                 if event.kind is Kind.OPEN and self._points[-1].octave:
                     self._openings.append((self._points[-1].octave - 1, self._reader.began))
             case Payload():
-                self._segments[0] -= len(event.data)
-                if not self._segments[0]:
-                    self._segments.pop(0)
+                self._left -= len(event.data)
+                if not self._left:
+                    self._left = next(self._segments, 0)
                     self.boundaries.append(self._reader.offset)
-                    if not self._segments and self._step is not None:
+                    if not self._left and self._step is not None:
                         self._finish(self._step)
             case Check():
                 self._belongs(self.offsets, event.offset)

@@ -24,6 +24,7 @@ There is no end record: every stream is the beginning of a longer, better one.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import IntEnum
 
@@ -243,10 +244,13 @@ def _scaled(length: int, eighths: int) -> int:
     return max(1, length * _EIGHTHS[index] + (1 << shift - 1) >> shift)
 
 
-def segments(length: int) -> list[int]:
-    """Return the lengths of the segments of a payload: as few as may be, equal within a byte."""
+def segments(length: int) -> Iterator[int]:
+    """Yield the lengths of the segments of a payload: as few as may be, equal within a byte.
+
+    One by one, since a damaged step can claim a payload of half a million of them.
+    """
     count = -(-length // LONGEST_SEGMENT)
-    return [(i + 1) * length // count - i * length // count for i in range(count)]
+    return ((i + 1) * length // count - i * length // count for i in range(count))
 
 
 # 2^(k/8) as fractions of 2^20: exact in any floating point, the same everywhere.

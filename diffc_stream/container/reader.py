@@ -60,7 +60,8 @@ class StreamReader:
         """Where the step last reported begins."""
         self._unchecked = 0
         self._before = Before()
-        self._segments: list[int] = []
+        self._segments: Iterator[int] = iter(())
+        self._left = 0
         self._check_due = False
         self._sound = True
 
@@ -87,7 +88,7 @@ class StreamReader:
             self._take(size)
             self.verified = size
             return self.header
-        if self._segments and not self._check_due:
+        if self._left and not self._check_due:
             return self._payload()
         if data[0] == CHECK_TAG or self._check_due:
             return self._check(data)
@@ -96,13 +97,14 @@ class StreamReader:
         self._take(size)
         self._before = self._before.after(step)
         self._segments = segments(step.length)
+        self._left = next(self._segments)
         return step
 
     def _payload(self) -> Payload:
-        piece = self._take(min(self._segments[0], len(self._pending) - self._place))
-        self._segments[0] -= len(piece)
-        if self._segments[0] == 0:
-            self._segments.pop(0)
+        piece = self._take(min(self._left, len(self._pending) - self._place))
+        self._left -= len(piece)
+        if not self._left:
+            self._left = next(self._segments, 0)
             self._check_due = self._unchecked >= CHECK_DUE
         return Payload(piece)
 
