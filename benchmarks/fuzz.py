@@ -26,6 +26,7 @@ import warnings
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
+from functools import partial
 from pathlib import Path
 from time import perf_counter
 
@@ -252,9 +253,7 @@ def _fuzzed(parsed: argparse.Namespace) -> list[Outcome]:
                 continue
             inputs = max(1, parsed.inputs // parser.share)
             task = progress.add_task(parser.name, total=inputs)
-            outcome = Fuzzer(parser, seed=parsed.seed).run(
-                inputs, lambda count, task=task: progress.advance(task, count)
-            )
+            outcome = Fuzzer(parser, seed=parsed.seed).run(inputs, partial(progress.advance, task))
             outcomes.append(outcome)
             progress.console.print(
                 f"{parser.name}: {outcome.per_second:,.0f} a second, "
