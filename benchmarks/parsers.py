@@ -12,7 +12,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -489,7 +488,7 @@ def _catalogue(folder: Path) -> Catalogue:
     return Catalogue(served)
 
 
-def _find(catalogue: Catalogue, folder: Path, data: bytes) -> Any:
+def _find(catalogue: Catalogue, folder: Path, data: bytes) -> Path:
     path = catalogue.path(data.decode(errors="surrogateescape"))
     allowed = {(folder / "served" / name).resolve() for name in ("a.png", "sub/c.jpg")}
     if path not in allowed or path.suffix not in SUFFIXES:
