@@ -7,6 +7,7 @@ bytes, one that makes some, and a row in :func:`parsers`.
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -17,7 +18,9 @@ import numpy as np
 
 from diffc_client.address import Address
 from diffc_client.kept import MemoryStream
+from diffc_client.wire import MOST_LINE, Wire
 from diffc_server.catalogue import SUFFIXES, Catalogue
+from diffc_server.ranges import Range, names
 from diffc_stream.codec import Decoder, Encoder
 from diffc_stream.codec.curve import Curve
 from diffc_stream.container import (
@@ -30,9 +33,11 @@ from diffc_stream.container import (
     verified,
 )
 from diffc_stream.container.grammar import MAX_LENGTH, crc32c
+from diffc_stream.container.prefix import Prefix
 from diffc_stream.diffusion.model import Floats, Model
 from diffc_stream.errors import (
     AddressError,
+    LinkLost,
     NothingDecodable,
     PeerError,
     PictureTooLarge,
@@ -94,7 +99,7 @@ class Parser:
 
 PARSERS = (
     *("message", "sender", "receiver", "stream", "verified", "curve", "kept", "decoder"),
-    *("address", "name", "catalogue"),
+    *("prefix", "address", "name", "catalogue", "range", "answer"),
 )
 """Their names."""
 
@@ -164,6 +169,13 @@ def parsers(folder: Path) -> tuple[Parser, ...]:
             seconds=0.5,
         ),
         Parser(
+            name="prefix",
+            reads="container.Prefix: a stream that somebody wants to be continued",
+            errors=(StreamError,),
+            source=_stream,
+            parse=lambda data: Prefix(data[1:]),
+        ),
+        Parser(
             name="address",
             reads="Address.parse",
             errors=(AddressError,),
@@ -183,6 +195,21 @@ def parsers(folder: Path) -> tuple[Parser, ...]:
             errors=(RequestRefused,),
             source=lambda mutator: _text(mutator, NAMES),
             parse=lambda data: _find(catalogue, folder, data),
+        ),
+        Parser(
+            name="range",
+            reads="the HTTP headers Range, If-Range, If-Match, If-None-Match; never raises",
+            errors=(),
+            source=lambda mutator: _text(mutator, RANGES),
+            parse=_read_range,
+        ),
+        Parser(
+            name="answer",
+            reads="Wire.ask and read: what an HTTP server answers, the bodies included",
+            errors=(RemoteProtocolError, LinkLost),
+            source=lambda mutator: _text(mutator, ANSWERS),
+            parse=lambda data: asyncio.run(_read_answer(data)),
+            share=10,
         ),
     )
 
@@ -255,6 +282,30 @@ ADDRESSES = (
         b"//h/a",
         b"ws://h/" + b"a" * 300,
     ),
+)
+RANGES = (
+    *(b"bytes=0-999", b"bytes=5-", b"bytes=-300", b"bytes=0-0,5-9", b"bytes=-", b"bytes=9-1"),
+    *(b"bytes=" + b"9" * 99 + b"-" + b"9" * 99, b"Bytes= 1-2 ", b"octets=1-2", b"bytes=-0"),
+    *(b'"0123456789abcdef"', b'W/"0123456789abcdef"', b'"a", W/"b" , "c"', b"*", b'W/W/""', b'"'),
+)
+ANSWERS = (
+    b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello",
+    (
+        b'HTTP/1.1 206 Partial Content\r\nContent-Range: bytes 0-4/*\r\nETag: "a"\r\n'
+        b"Content-Length: 5\r\nConnection: close\r\n\r\nhello"
+    ),
+    (
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
+        b"5\r\nhello\r\n3;a=b\r\nabc\r\n0\r\nA: b\r\n\r\n"
+    ),
+    b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.0 200 OK\r\nA: 1\r\na: 2\r\n\r\nto the end",
+    b"HTTP/1.1 304 Not Modified\r\n\r\n",
+    b"HTTP/1.1 200 OK\r\nContent-Length: 999999999999999999\r\n\r\n" + b"a" * 5000,
+    b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nfffffffffffffff\r\nhello",
+    b"HTTP/1.1 200 OK\r\n" + b"A: b\r\n" * 120 + b"\r\n",
+    b"HTTP/1.1 200 " + b"a" * 9000 + b"\r\n\r\n",
+    b"HTTP/1.1 102 Processing\r\n\r\n" * 12,
+    b"SSH-2.0-OpenSSH\r\n",
 )
 
 
@@ -494,3 +545,40 @@ def _find(catalogue: Catalogue, folder: Path, data: bytes) -> Path:
     if path not in allowed or path.suffix not in SUFFIXES:
         raise AssertionError(f"{path} is not offered")
     return path
+
+
+def _read_range(data: bytes) -> None:
+    value = data.decode("latin-1")
+    wanted = Range.parse(value)
+    found = wanted.within(1000) if wanted else None
+    if found is not None and not 0 <= found.start < found.stop <= 1000:
+        raise AssertionError("bytes that there are not")
+    for weakly in (False, True):
+        names(value, '"0123456789abcdef"', weakly=weakly)
+
+
+class _Silent(asyncio.Transport):
+    """Takes whatever is asked, and is closed by itself."""
+
+    def write(self, data: object) -> None: ...
+
+    def abort(self) -> None: ...
+
+    def is_closing(self) -> bool:
+        return True
+
+
+async def _read_answer(data: bytes) -> None:
+    loop = asyncio.get_running_loop()
+    reader = asyncio.StreamReader(limit=MOST_LINE)
+    protocol = asyncio.StreamReaderProtocol(reader)
+    writer = asyncio.StreamWriter(_Silent(), protocol, reader, loop)
+    reader.feed_data(data)
+    reader.feed_eof()
+    wire = Wire(Address(scheme="http", host="station", port=80), reader, writer, 60.0)
+    await wire.ask("/a.dfc", {})
+    length = 0
+    while piece := await wire.read():
+        length += len(piece)
+    if length > len(data):
+        raise AssertionError("more was read than came")
