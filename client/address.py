@@ -33,7 +33,9 @@ class Address:
             parts = urlsplit(url)
             port = parts.port
         except ValueError as error:
-            raise AddressError(f"{url!r} is not an address: {error}") from error
+            # It may quote a host with whatever line separators Unicode has.
+            reason = " ".join(str(error).split())
+            raise AddressError(f"{url!r} is not an address: {reason}") from error
         if parts.scheme not in _PORTS or not parts.hostname:
             raise AddressError(
                 f"{url!r} is not an address: it should be ws://HOST:PORT/IMAGE "

@@ -59,3 +59,9 @@ def test_what_is_no_address(url: str) -> None:
         Address.parse(url)
     assert "\n" not in str(caught.value)
     assert caught.value.exit_code == 2
+
+
+def test_what_is_wrong_is_one_line_whatever_the_host() -> None:
+    with pytest.raises(AddressError, match="NFKC") as caught:
+        Address.parse("ws://h\u2100\u2028x/a")
+    assert len(str(caught.value).splitlines()) == 1
