@@ -18,7 +18,7 @@ from diffc_stream.codec import Decoder, Encoder
 from diffc_stream.diffusion import octaves
 from diffc_stream.diffusion.observation import Observation
 from diffc_stream.metrics import psnr
-from diffc_stream.session import Data, Target
+from diffc_stream.session import Data, PrefixHash, Target
 
 TARGET = 1500
 PIXELS = 64 * 64
@@ -121,7 +121,8 @@ def test_the_last_instance_is_the_one_that_the_bit_rate_affords() -> None:
 def received(pair: Pair, *, start: int = 0, limit: int | None = None) -> list[bytes]:
     """Return the messages' payloads that a receiver gets who asks for ``photo``."""
     before = len(pair.events)
-    pair.receiver.open("photo", start=start, target=Target(bytes=limit))
+    prefix = str(PrefixHash(pair.streams["photo"][:start])) if start else None
+    pair.receiver.open("photo", start=start, prefix=prefix, target=Target(bytes=limit))
     pair.run()
     return [event.payload for event in pair.events[before:] if isinstance(event, Data)]
 
