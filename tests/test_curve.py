@@ -90,7 +90,7 @@ def parsed(data: bytes) -> tuple[list[int], list[int], list[tuple[int, int]]]:
                     octave -= 1
                     opened.append((octave, place))
                 place += len(event.encode(before))
-                before, left = before.after(event), segments(event.length)
+                before, left = before.after(event), list(segments(event.length))
             case Payload():
                 place += len(event.data)
                 if len(event.data) == left[0]:
