@@ -17,6 +17,7 @@ from diffc_stream.errors import (
     StreamError,
 )
 from diffc_stream.picture import save_png
+from diffc_stream.replacement import sweep
 from diffc_stream.session import Terms
 
 from .address import Address
@@ -153,6 +154,8 @@ class ReceiverDaemon:
     async def _fetch(self, sender: Sender, place: Place, image: str) -> None:
         place.picture.parent.mkdir(parents=True, exist_ok=True)
         with FileStream(place.stream) as kept:
+            # Whoever has the stream is the only one to write the picture.
+            sweep(place.picture)
             try:
                 await self._refine(sender, place, image, kept)
             except (PeerError, StreamError) as error:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import glob
 import os
 import secrets
 from collections.abc import Iterator
@@ -27,3 +28,12 @@ def replacing(path: Path) -> Iterator[BinaryIO]:
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise
+
+
+def sweep(path: Path) -> None:
+    """Delete what processes that were killed while they replaced ``path`` have left.
+
+    Nobody may be replacing it at the moment.  Raises OSError.
+    """
+    for torn in path.parent.glob(f".{glob.escape(path.name[:200])}.????????.part"):
+        torn.unlink(missing_ok=True)

@@ -23,7 +23,7 @@ from diffc_stream.errors import (
     UnknownImage,
     UnknownModel,
 )
-from diffc_stream.session import Reason
+from diffc_stream.session import Reason, session
 
 OLD, NEW = "01d01d01", "0ead0ead"
 """Fingerprints of two models."""
@@ -329,7 +329,10 @@ async def test_a_receiver_that_vanishes_frees_everything(folder: Path) -> None:
 
 
 @pytest.mark.asyncio
-async def test_draining_sends_receivers_away_to_come_back(folder: Path) -> None:
+async def test_draining_sends_receivers_away_to_come_back(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(session, "COME_BACK", 0.01)
     gate = threading.Semaphore(5)
     whole = stream_of("a.png", 5000)
     kept = MemoryStream()

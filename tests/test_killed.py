@@ -259,7 +259,7 @@ def test_run_is_killed_and_started_again(
         held = kept.read_bytes()
         assert stream.startswith(held)
         assert 0 < len(held) < HOLD
-        # What was being written stays behind as a hidden .part, whose name is never used again.
+        # What was being written, a hidden .part, stays behind until next time.
         for picture in folder.rglob("*.png"):
             load_picture(picture)
         relay.connect(sender)
@@ -271,6 +271,7 @@ def test_run_is_killed_and_started_again(
         rest = len(stream) - len(held)
         assert rest < relay.carried < rest + OVERHEAD
     assert kept.read_bytes() == stream
+    assert not list(folder.rglob("*.part"))
     assert_shows(kept.with_suffix(".png"), stream, weights)
 
 

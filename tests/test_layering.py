@@ -36,7 +36,7 @@ BELOW: dict[str, set[str]] = {
     },
     "client": {
         *("allocation", "session", "container", "codec", "diffusion", "eviction", "flags"),
-        *("picture", "metrics", "errors"),
+        *("picture", "replacement", "metrics", "errors"),
     },
     "benchmarks": {
         *("channel", "codec", "container", "diffusion", "session"),

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from diffc_stream.replacement import replacing
+from diffc_stream.replacement import replacing, sweep
 
 
 def test_a_file_takes_the_others_place_when_it_is_whole(tmp_path: Path) -> None:
@@ -30,3 +30,13 @@ def test_a_name_of_the_greatest_length_works(tmp_path: Path) -> None:
     with replacing(path) as file:
         file.write(b"new")
     assert path.read_bytes() == b"new"
+
+
+def test_what_was_left_of_one_file_is_swept(tmp_path: Path) -> None:
+    path = tmp_path / "a[1].png"
+    torn, others = tmp_path / ".a[1].png.0123abcd.part", tmp_path / ".a1.png.0123abcd.part"
+    for left in (path, torn, others):
+        left.write_bytes(b"half")
+    sweep(path)
+    assert sorted(tmp_path.iterdir()) == sorted([path, others])
+    sweep(tmp_path / "nothing")

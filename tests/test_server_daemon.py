@@ -390,7 +390,7 @@ async def test_an_update_raises_a_target(folder: Path) -> None:
         await receiver.say(Open(stream=1, image="a.dfc", bytes=2000))
         await receiver.until(512)
         await receiver.say(Update(stream=1, bytes=3000))
-        assert await receiver.end() == End(stream=1, reason=Reason.TARGET, length=3000)
+        assert await receiver.end() == End(stream=1, reason=Reason.TARGET, length=3000, updates=1)
         assert receiver.received == {1: DATA[:3000]}
 
 
@@ -401,7 +401,7 @@ async def test_an_update_lowers_a_target(folder: Path) -> None:
         await receiver.until(512)
         await receiver.say(Update(stream=1, bytes=10))
         end = await receiver.end()
-        assert end == End(stream=1, reason=Reason.TARGET, length=receiver.held)
+        assert end == End(stream=1, reason=Reason.TARGET, length=receiver.held, updates=1)
         assert receiver.held <= 2048
 
 
@@ -409,7 +409,7 @@ async def test_an_update_lowers_a_target(folder: Path) -> None:
 async def test_an_update_before_the_stream_has_begun(folder: Path) -> None:
     async with receiving(folder) as receiver:
         await receiver.say(Open(stream=1, image="a.dfc"), Update(stream=1, bytes=100))
-        assert await receiver.end() == End(stream=1, reason=Reason.TARGET, length=100)
+        assert await receiver.end() == End(stream=1, reason=Reason.TARGET, length=100, updates=1)
 
 
 @pytest.mark.asyncio
