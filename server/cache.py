@@ -26,8 +26,9 @@ from .encoding import STREAM_SUFFIX, Opener, Source, is_stream
 
 WHOLE_SUFFIX = ".whole" + STREAM_SUFFIX
 """Of streams that reached their end: for those no encoder is needed any more."""
-FIRST_SAVE = 1024
-"""Bytes; a stream is saved when it has so many, whenever that has doubled, and at its end."""
+SAVE_EVERY = 1024
+"""Bytes; a stream is saved when it has so many more than before, and at its end.  Steps of that
+size take a third of a second to compute, and what is not saved is lost with the process."""
 MOST_BYTES = 2**30
 """Of all streams kept; beyond that the ones that were not used for longest go."""
 
@@ -82,7 +83,7 @@ class CachingOpener:
         try:
             for piece in pieces:
                 data += piece
-                if len(data) >= max(FIRST_SAVE, 2 * saved):
+                if len(data) >= saved + SAVE_EVERY:
                     self._save(kept, data)
                     saved = len(data)
                 yield piece
@@ -95,11 +96,13 @@ class CachingOpener:
 
     def _save(self, kept: Path, data: bytearray) -> None:
         try:
+            new = not kept.exists()
             with replacing(kept) as file:
                 file.write(data)
                 file.flush()
                 os.fsync(file.fileno())
-            evict(self._folder, STREAM_SUFFIX, self._most_bytes, spare=kept)
+            if new:  # others need not make way for what was there
+                evict(self._folder, STREAM_SUFFIX, self._most_bytes, spare=kept)
         except OSError as error:
             logger.warning("cannot cache in %s: %s", self._folder, error.strerror)
 
