@@ -68,13 +68,13 @@ class FileOpener:
 
     def open(self, path: Path, model: str | None = None, prefix: bytes = b"") -> Source:
         """Open a picture or a stream."""
-        # Late, because it brings torch, which serving streams as they are can do without.
-        from diffc_stream.codec import Encoder
-
         if is_stream(path):
             header = _header(path)
             pixels = header.width * header.height
             return Source(pixels=pixels, model=header.model, pieces=_blocks(path, prefix))
+        # Late, because it brings torch, which serving streams as they are can do without.
+        from diffc_stream.codec import Encoder
+
         chosen = self._models[model or self.fingerprints[0]]
         picture = load_picture(path)
         height, width = picture.shape[:2]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -20,6 +22,7 @@ from diffc_server import (
 )
 from diffc_stream import save_png
 from diffc_stream.codec import Decoder, Encoder
+from diffc_stream.container import Header
 from diffc_stream.errors import NotAStream, PrefixMismatch, UnknownModel, UnreadablePicture
 
 MODEL = sources.independent()
@@ -165,3 +168,17 @@ def test_the_preferred_model_is_the_first(folder: Path) -> None:
         source = opener.open(folder / "a.png", model)
         assert source.model == expected == next(source.pieces)[4:8].hex()
     assert opener.open(folder / "ready.dfc", "00000001").model == sources.SOURCE.fingerprint
+
+
+def test_a_ready_stream_is_served_without_torch(tmp_path: Path) -> None:
+    path = tmp_path / "ready.dfc"
+    path.write_bytes(Header(model="0f0f0f0f", width=30, height=20, seed=0).encode() + bytes(100))
+    script = (
+        "import sys, pathlib, diffc_server\n"
+        f"source = diffc_server.FileOpener({{}}).open(pathlib.Path({str(path)!r}))\n"
+        "print(source.pixels, sum(map(len, source.pieces)), 'torch' in sys.modules)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=False
+    )
+    assert (done.stdout.split(), done.stderr) == (["600", "114", "False"], "")
