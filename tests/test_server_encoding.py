@@ -181,4 +181,4 @@ def test_a_ready_stream_is_served_without_torch(tmp_path: Path) -> None:
     done = subprocess.run(
         [sys.executable, "-c", script], capture_output=True, text=True, check=False
     )
-    assert (done.stdout.split(), done.stderr) == (["600", "114", "False"], "")
+    assert (done.stdout.split(), done.stderr) == (["600", "113", "False"], "")
