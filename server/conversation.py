@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+from math import inf
 
 from websockets.asyncio.server import ServerConnection
 from websockets.exceptions import ConnectionClosed
@@ -33,7 +34,7 @@ from diffc_stream.session import (
     Terms,
     Update,
 )
-from diffc_stream.session.interleaving import FRAME, Outlook, Turn, cut
+from diffc_stream.session.interleaving import FRAME, Outlook, cut
 
 from .catalogue import Catalogue
 from .encoding import is_stream
@@ -41,6 +42,9 @@ from .outgoing import Outgoing
 from .pipeline import Pipeline, SharedStream
 
 CAPABILITIES = (Capability.DFC1, Capability.HTTP)
+GATHER = 0.05
+"""Seconds after an OPEN in which only first frames are sent: others often follow, and what has been
+sent cannot be given to them."""
 MOST_BACKLOG = 64
 """Messages waiting to be sent beyond which nothing more is read."""
 
@@ -69,6 +73,8 @@ class Conversation:
         )
         self._wanted: dict[int, Open | Update] = {}
         self._outgoing: dict[int, Outgoing] = {}
+        self._gathered = 0.0
+        """When all streams of a bunch have been asked for, probably."""
         self._awoken = asyncio.Event()
         self._wake = self._awoken.set
         self._flushed = asyncio.Event()
@@ -122,6 +128,8 @@ class Conversation:
                 tasks.create_task(self._list())
             case Open():
                 self._wanted[event.stream] = event
+                self._gathered = self._clock() + GATHER
+                asyncio.get_running_loop().call_later(GATHER, self._wake)
                 tasks.create_task(self._prepare(event))
             case Update():
                 self._wanted[event.stream] = event
@@ -255,34 +263,39 @@ class Conversation:
     def _next_frame(self) -> None:
         """Move the frame that gains most into the session, or the end of a stream."""
         session = self._session
-        best: tuple[Turn, Outgoing, Outlook] | None = None
-        alone = len(session.streams) == 1
-        opening = len(session.streams) - len(self._outgoing)
         for outgoing in tuple(self._outgoing.values()):
             position = session.position(outgoing.stream)
             if self._ended(outgoing, position):
                 return
             outgoing.want(position, session.window)
-            outlook = outgoing.outlook(position)
-            opening += outlook is None and not outgoing.begun
-            turn = outgoing.turn(outlook, alone=alone) if outlook else None
-            if outlook and turn and (best is None or turn.gain > best[0].gain):
-                best = turn, outgoing, outlook
         # A sliver of credit is not worth a frame: there will soon be more.
-        if best is None or session.credit < min(FRAME, session.current // 4):
-            return
+        best = self._best() if session.credit >= min(FRAME, session.current // 4) else None
+        if best is not None:
+            outgoing, outlook, end = best
+            # Half a window at most: the other half is under way while the first is acknowledged.
+            room = outlook.position + min(session.credit, session.current // 2)
+            end = end if end <= room else cut(outlook, room)
+            session.send(outgoing.stream, outgoing.shared.read(outlook.position, end))
+            outgoing.begun = True
+
+    def _best(self) -> tuple[Outgoing, Outlook, int] | None:
+        """Return the stream whose next frame gains most, and where that ends."""
+        session = self._session
+        best, gain = None, -inf
+        gathering = self._clock() < self._gathered
+        opening = len(session.streams) - len(self._outgoing)
+        for outgoing in self._outgoing.values():
+            outlook = outgoing.outlook(session.position(outgoing.stream))
+            if outlook is None:
+                opening += not outgoing.begun
+            elif not (gathering and outgoing.begun):
+                turn = outgoing.turn(outlook, alone=len(session.streams) == 1)
+                if turn is not None and turn.gain > gain:
+                    best, gain = (outgoing, outlook, turn.end), turn.gain
         # What is under way cannot be given to those that have nothing to send yet, but soon will;
         # with less than this, an acknowledgement might not come.
-        if opening and 3 * session.under_way >= session.current:
-            return
-        turn, outgoing, outlook = best
-        end = turn.end
-        # Half a window at most: the other half is under way while the first is acknowledged.
-        room = outlook.position + min(session.credit, session.current // 2)
-        if end > room:
-            end = cut(outlook, room)
-        session.send(outgoing.stream, outgoing.shared.read(outlook.position, end))
-        outgoing.begun = True
+        crowded = opening and 3 * session.under_way >= session.current
+        return None if crowded else best
 
     def _ended(self, outgoing: Outgoing, position: int) -> bool:
         """End a stream of which there is no more, or no more wanted."""

@@ -541,3 +541,15 @@ async def test_refused_requests_leave_nothing_behind(folder: Path) -> None:
         [conversation] = daemon._conversations
         assert not conversation._wanted
         assert not conversation._outgoing
+
+
+@pytest.mark.asyncio
+async def test_a_bunch_of_streams_begins_together(folder: Path) -> None:
+    """Whatever is ready first: nobody gets a second frame before all have had a first one."""
+    async with receiving(folder, window=8192) as receiver:
+        await receiver.say(*(Open(stream=n, image="ab"[n % 2] + ".dfc") for n in range(1, 9)))
+        frames = []
+        while len(set(frames)) < 8:
+            if isinstance(message := await receiver.hear(), Data):
+                frames.append(message.stream)
+        assert sorted(frames) == list(range(1, 9))
