@@ -23,7 +23,8 @@ from diffc_stream.errors import (
     UnknownImage,
     UnknownModel,
 )
-from diffc_stream.session import Reason, session
+from diffc_stream.session import Reason
+from diffc_stream.session import sender as session_sender
 
 OLD, NEW = "01d01d01", "0ead0ead"
 """Fingerprints of two models."""
@@ -332,7 +333,7 @@ async def test_a_receiver_that_vanishes_frees_everything(folder: Path) -> None:
 async def test_draining_sends_receivers_away_to_come_back(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(session, "COME_BACK", 0.01)
+    monkeypatch.setattr(session_sender, "COME_BACK", 0.01)
     gate = threading.Semaphore(5)
     whole = stream_of("a.png", 5000)
     kept = MemoryStream()

@@ -548,7 +548,7 @@ async def test_a_bunch_of_streams_begins_together(folder: Path) -> None:
     """Whatever is ready first: nobody gets a second frame before all have had a first one."""
     async with receiving(folder, window=8192) as receiver:
         await receiver.say(*(Open(stream=n, image="ab"[n % 2] + ".dfc") for n in range(1, 9)))
-        frames = []
+        frames: list[int] = []
         while len(set(frames)) < 8:
             if isinstance(message := await receiver.hear(), Data):
                 frames.append(message.stream)

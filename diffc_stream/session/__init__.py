@@ -34,7 +34,9 @@ from diffc_stream.session.messages import (
     encode,
 )
 from diffc_stream.session.prefix import PrefixHash
-from diffc_stream.session.session import ReceiverSession, SenderSession, Session, Terms, peer_error
+from diffc_stream.session.receiver import ReceiverSession
+from diffc_stream.session.sender import SenderSession
+from diffc_stream.session.session import Session, Terms, peer_error
 from diffc_stream.session.state import Role
 from diffc_stream.session.target import WHOLE, Target
 

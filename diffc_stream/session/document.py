@@ -28,7 +28,9 @@ from diffc_stream.session.messages import (
     title,
 )
 from diffc_stream.session.prefix import PrefixHash
-from diffc_stream.session.session import ReceiverSession, SenderSession, Session
+from diffc_stream.session.receiver import ReceiverSession
+from diffc_stream.session.sender import SenderSession
+from diffc_stream.session.session import Session
 from diffc_stream.session.state import CONNECTION, STREAM, Way, markdown
 from diffc_stream.session.target import Target
 

@@ -31,41 +31,30 @@ from diffc_stream.errors import (
     UnknownImage,
 )
 from diffc_stream.session.messages import (
-    ENTRIES_PER_PAGE,
     MAX_STREAM,
     MAX_WINDOW,
     MIN_WINDOW,
     MOST_CAPABILITIES,
     MOST_MODELS,
     MUST,
-    Ack,
     Alive,
-    Catalogue,
     Code,
-    Data,
-    End,
-    Entry,
     Error,
-    Goaway,
     Hello,
-    List,
     Message,
-    Open,
-    Reason,
-    Stop,
-    Update,
     Welcome,
     decode,
     encode,
 )
-from diffc_stream.session.pace import Pace
-from diffc_stream.session.state import ConnectionState, Role, StreamState, Tracker, Way
-from diffc_stream.session.target import WHOLE, Target
+from diffc_stream.session.state import (
+    ConnectionState,
+    Role,
+    Tracker,
+    Way,
+)
 
 SHORTEST_BREATH = 0.3
 """Seconds; nobody is obliged to say more often that he is there."""
-COME_BACK = 5.0
-"""Seconds within which receivers come back to a sender that said GOAWAY."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,7 +72,7 @@ class Terms:
 
 
 @dataclass(slots=True, kw_only=True)
-class _Progress:
+class Progress:
     """How far a stream has come."""
 
     position: int
@@ -108,7 +97,7 @@ class Session:
         self.window = terms.window
         """Most bytes of payload that may be under way; agreed on by HELLO and WELCOME."""
         self._tracker = Tracker(self.role)
-        self._progress: dict[int, _Progress] = {}
+        self._progress: dict[int, Progress] = {}
         self._outbox: list[bytes] = []
         self._said = self._taken = 0
         """Messages to and from the peer."""
@@ -220,334 +209,6 @@ class Session:
 
     def _peer(self) -> str:
         return "receiver" if self.role is Role.SENDER else "sender"
-
-
-class ReceiverSession(Session):
-    """The end that asks for pictures.  HELLO is its first message, waiting from the start."""
-
-    role = Role.RECEIVER
-
-    def __init__(
-        self,
-        *,
-        now: float,
-        terms: Terms | None = None,
-        models: Iterable[str] = (),
-        capabilities: Iterable[str] = (),
-    ) -> None:
-        """Start a session; ``models`` are the fingerprints of those it can decode with.
-
-        Only so many fit a message: the first MOST_MODELS are named.
-        """
-        terms = terms or Terms()
-        super().__init__(now=now, terms=terms, models=models, capabilities=capabilities)
-        self.welcome: Welcome | None = None
-        """What the sender said of itself, once it has."""
-        self._listing = False
-        self._received = 0
-        self._acknowledged = 0
-        self._pace = Pace(now)
-        self._say(
-            Hello(
-                window=self.window,
-                idle=self.terms.idle,
-                models=self.models,
-                capabilities=self.capabilities,
-            )
-        )
-
-    @property
-    def current(self) -> int:
-        """The window in force: what was granted last."""
-        return min(self._pace.window, self.window)
-
-    def list(self) -> None:
-        """Ask for the catalogue, which comes as one or more Catalogue events."""
-        self._stay()
-        if self._listing:
-            raise LocalProtocolError("the last LIST has not been answered yet")
-        self._say(List())
-        self._listing = True
-
-    def open(
-        self,
-        image: str,
-        *,
-        start: int = 0,
-        prefix: str | None = None,
-        target: Target = WHOLE,
-        weight: float = 1.0,
-        model: str | None = None,
-    ) -> int:
-        """Ask for a picture's stream and return the id that its events will carry.
-
-        ``start`` bytes of it are held already, whose :class:`PrefixHash` is ``prefix`` and which
-        name the model of the fingerprint ``model`` (None if they do not reach so far).  Data events
-        come until ``target`` is reached, and at last End or Error.  A gain in quality counts
-        ``weight`` times, above 0, beside other streams.  Raises LinkLost if the sender is leaving.
-        """
-        self._stay()
-        stream = self._tracker.last_opened + 1
-        self._say(
-            Open(
-                stream=stream,
-                image=image,
-                start=start,
-                prefix=prefix,
-                bytes=target.bytes,
-                bpp=target.bpp,
-                side=target.side,
-                psnr=target.psnr,
-                weight=weight,
-                model=model,
-            )
-        )
-        limit = max(start, target.bytes or MAX_STREAM)
-        self._progress[stream] = _Progress(position=start, limit=limit)
-        return stream
-
-    def update(self, stream: int, *, target: Target = WHOLE, weight: float = 1.0) -> bool:
-        """Change how far an open stream goes, and its weight; return False if it has ended.
-
-        The sender may end it before it hears of this, as END's ``updates`` tells: who then wants
-        more opens it again.
-        """
-        if self.closed or self._tracker.stream(stream) is not StreamState.OPEN:
-            return False
-        self._say(
-            Update(
-                stream=stream,
-                bytes=target.bytes,
-                bpp=target.bpp,
-                side=target.side,
-                psnr=target.psnr,
-                weight=weight,
-            )
-        )
-        progress = self._progress[stream]
-        progress.updates += 1
-        # What is under way was sent for the target before.
-        progress.limit = max(progress.limit, target.bytes or MAX_STREAM)
-        return True
-
-    def stop(self, stream: int) -> None:
-        """Say that no more is wanted of a stream; End follows.  Too late is not an error."""
-        if not self.closed and self._tracker.stream(stream) is StreamState.OPEN:
-            self._say(Stop(stream=stream))
-
-    def _handle(self, message: Message) -> Message | None:
-        match message:
-            case Welcome():
-                self._agree(message)
-            case Catalogue():
-                self._take_names(message)
-            case Data():
-                self._take_payload(message)
-            case End():
-                progress = self._progress.pop(message.stream)
-                held = progress.position
-                if message.length != held:
-                    raise RemoteProtocolError(f"END: at byte {message.length}, but {held} came")
-                if message.updates > progress.updates:
-                    raise RemoteProtocolError("END: more UPDATEs than were said")
-            case Error():
-                self._progress.pop(message.stream)
-            case Goaway():
-                pass
-            case _:
-                return None
-        return message
-
-    def _agree(self, welcome: Welcome) -> None:
-        if welcome.window > self.window:
-            raise RemoteProtocolError("WELCOME: a window larger than HELLO's")
-        self.welcome = welcome
-        self.window = welcome.window
-        self._peer_idle = welcome.idle
-        self._pace.welcomed(self._heard)
-
-    def _take_names(self, catalogue: Catalogue) -> None:
-        if not self._listing:
-            raise RemoteProtocolError("a CATALOGUE without a LIST")
-        self._listing = not catalogue.last
-
-    def _take_payload(self, data: Data) -> None:
-        progress = self._progress[data.stream]
-        if data.offset != progress.position:
-            raise RemoteProtocolError(f"DATA: byte {data.offset}, not {progress.position}")
-        progress.position += len(data.payload)
-        self._received += len(data.payload)
-        if progress.position > progress.limit:
-            raise RemoteProtocolError("DATA: more than was asked for")
-        unacknowledged = self._received - self._acknowledged
-        if unacknowledged > self.window:
-            raise RemoteProtocolError("DATA: more than the window allows")
-        self._pace.arrived(len(data.payload), self._heard)
-        # Three to a window: seldom enough to cost little, often enough that a sender whose frames
-        # are half a window never stops.
-        if 3 * unacknowledged >= self.current:
-            self._pace.renew(self._heard)
-            self._say(Ack(received=self._received, window=self.current))
-            self._acknowledged = self._received
-
-    def _stay(self) -> None:
-        if self.leaving:
-            raise LinkLost("the sender is shutting down")
-
-
-class SenderSession(Session):
-    """The end that has the pictures.  It answers HELLO by itself."""
-
-    role = Role.SENDER
-
-    def __init__(
-        self,
-        *,
-        now: float,
-        terms: Terms | None = None,
-        models: Iterable[str] = (),
-        capabilities: Iterable[str] = (),
-    ) -> None:
-        """Start a session; ``models`` are the fingerprints of those it can encode with.
-
-        The preferred one comes first; the first MOST_MODELS are named.
-        """
-        terms = terms or Terms()
-        super().__init__(now=now, terms=terms, models=models, capabilities=capabilities)
-        self.hello: Hello | None = None
-        """What the receiver said of itself, once it has."""
-        self.current = min(Pace.FIRST, self.window)
-        """The window in force: what the receiver granted last, and a small one before it did."""
-        self._listing = False
-        self._sent = 0
-        self._acknowledged = 0
-
-    @property
-    def under_way(self) -> int:
-        """Bytes of payload that were sent and not acknowledged yet."""
-        return self._sent - self._acknowledged
-
-    @property
-    def credit(self) -> int:
-        """Bytes of payload that may be sent now."""
-        return max(0, self.current - self.under_way)
-
-    def position(self, stream: int) -> int:
-        """Return the offset of the next byte of an open stream."""
-        return self._progress[stream].position
-
-    def catalogue(self, images: Iterable[Entry]) -> None:
-        """Answer a List event with all pictures."""
-        entries = tuple(images)
-        pages = [
-            entries[i : i + ENTRIES_PER_PAGE] for i in range(0, len(entries), ENTRIES_PER_PAGE)
-        ]
-        for page in pages[:-1]:
-            self._say(Catalogue(images=page, last=False))
-        self._say(Catalogue(images=pages[-1] if pages else (), last=True))
-        self._listing = False
-
-    def send(self, stream: int, payload: bytes) -> None:
-        """Send the next bytes of a stream, at most ``credit`` of them."""
-        if not 0 < len(payload) <= self.credit:
-            raise LocalProtocolError(f"{len(payload)} bytes where credit is {self.credit}")
-        progress = self._progress.get(stream, _Progress(position=0))
-        self._say(Data(stream=stream, offset=progress.position, payload=payload))
-        progress.position += len(payload)
-        self._sent += len(payload)
-
-    def end(self, stream: int, reason: Reason) -> None:
-        """End a stream where it is."""
-        progress = self._progress[stream]
-        self._say(
-            End(
-                stream=stream,
-                reason=reason,
-                length=progress.position,
-                updates=progress.updates,
-            )
-        )
-        del self._progress[stream]
-
-    def refuse(
-        self,
-        stream: int,
-        code: str,
-        message: str,
-        *,
-        retry: bool = False,
-        model: str | None = None,
-    ) -> None:
-        """End a stream with an error.
-
-        ``retry`` if asking again later may help; ``model`` is the fingerprint of one that is
-        missing.
-        """
-        text = one_line(message)
-        self._say(Error(stream=stream, code=code, message=text, retry=retry, model=model))
-        del self._progress[stream]
-
-    def go_away(self) -> None:
-        """End every stream because this sender is shutting down, and take no more."""
-        if self._tracker.connection is ConnectionState.READY:
-            self._say(Goaway(wait=COME_BACK))
-            for stream in self.streams:
-                self.end(stream, Reason.DRAINING)
-
-    def _handle(self, message: Message) -> Message | None:
-        match message:
-            case Hello():
-                self._greet(message)
-            case List():
-                if self._listing:
-                    raise RemoteProtocolError("a second LIST before the first was answered")
-                self._listing = True
-            case Open():
-                self._progress[message.stream] = _Progress(position=message.start)
-                if self.leaving:  # it crossed GOAWAY on its way
-                    self.end(message.stream, Reason.DRAINING)
-                    return None
-                if len(self.streams) > self.terms.streams:
-                    most = f"no more than {self.terms.streams} streams at once"
-                    self.refuse(message.stream, Code.BUSY, most, retry=True)
-                    return None
-            case Ack():
-                if not self._acknowledged <= message.received <= self._sent:
-                    raise RemoteProtocolError(
-                        f"ACK of {message.received} bytes where {self._acknowledged} to "
-                        f"{self._sent} are possible"
-                    )
-                if message.window is not None and message.window > self.window:
-                    raise RemoteProtocolError("ACK: a window larger than WELCOME's")
-                self._acknowledged = message.received
-                self.current = message.window or self.window
-                return None
-            case Update():
-                if message.stream not in self._progress:
-                    return None  # it crossed END on its way
-                self._progress[message.stream].updates += 1
-            case Stop():
-                if message.stream not in self._progress:
-                    return None  # it crossed END on its way
-                self.end(message.stream, Reason.STOPPED)
-            case _:
-                return None
-        return message
-
-    def _greet(self, hello: Hello) -> None:
-        self.hello = hello
-        self.window = min(self.window, hello.window)
-        self.current = min(self.current, self.window)
-        self._peer_idle = hello.idle
-        self._say(
-            Welcome(
-                window=self.window,
-                idle=self.terms.idle,
-                streams=self.terms.streams,
-                models=self.models,
-                capabilities=self.capabilities,
-            )
-        )
 
 
 def peer_error(error: Error) -> PeerError:

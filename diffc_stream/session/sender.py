@@ -1,0 +1,198 @@
+"""The end that has the pictures."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from diffc_stream.errors import (
+    LocalProtocolError,
+    RemoteProtocolError,
+)
+from diffc_stream.session.messages import (
+    ENTRIES_PER_PAGE,
+    Ack,
+    Catalogue,
+    Code,
+    Data,
+    End,
+    Entry,
+    Error,
+    Goaway,
+    Hello,
+    List,
+    Message,
+    Open,
+    Reason,
+    Stop,
+    Update,
+    Welcome,
+)
+from diffc_stream.session.pace import Pace
+from diffc_stream.session.session import (
+    Progress,
+    Session,
+    Terms,
+    one_line,
+)
+from diffc_stream.session.state import (
+    ConnectionState,
+    Role,
+)
+
+COME_BACK = 5.0
+"""Seconds within which receivers come back to a sender that said GOAWAY."""
+
+
+class SenderSession(Session):
+    """The end that has the pictures.  It answers HELLO by itself."""
+
+    role = Role.SENDER
+
+    def __init__(
+        self,
+        *,
+        now: float,
+        terms: Terms | None = None,
+        models: Iterable[str] = (),
+        capabilities: Iterable[str] = (),
+    ) -> None:
+        """Start a session; ``models`` are the fingerprints of those it can encode with.
+
+        The preferred one comes first; the first MOST_MODELS are named.
+        """
+        terms = terms or Terms()
+        super().__init__(now=now, terms=terms, models=models, capabilities=capabilities)
+        self.hello: Hello | None = None
+        """What the receiver said of itself, once it has."""
+        self.current = min(Pace.FIRST, self.window)
+        """The window in force: what the receiver granted last, and a small one before it did."""
+        self._listing = False
+        self._sent = 0
+        self._acknowledged = 0
+
+    @property
+    def under_way(self) -> int:
+        """Bytes of payload that were sent and not acknowledged yet."""
+        return self._sent - self._acknowledged
+
+    @property
+    def credit(self) -> int:
+        """Bytes of payload that may be sent now."""
+        return max(0, self.current - self.under_way)
+
+    def position(self, stream: int) -> int:
+        """Return the offset of the next byte of an open stream."""
+        return self._progress[stream].position
+
+    def catalogue(self, images: Iterable[Entry]) -> None:
+        """Answer a List event with all pictures."""
+        entries = tuple(images)
+        pages = [
+            entries[i : i + ENTRIES_PER_PAGE] for i in range(0, len(entries), ENTRIES_PER_PAGE)
+        ]
+        for page in pages[:-1]:
+            self._say(Catalogue(images=page, last=False))
+        self._say(Catalogue(images=pages[-1] if pages else (), last=True))
+        self._listing = False
+
+    def send(self, stream: int, payload: bytes) -> None:
+        """Send the next bytes of a stream, at most ``credit`` of them."""
+        if not 0 < len(payload) <= self.credit:
+            raise LocalProtocolError(f"{len(payload)} bytes where credit is {self.credit}")
+        progress = self._progress.get(stream, Progress(position=0))
+        self._say(Data(stream=stream, offset=progress.position, payload=payload))
+        progress.position += len(payload)
+        self._sent += len(payload)
+
+    def end(self, stream: int, reason: Reason) -> None:
+        """End a stream where it is."""
+        progress = self._progress[stream]
+        self._say(
+            End(
+                stream=stream,
+                reason=reason,
+                length=progress.position,
+                updates=progress.updates,
+            )
+        )
+        del self._progress[stream]
+
+    def refuse(
+        self,
+        stream: int,
+        code: str,
+        message: str,
+        *,
+        retry: bool = False,
+        model: str | None = None,
+    ) -> None:
+        """End a stream with an error.
+
+        ``retry`` if asking again later may help; ``model`` is the fingerprint of one that is
+        missing.
+        """
+        text = one_line(message)
+        self._say(Error(stream=stream, code=code, message=text, retry=retry, model=model))
+        del self._progress[stream]
+
+    def go_away(self) -> None:
+        """End every stream because this sender is shutting down, and take no more."""
+        if self._tracker.connection is ConnectionState.READY:
+            self._say(Goaway(wait=COME_BACK))
+            for stream in self.streams:
+                self.end(stream, Reason.DRAINING)
+
+    def _handle(self, message: Message) -> Message | None:
+        match message:
+            case Hello():
+                self._greet(message)
+            case List():
+                if self._listing:
+                    raise RemoteProtocolError("a second LIST before the first was answered")
+                self._listing = True
+            case Open():
+                self._progress[message.stream] = Progress(position=message.start)
+                if self.leaving:  # it crossed GOAWAY on its way
+                    self.end(message.stream, Reason.DRAINING)
+                    return None
+                if len(self.streams) > self.terms.streams:
+                    most = f"no more than {self.terms.streams} streams at once"
+                    self.refuse(message.stream, Code.BUSY, most, retry=True)
+                    return None
+            case Ack():
+                if not self._acknowledged <= message.received <= self._sent:
+                    raise RemoteProtocolError(
+                        f"ACK of {message.received} bytes where {self._acknowledged} to "
+                        f"{self._sent} are possible"
+                    )
+                if message.window is not None and message.window > self.window:
+                    raise RemoteProtocolError("ACK: a window larger than WELCOME's")
+                self._acknowledged = message.received
+                self.current = message.window or self.window
+                return None
+            case Update():
+                if message.stream not in self._progress:
+                    return None  # it crossed END on its way
+                self._progress[message.stream].updates += 1
+            case Stop():
+                if message.stream not in self._progress:
+                    return None  # it crossed END on its way
+                self.end(message.stream, Reason.STOPPED)
+            case _:
+                return None
+        return message
+
+    def _greet(self, hello: Hello) -> None:
+        self.hello = hello
+        self.window = min(self.window, hello.window)
+        self.current = min(self.current, self.window)
+        self._peer_idle = hello.idle
+        self._say(
+            Welcome(
+                window=self.window,
+                idle=self.terms.idle,
+                streams=self.terms.streams,
+                models=self.models,
+                capabilities=self.capabilities,
+            )
+        )
