@@ -26,7 +26,7 @@ SHARED_FRAME = 64
 """The same where streams share a connection: each gets its first picture sooner."""
 OVERHEAD = 11
 """Bytes that a message costs beside its payload, about."""
-RECOGNISABLE = 18.0
+RECOGNISABLE = 19.0
 """PSNR in dB."""
 USUAL_GAIN = 1.8
 """PSNR in dB that twice the bytes bring, on photographs: what is expected without a curve."""
