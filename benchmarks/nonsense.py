@@ -1,0 +1,260 @@
+"""What nobody would send on purpose: inputs for everything that reads from the network.
+
+Examples of what is valid, and functions that draw something wrong from a :class:`Mutator`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from functools import cache
+
+import numpy as np
+
+from diffc_stream.codec import Encoder
+from diffc_stream.container import (
+    Header,
+    Kind,
+    Simulator,
+    Step,
+    StreamWriter,
+)
+from diffc_stream.container.grammar import MAX_LENGTH, crc32c
+from diffc_stream.diffusion.model import Floats, Model
+from diffc_stream.session import (
+    Ack,
+    Alive,
+    Data,
+    End,
+    Entry,
+    Error,
+    Goaway,
+    Hello,
+    List,
+    Open,
+    Reason,
+    Stop,
+    Update,
+    Welcome,
+    encode,
+)
+from diffc_stream.session import Catalogue as Page
+
+from .mutation import HOSTILE, Mutator
+
+MODEL = "0f0f0f0f"
+
+
+ENTRY = Entry(name="a.png", size=1, time=2, thumbprint="0" * 16)
+FROM_RECEIVER = tuple(
+    encode(message)
+    for message in (
+        Hello(window=8192, idle=60.0, models=(MODEL,), capabilities=("dfc1", "later")),
+        Open(stream=1, image="a.png"),
+        List(),
+        Open(stream=2, image="sub/b.png", start=300, prefix="0" * 16, psnr=30.5, weight=2.0),
+        Ack(received=100),
+        Update(stream=1, bytes=4000, weight=0.5),
+        Ack(received=200, window=1024),
+        Stop(stream=1),
+        Alive(),
+        Open(stream=3, image="c.png", bytes=100, bpp=0.5, side=256, model=MODEL),
+        Error(stream=0, code="later", message="that is all"),
+    )
+)
+FROM_SENDER = tuple(
+    encode(message)
+    for message in (
+        Welcome(window=8192, idle=60.0, streams=4, models=(MODEL,), capabilities=("dfc1",)),
+        Page(images=(ENTRY,) * 3, last=False),
+        Data(stream=1, offset=0, payload=bytes(200)),
+        Page(images=(), last=True),
+        Data(stream=2, offset=0, payload=bytes(20)),
+        Data(stream=1, offset=200, payload=bytes(300)),
+        Alive(),
+        Data(stream=3, offset=9, payload=bytes(1000)),
+        End(stream=2, reason=Reason.TARGET, length=20),
+        Error(stream=3, code="internal", message="a bug", retry=True, model=MODEL),
+        Goaway(wait=5.0),
+        End(stream=1, reason=Reason.DRAINING, length=500),
+        Error(stream=0, code="timeout", message="nothing heard", retry=True),
+    )
+)
+NAMES = tuple(
+    name.encode("utf-8", "surrogateescape")
+    for name in (
+        *("a.png", "sub/c.jpg", "loop.png", "out.png", "folder.png", ".hidden.png", "no.txt"),
+        *("../secret.png", "sub/../a.png", "./a.png", "/etc/passwd", "//a.png", "a.png/", "sub//a"),
+        *("..\\secret.png", "C:\\a.png", "a.png\0.txt", "%2e%2e/secret.png", "..%2fsecret.png"),
+        *("", ".", "..", "...", "/", "~/a.png", "sub/.hidden/a.png", "away/secret.png", "a.png\n"),
+        *("a" * 300 + ".png", "é" * 128, "a/" * 120 + "b.png", "\u2028.png", "\u202egnp.a"),
+        *("\udcff.png", "\ufeffa.png", "a.PNG", "A.png", "con.png", "a.png ", "a.png:stream"),
+    )
+)
+ADDRESSES = (
+    *(
+        b"ws://127.0.0.1:8765/a.png",
+        b"wss://[::1]:9/sub/c.jpg",
+        b"ws://station",
+        b"ws://h:80/%C3%A9",
+    ),
+    *(b"ws://h:99999/a", b"ws://h:-1/a", b"ws://[::1/a", b"ws://h]:1/a", b"ws://:1/", b"ws:///a"),
+    *(b"ws://user@h/a", b"ws://h/a?b", b"ws://h/a#b", b"http://h/a", b"ws://h/%00", b"ws://h/../a"),
+    *(
+        "ws://\uff48:\uff11/a".encode(),
+        "ws://h℀/a".encode(),
+        "ws://xn--\u2028/a".encode(),
+        b"WS://H/%2e%2e/a",
+    ),
+    *(
+        b"ws://[v1.x]/a",
+        b"ws://[fe80::1%25eth0]/a",
+        b"ws://h:8 765/a",
+        b"//h/a",
+        b"ws://h/" + b"a" * 300,
+    ),
+)
+RANGES = (
+    *(b"bytes=0-999", b"bytes=5-", b"bytes=-300", b"bytes=0-0,5-9", b"bytes=-", b"bytes=9-1"),
+    *(b"bytes=" + b"9" * 99 + b"-" + b"9" * 99, b"Bytes= 1-2 ", b"octets=1-2", b"bytes=-0"),
+    *(b'"0123456789abcdef"', b'W/"0123456789abcdef"', b'"a", W/"b" , "c"', b"*", b'W/W/""', b'"'),
+)
+ANSWERS = (
+    b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello",
+    (
+        b'HTTP/1.1 206 Partial Content\r\nContent-Range: bytes 0-4/*\r\nETag: "a"\r\n'
+        b"Content-Length: 5\r\nConnection: close\r\n\r\nhello"
+    ),
+    (
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
+        b"5\r\nhello\r\n3;a=b\r\nabc\r\n0\r\nA: b\r\n\r\n"
+    ),
+    b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.0 200 OK\r\nA: 1\r\na: 2\r\n\r\nto the end",
+    b"HTTP/1.1 304 Not Modified\r\n\r\n",
+    b"HTTP/1.1 200 OK\r\nContent-Length: 999999999999999999\r\n\r\n" + b"a" * 5000,
+    b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nfffffffffffffff\r\nhello",
+    b"HTTP/1.1 200 OK\r\n" + b"A: b\r\n" * 120 + b"\r\n",
+    b"HTTP/1.1 200 " + b"a" * 9000 + b"\r\n\r\n",
+    b"HTTP/1.1 102 Processing\r\n\r\n" * 12,
+    b"SSH-2.0-OpenSSH\r\n",
+)
+
+
+def any_message(mutator: Mutator) -> bytes:
+    kind = mutator.draw()
+    if kind < 0.1:
+        return mutator.noise(64)
+    if kind < 0.2:
+        return bytes([1 + mutator.below(16)]) + mutator.choice(HOSTILE) + mutator.noise(4)
+    return _sealed(mutator, mutator.mutated(FROM_RECEIVER if kind < 0.6 else FROM_SENDER))
+
+
+def _sealed(mutator: Mutator, message: bytes) -> bytes:
+    """Give every other damaged DATA the checksum that it should have."""
+    if message[:1] == b"\x10" and mutator.draw() < 0.5:
+        return message[:-4] + crc32c(message[:-4]).to_bytes(4, "little")
+    return message
+
+
+def any_conversation(mutator: Mutator, examples: Sequence[bytes]) -> bytes:
+    """Return most of a conversation, with some things wrong: each message after its length."""
+    parts = []
+    for message in examples:
+        fate = mutator.draw()
+        if fate < 0.2:
+            continue
+        part = any_message(mutator) if fate < 0.28 else message
+        if 0.28 <= fate < 0.34:
+            part = _sealed(mutator, mutator.mutated((message,)))
+        parts.append(len(part).to_bytes(2, "little") + part)
+        if fate > 0.97:
+            parts.append(parts[mutator.below(len(parts))])
+    return b"".join(parts)
+
+
+def split(data: bytes) -> list[bytes]:
+    messages, place = [], 0
+    while place + 2 <= len(data):
+        size = int.from_bytes(data[place : place + 2], "little")
+        messages.append(data[place + 2 : place + 2 + size])
+        place += 2 + size
+    return messages
+
+
+@cache
+def _streams() -> tuple[bytes, ...]:
+    """Return streams of small pictures, of all simulators."""
+    generator = np.random.default_rng(0)
+    streams = []
+    for height, width, target in ((24, 20, 300), (64, 48, 1500), (1, 1, 60), (17, 33, 700)):
+        picture = generator.integers(0, 256, (height, width, 3), dtype=np.uint8)
+        streams.append(b"".join(Encoder(picture, tiny_model(), target_bytes=target)))
+    return tuple(streams)
+
+
+def any_stream(mutator: Mutator) -> bytes:
+    """Return a stream with something wrong, behind a byte that says how it is fed."""
+    kind = mutator.draw()
+    if kind < 0.1:
+        data = mutator.noise(200)
+    elif kind < 0.4:
+        data = mutator.mutated(_streams())
+    else:
+        data = _built(mutator)
+    return bytes([mutator.below(256)]) + data
+
+
+def _built(mutator: Mutator) -> bytes:
+    """Return a header that is whole, and records that may be anything."""
+    sides = [_side(mutator), _side(mutator)]
+    model = MODEL if mutator.draw() < 0.95 else "00000000"
+    writer = StreamWriter()
+    parts = [writer.header(Header(model=model, width=sides[0], height=sides[1], seed=7))]
+    for _ in range(mutator.below(8)):
+        kind = mutator.draw()
+        if kind < 0.05:
+            parts.append(mutator.noise(12))
+        elif kind < 0.15:
+            parts.append(writer.check())
+        elif kind < 0.3:
+            tag = 64 + mutator.below(192)
+            parts.append(bytes([tag]) + mutator.noise(64))
+        elif kind < 0.4:
+            step = replace(_step(mutator), length=1 + mutator.below(MAX_LENGTH - 1))
+            parts.append(step.encode(writer.before) + mutator.noise(64))
+        else:
+            step = _step(mutator)
+            parts.append(writer.step(step, mutator.exactly(step.length)))
+    return b"".join(parts)
+
+
+def _side(mutator: Mutator) -> int:
+    most = (16, 64, 300, 65_535)[min(3, int(mutator.draw() * 3.1))]
+    return 1 + mutator.below(most)
+
+
+def _step(mutator: Mutator) -> Step:
+    refines = mutator.draw() < 0.7
+    plain = mutator.draw() < 0.8
+    return Step(
+        kind=Kind.REFINE if refines else Kind.OPEN,
+        simulator=Simulator.TRELLIS if plain else Simulator(1 + mutator.below(2)),
+        length=1 + mutator.below(40 if mutator.draw() < 0.9 else 1500),
+        delta_code=(54 + mutator.below(30) if plain else mutator.below(256)) if refines else 0,
+    )
+
+
+def any_text(mutator: Mutator, examples: Sequence[bytes]) -> bytes:
+    return mutator.noise(40) if mutator.draw() < 0.1 else mutator.mutated(examples)
+
+
+class _Independent:
+    """The denoiser of white values of variance 4/3, which is that of uniform ones; any size."""
+
+    def __call__(self, eta: Floats, snr: float) -> Floats:
+        return eta / np.float32(snr + 0.75)
+
+
+@cache
+def tiny_model() -> Model:
+    return Model(name="independent", fingerprint=MODEL, denoiser=_Independent())
