@@ -26,8 +26,8 @@ from diffc_stream.errors import NothingDecodable
 from diffc_stream.metrics import psnr
 from diffc_stream.picture import load_picture
 from diffc_stream.session import interleaving
+from diffc_stream.session.messages import data_size
 
-from .bad_link import Link
 from .impairment import Impairment
 from .link_transfers import linked
 
@@ -84,21 +84,32 @@ class Shown:
         return None
 
 
-class _Counted(MemoryStream):
-    """A stream that remembers how many bytes the link had carried when it grew."""
+@dataclass(slots=True)
+class _Wire:
+    """What has come over a link, all streams together."""
 
-    def __init__(self, link: Link) -> None:
+    carried: int = 0
+    """Bytes of frames, with their heads and checksums."""
+
+
+class _Counted(MemoryStream):
+    """A stream that remembers how much had come over the link when it grew."""
+
+    def __init__(self, wire: _Wire) -> None:
         super().__init__()
-        self._link = link
+        self._wire = wire
         self.lengths: list[tuple[int, int]] = []
-        """Bytes through the link, and bytes held then."""
+        """Bytes over the link, and bytes held then."""
 
     def append(self, data: bytes) -> None:
+        # Not what the proxy says: that is ahead by what has come of the next frame.
+        size = data_size(1, self.length, len(data))
+        self._wire.carried += size + (2 if size < 126 else 4)
         super().append(data)
-        self.lengths.append((self._link.carried_down, self.length))
+        self.lengths.append((self._wire.carried, self.length))
 
     def held(self, carried: int) -> int:
-        """Return the bytes held when the link had carried so many."""
+        """Return the bytes held when so many had come over the link."""
         return max((length for at, length in self.lengths if at <= carried), default=0)
 
 
@@ -110,10 +121,10 @@ async def arrivals(
     # would: this proxy knows bytes, not packets.
     down, up = Impairment(rate=rate, delay=delay), Impairment(delay=delay)
     with _ordered(order):
-        async with linked(gallery.folder, down=down, up=up) as (sender, link):
+        async with linked(gallery.folder, down=down, up=up) as (sender, _link):
             await sender.catalogue()
-            base = link.carried_down
-            kept = [_Counted(link) for _ in gallery.streams]
+            wire = _Wire()
+            kept = [_Counted(wire) for _ in gallery.streams]
             receiving = [
                 asyncio.create_task(sender.receive(f"{number}.dfc", stream))
                 for number, stream in enumerate(kept)
@@ -126,7 +137,7 @@ async def arrivals(
             await asyncio.gather(*under_way, return_exceptions=True)
             for task in done:
                 task.result()
-    marks = [base + KILOBYTE * number for number in range(1, kilobytes + 1)]
+    marks = [KILOBYTE * number for number in range(1, kilobytes + 1)]
     return [[stream.held(mark) for stream in kept] for mark in marks]
 
 
