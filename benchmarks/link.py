@@ -33,6 +33,7 @@ from rich.console import Console
 from rich.progress import Progress
 
 from diffc_stream.errors import UnreadablePicture
+from diffc_stream.flags import integer
 
 from . import link_transfers as transfers
 from .command import exit_code
@@ -72,9 +73,9 @@ async def slow(folder: Path, watch: Watch, options: argparse.Namespace) -> Facts
         )
         for rate in SLOW
     ]
-    for second in range(int(options.seconds) + 1):
+    for second in range(options.seconds + 1):
         await asyncio.wait(links, timeout=1.0)
-        shown(second, int(options.seconds))
+        shown(second, options.seconds)
     results = [await link for link in links]
     return {
         f"{8 * result.rate / 1000:g} kbit/s": {
@@ -211,12 +212,14 @@ def main() -> None:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--only", nargs="+", choices=SECTIONS, default=list(SECTIONS))
-    parser.add_argument("--seconds", type=_positive, default=300.0, help="of slow (%(default)g)")
+    parser.add_argument(
+        "--seconds", type=integer(1, 86_400), default=300, help="of slow (%(default)g)"
+    )
     parser.add_argument(
         "--images", type=Path, nargs="+", default=[], help="folders of pictures for the gallery"
     )
     parser.add_argument(
-        "--kilobytes", type=_kilobytes, default=64, help="that the gallery gets (%(default)s)"
+        "--kilobytes", type=integer(1, 1000), default=64, help="that the gallery gets (%(default)s)"
     )
     parser.add_argument("--json", action="store_true", help="print one JSON object")
     options = parser.parse_args()
@@ -228,20 +231,6 @@ def main() -> None:
 
         facts = asyncio.run(measure(options, watch))
     print(json.dumps(facts) if options.json else "\n".join(lines(facts)))
-
-
-def _positive(text: str) -> float:
-    value = float(text)
-    if not 1 <= value <= 86_400:
-        raise argparse.ArgumentTypeError(f"{text} is not within 1 to 86400")
-    return value
-
-
-def _kilobytes(text: str) -> int:
-    value = int(text)
-    if not 1 <= value <= 1000:
-        raise argparse.ArgumentTypeError(f"{text} is not within 1 to 1000")
-    return value
 
 
 if __name__ == "__main__":

@@ -7,7 +7,6 @@ import asyncio
 import contextlib
 import json
 import logging
-import math
 import os
 import signal
 import sys
@@ -19,7 +18,7 @@ from typing import TYPE_CHECKING
 
 from diffc_stream.allocation import keep_freed_memory
 from diffc_stream.errors import AddressError, DiffcError
-from diffc_stream.flags import add_rendering
+from diffc_stream.flags import add_rendering, integer, number
 from diffc_stream.session import (
     MAX_BPP,
     MAX_PSNR,
@@ -35,6 +34,9 @@ from .address import Address
 
 if TYPE_CHECKING:
     from .refiner import Refinement
+
+LONGEST = 366 * 86_400.0
+"""Seconds that anything can be told to take."""
 
 DESCRIPTION = """\
 Receive pictures from a diffc-server: ever better ones, over any link that carries a few hundred
@@ -195,9 +197,9 @@ def _run(options: argparse.Namespace) -> int:
 
     async def until_told() -> None:
         running = asyncio.ensure_future(daemon.run())
-        for number in (signal.SIGINT, signal.SIGTERM):
+        for signum in (signal.SIGINT, signal.SIGTERM):
             with contextlib.suppress(NotImplementedError):  # not on Windows
-                asyncio.get_running_loop().add_signal_handler(number, running.cancel)
+                asyncio.get_running_loop().add_signal_handler(signum, running.cancel)
         with contextlib.suppress(asyncio.CancelledError):
             await running
 
@@ -259,15 +261,19 @@ def _parser() -> argparse.ArgumentParser:
     get.set_defaults(command=_get)
     get.add_argument("url", metavar="URL", help="ws://HOST:PORT/IMAGE or http://HOST/IMAGE.dfc")
     get.add_argument("-o", "--out", metavar="OUT", type=Path, required=True, help="PNG to write")
-    get.add_argument("--bytes", metavar="N", type=_count, help="stop after so many bytes")
-    get.add_argument("--bpp", metavar="X", type=_rate, help="... or bits per pixel")
+    get.add_argument(
+        "--bytes", metavar="N", type=integer(1, MAX_STREAM), help="stop after so many bytes"
+    )
+    get.add_argument("--bpp", metavar="X", type=number(MAX_BPP), help="... or bits per pixel")
     get.add_argument(
         "--side",
         metavar="PIXELS",
-        type=_side,
+        type=integer(1, MAX_SIDE),
         help="... or all that a longer side of so many needs",
     )
-    get.add_argument("--psnr", metavar="DB", type=_psnr, help="... or when so good, as predicted")
+    get.add_argument(
+        "--psnr", metavar="DB", type=number(MAX_PSNR), help="... or when so good, as predicted"
+    )
     get.add_argument(
         "--keep-stream", metavar="FILE.dfc", type=Path, help="keep the stream; continue one"
     )
@@ -280,7 +286,7 @@ def _parser() -> argparse.ArgumentParser:
     get.add_argument(
         "--patience",
         metavar="SECONDS",
-        type=_positive,
+        type=number(LONGEST),
         default=60.0,
         help="give up a broken link after so long without a byte (%(default)g)",
     )
@@ -313,7 +319,7 @@ def _parser() -> argparse.ArgumentParser:
     run.add_argument(
         "--every",
         metavar="SECONDS",
-        type=_positive,
+        type=number(LONGEST),
         default=60.0,
         help="how often catalogues are asked for (%(default)g)",
     )
@@ -330,52 +336,10 @@ def _add_common(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--window",
         metavar="BYTES",
-        type=_window,
+        type=integer(MIN_WINDOW, MAX_WINDOW),
         default=Terms().window,
         help="most bytes under way; on very slow links fewer make stopping prompt (%(default)s)",
     )
-
-
-def _count(text: str) -> int:
-    value = int(text)
-    if not 1 <= value <= MAX_STREAM:
-        raise argparse.ArgumentTypeError(f"{value} is not within 1 to {MAX_STREAM}")
-    return value
-
-
-def _positive(text: str) -> float:
-    value = float(text)
-    if not 0 < value < math.inf:
-        raise argparse.ArgumentTypeError(f"{text} is not a positive number")
-    return value
-
-
-def _rate(text: str) -> float:
-    value = float(text)
-    if not 0 < value <= MAX_BPP:
-        raise argparse.ArgumentTypeError(f"{text} is not above 0 and up to {MAX_BPP:g}")
-    return value
-
-
-def _side(text: str) -> int:
-    value = int(text)
-    if not 1 <= value <= MAX_SIDE:
-        raise argparse.ArgumentTypeError(f"{value} is not within 1 to {MAX_SIDE}")
-    return value
-
-
-def _psnr(text: str) -> float:
-    value = float(text)
-    if not 0 < value <= MAX_PSNR:
-        raise argparse.ArgumentTypeError(f"{text} is not above 0 and up to {MAX_PSNR:g}")
-    return value
-
-
-def _window(text: str) -> int:
-    value = int(text)
-    if not MIN_WINDOW <= value <= MAX_WINDOW:
-        raise argparse.ArgumentTypeError(f"{value} is not within {MIN_WINDOW} to {MAX_WINDOW}")
-    return value
 
 
 if __name__ == "__main__":

@@ -6,8 +6,9 @@ What is exported here is loaded when it is first used (PEP 562), so that importi
 
 from __future__ import annotations
 
-import importlib
 from typing import TYPE_CHECKING
+
+from diffc_stream.exports import lazily
 
 if TYPE_CHECKING:
     from diffc_stream.codec import Decoder as Decoder
@@ -46,14 +47,7 @@ __all__ = list(_HOMES)
 
 
 if not TYPE_CHECKING:  # or any name at all would pass a type checker
-
-    def __getattr__(name: str) -> object:
-        home = _HOMES.get(name)
-        if home is None:
-            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-        value = getattr(importlib.import_module(f"{__name__}.{home}"), name)
-        globals()[name] = value
-        return value
+    __getattr__ = lazily(__name__, _HOMES)
 
 
 def __dir__() -> list[str]:

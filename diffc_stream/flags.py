@@ -1,8 +1,9 @@
-"""Flags that the commands have in common, wherever pictures are rendered."""
+"""What the flags of commands have in common: numbers with limits, and how to render."""
 
 from __future__ import annotations
 
 import argparse
+from collections.abc import Callable
 
 
 def add_rendering(parser: argparse.ArgumentParser) -> None:
@@ -31,3 +32,28 @@ def realism(text: str) -> float:
     if not 0 <= value <= 1:
         raise argparse.ArgumentTypeError(f"{text} is not a number from 0 to 1")
     return value
+
+
+def integer(low: int, high: int) -> Callable[[str], int]:
+    """Return a type for argparse: whole numbers from ``low`` to ``high``, both included."""
+
+    def integer(text: str) -> int:
+        value = int(text)
+        if not low <= value <= high:
+            raise argparse.ArgumentTypeError(f"{value} is not within {low} to {high}")
+        return value
+
+    return integer
+
+
+def number(high: float) -> Callable[[str], float]:
+    """Return a type for argparse: numbers above 0 and up to ``high``."""
+
+    def number(text: str) -> float:
+        value = float(text)
+        # Written so that a NaN fails too.
+        if not 0 < value <= high:
+            raise argparse.ArgumentTypeError(f"{text} is not above 0 and up to {high:g}")
+        return value
+
+    return number

@@ -11,11 +11,11 @@ import logging
 import os
 import signal
 import sys
-from collections.abc import Callable
 from pathlib import Path
 
 from diffc_stream.allocation import keep_freed_memory
 from diffc_stream.errors import DiffcError
+from diffc_stream.flags import integer
 from diffc_stream.session import MAX_WINDOW, MIN_WINDOW, Terms
 
 from .catalogue import Catalogue
@@ -136,7 +136,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--host", default="127.0.0.1", help="address to listen on (%(default)s)")
     parser.add_argument(
         "--port",
-        type=_bounded(0, 65_535),
+        type=integer(0, 65_535),
         default=8765,
         help="port to listen on; 0 is any free one (%(default)s)",
     )
@@ -153,14 +153,14 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--encoders",
         metavar="N",
-        type=_bounded(1, 64),
+        type=integer(1, 64),
         default=1,
         help="pictures encoded at once (%(default)s)",
     )
     parser.add_argument(
         "--window",
         metavar="BYTES",
-        type=_bounded(MIN_WINDOW, MAX_WINDOW),
+        type=integer(MIN_WINDOW, MAX_WINDOW),
         default=Terms().window,
         help="most bytes under way unacknowledged on a connection (%(default)s)",
     )
@@ -169,16 +169,6 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--json", action="store_true", help="print the address as a JSON object")
     return parser
-
-
-def _bounded(low: int, high: int) -> Callable[[str], int]:
-    def integer(text: str) -> int:
-        value = int(text)
-        if not low <= value <= high:
-            raise argparse.ArgumentTypeError(f"{value} is not within {low} to {high}")
-        return value
-
-    return integer
 
 
 if __name__ == "__main__":

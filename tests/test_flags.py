@@ -4,7 +4,7 @@ import argparse
 
 import pytest
 
-from diffc_stream.flags import add_rendering
+from diffc_stream.flags import add_rendering, integer, number
 
 
 @pytest.fixture
@@ -39,3 +39,35 @@ def test_anything_else_is_wrong_usage(parser: argparse.ArgumentParser, given: li
     with pytest.raises(SystemExit) as caught:
         parser.parse_args(given)
     assert caught.value.code == 2
+
+
+@pytest.mark.parametrize(("text", "value"), [("1", 1), ("7", 7), ("5", 5)])
+def test_integers_within(text: str, value: int) -> None:
+    assert integer(1, 7)(text) == value
+
+
+@pytest.mark.parametrize("text", ["0", "8", "-1", "99999999999999999999"])
+def test_integers_beyond(text: str) -> None:
+    with pytest.raises(argparse.ArgumentTypeError, match=f"{text} is not within 1 to 7"):
+        integer(1, 7)(text)
+
+
+@pytest.mark.parametrize(("text", "value"), [("1e-9", 1e-9), ("2", 2.0), ("2.5", 2.5)])
+def test_numbers_within(text: str, value: float) -> None:
+    assert number(2.5)(text) == value
+
+
+@pytest.mark.parametrize("text", ["0", "2.6", "-1", "nan", "inf"])
+def test_numbers_beyond(text: str) -> None:
+    with pytest.raises(argparse.ArgumentTypeError, match=r"is not above 0 and up to 2\.5"):
+        number(2.5)(text)
+
+
+def test_what_is_no_number_is_argparses_business() -> None:
+    parser = argparse.ArgumentParser(exit_on_error=False)
+    parser.add_argument("n", type=integer(1, 7))
+    parser.add_argument("x", type=number(2.5))
+    with pytest.raises(argparse.ArgumentError, match="invalid integer value: 'x'"):
+        parser.parse_args(["x", "1"])
+    with pytest.raises(argparse.ArgumentError, match="invalid number value: 'x'"):
+        parser.parse_args(["1", "x"])

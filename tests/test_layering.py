@@ -14,6 +14,7 @@ ROOT = Path(__file__).parent.parent
 
 BELOW: dict[str, set[str]] = {
     "errors": set(),
+    "exports": set(),
     "metrics": set(),
     "allocation": set(),
     "flags": set(),
@@ -24,14 +25,14 @@ BELOW: dict[str, set[str]] = {
     "channel": {"errors"},
     "container": {"errors"},
     "session": {"container", "errors", "replacement"},
-    "codec": {"channel", "container", "diffusion", "metrics", "errors"},
+    "codec": {"channel", "container", "diffusion", "exports", "metrics", "errors"},
     "cli": {
         *("allocation", "codec", "container", "diffusion", "flags"),
         *("picture", "replacement", "metrics", "errors"),
     },
     "__main__": {"cli"},
     "server": {
-        *("allocation", "session", "container", "codec", "diffusion", "eviction"),
+        *("allocation", "session", "container", "codec", "diffusion", "eviction", "flags"),
         *("picture", "replacement", "metrics", "errors"),
     },
     "client": {
@@ -39,7 +40,7 @@ BELOW: dict[str, set[str]] = {
         *("picture", "replacement", "metrics", "errors"),
     },
     "benchmarks": {
-        *("channel", "codec", "container", "diffusion", "session"),
+        *("channel", "codec", "container", "diffusion", "flags", "session"),
         *("picture", "replacement", "metrics", "errors"),
     },
 }
@@ -47,6 +48,7 @@ BELOW: dict[str, set[str]] = {
 
 FOREIGN: dict[str, set[str]] = {
     "errors": set(),
+    "exports": set(),
     "metrics": {"numpy"},
     "allocation": set(),
     "flags": set(),
