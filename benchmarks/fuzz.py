@@ -33,6 +33,8 @@ from time import perf_counter
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from diffc_stream.flags import integer
+
 from .command import exit_code
 from .mutation import Mutator
 from .parsers import PARSERS, Parser, parsers
@@ -270,7 +272,7 @@ def _parser(prog: str) -> argparse.ArgumentParser:
     parser.add_argument(
         "--inputs",
         metavar="N",
-        type=_count,
+        type=integer(1, 10**9),
         default=20_000,
         help="to each parser; slow ones get a share (%(default)s)",
     )
@@ -280,13 +282,6 @@ def _parser(prog: str) -> argparse.ArgumentParser:
     )
     parser.add_argument("--json", action="store_true", help="print one JSON object")
     return parser
-
-
-def _count(text: str) -> int:
-    value = int(text)
-    if value < 1:
-        raise argparse.ArgumentTypeError(f"{value} is less than 1")
-    return value
 
 
 if __name__ == "__main__":
