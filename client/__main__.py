@@ -338,7 +338,8 @@ def _add_common(parser: argparse.ArgumentParser) -> None:
         metavar="BYTES",
         type=integer(MIN_WINDOW, MAX_WINDOW),
         default=Terms().window,
-        help="most bytes under way; on very slow links fewer make stopping prompt (%(default)s)",
+        help="most bytes under way; on slow links it is fewer anyway, and more pay off where rate "
+        "times round trip exceeds half of that (%(default)s)",
     )
 
 

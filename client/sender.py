@@ -57,7 +57,7 @@ async def connect(
 
     ``decoders`` are :class:`ModelDecoders` with the models at hand unless given.  A link that
     breaks later is made anew, until nothing has come for ``patience`` seconds (None: for ever).
-    ``terms`` may set a smaller window, for links so slow that 8 kB take too long to stop.
+    ``terms`` may set a larger window than 8 kB, for links that are fast and far away.
 
     Raises AddressError, LinkLost if nobody is there, RemoteProtocolError if the sender speaks
     another version, UnreadableModel.
