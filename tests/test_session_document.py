@@ -88,7 +88,7 @@ def test_codes_and_reasons_are_explained() -> None:
 def test_limits_are_as_they_are() -> None:
     for text in (
         f"`{SUBPROTOCOL}`",
-        f"until the first ACK it is {Pace.FIRST:,}",
+        f"until the first ACK it is {Pace.LEAST:,}",
         f"{Pace.LEAST:,} bytes at least",
         f"| message | {MAX_MESSAGE:,} bytes |",
         f"| stream | {MAX_STREAM:,} bytes |",

@@ -40,6 +40,7 @@ from diffc_stream.session import (
     encode,
     peer_error,
 )
+from diffc_stream.session.pace import Pace
 
 PHOTO = bytes(range(256)) * 40
 SHORT = b"a stream of very few bytes"
@@ -334,7 +335,7 @@ def test_a_slow_link_gets_a_small_window_and_stays_busy(rate: float, latency: fl
     carried = (len(pair.received[stream]) - before) / (pair.now - began)
     assert carried >= 0.9 * min(rate, 8192 / 2 / (2 * latency))
     seconds = pair.sender.current / rate
-    assert seconds <= max(4 * latency + 1.2, 1024 / rate)
+    assert seconds <= max(4 * latency + 1.2, Pace.LEAST / rate)
 
 
 def test_a_window_may_not_grow_beyond_the_agreed() -> None:

@@ -23,9 +23,8 @@ from diffc_stream.session.messages import MAX_WINDOW
 class Pace:
     """What a receiver has seen of the link."""
 
-    FIRST: ClassVar[int] = 2200
-    """Bytes that the window has before the first ACK: two of the largest frames."""
-    LEAST: ClassVar[int] = 1024
+    LEAST: ClassVar[int] = 2200
+    """Bytes, before the first ACK too: two of the largest frames."""
     SLACK: ClassVar[float] = 1.0
     """Seconds."""
     SHORTEST: ClassVar[float] = 0.1
@@ -33,7 +32,7 @@ class Pace:
     SAMPLES: ClassVar[int] = 8
 
     def __init__(self, now: float) -> None:
-        self.window = self.FIRST
+        self.window = self.LEAST
         """Bytes that may be under way."""
         self._greeted = now
         self._round_trip = 0.0

@@ -64,7 +64,7 @@ class SenderSession(Session):
         super().__init__(now=now, terms=terms, models=models, capabilities=capabilities)
         self.hello: Hello | None = None
         """What the receiver said of itself, once it has."""
-        self.current = min(Pace.FIRST, self.window)
+        self.current = min(Pace.LEAST, self.window)
         """The window in force: what the receiver granted last, and a small one before it did."""
         self._listing = False
         self._sent = 0
