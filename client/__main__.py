@@ -29,6 +29,7 @@ from diffc_stream.session import (
     Entry,
     Terms,
 )
+from diffc_stream.threads import wait_asleep
 
 from .address import Address
 
@@ -105,6 +106,7 @@ def main(arguments: list[str] | None = None) -> int:
     """Run the command and return its exit code."""
     options = _parser().parse_args(arguments)
     keep_freed_memory()
+    wait_asleep()
     command: Callable[[argparse.Namespace], int] = options.command
     try:
         return command(options)

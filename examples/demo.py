@@ -26,6 +26,7 @@ from diffc_benchmarks.bad_link import Link
 from diffc_benchmarks.impairment import Impairment
 from diffc_stream import load_picture, save_png
 from diffc_stream.errors import DiffcError, LinkLost, UnreadablePicture
+from diffc_stream.threads import wait_asleep
 
 SERVED_AS_IT_IS = {".png", ".jpg", ".jpeg", ".webp", ".tif", ".tiff"}
 FEWEST_BYTES = 300
@@ -51,6 +52,7 @@ class Show:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the demo and return its exit code, which is that of the error if there is one."""
     options = _parser().parse_args(arguments)
+    wait_asleep()
     try:
         photo = (options.image or default_photo()).resolve()
         height, width = load_picture(photo).shape[:2]

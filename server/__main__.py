@@ -17,6 +17,7 @@ from diffc_stream.allocation import keep_freed_memory
 from diffc_stream.errors import DiffcError
 from diffc_stream.flags import integer
 from diffc_stream.session import MAX_WINDOW, MIN_WINDOW, Terms
+from diffc_stream.threads import wait_asleep
 
 from .catalogue import Catalogue
 
@@ -48,6 +49,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser = _parser()
     options = parser.parse_args(arguments)
     keep_freed_memory()
+    wait_asleep()
     logging.basicConfig(
         level=options.log_level.upper(), format="%(asctime)s %(levelname)s %(message)s"
     )

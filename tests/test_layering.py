@@ -17,6 +17,7 @@ BELOW: dict[str, set[str]] = {
     "exports": set(),
     "metrics": set(),
     "allocation": set(),
+    "threads": set(),
     "flags": set(),
     "replacement": set(),
     "eviction": set(),
@@ -27,16 +28,18 @@ BELOW: dict[str, set[str]] = {
     "session": {"container", "errors", "replacement"},
     "codec": {"channel", "container", "diffusion", "exports", "metrics", "errors"},
     "cli": {
-        *("allocation", "codec", "container", "diffusion", "flags"),
+        *("allocation", "codec", "container", "diffusion", "flags", "threads"),
         *("picture", "replacement", "metrics", "errors"),
     },
     "__main__": {"cli"},
     "server": {
-        *("allocation", "session", "container", "codec", "diffusion", "eviction", "flags"),
+        *("allocation", "session", "container", "codec", "diffusion", "eviction"),
+        *("flags", "threads"),
         *("picture", "replacement", "metrics", "errors"),
     },
     "client": {
-        *("allocation", "session", "container", "codec", "diffusion", "eviction", "flags"),
+        *("allocation", "session", "container", "codec", "diffusion", "eviction"),
+        *("flags", "threads"),
         *("picture", "replacement", "metrics", "errors"),
     },
     "benchmarks": {
@@ -51,6 +54,7 @@ FOREIGN: dict[str, set[str]] = {
     "exports": set(),
     "metrics": {"numpy"},
     "allocation": set(),
+    "threads": set(),
     "flags": set(),
     "replacement": set(),
     "eviction": set(),

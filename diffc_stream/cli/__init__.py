@@ -14,6 +14,7 @@ from diffc_stream.allocation import keep_freed_memory
 from diffc_stream.cli import bench, decode, encode, inspect, models
 from diffc_stream.cli.arguments import EXIT_CODES
 from diffc_stream.errors import DiffcError
+from diffc_stream.threads import wait_asleep
 
 _COMMANDS = {"encode": encode, "decode": decode, "inspect": inspect, "models": models}
 
@@ -25,6 +26,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return bench.run(given[1:])
     parsed = _parser().parse_args(given)
     keep_freed_memory()
+    wait_asleep()
     try:
         _COMMANDS[parsed.command].run(parsed)
     except DiffcError as error:
