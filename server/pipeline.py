@@ -258,14 +258,23 @@ class Pipeline:
             raise _crowded()
 
     def _admit(self, opened: SharedStream) -> None:
-        """Raise RequestRefused if a picture turns out to be too large beside those in use."""
-        beside = self._awake_beside(opened)
-        if not opened.light and beside and _pixels([*beside, opened]) > self._pixels:
+        """Raise RequestRefused if a picture turns out to be too large beside those in use.
+
+        What is idle makes way for it, oldest first.
+        """
+        for stream in tuple(self._streams.values()):
+            if stream is not opened and stream.idle and self._too_large_beside(opened):
+                stream.rest()
+        if self._too_large_beside(opened):
             raise _crowded()
 
     def _crowded_beside(self, newest: SharedStream) -> bool:
         beside = self._awake_beside(newest)
         return len(beside) >= self._awake or _pixels(beside) >= self._pixels
+
+    def _too_large_beside(self, opened: SharedStream) -> bool:
+        beside = self._awake_beside(opened)
+        return not opened.light and bool(beside) and _pixels([*beside, opened]) > self._pixels
 
     def _awake_beside(self, newest: SharedStream) -> list[SharedStream]:
         others = (stream for stream in self._streams.values() if stream is not newest)

@@ -291,3 +291,19 @@ async def test_a_picture_of_any_size_is_sent_alone(paths: list[Path]) -> None:
     await stream.reach(1)
     assert stream.failure is None
     pipeline.close()
+
+
+@pytest.mark.asyncio
+async def test_what_is_idle_makes_way_for_what_turns_out_large(paths: list[Path]) -> None:
+    """Nobody could know when it was asked for: there was room for one more pixel."""
+    pipeline = Pipeline(FakeOpener(), pixels=2 * WIDTH * HEIGHT - 1)
+    idle = pipeline.stream(paths[0])
+    await idle.reach(1)
+    assert idle.awake
+    stream = pipeline.stream(paths[1])
+    await stream.reach(1)
+    assert stream.failure is None
+    assert not idle.awake
+    await idle.reach(10**6)  # and the other way round
+    assert idle.complete
+    pipeline.close()
