@@ -299,11 +299,11 @@ async def test_what_is_idle_makes_way_for_what_turns_out_large(paths: list[Path]
     pipeline = Pipeline(FakeOpener(), pixels=2 * WIDTH * HEIGHT - 1)
     idle = pipeline.stream(paths[0])
     await idle.reach(1)
-    assert idle.awake
+    awake = [idle.awake]
     stream = pipeline.stream(paths[1])
     await stream.reach(1)
     assert stream.failure is None
-    assert not idle.awake
+    assert [*awake, idle.awake] == [True, False]
     await idle.reach(10**6)  # and the other way round
     assert idle.complete
     pipeline.close()
