@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import os
 from collections.abc import Iterable
 
 from websockets.asyncio.client import ClientConnection, connect
@@ -50,6 +49,7 @@ from diffc_stream.session import (
 )
 
 from .address import Address
+from .unreachable import unreachable
 
 MOST_BACKLOG = 64
 """Messages waiting to be sent beyond which nothing more is read."""
@@ -146,10 +146,8 @@ class Link:
             raise RemoteProtocolError(f"{sender} does not speak {SUBPROTOCOL}: {error}") from error
         except (InvalidURI, UnicodeError) as error:
             raise AddressError(f"{sender!r} is not an address: {error}") from error
-        except TimeoutError as error:
-            raise LinkLost(f"{sender} does not answer") from error
         except OSError as error:
-            raise LinkLost(f"{sender} cannot be reached: {_reason(error)}") from error
+            raise unreachable(address.sender, error) from error
         if websocket.subprotocol != SUBPROTOCOL:
             await websocket.close()
             raise RemoteProtocolError(f"{sender} does not speak {SUBPROTOCOL}")
@@ -340,10 +338,3 @@ def _closed(error: BaseException) -> LinkLost:
     if received is not None and received.code == CloseCode.GOING_AWAY:
         return LinkLost("the sender is shutting down")
     return LinkLost("the connection to the sender was lost")
-
-
-def _reason(error: OSError) -> str:
-    # asyncio wraps the system's words in its own, and drops them if it tried several addresses.
-    if error.errno is not None and error.errno > 0:
-        return os.strerror(error.errno)
-    return error.strerror or str(error)

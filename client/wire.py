@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import os
 import re
 import ssl
 from collections.abc import Mapping
@@ -17,6 +16,7 @@ from dataclasses import dataclass
 from diffc_stream.errors import AddressError, LinkLost, RemoteProtocolError
 
 from .address import Address
+from .unreachable import unreachable
 
 CONNECT_TIMEOUT = 10.0
 """Seconds."""
@@ -83,8 +83,6 @@ class Wire:
                 reader, writer = await asyncio.open_connection(
                     address.host, address.port, ssl=secure, limit=MOST_LINE
                 )
-        except TimeoutError as error:
-            raise LinkLost(f"{sender} does not answer") from error
         except ssl.SSLCertVerificationError as error:
             raise RemoteProtocolError(
                 f"{sender} cannot prove who it is: {error.verify_message}"
@@ -96,7 +94,7 @@ class Wire:
         except UnicodeError as error:
             raise AddressError(f"{str(sender)!r} is not an address: {error}") from error
         except OSError as error:
-            raise LinkLost(f"{sender} cannot be reached: {_reason(error)}") from error
+            raise unreachable(sender, error) from error
         return cls(address, reader, writer, idle)
 
     @property
@@ -232,10 +230,3 @@ class Wire:
 
     def _nonsense(self, what: str) -> RemoteProtocolError:
         return RemoteProtocolError(f"{self._address.sender} does not speak HTTP/1.1: {what}")
-
-
-def _reason(error: OSError) -> str:
-    # asyncio wraps the system's words in its own, and drops them if it tried several addresses.
-    if error.errno is not None and error.errno > 0:
-        return os.strerror(error.errno)
-    return error.strerror or str(error)
