@@ -9,7 +9,6 @@ ranges sends everything from the start; what is held is then skipped, and what i
 from __future__ import annotations
 
 import re
-from bisect import bisect_left
 from dataclasses import replace
 
 from diffc_stream.codec import Curve
@@ -51,10 +50,9 @@ def how_far(target: Target, pixels: int | None, curve: Curve) -> int:
     opening = None if target.side is None else curve.opening(target.side)
     if opening is not None:
         ends.append(opening)
-    if target.psnr is not None:
-        # Not after the header, where there is no picture yet.
-        place = max(1, bisect_left(curve.psnr(), target.psnr))
-        ends += curve.offsets[place : place + 1]
+    good = None if target.psnr is None else curve.reaching(target.psnr)
+    if good is not None:
+        ends.append(good)
     return min(ends)
 
 

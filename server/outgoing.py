@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from bisect import bisect_left
-
 from diffc_stream.session import MAX_STREAM, Open, Update
 from diffc_stream.session.interleaving import Outlook, Turn, turn
 
@@ -43,7 +41,7 @@ class Outgoing:
             opening = shared.curve.opening(target.side)
             limit = limit if opening is None else min(limit, opening)
         if target.psnr is not None:
-            good = self._good_enough(target.psnr)
+            good = shared.curve.reaching(target.psnr)
             if good is not None and good < limit:
                 limit = good
                 over = shared.complete or shared.failure is not None
@@ -86,8 +84,3 @@ class Outgoing:
         if asked != self._asked:
             self._asked, self._turn = asked, turn(outlook, alone=alone)
         return self._turn
-
-    def _good_enough(self, psnr: float) -> int | None:
-        offsets, qualities = self.shared.curve.offsets, self.shared.curve.psnr()
-        place = max(1, bisect_left(qualities, psnr))
-        return offsets[place] if place < len(offsets) else None

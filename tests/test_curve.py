@@ -348,3 +348,14 @@ def test_nonsense_of_a_million_steps_is_not_followed() -> None:
     curve.feed(data)
     assert len(curve.psnr()) == len(curve.offsets) == MOST_STEPS + 1
     assert curve.offsets[:-1] == ends[:MOST_STEPS]
+
+
+def test_where_a_quality_is_reached() -> None:
+    curve = fed(whole())
+    qualities = curve.psnr()
+    assert Curve().reaching(10.0) is None
+    assert curve.reaching(0.0) == curve.offsets[1]  # after the header there is no picture yet
+    assert curve.reaching(qualities[-1] + 0.1) is None
+    for place in range(2, len(qualities)):
+        if qualities[place] > qualities[place - 1]:
+            assert curve.reaching(qualities[place]) == curve.offsets[place]

@@ -9,6 +9,7 @@ picture is needed, and nothing is decoded.
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -79,6 +80,14 @@ class Curve:
             best = max(best, decibel(point.error + self._unseen(point)))
             self._psnr.append(best)
         return self._psnr
+
+    def reaching(self, psnr: float) -> int | None:
+        """Return after which step the quality of ``psnr`` dB is reached; None if not so far.
+
+        Not after the header, where there is no picture yet.
+        """
+        place = max(1, bisect_left(self.psnr(), psnr))
+        return self.offsets[place] if place < len(self.offsets) else None
 
     def opening(self, side: int) -> int | None:
         """Return where the first octave opens that a longest side of ``side`` has no use for.
