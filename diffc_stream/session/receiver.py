@@ -4,11 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from diffc_stream.errors import (
-    LinkLost,
-    LocalProtocolError,
-    RemoteProtocolError,
-)
+from diffc_stream.errors import LinkLost, LocalProtocolError, RemoteProtocolError
 from diffc_stream.session.messages import (
     MAX_STREAM,
     Ack,
@@ -26,19 +22,9 @@ from diffc_stream.session.messages import (
     Welcome,
 )
 from diffc_stream.session.pace import Pace
-from diffc_stream.session.session import (
-    Progress,
-    Session,
-    Terms,
-)
-from diffc_stream.session.state import (
-    Role,
-    StreamState,
-)
-from diffc_stream.session.target import (
-    WHOLE,
-    Target,
-)
+from diffc_stream.session.session import Progress, Session, Terms
+from diffc_stream.session.state import Role, StreamState
+from diffc_stream.session.target import WHOLE, Target
 
 
 class ReceiverSession(Session):
@@ -58,7 +44,6 @@ class ReceiverSession(Session):
 
         Only so many fit a message: the first MOST_MODELS are named.
         """
-        terms = terms or Terms()
         super().__init__(now=now, terms=terms, models=models, capabilities=capabilities)
         self.welcome: Welcome | None = None
         """What the sender said of itself, once it has."""

@@ -4,10 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from diffc_stream.errors import (
-    LocalProtocolError,
-    RemoteProtocolError,
-)
+from diffc_stream.errors import LocalProtocolError, RemoteProtocolError
 from diffc_stream.session.messages import (
     ENTRIES_PER_PAGE,
     Ack,
@@ -28,16 +25,8 @@ from diffc_stream.session.messages import (
     Welcome,
 )
 from diffc_stream.session.pace import Pace
-from diffc_stream.session.session import (
-    Progress,
-    Session,
-    Terms,
-    one_line,
-)
-from diffc_stream.session.state import (
-    ConnectionState,
-    Role,
-)
+from diffc_stream.session.session import Progress, Session, Terms, one_line
+from diffc_stream.session.state import ConnectionState, Role
 
 COME_BACK = 5.0
 """Seconds within which receivers come back to a sender that said GOAWAY."""
@@ -60,7 +49,6 @@ class SenderSession(Session):
 
         The preferred one comes first; the first MOST_MODELS are named.
         """
-        terms = terms or Terms()
         super().__init__(now=now, terms=terms, models=models, capabilities=capabilities)
         self.hello: Hello | None = None
         """What the receiver said of itself, once it has."""

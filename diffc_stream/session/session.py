@@ -46,12 +46,7 @@ from diffc_stream.session.messages import (
     decode,
     encode,
 )
-from diffc_stream.session.state import (
-    ConnectionState,
-    Role,
-    Tracker,
-    Way,
-)
+from diffc_stream.session.state import ConnectionState, Role, Tracker, Way
 
 SHORTEST_BREATH = 0.3
 """Seconds; nobody is obliged to say more often that he is there."""
@@ -87,8 +82,14 @@ class Session:
     role: ClassVar[Role]
 
     def __init__(
-        self, *, now: float, terms: Terms, models: Iterable[str], capabilities: Iterable[str]
+        self,
+        *,
+        now: float,
+        terms: Terms | None,
+        models: Iterable[str],
+        capabilities: Iterable[str],
     ) -> None:
+        terms = terms or Terms()
         if not MIN_WINDOW <= terms.window <= MAX_WINDOW:
             raise LocalProtocolError(f"a window of {terms.window} bytes")
         self.terms = terms
