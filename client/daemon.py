@@ -114,19 +114,22 @@ class ReceiverDaemon:
         done: dict[str, str],
     ) -> None:
         """Keep pictures; ``done`` are those that are complete, by name, with their thumbprints."""
+        gate = asyncio.Semaphore(AT_ONCE)
+
+        async def keep(place: Place, name: str, thumbprint: str) -> None:
+            if await self._keep(sender, place, name, gate):
+                done[name] = thumbprint
+
         while images is None or not images <= done.keys():
             wanted = dict.fromkeys(sorted(images or ()), "")
             if images is None:
                 wanted = {entry.name: entry.thumbprint for entry in await sender.catalogue()}
-            gate = asyncio.Semaphore(AT_ONCE)
             async with asyncio.TaskGroup() as tasks:
                 for name, thumbprint in wanted.items():
                     # A picture that was replaced under its name has another thumbprint.
                     if done.get(name) != thumbprint:
                         place = self._place(replace(address, image=name), name)
-                        keeping = self._keep(sender, place, name, gate)
-                        task = tasks.create_task(keeping)
-                        task.add_done_callback(_noted(done, name, thumbprint))
+                        tasks.create_task(keep(place, name, thumbprint))
             if images is None or not images <= done.keys():
                 await asyncio.sleep(self._every)
 
@@ -187,16 +190,6 @@ def _by_sender(addresses: Iterable[Address]) -> dict[Address, frozenset[str] | N
         else:
             wanted[address.sender] = known | {address.image}
     return wanted
-
-
-def _noted(
-    done: dict[str, str], name: str, thumbprint: str
-) -> Callable[[asyncio.Task[bool]], None]:
-    def note(task: asyncio.Task[bool]) -> None:
-        if not task.cancelled() and task.exception() is None and task.result():
-            done[name] = thumbprint
-
-    return note
 
 
 def _first(error: Exception) -> Exception:
