@@ -1,0 +1,311 @@
+/**
+ * The messages of the protocol (docs/protocol.md), each defined once, for writing and for reading.
+ *
+ * One WebSocket message (binary) is one message here:
+ *
+ *     control = type:u8 array                             a MessagePack array of the fields, in order
+ *     data    = 0x10 stream:varint offset:varint payload crc:u32
+ *
+ * The array may be longer than this release knows (a newer minor version appended fields, which are
+ * ignored) and shorter by fields that have a default.  Maps, byte strings and extension types do not
+ * occur.  `crc` is the CRC32C of all before it, little-endian.
+ *
+ * @module
+ */
+
+import { crc32c } from "../crc32c.js";
+import { LocalProtocolError, PeerError, RemoteProtocolError, UnknownImage } from "./errors.js";
+import {
+  flag,
+  hex,
+  integer,
+  many,
+  maybe,
+  name,
+  number,
+  oneOf,
+  record,
+  text,
+  Unfit,
+} from "./fields.js";
+import { pack, unpack, Unreadable } from "./packing.js";
+import { encodeVarint, parseVarint } from "./varint.js";
+
+/** Token of the WebSocket handshake; another major version is refused there, over HTTP. */
+export const SUBPROTOCOL = "diffc-stream.v1";
+/** A newer minor version may append fields, and use new messages only with peers that know them. */
+export const MINOR = 0;
+
+/** Bytes of a message; larger ones are refused. */
+export const MAX_MESSAGE = 16_384;
+/** Bytes of a stream. */
+export const MAX_STREAM = 2 ** 26;
+/** Bits per pixel that may be asked for. */
+export const MAX_BPP = 1000;
+/** Bytes of DATA payload that may be under way unacknowledged. */
+export const MIN_WINDOW = 512;
+export const MAX_WINDOW = 65_536;
+/** Fingerprints in HELLO or WELCOME. */
+export const MOST_MODELS = 16;
+/** Words in HELLO or WELCOME. */
+export const MOST_CAPABILITIES = 16;
+/** What a capability begins with that the peer has to understand. */
+export const MUST = "!";
+/** Entries in one CATALOGUE; with names of 255 bytes each, they fit a message. */
+export const ENTRIES_PER_PAGE = 50;
+/** Pixels. */
+export const MAX_SIDE = 65_535;
+/** Decibels that may be asked for. */
+export const MAX_PSNR = 100;
+export const MAX_WEIGHT = 1000;
+
+/** What `capabilities` can hold; a peer may know others, which are ignored. */
+export const DFC1 = "dfc1";
+
+/** What an ERROR's `code` can be; a newer peer may know others. */
+export const Code = Object.freeze({
+  UNKNOWN_IMAGE: "unknown-image",
+  UNREADABLE_IMAGE: "unreadable-image",
+  UNKNOWN_MODEL: "unknown-model",
+  PREFIX_MISMATCH: "prefix-mismatch",
+  UNSUPPORTED: "unsupported",
+  BUSY: "busy",
+  INTERNAL: "internal",
+  PROTOCOL: "protocol",
+  TIMEOUT: "timeout",
+});
+
+/** @typedef {"complete" | "target" | "stopped" | "draining"} Reason why a stream ended */
+
+/**
+ * A picture in the catalogue: bytes of its file, when it was changed (seconds since 1970), and a hash
+ * of its contents: another one means another picture.
+ *
+ * @typedef {{ name: string, size: number, time: number, thumbprint: string }} Entry
+ */
+
+/**
+ * @typedef {{ type: "HELLO", minor: number, window: number, idle: number, models: string[],
+ *   capabilities: string[] }} Hello
+ * @typedef {{ type: "WELCOME", minor: number, window: number, idle: number, streams: number,
+ *   models: string[], capabilities: string[] }} Welcome
+ * @typedef {{ type: "LIST" }} List
+ * @typedef {{ type: "CATALOGUE", images: Entry[], last: boolean }} Catalogue
+ * @typedef {{ type: "OPEN", stream: number, image: string, start: number, prefix: string | null,
+ *   bytes: number | null, bpp: number | null, side: number | null, psnr: number | null,
+ *   weight: number, model: string | null }} Open
+ * @typedef {{ type: "ACK", received: number, window: number | null }} Ack
+ * @typedef {{ type: "STOP", stream: number }} Stop
+ * @typedef {{ type: "END", stream: number, reason: Reason, length: number, updates: number }} End
+ * @typedef {{ type: "ERROR", stream: number, code: string, message: string, retry: boolean,
+ *   model: string | null }} Failure
+ * @typedef {{ type: "ALIVE", said: number | null }} Alive
+ * @typedef {{ type: "UPDATE", stream: number, bytes: number | null, bpp: number | null,
+ *   side: number | null, psnr: number | null, weight: number }} Update
+ * @typedef {{ type: "GOAWAY", wait: number }} Goaway
+ * @typedef {{ type: "DATA", stream: number, offset: number, payload: Uint8Array }} Data
+ * @typedef {Hello | Welcome | List | Catalogue | Open | Ack | Stop | End | Failure | Alive | Update
+ *   | Goaway | Data} Message
+ */
+
+const streamId = integer(1, 2 ** 31 - 1);
+const size = integer(0, MAX_STREAM);
+const total = integer(0, 2 ** 53);
+const minor = integer(0, 255);
+const window = integer(MIN_WINDOW, MAX_WINDOW);
+const seconds = number(86_400);
+const fingerprint = maybe(hex(8));
+const models = many(hex(8), MOST_MODELS);
+const capabilities = many(text(32), MOST_CAPABILITIES);
+
+/** @type {Record<string, [import("./fields.js").Field, unknown]>} */
+const target = {
+  bytes: [maybe(integer(1, MAX_STREAM)), null],
+  bpp: [maybe(number(MAX_BPP)), null],
+  side: [maybe(integer(1, MAX_SIDE)), null],
+  psnr: [maybe(number(MAX_PSNR)), null],
+  weight: [number(MAX_WEIGHT), 1],
+};
+
+const entry = record({
+  name: [name(255)],
+  size: [total],
+  time: [total],
+  thumbprint: [hex(16)],
+});
+
+/** @type {Record<string, { kind: number, fields: ReturnType<typeof record> }>} */
+const CONTROL = {
+  HELLO: {
+    kind: 0x01,
+    fields: record({
+      minor: [minor, MINOR],
+      window: [window],
+      idle: [seconds],
+      models: [models, []],
+      capabilities: [capabilities, []],
+    }),
+  },
+  WELCOME: {
+    kind: 0x02,
+    fields: record({
+      minor: [minor, MINOR],
+      window: [window],
+      idle: [seconds],
+      streams: [integer(1, 1024)],
+      models: [models, []],
+      capabilities: [capabilities, []],
+    }),
+  },
+  LIST: { kind: 0x03, fields: record({}) },
+  CATALOGUE: {
+    kind: 0x04,
+    fields: record({ images: [many(entry, ENTRIES_PER_PAGE)], last: [flag()] }),
+  },
+  OPEN: {
+    kind: 0x05,
+    fields: record({
+      stream: [streamId],
+      image: [name(255)],
+      start: [size, 0],
+      prefix: [maybe(hex(16)), null],
+      ...target,
+      model: [fingerprint, null],
+    }),
+  },
+  ACK: { kind: 0x06, fields: record({ received: [total], window: [maybe(window), null] }) },
+  STOP: { kind: 0x07, fields: record({ stream: [streamId] }) },
+  END: {
+    kind: 0x08,
+    fields: record({
+      stream: [streamId],
+      reason: [oneOf(["complete", "target", "stopped", "draining"])],
+      length: [size],
+      updates: [integer(0, 2 ** 31 - 1), 0],
+    }),
+  },
+  ERROR: {
+    kind: 0x09,
+    fields: record({
+      stream: [integer(0, 2 ** 31 - 1)],
+      code: [text(32)],
+      message: [text(512)],
+      retry: [flag(), false],
+      model: [fingerprint, null],
+    }),
+  },
+  ALIVE: { kind: 0x0a, fields: record({ said: [maybe(total), null] }) },
+  UPDATE: { kind: 0x0b, fields: record({ stream: [streamId], ...target }) },
+  GOAWAY: { kind: 0x0c, fields: record({ wait: [seconds] }) },
+};
+
+const DATA = 0x10;
+const CRC_SIZE = 4;
+
+const TYPES = new Map(Object.entries(CONTROL).map(([type, { kind }]) => [kind, type]));
+
+/**
+ * Return the bytes of `message`; fields that are missing have their defaults.
+ *
+ * Throws LocalProtocolError if a field does not fit.
+ *
+ * @param {{ type: Message["type"], [field: string]: unknown }} message
+ * @returns {Uint8Array<ArrayBuffer>}
+ */
+export function encode(message) {
+  if (message.type === "DATA") return encodeData(/** @type {Data} */ (message));
+  const { kind, fields } = CONTROL[message.type];
+  try {
+    return Uint8Array.from([kind, ...pack(fields.plain(message))]);
+  } catch (error) {
+    if (error instanceof Unfit) throw new LocalProtocolError(`${message.type}: ${error.message}`);
+    throw error;
+  }
+}
+
+/**
+ * Return the message of these bytes.  Throws RemoteProtocolError if they are not one.
+ *
+ * A payload is a part of `bytes`, not a copy.
+ *
+ * @param {Uint8Array} bytes
+ * @returns {Message}
+ */
+export function decode(bytes) {
+  if (!bytes.length) throw new RemoteProtocolError("an empty message");
+  if (bytes.length > MAX_MESSAGE)
+    throw new RemoteProtocolError(`a message of ${bytes.length} bytes, more than ${MAX_MESSAGE}`);
+  if (bytes[0] === DATA) return decodeData(bytes);
+  const type = TYPES.get(bytes[0]);
+  if (type === undefined) {
+    const kind = bytes[0].toString(16).padStart(2, "0");
+    throw new RemoteProtocolError(`a message of unknown type 0x${kind}`);
+  }
+  const values = unpacked(bytes, type);
+  try {
+    return { type, ...CONTROL[type].fields.parse(values) };
+  } catch (error) {
+    if (error instanceof Unfit) throw new RemoteProtocolError(`${type}: ${error.message}`);
+    throw error;
+  }
+}
+
+/**
+ * Return the exception that stands for an ERROR from the peer.
+ *
+ * @param {Failure} error
+ */
+export function peerError(error) {
+  const kind = error.code === Code.UNKNOWN_IMAGE ? UnknownImage : PeerError;
+  return new kind(error.code, error.message, error);
+}
+
+/** @param {Data} message */
+function encodeData({ stream, offset, payload }) {
+  const head = [DATA, ...encodeVarint(stream), ...encodeVarint(offset)];
+  const end = head.length + payload.length;
+  if (end + CRC_SIZE > MAX_MESSAGE)
+    throw new LocalProtocolError(`DATA: ${payload.length} bytes do not fit a message`);
+  const bytes = new Uint8Array(end + CRC_SIZE);
+  bytes.set(head);
+  bytes.set(payload, head.length);
+  new DataView(bytes.buffer).setUint32(end, crc32c(bytes, 0, end), true);
+  return bytes;
+}
+
+/**
+ * @param {Uint8Array} bytes
+ * @returns {Data}
+ */
+function decodeData(bytes) {
+  const end = bytes.length - CRC_SIZE;
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  if (end <= 0 || crc32c(bytes, 0, end) !== view.getUint32(end, true))
+    throw new RemoteProtocolError("DATA: the checksum does not match");
+  const [stream, middle] = parseVarint(bytes, 1, end) ?? damaged();
+  const [offset, place] = parseVarint(bytes, middle, end) ?? damaged();
+  if (stream < 1 || place === end || offset + end - place > MAX_STREAM)
+    throw new RemoteProtocolError("DATA: stream, offset or length out of range");
+  return { type: "DATA", stream, offset, payload: bytes.subarray(place, end) };
+}
+
+/** @returns {never} */
+function damaged() {
+  throw new RemoteProtocolError("DATA: a damaged head");
+}
+
+/**
+ * @param {Uint8Array} bytes
+ * @param {string} type
+ */
+function unpacked(bytes, type) {
+  let values;
+  try {
+    values = unpack(bytes, 1);
+  } catch (error) {
+    if (!(error instanceof Unreadable)) throw error;
+    throw new RemoteProtocolError(`${type}: not a MessagePack array within the limits`);
+  }
+  if (!Array.isArray(values)) throw new RemoteProtocolError(`${type}: not an array`);
+  return values;
+}
