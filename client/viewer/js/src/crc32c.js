@@ -1,26 +1,23 @@
 /**
- * CRC32C (Castagnoli), the check of frames and streams.
+ * The CRC32C (Castagnoli) of bytes.
  *
  * @module
  */
 
-const POLYNOMIAL = 0x82f63b78;
-
 const TABLE = Uint32Array.from({ length: 256 }, (_, byte) => {
   let crc = byte;
-  for (let bit = 0; bit < 8; bit++) crc = crc & 1 ? (crc >>> 1) ^ POLYNOMIAL : crc >>> 1;
+  for (let bit = 0; bit < 8; bit++) crc = crc & 1 ? (crc >>> 1) ^ 0x82f63b78 : crc >>> 1;
   return crc;
 });
 
 /**
- * Return the CRC32C of `bytes` from `start` up to `end`, as an unsigned integer.
+ * Return the CRC32C of `data`, continuing `crc`.
  *
- * @param {Uint8Array} bytes
- * @param {number} [start]
- * @param {number} [end]
+ * @param {Uint8Array} data
+ * @param {number} [crc]
  */
-export function crc32c(bytes, start = 0, end = bytes.length) {
-  let crc = 0xffffffff;
-  for (let i = start; i < end; i++) crc = TABLE[(crc ^ bytes[i]) & 0xff] ^ (crc >>> 8);
-  return (crc ^ 0xffffffff) >>> 0;
+export function crc32c(data, crc = 0) {
+  let state = ~crc;
+  for (let i = 0; i < data.length; i++) state = TABLE[(state ^ data[i]) & 0xff] ^ (state >>> 8);
+  return ~state >>> 0;
 }

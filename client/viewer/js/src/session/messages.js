@@ -14,7 +14,7 @@
  */
 
 import { crc32c } from "../crc32c.js";
-import { LocalProtocolError, PeerError, RemoteProtocolError, UnknownImage } from "./errors.js";
+import { LocalProtocolError, PeerError, RemoteProtocolError, UnknownImage } from "../errors.js";
 import {
   flag,
   hex,
@@ -269,7 +269,7 @@ function encodeData({ stream, offset, payload }) {
   const bytes = new Uint8Array(end + CRC_SIZE);
   bytes.set(head);
   bytes.set(payload, head.length);
-  new DataView(bytes.buffer).setUint32(end, crc32c(bytes, 0, end), true);
+  new DataView(bytes.buffer).setUint32(end, crc32c(bytes.subarray(0, end)), true);
   return bytes;
 }
 
@@ -280,7 +280,7 @@ function encodeData({ stream, offset, payload }) {
 function decodeData(bytes) {
   const end = bytes.length - CRC_SIZE;
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-  if (end <= 0 || crc32c(bytes, 0, end) !== view.getUint32(end, true))
+  if (end <= 0 || crc32c(bytes.subarray(0, end)) !== view.getUint32(end, true))
     throw new RemoteProtocolError("DATA: the checksum does not match");
   const [stream, middle] = parseVarint(bytes, 1, end) ?? damaged();
   const [offset, place] = parseVarint(bytes, middle, end) ?? damaged();

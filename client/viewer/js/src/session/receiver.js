@@ -15,7 +15,7 @@
  * @module
  */
 
-import { LinkLost, LocalProtocolError, RemoteProtocolError } from "./errors.js";
+import { LinkLost, LocalProtocolError, RemoteProtocolError } from "../errors.js";
 import { oneLine } from "./fields.js";
 import {
   Code,

@@ -9,7 +9,7 @@
  * @module
  */
 
-import { LocalProtocolError, RemoteProtocolError } from "./errors.js";
+import { LocalProtocolError, RemoteProtocolError } from "../errors.js";
 
 /** @typedef {"START" | "GREETED" | "READY" | "LEAVING" | "CLOSED"} ConnectionState */
 /** @typedef {"IDLE" | "OPEN" | "STOPPING" | "CLOSED"} StreamState */

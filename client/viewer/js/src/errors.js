@@ -1,0 +1,126 @@
+/**
+ * Everything this package raises on purpose; a message is one line fit for people.
+ *
+ *     DiffcError
+ *     |-- PictureTooLarge               more pixels than are decoded here
+ *     |-- StreamError                   the bytes of a stream cannot be used
+ *     |   |-- NotAStream                    they do not start like a .dfc stream
+ *     |   |-- UnsupportedStream             a newer version, or a signal that is not known here
+ *     |   |   `-- UnsupportedSimulator          a way of coding that only the Python receiver reads
+ *     |   |-- CorruptStream                 a check failed, or a field is out of its range
+ *     |   `-- NothingDecodable              too short: not even a first record has arrived
+ *     |-- ModelError
+ *     |   |-- UnknownModel                  the stream was made with a model that is not here
+ *     |   `-- ModelUnavailable              its files could not be had, or cannot be run
+ *     |-- Superseded                    a newer wish took the place of this one, or it was withdrawn
+ *     `-- SessionError                  something between the two ends
+ *         |-- LocalProtocolError            this side used the session wrongly
+ *         |-- RemoteProtocolError           the peer broke the protocol
+ *         |-- PeerError                     the peer reported an error: code, retry, model
+ *         |   `-- UnknownImage              ... that it has no picture of that name
+ *         `-- LinkLost                      the connection could not be made, or went away
+ *             `-- SenderLeaving             ... because the sender shuts down: wait
+ *
+ * Truncation is not an error: a stream cut anywhere decodes to what has arrived.
+ *
+ * @module
+ */
+
+/** Base of all errors raised on purpose. */
+export class DiffcError extends Error {
+  /** @param {string} message @param {ErrorOptions} [options] */
+  constructor(message, options) {
+    super(message, options);
+    this.name = new.target.name;
+  }
+}
+
+/** More pixels than are decoded here. */
+export class PictureTooLarge extends DiffcError {}
+
+/** Bytes that should be a .dfc stream cannot be used. */
+export class StreamError extends DiffcError {}
+
+/** The bytes do not start like a .dfc stream. */
+export class NotAStream extends StreamError {}
+
+/** A stream of a version or signal that this release does not know. */
+export class UnsupportedStream extends StreamError {}
+
+/** A stream whose samples are coded in a way that is not known here. */
+export class UnsupportedSimulator extends UnsupportedStream {
+  /** @param {string} simulator */
+  constructor(simulator) {
+    super(`this stream was made with ${simulator}; the Python receiver reads it`);
+    this.simulator = simulator;
+  }
+}
+
+/** A check failed or a field is out of range; `offset` says where (bytes from the start). */
+export class CorruptStream extends StreamError {
+  /** @param {string} message @param {number} offset */
+  constructor(message, offset) {
+    super(`${message} (at byte ${offset})`);
+    this.offset = offset;
+  }
+}
+
+/** The stream ends before its first record brought anything to decode. */
+export class NothingDecodable extends StreamError {}
+
+/** A model is missing or unusable. */
+export class ModelError extends DiffcError {}
+
+/** A stream was made with a model that is not at hand. */
+export class UnknownModel extends ModelError {
+  /** @param {string} fingerprint */
+  constructor(fingerprint) {
+    super(`this stream needs the model ${fingerprint}, which is not here`);
+    this.fingerprint = fingerprint;
+  }
+}
+
+/** The files of a model could not be had, or cannot be run. */
+export class ModelUnavailable extends ModelError {}
+
+/** A newer wish took the place of this one, or whoever had it withdrew it. */
+export class Superseded extends DiffcError {}
+
+/** Something went wrong between sender and receiver. */
+export class SessionError extends DiffcError {}
+
+/** This side asked the session for something its state does not allow. */
+export class LocalProtocolError extends SessionError {}
+
+/** The peer broke the protocol. */
+export class RemoteProtocolError extends SessionError {}
+
+/** The peer reported an error; `model` is the fingerprint of a model that this side lacks. */
+export class PeerError extends SessionError {
+  /**
+   * @param {string} code
+   * @param {string} message
+   * @param {{ retry?: boolean, model?: string | null }} [details]
+   */
+  constructor(code, message, { retry = false, model = null } = {}) {
+    super(`the peer says: ${message} [${code}]`);
+    this.code = code;
+    this.retry = retry;
+    this.model = model;
+  }
+}
+
+/** The sender has no picture of the name asked for. */
+export class UnknownImage extends PeerError {}
+
+/** The connection could not be made, or went away. */
+export class LinkLost extends SessionError {}
+
+/** The sender shuts down; come back after a random part of `wait` seconds. */
+export class SenderLeaving extends LinkLost {
+  /** @param {number} wait */
+  constructor(wait) {
+    super("the sender is shutting down");
+    this.wait = wait;
+  }
+}
