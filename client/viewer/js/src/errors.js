@@ -12,6 +12,7 @@
  *     |-- ModelError
  *     |   |-- UnknownModel                  the stream was made with a model that is not here
  *     |   `-- ModelUnavailable              its files could not be had, or cannot be run
+ *     |-- AddressError                  not the address of a sender
  *     |-- Superseded                    a newer wish took the place of this one, or it was withdrawn
  *     `-- SessionError                  something between the two ends
  *         |-- LocalProtocolError            this side used the session wrongly
@@ -82,6 +83,9 @@ export class UnknownModel extends ModelError {
 
 /** The files of a model could not be had, or cannot be run. */
 export class ModelUnavailable extends ModelError {}
+
+/** Not the address of a sender. */
+export class AddressError extends DiffcError {}
 
 /** A newer wish took the place of this one, or whoever had it withdrew it. */
 export class Superseded extends DiffcError {}

@@ -4,4 +4,15 @@
  * @module
  */
 
-export {};
+export {
+  AddressError,
+  LinkLost,
+  LocalProtocolError,
+  PeerError,
+  RemoteProtocolError,
+  SenderLeaving,
+  SessionError,
+  UnknownImage,
+} from "./errors.js";
+export { connect, Sender } from "./sender.js";
+export { Delivery } from "./delivery.js";

@@ -1,0 +1,64 @@
+/**
+ * How long to wait before trying again.
+ *
+ * @module
+ */
+
+import { SenderLeaving } from "./errors.js";
+
+/**
+ * Waits that grow from failure to failure, and differ from receiver to receiver.
+ *
+ * The wait before the n-th attempt in a row is drawn evenly from 0 to first * 2^n seconds, but not
+ * beyond `longest`: so a sender that restarts does not meet all its receivers at once.
+ */
+export class Backoff {
+  #first;
+  #longest;
+  #patience;
+  #draw;
+  #failures = 0;
+  /** @type {number | null} */
+  #since = null;
+
+  /**
+   * @param {object} [options]
+   * @param {number} [options.first] seconds
+   * @param {number} [options.longest] seconds
+   * @param {number | null} [options.patience] seconds without any progress after which to give up;
+   *   null: never
+   * @param {() => number} [options.draw] returns a number from 0 to 1
+   */
+  constructor({ first = 0.5, longest = 30, patience = null, draw = Math.random } = {}) {
+    this.#first = first;
+    this.#longest = longest;
+    this.#patience = patience;
+    this.#draw = draw;
+  }
+
+  /** Something went well: the next failure is a first one. */
+  progress() {
+    this.#failures = 0;
+    this.#since = null;
+  }
+
+  /**
+   * Return the seconds to wait after `failure`; throw it when patience ends.
+   *
+   * A sender that is leaving says itself within how many seconds it wants its receivers back.
+   *
+   * @param {Error} failure
+   * @param {number} now
+   */
+  pause(failure, now) {
+    this.#since ??= now;
+    const most =
+      failure instanceof SenderLeaving
+        ? failure.wait
+        : this.#first * 2 ** Math.min(this.#failures, 30);
+    const delay = Math.min(this.#longest, most) * this.#draw();
+    if (this.#patience !== null && now + delay - this.#since > this.#patience) throw failure;
+    this.#failures += 1;
+    return delay;
+  }
+}

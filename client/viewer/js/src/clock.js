@@ -1,0 +1,22 @@
+/**
+ * The time, and being woken at one.
+ *
+ * @module
+ */
+
+/**
+ * `now()` returns seconds since whenever; `after()` runs a task once and returns how to call it off.
+ *
+ * @typedef {object} Clock
+ * @property {() => number} now
+ * @property {(seconds: number, task: () => void) => () => void} after
+ */
+
+/** @type {Clock} */
+export const CLOCK = Object.freeze({
+  now: () => performance.now() / 1000,
+  after(/** @type {number} */ seconds, /** @type {() => void} */ task) {
+    const timer = setTimeout(task, 1000 * seconds);
+    return () => clearTimeout(timer);
+  },
+});

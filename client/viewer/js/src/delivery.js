@@ -1,0 +1,263 @@
+/**
+ * A stream on its way, over one link after another.
+ *
+ * @module
+ */
+
+import { encode } from "./session/messages.js";
+import { PrefixHash } from "./session/prefix.js";
+
+/** The bytes before a header names its model, and those that do. */
+const MAGIC = [0x44, 0x46, 0x43];
+const MODEL = [4, 8];
+
+/**
+ * How far a stream is wanted, and how much a gain in its quality counts beside others (1 unless
+ * given).
+ *
+ * @typedef {import("./session/receiver.js").Target & { weight?: number }} Wanted
+ */
+
+/**
+ * How a stream ended: "complete", "target" or "stopped", and the bytes of it that are here.
+ *
+ * @typedef {{ reason: import("./session/messages.js").Reason, length: number }} Ended
+ */
+
+/**
+ * A stream on its way: iterate to get its bytes, in pieces, as they come.
+ *
+ * What arrives is what follows the bytes held: in order, without gaps, each once, over whatever links
+ * break meanwhile.  Leaving the loop stops the stream.
+ */
+export class Delivery {
+  /**
+   * Settles when nothing more comes: rejects with what is thrown at the end of the loop too.
+   *
+   * @type {Promise<Ended>}
+   */
+  ended;
+  image;
+  /** Bytes of the stream that are here, those held from the start included. */
+  length;
+  /** @type {(ended: Ended) => void} */
+  #resolve = () => {};
+  /** @type {(error: Error) => void} */
+  #reject = () => {};
+  /** @type {Uint8Array[]} */
+  #pieces = [];
+  /** @type {(() => void) | null} */
+  #wake = null;
+  #over = false;
+  /** @type {Error | null} */
+  #error = null;
+  #unwanted = false;
+  #stopping = false;
+  #wanted;
+  #hash;
+  #start;
+  #model;
+  #backoff;
+  #clock;
+  #finished;
+  /** @type {import("./link.js").Link | null} */
+  #link = null;
+  /** @type {number | null} */
+  #stream = null;
+  #updates = 0;
+  /** @type {(() => void) | null} */
+  #callOff = null;
+
+  /**
+   * @param {string} image
+   * @param {object} options
+   * @param {Wanted} options.wanted
+   * @param {Uint8Array} options.held the first bytes of the stream, which are here already
+   * @param {string | null} options.model fingerprint of the model wanted, as long as no bytes name one
+   * @param {import("./backoff.js").Backoff} options.backoff
+   * @param {import("./clock.js").Clock} options.clock
+   * @param {() => void} options.finished called when it has ended
+   */
+  constructor(image, { wanted, held, model, backoff, clock, finished }) {
+    this.image = image;
+    this.length = held.length;
+    this.#wanted = wanted;
+    this.#hash = new PrefixHash(held);
+    this.#start = held.slice(0, MODEL[1]);
+    this.#model = model;
+    this.#backoff = backoff;
+    this.#clock = clock;
+    this.#finished = finished;
+    this.ended = new Promise((resolve, reject) => {
+      this.#resolve = resolve;
+      this.#reject = reject;
+    });
+    // Whoever iterates hears of it anyway.
+    this.ended.catch(() => {});
+  }
+
+  async *[Symbol.asyncIterator]() {
+    try {
+      while (true) {
+        const piece = this.#pieces.shift();
+        if (piece) yield piece;
+        else if (!this.#over) await new Promise((resolve) => (this.#wake = () => resolve(null)));
+        else if (this.#error) throw this.#error;
+        else return;
+      }
+    } finally {
+      this.#unwanted = true;
+      this.#pieces = [];
+      this.stop();
+    }
+  }
+
+  /**
+   * Change how far the stream goes and how much it counts beside others, from now on.
+   *
+   * All of what it was opened with is replaced.  Nothing comes of it once the stream has ended: open
+   * it again, with what is held of it.  Throws LocalProtocolError for numbers that no stream can meet.
+   *
+   * @param {Wanted} wanted
+   */
+  update(wanted) {
+    // Says what is wrong with it here, not when there is a link again.
+    encode({ type: "UPDATE", stream: 1, ...wanted });
+    if (this.#over || this.#stopping) return;
+    if (this.#link && this.#stream !== null) {
+      this.#link.update(this.#stream, asked(wanted));
+      this.#updates += 1;
+    }
+    this.#wanted = wanted;
+  }
+
+  /** Say that no more is wanted.  What is under way still comes: a window at most. */
+  stop() {
+    if (this.#over || this.#stopping) return;
+    this.#stopping = true;
+    if (this.#link && this.#stream !== null) this.#link.stop(this.#stream);
+    else this.#finish("stopped");
+  }
+
+  /**
+   * For the sender: ask for the rest of the stream over `link`.
+   *
+   * @param {import("./link.js").Link} link
+   */
+  begin(link) {
+    this.#link = link;
+    if (this.#over || this.#callOff) return;
+    const { length } = this;
+    this.#updates = 0;
+    this.#stream = link.open(
+      this.image,
+      {
+        start: length,
+        prefix: length ? String(this.#hash) : null,
+        ...asked(this.#wanted),
+        model: modelOf(this.#start) ?? this.#model,
+      },
+      {
+        take: (payload) => this.#take(payload),
+        end: (end) => this.#end(end),
+        fail: (error) => this.#fail(error),
+      },
+    );
+  }
+
+  /** For the sender: the link is no more. */
+  interrupt() {
+    this.#link = this.#stream = null;
+    if (this.#stopping) this.#finish("stopped");
+  }
+
+  /**
+   * For the sender: nothing more comes, because of `error`.
+   *
+   * @param {Error} error
+   */
+  abandon(error) {
+    if (!this.#over) this.#settle(() => this.#reject(error), error);
+  }
+
+  /** @param {Uint8Array} payload */
+  #take(payload) {
+    this.length += payload.length;
+    this.#hash.update(payload);
+    if (this.#start.length < MODEL[1]) {
+      const more = payload.subarray(0, MODEL[1] - this.#start.length);
+      this.#start = Uint8Array.of(...this.#start, ...more);
+    }
+    this.#backoff.progress();
+    if (this.#unwanted) return;
+    // Not a part of the message, so that it can be transferred to a worker.
+    this.#pieces.push(payload.slice());
+    this.#wake?.();
+  }
+
+  /** @param {import("./session/messages.js").End} end */
+  #end(end) {
+    this.#stream = null;
+    const heard = end.updates === this.#updates;
+    if (end.reason === "target" && !heard && !this.#stopping) this.#again();
+    else this.#finish(end.reason);
+  }
+
+  /** @param {import("./errors.js").PeerError} error */
+  #fail(error) {
+    this.#stream = null;
+    if (this.#stopping) this.#finish("stopped");
+    else if (!error.retry) this.abandon(error);
+    else
+      try {
+        const delay = this.#backoff.pause(error, this.#clock.now());
+        this.#callOff = this.#clock.after(delay, () => {
+          this.#callOff = null;
+          this.#again();
+        });
+      } catch {
+        this.abandon(error);
+      }
+  }
+
+  #again() {
+    // Without a link, the next one is told anyway.
+    if (this.#link?.ready) this.begin(this.#link);
+  }
+
+  /** @param {import("./session/messages.js").Reason} reason */
+  #finish(reason) {
+    if (this.#over) return;
+    this.#settle(() => this.#resolve({ reason, length: this.length }), null);
+  }
+
+  /**
+   * @param {() => void} tell
+   * @param {Error | null} error
+   */
+  #settle(tell, error) {
+    this.#over = true;
+    this.#error = error;
+    this.#callOff?.();
+    this.#callOff = this.#link = this.#stream = null;
+    tell();
+    this.#wake?.();
+    this.#finished();
+  }
+}
+
+/** @param {Wanted} wanted */
+function asked({ weight, ...target }) {
+  return { target, weight: weight ?? 1 };
+}
+
+/**
+ * Return the fingerprint of the model that a stream names, or null.
+ *
+ * @param {Uint8Array} start
+ */
+function modelOf(start) {
+  if (start.length < MODEL[1] || MAGIC.some((byte, i) => start[i] !== byte)) return null;
+  const digits = Array.from(start.subarray(...MODEL), (byte) => byte.toString(16).padStart(2, "0"));
+  return digits.join("");
+}

@@ -1,0 +1,314 @@
+/**
+ * A sender as a page sees it: pictures that get better while one looks.
+ *
+ *     const sender = connect("ws://localhost:8765", { models: ["733c846a"] });
+ *     for (const { name } of await sender.catalogue()) ...
+ *     const delivery = sender.open("coffee.jpg", { psnr: 30 });
+ *     for await (const piece of delivery) picture.feed(piece);
+ *
+ * The link may break and come back meanwhile; nothing that has arrived is asked for again.
+ *
+ * @module
+ */
+
+import { Backoff } from "./backoff.js";
+import { CLOCK } from "./clock.js";
+import { Delivery } from "./delivery.js";
+import { AddressError, LinkLost, PeerError, RemoteProtocolError } from "./errors.js";
+import { Link } from "./link.js";
+import { Meter } from "./meter.js";
+import { encode } from "./session/messages.js";
+import { ReceiverSession, TERMS } from "./session/receiver.js";
+
+/** @typedef {import("./session/messages.js").Entry} Entry */
+
+/**
+ * "connecting": on its way; "connected": the sender has answered; "waiting": before the next attempt;
+ * "closed": for good.
+ *
+ * @typedef {"connecting" | "connected" | "waiting" | "closed"} Status
+ */
+
+/**
+ * @typedef {object} Options
+ * @property {Iterable<string>} [models] fingerprints of those that can be decoded with; none: any
+ *   stream will do
+ * @property {(status: Status, error?: Error) => void} [onStatus]
+ * @property {Partial<import("./session/receiver.js").Terms>} [terms] a larger window than 8,192 bytes,
+ *   for links that are fast and far away; the seconds of silence after which a link is given up
+ * @property {number | null} [patience] seconds without any progress after which the sender is given
+ *   up; null: never
+ * @property {import("./link.js").SocketType} [WebSocket] the browser's unless given
+ * @property {import("./clock.js").Clock} [clock]
+ * @property {() => number} [draw] random numbers from 0 to 1, for the waits before new attempts
+ */
+
+/**
+ * Stay connected to the sender at `url`, ws://HOST[:PORT] or wss://, until close().
+ *
+ * Throws AddressError if that is no address, LocalProtocolError for terms or models that are none.
+ *
+ * @param {string} url
+ * @param {Options} [options]
+ */
+export function connect(url, options) {
+  return new Sender(url, options);
+}
+
+/** The far end of a link that is made anew when it breaks; see connect(). */
+export class Sender {
+  /**
+   * Called with every change of `status`, and what went wrong, if anything did.
+   *
+   * @type {((status: Status, error?: Error) => void) | null}
+   */
+  onstatus;
+  /** @type {Status} */
+  status = "connecting";
+  /**
+   * What went wrong last, while it is not connected again.
+   *
+   * @type {Error | null}
+   */
+  error = null;
+  #url;
+  #link;
+  #options;
+  #clock;
+  #patience;
+  #draw;
+  #backoff;
+  #meter = new Meter();
+  #connections = 0;
+  #met = false;
+  /** @type {Set<Delivery>} */
+  #deliveries = new Set();
+  /** @type {Deferred | null} */
+  #listing = null;
+  /** @type {(() => void) | null} */
+  #callOff = null;
+  /** @type {number | null} */
+  #due = null;
+  /** @type {{ roundTrip: number | null, capacity: number | null }} */
+  #seen = { roundTrip: null, capacity: null };
+
+  /**
+   * @param {string} url
+   * @param {Options} [options]
+   */
+  constructor(url, options = {}) {
+    const { models = [], terms = {}, clock = CLOCK, draw = Math.random, patience = null } = options;
+    const WebSocket = options.WebSocket ?? globalThis.WebSocket;
+    this.#url = address(url);
+    this.#options = { models: [...models], terms: { ...TERMS, ...terms }, clock, WebSocket };
+    // Says what is wrong with them here, not when a connection is open.
+    new ReceiverSession({ now: 0, ...this.#options });
+    this.#clock = clock;
+    this.#patience = patience;
+    this.#draw = draw;
+    this.#backoff = this.#fresh();
+    this.onstatus = options.onStatus ?? null;
+    this.#link = this.#dial();
+  }
+
+  /** Seconds until the next attempt while it is waiting for one; null otherwise. */
+  get retryIn() {
+    return this.#due === null ? null : Math.max(0, this.#due - this.#clock.now());
+  }
+
+  /** Do not wait any longer before the next attempt. */
+  retry() {
+    if (this.status === "waiting") this.#redial();
+  }
+
+  /**
+   * Return what pictures the sender offers.
+   *
+   * Rejects, as deliveries do, when the sender is given up or closed.
+   *
+   * @returns {Promise<Entry[]>}
+   */
+  catalogue() {
+    if (this.status === "closed") return Promise.reject(this.#gone());
+    if (this.#listing) return this.#listing.promise;
+    const listing = (this.#listing = deferred());
+    if (this.#link.ready) this.#list();
+    return listing.promise;
+  }
+
+  /**
+   * Stream a picture: until `bytes` bytes or `bpp` bits per pixel of it are here, it has all that a
+   * longer side of `side` pixels has a use for, the sender predicts `psnr` dB, or it is complete.
+   *
+   * Beside other pictures of the same sender, a gain in quality counts `weight` times.  What is `held`
+   * of it is not asked for again.  Throws LocalProtocolError for a name or numbers that cannot be.
+   * The delivery fails with UnknownImage, or another PeerError: the one with the code
+   * "prefix-mismatch" means that what is held is of no use any more.
+   *
+   * @param {string} name
+   * @param {import("./delivery.js").Wanted & { held?: Uint8Array, model?: string | null }} [options]
+   */
+  open(name, { held = new Uint8Array(), model = null, ...wanted } = {}) {
+    // Says what is wrong with them here, not when a connection is open.
+    encode({ type: "OPEN", stream: 1, image: name, start: held.length, ...wanted, model });
+    const delivery = new Delivery(name, {
+      wanted,
+      held,
+      model,
+      backoff: this.#fresh(),
+      clock: this.#clock,
+      finished: () => this.#deliveries.delete(delivery),
+    });
+    if (this.status === "closed") delivery.abandon(this.#gone());
+    else {
+      this.#deliveries.add(delivery);
+      if (this.#link.ready) delivery.begin(this.#link);
+    }
+    return delivery;
+  }
+
+  /**
+   * Return what has come over the wire.
+   *
+   * `received` are bytes in all, `rate` bytes a second over the last seconds; `capacity` is what the
+   * link has been seen to carry, bytes of streams a second, and `roundTrip` what a question takes,
+   * seconds: both null as long as they cannot be told.  `connections` were made in all.
+   */
+  statistics() {
+    const { roundTrip, capacity } = this.#link;
+    this.#seen = {
+      roundTrip: roundTrip ?? this.#seen.roundTrip,
+      capacity: capacity ?? this.#seen.capacity,
+    };
+    const { received } = this.#meter;
+    const rate = this.#meter.rate(this.#clock.now());
+    return { received, rate, ...this.#seen, connections: this.#connections };
+  }
+
+  /** Close the link; what has not ended fails. */
+  close() {
+    if (this.status === "closed") return;
+    this.#link.close();
+    this.#end(null);
+  }
+
+  #fresh() {
+    return new Backoff({ patience: this.#patience, draw: this.#draw });
+  }
+
+  #dial() {
+    return new Link(this.#url, this.#options, {
+      opened: () => this.#opened(),
+      met: () => {
+        this.#met = true;
+        this.error = null;
+        this.#say("connected");
+      },
+      arrived: (bytes) => this.#meter.arrived(bytes, this.#clock.now()),
+      progress: () => this.#backoff.progress(),
+      lost: (error) => this.#lost(error),
+    });
+  }
+
+  #redial() {
+    this.#callOff?.();
+    this.#callOff = this.#due = null;
+    this.#link = this.#dial();
+    this.#say("connecting", this.error ?? undefined);
+  }
+
+  #opened() {
+    this.#connections += 1;
+    for (const delivery of [...this.#deliveries]) delivery.begin(this.#link);
+    if (this.#listing) this.#list();
+  }
+
+  #list() {
+    this.#link.list((entries) => {
+      this.#listing?.resolve(entries);
+      this.#listing = null;
+    });
+  }
+
+  /** @param {Error} error */
+  #lost(error) {
+    this.statistics();
+    for (const delivery of [...this.#deliveries]) delivery.interrupt();
+    // Who was a sender of ours a moment ago still is: what it says now was damaged.
+    const passing =
+      error instanceof LinkLost ||
+      (error instanceof PeerError && error.retry) ||
+      (error instanceof RemoteProtocolError && this.#met);
+    if (!passing) {
+      this.#end(error);
+      return;
+    }
+    const now = this.#clock.now();
+    try {
+      const delay = this.#backoff.pause(error, now);
+      this.#due = now + delay;
+      this.#callOff = this.#clock.after(delay, () => this.#redial());
+    } catch {
+      this.#end(error);
+      return;
+    }
+    this.error = error;
+    this.#say("waiting", error);
+  }
+
+  /** @param {Error | null} error */
+  #end(error) {
+    this.#callOff?.();
+    this.#callOff = this.#due = null;
+    this.error = error;
+    this.status = "closed";
+    for (const delivery of [...this.#deliveries]) delivery.abandon(this.#gone());
+    // Whoever asked may have gone.
+    this.#listing?.promise.catch(() => {});
+    this.#listing?.reject(this.#gone());
+    this.#listing = null;
+    this.onstatus?.("closed", error ?? undefined);
+  }
+
+  #gone() {
+    return this.error ?? new LinkLost("the connection was closed on this side");
+  }
+
+  /**
+   * @param {Status} status
+   * @param {Error} [error]
+   */
+  #say(status, error) {
+    this.status = status;
+    this.onstatus?.(status, error);
+  }
+}
+
+/** @param {string} url */
+function address(url) {
+  let parsed;
+  try {
+    parsed = new URL(url);
+  } catch {
+    throw new AddressError(`${url} is not an address: it should be ws://HOST:PORT`);
+  }
+  if (!["ws:", "wss:"].includes(parsed.protocol))
+    throw new AddressError(`${url} is not the address of a sender: it should be ws://HOST:PORT`);
+  parsed.hash = "";
+  return parsed.href;
+}
+
+/**
+ * @typedef {object} Deferred
+ * @property {Promise<Entry[]>} promise
+ * @property {(entries: Entry[]) => void} resolve
+ * @property {(error: Error) => void} reject
+ */
+
+/** @returns {Deferred} */
+function deferred() {
+  /** @type {Partial<Deferred>} */
+  const made = {};
+  made.promise = new Promise((resolve, reject) => Object.assign(made, { resolve, reject }));
+  return /** @type {Deferred} */ (made);
+}
