@@ -15,6 +15,7 @@ const OPEN_TIMEOUT = 20;
 const MOST_ENTRIES = 100_000;
 const NORMAL_CLOSURE = 1000;
 const GOING_AWAY = 1001;
+const ABNORMAL_CLOSURE = 1006;
 
 /** @typedef {import("./session/messages.js").Entry} Entry */
 /** @typedef {import("./session/messages.js").End} End */
@@ -112,6 +113,8 @@ export class Link {
     socket.onopen = () => this.#opened(socket);
     socket.onmessage = ({ data }) => this.#arrived(data);
     socket.onclose = (event) => this.#closed(event);
+    // Nothing but a failure is an error, and not everywhere does a close follow it.
+    socket.onerror = () => this.#closed({ code: ABNORMAL_CLOSURE, reason: "" });
     const late = new LinkLost(`${url} did not answer within ${OPEN_TIMEOUT} s`);
     this.#callOff = clock.after(OPEN_TIMEOUT, () => this.#lose(late));
   }
@@ -339,7 +342,7 @@ export class Link {
     this.#socket = null;
     this.#recipients.clear();
     if (!socket) return;
-    socket.onopen = socket.onmessage = socket.onclose = null;
+    socket.onopen = socket.onmessage = socket.onclose = socket.onerror = null;
     // Pages may not say 1002; ERROR has said it.
     socket.close(NORMAL_CLOSURE);
   }

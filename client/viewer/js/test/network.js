@@ -168,7 +168,7 @@ class FakeSocket {
     const cut = network.cuts.shift() ?? {};
     this.#down = cut.down ?? Infinity;
     this.#up = cut.up ?? Infinity;
-    if (mood === "refused") clock.after(latency, () => this.cut(1006));
+    if (mood === "refused") clock.after(latency, () => this.onerror?.({}));
     else if (mood !== "silent")
       clock.after(latency, () => {
         this.protocol = mood === "foreign" ? "" : protocols[0];
