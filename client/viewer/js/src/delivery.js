@@ -83,7 +83,7 @@ export class Delivery {
     this.length = held.length;
     this.#wanted = wanted;
     this.#hash = new PrefixHash(held);
-    this.#start = held.slice(0, MODEL[1]);
+    this.#start = Uint8Array.from(held.subarray(0, MODEL[1]));
     this.#model = model;
     this.#backoff = backoff;
     this.#clock = clock;

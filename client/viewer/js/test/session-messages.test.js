@@ -7,9 +7,9 @@ import { LocalProtocolError, RemoteProtocolError } from "../src/errors.js";
 import { decode, encode, ENTRIES_PER_PAGE, MAX_MESSAGE } from "../src/session/messages.js";
 import { PrefixHash } from "../src/session/prefix.js";
 import { numbers } from "./numbers.js";
-import { bytes, hex, vectors } from "./vectors.js";
+import { bytes, golden, hex } from "./golden.js";
 
-const VECTORS = vectors("messages.json");
+const VECTORS = golden("messages.json");
 
 /**
  * Return a message of a vector.

@@ -3,11 +3,13 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
+import { SessionError } from "../src/errors.js";
 import { encode } from "../src/session/messages.js";
 import { ReceiverSession } from "../src/session/receiver.js";
-import { bytes, hex, vectors } from "./vectors.js";
+import { numbers } from "./numbers.js";
+import { bytes, golden, hex } from "./golden.js";
 
-for (const conversation of vectors("conversations.json").conversations)
+for (const conversation of golden("conversations.json").conversations)
   test(conversation.name, () => {
     const session = new ReceiverSession(conversation);
     for (const [index, step] of conversation.steps.entries())
@@ -46,6 +48,46 @@ test("what the link is like", () => {
     assert.equal(session.rate, rate);
   }
 });
+
+test("20,000 damaged messages raise nothing but the documented errors", () => {
+  const random = numbers(1);
+  const said = golden("messages.json").messages.map((/** @type {any} */ { hex }) => bytes(hex));
+  const heard = [
+    encode({ type: "DATA", stream: 1, offset: 0, payload: Uint8Array.of(1) }),
+    encode({ type: "DATA", stream: 1, offset: 1, payload: new Uint8Array(900) }),
+    encode({ type: "END", stream: 1, reason: "target", length: 901 }),
+    encode({ type: "CATALOGUE", images: [], last: false }),
+    ...said,
+  ];
+  /** @type {Record<string, number>} */
+  const errors = {};
+  let session = fresh();
+  for (let i = 0; i < 20_000; i++) {
+    const data = heard[random(random(2) ? heard.length : 4)].slice();
+    if (random(4) === 0) data[random(data.length)] = random(256);
+    try {
+      session.receive(data, i);
+    } catch (error) {
+      assert.ok(error instanceof SessionError);
+      assert.doesNotMatch(error.message, /\n/);
+      errors[error.name] = (errors[error.name] ?? 0) + 1;
+    }
+    session.transmit(i);
+    session.nextTimeout();
+    if (session.closed || random(20) === 0) session = fresh();
+  }
+  assert.deepEqual(Object.keys(errors).sort(), ["PeerError", "RemoteProtocolError"]);
+});
+
+/** Return a session that waits for a catalogue and two streams. */
+function fresh() {
+  const session = new ReceiverSession({ now: 0 });
+  session.receive(encode({ type: "WELCOME", window: 8192, idle: 60, streams: 4 }), 0);
+  session.list();
+  session.open("photo");
+  session.open("another", { target: { bytes: 1000 } });
+  return session;
+}
 
 /**
  * Do what a step says and return what comes of it.

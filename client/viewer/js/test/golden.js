@@ -7,7 +7,7 @@ import { readFileSync } from "node:fs";
  *
  * @param {string} name
  */
-export function vectors(name) {
+export function golden(name) {
   const file = new URL(`../../../../tests/vectors/${name}`, import.meta.url);
   return JSON.parse(readFileSync(file, "utf8"));
 }
