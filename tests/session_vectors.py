@@ -3,7 +3,7 @@
     python tests/session_vectors.py            after a change of the protocol: writes them anew
 
 ``vectors/messages.json`` has messages of every kind with their bytes, and bytes that are refused;
-``vectors/conversations.json`` what a receiver's session says, to whom and when.
+``vectors/conversations.json`` the tables of a receiver's states, and what its session says when.
 """
 
 from __future__ import annotations
@@ -37,6 +37,7 @@ from diffc_stream.session import (
     PrefixHash,
     Reason,
     ReceiverSession,
+    Role,
     SenderSession,
     Stop,
     Target,
@@ -48,6 +49,7 @@ from diffc_stream.session import (
 )
 from diffc_stream.session.fields import Record
 from diffc_stream.session.messages import ENTRIES_PER_PAGE, title
+from diffc_stream.session.state import CONNECTION, STREAM, Table
 
 HERE = Path(__file__).parent / "vectors"
 MODELS = ("0a1b2c3d", "00ffee11")
@@ -539,7 +541,20 @@ def _at_random(seed: int) -> Recorder:
 
 def conversations() -> dict[str, list[object]]:
     """Return what conversations.json holds."""
-    return {"conversations": [one.record for one in scripted()]}
+    return {
+        "connection": _table(CONNECTION[Role.RECEIVER]),
+        "stream": _table(STREAM[Role.RECEIVER]),
+        "conversations": [one.record for one in scripted()],
+    }
+
+
+def _table(table: Table) -> list[object]:
+    """Return the rows of a table of states."""
+    return [
+        [state.value, f"{way.value} {title(message)}", after.value]
+        for state, triggers in table.items()
+        for (way, message), after in triggers.items()
+    ]
 
 
 def written(parts: dict[str, list[object]]) -> str:

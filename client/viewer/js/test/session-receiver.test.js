@@ -6,10 +6,22 @@ import { test } from "node:test";
 import { SessionError } from "../src/errors.js";
 import { encode } from "../src/session/messages.js";
 import { ReceiverSession } from "../src/session/receiver.js";
+import { CONNECTION, STREAM } from "../src/session/state.js";
 import { numbers } from "./numbers.js";
 import { bytes, golden, hex } from "./golden.js";
 
-for (const conversation of golden("conversations.json").conversations)
+const VECTORS = golden("conversations.json");
+
+test("the tables of states are those of Python", () => {
+  for (const [name, table] of Object.entries({ connection: CONNECTION, stream: STREAM })) {
+    const rows = Object.entries(table).flatMap(([state, triggers]) =>
+      Object.entries(triggers).map(([trigger, after]) => [state, trigger, after]),
+    );
+    assert.deepEqual(rows, VECTORS[name]);
+  }
+});
+
+for (const conversation of VECTORS.conversations)
   test(conversation.name, () => {
     const session = new ReceiverSession(conversation);
     for (const [index, step] of conversation.steps.entries())
