@@ -13,7 +13,7 @@ RATE ?= 2000
 BIN := .venv/bin
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 TYPED := diffc_stream build/typing/diffc_server build/typing/diffc_client \
-         build/typing/diffc_benchmarks examples tests training
+         build/typing/diffc_viewer build/typing/diffc_benchmarks examples tests training
 
 .PHONY: test lint demo clean
 
@@ -50,5 +50,6 @@ build/typing: Makefile
 	mkdir -p $@
 	ln -sfn ../../server $@/diffc_server
 	ln -sfn ../../client $@/diffc_client
+	ln -sfn ../../client/viewer $@/diffc_viewer
 	ln -sfn ../../benchmarks $@/diffc_benchmarks
 	touch $@

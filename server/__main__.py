@@ -26,7 +26,8 @@ Serve a folder of pictures over slow links.
 
 Every file below DIR that is a picture can be asked for by its path relative to DIR; it is encoded
 while it is sent, once, however many receivers ask.  Streams (.dfc) in the folder are sent as they
-are.  When it is listening, one line with its address is printed.
+are.  When it is listening, one line with its address is printed.  A browser that opens the address,
+with http:// for ws://, shows the pictures as they come.
 """
 
 EXAMPLES = """\
@@ -35,6 +36,7 @@ examples:
   diffc-server photos/ --port 0 --json      on any free port; print {"url": ...}
   diffc-server photos/ --cache streams/     remember what was encoded, for the next start
   diffc-server photos/ --host 0.0.0.0       to the whole network: there is no password
+  diffc-server photos/ --compare            browsers can see AVIF and JPEG of the same bytes
 
   then, elsewhere:  diffc-client get ws://HOST:8765/coffee.jpg -o coffee.png
   or, without it:   curl -r 0-4999 http://HOST:8765/coffee.jpg.dfc -o coffee.dfc
@@ -71,8 +73,11 @@ async def _serve(options: argparse.Namespace) -> None:
     # Late, because they bring torch, which --help can do without.
     from diffc_stream import codec
     from diffc_stream.diffusion.collection import Collection
+    from diffc_viewer import Assets, Facts, Site
+    from diffc_viewer.door import own_names
 
     from .cache import CachingOpener
+    from .comparison import Comparison
     from .daemon import SenderDaemon
     from .encoding import FileOpener, Opener
     from .pipeline import Pipeline
@@ -90,12 +95,18 @@ async def _serve(options: argparse.Namespace) -> None:
     if options.cache:
         opener = CachingOpener(opener, options.cache)
     pipeline = Pipeline(opener, encoders=options.encoders)
+    site = None
+    if options.viewer:
+        site = Site(Assets(models.files), Facts(compare=options.compare))
     daemon = SenderDaemon(
         catalogue,
         pipeline,
         host=options.host,
         port=options.port,
         terms=Terms(window=options.window),
+        names=[options.host, *own_names(), *options.name],
+        site=site,
+        comparison=Comparison(catalogue) if site and options.compare else None,
     )
     async with daemon:
         _announce(daemon.url, fingerprint, options)
@@ -165,6 +176,24 @@ def _parser() -> argparse.ArgumentParser:
         type=integer(MIN_WINDOW, MAX_WINDOW),
         default=Terms().window,
         help="most bytes under way unacknowledged on a connection (%(default)s)",
+    )
+    parser.add_argument(
+        "--name",
+        metavar="HOST",
+        action="append",
+        default=[],
+        help="another name that browsers may call this machine by (may be repeated)",
+    )
+    parser.add_argument(
+        "--no-viewer",
+        dest="viewer",
+        action="store_false",
+        help="no page for browsers, and nothing for pages in them",
+    )
+    parser.add_argument(
+        "--compare",
+        action="store_true",
+        help="offer the page AVIF and progressive JPEG of the same bytes; making them computes",
     )
     parser.add_argument(
         "--log-level", choices=["debug", "info", "warning", "error"], default="info"

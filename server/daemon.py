@@ -6,6 +6,7 @@ import asyncio
 import http
 import logging
 import secrets
+from collections.abc import Iterable
 from typing import Any, Self
 
 from websockets.asyncio.server import Server, ServerConnection, serve
@@ -13,10 +14,12 @@ from websockets.http11 import Request, Response
 from websockets.typing import Subprotocol
 
 from diffc_stream.session import MAX_MESSAGE, SUBPROTOCOL, Terms
+from diffc_viewer import Door, Site
 
 from .catalogue import Catalogue
+from .comparison import Comparison
 from .conversation import Conversation
-from .exchange import Exchange
+from .exchange import Exchange, is_local
 from .pipeline import Pipeline
 
 MOST_CONNECTIONS = 256
@@ -45,13 +48,23 @@ class SenderDaemon:
         host: str = "127.0.0.1",
         port: int = 0,
         terms: Terms | None = None,
+        names: Iterable[str] = (),
+        site: Site | None = None,
+        comparison: Comparison | None = None,
     ) -> None:
-        """Prepare to listen on ``port`` of ``host``; 0 is any free port."""
+        """Prepare to listen on ``port`` of ``host``; 0 is any free port.
+
+        With a ``site``, browsers find the viewer here, under the address or one of ``names``; with
+        a ``comparison`` other formats' pictures too.
+        """
         self._catalogue = catalogue
         self._pipeline = pipeline
         self._host = host
         self._port = port
         self._terms = terms or Terms()
+        self._site = site
+        self._comparison = comparison
+        self._door = Door(names=names, pages=site is not None)
         self._conversations: set[Conversation] = set()
         self._exchanges: set[Exchange] = set()
         self._epoch = secrets.token_hex(8)
@@ -68,8 +81,8 @@ class SenderDaemon:
             # Bounds the opening itself, and lets plain answers take longer.
             create_connection=_Connection,
             open_timeout=None,
-            # No page in a browser may reach a daemon on its user's own machine.
-            origins=[None],
+            # The door has seen to it.
+            origins=None,
             # What is sent is incompressible, and inflating can be turned against us.
             compression=None,
             # Pings queue behind data and kill slow links; the session has its own signs of life.
@@ -156,7 +169,7 @@ class SenderDaemon:
         if self.connections >= MOST_CONNECTIONS:
             return connection.respond(unavailable, "too many receivers\n")
         if any("websocket" in value.lower() for value in request.headers.get_all("Upgrade")):
-            return None
+            return self._turned_away(connection, request)
         if self._server is None or not self._server.is_serving():
             return connection.respond(unavailable, "shutting down\n")
         assert isinstance(connection, _Connection)
@@ -167,6 +180,9 @@ class SenderDaemon:
             request,
             self._catalogue,
             self._pipeline,
+            door=self._door,
+            site=self._site,
+            comparison=self._comparison,
             epoch=self._epoch,
             idle=self._terms.idle,
         )
@@ -175,6 +191,20 @@ class SenderDaemon:
             return await exchange.run()
         finally:
             self._exchanges.discard(exchange)
+
+    def _turned_away(self, connection: ServerConnection, request: Request) -> Response | None:
+        """Refuse a WebSocket to pages of other sites, which browsers let ask anybody.
+
+        Receivers are not asked how they call this machine: they have no pages to be deceived by.
+        """
+        if "Origin" not in request.headers:
+            return None
+        objection = self._door.objection(
+            request.headers.get_all, path=request.path, local=is_local(connection), socket=True
+        )
+        if objection is None:
+            return None
+        return connection.respond(objection, "pages of other sites have no business here\n")
 
 
 class _Connection(ServerConnection):

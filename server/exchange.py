@@ -2,7 +2,8 @@
 
 A stream is at its picture's name and ``.dfc``, encoded for the range that is asked for and no
 further; a ``.dfc`` file of the catalogue is at its own name, so that a folder of files behind any
-server looks the same.  The connection is closed after the answer.
+server looks the same.  To browsers the viewer is at ``/``, and what it needs below ``/-/``.  The
+connection is closed after the answer.
 
 websockets reads the request and hands it over before its own handshake; what is answered goes to
 the transport directly, as fast as the client takes it and the encoder makes it.
@@ -17,7 +18,7 @@ import logging
 from email.utils import formatdate
 from http import HTTPStatus
 from pathlib import Path
-from urllib.parse import unquote, urlsplit
+from urllib.parse import unquote
 
 from websockets.asyncio.server import ServerConnection
 from websockets.datastructures import Headers
@@ -26,8 +27,11 @@ from websockets.http11 import Request, Response
 from diffc_stream.container.grammar import VERSION
 from diffc_stream.errors import LinkLost, RequestRefused
 from diffc_stream.session import MAX_STREAM, Code
+from diffc_viewer import Answer, Door, Question, Site
 
 from .catalogue import Catalogue
+from .comparison import PREFIX as COMPARISON
+from .comparison import Comparison
 from .encoding import STREAM_SUFFIX, is_stream
 from .pipeline import LOOK_AHEAD, Pipeline, SharedStream
 from .ranges import Range, names
@@ -49,6 +53,8 @@ _FIRST_BLOCK = 256
 _LEAST_BLOCK = 1024
 _BLOCK = 4096
 """Bytes that a client has to take before the time of silence is up."""
+_CHUNK = 65_536
+"""The same for what a page needs, which is megabytes."""
 
 _STATUS = {
     Code.UNKNOWN_IMAGE: HTTPStatus.NOT_FOUND,
@@ -57,13 +63,14 @@ _STATUS = {
 }
 _WORDS = {
     HTTPStatus.BAD_REQUEST: "say which host you mean, once",
-    HTTPStatus.FORBIDDEN: "pages in a browser have no business here",
+    HTTPStatus.FORBIDDEN: "pages of other sites have no business here",
     HTTPStatus.NOT_FOUND: "there is no such stream; they are called PICTURE.dfc",
     HTTPStatus.METHOD_NOT_ALLOWED: "GET and HEAD are all there is",
     HTTPStatus.PRECONDITION_FAILED: "it has changed",
     HTTPStatus.UNSUPPORTED_MEDIA_TYPE: "it cannot be read as a picture",
     HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE: "it is not that long",
-    HTTPStatus.MISDIRECTED_REQUEST: "on the loopback this is called localhost, or by its number",
+    HTTPStatus.MISDIRECTED_REQUEST: "this is called localhost, or by its number, "
+    "or as diffc-server --name says",
     HTTPStatus.INTERNAL_SERVER_ERROR: "encoding it failed",
     HTTPStatus.SERVICE_UNAVAILABLE: "not at the moment: come back later",
 }
@@ -81,17 +88,24 @@ class Exchange:
         catalogue: Catalogue,
         pipeline: Pipeline,
         *,
+        door: Door,
+        site: Site | None,
+        comparison: Comparison | None,
         epoch: str,
         idle: float,
     ) -> None:
         """Prepare to answer; a client that takes nothing for ``idle`` seconds is cut off.
 
-        ``epoch`` tells this run of the daemon from others, whose encoders may round differently.
+        ``site`` and ``comparison`` are for pages, and may be missing.  ``epoch`` tells this run of
+        the daemon from others, whose encoders may round differently.
         """
         self._connection = connection
         self._request = request
         self._catalogue = catalogue
         self._pipeline = pipeline
+        self._door = door
+        self._site = site
+        self._comparison = comparison
         self._epoch = epoch
         self._idle = idle
         self._response: Response | None = None
@@ -133,6 +147,9 @@ class Exchange:
             await self._say(refusal)
             return
         try:
+            if self._site is not None and self._site.has(self._target):
+                await self._give(await self._page(self._site))
+                return
             path = await asyncio.to_thread(self._file)
             shared, etag = self._stream(path)
             shared.join(self._wake)
@@ -146,29 +163,49 @@ class Exchange:
                 raise LinkLost(f"there is no more for it: {error}") from error
             await self._say(_STATUS.get(error.code, HTTPStatus.INTERNAL_SERVER_ERROR))
 
+    @property
+    def _target(self) -> str:
+        """What is asked for, percent-encoded."""
+        return self._request.path.partition("?")[0]
+
     def _objection(self) -> HTTPStatus | None:
-        headers = self._request.headers
-        hosts = headers.get_all("Host")
-        if len(hosts) != 1 and not (not hosts and self._request.protocol == "HTTP/1.0"):
-            return HTTPStatus.BAD_REQUEST
-        # A page may point a name of its own at the loopback; to its browser this daemon is then
-        # a part of its site, and only the name gives it away.
-        if self._is_local() and not all(map(_is_own_name, hosts)):
-            return HTTPStatus.MISDIRECTED_REQUEST
-        site = headers.get_all("Sec-Fetch-Site")
-        if "Origin" in headers or any(value != "none" for value in site):
-            return HTTPStatus.FORBIDDEN
-        if self._request.method not in ("GET", "HEAD"):
+        request = self._request
+        old = request.protocol == "HTTP/1.0"
+        objection = self._door.objection(
+            request.headers.get_all, path=self._target, local=is_local(self._connection), old=old
+        )
+        if objection is not None:
+            return objection
+        if request.method not in ("GET", "HEAD"):
             return HTTPStatus.METHOD_NOT_ALLOWED
         return None
 
-    def _is_local(self) -> bool:
-        address = self._connection.local_address
-        return bool(address) and ipaddress.ip_address(address[0].partition("%")[0]).is_loopback
+    async def _page(self, site: Site) -> Answer:
+        """Return what a browser is answered with.  Raises RequestRefused."""
+        path, headers = self._target, self._request.headers
+        if path.startswith(COMPARISON):
+            if self._comparison is None:
+                raise RequestRefused(Code.UNKNOWN_IMAGE, "nothing is compared here")
+            return await self._comparison.answer(self._request.path)
+        host = headers.get("Host", "")
+        question = Question(
+            path=path,
+            host=host if self._door.is_own(host) else "",
+            accepts=",".join(headers.get_all("Accept-Encoding")),
+            known=",".join(headers.get_all("If-None-Match")),
+        )
+        return await asyncio.to_thread(site.answer, question)
+
+    async def _give(self, answer: Answer) -> None:
+        length = {} if answer.status is HTTPStatus.NOT_MODIFIED else _length(answer.body)
+        await self._begin(answer.status, answer.fields | length)
+        if self._request.method != "HEAD":
+            for start in range(0, len(answer.body), _CHUNK):
+                await self._write(answer.body[start : start + _CHUNK])
 
     def _file(self) -> Path:
         """Return the file that is asked for.  Raises RequestRefused if there is none."""
-        target = self._request.path.partition("?")[0]
+        target = self._target
         try:
             name = unquote(target, errors="strict").removeprefix("/")
         except UnicodeDecodeError as error:
@@ -328,6 +365,8 @@ class Exchange:
         headers = Headers(Date=formatdate(usegmt=True), Connection="close", **head)
         self._response = Response(status.value, status.phrase, headers)
         level = logging.INFO if status < HTTPStatus.BAD_REQUEST else logging.WARNING
+        if self._site is not None and self._site.has(self._target):
+            level = logging.DEBUG  # a page asks for dozens, and shows what is missing
         # A path is ASCII, but may hold anything that a terminal takes for a command.
         where = ascii(self._request.path[:300])
         logger.log(level, "%s gets %s over HTTP: %d", self._peer, where, status)
@@ -382,16 +421,11 @@ def _cacheable(etag: str) -> dict[str, str]:
     return {"ETag": etag, "Cache-Control": f"max-age={MAX_AGE}"}
 
 
-def _is_own_name(host: str) -> bool:
-    """Tell whether a Host header can only mean this machine: no other name can lead here."""
-    try:
-        name = urlsplit(f"//{host}").hostname or ""
-    except ValueError:
-        return False
-    if name == "localhost" or name.endswith(".localhost"):
-        return True
-    try:
-        ipaddress.ip_address(name)
-    except ValueError:
-        return False
-    return True
+def _length(body: bytes) -> dict[str, str]:
+    return {"Content-Length": str(len(body))}
+
+
+def is_local(connection: ServerConnection) -> bool:
+    """Tell whether a connection came over the loopback."""
+    address = connection.local_address
+    return bool(address) and ipaddress.ip_address(address[0].partition("%")[0]).is_loopback

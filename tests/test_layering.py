@@ -32,6 +32,7 @@ BELOW: dict[str, set[str]] = {
         *("picture", "replacement", "metrics", "errors"),
     },
     "__main__": {"cli"},
+    "viewer": {"diffusion"},
     "server": {
         *("allocation", "session", "container", "codec", "diffusion", "eviction"),
         *("flags", "threads"),
@@ -66,7 +67,8 @@ FOREIGN: dict[str, set[str]] = {
     "codec": {"numpy"},
     "cli": {"numpy", "rich"},
     "__main__": set(),
-    "server": {"numpy", "rich", "websockets"},
+    "viewer": set(),
+    "server": {"numpy", "PIL", "rich", "websockets"},
     "client": {"numpy", "rich", "websockets"},
     "benchmarks": {"numpy", "rich", "torch", "PIL", "matplotlib", "ssimulacra2"},
 }
@@ -80,8 +82,16 @@ NETWORKED = ("server", "client", "benchmarks")
 DRIVERS = ("link_transfers", "link_gallery", "parsers")
 """Benchmarks that run both daemons, or feed what in them reads from the network."""
 
-FOLDERS = ("server", "client", "benchmarks")
+FOLDERS = {
+    "server": Path("server"),
+    "client": Path("client"),
+    "viewer": Path("client/viewer"),
+    "benchmarks": Path("benchmarks"),
+}
 """Beside the library; they install as ``diffc_`` and their name."""
+
+VIEWER_OF = ("server", "client", "benchmarks")
+"""Who may import the viewer, by its installed name: it is a folder of files, and knows nobody."""
 
 HEAVY = ("asyncio", "numpy", "torch", "websockets")
 
@@ -92,9 +102,11 @@ def units() -> Iterator[tuple[str, Path]]:
         unit = path.relative_to(ROOT / "diffc_stream").parts[0].removesuffix(".py")
         if unit != "__init__":  # exports from everywhere, lazily
             yield unit, path
-    for unit in FOLDERS:
-        for path in sorted((ROOT / unit).rglob("*.py")):
-            yield unit, path
+    for unit, folder in FOLDERS.items():
+        within = [ROOT / other for other in FOLDERS.values() if folder in other.parents]
+        for path in sorted((ROOT / folder).rglob("*.py")):
+            if not any(path.is_relative_to(other) for other in within):
+                yield unit, path
 
 
 def imported(path: Path) -> Iterator[str]:
@@ -106,6 +118,8 @@ def imported(path: Path) -> Iterator[str]:
         elif isinstance(node, ast.ImportFrom):
             base = [*package[: len(package) - node.level + 1]] if node.level else []
             home = ".".join([*base, *([node.module] if node.module else [])])
+            # The viewer is in the client's folder, and no part of it.
+            home = home.replace("client.viewer", "viewer", 1)
             yield from (f"{home}.{alias.name}" for alias in node.names)
 
 
@@ -122,6 +136,8 @@ def test_imports_point_downwards(unit: str, path: Path) -> None:
         if first == "diffc_stream":
             target = rest.partition(".")[0]
             assert target == unit or target in BELOW[unit], f"{name} is not below {unit}"
+        elif first == "diffc_viewer":
+            assert unit in VIEWER_OF
         elif path.stem in DRIVERS and first in ("diffc_server", "diffc_client"):
             assert unit == "benchmarks"
         elif first in FOLDERS:

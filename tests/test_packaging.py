@@ -28,11 +28,30 @@ def top_packages() -> list[str]:
     return sorted({package.partition(".")[0] for package in SETUPTOOLS["packages"]})
 
 
+def files(package: str) -> list[Path]:
+    """All files of a package, without those of packages in its folder, and what is generated."""
+    top = folder_of(package)
+    within = [ROOT / folder for folder in MAPPED.values() if top in (ROOT / folder).parents]
+    return [
+        path
+        for path in top.rglob("*")
+        if path.is_file()
+        and not {"__pycache__", "node_modules", "vendor"} & set(path.relative_to(top).parts)
+        and not any(path.is_relative_to(folder) for folder in within)
+    ]
+
+
+def is_for_developers(path: Path) -> bool:
+    """What npm packages: of it only the sources are served."""
+    scripts = folder_of("diffc_viewer") / "js"
+    return path.is_relative_to(scripts) and not path.is_relative_to(scripts / "src")
+
+
 def test_the_list_of_packages_is_the_folders() -> None:
     found = []
     for package in top_packages():
         top = folder_of(package)
-        folders = {path.parent for path in top.rglob("*.py")}
+        folders = {path.parent for path in files(package) if path.suffix == ".py"}
         found += [".".join([package, *folder.relative_to(top).parts]) for folder in folders]
     assert sorted(found) == sorted(SETUPTOOLS["packages"])
     assert all((folder_of(package) / "__init__.py").is_file() for package in found)
@@ -43,8 +62,8 @@ def test_every_other_file_is_package_data(package: str) -> None:
     top, patterns = folder_of(package), SETUPTOOLS["package-data"][package]
     others = [
         str(path.relative_to(top))
-        for path in top.rglob("*")
-        if path.is_file() and path.suffix != ".py" and "__pycache__" not in path.parts
+        for path in files(package)
+        if path.suffix != ".py" and not is_for_developers(path)
     ]
     assert "py.typed" in others
     for name in others:

@@ -1,0 +1,143 @@
+"""Which file a browser gets at which path.
+
+What is served is listed once, at the start, and a path is looked up in that list: it never names
+a file itself.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from diffc_stream.diffusion.collection import ModelFile
+
+HOME = Path(__file__).parent
+"""What has ``page/``, ``js/src/`` and ``vendor/`` in it."""
+ROOT = "/"
+"""Where the page is."""
+PREFIX = "/-/"
+"""What the paths of everything else begin with."""
+MODELS = f"{PREFIX}models.json"
+"""Where the list of models is."""
+GRAPH = ".onnx"
+"""What a model's graph is called, beside its weights."""
+
+MEDIA_TYPES = {
+    ".css": "text/css; charset=utf-8",
+    ".html": "text/html; charset=utf-8",
+    ".ico": "image/x-icon",
+    ".js": "text/javascript; charset=utf-8",
+    ".json": "application/json",
+    ".mjs": "text/javascript; charset=utf-8",
+    ".onnx": "application/octet-stream",
+    ".png": "image/png",
+    ".safetensors": "application/octet-stream",
+    ".svg": "image/svg+xml",
+    ".txt": "text/plain; charset=utf-8",
+    ".wasm": "application/wasm",
+    ".webp": "image/webp",
+    ".woff2": "font/woff2",
+}
+"""By suffix; files of other kinds are not served."""
+
+CODINGS = {"br": ".br", "gzip": ".gz"}
+"""Compressed copies that may lie beside a file, in order of preference."""
+
+_FOLDERS = {"page": "page", "js": "js/src", "vendor": "vendor"}
+_INDEX = "page/index.html"
+_RUNTIME = "vendor/onnxruntime-web"
+_REFUSED = re.compile(r"[qQ] *= *0(\.0*)?")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asset:
+    """A file that is served."""
+
+    path: Path
+    media_type: str
+    copies: Mapping[str, Path]
+    """Compressed ones, by content coding."""
+
+    @classmethod
+    def at(cls, path: Path) -> Asset:
+        """Return the asset for a file whose suffix is one of :data:`MEDIA_TYPES`."""
+        copies = {coding: path.with_name(path.name + end) for coding, end in CODINGS.items()}
+        return cls(
+            path=path,
+            media_type=MEDIA_TYPES[path.suffix.lower()],
+            copies={coding: copy for coding, copy in copies.items() if copy.is_file()},
+        )
+
+    def best(self, accepts: str) -> tuple[Path, str | None]:
+        """Return the file for who sends ``accepts`` as Accept-Encoding, and its content coding."""
+        accepted = set(codings(accepts))
+        for coding, copy in self.copies.items():
+            if coding in accepted:
+                return copy, coding
+        return self.path, None
+
+
+class Assets:
+    """All files that are served, by path."""
+
+    def __init__(self, models: Iterable[ModelFile] = (), *, home: Path = HOME) -> None:
+        """List what there is below ``home``, and of ``models`` those that have a graph."""
+        self.index = home / _INDEX
+        """The page, whether it is there or not."""
+        self._found = {
+            f"{PREFIX}{name}/{path.relative_to(home / folder).as_posix()}": Asset.at(path)
+            for name, folder in _FOLDERS.items()
+            for path in _files(home / folder)
+        }
+        self.complete = self.index.is_file() and (home / _RUNTIME).is_dir()
+        """Nothing is missing that ``make viewer`` fetches."""
+        if self.complete:
+            self._found[ROOT] = Asset.at(self.index)
+        listed = [facts for file in models if (facts := self._add(file)) is not None]
+        self.models = json.dumps(listed).encode()
+        """What is at :data:`MODELS`."""
+
+    def get(self, path: str) -> Asset | None:
+        """Return what is at ``path``, or None."""
+        return self._found.get(path)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._found)
+
+    def _add(self, file: ModelFile) -> dict[str, str | int] | None:
+        graph, fingerprint = file.path.with_suffix(GRAPH), file.description.fingerprint
+        try:
+            size = file.path.stat().st_size
+        except OSError:
+            return None  # gone meanwhile
+        if not graph.is_file():
+            return None
+        self._found[f"{PREFIX}models/{fingerprint}{GRAPH}"] = Asset.at(graph)
+        self._found[f"{PREFIX}models/{fingerprint}.safetensors"] = Asset(
+            path=file.path, media_type=MEDIA_TYPES[".safetensors"], copies={}
+        )
+        return {
+            "fingerprint": fingerprint,
+            "name": file.description.name,
+            "bytes": size,
+            # The graph refers to its weights by this name.
+            "weights": file.path.name,
+        }
+
+
+def codings(accepts: str) -> Iterator[str]:
+    """Yield the content codings that an Accept-Encoding header allows; never raises."""
+    for item in accepts.split(","):
+        coding, _, parameter = item.partition(";")
+        if not _REFUSED.fullmatch(parameter.strip()):
+            yield coding.strip().lower()
+
+
+def _files(folder: Path) -> Iterator[Path]:
+    for path in sorted(folder.rglob("*")):
+        hidden = any(part.startswith(".") for part in path.relative_to(folder).parts)
+        if path.suffix.lower() in MEDIA_TYPES and not hidden and path.is_file():
+            yield path

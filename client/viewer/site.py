@@ -1,0 +1,192 @@
+"""What a browser is answered with: a file, and what it has to know of it."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+import re
+from dataclasses import asdict, dataclass
+from http import HTTPStatus
+from importlib.metadata import PackageNotFoundError, version
+
+from .assets import MODELS, PREFIX, ROOT, Asset, Assets
+
+FACTS = f"{PREFIX}viewer.json"
+"""Where :class:`Facts` are."""
+
+# A page that is isolated like this may use threads: nobody else shares its process.
+_ALONE = {
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Embedder-Policy": "require-corp",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+}
+_MAP = re.compile(rb'<script type="importmap">(.*?)</script>', re.DOTALL)
+_MISSING = """\
+<!doctype html>
+<html lang="en">
+<meta charset="utf-8">
+<title>The viewer is not here yet</title>
+<h1>The viewer is not here yet</h1>
+<p>The sender works, but the page that shows its pictures needs a few files more. In the folder
+that diffc-stream was installed from, run</p>
+<pre>make viewer</pre>
+<p>and start this program again. Without a browser, <code>diffc-client get</code> does.</p>
+"""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Facts:
+    """What the page should know of the daemon that it comes from."""
+
+    compare: bool = False
+    """Other formats' pictures may be asked for."""
+    sender: str | None = None
+    """The sender's address, where the page is served by somebody else."""
+    rate: float | None = None
+    """Bytes per second that the link is slowed to."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Question:
+    """What a request for an asset says."""
+
+    path: str
+    """As in the request, without what follows a question mark."""
+    host: str = ""
+    """One that :meth:`Door.is_own` knows, or nothing."""
+    accepts: str = ""
+    """Accept-Encoding."""
+    known: str = ""
+    """If-None-Match."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    """What is to be answered."""
+
+    status: HTTPStatus
+    fields: dict[str, str]
+    body: bytes
+
+
+class Site:
+    """Answers for the page and its files."""
+
+    def __init__(self, assets: Assets, facts: Facts | None = None) -> None:
+        """Serve ``assets``."""
+        self._assets = assets
+        self._facts = facts or Facts()
+
+    def has(self, path: str) -> bool:
+        """Tell whether a path is one that is answered here, be it that nothing is there."""
+        return path == ROOT or path.startswith(PREFIX)
+
+    def answer(self, question: Question, facts: Facts | None = None) -> Answer:
+        """Answer; reads a file, so not quick.  ``facts`` take the place of those at the start."""
+        path = question.path
+        if path == FACTS:
+            told = asdict(facts or self._facts) | {"version": _version()}
+            return _told(json.dumps(told).encode(), question)
+        if path == MODELS:
+            return _told(self._assets.models, question)
+        asset = self._assets.get(path)
+        if asset is not None:
+            try:
+                return self._read(asset, question)
+            except OSError:
+                pass  # gone meanwhile
+        if path == ROOT and not self._assets.complete:
+            return _missing()
+        text = b"there is no such file\n"
+        return Answer(status=HTTPStatus.NOT_FOUND, fields=_plain("text/plain"), body=text)
+
+    def _read(self, asset: Asset, question: Question) -> Answer:
+        path, coding = asset.best(question.accepts)
+        body = path.read_bytes()
+        hashes = _import_maps(body) if asset.path == self._assets.index and not coding else ()
+        more = {"Vary": "Accept-Encoding"} if asset.copies else {}
+        if coding is not None:
+            more["Content-Encoding"] = coding
+        fields = _described(asset.media_type, body, question.host, hashes) | more
+        return _unless_known(fields, body, question)
+
+
+def _told(body: bytes, question: Question) -> Answer:
+    return _unless_known(_described("application/json", body, question.host), body, question)
+
+
+def _unless_known(fields: dict[str, str], body: bytes, question: Question) -> Answer:
+    known = {tag.strip().removeprefix("W/") for tag in question.known.split(",")}
+    if fields["ETag"] in known:
+        return Answer(status=HTTPStatus.NOT_MODIFIED, fields=fields, body=b"")
+    return Answer(status=HTTPStatus.OK, fields=fields, body=body)
+
+
+def _described(
+    media_type: str, body: bytes, host: str, hashes: tuple[str, ...] = ()
+) -> dict[str, str]:
+    return {
+        "Content-Type": media_type,
+        # Always asked again, and mostly answered that nothing has changed.
+        "Cache-Control": "no-cache",
+        "ETag": f'"{hashlib.sha256(body).hexdigest()[:32]}"',
+        "Content-Security-Policy": policy(host, hashes),
+        **_ALONE,
+    }
+
+
+def policy(host: str, hashes: tuple[str, ...] = ()) -> str:
+    """Return what a page from here may do: load what is here, and connect to ``host``.
+
+    ``hashes`` are of scripts within the page.
+    """
+    # Not every browser takes 'self' to include the WebSocket at the same place.
+    sockets = f" ws://{host} wss://{host}" if host else ""
+    scripts = "".join(f" '{digest}'" for digest in hashes)
+    return "; ".join(
+        [
+            "default-src 'none'",
+            f"script-src 'self' 'wasm-unsafe-eval'{scripts}",
+            "worker-src 'self' blob:",
+            "style-src 'self'",
+            "img-src 'self' blob: data:",
+            "font-src 'self'",
+            f"connect-src 'self'{sockets}",
+            "base-uri 'none'",
+            "form-action 'none'",
+            "frame-ancestors 'none'",
+        ]
+    )
+
+
+def _import_maps(page: bytes) -> tuple[str, ...]:
+    """Return the hashes of the import maps in a page; browsers take them from within it alone."""
+    digests = (hashlib.sha256(found).digest() for found in _MAP.findall(page))
+    return tuple(f"sha256-{base64.b64encode(digest).decode()}" for digest in digests)
+
+
+def _missing() -> Answer:
+    return Answer(
+        status=HTTPStatus.SERVICE_UNAVAILABLE,
+        fields=_plain("text/html"),
+        body=_MISSING.encode(),
+    )
+
+
+def _plain(media_type: str) -> dict[str, str]:
+    return {
+        "Content-Type": f"{media_type}; charset=utf-8",
+        "Cache-Control": "no-store",
+        "Content-Security-Policy": policy(""),
+        **_ALONE,
+    }
+
+
+def _version() -> str | None:
+    try:
+        return version("diffc-stream")
+    except PackageNotFoundError:  # run where it lies
+        return None
