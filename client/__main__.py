@@ -10,6 +10,8 @@ import logging
 import os
 import signal
 import sys
+import threading
+import webbrowser
 from collections.abc import Callable, Iterator
 from dataclasses import asdict
 from datetime import UTC, datetime
@@ -56,6 +58,7 @@ examples:
   diffc-client get ws://station:8765/coffee.jpg -o coffee.png
   diffc-client get ws://station:8765/coffee.jpg -o coffee.png --bpp 0.2 --keep-stream coffee.dfc
   diffc-client run ws://station:8765 pictures/
+  diffc-client view ws://station:8765
 
 """
     + EXIT_CODES
@@ -97,6 +100,23 @@ examples:
       everything that the sender has, asked for again every minute
   diffc-client run ws://station:8765/coffee.jpg ws://ship:8765 pictures/
       one picture here, everything there
+
+Ends at SIGINT or SIGTERM, with exit code 0.
+"""
+
+VIEW_DESCRIPTION = """\
+Look at a sender's pictures in a browser, while they come.  The page is served from here, at the
+address that is printed, so that only the pictures cross the link.
+"""
+
+VIEW_EXAMPLES = """\
+examples:
+  diffc-client view ws://station:8765
+      all that the sender has
+  diffc-client view ws://station:8765/coffee.jpg
+      one picture
+  diffc-client view ws://localhost:8765 --rate 2000
+      as over a link of 2,000 bytes a second
 
 Ends at SIGINT or SIGTERM, with exit code 0.
 """
@@ -209,6 +229,37 @@ def _run(options: argparse.Namespace) -> int:
     # Nobody waits for the picture that is being computed, but the interpreter would.
     logging.shutdown()
     os._exit(0)
+
+
+def _view(options: argparse.Namespace) -> int:
+    from diffc_stream.diffusion.collection import Collection
+    from diffc_viewer import Assets, Site
+
+    from .view import View
+
+    view = View(
+        Address.parse(options.url),
+        Site(Assets(Collection.at_hand(options.model).files)),
+        port=options.port,
+        rate=options.rate,
+        compare=options.compare,
+    )
+
+    async def until_told() -> None:
+        stopped = asyncio.Event()
+        for signum in (signal.SIGINT, signal.SIGTERM):
+            with contextlib.suppress(NotImplementedError):  # not on Windows
+                asyncio.get_running_loop().add_signal_handler(signum, stopped.set)
+        async with view:
+            facts = {"url": view.url, "sender": options.url}
+            print(json.dumps(facts) if options.json else f"look at {view.url}", flush=True)
+            if options.browser:
+                # Some browsers come back only when they are closed.
+                threading.Thread(target=webbrowser.open, args=(view.url,), daemon=True).start()
+            await stopped.wait()
+
+    asyncio.run(until_told())
+    return 0
 
 
 @contextlib.contextmanager
@@ -327,7 +378,45 @@ def _parser() -> argparse.ArgumentParser:
     )
     run.add_argument("--log-level", choices=["debug", "info", "warning", "error"], default="info")
     _add_common(run)
+    _add_view(commands)
     return parser
+
+
+def _add_view(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    view = commands.add_parser(
+        "view",
+        help="look at a sender's pictures in a browser",
+        description=VIEW_DESCRIPTION,
+        epilog=VIEW_EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    view.set_defaults(command=_view)
+    view.add_argument("url", metavar="URL", help="ws://HOST:PORT or one with /IMAGE")
+    view.add_argument(
+        "--port",
+        type=integer(0, 65_535),
+        default=0,
+        help="port of this machine to serve the page on; 0 is any free one (%(default)s)",
+    )
+    view.add_argument(
+        "--rate",
+        metavar="BYTES",
+        type=number(1e9),
+        help="carry only so many bytes a second, as if the link were thin",
+    )
+    view.add_argument(
+        "--compare",
+        action="store_true",
+        help="offer the sender's AVIF and JPEG of the same bytes, if it makes them; they cross the "
+        "link too, and --rate does not slow them",
+    )
+    view.add_argument(
+        "--no-browser", dest="browser", action="store_false", help="do not open a browser"
+    )
+    view.add_argument("--json", action="store_true", help="print the address as a JSON object")
+    view.add_argument(
+        "--model", metavar="FILE", type=Path, help="a model beside those that diffc models lists"
+    )
 
 
 def _add_common(parser: argparse.ArgumentParser) -> None:

@@ -122,35 +122,7 @@ class Link:
         Raises LinkLost if there is nobody, RemoteProtocolError if whoever is there does not speak
         our version of the protocol.
         """
-        sender = str(address.sender)
-        try:
-            websocket = await connect(
-                sender,
-                subprotocols=[Subprotocol(SUBPROTOCOL)],
-                proxy=None,
-                compression=None,
-                ping_interval=None,
-                ping_timeout=None,
-                close_timeout=CLOSE_TIMEOUT,
-                # At 50 bytes a second the handshake takes ten.
-                open_timeout=OPEN_TIMEOUT,
-                max_size=MAX_MESSAGE,
-                max_queue=8,
-                write_limit=4096,
-            )
-        except InvalidStatus as error:
-            raise _refusal(sender, error) from error
-        except InvalidMessage as error:
-            raise LinkLost(f"{sender} does not answer like a WebSocket server") from error
-        except InvalidHandshake as error:
-            raise RemoteProtocolError(f"{sender} does not speak {SUBPROTOCOL}: {error}") from error
-        except (InvalidURI, UnicodeError) as error:
-            raise AddressError(f"{sender!r} is not an address: {error}") from error
-        except OSError as error:
-            raise unreachable(address.sender, error) from error
-        if websocket.subprotocol != SUBPROTOCOL:
-            await websocket.close()
-            raise RemoteProtocolError(f"{sender} does not speak {SUBPROTOCOL}")
+        websocket = await open_websocket(address)
         now = asyncio.get_running_loop().time()
         session = ReceiverSession(now=now, terms=terms, models=models, capabilities=CAPABILITIES)
         return cls(websocket, session)
@@ -324,6 +296,44 @@ class Link:
         if self._listed is not None and not self._listed.done():
             self._listed.set_exception(error)
             self._listed.exception()  # whoever asked may have gone
+
+
+async def open_websocket(address: Address) -> ClientConnection:
+    """Open a WebSocket to a sender, and no session.
+
+    Raises LinkLost if there is nobody, RemoteProtocolError if whoever is there does not speak our
+    version of the protocol, AddressError.
+    """
+    sender = str(address.sender)
+    try:
+        websocket = await connect(
+            sender,
+            subprotocols=[Subprotocol(SUBPROTOCOL)],
+            proxy=None,
+            compression=None,
+            ping_interval=None,
+            ping_timeout=None,
+            close_timeout=CLOSE_TIMEOUT,
+            # At 50 bytes a second the handshake takes ten.
+            open_timeout=OPEN_TIMEOUT,
+            max_size=MAX_MESSAGE,
+            max_queue=8,
+            write_limit=4096,
+        )
+    except InvalidStatus as error:
+        raise _refusal(sender, error) from error
+    except InvalidMessage as error:
+        raise LinkLost(f"{sender} does not answer like a WebSocket server") from error
+    except InvalidHandshake as error:
+        raise RemoteProtocolError(f"{sender} does not speak {SUBPROTOCOL}: {error}") from error
+    except (InvalidURI, UnicodeError) as error:
+        raise AddressError(f"{sender!r} is not an address: {error}") from error
+    except OSError as error:
+        raise unreachable(address.sender, error) from error
+    if websocket.subprotocol != SUBPROTOCOL:
+        await websocket.close()
+        raise RemoteProtocolError(f"{sender} does not speak {SUBPROTOCOL}")
+    return websocket
 
 
 def _refusal(sender: str, error: InvalidStatus) -> SessionError:

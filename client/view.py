@@ -1,0 +1,203 @@
+"""The viewer for a sender that is far away: the page from here, the pictures from there.
+
+    async with View(Address.parse("ws://station:8765"), Site(Assets(models))) as view:
+        print(view.url)
+
+The page and its runtime are megabytes, which need not cross the thin link.  Each page has a
+connection of its own to the sender.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import re
+from collections.abc import Mapping
+from dataclasses import replace
+from email.utils import formatdate
+from http import HTTPStatus
+from typing import Self
+from urllib.parse import quote
+
+from websockets.asyncio.server import Server, ServerConnection, serve
+from websockets.datastructures import Headers
+from websockets.http11 import Request, Response
+from websockets.typing import Subprotocol
+
+from diffc_stream.errors import AddressError, DiffcError
+from diffc_stream.session import MAX_MESSAGE, SUBPROTOCOL
+from diffc_viewer import Answer, Door, Facts, Question, Site
+from diffc_viewer.assets import PREFIX
+from diffc_viewer.site import FACTS
+
+from .address import Address
+from .relay import Line, carry
+from .wire import Wire
+
+HOST = "127.0.0.1"
+"""Nobody else has any business here."""
+MOST_PAGES = 32
+MOST_FILE = 16 * 2**20
+"""Bytes of a picture for comparison."""
+PATIENCE = 30.0
+"""Seconds that the sender may take for one."""
+ASKING = 3.0
+"""Seconds that it may take to say whether it makes any."""
+
+_COMPARISON = f"{PREFIX}compare/"
+_TARGET = re.compile(r"[!-~]{1,4096}")
+_PLAIN = {"ws": "http", "wss": "https"}
+_HANDED_ON = ("content-type", "cache-control")
+
+
+class View:
+    """Serves the page on this machine, and carries what it says to a sender and back."""
+
+    def __init__(
+        self,
+        address: Address,
+        site: Site,
+        *,
+        port: int = 0,
+        rate: float | None = None,
+        compare: bool = False,
+    ) -> None:
+        """Prepare to listen on ``port`` of the loopback; 0 is any free one.
+
+        ``rate``: carry so many bytes a second, each way, as if the link were that thin.
+        ``compare``: ask the sender for other formats' pictures too; these are not slowed.
+
+        Raises AddressError if ``address`` is of files and not of a sender.
+        """
+        if address.plain:
+            raise AddressError(f"{str(address)!r} is not a sender: it should be ws://HOST:PORT")
+        self._address = address
+        self._site = site
+        self._port = port
+        self._compare = compare
+        self._facts = Facts(sender=str(address.sender), rate=rate)
+        self._door = Door()
+        self._server: Server | None = None
+        self._pages = 0
+        self.down = Line(rate)
+        """What came from the sender."""
+        self.up = Line(rate)
+        """What went to it."""
+
+    async def __aenter__(self) -> Self:
+        """Listen.  Raises OSError if the port is taken."""
+        logger = logging.getLogger("diffc_client.websockets")
+        logger.setLevel(logging.CRITICAL)  # failed handshakes are browsers' mistakes
+        self._server = await serve(
+            self._carry,
+            HOST,
+            self._port,
+            subprotocols=[Subprotocol(SUBPROTOCOL)],
+            process_request=self._admit,
+            compression=None,
+            ping_interval=None,
+            ping_timeout=None,
+            max_size=MAX_MESSAGE,
+            max_queue=8,
+            write_limit=4096,
+            logger=logger,
+        )
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        assert self._server is not None
+        self._server.close()
+        await self._server.wait_closed()
+
+    @property
+    def url(self) -> str:
+        """What to open in a browser."""
+        assert self._server is not None
+        port: int = next(iter(self._server.sockets)).getsockname()[1]
+        picture = f"#/{quote(self._address.image)}" if self._address.image else ""
+        return f"http://{HOST}:{port}/{picture}"
+
+    async def _carry(self, page: ServerConnection) -> None:
+        self._pages += 1
+        try:
+            await carry(page, self._address, down=self.down, up=self.up)
+        finally:
+            self._pages -= 1
+
+    async def _admit(self, _: ServerConnection, request: Request) -> Response | None:
+        headers = request.headers
+        path = request.path.partition("?")[0]
+        socket = any("websocket" in value.lower() for value in headers.get_all("Upgrade"))
+        refusal = self._door.objection(headers.get_all, path=path, local=True, socket=socket)
+        if refusal is not None:
+            return _said(refusal, "pages of other sites have no business here")
+        if socket:
+            if self._pages < MOST_PAGES:
+                return None
+            return _said(HTTPStatus.SERVICE_UNAVAILABLE, "too many pages")
+        if path.startswith(_COMPARISON):
+            return await self._comparison(request.path)
+        question = Question(
+            path=path,
+            host=headers["Host"],
+            accepts=",".join(headers.get_all("Accept-Encoding")),
+            known=",".join(headers.get_all("If-None-Match")),
+        )
+        facts = self._facts
+        if path == FACTS and self._compare:
+            facts = replace(facts, compare=await self._sender_compares())
+        return _response(await asyncio.to_thread(self._site.answer, question, facts))
+
+    async def _comparison(self, target: str) -> Response:
+        if not (self._compare and _TARGET.fullmatch(target)):
+            return _said(HTTPStatus.NOT_FOUND, "nothing is compared here")
+        try:
+            async with asyncio.timeout(PATIENCE):
+                status, fields, body = await self._fetch(target)
+        except (DiffcError, TimeoutError) as error:
+            reason = str(error) or "the sender takes too long"
+            return _said(HTTPStatus.BAD_GATEWAY, reason)
+        handed_on = {name.title(): fields[name] for name in _HANDED_ON if name in fields}
+        own = {"Cross-Origin-Resource-Policy": "same-origin", "X-Content-Type-Options": "nosniff"}
+        return _response(Answer(status=status, fields=handed_on | own, body=body))
+
+    async def _sender_compares(self) -> bool:
+        try:
+            async with asyncio.timeout(ASKING):
+                status, _, body = await self._fetch(FACTS)
+            return status is HTTPStatus.OK and json.loads(body)["compare"] is True
+        except (DiffcError, TimeoutError, ValueError, LookupError, TypeError, RecursionError):
+            return False  # an older one, or none
+
+    async def _fetch(self, target: str) -> tuple[HTTPStatus, Mapping[str, str], bytes]:
+        """Ask the sender's HTTP side.  Raises LinkLost or RemoteProtocolError."""
+        scheme = _PLAIN[self._address.scheme]
+        wire = await Wire.dial(replace(self._address.sender, scheme=scheme), idle=PATIENCE)
+        try:
+            answer = await wire.ask(target, {"Accept-Encoding": "identity"})
+            body = b""
+            while len(body) <= MOST_FILE and (piece := await wire.read()):
+                body += piece
+        finally:
+            wire.close()
+            await wire.closed()
+        try:
+            status = HTTPStatus(answer.status)
+        except ValueError:
+            status = HTTPStatus.BAD_GATEWAY
+        if len(body) > MOST_FILE:
+            return HTTPStatus.BAD_GATEWAY, {}, b""
+        return status, answer.fields, body
+
+
+def _said(status: HTTPStatus, text: str) -> Response:
+    fields = {"Content-Type": "text/plain; charset=utf-8", "Cache-Control": "no-store"}
+    return _response(Answer(status=status, fields=fields, body=f"{text}\n".encode()))
+
+
+def _response(answer: Answer) -> Response:
+    headers = Headers(Date=formatdate(usegmt=True), Connection="close", **answer.fields)
+    if answer.status is not HTTPStatus.NOT_MODIFIED:
+        headers["Content-Length"] = str(len(answer.body))
+    return Response(answer.status.value, answer.status.phrase, headers, answer.body)
