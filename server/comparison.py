@@ -119,6 +119,10 @@ class Comparison:
             self._waiting -= 1
         return Answer(status=HTTPStatus.OK, fields=_fields(wanted.format), body=data)
 
+    def close(self) -> None:
+        """Answer no more."""
+        self._thread.shutdown(wait=False, cancel_futures=True)
+
     def file(self, wanted: Wanted) -> bytes:
         """Return the bytes that are asked for; takes a second.  Raises RequestRefused."""
         path = self._catalogue.path(wanted.name)

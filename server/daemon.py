@@ -145,6 +145,8 @@ class SenderDaemon:
             self._cut_off()
             await self._server.wait_closed()
         self._pipeline.close()
+        if self._comparison is not None:
+            self._comparison.close()
         self._server = None
 
     def _cut_off(self) -> None:

@@ -14,7 +14,9 @@ from fakes import FakeOpener
 from diffc_benchmarks.bad_link import Link
 from diffc_benchmarks.impairment import PERFECT, Impairment
 from diffc_server import Catalogue, Opener, Pipeline, SenderDaemon
+from diffc_server.comparison import Comparison
 from diffc_stream.session import Terms
+from diffc_viewer import Site
 
 
 def pictures(home: Path) -> Path:
@@ -28,10 +30,25 @@ def pictures(home: Path) -> Path:
 
 @asynccontextmanager
 async def serving(
-    folder: Path, opener: Opener | None = None, *, port: int = 0, terms: Terms | None = None
+    folder: Path,
+    opener: Opener | None = None,
+    *,
+    port: int = 0,
+    terms: Terms | None = None,
+    site: Site | None = None,
+    compare: bool = False,
 ) -> AsyncIterator[SenderDaemon]:
-    pipeline = Pipeline(opener or FakeOpener())
-    async with SenderDaemon(Catalogue(folder), pipeline, port=port, terms=terms) as daemon:
+    catalogue = Catalogue(folder)
+    daemon = SenderDaemon(
+        catalogue,
+        Pipeline(opener or FakeOpener()),
+        port=port,
+        terms=terms,
+        names=["station"],
+        site=site,
+        comparison=Comparison(catalogue) if compare else None,
+    )
+    async with daemon:
         yield daemon
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -293,6 +294,40 @@ def test_help_teaches(command: list[str], capsys: pytest.CaptureFixture[str]) ->
     text = capsys.readouterr().out
     assert "examples:\n  diffc-client " in text
     assert "exit code" in text
+
+
+@pytest.mark.parametrize("more", [[], ["--json"]])
+def test_view_until_it_is_told_to_stop(more: list[str], tmp_path: Path) -> None:
+    shown = tmp_path / "shown"
+    os.mkfifo(shown)  # whoever reads it waits for whoever writes
+    script = (
+        "import sys, webbrowser, pathlib; from diffc_client.__main__ import main;"
+        f"webbrowser.open = pathlib.Path({str(shown)!r}).write_text; sys.exit(main())"
+    )
+    arguments = ["view", "ws://127.0.0.1:9/a.png", *more, *(["--no-browser"] if more else [])]
+    process = subprocess.Popen(
+        [sys.executable, "-c", script, *arguments],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    with process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        line = process.stdout.readline()
+        url = json.loads(line)["url"] if more else line.removeprefix("look at ").strip()
+        assert re.fullmatch(r"http://127\.0\.0\.1:\d+/#/a\.png", url)
+        assert more or shown.read_text() == url
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(20) == 0
+        assert process.stderr.read() == ""
+
+
+def test_views_of_what_is_no_sender(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["view", "http://station/a.dfc", "--no-browser"]) == 2
+    assert "is not a sender" in capsys.readouterr().err
+    with pytest.raises(SystemExit, match="2"):
+        main(["view", "ws://station", "--rate", "0"])
 
 
 def test_run_until_it_is_told_to_stop(folder: Path, tmp_path: Path) -> None:

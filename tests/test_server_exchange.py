@@ -14,12 +14,15 @@ import pytest
 from fakes import FINGERPRINT, FakeOpener, stream_of
 from serving import pictures, serving, settled
 from test_server_daemon import dial
+from test_viewer_assets import viewer
+from websockets.exceptions import InvalidStatus
 
 from diffc_server import SenderDaemon
 from diffc_server.daemon import _Connection
 from diffc_server.exchange import MEDIA_TYPE, MOST_RANGE
 from diffc_server.pipeline import LOOK_AHEAD
 from diffc_stream.session import Terms
+from diffc_viewer import Assets, Facts, Site
 
 LENGTH = 5000
 STREAM = stream_of("a.png", LENGTH)
@@ -408,6 +411,65 @@ async def test_pages_in_browsers(folder: Path, field: str, status: int) -> None:
         assert answer.status == status
         assert not any(name.startswith("Access-Control") for name in answer.fields)
     assert bool(opener.opened) is (status == 200)
+
+
+@pytest.fixture
+def site(tmp_path: Path) -> Site:
+    return Site(Assets(home=viewer(tmp_path / "viewer")), Facts(compare=True))
+
+
+@pytest.mark.asyncio
+async def test_the_viewer(folder: Path, site: Site) -> None:
+    async with serving(folder, site=site) as daemon:
+        page = await ask(daemon, "/?x")
+        assert (page.status, page.body) == (200, b"page/index.html")
+        assert page.fields["Cross-Origin-Embedder-Policy"] == "require-corp"
+        assert "ws://localhost:8765" in page.fields["Content-Security-Policy"]
+        for condition, status in ((page.tag, 304), ('"x"', 200)):
+            assert (await ask(daemon, "/", f"If-None-Match: {condition}")).status == status
+        assert (await ask(daemon, "/", method="HEAD")).fields["Content-Length"] == "15"
+        runtime = "/-/vendor/onnxruntime-web/ort.wasm"
+        small = await ask(daemon, runtime, "Accept-Encoding: gzip", "Accept-Encoding: br")
+        assert small.fields["Content-Encoding"] == "br"
+        assert small.body == b"vendor/onnxruntime-web/ort.wasm.br"
+        assert b'"compare": true' in (await ask(daemon, "/-/viewer.json")).body
+        for path in ("/-/", "/-/page/../js/index.js", "/-/a.png.dfc", "/-/compare/a.png"):
+            assert (await ask(daemon, path)).status == 404
+        # What was there before is there still.
+        assert (await ask(daemon, "/a.png.dfc")).body == STREAM
+        answer = await ask(daemon, "/a.png.dfc", "Sec-Fetch-Site: same-origin")
+        assert (answer.status, answer.body) == (200, STREAM)
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize("path", ["/a.png.dfc", "/-/viewer.json", "/"])
+async def test_the_viewer_is_for_its_own_site(folder: Path, site: Site, path: str) -> None:
+    async with serving(folder, site=site) as daemon:
+        for fields, status in [
+            (("Host: station:1", "Origin: http://station:1"), 200),
+            (("Host: station:1", "Origin: http://station:2"), 403),
+            (("Host: station:1", "Sec-Fetch-Site: cross-site"), 403),
+            (("Host: rebound.example", "Origin: http://rebound.example"), 421),
+            (("Host: rebound.example", "Sec-Fetch-Site: same-origin"), 421),
+        ]:
+            assert (await ask(daemon, path, *fields)).status == status
+
+
+@pytest.mark.asyncio
+async def test_pages_of_the_viewer_may_open_a_websocket(folder: Path, site: Site) -> None:
+    async with serving(folder, site=site) as daemon:
+        own = daemon.url.replace("ws:", "http:")
+        async with dial(daemon.url, origin=own):
+            pass
+        async with dial(daemon.url):
+            pass
+        for origin in ("http://127.0.0.1:1", "https://example.org", "null"):
+            with pytest.raises(InvalidStatus) as caught:
+                await dial(daemon.url, origin=origin)
+            assert caught.value.response.status_code == 403
+    async with serving(folder) as daemon:
+        with pytest.raises(InvalidStatus):
+            await dial(daemon.url, origin=daemon.url.replace("ws:", "http:"))
 
 
 @pytest.mark.asyncio

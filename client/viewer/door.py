@@ -88,5 +88,5 @@ def _is_visit(fields: Fields) -> bool:
 
 def _same(origin: str, host: str) -> bool:
     """Tell whether a page of ``origin`` is of the site that it asks."""
-    scheme, colon, rest = origin.lower().partition("://")
-    return bool(colon) and scheme in _SCHEMES and rest == host.lower()
+    scheme, _, rest = origin.lower().partition("://")
+    return scheme in _SCHEMES and rest == host.lower() != ""

@@ -1,0 +1,76 @@
+"""A browser without a window, for looking at the viewer as people do."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import NoReturn
+
+import pytest
+from playwright.async_api import Browser, Page, async_playwright
+
+from diffc_viewer import Assets
+
+NAMES = ("chromium", "chromium-browser", "google-chrome", "chrome")
+QUIET = (
+    *("--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-sync"),
+    *("--disable-background-networking", "--disable-component-update"),
+)
+
+
+@dataclass(slots=True)
+class Complaints:
+    """What a browser had to say against a page: errors, policies violated, files not found."""
+
+    heard: list[str] = field(default_factory=list)
+
+    def listen(self, page: Page) -> None:
+        """Note what is said of ``page`` from now on."""
+        page.on("pageerror", lambda error: self.heard.append(f"error: {error}"))
+        page.on(
+            "console",
+            lambda message: (
+                self.heard.append(f"{message.type}: {message.text}")
+                if message.type in ("error", "warning")
+                else None
+            ),
+        )
+        page.on(
+            "response",
+            lambda response: (
+                self.heard.append(f"{response.status}: {response.url}")
+                if response.status >= 400
+                else None
+            ),
+        )
+
+
+def chromium() -> str:
+    """Return where Chromium is; skip the test if it is nowhere, but in CI fail."""
+    if not Assets().complete:
+        _do_without("the viewer's files are not here: run make viewer")
+    found = next(filter(None, map(shutil.which, NAMES)), None)
+    if found is None:
+        _do_without("no Chromium here: install one to run the tests of the viewer")
+    return found
+
+
+def _do_without(reason: str) -> NoReturn:
+    if os.environ.get("CI") == "true":
+        pytest.fail(reason)
+    pytest.skip(reason)
+
+
+@asynccontextmanager
+async def browsing() -> AsyncIterator[Browser]:
+    """Run a browser."""
+    path = chromium()
+    async with async_playwright() as playwright:
+        browser = await playwright.chromium.launch(executable_path=path, args=list(QUIET))
+        try:
+            yield browser
+        finally:
+            await browser.close()

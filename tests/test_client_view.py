@@ -1,0 +1,156 @@
+"""The page from here, the pictures from there."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import sources
+from fakes import FakeDecoders
+from serving import pictures, serving
+from test_client_relay import echo, listening
+from test_server_daemon import dial
+from test_server_exchange import head_of, request
+from test_viewer_assets import viewer
+from websockets.exceptions import InvalidStatus
+
+import diffc_client
+from diffc_client import view as module
+from diffc_client.address import Address
+from diffc_client.view import View
+from diffc_stream import save_png
+from diffc_stream.errors import AddressError
+from diffc_viewer import Assets, Facts, Site
+
+COMPARISON = "/-/compare/p.png?format=jpeg&bytes=2000&of=2000"
+
+
+@pytest.fixture
+def site(tmp_path: Path) -> Site:
+    return Site(Assets(home=viewer(tmp_path / "viewer")))
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    folder = pictures(tmp_path)
+    save_png(folder / "p.png", np.tile(sources.picture(), (4, 4, 1)))
+    return folder
+
+
+def nowhere() -> Address:
+    return Address.parse("ws://127.0.0.1:9")
+
+
+async def ask(view: View, path: str, *fields: str) -> tuple[int, dict[str, str], bytes]:
+    reader, writer = await asyncio.open_connection(
+        "127.0.0.1", int(view.url.split(":")[2].split("/")[0])
+    )
+    writer.write(request(path, *fields))
+    status, found = await head_of(reader)
+    body = await reader.read()
+    writer.close()
+    await writer.wait_closed()
+    if status != 304:
+        assert int(found["Content-Length"]) == len(body)
+    return status, found, body
+
+
+@pytest.mark.asyncio
+async def test_the_page_is_here(site: Site) -> None:
+    async with View(nowhere(), site, rate=2000.0) as view:
+        status, fields, body = await ask(view, "/?x", "Host: localhost:1")
+        assert (status, body) == (200, b"page/index.html")
+        assert "ws://localhost:1" in fields["Content-Security-Policy"]
+        assert (await ask(view, "/", f"If-None-Match: {fields['ETag']}"))[0] == 304
+        assert json.loads((await ask(view, "/-/viewer.json"))[2]) | {"version": None} == {
+            "compare": False,
+            "sender": "ws://127.0.0.1:9",
+            "rate": 2000.0,
+            "version": None,
+        }
+        for path in ("/-/gone.js", "/a.png.dfc", COMPARISON):
+            assert (await ask(view, path))[0] == 404
+
+
+@pytest.mark.asyncio
+async def test_the_pictures_are_there(folder: Path, site: Site) -> None:
+    async with serving(folder) as daemon, View(Address.parse(daemon.url), site) as view:
+        url = view.url.replace("http:", "ws:").rstrip("/")
+        async with diffc_client.connect(url, decoders=FakeDecoders()) as sender:
+            async for refinement in sender.open("a.png"):
+                last = refinement
+        assert (last.bytes, last.complete) == (5000, True)
+        assert 5000 < view.down.carried < 6000
+        assert 0 < view.up.carried < 1000
+
+
+@pytest.mark.asyncio
+async def test_pages_of_other_sites(site: Site) -> None:
+    async with listening(echo) as port:
+        address = Address(scheme="ws", host="127.0.0.1", port=port)
+        async with View(address, site) as view:
+            url = view.url.replace("http:", "ws:")
+            async with dial(url, origin=view.url.rstrip("/")) as page:
+                await page.send(b"hello")
+                assert await page.recv() == b"hello"
+            with pytest.raises(InvalidStatus) as caught:
+                await dial(url, origin="https://example.org")
+            assert caught.value.response.status_code == 403
+            assert (await ask(view, "/", "Host: rebound.example"))[0] == 421
+            assert (await ask(view, "/-/viewer.json", "Sec-Fetch-Site: cross-site"))[0] == 403
+
+
+@pytest.mark.asyncio
+async def test_not_too_many_pages(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "MOST_PAGES", 0)
+    async with View(nowhere(), site) as view:
+        with pytest.raises(InvalidStatus) as caught:
+            await dial(view.url.replace("http:", "ws:"))
+        assert caught.value.response.status_code == 503
+
+
+@pytest.mark.asyncio
+async def test_comparisons_come_from_the_sender(
+    folder: Path, site: Site, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    able = Site(Assets(home=tmp_path / "viewer"), Facts(compare=True))
+    async with (
+        serving(folder, site=able, compare=True) as daemon,
+        View(Address.parse(daemon.url), site, compare=True) as view,
+    ):
+        assert json.loads((await ask(view, "/-/viewer.json"))[2])["compare"] is True
+        status, fields, body = await ask(view, COMPARISON)
+        assert (status, fields["Content-Type"]) == (200, "image/jpeg")
+        assert body.startswith(b"\xff\xd8")
+        assert (await ask(view, "/-/compare/gone.png?format=avif&bytes=1"))[0] == 404
+        assert (await ask(view, "/-/compare/a\rb"))[0] == 404
+        monkeypatch.setattr(module, "MOST_FILE", 100)
+        assert (await ask(view, COMPARISON))[0] == 502
+
+
+@pytest.mark.asyncio
+async def test_senders_that_compare_nothing(folder: Path, site: Site) -> None:
+    async with (
+        serving(folder) as daemon,
+        View(Address.parse(daemon.url), site, compare=True) as view,
+    ):
+        assert json.loads((await ask(view, "/-/viewer.json"))[2])["compare"] is False
+        assert (await ask(view, COMPARISON))[0] == 404
+        await daemon.abort()
+        assert json.loads((await ask(view, "/-/viewer.json"))[2])["compare"] is False
+        status, _, body = await ask(view, COMPARISON)
+        assert (status, body.splitlines()[0][-18:]) == (502, b"Connection refused")
+
+
+def test_addresses(site: Site) -> None:
+    with pytest.raises(AddressError, match="is not a sender"):
+        View(Address.parse("http://station/a.dfc"), site)
+
+
+@pytest.mark.asyncio
+async def test_a_picture_may_be_named(site: Site) -> None:
+    async with View(Address.parse("ws://station/sub/a%20b.png"), site) as view:
+        assert view.url.endswith("/#/sub/a%20b.png")

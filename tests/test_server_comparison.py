@@ -1,0 +1,135 @@
+"""What other formats give for the same bytes."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+
+import numpy as np
+import pytest
+import sources
+from PIL import Image, ImageFile
+from serving import serving
+from test_server_exchange import ask
+from test_viewer_assets import viewer
+
+from diffc_server import Catalogue, comparison
+from diffc_server.comparison import PREFIX, Comparison, Wanted
+from diffc_stream import save_png
+from diffc_stream.errors import RequestRefused
+from diffc_viewer import Assets, Site
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    folder = tmp_path / "served"
+    (folder / "sub").mkdir(parents=True)
+    save_png(folder / "sub" / "a b.png", np.tile(sources.picture(), (8, 8, 1)))
+    (folder / "none.png").write_bytes(b"no picture")
+    (folder / "stream.dfc").write_bytes(b"")
+    return folder
+
+
+def wanted(kind: str, size: int, of: int = 0, name: str = "sub/a b.png") -> Wanted:
+    return Wanted(name=name, format=kind, bytes=size, of=of or size)
+
+
+def shown(data: bytes) -> Image.Image:
+    with Image.open(io.BytesIO(data)) as image:
+        return image.convert("RGB")
+
+
+def test_the_best_file_of_so_many_bytes(folder: Path) -> None:
+    made = Comparison(Catalogue(folder))
+    files = [made.file(wanted("avif", size)) for size in (700, 1500, 6000)]
+    assert [len(file) for file in files] == sorted(len(file) for file in files)
+    for file, size in zip(files, (700, 1500, 6000), strict=True):
+        assert size // 2 < len(file) <= size
+        assert file[4:12] == b"ftypavif"
+    assert made.file(wanted("avif", 1500)) == files[1]
+
+
+def test_so_many_bytes_of_a_progressive_file(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    made = Comparison(Catalogue(folder))
+    whole = made.file(wanted("jpeg", 10**6, 6000))
+    assert 3000 < len(whole) <= 6000
+    assert b"\xff\xc2" in whole  # progressive
+    part = made.file(wanted("jpeg", 2000, 6000))
+    assert part == whole[:2000]
+    monkeypatch.setattr(ImageFile, "LOAD_TRUNCATED_IMAGES", True)
+    assert shown(part).size == shown(whole).size
+
+
+def test_what_is_small_is_reduced(folder: Path) -> None:
+    height, width = np.tile(sources.picture(), (8, 8, 1)).shape[:2]
+    made = Comparison(Catalogue(folder))
+    small = shown(made.file(wanted("jpeg", 900, 900)))
+    assert small.width < width
+    assert abs(small.width * height - small.height * width) <= 8 * max(height, width)
+
+
+@pytest.mark.parametrize(
+    ("question", "why"),
+    [
+        (wanted("avif", 20), "none is so small"),
+        (wanted("jpeg", 100, 6000), "show nothing"),
+        (wanted("avif", 1000, name="gone.png"), "no picture"),
+        (wanted("avif", 1000, name="../served/sub/a b.png"), "no picture"),
+        (wanted("avif", 1000, name="stream.dfc"), "no original"),
+        (wanted("avif", 1000, name="none.png"), "not a picture"),
+    ],
+)
+def test_what_there_is_not(folder: Path, question: Wanted, why: str) -> None:
+    with pytest.raises(RequestRefused, match=why):
+        Comparison(Catalogue(folder)).file(question)
+
+
+def test_limits(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    made = Comparison(Catalogue(folder))
+    monkeypatch.setattr(comparison, "MOST_KEPT", 5000)
+    made.file(wanted("jpeg", 3000, 3000))
+    assert 0 < made._kept == sum(len(tried.data) for tried in made._tried.values()) <= 5000
+    monkeypatch.setattr(comparison, "PATIENCE", 0.0)
+    assert len(Comparison(Catalogue(folder)).file(wanted("jpeg", 10**5, 10**5))) <= 10**5
+    monkeypatch.setattr(comparison, "MOST_PIXELS", 100)
+    with pytest.raises(RequestRefused, match="too large"):
+        Comparison(Catalogue(folder)).file(wanted("jpeg", 3000, 3000))
+
+
+def test_questions() -> None:
+    question = Wanted.parse(f"{PREFIX}sub/a%20b.png?format=jpeg&bytes=12&of=99999999")
+    assert question == wanted("jpeg", 12, question.of)
+    assert question.of == comparison.MAX_STREAM
+    assert Wanted.parse(f"{PREFIX}a?bytes=7&format=avif") == wanted("avif", 7, name="a")
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        *("", "format=avif", "bytes=1", "format=png&bytes=1", "format=jpeg&bytes=1"),
+        *("format=avif&bytes=-1", "format=avif&bytes=1e3", "format=avif&bytes=", "&&", "bytes"),
+        *("format=avif&bytes=1&bytes=2", "format=avif&bytes=%FF", "format=avif&bytes=²"),
+        "format=avif&bytes=" + "9" * 5000,
+        "&".join(f"x{i}=1" for i in range(20)) + "&format=avif&bytes=1",
+    ],
+)
+def test_questions_that_make_no_sense(query: str) -> None:
+    with pytest.raises(RequestRefused):
+        Wanted.parse(f"{PREFIX}a.png?{query}")
+
+
+@pytest.mark.asyncio
+async def test_over_http(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    site = Site(Assets(home=viewer(tmp_path / "viewer")))
+    path = f"{PREFIX}sub/a%20b.png?format=jpeg&bytes=3000&of=3000"
+    async with serving(folder, site=site, compare=True) as daemon:
+        answer = await ask(daemon, path)
+        assert (answer.status, answer.fields["Content-Type"]) == (200, "image/jpeg")
+        assert 0 < len(answer.body) <= 3000
+        assert answer.fields["Cross-Origin-Resource-Policy"] == "same-origin"
+        assert (await ask(daemon, f"{PREFIX}gone.png?format=avif&bytes=9")).status == 404
+        assert (await ask(daemon, path, "Sec-Fetch-Site: cross-site")).status == 403
+        monkeypatch.setattr(comparison, "MOST_WAITING", 0)
+        assert (await ask(daemon, path)).status == 503
+    async with serving(folder, site=site) as daemon:
+        assert (await ask(daemon, path)).status == 404
