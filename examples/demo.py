@@ -4,16 +4,19 @@
     make demo IMAGE=photo.jpg RATE=500         your own photograph, your own link
 
 Starts a sender daemon and a receiver (``examples/watch.py``) in processes of their own, and carries
-the bytes between them itself, slowly.  Leaves the received stream and a filmstrip in demo/.
+the bytes between them itself, slowly.  Leaves the received stream and a filmstrip in demo/.  In a
+terminal it then says where a browser can watch the same, over the same link, until Ctrl-C.
 """
 
 from __future__ import annotations
 
 import argparse
 import asyncio
+import contextlib
 import importlib.util
 import json
 import shutil
+import signal
 import sys
 import tempfile
 from asyncio.subprocess import PIPE, Process
@@ -27,6 +30,7 @@ from diffc_benchmarks.impairment import Impairment
 from diffc_stream import load_picture, save_png
 from diffc_stream.errors import DiffcError, LinkLost, UnreadablePicture
 from diffc_stream.threads import wait_asleep
+from diffc_viewer import Assets
 
 SERVED_AS_IT_IS = {".png", ".jpg", ".jpeg", ".webp", ".tif", ".tiff"}
 FEWEST_BYTES = 300
@@ -103,10 +107,36 @@ async def stream(show: Show) -> int:
             receiver(show, f"ws://127.0.0.1:{link.port}/{name}") as process,
         ):
             code = await process.wait()
-    if code == 0:
-        print(f"{link.carried_down:,} bytes crossed the link, framing and handshake included")
-        print(f"the received stream and the filmstrip are in {show.out}/")
+            if code == 0:
+                print(
+                    f"{link.carried_down:,} bytes crossed the link, framing and handshake included"
+                )
+                print(f"the received stream and the filmstrip are in {show.out}/")
+                await offer_viewer(f"ws://{host}:{port}/{name}", show.rate)
     return code
+
+
+async def offer_viewer(url: str, rate: float) -> None:
+    """Say how to watch in a browser; to somebody at a terminal, until they have seen enough."""
+    if not (sys.stdout.isatty() and Assets().complete):
+        print(f"to watch it in a browser: make view RATE={rate:g}")
+        return
+    async with viewing(url, rate=rate, browser=False) as (process, address):
+        print(f"watch it in a browser: {address} (Ctrl-C ends it)", flush=True)
+        await told_to_stop(process)
+
+
+async def told_to_stop(process: Process) -> bool:
+    """Wait for Ctrl-C, or SIGTERM; return False if ``process`` ends before that."""
+    told = asyncio.Event()
+    for signum in (signal.SIGINT, signal.SIGTERM):
+        with contextlib.suppress(NotImplementedError):  # not on Windows
+            asyncio.get_running_loop().add_signal_handler(signum, told.set)
+    waiting = [asyncio.ensure_future(told.wait()), asyncio.ensure_future(process.wait())]
+    await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+    for other in waiting:
+        other.cancel()
+    return told.is_set()
 
 
 def offered(photo: Path, folder: Path) -> str:
@@ -120,16 +150,33 @@ def offered(photo: Path, folder: Path) -> str:
 
 
 @asynccontextmanager
-async def sender(folder: Path) -> AsyncIterator[tuple[str, int]]:
+async def sender(folder: Path, *more: str) -> AsyncIterator[tuple[str, int]]:
     """Run a sender daemon on ``folder``; yields its address."""
     command = ("-m", "diffc_server", str(folder), "--port", "0", "--json", "--log-level", "error")
-    async with _running(*command, stdout=PIPE) as process:
-        assert process.stdout is not None
-        line = await process.stdout.readline()
-        if not line:
-            raise LinkLost("the sender daemon did not start")
-        host, _, port = json.loads(line)["url"].removeprefix("ws://").rpartition(":")
+    async with _running(*command, *more, stdout=PIPE) as process:
+        host, _, port = (await _address(process)).removeprefix("ws://").rpartition(":")
         yield host, int(port)
+
+
+@asynccontextmanager
+async def viewing(
+    url: str, *more: str, rate: float, browser: bool
+) -> AsyncIterator[tuple[Process, str]]:
+    """Run ``diffc-client view`` for the sender at ``url``; yields it, and the page's address."""
+    command = ("-m", "diffc_client", "view", url, "--rate", str(rate), "--json", *more)
+    quiet = () if browser else ("--no-browser",)
+    async with _running(*command, *quiet, stdout=PIPE) as process:
+        yield process, await _address(process)
+
+
+async def _address(process: Process) -> str:
+    """Return what a daemon says is its address.  Raises LinkLost if it says nothing."""
+    assert process.stdout is not None
+    line = await process.stdout.readline()
+    if not line:
+        raise LinkLost("a daemon did not start")
+    url: str = json.loads(line)["url"]
+    return url
 
 
 @asynccontextmanager

@@ -17,6 +17,7 @@ from diffc_server import Catalogue, comparison
 from diffc_server.comparison import PREFIX, Comparison, Wanted
 from diffc_stream import save_png
 from diffc_stream.errors import RequestRefused
+from diffc_stream.session import MAX_STREAM
 from diffc_viewer import Assets, Site
 
 
@@ -99,7 +100,7 @@ def test_limits(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 def test_questions() -> None:
     question = Wanted.parse(f"{PREFIX}sub/a%20b.png?format=jpeg&bytes=12&of=99999999")
     assert question == wanted("jpeg", 12, question.of)
-    assert question.of == comparison.MAX_STREAM
+    assert question.of == MAX_STREAM
     assert Wanted.parse(f"{PREFIX}a?bytes=7&format=avif") == wanted("avif", 7, name="a")
 
 

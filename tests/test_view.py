@@ -1,0 +1,67 @@
+"""``make view``: both daemons, and the photographs."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import sys
+import urllib.request
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from diffc_stream import save_png
+from examples import view
+from examples.demo import default_photo
+
+ROOT = Path(__file__).parent.parent
+
+
+def test_the_photographs_are_copied_and_cleared_away() -> None:
+    home = default_photo().parent
+    with view.folder_of(None) as folder:
+        copied = sorted(path.name for path in folder.iterdir())
+        assert "coffee.png" in copied
+        assert set(copied) <= {path.name for path in home.iterdir()}
+        assert len(copied) >= 4
+    assert not folder.exists()
+
+
+def test_a_folder_of_ones_own_stays(tmp_path: Path) -> None:
+    with view.folder_of(tmp_path) as folder:
+        assert folder == tmp_path
+    assert tmp_path.exists()
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_from_start_to_stop(number: signal.Signals, tmp_path: Path) -> None:
+    save_png(tmp_path / "a.png", np.zeros((8, 8, 3), np.uint8))
+    process = subprocess.Popen(
+        [sys.executable, "-m", "examples.view", str(tmp_path), "--rate", "500", "--no-browser"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        cwd=ROOT,
+    )
+    with process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        line = process.stdout.readline()
+        assert line.startswith("watch at 500 bytes per second: http://127.0.0.1:")
+        url = line.split(": ", 1)[1].split()[0]
+        direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+        with direct.open(f"{url}-/viewer.json", timeout=20) as answer:
+            facts = json.load(answer)
+        assert (facts["rate"], facts["compare"]) == (500.0, True)
+        process.send_signal(number)
+        assert process.wait(20) == 0
+        assert process.stderr.read() == ""
+
+
+def test_a_folder_that_is_not_there(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    assert view.main([str(tmp_path / "gone"), "--no-browser"]) == 7
+    told = capfd.readouterr().err
+    assert "No such file" in told
+    assert told.splitlines()[-1] == "view: a daemon did not start"
