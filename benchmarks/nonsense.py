@@ -119,6 +119,28 @@ RANGES = (
     *(b"bytes=" + b"9" * 99 + b"-" + b"9" * 99, b"Bytes= 1-2 ", b"octets=1-2", b"bytes=-0"),
     *(b'"0123456789abcdef"', b'W/"0123456789abcdef"', b'"a", W/"b" , "c"', b"*", b'W/W/""', b'"'),
 )
+VISITS = (
+    *(
+        b"/",
+        b"/-/page/main.js",
+        b"/-/models.json",
+        b"/-/viewer.json",
+        b"/-/../a",
+        b"/-/page/%2e%2e",
+    ),
+    *(
+        b"localhost:8765",
+        b"http://localhost:8765",
+        b"null",
+        b"[::1]:1",
+        b"http://[::1",
+        b"station.",
+    ),
+    *(b"gzip, deflate, br;q=0.5", b"br;q=0,*", b'W/"0123456789abcdef", "a"', b";;=,q"),
+    *(b"same-origin", b"cross-site", b"none", b"navigate", b"document"),
+    b"/-/compare/a.png?format=avif&bytes=900",
+    b"/-/compare/sub%2Fc.jpg?format=jpeg&bytes=900&of=20000&x=%FF",
+)
 ANSWERS = (
     b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello",
     (

@@ -17,6 +17,7 @@ from diffc_client.address import Address
 from diffc_client.kept import MemoryStream
 from diffc_client.wire import MOST_LINE, Wire
 from diffc_server.catalogue import SUFFIXES, Catalogue
+from diffc_server.comparison import Wanted
 from diffc_server.ranges import Range, names
 from diffc_stream.codec import Decoder
 from diffc_stream.codec.curve import Curve
@@ -48,6 +49,7 @@ from diffc_stream.session import (
 )
 from diffc_stream.session.fields import Name
 from diffc_stream.session.interleaving import Outlook, turn
+from diffc_viewer import Assets, Door, Question, Site
 
 from .mutation import Mutator
 from .nonsense import (
@@ -59,6 +61,7 @@ from .nonsense import (
     MODEL,
     NAMES,
     RANGES,
+    VISITS,
     any_conversation,
     any_message,
     any_stream,
@@ -91,7 +94,7 @@ class Parser:
 
 PARSERS = (
     *("message", "sender", "receiver", "stream", "verified", "curve", "kept", "decoder"),
-    *("prefix", "address", "name", "catalogue", "range", "answer"),
+    *("prefix", "address", "name", "catalogue", "range", "visit", "answer"),
 )
 """Their names."""
 
@@ -99,6 +102,7 @@ PARSERS = (
 def parsers(folder: Path) -> tuple[Parser, ...]:
     """Return all parsers; ``folder`` is empty, and filled with pictures that are asked for."""
     catalogue = _catalogue(folder)
+    site = Site(Assets(home=_viewer(folder / "viewer")))
     return (
         Parser(
             name="message",
@@ -194,6 +198,13 @@ def parsers(folder: Path) -> tuple[Parser, ...]:
             errors=(),
             source=lambda mutator: any_text(mutator, RANGES),
             parse=_read_range,
+        ),
+        Parser(
+            name="visit",
+            reads="what a browser asks for, with all headers alike; what it gets is listed",
+            errors=(RequestRefused,),
+            source=lambda mutator: any_text(mutator, VISITS),
+            parse=lambda data: _visit(site, data),
         ),
         Parser(
             name="answer",
@@ -332,6 +343,29 @@ def _read_range(data: bytes) -> None:
         raise AssertionError("bytes that there are not")
     for weakly in (False, True):
         names(value, '"0123456789abcdef"', weakly=weakly)
+
+
+def _viewer(home: Path) -> Path:
+    """Fill a folder with a viewer of two files."""
+    for name in ("page/index.html", "vendor/onnxruntime-web/ort.js"):
+        (home / name).parent.mkdir(parents=True)
+        (home / name).write_text("served")
+    return home
+
+
+def _visit(site: Site, data: bytes) -> None:
+    value = data.decode("latin-1")
+    door = Door(names=["station"])
+    for local in (False, True):
+        door.objection(lambda _: [value], path=value, local=local)
+    host = value if door.is_own(value) else ""
+    if any(mark in host for mark in " ;,'\"\r\n"):
+        raise AssertionError("a host that ends the policy it is put into")
+    question = Question(path=value.partition("?")[0], host=host, accepts=value, known=value)
+    answer = site.answer(question)
+    if answer.status == 200 and answer.body not in (b"served", b"[]") and value[:3] != "/-/":
+        raise AssertionError("a file that is not listed")
+    Wanted.parse(value)
 
 
 class _Silent(asyncio.Transport):
