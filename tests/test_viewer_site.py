@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import gzip
 import hashlib
 import json
 from http import HTTPStatus
@@ -75,6 +76,15 @@ def test_compressed_copies_are_told_from_others(site: Site) -> None:
     assert plain.fields["Vary"] == small.fields["Vary"] == "Accept-Encoding"
     assert plain.fields["ETag"] != small.fields["ETag"]
     assert small.fields["Content-Type"] == "application/wasm"
+
+
+def test_what_has_no_copies_is_compressed(site: Site) -> None:
+    plain, small = ask(site, "/"), ask(site, "/", accepts="br, gzip")
+    assert small.fields["Content-Encoding"] == "gzip"
+    assert gzip.decompress(small.body) == plain.body
+    policies = {answer.fields["Content-Security-Policy"] for answer in (plain, small)}
+    assert len(policies) == 1
+    assert ask(site, "/", accepts="gzip", known=small.fields["ETag"]).body == b""
 
 
 def test_what_is_not_there(site: Site, tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import gzip
 import hashlib
 import json
 import re
@@ -10,7 +11,7 @@ from dataclasses import asdict, dataclass
 from http import HTTPStatus
 from importlib.metadata import PackageNotFoundError, version
 
-from .assets import MODELS, PREFIX, ROOT, Asset, Assets
+from .assets import MEDIA_TYPES, MODELS, PREFIX, ROOT, Asset, Assets, codings
 
 FACTS = f"{PREFIX}viewer.json"
 """Where :class:`Facts` are."""
@@ -106,12 +107,19 @@ class Site:
     def _read(self, asset: Asset, question: Question) -> Answer:
         path, coding = asset.best(question.accepts)
         body = path.read_bytes()
-        hashes = _import_maps(body) if asset.path == self._assets.index and not coding else ()
-        more = {"Vary": "Accept-Encoding"} if asset.copies else {}
+        hashes = _import_maps(body) if asset.path == self._assets.index else ()
+        more = {"Vary": "Accept-Encoding"}
+        if coding is None and _is_text(asset) and "gzip" in codings(question.accepts):
+            # Of ours there are no compressed copies, or these would be old when it is changed.
+            body, coding = gzip.compress(body, mtime=0), "gzip"
         if coding is not None:
             more["Content-Encoding"] = coding
         fields = _described(asset.media_type, body, question.host, hashes) | more
         return _unless_known(fields, body, question)
+
+
+def _is_text(asset: Asset) -> bool:
+    return asset.media_type.startswith("text/") or asset.media_type == MEDIA_TYPES[".svg"]
 
 
 def _told(body: bytes, question: Question) -> Answer:
