@@ -8,6 +8,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from http.client import HTTPConnection
 from pathlib import Path
 
 import numpy as np
@@ -64,6 +65,27 @@ def test_from_start_to_stop(tmp_path: Path) -> None:
         assert process.stdout.read() == ""
         assert "Traceback" not in process.stderr.read()
     assert list(cache.glob("*.dfc"))
+
+
+@pytest.mark.parametrize("viewer", [True, False])
+def test_the_viewer_can_be_done_without(viewer: bool, tmp_path: Path) -> None:
+    flags = ["--compare", "--name", "pictures.example"] if viewer else ["--no-viewer"]
+    with server(str(tmp_path), "--port", "0", "--json", *flags) as process:
+        assert process.stdout is not None
+        port = int(json.loads(process.stdout.readline())["url"].rpartition(":")[2])
+        for host, page, status in [
+            ("pictures.example", "pictures.example", 200 if viewer else 421),
+            ("localhost", "localhost", 200 if viewer else 403),
+            ("localhost", "pictures.example", 403),
+            ("other.example", "other.example", 421),
+        ]:
+            fields = {"Host": host, "Origin": f"http://{page}"}
+            connection = HTTPConnection("127.0.0.1", port, timeout=20)
+            connection.request("GET", "/-/viewer.json", headers=fields)
+            answer = connection.getresponse()
+            assert answer.status == status
+            assert status != 200 or json.load(answer)["compare"] is True
+            connection.close()
 
 
 def test_a_port_that_is_taken(tmp_path: Path) -> None:

@@ -32,7 +32,6 @@ const WANTED = {
     wanted: /^(ort\.(wasm|jspi)\.min|ort-wasm-simd-threaded(\.jspi)?)\.(mjs|wasm)$/,
     to: "onnxruntime-web",
   },
-  "@msgpack/msgpack": { from: "dist.esm", wanted: /\.mjs$/, to: "msgpack" },
   "@noble/hashes": { from: ".", wanted: /^(sha2|_md|_u64|utils)\.js$/, to: "noble-hashes" },
 };
 
