@@ -11,6 +11,13 @@ In a script::
     for refinement in diffc_client.stream("ws://localhost:8765/coffee.jpg", bytes=8000):
         print(refinement.bytes, refinement.predicted_psnr)
 
+In a program with a loop that is not ours to run, a window's for instance::
+
+    def show(refinement: diffc_client.Refinement) -> None:
+        window.show(refinement.image)                  # on a thread of its own
+
+    watch = diffc_client.watch("ws://localhost:8765/coffee.jpg", show, psnr=30)
+
 Every refinement carries the whole picture as it is known so far: ``image``, uint8 (H, W, 3), with
 ``bytes``, ``bpp``, ``predicted_psnr`` and ``complete``.  Leave the loop when it is good enough.
 Errors are those of :mod:`diffc_stream.errors`.
@@ -20,9 +27,11 @@ from .address import Address
 from .blocking import stream
 from .decoding import Decoders, Method, ModelDecoders, StreamDecoder
 from .delivery import Delivery
-from .kept import FileStream, Kept, MemoryStream
+from .kept import FileStream, Kept, MemoryStream, outdated
 from .refiner import Refinement
 from .sender import Sender, connect
+from .store import Store
+from .watching import Watch, Watcher, watch
 
 __all__ = [
     "Address",
@@ -35,7 +44,12 @@ __all__ = [
     "ModelDecoders",
     "Refinement",
     "Sender",
+    "Store",
     "StreamDecoder",
+    "Watch",
+    "Watcher",
     "connect",
+    "outdated",
     "stream",
+    "watch",
 ]

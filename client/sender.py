@@ -148,6 +148,18 @@ class Sender:
         ...     print(refinement.bytes, refinement.bpp, refinement.predicted_psnr)
         """
         wanted = Wanted(Target(bytes=bytes, bpp=bpp, side=side, psnr=psnr), weight)
+        return self.deliver(image, wanted, render=render, previews=previews, kept=kept)
+
+    def deliver(
+        self,
+        image: str,
+        wanted: Wanted,
+        *,
+        render: Method = "mmse",
+        previews: Method | None = None,
+        kept: Kept | None = None,
+    ) -> Delivery:
+        """Stream what is ``wanted`` of a picture, which may have changed already: see open()."""
         kept = kept if kept is not None else MemoryStream()
         refinements = self._refinements(image, kept, wanted, render, previews)
         return Delivery(refinements, wanted)

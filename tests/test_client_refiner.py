@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-from fakes import FINGERPRINT, FakeDecoder, stream_of
+from fakes import FINGERPRINT, FakeDecoder, FakePicture, stream_of
 
+from diffc_client import Method
 from diffc_client.refiner import Refiner
 from diffc_stream.errors import LinkLost, NotAStream, NothingDecodable
 
@@ -39,6 +41,30 @@ async def test_all_that_lies_there_makes_one_picture(worker: ThreadPoolExecutor)
     assert last is not None
     assert (last.bytes, last.complete) == (1000, True)
     assert await refiner.next() is None
+
+
+@pytest.mark.asyncio
+async def test_bytes_never_wait_for_a_picture_that_takes_long(worker: ThreadPoolExecutor) -> None:
+    begun, go, rendered = asyncio.Event(), threading.Event(), list[int]()
+    loop = asyncio.get_running_loop()
+
+    class Slow(FakeDecoder):
+        def render(self, method: Method = "mmse") -> FakePicture:
+            loop.call_soon_threadsafe(begun.set)
+            assert go.wait(10)
+            rendered.append(len(self.data))
+            return super().render(method)
+
+    refiner = Refiner(Slow((FINGERPRINT,)), worker, "mmse")
+    refiner.feed(DATA[:100])
+    first = asyncio.create_task(refiner.next())
+    await begun.wait()
+    for start in range(100, 1000, 100):
+        refiner.feed(DATA[start : start + 100])
+    go.set()
+    pictures = [await first, await refiner.next()]
+    assert [picture and picture.bytes for picture in pictures] == [100, 1000]
+    assert rendered == [100, 1000]
 
 
 @pytest.mark.asyncio

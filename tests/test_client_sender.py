@@ -82,15 +82,18 @@ async def execute(code: str, url: str, **names: object) -> None:
 
 
 @pytest.mark.asyncio
-async def test_the_package_shows_two_ways_that_work(
+async def test_the_package_shows_three_ways_that_work(
     url: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     window = Window()
-    awaited, blocked = paragraphs(diffc_client.__doc__)
+    awaited, blocked, watched = paragraphs(diffc_client.__doc__)
     await execute(awaited, url, window=window)
     assert set(window.shapes) == {(30, 40, 3)}
     await execute(blocked, url)
     assert capsys.readouterr().out.splitlines()[-1] == "5000 25.0"
+    window.shapes.clear()
+    await execute(f"{watched}\nassert watch.wait().complete", url, window=window)
+    assert window.shapes
 
 
 @pytest.mark.asyncio
