@@ -71,12 +71,17 @@ class Background:
     ) -> Following:
         """Put a picture into ``newest`` as it gets better, until there is no more of it.
 
+        What a picture that was stopped has kept can be gone on with at once: that one's end is
+        waited for.
+
         Raises RuntimeError once the link is closed.
         """
         following = Following(self._loop, wanted)
 
-        async def follow() -> None:
+        async def follow(stopping: set[asyncio.Task[None]]) -> None:
             try:
+                if stopping:
+                    await asyncio.wait(stopping)
                 sender = await asyncio.shield(self._sender)
                 async with aclosing(
                     sender.deliver(image, wanted, render=render, previews=previews, kept=kept)
@@ -89,9 +94,11 @@ class Background:
                 newest.finish()
 
         def start() -> None:
-            following.task = self._loop.create_task(follow())
-            self._following.add(following.task)
-            following.task.add_done_callback(self._following.discard)
+            stopping = {task for task in self._following if task.cancelling()}
+            task = self._loop.create_task(follow(stopping))
+            self._following.add(task)
+            task.add_done_callback(self._following.discard)
+            following.begin(task)
 
         with self._guard:
             self._check()
@@ -144,9 +151,15 @@ class Following:
     """A picture that is followed; any thread may call its methods, at any time."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop, wanted: Wanted) -> None:
-        self.task: asyncio.Task[None] | None = None
         self._loop = loop
         self._wanted = wanted
+        self._task: asyncio.Task[None] | None = None
+        self._over = threading.Event()
+
+    def begin(self, task: asyncio.Task[None]) -> None:
+        """Say which task follows it, on the event loop."""
+        self._task = task
+        task.add_done_callback(lambda _: self._over.set())
 
     def update(self, target: Target, weight: float) -> None:
         """Want something else from now on."""
@@ -159,6 +172,10 @@ class Following:
         with contextlib.suppress(RuntimeError):
             self._loop.call_soon_threadsafe(self._cancel)
 
+    def join(self) -> None:
+        """Wait until nothing of it goes on; not on the event loop."""
+        self._over.wait()
+
     def _cancel(self) -> None:
-        if self.task is not None:
-            self.task.cancel()
+        if self._task is not None:
+            self._task.cancel()

@@ -180,7 +180,8 @@ class Watch:
     def stop(self) -> None:
         """Stop the stream and return at once: no refinement is handed over any more.
 
-        One that is being handed over is; then ``on_end`` is called.
+        Once a callback that is running has returned, ``on_end`` is called.  Another watch may go on
+        with what this one kept, over the same link at once, otherwise after :meth:`wait`.
         """
         self._newest.stop()
         self._following.stop()
@@ -204,6 +205,8 @@ class Watch:
         except Exception as error:
             self._failure = error
             self.stop()
+        # What was kept is nobody's but the caller's from now on.
+        self._following.join()
         try:
             if self._on_end is not None:
                 self._on_end(self._failure)

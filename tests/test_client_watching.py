@@ -183,6 +183,24 @@ def test_going_on_with_what_was_kept_and_further_than_before(folder: Path) -> No
     assert (last.bytes, last.complete) == (5000, True)
 
 
+def test_another_watch_goes_on_where_one_is_stopped(folder: Path) -> None:
+    """Without waiting: what the first still receives is not kept twice."""
+    kept, viewer = MemoryStream(), Viewer()
+    begun = threading.Semaphore(0)
+    with (
+        Background(folder, FakeOpener(length=200_000, piece=100)) as url,
+        Watcher(url, decoders=FakeDecoders()) as watcher,
+    ):
+        for _ in range(10):
+            watch = watcher.watch("a.png", lambda _: begun.release(), kept=kept)
+            assert begun.acquire(timeout=10)
+            watch.stop()
+        last = watcher.watch("a.png", viewer.show, kept=kept).wait(10)
+    assert last is not None
+    assert last.complete
+    assert kept.read() == stream_of("a.png", 200_000)
+
+
 def test_another_target_while_it_streams(folder: Path) -> None:
     gate, slow = threading.Semaphore(1), Slow()
     with (

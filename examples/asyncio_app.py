@@ -1,0 +1,86 @@
+"""Receive all pictures of a sender in an asyncio program, side by side over one link.
+
+    python -m examples.asyncio_app ws://127.0.0.1:8765 pictures/ --first coffee.jpg --psnr 30
+
+What gains most by the next byte comes first, and the picture that is looked at counts five times;
+once it is good enough the others have the link for themselves.  Whoever stops the program loses
+nothing: the streams are kept, and it goes on where it was.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import sys
+from collections.abc import Sequence
+from contextlib import aclosing
+from dataclasses import replace
+from pathlib import Path
+
+from diffc_client import Address, FileStream, Sender, Store, connect, outdated
+from diffc_stream import DiffcError, save_png
+
+LOOKED_AT = 5.0
+"""How many times a gain in the picture that is looked at counts."""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the program and return its exit code."""
+    parser = argparse.ArgumentParser(prog="asyncio_app", description=__doc__.partition("\n")[0])
+    parser.add_argument("url", metavar="URL", help="ws://HOST:PORT")
+    parser.add_argument("folder", metavar="DIR", type=Path, help="where pictures and streams go")
+    parser.add_argument("--first", metavar="PICTURE", help="the picture that is looked at")
+    parser.add_argument("--psnr", metavar="DB", type=float, default=30.0, help="good enough")
+    options = parser.parse_args(arguments)
+    code = 0
+    try:
+        asyncio.run(Gallery(options.url, options.folder, options.first, options.psnr).receive())
+    except* (DiffcError, OSError) as group:
+        for error in group.exceptions:
+            print(f"asyncio_app: {error}", file=sys.stderr)
+        code = 1
+    return code
+
+
+class Gallery:
+    """Pictures of one sender, kept in a folder."""
+
+    def __init__(self, url: str, folder: Path, first: str | None, psnr: float) -> None:
+        self._address = Address.parse(url)
+        self._folder = folder
+        self._store = Store(folder / "streams")
+        self._first = first
+        self._psnr = psnr
+
+    async def receive(self) -> None:
+        """Receive all pictures.  Raises DiffcError or OSError, or a group of them."""
+        async with connect(str(self._address)) as sender, asyncio.TaskGroup() as tasks:
+            for name in await sender.images():
+                tasks.create_task(self._receive(sender, name))
+
+    async def _receive(self, sender: Sender, name: str) -> None:
+        with self._store.open(replace(self._address, image=name)) as kept:
+            try:
+                await self._follow(sender, name, kept)
+            except DiffcError as error:
+                if not (kept.length and outdated(error)):
+                    raise
+                kept.restart()  # another picture has taken its name
+                await self._follow(sender, name, kept)
+
+    async def _follow(self, sender: Sender, name: str, kept: FileStream) -> None:
+        out = self._folder / f"{name}.png"
+        out.parent.mkdir(parents=True, exist_ok=True)
+        weight = LOOKED_AT if name == self._first else 1.0
+        async with aclosing(sender.open(name, weight=weight, kept=kept)) as refinements:
+            async for refinement in refinements:
+                # Files take their time, and the loop has other pictures to care for.
+                await asyncio.to_thread(save_png, out, refinement.image)
+                quality = refinement.predicted_psnr or 0.0
+                print(f"{name}: {refinement.bytes:,} bytes, about {quality:.1f} dB")
+                if quality >= self._psnr:
+                    break  # the sender is told to stop
+
+
+if __name__ == "__main__":
+    sys.exit(main())
