@@ -44,8 +44,8 @@ class Arrivals(QObject):
     arrived = Signal()
     ended = Signal(str)
 
-    def __init__(self) -> None:
-        super().__init__()
+    def __init__(self, parent: QObject) -> None:
+        super().__init__(parent)
         self._guard = threading.Lock()
         self._watch = 0
         self._newest: Refinement | None = None
@@ -116,7 +116,7 @@ class Viewer(QWidget):
         self._watches: list[Watch] = []
         self.kept: dict[str, MemoryStream] = {}
         self._name = self.rendered = ""
-        self._arrivals = Arrivals()
+        self._arrivals = Arrivals(self)
         self.names, self.picture, self.progress = QListWidget(), Picture(), QProgressBar()
         self.enough = QPushButton("Good enough")
         self.realism = QSlider(Qt.Orientation.Horizontal)
@@ -140,6 +140,7 @@ class Viewer(QWidget):
         super().closeEvent(event)
 
     def _lay_out(self) -> None:
+        self.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
         self.enough.setEnabled(False)
         self.realism.setMaximum(10)
         self.realism.setTracking(False)

@@ -113,7 +113,7 @@ def refinement(size: int) -> Refinement:
 def test_a_slow_window_skips_pictures_and_those_that_come_late(
     application: QCoreApplication,
 ) -> None:
-    arrivals, signals = Arrivals(), list[None]()
+    arrivals, signals = Arrivals(application), list[None]()
     arrivals.arrived.connect(lambda: signals.append(None))
     watch = arrivals.expect()
     for size in range(1, 100):
