@@ -65,7 +65,7 @@ FOREIGN: dict[str, set[str]] = {
     "container": {"google_crc32c"},
     "session": {"google_crc32c", "msgpack"},
     "codec": {"numpy"},
-    "cli": {"numpy", "rich"},
+    "cli": {"matplotlib", "numpy", "rich"},
     "__main__": set(),
     "viewer": set(),
     "server": {"numpy", "PIL", "rich", "websockets"},

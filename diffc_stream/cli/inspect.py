@@ -9,7 +9,7 @@ from pathlib import Path
 from rich.console import Console
 
 from diffc_stream import container
-from diffc_stream.cli import streams
+from diffc_stream.cli import plot, streams
 from diffc_stream.cli.arguments import Commands, command
 from diffc_stream.cli.output import print_json, progress
 from diffc_stream.container import grammar
@@ -30,10 +30,18 @@ def add(commands: Commands) -> None:
     parser.add_argument(
         "--original", type=Path, metavar="IMAGE", help="also compare predicted and true PSNR"
     )
+    parser.add_argument(
+        "--plot",
+        type=plot.out,
+        metavar="OUT.svg",
+        help="also draw where the bytes go and what they give (.svg, .png or .pdf)",
+    )
 
 
 def run(arguments: argparse.Namespace) -> None:
     """List the records of a stream; with the original, true quality too."""
+    if arguments.plot is not None:
+        plot.require()  # before anything takes long
     data = streams.read(arguments.input)
     reader = container.StreamReader(damaged=True)
     listed: list[_Listed] = []
@@ -62,11 +70,17 @@ def run(arguments: argparse.Namespace) -> None:
         "problem": problem,
         "steps": [entry.facts() for entry in listed],
     }
+    true: list[plot.Point] = []
     if arguments.original is not None:
         usable = data[: reader.verified] if problem else data
         # A step ends, its checks included, where the next begins.
         ends = [entry.begin for entry in listed[1:] if entry.begin < len(usable)]
-        facts["quality"] = _quality(arguments, usable, [*ends, len(usable)])
+        points = _quality(arguments, usable, [*ends, len(usable)])
+        facts["quality"] = points
+        true = [(int(point["bytes"]), point["psnr"]) for point in points]
+    if arguments.plot is not None:
+        steps = [(entry.step.kind, entry.begin) for entry in listed]
+        plot.draw(arguments.plot, arguments.input.name, header, steps, data, true)
     if arguments.json:
         print_json(facts)
     else:
