@@ -11,6 +11,7 @@ import os
 import signal
 import sys
 import threading
+import time
 import webbrowser
 from collections.abc import Callable, Iterator
 from dataclasses import asdict
@@ -160,7 +161,7 @@ def _get(options: argparse.Namespace) -> int:
         terms=Terms(window=options.window),
     )
     decoders = ModelDecoders.load(options.model)
-    with _progress(options.bytes, options.bpp) as show:
+    with _progress(options) as show:
         fetched = asyncio.run(fetch(request, decoders, show))
     if options.json:
         print(json.dumps(asdict(fetched)))
@@ -263,27 +264,43 @@ def _view(options: argparse.Namespace) -> int:
 
 
 @contextlib.contextmanager
-def _progress(limit: int | None, bpp: float | None) -> Iterator[Callable[[Refinement], None]]:
-    from rich.console import Console
-    from rich.progress import BarColumn, Progress, TextColumn, TransferSpeedColumn
+def _progress(options: argparse.Namespace) -> Iterator[Callable[[Refinement], None]]:
+    """Show how it goes, to people: nothing moves in a log file."""
+    began = time.monotonic()
 
-    console = Console(stderr=True)
-    columns = (BarColumn(), TextColumn("{task.description}"), TransferSpeedColumn())
-    # Only for people: nothing moves in a log file.
-    with Progress(
-        *columns, console=console, transient=True, disable=not console.is_terminal
-    ) as progress:
-        task = progress.add_task("waiting for the first bytes", total=limit)
+    def describe(refinement: Refinement) -> tuple[str, float | None]:
+        text = _summary(refinement.bytes, refinement.bpp, refinement.predicted_psnr)
+        rate = refinement.bytes / max(time.monotonic() - began, 1e-3)
+        return f"{text}, {rate:,.0f} bytes/s", _share(refinement, options)
 
-        def show(refinement: Refinement) -> None:
-            total = limit
-            if bpp is not None:
-                height, width = refinement.image.shape[:2]
-                total = min(limit or MAX_STREAM, int(bpp * width * height / 8))
-            text = _summary(refinement.bytes, refinement.bpp, refinement.predicted_psnr)
-            progress.update(task, completed=refinement.bytes, total=total, description=text)
+    if not sys.stderr.isatty() or os.environ.get("TERM", "dumb") == "dumb":
+        yield lambda _: None
+        return
+    from . import terminal
+    from .display import Display
 
-        yield show
+    if options.picture == "auto":
+        how = terminal.told(os.environ, sys.stderr.encoding)
+    elif options.picture == "off":
+        how = None
+    else:
+        how = terminal.capability(options.picture, os.environ)
+    with Display(sys.stderr, how, describe) as display:
+        yield display.show
+
+
+def _share(refinement: Refinement, options: argparse.Namespace) -> float | None:
+    """Return how much of what is wanted is there, 0 to 1; None if nobody knows."""
+    shares = [
+        value / wanted
+        for value, wanted in (
+            (refinement.bytes, options.bytes),
+            (refinement.bpp, options.bpp),
+            (refinement.predicted_psnr, options.psnr),
+        )
+        if value is not None and wanted is not None
+    ]
+    return max(shares, default=None)
 
 
 def _summary(nbytes: int, bpp: float, predicted_psnr: float | None) -> str:
@@ -344,6 +361,13 @@ def _parser() -> argparse.ArgumentParser:
         help="give up a broken link after so long without a byte (%(default)g)",
     )
     get.add_argument("--json", action="store_true", help="print one JSON object when done")
+    get.add_argument(
+        "--picture",
+        choices=["auto", "kitty", "iterm", "blocks", "off"],
+        default="auto",
+        help="how the terminal shows it as it gets better: by its own graphics, as half blocks in "
+        "colours, or not at all (%(default)s: as the environment says; NO_COLOR is off)",
+    )
     _add_common(get)
     listing = commands.add_parser(
         "list",

@@ -17,7 +17,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from functools import partial
 
-from PySide6.QtCore import QObject, Qt, QThreadPool, Signal
+from PySide6.QtCore import QObject, Qt, Signal
 from PySide6.QtGui import QCloseEvent, QImage, QPixmap, QResizeEvent
 from PySide6.QtWidgets import (
     QApplication,
@@ -128,7 +128,8 @@ class Viewer(QWidget):
         self.names.currentTextChanged.connect(self._open)
         self.enough.clicked.connect(self._stop)
         self.realism.valueChanged.connect(self._render_anew)
-        QThreadPool.globalInstance().start(self._ask)
+        self._asking = threading.Thread(target=self._ask, daemon=True)
+        self._asking.start()
 
     def closeEvent(self, event: QCloseEvent) -> None:  # noqa: N802
         """Stop everything."""
@@ -136,11 +137,10 @@ class Viewer(QWidget):
         for watch in self._watches:
             with suppress(DiffcError, TimeoutError):
                 watch.wait(5)  # its thread should not outlive the window
-        QThreadPool.globalInstance().waitForDone()
+        self._asking.join()
         super().closeEvent(event)
 
     def _lay_out(self) -> None:
-        self.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
         self.enough.setEnabled(False)
         self.realism.setMaximum(10)
         self.realism.setTracking(False)
@@ -159,7 +159,7 @@ class Viewer(QWidget):
         whole.addLayout(right, 1)
 
     def _ask(self) -> None:
-        """Ask the sender what it has, on a thread of the pool."""
+        """Ask the sender what it has, on a thread of its own."""
         try:
             self.listed.emit(self._watcher.images(), "")
         except (DiffcError, RuntimeError) as error:

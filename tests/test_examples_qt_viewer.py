@@ -52,11 +52,20 @@ def see(application: QCoreApplication) -> Iterator[Callable[[Callable[[], bool]]
 
 See = Callable[[Callable[[], bool]], None]
 
+WINDOWS: list[Viewer] = []
+"""All of them, which are not to be deleted while Qt may still have something to tell them."""
+
+
+def opened(url: str) -> Viewer:
+    viewer = Viewer(Watcher(url, decoders=FakeDecoders()))
+    WINDOWS.append(viewer)
+    return viewer
+
 
 def test_a_picture_is_chosen_gets_better_and_is_good_enough(folder: Path, see: See) -> None:
     gate = threading.Semaphore(3)
     with Background(folder, FakeOpener(gate=gate)) as url:
-        viewer = Viewer(Watcher(url, decoders=FakeDecoders()))
+        viewer = opened(url)
         viewer.show()
         see(lambda: viewer.names.count() == 3)
         assert viewer.status.text() == "3 pictures"
@@ -87,7 +96,7 @@ def test_a_picture_is_chosen_gets_better_and_is_good_enough(folder: Path, see: S
 def test_the_dial_while_it_streams(folder: Path, see: See) -> None:
     gate = threading.Semaphore(3)
     with Background(folder, FakeOpener(gate=gate)) as url:
-        viewer = Viewer(Watcher(url, decoders=FakeDecoders()))
+        viewer = opened(url)
         see(lambda: viewer.names.count() == 3)
         viewer.names.setCurrentRow(0)
         see(lambda: viewer.status.text().startswith("a.png: 900 bytes"))
@@ -129,12 +138,12 @@ def test_a_slow_window_skips_pictures_and_those_that_come_late(
 
 
 def test_problems_are_shown(folder: Path, see: See, capsys: pytest.CaptureFixture[str]) -> None:
-    viewer = Viewer(Watcher("ws://127.0.0.1:9", decoders=FakeDecoders()))
+    viewer = opened("ws://127.0.0.1:9")
     see(lambda: "cannot be reached" in viewer.status.text())
     viewer.close()
     (folder / "a.png").write_bytes(b"broken")
     with Background(folder) as url:
-        viewer = Viewer(Watcher(url, decoders=FakeDecoders()))
+        viewer = opened(url)
         see(lambda: viewer.names.count() == 3)
         viewer.names.setCurrentRow(0)
         see(lambda: "cannot be read as a picture" in viewer.status.text())
