@@ -115,7 +115,8 @@ class Viewer(QWidget):
         self._watcher = watcher
         self._watches: list[Watch] = []
         self.kept: dict[str, MemoryStream] = {}
-        self._name = self.rendered = ""
+        self._name = ""
+        self.shown: Refinement | None = None
         self._arrivals = Arrivals(self)
         self.names, self.picture, self.progress = QListWidget(), Picture(), QProgressBar()
         self.enough = QPushButton("Good enough")
@@ -203,7 +204,7 @@ class Viewer(QWidget):
         if (refinement := self._arrivals.take()) is None:
             return  # the signal was of the picture before
         self.picture.show_refinement(refinement)
-        self.rendered = refinement.description["render"]
+        self.shown = refinement
         self.progress.setValue(round(refinement.predicted_psnr or 0))
         text = f"{self._name}: {refinement.bytes:,} bytes, {refinement.bpp:.3f} bits per pixel"
         self.status.setText(text + (", complete" if refinement.complete else ""))
