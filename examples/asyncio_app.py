@@ -19,6 +19,7 @@ from pathlib import Path
 
 from diffc_client import Address, FileStream, Sender, Store, connect, outdated
 from diffc_stream import DiffcError, save_png
+from diffc_stream.threads import wait_asleep
 
 LOOKED_AT = 5.0
 """How many times a gain in the picture that is looked at counts."""
@@ -32,6 +33,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--first", metavar="PICTURE", help="the picture that is looked at")
     parser.add_argument("--psnr", metavar="DB", type=float, default=30.0, help="good enough")
     options = parser.parse_args(arguments)
+    wait_asleep()
     code = 0
     try:
         asyncio.run(Gallery(options.url, options.folder, options.first, options.psnr).receive())

@@ -33,6 +33,7 @@ from PySide6.QtWidgets import (
 
 from diffc_client import MemoryStream, Refinement, Watch, Watcher
 from diffc_stream import DiffcError
+from diffc_stream.threads import wait_asleep
 
 BEST = 45
 """Decibels at which the bar is full: streams end about there."""
@@ -220,6 +221,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="qt_viewer", description=__doc__.partition("\n")[0])
     parser.add_argument("url", metavar="URL", help="ws://HOST:PORT")
     url = parser.parse_args(arguments).url
+    wait_asleep()
     try:
         watcher = Watcher(url)
     except DiffcError as error:

@@ -15,6 +15,7 @@ from pathlib import Path
 import diffc_client
 from diffc_client import FileStream
 from diffc_stream import DiffcError, save_png
+from diffc_stream.threads import wait_asleep
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -24,6 +25,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("out", metavar="OUT", type=Path, help="PNG to write")
     parser.add_argument("--psnr", metavar="DB", type=float, help="good enough, as predicted")
     options = parser.parse_args(arguments)
+    wait_asleep()
     try:
         receive(options.url, options.out, options.psnr)
     except (DiffcError, OSError) as error:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import os
 import re
+import signal
 import subprocess
 import sys
 import threading
@@ -12,6 +13,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from fakes import FakeOpener
 from serving import Background, pictures
 
 from diffc_client import Refinement
@@ -115,8 +117,13 @@ SCRIPT = (
 )
 
 
-def in_a_terminal(arguments: list[str], environment: dict[str, str]) -> tuple[str, int]:
-    """Return what the command writes to its terminal, and its exit code."""
+def in_a_terminal(
+    arguments: list[str], environment: dict[str, str], *, interrupted: bool = False
+) -> tuple[str, int]:
+    """Return what the command writes to its terminal, and its exit code.
+
+    ``interrupted``: by Ctrl-C, once it has shown a picture.
+    """
     pty = pytest.importorskip("pty", reason="needs pseudo terminals")
     ours, theirs = pty.openpty()
     process = subprocess.Popen(
@@ -131,6 +138,9 @@ def in_a_terminal(arguments: list[str], environment: dict[str, str]) -> tuple[st
     try:
         while chunk := os.read(ours, 65536):
             output += chunk
+            if interrupted and b"\x1b[?2026l" in output:
+                process.send_signal(signal.SIGINT)
+                interrupted = False
     except OSError:
         pass  # the last one has closed it
     finally:
@@ -167,3 +177,19 @@ def test_the_command_in_a_terminal(
         assert "\x1b" not in text
     assert text.count("\x1b[?25l") == text.count("\x1b[?25h")
     assert re.search(r"a\.out\.png: 5,000 bytes, .*about 25\.0 dB\r\n$", text)
+
+
+def test_an_interrupt_leaves_the_terminal_in_order(tmp_path: Path) -> None:
+    environment = {"LC_ALL": "C.UTF-8", "TERM": "xterm-256color"}
+    gate = threading.Semaphore(2)
+    with Background(pictures(tmp_path), FakeOpener(gate=gate)) as url:
+        text, code = in_a_terminal(
+            ["get", f"{url}/a.png", "-o", str(tmp_path / "a.out.png"), "--no-cache"],
+            environment,
+            interrupted=True,
+        )
+        gate.release(100)
+    assert code == 130
+    assert text.count("\x1b[?25l") == text.count("\x1b[?25h") > 0
+    assert text.endswith("\r\x1b[2Kdiffc-client: interrupted\r\n")
+    assert not (tmp_path / "a.out.png").exists()
