@@ -20,7 +20,8 @@ from diffc_stream.container import (
     StreamWriter,
 )
 from diffc_stream.container.grammar import MAX_LENGTH, crc32c
-from diffc_stream.diffusion.model import Floats, Model
+from diffc_stream.diffusion.denoiser import Floats
+from diffc_stream.diffusion.model import Model
 from diffc_stream.session import (
     Ack,
     Alive,

@@ -17,7 +17,6 @@ from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
-import torch
 from rich.console import Console
 from rich.progress import Progress
 
@@ -26,6 +25,7 @@ from diffc_stream.diffusion.collection import default_model
 from diffc_stream.diffusion.model import Model, load_model
 from diffc_stream.metrics import psnr
 from diffc_stream.picture import load_picture
+from diffc_stream.threads import limit
 
 from .pictures import commit, machine, pictures
 
@@ -67,9 +67,9 @@ class Result:
 
 def main() -> None:
     arguments = parse_arguments()
-    model = load_model(arguments.model) if arguments.model else default_model()
     if arguments.threads:
-        torch.set_num_threads(arguments.threads)
+        limit(arguments.threads)
+    model = load_model(arguments.model) if arguments.model else default_model()
     paths = pictures(arguments.images, arguments.every)
     results = []
     with Progress(console=Console(stderr=True)) as progress:

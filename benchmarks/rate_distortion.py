@@ -51,7 +51,7 @@ ROW_RATE = 0.1
 ROW_PEERS = ("JPEG XL", "AVIF", "VVC")
 ROW_COUNT = 3
 STREAM_SEED = 0
-LIBRARIES = ("torch", "numpy", "Pillow", "ssimulacra2", "scipy", "matplotlib")
+LIBRARIES = ("onnxruntime", "numpy", "Pillow", "ssimulacra2", "scipy", "matplotlib")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -10,6 +10,8 @@ from typing import TypeVar
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
+from diffc_stream.threads import limit
+
 Task = TypeVar("Task")
 Result = TypeVar("Result")
 
@@ -40,7 +42,7 @@ def spread(
                 results.append(function(entry))
                 progress.advance(task)
             return results
-        # Spawned, because threads that torch or an encoder has started do not survive a fork.
+        # Spawned, because threads that a denoiser or an encoder has started do not survive a fork.
         context = multiprocessing.get_context("spawn")
         with ProcessPoolExecutor(jobs, context, initializer=_use, initargs=(threads,)) as pool:
             futures = [pool.submit(function, entry) for entry in tasks]
@@ -61,6 +63,4 @@ def _gathered(futures: Iterable[Future[Result]], advance: Callable[[], None]) ->
 
 
 def _use(threads: int) -> None:
-    import torch
-
-    torch.set_num_threads(threads)
+    limit(threads)

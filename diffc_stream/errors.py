@@ -12,6 +12,7 @@
     |   `-- NothingDecodable          3   too short: not even a first record has arrived
     |-- SimulationError               1   an error or a length that no channel simulator can take
     |-- MissingPackage                1   an optional package that this needs is not installed
+    |-- UnknownEngine                 2   DIFFC_ENGINE names nothing that runs models
     |-- TargetError                   2   a byte or bpp target that no stream can meet
     |-- AddressError                  2   not the address of a sender
     |-- ModelError                    6
@@ -93,6 +94,12 @@ class SimulationError(DiffcError):
 
 class MissingPackage(DiffcError):
     """Something needs a package that is not installed; the message says how to install it."""
+
+
+class UnknownEngine(DiffcError):
+    """The environment asks for models to be run by something that does not exist."""
+
+    exit_code = 2
 
 
 class TargetError(DiffcError):

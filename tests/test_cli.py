@@ -14,7 +14,8 @@ from diffc_stream import cli
 from diffc_stream.cli import bench
 from diffc_stream.diffusion.architecture import Architecture
 from diffc_stream.diffusion.collection import default_model
-from diffc_stream.diffusion.model import load_model, save_model
+from diffc_stream.diffusion.model import load_model
+from diffc_stream.diffusion.network import save_model
 from diffc_stream.diffusion.unet import UNet
 from diffc_stream.picture import load_picture
 

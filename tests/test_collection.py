@@ -24,7 +24,8 @@ from diffc_stream.diffusion.collection import (
     added,
     default_model,
 )
-from diffc_stream.diffusion.model import Model, load_model, save_model
+from diffc_stream.diffusion.model import Model, load_model
+from diffc_stream.diffusion.network import save_model
 from diffc_stream.diffusion.unet import UNet
 from diffc_stream.errors import UnreadableModel
 

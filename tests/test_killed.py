@@ -22,7 +22,8 @@ import diffc_client
 from diffc_client import ModelDecoders
 from diffc_stream import Decoder, Encoder, load_picture, save_png
 from diffc_stream.diffusion.architecture import Architecture
-from diffc_stream.diffusion.model import load_model, save_model
+from diffc_stream.diffusion.model import load_model
+from diffc_stream.diffusion.network import save_model
 from diffc_stream.diffusion.unet import UNet
 
 BYTES = 3000

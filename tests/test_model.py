@@ -9,7 +9,8 @@ from safetensors.torch import save_file
 
 from diffc_stream.diffusion.architecture import Architecture
 from diffc_stream.diffusion.collection import DEFAULT, default_model
-from diffc_stream.diffusion.model import load_model, save_model
+from diffc_stream.diffusion.model import load_model
+from diffc_stream.diffusion.network import save_model
 from diffc_stream.diffusion.unet import UNet
 from diffc_stream.diffusion.weights import read_weights, rounded, write_weights
 from diffc_stream.errors import UnreadableModel

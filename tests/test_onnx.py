@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from diffc_stream.diffusion.architecture import Architecture
-from diffc_stream.diffusion.model import load_network, save_model
+from diffc_stream.diffusion.network import load_network, save_model
 from diffc_stream.diffusion.unet import UNet
 from diffc_stream.diffusion.weights import INTEGERS_FROM, read_stored
 from training.onnx import OPSET, TOLERANCE, difference, exported, session

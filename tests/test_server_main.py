@@ -20,7 +20,7 @@ from diffc_client import ModelDecoders
 from diffc_server.__main__ import main
 from diffc_stream import save_png
 from diffc_stream.diffusion.architecture import Architecture
-from diffc_stream.diffusion.model import save_model
+from diffc_stream.diffusion.network import save_model
 from diffc_stream.diffusion.unet import UNet
 from diffc_stream.errors import LinkLost
 

@@ -1,4 +1,4 @@
-"""Turn a training checkpoint into a model file, NAME-FINGERPRINT.safetensors.
+"""Turn a training checkpoint into a model: NAME-FINGERPRINT.safetensors, and its graph, .onnx.
 
 python -m training.export --checkpoint runs/small/checkpoint.pt --folder diffc_stream/models
 """
@@ -12,10 +12,11 @@ import torch
 
 from diffc_stream.diffusion.architecture import Architecture
 from diffc_stream.diffusion.weights import fingerprint, rounded, write_weights
+from training.onnx import write_graph
 
 
 def main(argv: list[str] | None = None) -> None:
-    """Round the averaged weights, write the file and say what to put into its card."""
+    """Round the averaged weights, write both files and say what to put into the model's card."""
     parser = argparse.ArgumentParser(
         prog="python -m training.export", description=(__doc__ or "").split("\n\n", maxsplit=1)[0]
     )
@@ -35,6 +36,7 @@ def main(argv: list[str] | None = None) -> None:
         f"{path}: {path.stat().st_size:,} bytes, {parameters:,} parameters, "
         f"after {state['iteration']:,} iterations"
     )
+    print(write_graph(path))
 
 
 if __name__ == "__main__":

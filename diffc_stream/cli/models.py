@@ -71,6 +71,7 @@ def _print_models(files: Sequence[collection.ModelFile], arguments: argparse.Nam
             "fingerprint": file.description.fingerprint,
             "parameters": file.description.parameters,
             "bytes": file.description.bytes,
+            "engines": list(file.engines),
             "default": file.path == collection.DEFAULT,
             "path": str(file.path),
         }
@@ -80,10 +81,15 @@ def _print_models(files: Sequence[collection.ModelFile], arguments: argparse.Nam
         print_json({"models": facts, "folder": str(collection.added())})
         return
     width = max(len(file.description.name) for file in files)
+    engines = max(len(_engines(file)) for file in files)
     for file in files:
         known = file.description
         note = "default" if file.path == collection.DEFAULT else ""
         print(
             f"{known.name:<{width}}  {known.fingerprint}  {known.parameters:>10,} parameters  "
-            f"{known.bytes:>10,} bytes  {note:<7}  {file.path}"
+            f"{known.bytes:>10,} bytes  {note:<7}  {_engines(file):<{engines}}  {file.path}"
         )
+
+
+def _engines(file: collection.ModelFile) -> str:
+    return ", ".join(file.engines) or "needs torch"

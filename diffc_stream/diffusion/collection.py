@@ -17,17 +17,17 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from diffc_stream.diffusion.weights import Description, read_description
+from diffc_stream.diffusion import graph
+from diffc_stream.diffusion.engine import Engine, engines
+from diffc_stream.diffusion.weights import SUFFIX, Description, read_description
 from diffc_stream.errors import UnreadableModel
 from diffc_stream.replacement import replacing
 
 if TYPE_CHECKING:
     from diffc_stream.diffusion.model import Model
 
-SUFFIX = ".safetensors"
-
 RELEASED = Path(__file__).parent.parent / "models"
-"""Every model ever released, as NAME-FINGERPRINT.safetensors, with a card beside it.
+"""Every model ever released, as NAME-FINGERPRINT.safetensors, with its graph and a card beside it.
 
 None is removed: there are streams that need it.
 """
@@ -48,6 +48,17 @@ class ModelFile:
     def at(cls, path: Path) -> ModelFile:
         """Read the header of a model file.  Raises UnreadableModel."""
         return cls(path=path, description=read_description(path))
+
+    @property
+    def graph(self) -> Path | None:
+        """Where its graph is, if it has one."""
+        beside = graph.beside(self.path)
+        return beside if beside.is_file() else None
+
+    @property
+    def engines(self) -> tuple[Engine, ...]:
+        """What can run it here."""
+        return engines(self.path)
 
 
 class Collection(Mapping[str, "Model"]):
@@ -137,22 +148,32 @@ def added() -> Path:
 def add(path: Path) -> ModelFile:
     """Copy a model file to :func:`added`, unless it is at hand already, and return where it is.
 
-    Raises UnreadableModel, if need be only after reading all of it, or OSError.
+    The graph beside it comes along, also to where the model was added without.  Raises
+    UnreadableModel, if need be only after reading all of it, or OSError.
     """
     file = ModelFile.at(path)
     _load(file)
-    for known in Collection.at_hand().files:
-        if known.description.fingerprint == file.description.fingerprint:
-            return known
-    copy = added() / f"{file.description.name}-{file.description.fingerprint}{SUFFIX}"
-    copy.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("rb") as source, replacing(copy) as target:
-        shutil.copyfileobj(source, target)
-    return ModelFile.at(copy)
+    computed = graph.read_graph(path, file.description) if file.graph else None
+    copies = (
+        known
+        for known in Collection.at_hand().files
+        if known.description.fingerprint == file.description.fingerprint
+    )
+    copy = next(copies, None)
+    if copy is None:
+        target = added() / file.description.file_name
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with path.open("rb") as source, replacing(target) as opened:
+            shutil.copyfileobj(source, opened)
+        copy = ModelFile.at(target)
+    if computed is not None and copy.graph is None:
+        with replacing(graph.beside(copy.path)) as opened:
+            opened.write(computed)
+    return copy
 
 
 def _load(file: ModelFile) -> Model:
-    # Late, because it brings torch, which knowing what there is can do without.
+    # Late, because it may bring torch, which knowing what there is can do without.
     from diffc_stream.diffusion.model import load_model
 
     model = load_model(file.path)

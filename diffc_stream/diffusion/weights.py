@@ -22,7 +22,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 from safetensors import SafetensorError, safe_open
-from safetensors.numpy import save
+from safetensors.numpy import load, save
 
 from diffc_stream.diffusion.architecture import Architecture
 from diffc_stream.errors import UnreadableModel
@@ -42,6 +42,9 @@ The thinner ones work on the fine level, where an error of 1 / 254 of the larges
 0.05 dB at log-SNR 6, and hold a tenth of the parameters.
 """
 
+SUFFIX = ".safetensors"
+"""How the names of model files end."""
+
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,31}")
 """What a model may be called: it becomes part of the names of files."""
 FINGERPRINT = re.compile(r"[0-9a-f]{8}")
@@ -60,6 +63,11 @@ class Description:
     parameters: int
     bytes: int
     """Size of the file."""
+
+    @property
+    def file_name(self) -> str:
+        """What the file is called where it is released or added, and what its graph calls it."""
+        return f"{self.name}-{self.fingerprint}{SUFFIX}"
 
 
 def rounded(weights: Mapping[str, Floats]) -> Stored:
@@ -158,19 +166,21 @@ def read_description(path: Path) -> Description:
     )
 
 
+def read_verified(path: Path) -> tuple[Description, bytes]:
+    """Return what a model file says of itself and all of its bytes.
+
+    Raises UnreadableModel, also where the weights are not those of the fingerprint.
+    """
+    description, data, _ = _read(path)
+    return description, data
+
+
 def read_stored(path: Path) -> tuple[Description, Stored]:
     """Return what a model file says of itself and its tensors as they stand there.
 
     Raises UnreadableModel, also where the weights are not those of the fingerprint.
     """
-    description = read_description(path)
-    try:
-        with safe_open(path, "np") as file:
-            stored = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-    except (OSError, SafetensorError, ValueError) as error:
-        raise UnreadableModel(f"{path}: not a model file: {_line(error)}") from error
-    if fingerprint(description.architecture, stored) != description.fingerprint:
-        raise UnreadableModel(f"{path}: damaged: its weights are not those of its fingerprint")
+    description, _, stored = _read(path)
     return description, stored
 
 
@@ -184,6 +194,18 @@ def read_weights(path: Path) -> tuple[Description, dict[str, Floats]]:
         return description, values(stored)
     except KeyError as error:
         raise UnreadableModel(f"{path}: not a model file: it lacks {error}") from error
+
+
+def _read(path: Path) -> tuple[Description, bytes, Stored]:
+    description = read_description(path)
+    try:
+        data = path.read_bytes()
+        stored = load(data)
+    except (OSError, SafetensorError, ValueError) as error:
+        raise UnreadableModel(f"{path}: not a model file: {_line(error)}") from error
+    if fingerprint(description.architecture, stored) != description.fingerprint:
+        raise UnreadableModel(f"{path}: damaged: its weights are not those of its fingerprint")
+    return description, data, stored
 
 
 def _line(error: Exception) -> str:

@@ -1,0 +1,51 @@
+"""Networks on ONNX Runtime: graph and weights in memory, nothing else is read."""
+
+from __future__ import annotations
+
+import numpy as np
+import onnxruntime
+from numpy.typing import NDArray
+
+from diffc_stream import threads
+from diffc_stream.diffusion.architecture import NOISE_FEATURES
+
+Floats = NDArray[np.float32]
+
+_ERRORS_ALONE = 3
+"""Severity from which ONNX Runtime writes to standard error."""
+
+
+class RuntimeNetwork:
+    """A :class:`~diffc_stream.diffusion.learned.Network` on ONNX Runtime's CPU kernels."""
+
+    def __init__(self, graph: bytes, weights: bytes, *, location: str, multiple: int) -> None:
+        """Load ``graph``, whose external data lie at ``location``, which is ``weights``.
+
+        The graph is tried on the smallest picture, whose sides are ``multiple``.  Raises
+        ValueError, of one line, for what cannot be run.
+        """
+        options = onnxruntime.SessionOptions()
+        options.log_severity_level = _ERRORS_ALONE
+        options.intra_op_num_threads = threads.count()
+        # Whoever else wants the cores gets them, and a lone evaluation is as fast.
+        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+        # A plan of the memory for every size of picture takes more than doing without.
+        options.enable_mem_pattern = False
+        options.add_external_initializers_from_files_in_memory(
+            [location], [weights], [len(weights)]
+        )
+        z = np.zeros((1, 3, multiple, multiple), np.float32)
+        try:
+            self._session = onnxruntime.InferenceSession(
+                graph, options, providers=["CPUExecutionProvider"]
+            )
+            v = self(z, np.zeros((1, NOISE_FEATURES), np.float32))
+        except Exception as error:  # its errors have no other base
+            raise ValueError(str(error).split("\n", maxsplit=1)[0]) from error
+        if v.shape != z.shape or v.dtype != z.dtype:
+            raise ValueError(f"it computes {v.dtype} of shape {v.shape}")
+
+    def __call__(self, z: Floats, features: Floats) -> Floats:
+        """Return v, (1, 3, H, W)."""
+        (v,) = self._session.run(["v"], {"z": z, "features": features})
+        return np.asarray(v)
