@@ -333,6 +333,7 @@ def test_models_are_listed(
                 "fingerprint": fingerprint,
                 "parameters": added["models"][0]["parameters"],
                 "bytes": weights.stat().st_size,
+                "engines": ["torch"],
                 "default": False,
                 "path": str(copy),
             }

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import math
+import shutil
 import sys
 import threading
+from itertools import product
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +15,7 @@ import pytest
 import torch
 
 from diffc_stream.channel.randomness import Purpose, normals
-from diffc_stream.diffusion import model
+from diffc_stream.diffusion import collection, model
 from diffc_stream.diffusion.architecture import Architecture
 from diffc_stream.diffusion.collection import (
     DEFAULT,
@@ -24,6 +26,7 @@ from diffc_stream.diffusion.collection import (
     added,
     default_model,
 )
+from diffc_stream.diffusion.engine import Engine
 from diffc_stream.diffusion.model import Model, load_model
 from diffc_stream.diffusion.network import save_model
 from diffc_stream.diffusion.unet import UNet
@@ -171,6 +174,27 @@ def test_adding_a_model(tmp_path: Path, folder: Path) -> None:
     assert list(folder.iterdir()) == [file.path]
 
 
+def test_a_graph_comes_along(tmp_path: Path, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(collection, "RELEASED", folder)  # as if it had never been released
+    monkeypatch.setattr(collection, "DEFAULT", other := tmp_path / "other.safetensors")
+    tiny(other)
+    source = tmp_path / "downloaded.safetensors"
+    shutil.copyfile(DEFAULT, source)
+    # First without, then it is given later.
+    without = add(source)
+    assert (without.graph, without.engines) == (None, (Engine.TORCH,))
+    shutil.copyfile(DEFAULT.with_suffix(".onnx"), source.with_suffix(".onnx"))
+    file = add(source)
+    assert file.path == without.path == folder / DEFAULT.name
+    assert file.graph == folder / DEFAULT.with_suffix(".onnx").name
+    assert file.graph.read_bytes() == DEFAULT.with_suffix(".onnx").read_bytes()
+    assert file.engines == tuple(Engine)
+    # A graph that is not its own keeps the model out.
+    source.with_suffix(".onnx").write_bytes(b"hello")
+    with pytest.raises(UnreadableModel, match="not an ONNX graph"):
+        add(source)
+
+
 def test_what_is_not_sound_is_not_added(tmp_path: Path, folder: Path) -> None:
     source = tmp_path / "damaged.safetensors"
     tiny(source)
@@ -198,6 +222,7 @@ def test_released_models_have_names_and_cards(path: Path) -> None:
     facts = ModelFile.at(path).description
     assert path.stem == f"{facts.name}-{facts.fingerprint}"
     assert f"`{facts.fingerprint}`" in path.with_suffix(".md").read_text()
+    assert path.with_suffix(".onnx").is_file()
     # What does not fit is given by path, and is no part of the package.
     assert facts.bytes <= 8_000_000
 
@@ -208,8 +233,8 @@ def test_no_released_model_is_ever_removed_or_computes_anything_else() -> None:
     known = json.loads(VECTORS.read_text())
     assert known.keys() <= released.keys()
     z = normals(7, Purpose.RENDERING, 0, 3 * 24 * 40).reshape(3, 24, 40)
-    for fingerprint, path in released.items():
-        denoiser = load_model(path).denoiser
+    for (fingerprint, path), engine in product(released.items(), Engine):
+        denoiser = load_model(path, engine).denoiser
         values = []
         for snr in (0.1, 2.0, 60.0):
             x_hat = denoiser(z * np.float32(math.sqrt(snr * (1 + snr))), snr)

@@ -22,7 +22,7 @@ BELOW: dict[str, set[str]] = {
     "replacement": set(),
     "eviction": set(),
     "picture": {"errors", "replacement"},
-    "diffusion": {"errors", "replacement"},
+    "diffusion": {"errors", "replacement", "threads"},
     "channel": {"errors"},
     "container": {"errors"},
     "session": {"container", "errors", "replacement"},
@@ -44,7 +44,7 @@ BELOW: dict[str, set[str]] = {
         *("picture", "replacement", "metrics", "errors"),
     },
     "benchmarks": {
-        *("channel", "codec", "container", "diffusion", "flags", "session"),
+        *("channel", "codec", "container", "diffusion", "flags", "session", "threads"),
         *("picture", "replacement", "metrics", "errors"),
     },
 }
@@ -60,7 +60,7 @@ FOREIGN: dict[str, set[str]] = {
     "replacement": set(),
     "eviction": set(),
     "picture": {"numpy", "PIL"},
-    "diffusion": {"numpy", "torch", "safetensors"},
+    "diffusion": {"numpy", "onnxruntime", "torch", "safetensors"},
     "channel": {"constriction", "numba", "numpy"},
     "container": {"google_crc32c"},
     "session": {"google_crc32c", "msgpack"},
@@ -78,6 +78,9 @@ EVENT_LOOPS = {"asyncio", "selectors", "socket", "socketserver", "ssl"}
 """Parts of the standard library that are for NETWORKED alone."""
 NETWORKED = ("server", "client", "benchmarks")
 """The daemons, and what measures them."""
+
+TORCH = {"diffusion/network.py", "diffusion/unet.py"}
+"""What of the library imports torch, which is an extra."""
 
 DRIVERS = ("link_transfers", "link_gallery", "parsers")
 """Benchmarks that run both daemons, or feed what in them reads from the network."""
@@ -150,6 +153,16 @@ def test_imports_point_downwards(unit: str, path: Path) -> None:
                 assert unit in NETWORKED or first not in EVENT_LOOPS, name
             else:
                 assert first in FOREIGN[unit], f"{unit} must do without {first}"
+
+
+def test_torch_is_in_its_place() -> None:
+    library = ROOT / "diffc_stream"
+    heavy = {
+        path.relative_to(library).as_posix()
+        for path in library.rglob("*.py")
+        if any(name.partition(".")[0] == "torch" for name in imported(path))
+    }
+    assert heavy == TORCH
 
 
 def test_every_unit_has_its_place() -> None:

@@ -1,5 +1,6 @@
 """Model files: what is written is what is computed with, and nothing else loads."""
 
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -80,6 +81,17 @@ def test_weights_of_another_architecture_are_refused(file: Path) -> None:
     write_weights(file, other, rounded(weights), name=description.name)
     with pytest.raises(UnreadableModel, match="do not fit"):
         load_model(file)
+
+
+def test_evaluations_on_threads_are_those_alone() -> None:
+    denoiser = default_model().denoiser
+    rng = np.random.default_rng(0)
+    etas = [rng.standard_normal((3, 16 + 8 * i, 24)).astype(np.float32) for i in range(4)]
+    alone = [denoiser(eta, 2.0) for eta in etas]
+    with ThreadPoolExecutor(4) as pool:
+        together = list(pool.map(lambda eta: denoiser(eta, 2.0), etas))
+    for one, other in zip(alone, together, strict=True):
+        np.testing.assert_allclose(one, other, atol=1e-5)
 
 
 def test_the_default_model_is_small_and_has_a_card() -> None:

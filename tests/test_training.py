@@ -8,6 +8,7 @@ import torch
 from PIL import Image
 
 from diffc_stream.diffusion.architecture import Architecture, noise_features
+from diffc_stream.diffusion.engine import Engine, engines
 from diffc_stream.diffusion.model import load_model
 from diffc_stream.diffusion.unet import UNet
 from training import export, train
@@ -108,11 +109,13 @@ def test_a_grown_network_begins_as_what_it_grew_from() -> None:
         torch.testing.assert_close(large(z, features), small(z, features))
 
 
+@pytest.mark.filterwarnings("ignore:.*LeafSpec:FutureWarning")  # torch's own
 def test_a_checkpoint_becomes_a_model(folder: Path, tmp_path: Path) -> None:
     trained(folder, tmp_path, 1)
     checkpoint = str(tmp_path / "checkpoint.pt")
     export.main(["--checkpoint", checkpoint, "--folder", str(tmp_path), "--name", "tiny"])
     (file,) = tmp_path.glob("*.safetensors")
+    assert engines(file) == tuple(Engine)
     model = load_model(file)
     assert file.stem == f"tiny-{model.fingerprint}"
     assert model.name == "tiny"
