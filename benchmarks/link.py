@@ -113,7 +113,7 @@ async def overhead(folder: Path, watch: Watch, _: argparse.Namespace) -> Facts:
 
 async def gallery(folder: Path, watch: Watch, options: argparse.Namespace) -> Facts:
     """Watch a gallery sharpen."""
-    # Late, because they bring torch, which everything else here can do without.
+    # Late, because they bring models, which everything else here can do without.
     from diffc_stream.diffusion.collection import default_model
 
     from . import link_gallery

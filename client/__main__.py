@@ -48,6 +48,7 @@ bytes a second.
 """
 
 EXIT_CODES = """\
+environment: DIFFC_ENGINE says what runs models, onnxruntime (if it can) or torch
 exit codes: 0 done, 1 OUT cannot be written, 2 wrong usage, 3 too few bytes for any picture,
 5 the stream is damaged, 6 its model is not here, 7 the link or the sender, 130 interrupted
 """
@@ -140,7 +141,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _get(options: argparse.Namespace) -> int:
-    # Late, because they bring NumPy and torch, which --help can do without.
+    # Late, because they bring the codec, which --help can do without.
     from .decoding import ModelDecoders
     from .fetch import Request, fetch
     from .store import usual_folder

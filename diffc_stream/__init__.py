@@ -1,7 +1,7 @@
 """Progressive image streaming by reverse channel coding and a diffusion model.
 
 What is exported here is loaded when it is first used (PEP 562), so that importing a leaf such as
-:mod:`diffc_stream.session` does not load torch.
+:mod:`diffc_stream.session` does not load NumPy.
 """
 
 from __future__ import annotations

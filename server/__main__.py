@@ -41,6 +41,7 @@ examples:
   then, elsewhere:  diffc-client get ws://HOST:8765/coffee.jpg -o coffee.png
   or, without it:   curl -r 0-4999 http://HOST:8765/coffee.jpg.dfc -o coffee.dfc
 
+DIFFC_ENGINE in the environment says what runs models: onnxruntime (if it can) or torch.
 SIGINT and SIGTERM end it gently: receivers are told to come back for the rest.
 exit codes: 0 it was told to stop, 1 it could not start, 2 wrong usage, 6 the model cannot be used
 """
@@ -70,7 +71,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 async def _serve(options: argparse.Namespace) -> None:
-    # Late, because they bring torch, which --help can do without.
+    # Late, because they bring the codec, which --help can do without.
     from diffc_stream import codec
     from diffc_stream.diffusion.collection import Collection
     from diffc_viewer import Assets, Facts, Site

@@ -72,7 +72,7 @@ class FileOpener:
             header = _header(path)
             pixels = header.width * header.height
             return Source(pixels=pixels, model=header.model, pieces=_blocks(path, prefix))
-        # Late, because it brings torch, which serving streams as they are can do without.
+        # Late, because it brings the codec, which serving streams as they are can do without.
         from diffc_stream.codec import Encoder
 
         chosen = self._models[model or self.fingerprints[0]]

@@ -1,6 +1,6 @@
 """The command ``diffc``: pictures to .dfc files and back.
 
-One module per command, each with its flags (``add``) and what it does (``run``).  What brings torch
+One module per command, each with its flags (``add``) and what it does (``run``).  What computes
 is imported where it is used: explaining itself should take no second.
 """
 

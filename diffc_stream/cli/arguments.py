@@ -19,6 +19,12 @@ exit codes:
   6  the model is missing or unusable
 """
 
+ENGINE = """\
+environment:
+  DIFFC_ENGINE  what runs models: onnxruntime, which is faster, or torch, where it is installed;
+                without it, the first that can run the model (diffc models lists which can)
+"""
+
 
 def command(commands: Commands, name: str, summary: str, example: str) -> argparse.ArgumentParser:
     """Add a command that reads a picture or a stream, and return its parser."""
@@ -26,7 +32,7 @@ def command(commands: Commands, name: str, summary: str, example: str) -> argpar
         name,
         help=summary,
         description=summary,
-        epilog=f"example:\n  {example}\n\n{EXIT_CODES}",
+        epilog=f"example:\n  {example}\n\n{ENGINE}\n{EXIT_CODES}",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("input", type=Path, metavar="IN")

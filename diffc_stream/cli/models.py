@@ -7,7 +7,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from diffc_stream.cli.arguments import EXIT_CODES, Commands
+from diffc_stream.cli.arguments import ENGINE, EXIT_CODES, Commands
 from diffc_stream.cli.output import print_json
 from diffc_stream.diffusion import collection
 from diffc_stream.diffusion.collection import Collection
@@ -20,6 +20,10 @@ examples:
 Added models are kept in the folder $DIFFC_MODELS or, unless that is set, in
 $XDG_DATA_HOME/diffc-stream/models, where XDG_DATA_HOME is ~/.local/share unless set.
 
+A model comes with a graph, NAME-FINGERPRINT.onnx beside it, which ONNX Runtime needs and torch
+does without.
+
+{ENGINE}
 {EXIT_CODES}"""
 
 
