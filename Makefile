@@ -5,8 +5,7 @@
 #
 # All set up their own environment in .venv first, with Node in it where the machine has none and it
 # is needed.  The tests take torch, which all else does without.  On Linux, plain pip brings one with
-# gigabytes of CUDA libraries; where
-# https://download.pytorch.org can be reached,
+# gigabytes of CUDA libraries; where https://download.pytorch.org can be reached,
 #   export PIP_EXTRA_INDEX_URL=https://download.pytorch.org/whl/cpu
 # before the first run takes the CPU build, which is all that is needed.
 
