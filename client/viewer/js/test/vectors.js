@@ -128,10 +128,11 @@ function transformed(real, imaginary, { height, width }, sign) {
  */
 function line(real, imaginary, first, stride, count, sign) {
   const [a, b] = [new Float64Array(count), new Float64Array(count)];
+  const angles = Float64Array.from({ length: count }, (_, i) => (sign * 2 * Math.PI * i) / count);
+  const [cosines, sines] = [angles.map(Math.cos), angles.map(Math.sin)];
   for (let k = 0; k < count; k++) {
     for (let i = 0; i < count; i++) {
-      const angle = (sign * 2 * Math.PI * ((i * k) % count)) / count;
-      const [c, s] = [Math.cos(angle), Math.sin(angle)];
+      const [c, s] = [cosines[(i * k) % count], sines[(i * k) % count]];
       const [x, y] = [real[first + i * stride], imaginary[first + i * stride]];
       a[k] += x * c - y * s;
       b[k] += x * s + y * c;
