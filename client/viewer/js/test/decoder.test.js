@@ -3,7 +3,8 @@ import { before, describe, test } from "node:test";
 
 import { Curve } from "../src/codec/curve.js";
 import { Decoder } from "../src/codec/decoder.js";
-import { VECTORS, bytes, gaussian, near } from "./vectors.js";
+import { bytes } from "./golden.js";
+import { VECTORS, gaussian, near } from "./vectors.js";
 import { released } from "./released.js";
 
 /** @typedef {import("../src/codec/decoder.js").Rendering} Rendering */

@@ -7,7 +7,8 @@ import { Decoding } from "../src/decoding.js";
 import { CorruptStream, Superseded, UnknownModel } from "../src/errors.js";
 import { Pictures } from "../src/pictures.js";
 import { modelFile, released } from "./released.js";
-import { VECTORS, bytes } from "./vectors.js";
+import { bytes } from "./golden.js";
+import { VECTORS } from "./vectors.js";
 
 const STREAM = bytes(VECTORS.streams[1].data);
 const FINGERPRINT = VECTORS.streams[1].data.slice(8, 16);

@@ -12,7 +12,8 @@ import {
 } from "../src/container/grammar.js";
 import { crc32c } from "../src/crc32c.js";
 import { CorruptStream, NotAStream, UnsupportedStream } from "../src/errors.js";
-import { VECTORS, bytes } from "./vectors.js";
+import { bytes } from "./golden.js";
+import { VECTORS } from "./vectors.js";
 
 const known = VECTORS.grammar;
 const HEADER = bytes(known.headers[0].data);

@@ -3,7 +3,8 @@ import { test } from "node:test";
 
 import { StreamReader } from "../src/container/reader.js";
 import { CorruptStream } from "../src/errors.js";
-import { VECTORS, bytes } from "./vectors.js";
+import { bytes } from "./golden.js";
+import { VECTORS } from "./vectors.js";
 
 const STREAM = bytes(VECTORS.streams[0].data);
 

@@ -2,7 +2,8 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 
 import { admits, cosineSquared, reproduce } from "../src/channel/trellis.js";
-import { VECTORS, bytes, near } from "./vectors.js";
+import { bytes } from "./golden.js";
+import { VECTORS, near } from "./vectors.js";
 
 for (const known of VECTORS.samples) {
   const { dims, length, payload } = known;

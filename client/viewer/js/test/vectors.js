@@ -1,20 +1,12 @@
 /** What the Python receiver gives, and the exact denoiser of its tests' Gaussian source. */
 
 import assert from "node:assert/strict";
-import { readFileSync } from "node:fs";
-
 import { coarser, sizes } from "../src/diffusion/octaves.js";
+import { golden } from "./golden.js";
 
 /** @typedef {import("../src/diffusion/octaves.js").Size} Size */
 
-export const VECTORS = JSON.parse(
-  readFileSync(new URL("../../../../tests/vectors/receiver.json", import.meta.url), "utf8"),
-);
-
-/** @param {string} text */
-export function bytes(text) {
-  return Uint8Array.from(Buffer.from(text, "hex"));
-}
+export const VECTORS = golden("receiver.json");
 
 /**
  * Values that are easily had in any language: 2 sin(i^2).
