@@ -51,5 +51,5 @@ def same(stored: Any, now: Any, tolerance: float) -> bool:
             same(a, b, tolerance) for a, b in zip(stored, now, strict=True)
         )
     if isinstance(stored, float) or (isinstance(stored, int) and tolerance == 1.0):
-        return abs(stored - now) <= tolerance
+        return bool(abs(stored - now) <= tolerance)
     return bool(stored == now)

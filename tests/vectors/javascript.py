@@ -68,7 +68,7 @@ def waves(*shape: int) -> Floats:
     return (2 * np.sin(np.arange(count, dtype=np.float64) ** 2)).astype(np.float32).reshape(shape)
 
 
-def photograph(height: int = 64, width: int = 96) -> NDArray[np.uint8]:
+def photograph(height: int = 61, width: int = 93) -> NDArray[np.uint8]:
     """Return a computed picture with edges, texture and gradients, (H, W, 3)."""
     y, x = np.mgrid[0:height, 0:width] / height
     disc = np.hypot(y - 0.45, x - 0.6) < 0.3
