@@ -137,3 +137,14 @@ def _last_opening() -> tuple[int, int]:
             case Payload() if opening:
                 end = reader.offset
     return begin, end
+
+
+@pytest.mark.parametrize("method", ["flow", "ancestral"])
+def test_an_opening_of_which_nothing_can_be_used_yet_is_filled_too(method: Method) -> None:
+    reader, data = StreamReader(), stream(600)
+    opening = 0
+    for event in reader.feed(data):
+        if isinstance(event, Step) and event.kind is Kind.OPEN:
+            opening = reader.offset
+            break
+    rendered(method, data[: opening + 1], SOURCE)  # a byte of it: no slice is known yet

@@ -175,7 +175,9 @@ class Chain:
             return now
         bands = self.prediction(step.kind)
         opened = self.observation.opened(bands, np.zeros_like(bands), self.finer)
-        return replace(now, observation=opened, absent=lambda whole: whole)
+        # The step has not said yet how much detail is missing.
+        forecast = self.forecast.opened(snr=opened.snr, stated=self.forecast.missing(0))
+        return replace(now, observation=opened, forecast=forecast, absent=lambda whole: whole)
 
     def mean(self, after: After, *, symmetries: int = 1) -> Floats:
         """Return the posterior mean given ``after``, enlarged to full resolution, (3, H, W).

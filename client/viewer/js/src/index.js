@@ -4,15 +4,10 @@
  * @module
  */
 
-export {
-  AddressError,
-  LinkLost,
-  LocalProtocolError,
-  PeerError,
-  RemoteProtocolError,
-  SenderLeaving,
-  SessionError,
-  UnknownImage,
-} from "./errors.js";
+export * from "./errors.js";
+export { Curve } from "./codec/curve.js";
+export { Decoder } from "./codec/decoder.js";
+export { Decoding } from "./decoding.js";
+export { loadDenoiser } from "./denoiser.js";
 export { connect, Sender } from "./sender.js";
 export { Delivery } from "./delivery.js";

@@ -1,0 +1,248 @@
+/**
+ * Pictures that look real: the receiver's own continuation of the chain.
+ *
+ * The posterior mean (mmse) is the best guess per pixel and therefore blurred.  These renderings
+ * draw from what the observation leaves open, without another bit from the sender, by going on from
+ * the observation to the clean image:
+ *
+ * - ancestral: further refinements with samples that the receiver draws from the prior;
+ * - flow: the probability-flow ordinary differential equation.  With s = 1 / sqrt(snr) and the noisy
+ *   image u = eta / snr = x + s n it reads du / d ln s = u - x_hat(u, s).  It is integrated with
+ *   x_hat linear in ln s, told from the last two evaluations (DPM-Solver++(2M)), so that a step
+ *   costs one evaluation.
+ *
+ * Octaves that the stream has not opened, or only in part, are filled first (filled()).  Draws are
+ * addressed by octave and position, so that successive pictures do not shimmer.
+ *
+ * @module
+ */
+
+import { Observation } from "../diffusion/observation.js";
+import * as octaves from "../diffusion/octaves.js";
+
+/** @typedef {import("./chain.js").Chain} Chain */
+/** @typedef {import("./chain.js").After} After */
+/** @typedef {import("./chain.js").Projection} Projection */
+/** @typedef {import("./forecast.js").Forecast} Forecast */
+
+/**
+ * From u at some snr to the same with a part of it put back.
+ *
+ * @typedef {(u: Float32Array, snr: number) => Float32Array} Held
+ */
+
+/** snr at which the flow starts if nothing is known at all. */
+const FIRST = 0.05;
+/** snr at which an octave that the stream has not opened is opened here, unless past it. */
+const OPENING = 1.0;
+/** snr at which the posterior mean is as good as clean: what it misses is a grey level or two. */
+const LAST = Math.exp(5.5);
+const ANCESTRAL_GROWTH = 1.5;
+/** By how much the observation is thinned to fill an octave; there, detail is still noise. */
+const THINNING = 8.0;
+/** Length of the flow's first step over that of the others: it knows no slope yet. */
+const FIRST_STEP = 0.3;
+
+// Steps that the flow takes through an octave, an evaluation each: from the thinned observation to
+// the snr of the opening, and from there to the snr at which the next octave opens, or the last.
+const FINEST = { filling: 2, onward: 4 };
+const COARSER = { filling: 1, onward: 1 };
+
+/**
+ * Return a clean image at full resolution, continuing from `after`.
+ *
+ * @param {Chain} chain
+ * @param {After} after
+ * @param {{ ancestral: boolean }} options
+ */
+export async function continued(chain, after, { ancestral }) {
+  let { observation, forecast, absent } = after;
+  if (observation.snr === 0) {
+    // The flow has no beginning: it needs some noise to carry along.
+    observation = await refinedFromPrior(chain, observation, forecast, FIRST);
+  }
+  for (;;) {
+    const { octave, size } = observation;
+    const [steps, goal] = octave ? [COARSER, OPENING] : [FINEST, LAST];
+    let onward = steps.onward;
+    if (absent) {
+      const energy = forecast.details[forecast.details.length - 1];
+      observation = await filled(chain, observation, absent, energy, steps.filling);
+    } else {
+      // What need not be spent on filling makes the steps shorter.
+      onward += steps.filling;
+    }
+    if (ancestral) {
+      observation = await refinedFromPrior(chain, observation, forecast, goal);
+    } else {
+      const snrs = path(observation.snr, goal, onward, FIRST_STEP);
+      observation = await flowed(chain, observation, snrs);
+    }
+    const xHat = await chain.denoised(observation);
+    if (!octave) return xHat;
+    const finer = chain.sizes[octave - 1];
+    const bands = octaves.details(octaves.upsampled(xHat, size, finer), finer);
+    observation = observation.opened(bands, null, finer);
+    forecast = forecast.opened(observation.snr, forecast.missing(0));
+    absent = (whole) => whole;
+  }
+}
+
+/**
+ * Return how many evaluations the flow takes, in the units of `areas`, those of the octaves.
+ *
+ * @param {number[]} areas
+ * @param {{ octave: number, snr: number, opening: boolean }} state  what it begins with
+ */
+export function flowCost(areas, { octave, snr, opening }) {
+  let sum = 0;
+  for (let at = octave; at >= 0; at--) {
+    const steps = at ? COARSER : FINEST;
+    const past = at === octave && !opening && snr >= (at ? OPENING : LAST);
+    sum += areas[at] * (1 + (past ? 0 : steps.filling + steps.onward));
+  }
+  return sum;
+}
+
+/**
+ * @param {Chain} chain
+ * @param {Observation} observation
+ * @param {Forecast} forecast
+ * @param {number} goal
+ */
+async function refinedFromPrior(chain, observation, forecast, goal) {
+  const growth = Math.log(goal / observation.snr) / Math.log(ANCESTRAL_GROWTH);
+  const steps = observation.snr ? Math.max(1, rounded(growth)) : 1;
+  const snrs = path(observation.snr, goal, steps);
+  for (let number = 1; number <= snrs.length; number++) {
+    const xHat = await chain.denoised(observation);
+    // A long step's prior is wider than the noise by what the estimate misses.
+    const delta = snrs[number - 1] - observation.snr;
+    const wide = Math.fround(Math.sqrt(1 + delta * forecast.error(observation.snr)));
+    const y = chain.drawn(observation.octave, number).map((value) => wide * value);
+    observation = observation.refined(xHat, y, delta);
+  }
+  return observation;
+}
+
+/**
+ * Follow the probability flow through `snrs`, an evaluation each.
+ *
+ * After every step `held`, if given, puts back what does not follow.
+ *
+ * @param {Chain} chain
+ * @param {Observation} observation
+ * @param {number[]} snrs
+ * @param {Held | null} [held]
+ */
+async function flowed(chain, observation, snrs, held = null) {
+  /** @type {{ xHat: Float32Array, length: number } | null} */
+  let past = null;
+  for (const snr of snrs) {
+    const xHat = await chain.denoised(observation);
+    const step = 0.5 * Math.log(snr / observation.snr);
+    let ahead = xHat;
+    if (past) {
+      // In the middle of the step, as far ahead of its start as the last one says.
+      const before = past.xHat;
+      const slope = step / (2 * past.length);
+      ahead = xHat.map((value, i) => value + slope * (value - before[i]));
+    }
+    past = { xHat, length: step };
+    const keep = Math.exp(-step);
+    const u = noisy(observation).map((value, i) => keep * value + (1 - keep) * ahead[i]);
+    observation = at(observation, held ? held(u, snr) : u, snr);
+  }
+  return observation;
+}
+
+/**
+ * Draw the part of an opening's detail that `absent` projects on.
+ *
+ * So far it lies at its prediction, without noise; `energy` is its variance per value.
+ * Independent noise, as wide as detail and observation together, would do if detail were
+ * independent; but an observation that says nothing of edges and texture says that there are
+ * none, and half of the detail never comes.  So the octave is observed at a smaller snr first,
+ * where detail drowns in noise: what is known is thinned to it by noise of the receiver's own,
+ * and the rest follows the flow to where the known part was all along.
+ *
+ * @param {Chain} chain
+ * @param {Observation} opened
+ * @param {Projection} absent
+ * @param {number} energy
+ * @param {number} steps
+ */
+async function filled(chain, opened, absent, energy, steps) {
+  const { size, octave, snr } = opened;
+  const low = new Float32Array(octaves.dimensions(octaves.coarser(size)));
+  /** @param {Float32Array} u */
+  const part = (u) => octaves.synthesis(low, absent(octaves.details(u, size)), size);
+  const noise = chain.drawn(octave, 0);
+  const noiseAbsent = part(noise);
+  const u = noisy(opened);
+  const prediction = part(u);
+  const known = u.map((value, i) => value - prediction[i]);
+  const noiseKnown = noise.map((value, i) => value - noiseAbsent[i]);
+  /** @type {Held} */
+  const held = (moved, at) => {
+    const more = Math.sqrt(Math.max(0, 1 / at - 1 / snr));
+    const free = part(moved);
+    return known.map((value, i) => value + free[i] + more * noiseKnown[i]);
+  };
+  const start = snr / THINNING;
+  const wide = Math.sqrt(1 / start + energy);
+  const thinned = prediction.map((value, i) => value + wide * noiseAbsent[i]);
+  return flowed(chain, at(opened, held(thinned, start), start), path(start, snr, steps), held);
+}
+
+/**
+ * Return u = x + n / sqrt(snr).
+ *
+ * @param {Observation} observation
+ */
+function noisy({ eta, snr }) {
+  return eta.map((value) => value / snr);
+}
+
+/**
+ * @param {Observation} observation
+ * @param {Float32Array} u
+ * @param {number} snr
+ */
+function at({ size, octave }, u, snr) {
+  return new Observation(
+    u.map((value) => value * snr),
+    size,
+    snr,
+    octave,
+  );
+}
+
+/**
+ * Return `steps` increasing snrs from just above `snr` to `goal`.
+ *
+ * Geometric, but for a `first` step that is shorter by that factor.
+ *
+ * @param {number} snr
+ * @param {number} goal
+ * @param {number} steps
+ * @param {number} [first]
+ */
+function path(snr, goal, steps, first = 1) {
+  if (snr >= goal) return [];
+  if (snr === 0 || steps === 1) return [goal];
+  return Array.from(
+    { length: steps },
+    (_, i) => snr * (goal / snr) ** ((i + first) / (steps - 1 + first)),
+  );
+}
+
+/**
+ * Return the nearest integer, of two the even one.
+ *
+ * @param {number} value
+ */
+function rounded(value) {
+  const whole = Math.round(value);
+  return whole - value === 0.5 && whole % 2 ? whole - 1 : whole;
+}

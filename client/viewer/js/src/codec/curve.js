@@ -1,0 +1,165 @@
+/**
+ * What a stream gives for its bytes: its rate-distortion curve, told from the stream alone.
+ *
+ * Every step states the error of the estimate that it starts from, every opening the energy of the
+ * detail that was missing.  So whoever has the steps that follow knows the error at a byte in
+ * hindsight, where the receiver, at that byte, had to foresee it.  Neither a model nor the picture
+ * is needed, and nothing is decoded.
+ *
+ * @module
+ */
+
+import { cosineSquared } from "../channel/trellis.js";
+import { Kind, Simulator, delta } from "../container/grammar.js";
+import { StreamReader } from "../container/reader.js";
+import * as octaves from "../diffusion/octaves.js";
+import { CorruptStream, StreamError } from "../errors.js";
+import { DETAIL_SHARE, Forecast, decibel } from "./forecast.js";
+
+/** Steps of a stream that are followed; pictures have a hundred, nonsense may have millions. */
+export const MOST_STEPS = 10_000;
+
+/**
+ * What holds after a step: the octave, its snr, the error of the estimate (mean square per value of
+ * this octave: foreseen, then as stated) and how many octaves were opened so far.
+ *
+ * @typedef {{ octave: number, snr: number, error: number, opened: number }} Point
+ */
+
+/**
+ * The curve of a stream that is fed in pieces, as far as they go.
+ *
+ * What cannot be parsed ends the curve and throws nothing: whoever decodes the stream says so.
+ */
+export class Curve {
+  /**
+   * Bytes after the header and after every step that is there, its last check included once that
+   * has come too.
+   *
+   * @type {number[]}
+   */
+  offsets = [];
+
+  #reader = new StreamReader();
+  /** @type {octaves.Size[]} */
+  #sizes = [];
+  /** @type {Point[]} */
+  #points = [];
+  #forecast = new Forecast();
+  /** @type {import("../container/grammar.js").Step | null} */
+  #step = null;
+  #left = 0;
+  #damaged = false;
+
+  /**
+   * Take more bytes of the stream.
+   *
+   * @param {Uint8Array} data
+   */
+  feed(data) {
+    if (this.#damaged) return;
+    try {
+      for (const event of this.#reader.feed(data)) this.#take(event);
+    } catch (error) {
+      if (!(error instanceof StreamError)) throw error;
+      this.#damaged = true;
+    }
+  }
+
+  /**
+   * Return the PSNR in dB to expect at each of `offsets`, never less than before.
+   *
+   * What is known of later steps is used, so that it changes when more is fed.
+   */
+  psnr() {
+    let best = 0;
+    return this.#points.map((point) => {
+      best = Math.max(best, decibel(point.error + this.#unseen(point)));
+      return best;
+    });
+  }
+
+  /**
+   * Return after which byte the quality of `psnr` dB is reached; null if not so far.
+   *
+   * Not after the header, where there is no picture yet.
+   *
+   * @param {number} psnr
+   */
+  reaching(psnr) {
+    const place = this.psnr().findIndex((value, i) => i > 0 && value >= psnr);
+    return place < 0 ? null : this.offsets[place];
+  }
+
+  /** @param {import("../container/reader.js").Event} event */
+  #take(event) {
+    if (event.type === "header") {
+      this.#sizes = octaves.sizes(event.header);
+      this.#add(this.#sizes.length - 1, 0);
+    } else if (event.type === "step") {
+      this.#step = event.step;
+      this.#left = event.step.length;
+    } else if (event.type === "payload") {
+      this.#left -= event.data.length;
+      if (!this.#left && this.#step) this.#finish(this.#step);
+    } else if (this.offsets.at(-1) === event.offset) {
+      // What ended where a check begins ends after it.
+      this.offsets[this.offsets.length - 1] = this.#reader.offset;
+    }
+  }
+
+  /** @param {import("../container/grammar.js").Step} step */
+  #finish(step) {
+    const last = this.#points[this.#points.length - 1];
+    if (step.kind === Kind.REFINE) {
+      const gained = delta(step.deltaCode);
+      const stated = energy(step, octaves.dimensions(this.#sizes[last.octave])) / gained;
+      this.#forecast = this.#forecast.refined(last.snr, stated);
+      last.error = stated;
+      this.#add(last.octave, last.snr + gained);
+    } else if (last.octave && last.snr) {
+      const snr = last.snr / 4;
+      const stated = energy(step, octaves.detailDimensions(this.#sizes[last.octave - 1])) / snr;
+      this.#forecast = this.#forecast.opened(snr, stated);
+      this.#add(last.octave - 1, snr);
+    } else {
+      throw new CorruptStream("there is no finer octave to open", this.#reader.began);
+    }
+    if (this.#points.length > MOST_STEPS) {
+      throw new CorruptStream("more steps than any picture has", this.#reader.offset);
+    }
+  }
+
+  /**
+   * @param {number} octave
+   * @param {number} snr
+   */
+  #add(octave, snr) {
+    const opened = this.#forecast.details.length;
+    this.#points.push({ octave, snr, error: this.#forecast.error(snr), opened });
+    this.offsets.push(this.#reader.offset);
+  }
+
+  /** @param {Point} point */
+  #unseen(point) {
+    const known = this.#forecast.details.slice(point.opened);
+    const sum = known.reduce((total, detail) => total + detail, 0);
+    return DETAIL_SHARE * sum + this.#forecast.unseen(point.octave - known.length);
+  }
+}
+
+/**
+ * Return the energy of the shift that a step of this length was made for.
+ *
+ * Simulators other than the trellis say it in their payload; the length is near enough.
+ *
+ * @param {import("../container/grammar.js").Step} step
+ * @param {number} dims
+ */
+function energy(step, dims) {
+  if (step.simulator === Simulator.TRELLIS) {
+    const cosine = cosineSquared(8 * step.length, dims);
+    return cosine / (1 - cosine);
+  }
+  return 2 ** Math.min((16 * step.length) / dims, 64) - 1;
+}

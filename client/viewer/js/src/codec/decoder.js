@@ -1,0 +1,220 @@
+/**
+ * The receiver's half: a stream, or however much of it has arrived, to pictures.
+ *
+ * @module
+ */
+
+import { StreamReader } from "../container/reader.js";
+import { NothingDecodable, PictureTooLarge, UnknownModel } from "../errors.js";
+import { Chain } from "./chain.js";
+import { observed, rendered } from "./rendering.js";
+
+/** @typedef {import("./chain.js").After} After */
+/** @typedef {import("./chain.js").Denoiser} Denoiser */
+/** @typedef {import("../container/grammar.js").Header} Header */
+/** @typedef {import("../container/grammar.js").Step} Step */
+/** @typedef {import("./rendering.js").Method} Method */
+/** @typedef {import("./rendering.js").Picture} Picture */
+
+/**
+ * A denoiser that streams can name.
+ *
+ * @typedef {{ fingerprint: string, denoiser: Denoiser }} Model
+ */
+
+/**
+ * `predictedPsnr` is what the mmse picture's PSNR (dB) is expected to be, told from the stream
+ * alone; `bytes` and `bpp` are what it was decoded from.
+ *
+ * @typedef {Picture & { method: Method, bytes: number, bpp: number, predictedPsnr: number }} Rendering
+ */
+
+/** A header of 16 bytes can name a picture of four billion pixels; beyond this it is refused. */
+export const MOST_PIXELS = 100_000_000;
+
+/**
+ * Return the header's picture, nothing known of it yet.
+ *
+ * Throws PictureTooLarge.
+ *
+ * @param {Header} header
+ * @param {Denoiser} denoiser
+ * @param {number} [mostPixels]
+ */
+export function begun(header, denoiser, mostPixels = MOST_PIXELS) {
+  if (header.width * header.height > mostPixels) {
+    throw new PictureTooLarge(
+      `the stream holds a picture of ${header.width}x${header.height}, ` +
+        `more than the limit of ${mostPixels} pixels`,
+    );
+  }
+  return Chain.beginning(denoiser, header);
+}
+
+/**
+ * Decode a stream fed in pieces of any size.
+ *
+ * `models` are the models at hand, by fingerprint, of which the stream names one.  Feeding executes
+ * the steps that are complete, with a denoiser evaluation each; rendering may evaluate once or twice
+ * more (or, for flow and ancestral, a number of times).  Calls may overlap: they take their turns in
+ * the order in which they were made.
+ */
+export class Decoder {
+  #models;
+  #mostPixels;
+  #reader;
+  /** @type {Chain | null} */
+  #chain = null;
+  /** @type {Step | null} */
+  #step = null;
+  #payload = new Uint8Array(0);
+  #arrived = 0;
+  /** @type {Promise<unknown>} */
+  #turn = Promise.resolve();
+  /** Checks that failed so far; only with `damaged`, else the first one throws. */
+  damage = 0;
+
+  /**
+   * @param {{ get(fingerprint: string): Model | undefined }} models
+   * @param {{ damaged?: boolean, mostPixels?: number }} [options]
+   */
+  constructor(models, { damaged = false, mostPixels = MOST_PIXELS } = {}) {
+    this.#models = models;
+    this.#mostPixels = mostPixels;
+    this.#reader = new StreamReader({ damaged });
+  }
+
+  /** The stream's header, once it has arrived. */
+  get header() {
+    return this.#reader.header;
+  }
+
+  /** Bytes taken so far. */
+  get bytesReceived() {
+    return this.#reader.received;
+  }
+
+  /** Whether anything has arrived that can be shown. */
+  get ready() {
+    return this.#chain !== null && (this.#chain.steps > 0 || this.#arrived > 0);
+  }
+
+  /** Steps executed so far. */
+  get steps() {
+    return this.#chain?.steps ?? 0;
+  }
+
+  /** Denoiser evaluations so far, in full-resolution equivalents, renderings included. */
+  get evaluations() {
+    return this.#chain?.evaluations ?? 0;
+  }
+
+  /**
+   * Take more bytes of the stream.
+   *
+   * Rejects with StreamError if they cannot belong to a stream, UnknownModel if the stream names a
+   * model that is not at hand, PictureTooLarge beyond `mostPixels`.
+   *
+   * @param {Uint8Array} data
+   * @returns {Promise<void>}
+   */
+  feed(data) {
+    const own = data.slice();
+    return this.#inTurn(() => this.#take(own));
+  }
+
+  /**
+   * Return the picture of all that has arrived, a received part of a step included.
+   *
+   * A number r as `method` gives (1 - r) mmse + r flow; 0 is the same as "mmse", 1 as "flow".
+   * Rejects with NothingDecodable before the first record, RangeError for numbers out of range.
+   *
+   * @param {Method} [method]
+   * @param {{ symmetries?: number, maxSide?: number | null }} [options]
+   * @returns {Promise<Rendering>}
+   */
+  render(method = "mmse", options = {}) {
+    return this.#inTurn(async () => {
+      const { chain, header, after } = await this.#newest();
+      const picture = await rendered(chain, after, { ...options, method });
+      const bytes = this.bytesReceived;
+      const bpp = (8 * bytes) / (header.width * header.height);
+      return { ...picture, method, bytes, bpp, predictedPsnr: after.psnr };
+    });
+  }
+
+  /**
+   * Return the noisy observation itself as a picture, its pixels enlarged.
+   *
+   * @returns {Promise<Picture>}
+   */
+  observation() {
+    return this.#inTurn(async () => {
+      const { chain, after } = await this.#newest();
+      return observed(chain, after);
+    });
+  }
+
+  /**
+   * @template T
+   * @param {() => Promise<T>} task
+   * @returns {Promise<T>}
+   */
+  #inTurn(task) {
+    const result = this.#turn.then(task);
+    this.#turn = result.catch(() => {});
+    return result;
+  }
+
+  /** @param {Uint8Array} data */
+  async #take(data) {
+    for (const event of this.#reader.feed(data)) {
+      if (event.type === "header") this.#begin(event.header);
+      else if (event.type === "check") this.damage += Number(!event.good);
+      else if (event.type === "step") this.#start(event.step);
+      else await this.#grow(event.data);
+    }
+  }
+
+  /** @param {Header} header */
+  #begin(header) {
+    const model = this.#models.get(header.model);
+    if (!model) throw new UnknownModel(header.model);
+    this.#chain = begun(header, model.denoiser, this.#mostPixels);
+  }
+
+  /** @param {Step} step */
+  #start(step) {
+    this.#chain?.admit(step, this.#reader.offset);
+    this.#step = step;
+    this.#payload = new Uint8Array(step.length);
+    this.#arrived = 0;
+  }
+
+  /** @param {Uint8Array} data */
+  async #grow(data) {
+    this.#payload.set(data, this.#arrived);
+    this.#arrived += data.length;
+    if (!this.#chain || !this.#step || this.#arrived < this.#step.length) return;
+    this.#chain = await this.#chain.advanced(this.#step, this.#payload);
+    this.#step = null;
+    this.#arrived = 0;
+  }
+
+  /** Return what holds with the received part of the step under way. */
+  async #newest() {
+    const [chain, header] = [this.#chain, this.header];
+    if (!chain || !header) {
+      throw new NothingDecodable("nothing can be decoded yet: the stream has just begun");
+    }
+    if (!this.ready) {
+      throw new NothingDecodable("nothing can be decoded yet: no record has arrived");
+    }
+    /** @type {After} */
+    const after =
+      this.#step && this.#arrived
+        ? await chain.after(this.#step, this.#payload.subarray(0, this.#arrived))
+        : chain.now();
+    return { chain, header, after };
+  }
+}

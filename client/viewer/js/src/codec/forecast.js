@@ -1,0 +1,135 @@
+/**
+ * What the receiver can tell of its own picture's error, without side information.
+ *
+ * The sender spends n bits on a step so as to gain delta; an error of energy |e|^2 asks for
+ * n = D/2 log2(1 + delta |e|^2 / D).  Read backwards, every step states the error of the estimate
+ * it started from, and every opening the energy of the detail that was missing.  From there the
+ * newest picture is extrapolated: error falls with a power of snr, detail with a ratio per octave.
+ *
+ * All errors here are mean squares per value in signal units (the signal has a range of 4).
+ *
+ * @module
+ */
+
+const SIGNAL_RANGE = 4;
+
+const USUAL_SLOPE = 0.5;
+/** Missing detail of an octave over that of the next coarser one, on photographs. */
+const USUAL_RATIO = 0.67;
+/** Missing detail before any octave has told, on photographs. */
+const UNSEEN_AT_FIRST = 0.1;
+/** Three of four values of an octave are detail. */
+export const DETAIL_SHARE = 0.75;
+const SHRINKAGE = 0.57;
+/** Below it is nothing but rounding; a step over no error at all states 0. */
+const LEAST_ERROR = 1e-9;
+
+/** What the steps so far say of the error.  Never changed. */
+export class Forecast {
+  /**
+   * `anchor` is snr and error of the last estimate whose error was stated, `slope` the power of snr
+   * with which the error falls, `details` the energy per value of the missing detail, per octave
+   * opened, coarsest first.
+   *
+   * @param {{ anchor?: readonly [number, number], slope?: number, details?: readonly number[] }} [known]
+   */
+  constructor({ anchor = [0, 1], slope = USUAL_SLOPE, details = [] } = {}) {
+    this.anchor = anchor;
+    this.slope = slope;
+    this.details = details;
+  }
+
+  /**
+   * Return the forecast given that the estimate at `snr` had the error `stated`.
+   *
+   * @param {number} snr
+   * @param {number} stated
+   */
+  refined(snr, stated) {
+    stated = Math.max(stated, LEAST_ERROR);
+    let slope = this.slope;
+    const [before, error] = this.anchor;
+    if (before > 0 && snr > 1.05 * before) {
+      const seen = Math.log(error / stated) / Math.log(snr / before);
+      slope = 0.5 * slope + 0.5 * Math.min(Math.max(seen, 0.2), 0.9);
+    }
+    return new Forecast({ anchor: [snr, stated], slope, details: this.details });
+  }
+
+  /**
+   * Return the forecast after opening an octave that is now observed at `snr`.
+   *
+   * `stated` is the energy per value that the opening says the missing detail had.
+   *
+   * @param {number} snr
+   * @param {number} stated
+   */
+  opened(snr, stated) {
+    stated = Math.max(stated, LEAST_ERROR);
+    // Observing detail explains some of it; a denoiser explains more than each value alone.
+    const left = (SHRINKAGE * DETAIL_SHARE * stated) / (1 + snr * stated);
+    const anchor = /** @type {const} */ ([snr, this.error(4 * snr) + left]);
+    return new Forecast({ anchor, details: [...this.details, stated] });
+  }
+
+  /**
+   * Return the error to expect of the estimate at `snr`, in the octave observed.
+   *
+   * @param {number} snr
+   */
+  error(snr) {
+    const [before, error] = this.anchor;
+    // Values of this variance, seen one by one: nothing is known yet of their relations.
+    if (before === 0) return error / (1 + snr * error);
+    return error * (before / snr) ** this.slope;
+  }
+
+  /**
+   * Return the detail to expect in the `octaves` finer ones that are not yet open.
+   *
+   * Per value of the whole picture, left over by enlarging the estimate.
+   *
+   * @param {number} octaves
+   */
+  unseen(octaves) {
+    let sum = 0;
+    for (let ahead = 0; ahead < octaves; ahead++) sum += DETAIL_SHARE * this.missing(ahead);
+    return sum;
+  }
+
+  /**
+   * Return the energy per value of the missing detail to expect `ahead` + 1 octaves on.
+   *
+   * @param {number} ahead
+   */
+  missing(ahead) {
+    const last = this.details.at(-1);
+    if (last === undefined) return UNSEEN_AT_FIRST * USUAL_RATIO ** ahead;
+    const previous = this.details.at(-2);
+    let ratio = USUAL_RATIO;
+    if (previous !== undefined) {
+      // One octave says only so much of the next: meet what photographs do half-way.
+      ratio = (ratio * Math.min(Math.max(last / previous, 0.1), 1.5)) ** 0.5;
+    }
+    return last * ratio ** (ahead + 1);
+  }
+
+  /**
+   * Return the error to expect of the whole picture at `snr` with `octaves` shut.
+   *
+   * @param {number} snr
+   * @param {number} octaves
+   */
+  total(snr, octaves) {
+    return this.error(snr) + this.unseen(octaves);
+  }
+}
+
+/**
+ * Return the PSNR in dB of a mean squared error in signal units.
+ *
+ * @param {number} error
+ */
+export function decibel(error) {
+  return 10 * Math.log10(SIGNAL_RANGE ** 2 / Math.max(error, LEAST_ERROR));
+}

@@ -1,0 +1,217 @@
+/**
+ * All that a stream has shown so far: what holds at any of its bytes.
+ *
+ * Feeding only parses, which costs next to nothing; steps are executed when a place beyond them is
+ * asked for.  The links of the chain that were passed are kept, so that going back to any byte costs
+ * an evaluation or two; where they take too much memory, some are given up and computed again.
+ *
+ * @module
+ */
+
+import { Kind, delta } from "../container/grammar.js";
+import { StreamReader } from "../container/reader.js";
+import { area, sizes } from "../diffusion/octaves.js";
+import { CorruptStream, NothingDecodable, StreamError } from "../errors.js";
+import { admit } from "./chain.js";
+import { MOST_STEPS } from "./curve.js";
+import { begun } from "./decoder.js";
+
+/** @typedef {import("./chain.js").Chain} Chain */
+/** @typedef {import("./chain.js").After} After */
+/** @typedef {import("./chain.js").Denoiser} Denoiser */
+/** @typedef {import("../container/grammar.js").Step} Step */
+/** @typedef {import("../diffusion/octaves.js").Size} Size */
+
+/**
+ * A step, its payload as far as it has come, where the pieces of that stand in the stream, and the
+ * octave and snr that it begins with.
+ *
+ * @typedef {{ step: Step, payload: Uint8Array, arrived: number,
+ *   pieces: { at: number, size: number }[], octave: number, snr: number }} Record
+ */
+
+/** Bytes of a stream beyond those of the picture itself, uncompressed, that are still kept. */
+const SPARE = 2 ** 16;
+
+/** The states of one stream, fed in pieces of any size. */
+export class History {
+  #reader = new StreamReader();
+  /** @type {Size[]} */
+  #sizes = [];
+  /** @type {Record[]} */
+  #records = [];
+  #octave = 0;
+  #snr = 0;
+  /** @type {Map<number, Chain>} */
+  #links = new Map();
+  /** @type {StreamError | null} */
+  #failure = null;
+
+  /** The stream's header, once it has arrived. */
+  get header() {
+    return this.#reader.header;
+  }
+
+  /** Bytes fed so far. */
+  get received() {
+    return this.#reader.received;
+  }
+
+  /** What is wrong with the stream after the first `good` bytes; null if nothing so far. */
+  get failure() {
+    return this.#failure;
+  }
+
+  /** Bytes that can be shown: all of a sound stream, else those that a check has vouched for. */
+  get good() {
+    return this.#failure ? this.#reader.verified : this.#reader.received;
+  }
+
+  /** Bytes of memory that the states take. */
+  get bytes() {
+    let sum = 0;
+    for (const link of this.#links.values()) sum += link.bytes;
+    return sum;
+  }
+
+  /**
+   * Take more bytes of the stream; what is wrong with them is told by `failure`.
+   *
+   * @param {Uint8Array} data
+   */
+  feed(data) {
+    if (this.#failure) return;
+    try {
+      for (const event of this.#reader.feed(data)) {
+        if (event.type === "header") this.#begin(event.header);
+        else if (event.type === "step") this.#start(event.step);
+        else if (event.type === "payload") this.#grow(event.data);
+      }
+      const limit = this.header ? 3 * this.header.width * this.header.height + SPARE : SPARE;
+      if (this.received > limit) {
+        throw new CorruptStream("more bytes than any picture has", limit);
+      }
+    } catch (error) {
+      if (!(error instanceof StreamError)) throw error;
+      this.#failure = error;
+    }
+  }
+
+  /**
+   * Return what holds after the first `bytes` bytes.
+   *
+   * `denoiser` is the model's; it is used from then on.  Rejects with NothingDecodable before the
+   * first record, with the stream's failure beyond what can be shown.  Not to be called again before
+   * it has answered.
+   *
+   * @param {number} bytes
+   * @param {Denoiser} denoiser
+   * @returns {Promise<{ chain: Chain, after: After }>}
+   */
+  async at(bytes, denoiser) {
+    if (this.#failure && bytes > this.good) throw this.#failure;
+    const { whole, part } = this.#place(bytes);
+    if (!this.header || !(whole || part)) {
+      throw new NothingDecodable("nothing can be decoded yet: no record has arrived");
+    }
+    let from = whole;
+    while (from && !this.#links.has(from)) from--;
+    let chain = this.#links.get(from) ?? begun(this.header, denoiser);
+    this.#links.set(from, chain);
+    for (let number = from; number < whole; number++) {
+      const { step, payload } = this.#records[number];
+      chain.forget();
+      chain = await chain.advanced(step, payload);
+      this.#links.set(number + 1, chain);
+    }
+    for (const link of this.#links.values()) if (link !== chain) link.forget();
+    const record = this.#records[whole];
+    const after = part
+      ? await chain.after(record.step, record.payload.subarray(0, part))
+      : chain.now();
+    return { chain, after };
+  }
+
+  /**
+   * Return how many evaluations at() takes, in units of one at full resolution, and about what it
+   * comes to.
+   *
+   * @param {number} bytes
+   */
+  expected(bytes) {
+    const { whole, part } = this.#place(bytes);
+    let from = whole;
+    while (from && !this.#links.has(from)) from--;
+    let cost = 0;
+    for (let number = from; number < whole + Number(part > 0); number++) {
+      const known = this.#links.get(number)?.estimated || !this.#records[number].snr;
+      if (!known) cost += area(this.#sizes[this.#records[number].octave]);
+    }
+    const record = this.#records[whole];
+    const opening = part > 0 && record.step.kind === Kind.OPEN;
+    const { octave, snr } = record ?? { octave: this.#octave, snr: this.#snr };
+    const state = { octave: octave - Number(opening), snr: opening ? snr / 4 : snr, opening };
+    return { cost: cost / area(this.#sizes[0]), state, sizes: this.#sizes };
+  }
+
+  /** Give up every second state but the newest, or that too if there is no other. */
+  thin() {
+    const numbers = [...this.#links.keys()].sort((a, b) => a - b);
+    if (numbers.length === 1) this.#links.clear();
+    numbers.slice(0, -1).forEach((number, i) => {
+      if (i % 2 === numbers.length % 2) this.#links.delete(number);
+    });
+    for (const link of this.#links.values()) link.forget();
+  }
+
+  /**
+   * Return how many steps are there wholly in the first `bytes` bytes, and how many payload bytes of
+   * the next.
+   *
+   * @param {number} bytes
+   */
+  #place(bytes) {
+    let whole = 0;
+    for (const { step, pieces } of this.#records) {
+      let part = 0;
+      for (const { at, size } of pieces) part += Math.min(Math.max(bytes - at, 0), size);
+      if (part < step.length) return { whole, part };
+      whole++;
+    }
+    return { whole, part: 0 };
+  }
+
+  /** @param {import("../container/grammar.js").Header} header */
+  #begin(header) {
+    this.#sizes = sizes(header);
+    this.#octave = this.#sizes.length - 1;
+  }
+
+  /** @param {Step} step */
+  #start(step) {
+    const [octave, snr, offset] = [this.#octave, this.#snr, this.#reader.offset];
+    admit(step, this.#sizes[octave], snr ? this.#sizes[octave - 1] : undefined, offset);
+    if (this.#records.length >= MOST_STEPS) {
+      throw new CorruptStream("more steps than any picture has", offset);
+    }
+    const payload = new Uint8Array(step.length);
+    this.#records.push({ step, payload, arrived: 0, pieces: [], octave, snr });
+    if (step.kind === Kind.OPEN) {
+      this.#octave -= 1;
+      this.#snr /= 4;
+    } else {
+      this.#snr += delta(step.deltaCode);
+    }
+  }
+
+  /** @param {Uint8Array} data */
+  #grow(data) {
+    const record = this.#records[this.#records.length - 1];
+    record.payload.set(data, record.arrived);
+    record.arrived += data.length;
+    const at = this.#reader.offset - data.length;
+    const last = record.pieces.at(-1);
+    if (last && last.at + last.size === at) last.size += data.length;
+    else record.pieces.push({ at, size: data.length });
+  }
+}

@@ -1,0 +1,161 @@
+/**
+ * Read a stream as it arrives, in pieces of any size.
+ *
+ * @module
+ */
+
+import { crc32c } from "../crc32c.js";
+import { CorruptStream } from "../errors.js";
+import {
+  Before,
+  CHECK_DUE,
+  CHECK_SIZE,
+  CHECK_TAG,
+  parseHeader,
+  parseStep,
+  segments,
+} from "./grammar.js";
+
+/**
+ * A payload event holds bytes of the payload of the step last reported, in order; a check's `good`
+ * tells whether the bytes since the last one are as they were written.
+ *
+ * @typedef {{ type: "header", header: import("./grammar.js").Header }
+ *   | { type: "step", step: import("./grammar.js").Step }
+ *   | { type: "payload", data: Uint8Array }
+ *   | { type: "check", offset: number, good: boolean }} Event
+ */
+
+// The longest element short of a payload has 26 bytes; payloads are taken in place.
+const LONGEST = 32;
+
+/**
+ * Parse a stream fed in pieces into events: header, then step, payload and check.
+ *
+ * A step's payload is complete when as many bytes have come as the step said.  With `damaged`, a
+ * failed check is reported and reading goes on; without, it throws.
+ */
+export class StreamReader {
+  /** @type {import("./grammar.js").Header | null} */
+  header = null;
+  /** Bytes fed so far. */
+  received = 0;
+  /** Bytes, from the start, that a check (or the header's own) has vouched for. */
+  verified = 0;
+  /** Bytes parsed so far. */
+  offset = 0;
+  /** Where the step last reported begins. */
+  began = 0;
+
+  #damaged;
+  /** @type {Uint8Array} */
+  #pending = new Uint8Array(0);
+  #place = 0;
+  #crc = 0;
+  #unchecked = 0;
+  #before = new Before();
+  /** @type {Iterator<number, void>} */
+  #segments = segments(0);
+  #left = 0;
+  #checkDue = false;
+  #sound = true;
+
+  /** @param {{ damaged?: boolean }} [options] */
+  constructor({ damaged = false } = {}) {
+    this.#damaged = damaged;
+  }
+
+  /**
+   * Take more bytes and yield what they complete.
+   *
+   * The bytes must not change while events are taken.  Throws NotAStream, UnsupportedStream or
+   * CorruptStream; after that the reader is done.
+   *
+   * @param {Uint8Array} data
+   * @returns {Generator<Event, void>}
+   */
+  *feed(data) {
+    this.received += data.length;
+    const rest = this.#pending.subarray(this.#place);
+    if (rest.length) {
+      this.#pending = new Uint8Array(rest.length + data.length);
+      this.#pending.set(rest);
+      this.#pending.set(data, rest.length);
+    } else {
+      this.#pending = data;
+    }
+    this.#place = 0;
+    while (this.#place < this.#pending.length) {
+      const event = this.#next();
+      if (!event) break;
+      yield event;
+    }
+    // What is kept must not be the caller's, who may use that memory for the next piece.
+    this.#pending = this.#pending.slice(this.#place);
+    this.#place = 0;
+  }
+
+  /** @returns {Event | null} */
+  #next() {
+    const data = this.#pending.subarray(this.#place, this.#place + LONGEST);
+    if (!this.header) {
+      const parsed = parseHeader(data);
+      if (!parsed) return null;
+      this.header = parsed.header;
+      this.#take(parsed.size);
+      this.verified = parsed.size;
+      return { type: "header", header: parsed.header };
+    }
+    if (this.#left && !this.#checkDue) return this.#payload();
+    if (data[0] === CHECK_TAG || this.#checkDue) return this.#check(data);
+    const parsed = parseStep(data, this.#before, this.offset);
+    if (!parsed) return null;
+    this.began = this.offset;
+    this.#take(parsed.size);
+    this.#before = this.#before.after(parsed.step);
+    this.#segments = segments(parsed.step.length);
+    this.#left = this.#segments.next().value ?? 0;
+    return { type: "step", step: parsed.step };
+  }
+
+  /** @returns {Event} */
+  #payload() {
+    const data = this.#take(Math.min(this.#left, this.#pending.length - this.#place));
+    this.#left -= data.length;
+    if (!this.#left) {
+      this.#left = this.#segments.next().value ?? 0;
+      this.#checkDue = this.#unchecked >= CHECK_DUE;
+    }
+    return { type: "payload", data };
+  }
+
+  /**
+   * @param {Uint8Array} data
+   * @returns {Event | null}
+   */
+  #check(data) {
+    const offset = this.offset;
+    if (data[0] !== CHECK_TAG) throw new CorruptStream("a check should stand here", offset);
+    if (data.length < CHECK_SIZE) return null;
+    const good = (data[1] | (data[2] << 8)) === (this.#crc & 0xffff);
+    if (!good && !this.#damaged) {
+      throw new CorruptStream("the stream is damaged: a check failed", offset);
+    }
+    this.#take(CHECK_SIZE);
+    this.#crc = this.#unchecked = 0;
+    this.#checkDue = false;
+    this.#sound &&= good;
+    if (this.#sound) this.verified = this.offset;
+    return { type: "check", offset, good };
+  }
+
+  /** @param {number} size */
+  #take(size) {
+    const piece = this.#pending.subarray(this.#place, this.#place + size);
+    this.#place += size;
+    this.#crc = crc32c(piece, this.#crc);
+    this.offset += size;
+    this.#unchecked += size;
+    return piece;
+  }
+}

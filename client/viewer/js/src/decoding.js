@@ -1,0 +1,227 @@
+/**
+ * Decoding in a worker, so that a page stays responsive: pictures of streams that are still arriving.
+ *
+ * @module
+ */
+
+import { revived } from "./crossing.js";
+import { Superseded } from "./errors.js";
+
+/** @typedef {import("./models.js").Files} Files */
+/** @typedef {import("./models.js").Info} Info */
+/** @typedef {import("./models.js").Setup} Setup */
+/** @typedef {import("./pictures.js").Incoming} Incoming */
+/** @typedef {import("./pictures.js").Outgoing} Outgoing */
+/** @typedef {import("./pictures.js").Shown} Shown */
+/** @typedef {import("./pictures.js").Wish} Wish */
+
+/**
+ * What a worker and a message port have in common.
+ *
+ * @typedef {{ postMessage(message: any, transfer: any[]): void,
+ *   addEventListener(type: "message", listener: (event: any) => void): void,
+ *   start?(): void, terminate?(): void, close?(): void }} Port
+ */
+
+/**
+ * `worker` is the URL of worker.js (or whatever speaks as it does); `model` says where the two files
+ * of a model are, by its fingerprint, or null if it is not at hand.
+ *
+ * @typedef {Setup & { worker: URL | string | Port,
+ *   model: (fingerprint: string) => Files | null | Promise<Files | null> }} Options
+ */
+
+/** @typedef {{ resolve: (shown: Shown) => void, reject: (error: Error) => void,
+ *   onprogress?: (fraction: number) => void }} Awaited */
+
+/** A worker and the pictures that it decodes. */
+export class Decoding {
+  /** @type {Port} */
+  #port;
+  #model;
+  #pictures = 0;
+  #requests = 0;
+  /** @type {Map<number, Awaited>} */
+  #awaited = new Map();
+  /** @type {Info | null} */
+  #info = null;
+
+  /** @param {Options} options */
+  constructor({ worker, model, runtime, provider, threads }) {
+    this.#model = model;
+    this.#port =
+      typeof worker === "string" || worker instanceof URL
+        ? new Worker(worker, { type: "module" })
+        : worker;
+    this.#port.addEventListener("message", ({ data }) => void this.#take(data));
+    this.#port.start?.();
+    if (typeof Worker !== "undefined" && this.#port instanceof Worker) {
+      this.#port.addEventListener("error", ({ message }) =>
+        this.#end(new Superseded(`the worker failed: ${message || "it could not be loaded"}`)),
+      );
+    }
+    const urls = { ...runtime };
+    for (const key of /** @type {const} */ (["module", "wasm", "gpu"])) {
+      // In the worker they would be relative to its own.
+      if (urls[key] !== undefined) urls[key] = absolute(urls[key]);
+    }
+    this.#post({ type: "configure", setup: { runtime: urls, provider, threads } });
+  }
+
+  /** What computes, and with how many threads; null before the first picture was rendered. */
+  info() {
+    return this.#info;
+  }
+
+  /** Return a picture of which nothing has arrived yet. */
+  picture() {
+    this.#pictures += 1;
+    return new Picture(this.#pictures, (message, transfer) => this.#post(message, transfer), {
+      render: (picture, wish, onprogress) => this.#render(picture, wish, onprogress),
+    });
+  }
+
+  /** End the worker; what is still wanted rejects with Superseded. */
+  close() {
+    this.#end(new Superseded("decoding has ended"));
+    this.#port.terminate?.();
+    this.#port.close?.();
+  }
+
+  /**
+   * @param {number} picture
+   * @param {Wish} wish
+   * @param {((fraction: number) => void) | undefined} onprogress
+   * @returns {Promise<Shown>}
+   */
+  #render(picture, wish, onprogress) {
+    const request = ++this.#requests;
+    return new Promise((resolve, reject) => {
+      this.#awaited.set(request, { resolve, reject, onprogress });
+      const progress = onprogress !== undefined;
+      this.#post({ type: "render", picture, request, wish, progress });
+    });
+  }
+
+  /**
+   * @param {Incoming} message
+   * @param {Transferable[]} [transfer]
+   */
+  #post(message, transfer = []) {
+    this.#port.postMessage(message, transfer);
+  }
+
+  /** @param {Outgoing} message */
+  async #take(message) {
+    if (message.type === "model") {
+      this.#post(await this.#found(message.fingerprint));
+      return;
+    }
+    const awaited = this.#awaited.get(message.request);
+    if (message.type === "progress") {
+      awaited?.onprogress?.(message.fraction);
+      return;
+    }
+    this.#awaited.delete(message.request);
+    if (message.type === "rendered") {
+      this.#info = message.info ?? this.#info;
+      awaited?.resolve(message.shown);
+    } else {
+      awaited?.reject(revived(message.error));
+    }
+  }
+
+  /**
+   * @param {string} fingerprint
+   * @returns {Promise<Incoming>}
+   */
+  async #found(fingerprint) {
+    let files = null;
+    try {
+      files = await this.#model(fingerprint);
+    } catch {
+      // Whoever cannot say where it is does not have it.
+    }
+    if (!files) return { type: "model", fingerprint, files: null };
+    const [graph, weights] = [files.graph, files.weights].map((file) =>
+      file instanceof Uint8Array ? file : absolute(file),
+    );
+    return { type: "model", fingerprint, files: { graph, weights } };
+  }
+
+  /** @param {Error} error */
+  #end(error) {
+    for (const { reject } of this.#awaited.values()) reject(error);
+    this.#awaited.clear();
+  }
+}
+
+/** One stream's picture. */
+class Picture {
+  #number;
+  #post;
+  #seam;
+  #priority = 0;
+  #closed = false;
+
+  /**
+   * @param {number} number
+   * @param {(message: Incoming, transfer?: Transferable[]) => void} post
+   * @param {{ render: (picture: number, wish: Wish,
+   *   onprogress: ((fraction: number) => void) | undefined) => Promise<Shown> }} seam
+   */
+  constructor(number, post, seam) {
+    this.#number = number;
+    this.#post = post;
+    this.#seam = seam;
+  }
+
+  /**
+   * Take more bytes of the stream.  Returns at once; what is wrong with them is for render() to say.
+   *
+   * @param {Uint8Array} bytes
+   */
+  feed(bytes) {
+    if (this.#closed) return;
+    const data = bytes.slice();
+    this.#post({ type: "feed", picture: this.#number, data }, [data.buffer]);
+  }
+
+  /**
+   * Return the picture of all that has arrived, or of the first `bytes` bytes.
+   *
+   * Rejects with Superseded if a newer wish for this picture comes before this one was begun, with
+   * NothingDecodable, CorruptStream, UnknownModel, ModelUnavailable, PictureTooLarge and the like.
+   * `onprogress` is told, after every evaluation, how much of the work is done, from 0 to 1.
+   *
+   * @param {Wish & { onprogress?: (fraction: number) => void }} [options]
+   * @returns {Promise<Shown>}
+   */
+  render({ onprogress, ...wish } = {}) {
+    if (this.#closed) return Promise.reject(new Superseded("the picture was closed"));
+    return this.#seam.render(this.#number, wish, onprogress);
+  }
+
+  /** The higher, the sooner it is rendered; 0 unless it was set. */
+  get priority() {
+    return this.#priority;
+  }
+
+  set priority(priority) {
+    this.#priority = priority;
+    if (this.#closed) return;
+    this.#post({ type: "priority", picture: this.#number, priority });
+  }
+
+  /** Give the picture up; what is still wanted of it rejects with Superseded. */
+  close() {
+    if (this.#closed) return;
+    this.#closed = true;
+    this.#post({ type: "close", picture: this.#number });
+  }
+}
+
+/** @param {string | URL} url */
+function absolute(url) {
+  return new URL(url, globalThis.document?.baseURI ?? import.meta.url).href;
+}

@@ -1,0 +1,180 @@
+/**
+ * The models that one worker runs: fetched, checked and loaded when they are first needed.
+ *
+ * @module
+ */
+
+import { loadDenoiser } from "./denoiser.js";
+import { DiffcError, ModelUnavailable, UnknownModel } from "./errors.js";
+
+/** @typedef {import("./codec/chain.js").Denoiser} Denoiser */
+/** @typedef {import("./denoiser.js").Provider} Provider */
+/** @typedef {import("./denoiser.js").Runtime} Runtime */
+
+/**
+ * Where a file is, or what is in it.
+ *
+ * @typedef {string | Uint8Array} File
+ */
+
+/** @typedef {{ graph: File, weights: File }} Files */
+
+/**
+ * The runtime, onnxruntime-web: `module` is the URL of its ES module, `wasm` that of the folder of
+ * its .wasm and .mjs files; `gpu`, if given, is the module to use on WebGPU instead.
+ *
+ * @typedef {{ module: string, wasm?: string, gpu?: string }} Build
+ */
+
+/**
+ * `provider`: "auto" is WebGPU where it is there and computes rightly, else WebAssembly.  `threads`
+ * of WebAssembly, where the page is isolated (otherwise there is one).
+ *
+ * @typedef {{ runtime: Build, provider?: Provider | "auto", threads?: number }} Setup
+ */
+
+/**
+ * What computes; `fallback` says why it is not WebGPU, if that was tried.
+ *
+ * @typedef {{ provider: Provider, threads: number, fallback: string | null }} Info
+ */
+
+/** Threads beyond these hardly help. */
+const MOST_THREADS = 8;
+/** A file larger than this is refused. */
+const MOST_BYTES = 256 * 2 ** 20;
+
+/** Models by fingerprint. */
+export class Models {
+  #setup;
+  #find;
+  /** @type {Map<string, Promise<Denoiser>>} */
+  #loaded = new Map();
+  /** @type {Map<string, Promise<Runtime>>} */
+  #runtimes = new Map();
+  /** @type {string | null} */
+  #fallback = null;
+  /**
+   * Once a model is loaded.
+   *
+   * @type {Info | null}
+   */
+  info = null;
+
+  /**
+   * @param {Setup} setup
+   * @param {(fingerprint: string) => Promise<Files | null | undefined>} find
+   */
+  constructor(setup, find) {
+    this.#setup = setup;
+    this.#find = find;
+  }
+
+  /**
+   * Return the denoiser of a model.  What failed is tried again when it is asked for again.
+   *
+   * Rejects with UnknownModel or ModelUnavailable.
+   *
+   * @param {string} fingerprint
+   */
+  get(fingerprint) {
+    let loading = this.#loaded.get(fingerprint);
+    if (!loading) {
+      loading = this.#load(fingerprint);
+      this.#loaded.set(fingerprint, loading);
+      loading.catch(() => this.#loaded.delete(fingerprint));
+    }
+    return loading;
+  }
+
+  /** @param {string} fingerprint */
+  async #load(fingerprint) {
+    const files = await this.#find(fingerprint);
+    if (!files) throw new UnknownModel(fingerprint);
+    const [graph, weights] = await Promise.all([fetched(files.graph), fetched(files.weights)]);
+    const model = { fingerprint, graph, weights };
+    const { provider = "auto" } = this.#setup;
+    const tried = provider === "auto" && !this.#fallback && (await accelerated());
+    if (tried || provider === "webgpu") {
+      try {
+        return await this.#run(model, "webgpu");
+      } catch (error) {
+        if (!(error instanceof DiffcError)) throw error;
+        this.#fallback = error.message;
+      }
+    }
+    return this.#run(model, "wasm");
+  }
+
+  /**
+   * @param {{ fingerprint: string, graph: Uint8Array, weights: Uint8Array }} model
+   * @param {Provider} provider
+   */
+  async #run(model, provider) {
+    const { module, gpu } = this.#setup.runtime;
+    const ort = await this.#runtime(provider === "webgpu" ? (gpu ?? module) : module);
+    const denoiser = await loadDenoiser(ort, { ...model, provider });
+    const threads = provider === "wasm" ? (ort.env.wasm.numThreads ?? 1) : 1;
+    this.info = { provider, threads, fallback: this.#fallback };
+    return denoiser;
+  }
+
+  /** @param {string} url */
+  #runtime(url) {
+    let loading = this.#runtimes.get(url);
+    if (!loading) {
+      loading = this.#import(url);
+      this.#runtimes.set(url, loading);
+      loading.catch(() => this.#runtimes.delete(url));
+    }
+    return loading;
+  }
+
+  /**
+   * @param {string} url
+   * @returns {Promise<Runtime>}
+   */
+  async #import(url) {
+    let ort;
+    try {
+      ort = await import(url);
+    } catch (error) {
+      throw new ModelUnavailable("what runs the models could not be loaded", { cause: error });
+    }
+    const { runtime, threads } = this.#setup;
+    // Threads share memory, which a page has to be isolated for.
+    const isolated = globalThis.crossOriginIsolated === true;
+    const usual = Math.min(globalThis.navigator?.hardwareConcurrency ?? 1, MOST_THREADS);
+    ort.env.wasm.numThreads = isolated ? (threads ?? usual) : 1;
+    if (runtime.wasm !== undefined) ort.env.wasm.wasmPaths = runtime.wasm;
+    ort.env.logLevel = "error";
+    return ort;
+  }
+}
+
+/** Return whether there is a GPU to compute on, and not a program that pretends to be one. */
+async function accelerated() {
+  try {
+    const { gpu } = /** @type {any} */ (globalThis.navigator ?? {});
+    const adapter = await gpu?.requestAdapter();
+    return Boolean(adapter) && !(adapter.info?.isFallbackAdapter ?? adapter.isFallbackAdapter);
+  } catch {
+    return false;
+  }
+}
+
+/** @param {File} file */
+async function fetched(file) {
+  if (typeof file !== "string") return file;
+  try {
+    const response = await fetch(file);
+    if (!response.ok) throw new Error(`${response.status} ${response.statusText}`.trim());
+    if (Number(response.headers.get("content-length") ?? 0) > MOST_BYTES) {
+      throw new Error("too large");
+    }
+    return new Uint8Array(await response.arrayBuffer());
+  } catch (error) {
+    const why = error instanceof Error ? error.message : String(error);
+    throw new ModelUnavailable(`the model could not be fetched: ${why}`, { cause: error });
+  }
+}

@@ -1,0 +1,320 @@
+/**
+ * The worker's side of decoding.js: pictures by number, rendered when somebody looks at them.
+ *
+ * Messages are plain objects.  In come configure, model, feed, render, priority and close, out go
+ * model (a request for its files), rendered, progress and failed.
+ *
+ * @module
+ */
+
+import { History } from "./codec/history.js";
+import { observed, plain, rendered, renderingCost } from "./codec/rendering.js";
+import { area } from "./diffusion/octaves.js";
+import { asData } from "./crossing.js";
+import { NothingDecodable, Superseded } from "./errors.js";
+import { Models } from "./models.js";
+import { Turns } from "./turns.js";
+
+/** @typedef {import("./codec/rendering.js").Method} Method */
+/** @typedef {import("./models.js").Files} Files */
+/** @typedef {import("./models.js").Info} Info */
+/** @typedef {import("./models.js").Setup} Setup */
+
+/**
+ * `bytes`: as of that prefix, else all that has arrived; `observation` shows the noisy observation
+ * itself, which needs no method.
+ *
+ * @typedef {import("./codec/rendering.js").Options & { bytes?: number | null,
+ *   observation?: boolean }} Wish
+ */
+
+/**
+ * A picture as it is at a place of its stream.  `octave` and `snr` are those of the observation;
+ * `evaluations`, in units of one at full resolution, and `milliseconds` are what it took.
+ *
+ * @typedef {{ pixels: Uint8ClampedArray<ArrayBuffer>, width: number, height: number,
+ *   method: Method | "observation", bytes: number, bpp: number, predictedPsnr: number,
+ *   octave: number, snr: number, evaluations: number, milliseconds: number }} Shown
+ */
+
+/** @typedef {{ request: number, wish: Wish, progress: boolean }} Request */
+
+/**
+ * @typedef {{ type: "configure", setup: Setup }
+ *   | { type: "model", fingerprint: string, files?: Files | null }
+ *   | { type: "feed", picture: number, data: Uint8Array }
+ *   | { type: "render", picture: number, request: number, wish: Wish, progress: boolean }
+ *   | { type: "priority", picture: number, priority: number }
+ *   | { type: "close", picture: number }} Incoming
+ */
+
+/**
+ * @typedef {{ type: "model", fingerprint: string }
+ *   | { type: "rendered", request: number, shown: Shown, info: Info | null }
+ *   | { type: "progress", request: number, fraction: number }
+ *   | { type: "failed", request: number, error: import("./crossing.js").ErrorData }} Outgoing
+ */
+
+/** @typedef {(message: Outgoing, transfer?: Transferable[]) => void} Post */
+
+/** Bytes that the states of all pictures together may take. */
+const MOST_STATES = 256 * 2 ** 20;
+/** Pictures of one stream that are remembered, and the bytes that they may take. */
+const MOST_REMEMBERED = 8;
+const MOST_REMEMBERED_BYTES = 32 * 2 ** 20;
+
+/** All pictures of one worker. */
+export class Pictures {
+  #post;
+  /** @type {Map<number, Picture>} */
+  #pictures = new Map();
+  #turns = new Turns();
+  /** @type {Models | null} */
+  #models = null;
+  /** @type {Map<string, (files: Files | null | undefined) => void>} */
+  #asked = new Map();
+
+  /** @param {Post} post */
+  constructor(post) {
+    this.#post = post;
+  }
+
+  /** @param {Incoming} message */
+  take(message) {
+    if (message.type === "configure") {
+      this.#models = new Models(message.setup, (fingerprint) => this.#find(fingerprint));
+    } else if (message.type === "model") {
+      this.#asked.get(message.fingerprint)?.(message.files);
+      this.#asked.delete(message.fingerprint);
+    } else if (message.type === "close") {
+      this.#pictures.get(message.picture)?.close();
+      this.#pictures.delete(message.picture);
+    } else {
+      const picture = this.#picture(message.picture);
+      if (message.type === "feed") picture.history.feed(message.data);
+      else if (message.type === "priority") picture.priority = message.priority;
+      else picture.render(message);
+    }
+  }
+
+  /** @param {number} number */
+  #picture(number) {
+    let picture = this.#pictures.get(number);
+    if (!picture) {
+      if (!this.#models) throw new TypeError("configure comes first");
+      picture = new Picture(this.#models, this.#turns, this.#post, () => this.#thin());
+      this.#pictures.set(number, picture);
+    }
+    return picture;
+  }
+
+  /**
+   * @param {string} fingerprint
+   * @returns {Promise<Files | null | undefined>}
+   */
+  #find(fingerprint) {
+    return new Promise((resolve) => {
+      this.#asked.set(fingerprint, resolve);
+      this.#post({ type: "model", fingerprint });
+    });
+  }
+
+  /** Give up states, of the pictures that were looked at least recently first. */
+  #thin() {
+    const pictures = [...this.#pictures.values()].sort((a, b) => a.looked - b.looked);
+    const total = () => pictures.reduce((sum, { history }) => sum + history.bytes, 0);
+    for (const { history } of pictures) {
+      while (history.bytes && total() > MOST_STATES) history.thin();
+    }
+  }
+}
+
+/** One stream and what is wanted of it. */
+class Picture {
+  history = new History();
+  priority = 0;
+  /** When it was rendered last. */
+  looked = 0;
+  #models;
+  #turns;
+  #post;
+  #thin;
+  /** @type {Request | null} */
+  #next = null;
+  #busy = false;
+  #closed = false;
+  /** @type {Map<string, Shown>} */
+  #remembered = new Map();
+  /** @type {((evaluated: number) => void) | null} */
+  #count = null;
+
+  /**
+   * @param {Models} models
+   * @param {Turns} turns
+   * @param {Post} post
+   * @param {() => void} thin
+   */
+  constructor(models, turns, post, thin) {
+    this.#models = models;
+    this.#turns = turns;
+    this.#post = post;
+    this.#thin = thin;
+  }
+
+  /** @param {Request} request */
+  render(request) {
+    this.#supersede();
+    this.#next = request;
+    if (!this.#busy) void this.#run();
+  }
+
+  close() {
+    this.#closed = true;
+    this.#supersede();
+  }
+
+  #supersede() {
+    if (this.#next) this.#fail(this.#next, new Superseded("a newer picture is wanted"));
+    this.#next = null;
+  }
+
+  /** Render what is wanted until nothing more is. */
+  async #run() {
+    this.#busy = true;
+    while (this.#next) {
+      // A newer wish may take its place until it is its turn.
+      const denoiser = await this.#denoiser();
+      await this.#turns.enter(this);
+      try {
+        const request = /** @type {Request | null} */ (this.#next);
+        this.#next = null;
+        if (request) await this.#answer(request, denoiser);
+      } finally {
+        this.#turns.leave();
+      }
+    }
+    this.#busy = false;
+  }
+
+  /**
+   * Return the stream's denoiser, or what keeps it away.
+   *
+   * @returns {Promise<import("./codec/chain.js").Denoiser | Error>}
+   */
+  async #denoiser() {
+    const { header } = this.history;
+    if (!header) return this.history.failure ?? new NothingDecodable("nothing has arrived yet");
+    try {
+      return await this.#models.get(header.model);
+    } catch (error) {
+      return /** @type {Error} */ (error);
+    }
+  }
+
+  /**
+   * @param {Request} request
+   * @param {import("./codec/chain.js").Denoiser | Error} denoiser
+   */
+  async #answer(request, denoiser) {
+    try {
+      if (denoiser instanceof Error) throw denoiser;
+      const shown = await this.#shown(request, denoiser);
+      // The copy is given away, the picture stays.
+      const pixels = shown.pixels.slice();
+      const { info } = this.#models;
+      const message = { ...shown, pixels };
+      const { request: number } = request;
+      this.#post({ type: "rendered", request: number, shown: message, info }, [pixels.buffer]);
+    } catch (error) {
+      this.#fail(request, error);
+    }
+  }
+
+  /**
+   * @param {Request} request
+   * @param {import("./codec/chain.js").Denoiser} evaluate
+   * @returns {Promise<Shown>}
+   */
+  async #shown({ request, wish, progress }, evaluate) {
+    const { history } = this;
+    const began = performance.now();
+    this.looked = began;
+    const options = plain(wish);
+    const bytes = Math.min(wish.bytes ?? Infinity, history.received);
+    const { method, symmetries, maxSide } = options;
+    const key = [bytes, wish.observation ? "observation" : method, symmetries, maxSide].join();
+    const remembered = this.#remembered.get(key);
+    if (remembered) return remembered;
+    const { header } = history;
+    if (!header) throw new NothingDecodable("nothing has arrived yet");
+    const { cost, state, sizes } = history.expected(bytes);
+    const whole = cost + (wish.observation ? 0 : renderingCost(sizes, state, options));
+    let evaluated = 0;
+    this.#count = (pixels) => {
+      evaluated += pixels / area(sizes[0]);
+      const fraction = Math.min(1, evaluated / whole);
+      if (progress) this.#post({ type: "progress", request, fraction });
+    };
+    const { chain, after } = await history.at(bytes, this.#inTurn(evaluate));
+    const picture = wish.observation
+      ? observed(chain, after)
+      : await rendered(chain, after, options);
+    this.#thin();
+    const { octave, snr } = after.observation;
+    /** @type {Shown} */
+    const shown = {
+      ...picture,
+      method: wish.observation ? "observation" : (wish.method ?? "mmse"),
+      bytes,
+      bpp: (8 * bytes) / (header.width * header.height),
+      predictedPsnr: after.psnr,
+      octave,
+      snr,
+      evaluations: evaluated,
+      milliseconds: performance.now() - began,
+    };
+    this.#remember(key, shown);
+    return shown;
+  }
+
+  /**
+   * Return a denoiser that lets more urgent pictures go first, and counts.
+   *
+   * @param {import("./codec/chain.js").Denoiser} evaluate
+   * @returns {import("./codec/chain.js").Denoiser}
+   */
+  #inTurn(evaluate) {
+    return async (eta, size, snr) => {
+      await this.#turns.pass(this);
+      if (this.#closed) throw new Superseded("the picture was closed");
+      const xHat = await evaluate(eta, size, snr);
+      this.#count?.(area(size));
+      return xHat;
+    };
+  }
+
+  /**
+   * @param {string} key
+   * @param {Shown} shown
+   */
+  #remember(key, shown) {
+    this.#remembered.set(key, shown);
+    const total = () => {
+      let sum = 0;
+      for (const { pixels } of this.#remembered.values()) sum += pixels.byteLength;
+      return sum;
+    };
+    for (const oldest of this.#remembered.keys()) {
+      if (this.#remembered.size <= MOST_REMEMBERED && total() <= MOST_REMEMBERED_BYTES) break;
+      this.#remembered.delete(oldest);
+    }
+  }
+
+  /**
+   * @param {Request} request
+   * @param {unknown} error
+   */
+  #fail({ request }, error) {
+    this.#post({ type: "failed", request, error: asData(error) });
+  }
+}

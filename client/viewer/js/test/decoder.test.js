@@ -1,0 +1,67 @@
+import assert from "node:assert/strict";
+import { before, describe, test } from "node:test";
+
+import { Curve } from "../src/codec/curve.js";
+import { Decoder } from "../src/codec/decoder.js";
+import { bytes } from "./golden.js";
+import { VECTORS, gaussian, near } from "./vectors.js";
+import { released } from "./released.js";
+
+/** @typedef {import("../src/codec/decoder.js").Rendering} Rendering */
+/** @typedef {import("../src/codec/rendering.js").Picture} Picture */
+
+/** Every so many values of a picture, alpha apart. @param {Picture} picture */
+function some({ pixels }) {
+  const rgb = pixels.filter((_, i) => i % 4 !== 3);
+  return rgb.filter((_, i) => i % VECTORS.every === 0);
+}
+
+/** Assert that values are the same but for one in a hundred, which is the next. */
+function alike(/** @type {Picture} */ picture, /** @type {number[]} */ known) {
+  const shown = some(picture);
+  near(shown, known, 1);
+  const off = known.filter((value, i) => value !== shown[i]).length;
+  assert.ok(off <= 0.02 * known.length + 1, `${off} of ${known.length} differ`);
+}
+
+for (const known of VECTORS.streams) {
+  describe(`the ${known.name} stream`, () => {
+    const data = bytes(known.data);
+    const symmetries = known.name === "exact" ? 8 : 2;
+    /** @type {Map<string, import("../src/codec/decoder.js").Model>} */
+    const models = new Map();
+
+    before(async () => {
+      const exact = known.name === "exact";
+      const denoiser = exact ? gaussian({ height: 64, width: 64 }) : await released();
+      const fingerprint = known.data.slice(8, 16);
+      models.set(fingerprint, { fingerprint, denoiser });
+    });
+
+    for (const prefix of known.prefixes) {
+      test(`looks after ${prefix.bytes} bytes as in Python`, async () => {
+        const decoder = new Decoder(models);
+        decoder.feed(data.subarray(0, prefix.bytes >> 1));
+        await decoder.feed(data.subarray(prefix.bytes >> 1, prefix.bytes));
+        assert.equal(decoder.steps, prefix.steps);
+        for (const method of /** @type {const} */ (["mmse", "flow", "ancestral", 0.5])) {
+          if (!prefix[String(method)]) continue;
+          const picture = await decoder.render(method);
+          alike(picture, prefix[String(method)]);
+          assert.ok(Math.abs(picture.predictedPsnr - prefix.predictedPsnr) < 1e-9);
+          assert.equal(picture.bytes, prefix.bytes);
+        }
+        alike(await decoder.observation(), prefix.observation);
+        alike(await decoder.render("mmse", { symmetries }), prefix.symmetries);
+      });
+    }
+
+    test("has the curve that Python tells", () => {
+      const curve = new Curve();
+      for (let i = 0; i < data.length; i += 100) curve.feed(data.subarray(i, i + 100));
+      assert.deepEqual(curve.offsets, known.offsets);
+      near(curve.psnr(), known.psnr, 1e-9);
+      for (const [psnr, offset] of known.reaching) assert.equal(curve.reaching(psnr), offset);
+    });
+  });
+}

@@ -1,0 +1,121 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+
+import {
+  Before,
+  Kind,
+  delta,
+  parseHeader,
+  parseStep,
+  parseVarint,
+  segments,
+} from "../src/container/grammar.js";
+import { crc32c } from "../src/crc32c.js";
+import { CorruptStream, NotAStream, UnsupportedStream } from "../src/errors.js";
+import { bytes } from "./golden.js";
+import { VECTORS } from "./vectors.js";
+
+const known = VECTORS.grammar;
+const HEADER = bytes(known.headers[0].data);
+
+/** @param {number} place @param {number} value */
+function damaged(place, value) {
+  const data = HEADER.slice();
+  data[place] = value;
+  return data;
+}
+
+/** A header's bytes with a check that holds. @param {number[]} body */
+function checked(body) {
+  const crc = crc32c(Uint8Array.from(body));
+  return Uint8Array.from([...body, crc & 0xff, (crc >> 8) & 0xff]);
+}
+
+test("the checks are the CRC32C that Python computes", () => {
+  assert.equal(crc32c(Uint8Array.from({ length: 256 }, (_, i) => i)), known.crc32c);
+  assert.equal(crc32c(Buffer.from("56789"), crc32c(Buffer.from("1234"))), 0xe3069283);
+});
+
+test("headers are read, and nothing of one that is cut", () => {
+  for (const { data, ...header } of known.headers) {
+    const whole = bytes(data);
+    assert.deepEqual(parseHeader(whole), { header, size: whole.length });
+    for (let size = 0; size < whole.length; size++) {
+      assert.equal(parseHeader(whole.subarray(0, size)), null);
+    }
+  }
+});
+
+test("what is no stream, another version, another signal or damaged is told apart", () => {
+  assert.throws(() => parseHeader(Uint8Array.of(0x44, 0x45)), NotAStream);
+  assert.throws(() => parseHeader(damaged(3, 0x20)), /version 2; this release reads version 1/);
+  assert.throws(() => parseHeader(damaged(3, 0x11)), { name: "CorruptStream", offset: 0 });
+  assert.throws(() => parseHeader(damaged(9, HEADER[9] ^ 1)), CorruptStream);
+  assert.throws(() => parseHeader(damaged(8, 0xff).fill(0xff, 8)), /too many bytes \(at byte 8\)/);
+  const start = Array.from(HEADER.subarray(0, 8));
+  assert.throws(() => parseHeader(checked([...start, 0, 1, 0])), /a picture of 0x1 \(at byte 8\)/);
+  const seed = [0xff, 0xff, 0xff, 0xff, 0x1f];
+  assert.throws(() => parseHeader(checked([...start, 1, 1, ...seed])), CorruptStream);
+  start[3] = 0x13;
+  assert.throws(() => parseHeader(checked([...start, 1, 1, 0])), UnsupportedStream);
+});
+
+test("steps are read, short and long, and nothing of one that is cut", () => {
+  let before = new Before();
+  for (const { data, kind, length, deltaCode } of known.steps) {
+    const whole = bytes(data);
+    const parsed = parseStep(whole, before, 0);
+    assert.deepEqual(parsed, {
+      step: { kind, simulator: 0, length, deltaCode },
+      size: whole.length,
+    });
+    for (let size = 0; size < whole.length; size++) {
+      assert.equal(parseStep(whole.subarray(0, size), before, 0), null);
+    }
+    before = before.after({ kind, simulator: 0, length, deltaCode });
+  }
+});
+
+test("short steps name the lengths that Python names", () => {
+  [new Before(), new Before(Kind.OPEN, 1000, 70)].forEach((before, i) => {
+    const [refine, open] = known.lengths[i];
+    assert.deepEqual(
+      refine.map((/** @type {unknown} */ _, /** @type {number} */ n) =>
+        before.length(Kind.REFINE, n),
+      ),
+      refine,
+    );
+    assert.deepEqual(
+      open.map((/** @type {unknown} */ _, /** @type {number} */ n) => before.length(Kind.OPEN, n)),
+      open,
+    );
+  });
+});
+
+test("steps that cannot be are corrupt, those of other simulators unsupported", () => {
+  const before = new Before();
+  const corrupt = [[0x00], [0x3f], [0x10, 0], [0x20, 0xff, 0xff, 0xff, 0xff, 0x7f]];
+  for (const data of corrupt) {
+    const thrown = { name: "CorruptStream", offset: 77 };
+    assert.throws(() => parseStep(Uint8Array.from(data), before, 77), thrown);
+  }
+  assert.throws(() => parseStep(Uint8Array.of(0x13, 1, 1), before, 0), UnsupportedStream);
+  assert.throws(() => parseStep(Uint8Array.of(0x20, 255, 255, 255, 255, 255), before, 0), {
+    name: "CorruptStream",
+  });
+  const last = new Before(Kind.OPEN, 2 ** 28 - 1, 3);
+  assert.throws(() => parseStep(Uint8Array.of(0x80), last, 5), { offset: 5 });
+  assert.throws(() => parseStep(Uint8Array.of(0x7f), last, 5), { offset: 5 });
+});
+
+test("segments, deltas and varints are Python's", () => {
+  for (const [length, lengths] of Object.entries(known.segments)) {
+    assert.deepEqual([...segments(Number(length))], lengths);
+  }
+  assert.deepEqual(
+    Array.from({ length: 256 }, (_, code) => delta(code)),
+    known.delta,
+  );
+  const most = Uint8Array.of(0xff, 0xff, 0xff, 0xff, 0x7f);
+  assert.deepEqual(parseVarint(most, 0), { value: 2 ** 35 - 1, place: 5 });
+});

@@ -1,0 +1,137 @@
+/** What the Python receiver gives, and the exact denoiser of its tests' Gaussian source. */
+
+import assert from "node:assert/strict";
+import { coarser, sizes } from "../src/diffusion/octaves.js";
+import { golden } from "./golden.js";
+
+/** @typedef {import("../src/diffusion/octaves.js").Size} Size */
+
+export const VECTORS = golden("receiver.json");
+
+/**
+ * Values that are easily had in any language: 2 sin(i^2).
+ *
+ * @param {number} count
+ */
+export function waves(count) {
+  return Float32Array.from({ length: count }, (_, i) => 2 * Math.sin(i * i));
+}
+
+/**
+ * Assert that every `every`th of the values is what is known of them.
+ *
+ * @param {ArrayLike<number>} values
+ * @param {number[]} known
+ * @param {number} tolerance
+ * @param {number} [every]
+ */
+export function near(values, known, tolerance, every = 1) {
+  assert.equal(Math.ceil(values.length / every), known.length);
+  known.forEach((value, i) => {
+    const off = Math.abs(values[i * every] - value);
+    assert.ok(off <= tolerance, `value ${i}: ${values[i * every]}, not ${value}`);
+  });
+}
+
+/**
+ * Return the exact denoiser of a Gaussian source on a torus, of power spectrum
+ * 1 / (1 + f^2.4), variance 0.35 and power-of-two sides.
+ *
+ * @param {Size} whole
+ */
+export function gaussian({ height, width }) {
+  let spectrum = Float64Array.from({ length: height * width }, (_, i) => {
+    const [v, u] = [frequency(Math.floor(i / width), height), frequency(i % width, width)];
+    return 1 / (1 + Math.hypot(u, v) ** 2.4);
+  });
+  const mean = spectrum.reduce((sum, value) => sum + value, 0) / spectrum.length;
+  spectrum = spectrum.map((value) => (value * 0.35) / mean);
+  /** @type {Map<number, Float64Array>} */
+  const spectra = new Map([[height, spectrum]]);
+  for (const size of sizes({ height, width }).slice(1)) {
+    spectrum = halved(spectrum, { height: size.height * 2, width: size.width * 2 });
+    spectra.set(size.height, spectrum);
+  }
+  /** @type {import("../src/codec/chain.js").Denoiser} */
+  return async (eta, size, snr) => {
+    const power = /** @type {Float64Array} */ (spectra.get(size.height));
+    const plane = size.height * size.width;
+    const xHat = new Float32Array(eta.length);
+    for (let channel = 0; channel < 3; channel++) {
+      const real = Float64Array.from(eta.subarray(channel * plane, (channel + 1) * plane));
+      const imaginary = new Float64Array(plane);
+      transformed(real, imaginary, size, -1);
+      for (let i = 0; i < plane; i++) {
+        const gain = power[i] / (1 + snr * power[i]) / plane;
+        real[i] *= gain;
+        imaginary[i] *= gain;
+      }
+      transformed(real, imaginary, size, 1);
+      xHat.set(real, channel * plane);
+    }
+    return xHat;
+  };
+}
+
+/** @param {number} i @param {number} count */
+function frequency(i, count) {
+  return i < count / 2 ? i : i - count;
+}
+
+/**
+ * The spectrum of the means of 2x2 blocks: filter, then fold the aliases.
+ *
+ * @param {Float64Array} spectrum
+ * @param {Size} size
+ */
+function halved(spectrum, { height, width }) {
+  const half = coarser({ height, width });
+  const folded = new Float64Array(half.height * half.width);
+  spectrum.forEach((value, i) => {
+    const [v, u] = [Math.floor(i / width), i % width];
+    const filter = Math.cos((Math.PI * v) / height) ** 2 * Math.cos((Math.PI * u) / width) ** 2;
+    folded[(v % half.height) * half.width + (u % half.width)] += (value * filter) / 4;
+  });
+  return folded;
+}
+
+/**
+ * The Fourier transform in two dimensions, in place, unscaled.
+ *
+ * @param {Float64Array} real
+ * @param {Float64Array} imaginary
+ * @param {Size} size
+ * @param {number} sign
+ */
+function transformed(real, imaginary, { height, width }, sign) {
+  for (let row = 0; row < height; row++) line(real, imaginary, row * width, 1, width, sign);
+  for (let column = 0; column < width; column++) {
+    line(real, imaginary, column, width, height, sign);
+  }
+}
+
+/**
+ * @param {Float64Array} real
+ * @param {Float64Array} imaginary
+ * @param {number} first
+ * @param {number} stride
+ * @param {number} count
+ * @param {number} sign
+ */
+function line(real, imaginary, first, stride, count, sign) {
+  const [a, b] = [new Float64Array(count), new Float64Array(count)];
+  const angles = Float64Array.from({ length: count }, (_, i) => (sign * 2 * Math.PI * i) / count);
+  const [cosines, sines] = [angles.map(Math.cos), angles.map(Math.sin)];
+  for (let k = 0; k < count; k++) {
+    for (let i = 0; i < count; i++) {
+      const [c, s] = [cosines[(i * k) % count], sines[(i * k) % count]];
+      const [x, y] = [real[first + i * stride], imaginary[first + i * stride]];
+      a[k] += x * c - y * s;
+      b[k] += x * s + y * c;
+    }
+  }
+  for (let k = 0; k < count; k++) {
+    real[first + k * stride] = a[k];
+    imaginary[first + k * stride] = b[k];
+  }
+}

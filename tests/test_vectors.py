@@ -1,0 +1,55 @@
+"""What the JavaScript receiver is tested against is what the Python one gives."""
+
+import json
+from typing import Any
+
+import pytest
+from vectors import javascript
+
+STORED = json.loads(javascript.RECEIVER.read_text())
+DATA = {stream["name"]: bytes.fromhex(stream["data"]) for stream in STORED["streams"]}
+COMMAND = "python tests/vectors/javascript.py"
+
+
+@pytest.fixture(scope="module")
+def current() -> dict[str, Any]:
+    # By way of text, as the other end sees it.
+    facts: dict[str, Any] = json.loads(json.dumps(javascript.receiver(DATA)))
+    return facts
+
+
+@pytest.mark.parametrize("part", [part for part in STORED if part != "streams"])
+def test_the_vectors_are_current(part: str, current: dict[str, Any]) -> None:
+    assert same(STORED[part], current[part], 1e-6), f"run {COMMAND}"
+
+
+@pytest.mark.parametrize("place", range(len(DATA)))
+def test_the_pictures_are_current(place: int, current: dict[str, Any]) -> None:
+    # Another torch may round a value to the next.
+    assert same(STORED["streams"][place], current["streams"][place], 1.0), f"run {COMMAND}"
+
+
+def test_what_devices_are_checked_against_is_current() -> None:
+    stored, now = (golden(text) for text in (javascript.GOLDEN.read_text(), javascript.golden()))
+    assert stored["values"].keys() == now["values"].keys(), f"run {COMMAND}"
+    assert same(stored, now, 1e-4), f"run {COMMAND}"
+
+
+def golden(text: str) -> dict[str, Any]:
+    facts: dict[str, Any] = json.loads(text[text.index("= {") + 2 : text.rindex(";")])
+    return facts
+
+
+def same(stored: Any, now: Any, tolerance: float) -> bool:
+    """Tell whether two values from JSON agree, numbers that are no integers within a tolerance."""
+    if isinstance(stored, dict):
+        return stored.keys() == now.keys() and all(
+            same(value, now[key], tolerance) for key, value in stored.items()
+        )
+    if isinstance(stored, list):
+        return len(stored) == len(now) and all(
+            same(a, b, tolerance) for a, b in zip(stored, now, strict=True)
+        )
+    if isinstance(stored, float) or (isinstance(stored, int) and tolerance == 1.0):
+        return bool(abs(stored - now) <= tolerance)
+    return bool(stored == now)
