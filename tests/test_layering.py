@@ -70,7 +70,7 @@ FOREIGN: dict[str, set[str]] = {
     "viewer": set(),
     "server": {"numpy", "PIL", "rich", "websockets"},
     "client": {"numpy", "rich", "websockets"},
-    "benchmarks": {"numpy", "rich", "torch", "PIL", "matplotlib", "ssimulacra2"},
+    "benchmarks": {"numpy", "rich", "torch", "PIL", "matplotlib", "playwright", "ssimulacra2"},
 }
 """What each may import beside the project and the standard library."""
 
@@ -82,7 +82,7 @@ NETWORKED = ("server", "client", "benchmarks")
 TORCH = {"diffusion/network.py", "diffusion/unet.py"}
 """What of the library imports torch, which is an extra."""
 
-DRIVERS = ("link_transfers", "link_gallery", "parsers")
+DRIVERS = ("browser", "link_transfers", "link_gallery", "parsers")
 """Benchmarks that run both daemons, or feed what in them reads from the network."""
 
 FOLDERS = {

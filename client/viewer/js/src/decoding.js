@@ -73,6 +73,15 @@ export class Decoding {
     return this.#info;
   }
 
+  /**
+   * Have a model loaded before a stream names it.  What is wrong with it is for render() to say.
+   *
+   * @param {string} fingerprint
+   */
+  load(fingerprint) {
+    this.#post({ type: "load", fingerprint });
+  }
+
   /** Return a picture of which nothing has arrived yet. */
   picture() {
     this.#pictures += 1;

@@ -1,8 +1,8 @@
 /**
  * The worker's side of decoding.js: pictures by number, rendered when somebody looks at them.
  *
- * Messages are plain objects.  In come configure, model, feed, render, priority and close, out go
- * model (a request for its files), rendered, progress and failed.
+ * Messages are plain objects.  In come configure, model, load, feed, render, priority and close, out
+ * go model (a request for its files), rendered, progress and failed.
  *
  * @module
  */
@@ -42,6 +42,7 @@ import { Turns } from "./turns.js";
 /**
  * @typedef {{ type: "configure", setup: Setup }
  *   | { type: "model", fingerprint: string, files?: Files | null }
+ *   | { type: "load", fingerprint: string }
  *   | { type: "feed", picture: number, data: Uint8Array }
  *   | { type: "render", picture: number, request: number, wish: Wish, progress: boolean }
  *   | { type: "priority", picture: number, priority: number }
@@ -86,6 +87,8 @@ export class Pictures {
     } else if (message.type === "model") {
       this.#asked.get(message.fingerprint)?.(message.files);
       this.#asked.delete(message.fingerprint);
+    } else if (message.type === "load") {
+      this.#models?.get(message.fingerprint).catch(() => {});
     } else if (message.type === "close") {
       this.#pictures.get(message.picture)?.close();
       this.#pictures.delete(message.picture);

@@ -3,6 +3,7 @@ import { before, describe, test } from "node:test";
 
 import { Curve } from "../src/codec/curve.js";
 import { Decoder } from "../src/codec/decoder.js";
+import { StreamReader } from "../src/container/reader.js";
 import { bytes } from "./golden.js";
 import { VECTORS, gaussian, near } from "./vectors.js";
 import { released } from "./released.js";
@@ -58,7 +59,12 @@ for (const known of VECTORS.streams) {
 
     test("has the curve that Python tells", () => {
       const curve = new Curve();
+      assert.equal(curve.size, null);
       for (let i = 0; i < data.length; i += 100) curve.feed(data.subarray(i, i + 100));
+      const reader = new StreamReader();
+      for (const event of reader.feed(data)) assert.ok(event);
+      const { height, width } = curve.size ?? {};
+      assert.deepEqual([height, width], [reader.header?.height, reader.header?.width]);
       assert.deepEqual(curve.offsets, known.offsets);
       near(curve.psnr(), known.psnr, 1e-9);
       for (const [psnr, offset] of known.reaching) assert.equal(curve.reaching(psnr), offset);

@@ -144,6 +144,16 @@ describe("decoding", async () => {
     await assert.rejects(picture.render({ method: 2 }), { name: "RangeError" });
   });
 
+  test("a model is loaded before a stream names it, if it is asked for", async () => {
+    /** @type {string[]} */
+    const known = [];
+    const asked = new Promise((resolve) => {
+      known.includes = (fingerprint) => (resolve(fingerprint), false);
+    });
+    decoding(known).load(FINGERPRINT);
+    assert.equal(await asked, FINGERPRINT);
+  });
+
   test("closing ends what is wanted", async () => {
     const own = decoding();
     const picture = own.picture();

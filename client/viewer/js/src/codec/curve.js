@@ -51,6 +51,11 @@ export class Curve {
   #left = 0;
   #damaged = false;
 
+  /** The picture's size, once the header is there; null before. */
+  get size() {
+    return this.#sizes[0] ?? null;
+  }
+
   /**
    * Take more bytes of the stream.
    *

@@ -1,0 +1,90 @@
+/**
+ * All pictures of the sender, those in view sharpening together.
+ *
+ * @module
+ */
+
+import { Tile } from "./tile.js";
+
+/** @typedef {import("./reception.js").Reception} Reception */
+
+/** The gallery.  Only tiles in view are received; the link is not for what nobody looks at. */
+export class Gallery {
+  #section;
+  #list;
+  #nothing;
+  #template;
+  /** @type {Map<string, Tile>} */ #tiles = new Map();
+  #observer;
+
+  /**
+   * @param {HTMLElement} section
+   * @param {HTMLTemplateElement} template
+   */
+  constructor(section, template) {
+    this.#section = section;
+    this.#template = template;
+    this.#list = /** @type {HTMLElement} */ (section.querySelector("ul"));
+    this.#nothing = /** @type {HTMLElement} */ (section.querySelector(".nothing"));
+    this.#observer = new IntersectionObserver((entries) => {
+      for (const { target, isIntersecting } of entries) {
+        const tile = this.#tileOf(target);
+        tile?.see(isIntersecting);
+        // There may be hundreds.
+        if (!isIntersecting) tile?.rest();
+      }
+    });
+  }
+
+  /** The names of the pictures, in order. */
+  get names() {
+    return [...this.#tiles.keys()];
+  }
+
+  /**
+   * Show these pictures; tiles that are there already stay as they are.
+   *
+   * @param {string[]} names
+   * @param {(name: string) => Reception} reception
+   */
+  fill(names, reception) {
+    for (const [name, tile] of this.#tiles) {
+      if (names.includes(name)) continue;
+      tile.see(false);
+      this.#observer.unobserve(tile.element);
+      tile.element.remove();
+    }
+    const before = this.#tiles;
+    this.#tiles = new Map();
+    for (const name of names) {
+      const tile = before.get(name) ?? new Tile(reception(name), this.#template);
+      tile.element.dataset.name = name;
+      this.#tiles.set(name, tile);
+      if (!tile.element.isConnected) this.#list.append(tile.element);
+      if (!this.#section.hidden) this.#observer.observe(tile.element);
+    }
+    this.#nothing.hidden = names.length > 0;
+    this.#nothing.textContent = names.length
+      ? ""
+      : "The sender has no pictures yet. Put some into its folder, and load this page again.";
+  }
+
+  /** Show the gallery, with the focus on a picture if one is named. @param {string | null} name */
+  show(name) {
+    this.#section.hidden = false;
+    for (const tile of this.#tiles.values()) this.#observer.observe(tile.element);
+    if (name) this.#tiles.get(name)?.anchor.focus();
+  }
+
+  /** Hide it, and receive nothing for it any more. */
+  hide() {
+    this.#observer.disconnect();
+    for (const tile of this.#tiles.values()) tile.see(false);
+    this.#section.hidden = true;
+  }
+
+  /** @param {Element} element */
+  #tileOf(element) {
+    return this.#tiles.get(/** @type {HTMLElement} */ (element).dataset.name ?? "");
+  }
+}

@@ -1,0 +1,92 @@
+/**
+ * Paints a picture on a canvas, as it was last wished for.
+ *
+ * @module
+ */
+
+/**
+ * @typedef {object} Wish
+ * @property {number} [bytes] Of which prefix; all that has arrived otherwise.
+ * @property {number} [method] The realism dial, 0 to 1.
+ * @property {boolean} [observation] The observation itself.
+ * @property {number} [maxSide]
+ */
+/** @typedef {ReturnType<import("diffc-client").Decoding["picture"]>} Picture */
+/** @typedef {Awaited<ReturnType<Picture["render"]>>} Shown */
+/** @typedef {import("./reception.js").Reception} Reception */
+
+/**
+ * One canvas.  While a picture is being computed the newest wish waits, and others are forgotten,
+ * so that a canvas is as up to date as this machine can make it, and no more.
+ */
+export class Painter {
+  #canvas;
+  #onshown;
+  #onerror;
+  /** @type {{ reception: Reception, wish: Wish } | null} */ #next = null;
+  #working = false;
+  /** What is being computed when this changes will not be shown. */
+  #generation = 0;
+
+  /**
+   * @param {HTMLCanvasElement} canvas
+   * @param {(shown: Shown, reception: Reception) => void} onshown
+   * @param {(error: Error) => void} onerror
+   */
+  constructor(canvas, onshown, onerror) {
+    this.#canvas = canvas;
+    this.#onshown = onshown;
+    this.#onerror = onerror;
+  }
+
+  /** @param {Reception} reception @param {Wish} wish */
+  paint(reception, wish) {
+    this.#next = { reception, wish };
+    if (!this.#working) this.#work();
+  }
+
+  /** Forget what was wished for, and do not show what is being computed. */
+  forget() {
+    this.#next = null;
+    this.#generation += 1;
+  }
+
+  /** Show nothing. */
+  clear() {
+    this.forget();
+    this.#canvas.width = 3;
+    this.#canvas.height = 2;
+  }
+
+  async #work() {
+    this.#working = true;
+    while (this.#next) {
+      const { reception, wish } = this.#next;
+      const generation = this.#generation;
+      this.#next = null;
+      try {
+        const shown = await reception.picture.render(wish);
+        if (generation === this.#generation) this.#show(shown, reception);
+      } catch (error) {
+        const superseded = error instanceof Error && error.name === "Superseded";
+        if (generation === this.#generation && !superseded) {
+          this.#onerror(error instanceof Error ? error : new Error(String(error)));
+        }
+      }
+    }
+    this.#working = false;
+  }
+
+  /** @param {Shown} shown @param {Reception} reception */
+  #show(shown, reception) {
+    const { width, height, pixels } = shown;
+    const canvas = this.#canvas;
+    if (canvas.width !== width || canvas.height !== height) {
+      canvas.width = width;
+      canvas.height = height;
+    }
+    const context = canvas.getContext("2d");
+    context?.putImageData(new ImageData(pixels, width, height), 0, 0);
+    this.#onshown(shown, reception);
+  }
+}

@@ -1,0 +1,204 @@
+/**
+ * What has arrived of a picture, and how far it is wanted.
+ *
+ * @module
+ */
+
+import { Curve, PeerError } from "diffc-client";
+
+/** A picture is of at most so many times the bytes of the one before. */
+const STRIDE = 4;
+
+/** @typedef {{ bytes?: number, bpp?: number, side?: number, psnr?: number }} Target */
+/** @typedef {"idle" | "receiving" | "target" | "stopped" | "complete" | "failed"} State */
+
+/**
+ * One picture of the sender's.  It keeps what has arrived, however often it is wanted again, and
+ * dispatches "change" whenever there is more of it or its state is another.
+ */
+export class Reception extends EventTarget {
+  /** @type {import("diffc-client").Sender} */ #sender;
+  /** @type {import("diffc-client").Decoding} */ #decoding;
+  /** @type {ReturnType<import("diffc-client").Decoding["picture"]> | null} */ #picture = null;
+  /** @type {import("diffc-client").Delivery | null} */ #delivery = null;
+  /** @type {Uint8Array[]} */ #pieces = [];
+  /** @type {{ target: Target, weight: number } | null} */ #wanted = null;
+  /** Whether the sender was asked to stop and has not done so yet. */
+  #stopping = false;
+
+  /**
+   * @param {string} name
+   * @param {import("diffc-client").Sender} sender
+   * @param {import("diffc-client").Decoding} decoding
+   */
+  constructor(name, sender, decoding) {
+    super();
+    this.name = name;
+    this.#sender = sender;
+    this.#decoding = decoding;
+    /** Bytes that have arrived. */
+    this.length = 0;
+    this.curve = new Curve();
+    /** @type {State} */
+    this.state = "idle";
+    /** @type {Error | null} */
+    this.error = null;
+    /** When it was first asked for, and when its first bytes came, by `performance.now()`. */
+    this.asked = 0;
+    this.began = 0;
+    /** What the picture of the longest prefix so far was said to be worth, in dB. */
+    this.told = { bytes: 0, psnr: 0 };
+  }
+
+  /** Its pixels; 0 while they are not known. */
+  get pixels() {
+    const { size } = this.curve;
+    return size ? size.width * size.height : 0;
+  }
+
+  /** The worker's half: what renders it. */
+  get picture() {
+    if (!this.#picture) {
+      this.#picture = this.#decoding.picture();
+      if (this.length) this.#picture.feed(this.#bytes());
+    }
+    return this.#picture;
+  }
+
+  /** Bits per pixel of so many bytes; 0 while its size is not known. @param {number} bytes */
+  bpp(bytes) {
+    return this.pixels ? (8 * bytes) / this.pixels : 0;
+  }
+
+  /**
+   * The quality to expect of a prefix, in dB, from the steps around it.
+   *
+   * @param {number} bytes
+   * @returns {number}
+   */
+  psnr(bytes) {
+    const offsets = [...this.curve.offsets];
+    const psnr = [...this.curve.psnr()];
+    if (this.told.bytes > (offsets.at(-1) ?? Infinity)) {
+      offsets.push(this.told.bytes);
+      psnr.push(Math.max(this.told.psnr, psnr[psnr.length - 1]));
+    }
+    // There is no picture yet at the first offset, which is the header's end.
+    const after = offsets.findIndex((offset, place) => place > 0 && offset >= bytes);
+    if (after < 0) return offsets.length > 1 ? psnr[psnr.length - 1] : 0;
+    if (after === 1) return psnr[1];
+    const share = (bytes - offsets[after - 1]) / (offsets[after] - offsets[after - 1]);
+    return psnr[after - 1] + share * (psnr[after] - psnr[after - 1]);
+  }
+
+  /**
+   * Want it as far as this from now on, counting so much beside others.
+   *
+   * @param {Target} target
+   * @param {number} [weight]
+   */
+  want(target, weight = 1) {
+    this.#wanted = { target, weight };
+    this.asked ||= performance.now();
+    if (!this.#delivery) this.#receive();
+    else if (!this.#stopping) this.#delivery.update({ ...target, weight });
+  }
+
+  /**
+   * The prefix to show after one of so many bytes; 0: after none.
+   *
+   * Where bytes come faster than they can be decoded, it is not all that has come: early pictures
+   * cost little, and are seen while the next one is computed.
+   *
+   * @param {number} shown
+   */
+  next(shown) {
+    return Math.min(this.length, shown ? STRIDE * shown : (this.curve.offsets[1] ?? this.length));
+  }
+
+  /** A picture of it was shown. @param {number} bytes @param {number} psnr */
+  tell(bytes, psnr) {
+    if (bytes >= this.told.bytes) this.told = { bytes, psnr };
+  }
+
+  /** Want no more of it for now. */
+  stop() {
+    this.#wanted = null;
+    if (this.#delivery && !this.#stopping) {
+      this.#stopping = true;
+      this.#delivery.stop();
+    }
+  }
+
+  /** Let go of what decoding it takes; what has arrived stays. */
+  rest() {
+    this.#picture?.close();
+    this.#picture = null;
+  }
+
+  async #receive() {
+    while (this.#wanted) {
+      const { target, weight } = this.#wanted;
+      try {
+        this.#change("receiving", null);
+        this.#delivery = this.#sender.open(this.name, {
+          ...target,
+          weight,
+          held: this.#bytes(),
+        });
+        for await (const piece of this.#delivery) this.#take(piece);
+        const { reason } = await this.#delivery.ended;
+        // Wanted again while it was being stopped: it goes on.
+        if (!(this.#stopping && this.#wanted)) this.#wanted = null;
+        if (!this.#wanted) this.#change(reason === "draining" ? "stopped" : reason, null);
+      } catch (error) {
+        if (this.length && error instanceof PeerError && error.code === "prefix-mismatch") {
+          // The sender's stream is another one by now: what is here is of no use any more.
+          this.#reset();
+          continue;
+        }
+        this.#wanted = null;
+        this.#change("failed", error instanceof Error ? error : new Error(String(error)));
+      } finally {
+        this.#delivery = null;
+        this.#stopping = false;
+      }
+    }
+  }
+
+  /** @param {Uint8Array} piece */
+  #take(piece) {
+    this.began ||= performance.now();
+    this.#pieces.push(piece);
+    this.length += piece.length;
+    this.curve.feed(piece);
+    this.#picture?.feed(piece);
+    this.dispatchEvent(new Event("change"));
+  }
+
+  #reset() {
+    this.rest();
+    this.#pieces = [];
+    this.length = 0;
+    this.curve = new Curve();
+    this.told = { bytes: 0, psnr: 0 };
+  }
+
+  #bytes() {
+    const whole = new Uint8Array(this.length);
+    let at = 0;
+    for (const piece of this.#pieces) {
+      whole.set(piece, at);
+      at += piece.length;
+    }
+    this.#pieces = this.length ? [whole] : [];
+    return whole.slice();
+  }
+
+  /** @param {State} state @param {Error | null} error */
+  #change(state, error) {
+    this.state = state;
+    this.error = error;
+    this.dispatchEvent(new Event("change"));
+  }
+}

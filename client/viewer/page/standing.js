@@ -1,0 +1,64 @@
+/**
+ * How it stands with the sender, in a few words.
+ *
+ * @module
+ */
+
+import { speed } from "./words.js";
+
+/** @typedef {"connecting" | "connected" | "waiting" | "closed"} Status */
+
+const WORDS = {
+  connecting: "Connecting …",
+  connected: "Connected",
+  waiting: "Sender gone, trying again",
+  closed: "Closed",
+};
+
+/** The line of status; read aloud when it changes, which the countdown and the speed are not. */
+export class Standing {
+  #status;
+  #speed;
+  #retry;
+  #notices;
+
+  /**
+   * @param {HTMLElement} status
+   * @param {HTMLElement} speedOfLink
+   * @param {HTMLButtonElement} retry
+   * @param {import("./notices.js").Notices} notices
+   */
+  constructor(status, speedOfLink, retry, notices) {
+    this.#status = status;
+    this.#speed = speedOfLink;
+    this.#retry = retry;
+    this.#notices = notices;
+  }
+
+  /** @param {Status} status @param {Error | null} [error] Why it is so. */
+  tell(status, error = null) {
+    const before = this.#status.dataset.state;
+    // While it is tried again nothing is new, until it works.
+    if (before === "waiting" && status === "connecting") return;
+    this.#status.dataset.state = status;
+    const words = document.createElement("span");
+    words.textContent = WORDS[status];
+    this.#status.replaceChildren(words);
+    this.#retry.hidden = status !== "waiting";
+    if (status === "connected") this.#notices.clear("link");
+    else if (error) this.#notices.explain("link", error);
+  }
+
+  /**
+   * How it goes at the moment.
+   *
+   * @param {number} perSecond Bytes.
+   * @param {number | null} retryIn Seconds until the next attempt.
+   */
+  pace(perSecond, retryIn) {
+    const { state } = this.#status.dataset;
+    if (state === "connected") this.#speed.textContent = perSecond >= 1 ? speed(perSecond) : "idle";
+    else if (retryIn === null) this.#speed.textContent = "";
+    else this.#speed.textContent = `in ${Math.max(1, Math.ceil(retryIn))} s`;
+  }
+}

@@ -1,0 +1,115 @@
+/**
+ * One picture among the others: small, and sharpening while it is in view.
+ *
+ * @module
+ */
+
+import { fragment } from "./address.js";
+import { Painter } from "./painter.js";
+import { bytes, decibels, together } from "./words.js";
+
+/** How far a small picture goes, whichever is reached first. */
+const TARGET = { side: 192, bytes: 3000, bpp: 0.2 };
+const POINTED_AT = 4;
+/** So much more of the stream makes it worth while to compute a small picture again. */
+const WORTH_WHILE = 1.08;
+/** The longer side that is computed. */
+const MOST_PIXELS = 320;
+
+/** @typedef {import("./reception.js").Reception} Reception */
+
+/** A tile of the gallery. */
+export class Tile {
+  #reception;
+  #painter;
+  #seen = false;
+
+  /** @param {Reception} reception @param {HTMLTemplateElement} template */
+  constructor(reception, template) {
+    const copy = /** @type {DocumentFragment} */ (template.content.cloneNode(true));
+    this.element = /** @type {HTMLLIElement} */ (copy.firstElementChild);
+    this.anchor = /** @type {HTMLAnchorElement} */ (this.element.querySelector("a"));
+    this.#reception = reception;
+    this.#painter = new Painter(
+      /** @type {HTMLCanvasElement} */ (this.element.querySelector("canvas")),
+      (shown) => this.#tell(shown.bytes, shown.predictedPsnr),
+      (error) => this.#complain(error),
+    );
+    this.anchor.href = fragment(reception.name);
+    this.#part("name").textContent = reception.name;
+    this.#part("detail").textContent = "waiting";
+    reception.addEventListener("change", () => this.#follow());
+    for (const event of ["pointerenter", "focus", "pointerleave", "blur"]) {
+      this.anchor.addEventListener(event, () => this.#weigh());
+    }
+    this.#follow();
+  }
+
+  /** Have it sharpen, or leave it as it is. @param {boolean} seen */
+  see(seen) {
+    if (seen === this.#seen) return;
+    this.#seen = seen;
+    if (seen) {
+      this.#weigh();
+      this.#follow();
+    } else {
+      this.#painter.forget();
+      this.#reception.stop();
+    }
+  }
+
+  /** Let go of what decoding it takes; what is shown stays. */
+  rest() {
+    this.#reception.rest();
+  }
+
+  get #satisfied() {
+    const { state, length } = this.#reception;
+    return length >= TARGET.bytes || state === "target" || state === "complete";
+  }
+
+  /** What is pointed at counts more. */
+  #weigh() {
+    if (!this.#seen || this.#satisfied || this.#reception.state === "failed") return;
+    const pointedAt = this.anchor.matches(":hover, :focus");
+    this.#reception.want(TARGET, pointedAt ? POINTED_AT : 1);
+  }
+
+  #follow() {
+    const { length, state, error } = this.#reception;
+    this.element.dataset.bytes = String(length);
+    this.element.dataset.state = state;
+    if (error) this.#complain(error);
+    if (!this.#seen || !length) return;
+    const shown = Number(this.element.dataset.shown ?? 0);
+    const next = this.#reception.next(shown);
+    const over = state !== "receiving" || next < length;
+    if (next > shown && (over || next >= shown * WORTH_WHILE)) {
+      this.#painter.paint(this.#reception, { bytes: next, maxSide: MOST_PIXELS });
+    }
+  }
+
+  /** @param {number} shown @param {number} psnr */
+  #tell(shown, psnr) {
+    this.#reception.tell(shown, psnr);
+    this.element.dataset.shown = String(shown);
+    this.element.dataset.psnr = psnr.toFixed(2);
+    this.#part("detail").textContent = together([bytes(shown), `about ${decibels(psnr)}`]);
+    const share = this.#satisfied ? 1 : Math.min(1, this.#reception.length / TARGET.bytes);
+    this.#part("progress").style.setProperty("--share", String(share));
+    this.#follow();
+  }
+
+  /** @param {Error} error */
+  #complain(error) {
+    // Too little for a picture is no failure: more is on its way.
+    if (error.name === "NothingDecodable") return;
+    this.element.dataset.state = "failed";
+    this.#part("detail").textContent = error.message;
+  }
+
+  /** @param {string} name @returns {HTMLElement} */
+  #part(name) {
+    return /** @type {HTMLElement} */ (this.element.querySelector(`.${name}`));
+  }
+}
