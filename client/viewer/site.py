@@ -13,6 +13,8 @@ from importlib.metadata import PackageNotFoundError, version
 
 from .assets import MEDIA_TYPES, MODELS, PREFIX, ROOT, Asset, Assets, codings
 
+MAX_AGE = 10
+"""Seconds that a browser may go without asking whether a file is still the same."""
 FACTS = f"{PREFIX}viewer.json"
 """Where :class:`Facts` are."""
 
@@ -138,8 +140,9 @@ def _described(
 ) -> dict[str, str]:
     return {
         "Content-Type": media_type,
-        # Always asked again, and mostly answered that nothing has changed.
-        "Cache-Control": "no-cache",
+        # The worker asks for the page's modules a moment after it; later, all is asked for
+        # again, and mostly answered that nothing has changed.
+        "Cache-Control": f"max-age={MAX_AGE}",
         "ETag": f'"{hashlib.sha256(body).hexdigest()[:32]}"',
         "Content-Security-Policy": policy(host, hashes),
         **_ALONE,

@@ -4,60 +4,42 @@
  * @module
  */
 
-import { Decoding, connect } from "diffc-client";
+import { connect } from "diffc-client";
 
-import { decodes, suspends, threads, whyOneThread } from "./abilities.js";
+import { whyOneThread } from "./abilities.js";
 import { named } from "./address.js";
+import { asked, decoding, models } from "./engine.js";
 import { Gallery } from "./gallery.js";
 import { Notices } from "./notices.js";
 import { Reception } from "./reception.js";
 import { Stage } from "./stage.js";
 import { Standing } from "./standing.js";
 
-const RUNTIME = "/-/vendor/onnxruntime-web/";
 /** Milliseconds between two looks at the link. */
 const LOOK = 500;
 
-/** @typedef {{ fingerprint: string, weights: string }} ModelFile */
+/** @typedef {import("diffc-client").Decoding} Decoding */
 /** @typedef {{ compare: boolean, sender: string | null, rate: number | null }} Viewer */
 
 const notices = new Notices(element("notices"));
-if (!decodes()) {
+if (decoding) {
+  start(decoding).catch((error) => notices.explain("start", error));
+} else {
   notices.say(
     "browser",
     "This browser cannot decode the pictures: it lacks WebAssembly with SIMD.",
     "A current Firefox, Chrome, Edge or Safari can.",
   );
-} else {
-  start().catch((error) => notices.explain("start", error));
 }
 
-async function start() {
-  /** @type {[Viewer, ModelFile[]]} */
-  const [viewer, models] = await Promise.all([asked("viewer.json"), asked("models.json")]);
-  const known = new Set(models.map(({ fingerprint }) => fingerprint));
-  const decoding = new Decoding({
-    worker: "/-/js/worker.js",
-    runtime: {
-      module: `${RUNTIME}ort.wasm.min.mjs`,
-      wasm: RUNTIME,
-      gpu: suspends() ? `${RUNTIME}ort.jspi.min.mjs` : undefined,
-    },
-    model: (fingerprint) =>
-      known.has(fingerprint)
-        ? {
-            graph: `/-/models/${fingerprint}.onnx`,
-            weights: `/-/models/${fingerprint}.safetensors`,
-          }
-        : null,
-    threads: threads(),
-  });
-  // The sender's is most likely the first: loaded, the first picture takes no longer than it must.
-  if (models.length) decoding.load(models[0].fingerprint);
+/** @param {Decoding} decoding */
+async function start(decoding) {
+  /** @type {[Viewer, import("./engine.js").ModelFile[]]} */
+  const [viewer, known] = await Promise.all([asked("viewer.json"), models]);
   const socket = new URL("/", location.href);
   socket.protocol = location.protocol === "https:" ? "wss:" : "ws:";
   socket.hash = "";
-  const sender = connect(socket.href, { models: known });
+  const sender = connect(socket.href, { models: known.map(({ fingerprint }) => fingerprint) });
   new Page(sender, decoding, viewer).begin();
 }
 
@@ -74,7 +56,7 @@ class Page {
 
   /**
    * @param {import("diffc-client").Sender} sender
-   * @param {import("diffc-client").Decoding} decoding
+   * @param {Decoding} decoding
    * @param {Viewer} viewer
    */
   constructor(sender, decoding, viewer) {
@@ -187,13 +169,6 @@ function decoderIn(info) {
   if (provider === "webgpu") return "WebGPU";
   const why = used === 1 ? whyOneThread() : null;
   return `WebAssembly, ${used} thread${used === 1 ? "" : "s"}${why ? `: ${why}` : ""}`;
-}
-
-/** @param {string} name */
-async function asked(name) {
-  const answer = await fetch(`/-/${name}`);
-  if (!answer.ok) throw new Error(`${name} could not be loaded (${answer.status})`);
-  return answer.json();
 }
 
 /** @param {string} id @returns {HTMLElement} */

@@ -106,6 +106,8 @@ async function opened(ort, graph, weights, provider) {
     return await ort.InferenceSession.create(graph, {
       executionProviders: [provider],
       externalData: [{ path: externalFile(graph), data: weights }],
+      // The graph is simple: it runs as fast as it is, and is there a third sooner.  GPUs gain.
+      graphOptimizationLevel: provider === "wasm" ? "disabled" : "all",
       // Thousands of warnings about the graph are nobody's business.
       logSeverityLevel: 3,
     });

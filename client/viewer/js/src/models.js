@@ -44,6 +44,13 @@ const MOST_THREADS = 8;
 /** A file larger than this is refused. */
 const MOST_BYTES = 256 * 2 ** 20;
 
+/** The smallest graph there is, in ONNX: y = x, of one value. */
+const IDENTITY = Uint8Array.from([
+  8, 8, 58, 55, 10, 16, 10, 1, 120, 18, 1, 121, 34, 8, 73, 100, 101, 110, 116, 105, 116, 121, 18, 1,
+  103, 90, 15, 10, 1, 120, 18, 10, 10, 8, 8, 1, 18, 4, 10, 2, 8, 1, 98, 15, 10, 1, 121, 18, 10, 10,
+  8, 8, 1, 18, 4, 10, 2, 8, 1, 66, 4, 10, 0, 16, 20,
+]);
+
 /** Models by fingerprint. */
 export class Models {
   #setup;
@@ -89,13 +96,14 @@ export class Models {
 
   /** @param {string} fingerprint */
   async #load(fingerprint) {
+    // Side by side: runtime and model are of the same size.
+    const beginning = this.#begin();
+    beginning.catch(() => {}); // it is awaited below, or has no bearing
     const files = await this.#find(fingerprint);
     if (!files) throw new UnknownModel(fingerprint);
     const [graph, weights] = await Promise.all([fetched(files.graph), fetched(files.weights)]);
     const model = { fingerprint, graph, weights };
-    const { provider = "auto" } = this.#setup;
-    const tried = provider === "auto" && !this.#fallback && (await accelerated());
-    if (tried || provider === "webgpu") {
+    if ((await beginning) === "webgpu") {
       try {
         return await this.#run(model, "webgpu");
       } catch (error) {
@@ -107,12 +115,31 @@ export class Models {
   }
 
   /**
+   * Return what to try to run models on, the runtime for it being on its way.
+   *
+   * @returns {Promise<Provider>}
+   */
+  async #begin() {
+    const { provider = "auto" } = this.#setup;
+    const tried = provider === "auto" && !this.#fallback && (await accelerated());
+    const chosen = tried || provider === "webgpu" ? "webgpu" : "wasm";
+    const runtime = this.#runtime(this.#module(chosen));
+    if (chosen === "wasm") runtime.then(awaken).catch(() => {}); // #run() says what is wrong
+    return chosen;
+  }
+
+  /** @param {Provider} provider */
+  #module(provider) {
+    const { module, gpu } = this.#setup.runtime;
+    return provider === "webgpu" ? (gpu ?? module) : module;
+  }
+
+  /**
    * @param {{ fingerprint: string, graph: Uint8Array, weights: Uint8Array }} model
    * @param {Provider} provider
    */
   async #run(model, provider) {
-    const { module, gpu } = this.#setup.runtime;
-    const ort = await this.#runtime(provider === "webgpu" ? (gpu ?? module) : module);
+    const ort = await this.#runtime(this.#module(provider));
     const denoiser = await loadDenoiser(ort, { ...model, provider });
     const threads = provider === "wasm" ? (ort.env.wasm.numThreads ?? 1) : 1;
     this.info = { provider, threads, fallback: this.#fallback };
@@ -150,6 +177,16 @@ export class Models {
     ort.env.logLevel = "error";
     return ort;
   }
+}
+
+/**
+ * Have a runtime load its WebAssembly, which it otherwise does with the first model.
+ *
+ * @param {Runtime} ort
+ */
+async function awaken(ort) {
+  const session = await ort.InferenceSession.create(IDENTITY, { executionProviders: ["wasm"] });
+  await session.release();
 }
 
 /** Return whether there is a GPU to compute on, and not a program that pretends to be one. */
