@@ -1,12 +1,15 @@
 """How fast a browser decodes: Chromium on this machine, with the receiver in JavaScript.
 
-    python -m benchmarks.browser [--image PHOTO] [--bpp 0.2] [--threads 2] [--json] [--save FILE]
+    python -m benchmarks.browser [--image PHOTO] [--bpp 0.2] [--threads 2] [--json]
+    python -m benchmarks.browser --streams DIR --save FOLDER
 
 (256x256 from the middle of the photograph, or a computed picture without one; --whole takes all of
 it.)  A page from ``diffc-server`` is given the whole stream at once, cold, when runtime and model
 have yet to be loaded, and twice warm.  Prints what passes between the first record and the first
-picture, and between the first record and the last picture.  --save leaves the browser's picture as
-PNG, for ``python -m benchmarks.agreement --browser FILE``; --stream leaves that stream.
+picture, and between the first record and the last picture.
+
+With --streams it decodes every PICTURE-RATE.dfc in a folder, once by mmse and once by flow, and
+leaves the pictures in FOLDER, for ``python -m benchmarks.agreement --browser TITLE FOLDER``.
 """
 
 from __future__ import annotations
@@ -17,10 +20,13 @@ import base64
 import json
 import shutil
 import sys
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
 from dataclasses import asdict, dataclass
 from importlib.util import find_spec
+from itertools import product
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,17 +35,20 @@ from diffc_stream.codec import Encoder
 from diffc_stream.codec.curve import Curve
 from diffc_stream.diffusion.collection import Collection
 from diffc_stream.picture import load_picture, save_png
-from diffc_stream.replacement import replacing
 from diffc_viewer import Assets, Site
+from diffc_viewer.assets import MODELS
 
 from .pictures import commit, machine
+
+if TYPE_CHECKING:
+    from playwright.async_api import Page
 
 SIDE = 256
 NAMES = ("chromium", "chromium-browser", "google-chrome", "chrome")
 FLAGS = ("--no-sandbox", "--no-first-run", "--disable-background-networking", "--disable-sync")
 
 DECODE = """async ({ stream, first, threads, method, rounds }) => {
-  const { Decoding } = await import("/-/js/index.js");
+  const { Decoding } = await import("/-/js/decoding.js");
   const bytes = Uint8Array.from(atob(stream), (character) => character.charCodeAt(0));
   const runtime = "/-/vendor/onnxruntime-web/";
   const decoding = new Decoding({
@@ -70,9 +79,9 @@ DECODE = """async ({ stream, first, threads, method, rounds }) => {
   for (let place = 0; place < shown.pixels.length; place += 32768) {
     text += String.fromCharCode(...shown.pixels.subarray(place, place + 32768));
   }
-  const { width, height, evaluations, milliseconds, predictedPsnr } = shown;
-  const facts = { evaluations, milliseconds, predicted_psnr: predictedPsnr };
-  return { passes, width, height, pixels: btoa(text), facts, info: decoding.info() };
+  const info = decoding.info();
+  decoding.close();
+  return { passes, width: shown.width, height: shown.height, pixels: btoa(text), info };
 }"""
 
 
@@ -102,18 +111,20 @@ class Measured:
 
 def main(arguments: list[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
+    if (options.streams is None) is not (options.save is None):
+        print("benchmarks.browser: --streams and --save go together", file=sys.stderr)
+        return 2
     executable = next(filter(None, map(shutil.which, NAMES)), None)
     if executable is None or find_spec("playwright") is None or not Assets().complete:
         print("benchmarks.browser: it takes Chromium, playwright and make viewer", file=sys.stderr)
         return 1
-    picture = _picture(options.image, whole=options.whole)
-    stream = _stream(picture, options.bpp)
-    measured, pixels = asyncio.run(measure(stream, options.threads, options.realism, executable))
-    if options.save:
-        save_png(options.save, pixels)
-    if options.stream:
-        with replacing(options.stream) as file:
-            file.write(stream)
+    if options.streams:
+        options.save.mkdir(parents=True, exist_ok=True)
+        streams = {path.stem: path.read_bytes() for path in sorted(options.streams.glob("*.dfc"))}
+        asyncio.run(decode_all(streams, options.save, options.threads, executable))
+        return 0
+    stream = _stream(_picture(options.image, whole=options.whole), options.bpp)
+    measured = asyncio.run(measure(stream, options.threads, options.realism, executable))
     if options.json:
         print(json.dumps({"commit": commit(), "machine": machine(), **asdict(measured)}))
     else:
@@ -121,42 +132,16 @@ def main(arguments: list[str] | None = None) -> int:
     return 0
 
 
-async def measure(
-    stream: bytes, threads: int, realism: float, executable: str
-) -> tuple[Measured, NDArray[np.uint8]]:
-    """Have a browser decode ``stream``; return figures and its picture, (H, W, 3)."""
-    from playwright.async_api import async_playwright
-
-    from diffc_server import Catalogue, Pipeline, SenderDaemon
-    from diffc_server.encoding import FileOpener
-
-    models = Collection.at_hand()
+async def measure(stream: bytes, threads: int, realism: float, executable: str) -> Measured:
+    """Have a browser decode ``stream``, cold and warm, and return what that took."""
     curve = Curve()
     curve.feed(stream)
-    question = {
-        "stream": base64.b64encode(stream).decode(),
-        "first": curve.offsets[1],
-        "threads": threads,
-        "method": realism,
-        "rounds": 3,
-    }
-    daemon = SenderDaemon(
-        Catalogue(Path(__file__).parent),
-        Pipeline(FileOpener(models)),
-        site=Site(Assets(models.files)),
-    )
-    async with daemon, async_playwright() as playwright:
-        browser = await playwright.chromium.launch(executable_path=executable, args=list(FLAGS))
-        page = await browser.new_page()
-        await page.goto(daemon.url.replace("ws:", "http:"))
-        answer: dict[str, Any] = await page.evaluate(DECODE, question)
-        await browser.close()
+    async with page(executable) as opened:
+        answer = await decoded(opened, stream, threads=threads, realism=realism, rounds=3)
     passes = [Pass(**seconds) for seconds in answer["passes"]]
-    height, width = answer["height"], answer["width"]
-    pixels = np.frombuffer(base64.b64decode(answer["pixels"]), np.uint8).reshape(height, width, 4)
-    measured = Measured(
-        width=width,
-        height=height,
+    return Measured(
+        width=answer["width"],
+        height=answer["height"],
         bytes=len(stream),
         first_record=curve.offsets[1],
         provider=answer["info"]["provider"],
@@ -164,7 +149,61 @@ async def measure(
         cold=passes[0],
         warm=min(passes[1:], key=lambda seconds: seconds.last_picture),
     )
-    return measured, np.ascontiguousarray(pixels[..., :3])
+
+
+async def decode_all(
+    streams: Mapping[str, bytes], folder: Path, threads: int, executable: str
+) -> None:
+    """Leave in ``folder`` a browser's pictures of ``streams``, by their names."""
+    async with page(executable) as opened:
+        for (name, stream), method in product(streams.items(), ("mmse", "flow")):
+            realism = float(method == "flow")
+            answer = await decoded(opened, stream, threads=threads, realism=realism, rounds=1)
+            shape = (answer["height"], answer["width"], 4)
+            pixels = np.frombuffer(base64.b64decode(answer["pixels"]), np.uint8).reshape(shape)
+            path = folder / f"{name}-{method}.png"
+            save_png(path, np.ascontiguousarray(pixels[..., :3]))
+            print(path, flush=True)
+
+
+async def decoded(
+    page: Page, stream: bytes, *, threads: int, realism: float, rounds: int
+) -> dict[str, Any]:
+    """Return what the script above returns."""
+    curve = Curve()
+    curve.feed(stream)
+    question = {
+        "stream": base64.b64encode(stream).decode(),
+        "first": curve.offsets[1],
+        "threads": threads,
+        "method": realism,
+        "rounds": rounds,
+    }
+    answer: dict[str, Any] = await page.evaluate(DECODE, question)
+    return answer
+
+
+@asynccontextmanager
+async def page(executable: str) -> AsyncIterator[Page]:
+    """Open a page of a sender's, in which nothing happens yet."""
+    from playwright.async_api import async_playwright
+
+    from diffc_server import Catalogue, Pipeline, SenderDaemon
+    from diffc_server.encoding import FileOpener
+
+    models = Collection.at_hand()
+    daemon = SenderDaemon(
+        Catalogue(Path(__file__).parent),
+        Pipeline(FileOpener(models)),
+        site=Site(Assets(models.files)),
+    )
+    async with daemon, async_playwright() as playwright:
+        browser = await playwright.chromium.launch(executable_path=executable, args=list(FLAGS))
+        opened = await browser.new_page()
+        # Not the viewer, which would load a model too.
+        await opened.goto(daemon.url.replace("ws:", "http:") + MODELS)
+        yield opened
+        await browser.close()
 
 
 def table(measured: Measured) -> str:
@@ -216,8 +255,8 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--realism", type=float, default=0.0, help="0 to 1, of the last picture")
     parser.add_argument("--json", action="store_true")
-    parser.add_argument("--save", type=Path, metavar="FILE")
-    parser.add_argument("--stream", type=Path, metavar="FILE")
+    parser.add_argument("--streams", type=Path, metavar="DIR")
+    parser.add_argument("--save", type=Path, metavar="FOLDER")
     return parser
 
 
