@@ -6,6 +6,8 @@ from typing import Any
 import pytest
 from vectors import javascript
 
+from diffc_stream.container import Step, StreamReader
+
 STORED = json.loads(javascript.RECEIVER.read_text())
 DATA = {stream["name"]: bytes.fromhex(stream["data"]) for stream in STORED["streams"]}
 COMMAND = "python tests/vectors/javascript.py"
@@ -14,7 +16,7 @@ COMMAND = "python tests/vectors/javascript.py"
 @pytest.fixture(scope="module")
 def current() -> dict[str, Any]:
     # By way of text, as the other end sees it.
-    facts: dict[str, Any] = json.loads(json.dumps(javascript.receiver(DATA)))
+    facts: dict[str, Any] = json.loads(json.dumps(javascript.receiver(DATA, STORED["others"])))
     return facts
 
 
@@ -27,6 +29,13 @@ def test_the_vectors_are_current(part: str, current: dict[str, Any]) -> None:
 def test_the_pictures_are_current(place: int, current: dict[str, Any]) -> None:
     # Another torch may round a value to the next.
     assert same(STORED["streams"][place], current["streams"][place], 1.0), f"run {COMMAND}"
+
+
+def test_the_other_simulators_are_those_that_they_are_called() -> None:
+    for name, data in STORED["others"].items():
+        reader = StreamReader()
+        steps = [event for event in reader.feed(bytes.fromhex(data)) if isinstance(event, Step)]
+        assert {step.simulator.name.lower() for step in steps} == {name}
 
 
 def test_what_devices_are_checked_against_is_current() -> None:

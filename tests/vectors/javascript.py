@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 HERE = Path(__file__).parent
 sys.path.insert(0, str(HERE.parent))
 
-from sources import model, stream  # noqa: E402
+from sources import model, picture, stream  # noqa: E402
 
 from diffc_stream.channel.randomness import (  # noqa: E402
     Purpose,
@@ -37,6 +37,7 @@ from diffc_stream.container.grammar import (  # noqa: E402
     Before,
     Header,
     Kind,
+    Simulator,
     Step,
     crc32c,
     delta,
@@ -214,6 +215,16 @@ def encoded() -> dict[str, bytes]:
     return {"exact": stream(1500), "learned": b"".join(learned)}
 
 
+def other_simulators() -> dict[str, str]:
+    """Return streams that a receiver with the trellis alone has to refuse, by their simulators."""
+    return {
+        simulator.name.lower(): b"".join(
+            Encoder(picture(), model(), target_bytes=80, simulator=simulator)
+        ).hex()
+        for simulator in (Simulator.PFR, Simulator.DITHER)
+    }
+
+
 def streams(data: dict[str, bytes]) -> list[Json]:
     result: list[Json] = []
     every: list[Method] = ["mmse", "flow", "ancestral", 0.5]
@@ -237,9 +248,13 @@ def streams(data: dict[str, bytes]) -> list[Json]:
     return result
 
 
-def receiver(data: dict[str, bytes]) -> Json:
-    """Return what belongs into receiver.json, of the streams ``data``, by name."""
+def receiver(data: dict[str, bytes], others: dict[str, str]) -> Json:
+    """Return what belongs into receiver.json.
+
+    It is of the streams ``data``, by name, and of ``others``, of other simulators, in hex.
+    """
     return {
+        "others": others,
         "every": EVERY,
         "randomness": randomness(),
         "rotations": rotations(),
@@ -262,7 +277,7 @@ def golden() -> str:
     facts["values"] = values
     return (
         "/**\n"
-        " * What the released models make of eta = 2 sin(i^2): every 97th value, from PyTorch.\n"
+        " * What the released models make of eta = 2 sin(i^2): every 97th value, from Python.\n"
         " *\n"
         " * Written by tests/vectors/javascript.py.\n"
         " *\n"
@@ -276,5 +291,5 @@ def golden() -> str:
 
 
 if __name__ == "__main__":
-    RECEIVER.write_text(json.dumps(receiver(encoded())) + "\n")
+    RECEIVER.write_text(json.dumps(receiver(encoded(), other_simulators())) + "\n")
     GOLDEN.write_text(golden())

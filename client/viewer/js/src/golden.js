@@ -1,5 +1,5 @@
 /**
- * What the released models make of eta = 2 sin(i^2): every 97th value, from PyTorch.
+ * What the released models make of eta = 2 sin(i^2): every 97th value, from Python.
  *
  * Written by tests/vectors/javascript.py.
  *

@@ -4,6 +4,7 @@ import { before, describe, test } from "node:test";
 import { Curve } from "../src/codec/curve.js";
 import { Decoder } from "../src/codec/decoder.js";
 import { StreamReader } from "../src/container/reader.js";
+import { UnsupportedSimulator } from "../src/errors.js";
 import { bytes } from "./golden.js";
 import { VECTORS, gaussian, near } from "./vectors.js";
 import { released } from "./released.js";
@@ -68,6 +69,19 @@ for (const known of VECTORS.streams) {
       assert.deepEqual(curve.offsets, known.offsets);
       near(curve.psnr(), known.psnr, 1e-9);
       for (const [psnr, offset] of known.reaching) assert.equal(curve.reaching(psnr), offset);
+    });
+  });
+}
+
+for (const [name, data] of Object.entries(VECTORS.others)) {
+  test(`says of a stream of ${name} who reads it`, async () => {
+    const fingerprint = String(data).slice(8, 16);
+    const denoiser = gaussian({ height: 64, width: 64 });
+    const decoder = new Decoder(new Map([[fingerprint, { fingerprint, denoiser }]]));
+    await assert.rejects(decoder.feed(bytes(String(data))), (error) => {
+      assert.ok(error instanceof UnsupportedSimulator);
+      assert.match(error.message, /Python receiver/);
+      return true;
     });
   });
 }
