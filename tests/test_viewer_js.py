@@ -1,5 +1,6 @@
 """The JavaScript receiver's own tests, its types and its format, by its own tools."""
 
+import json
 import os
 import shutil
 import subprocess
@@ -10,17 +11,37 @@ import pytest
 PACKAGE = Path(__file__).parent.parent / "client" / "viewer" / "js"
 
 
-@pytest.mark.parametrize("script", ["test", "lint"])
-def test_the_javascript_receiver(script: str) -> None:
-    npm = shutil.which("npm")
-    missing = "node and npm are not installed" if npm is None else ""
+@pytest.fixture
+def npm() -> str:
+    """Where npm is; the test is skipped if it is nowhere, but in CI it fails."""
+    found = shutil.which("npm")
+    missing = "node and npm are not installed" if found is None else ""
     if not (PACKAGE / "node_modules").is_dir():
         missing = missing or "run npm ci in client/viewer/js first"
-    if missing or npm is None:
+    if missing or found is None:
         assert os.environ.get("CI") != "true", missing
         pytest.skip(missing)
+    return found
+
+
+@pytest.mark.parametrize("script", ["test", "lint"])
+def test_the_javascript_receiver(npm: str, script: str) -> None:
+    run(npm, "run", "--silent", script)
+
+
+def test_what_is_published_is_all_that_it_says(npm: str) -> None:
+    (packed,) = json.loads(run(npm, "pack", "--dry-run", "--json"))
+    files = {file["path"] for file in packed["files"]}
+    promised = json.loads((PACKAGE / "package.json").read_text())["exports"]
+    for entry in promised.values():
+        paths = [entry] if isinstance(entry, str) else entry.values()
+        assert {path.removeprefix("./") for path in paths} <= files
+    assert not [path for path in files if path.startswith(("test/", "node_modules/"))]
+
+
+def run(*command: str) -> str:
     result = subprocess.run(
-        [npm, "run", "--silent", script],
+        command,
         cwd=PACKAGE,
         capture_output=True,
         text=True,
@@ -28,3 +49,4 @@ def test_the_javascript_receiver(script: str) -> None:
         check=False,
     )
     assert result.returncode == 0, (result.stdout + result.stderr)[-8000:]
+    return result.stdout
