@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 from pathlib import Path
 
@@ -125,9 +126,26 @@ def test_compressed_copies(accepts: str, coding: str | None, tmp_path: Path) -> 
     asset = Assets(home=viewer(tmp_path)).get("/-/vendor/onnxruntime-web/ort.wasm")
     assert asset is not None
     assert asset.media_type == "application/wasm"
-    path, found = asset.best(accepts)
+    data, found = asset.read(accepts)
     assert found == coding
-    assert path.suffix == {"br": ".br", "gzip": ".gz", None: ".wasm"}[coding]
+    assert data.decode().endswith({"br": ".br", "gzip": ".gz", None: ".wasm"}[coding])
+
+
+def test_what_is_there_compressed_alone_is_unpacked_for_who_wants_it_plain(tmp_path: Path) -> None:
+    file = viewer(tmp_path) / "vendor/onnxruntime-web/ort.wasm"
+    file.unlink()
+    file.with_name("ort.wasm.gz").write_bytes(gzip.compress(b"all of it"))
+    assets = Assets(home=tmp_path)
+    assert "/-/vendor/onnxruntime-web/ort.wasm.gz" not in list(assets)
+    asset = assets.get("/-/vendor/onnxruntime-web/ort.wasm")
+    assert asset is not None
+    assert asset.media_type == "application/wasm"
+    assert asset.read("identity") == (b"all of it", None)
+    assert asset.read("br")[1] == "br"
+    # Gone while the daemon runs.
+    file.with_name("ort.wasm.gz").unlink()
+    with pytest.raises(FileNotFoundError):
+        asset.read("gzip")
 
 
 def test_a_coding_is_a_word() -> None:

@@ -6,6 +6,7 @@ a file itself.
 
 from __future__ import annotations
 
+import gzip
 import json
 import re
 from collections.abc import Iterable, Iterator, Mapping
@@ -44,7 +45,7 @@ MEDIA_TYPES = {
 """By suffix; files of other kinds are not served."""
 
 CODINGS = {"br": ".br", "gzip": ".gz"}
-"""Compressed copies that may lie beside a file, in order of preference."""
+"""Compressed copies that may lie beside a file, or the second instead of it; the better one first."""
 
 _FOLDERS = {"page": "page", "js": "js/src", "vendor": "vendor"}
 _INDEX = "page/index.html"
@@ -57,6 +58,7 @@ class Asset:
     """A file that is served."""
 
     path: Path
+    """Large ones may be there compressed alone."""
     media_type: str
     copies: Mapping[str, Path]
     """Compressed ones, by content coding."""
@@ -71,13 +73,18 @@ class Asset:
             copies={coding: copy for coding, copy in copies.items() if copy.is_file()},
         )
 
-    def best(self, accepts: str) -> tuple[Path, str | None]:
-        """Return the file for who sends ``accepts`` as Accept-Encoding, and its content coding."""
+    def read(self, accepts: str) -> tuple[bytes, str | None]:
+        """Return the file for who sends ``accepts`` as Accept-Encoding, and its content coding.
+
+        Raises OSError if it has gone.
+        """
         accepted = set(codings(accepts))
         for coding, copy in self.copies.items():
             if coding in accepted:
-                return copy, coding
-        return self.path, None
+                return copy.read_bytes(), coding
+        if "gzip" in self.copies and not self.path.exists():
+            return gzip.decompress(self.copies["gzip"].read_bytes()), None
+        return self.path.read_bytes(), None
 
 
 class Assets:
@@ -137,7 +144,10 @@ def codings(accepts: str) -> Iterator[str]:
 
 
 def _files(folder: Path) -> Iterator[Path]:
-    for path in sorted(folder.rglob("*")):
-        hidden = any(part.startswith(".") for part in path.relative_to(folder).parts)
-        if path.suffix.lower() in MEDIA_TYPES and not hidden and path.is_file():
+    """Yield the files of a folder, those that are there compressed alone by their own names."""
+    for found in sorted(folder.rglob("*")):
+        hidden = any(part.startswith(".") for part in found.relative_to(folder).parts)
+        alone = found.suffix == CODINGS["gzip"] and not found.with_suffix("").exists()
+        path = found.with_suffix("") if alone else found
+        if path.suffix.lower() in MEDIA_TYPES and not hidden and found.is_file():
             yield path

@@ -107,8 +107,7 @@ class Site:
         return Answer(status=HTTPStatus.NOT_FOUND, fields=_plain("text/plain"), body=text)
 
     def _read(self, asset: Asset, question: Question) -> Answer:
-        path, coding = asset.best(question.accepts)
-        body = path.read_bytes()
+        body, coding = asset.read(question.accepts)
         hashes = _import_maps(body) if asset.path == self._assets.index else ()
         more = {"Vary": "Accept-Encoding"}
         if coding is None and _is_text(asset) and "gzip" in codings(question.accepts):

@@ -64,7 +64,7 @@ const gzip = promisify(zlib.gzip);
 const brotli = promisify(zlib.brotliCompress);
 
 /**
- * Write the compressed copies of a file.
+ * Write the compressed copies of a file; WebAssembly, of which there are megabytes, remains in these.
  * @param {string} file
  */
 async function compress(file) {
@@ -81,6 +81,8 @@ async function compress(file) {
     gzip(data, { level: 9 }).then((small) => writeFile(`${file}.gz`, small)),
   ];
   await Promise.all(copies);
+  // Every browser takes one of the two.
+  if (file.endsWith(".wasm")) await rm(file);
 }
 
 /**
