@@ -45,7 +45,7 @@ MEDIA_TYPES = {
 """By suffix; files of other kinds are not served."""
 
 CODINGS = {"br": ".br", "gzip": ".gz"}
-"""Compressed copies that may lie beside a file, or the second instead of it; the better one first."""
+"""Compressed copies that may lie beside a file, the better one first; the second also alone."""
 
 _FOLDERS = {"page": "page", "js": "js/src", "vendor": "vendor"}
 _INDEX = "page/index.html"
