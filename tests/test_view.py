@@ -14,18 +14,25 @@ import pytest
 
 from diffc_stream import save_png
 from examples import view
-from examples.demo import default_photo
 
 ROOT = Path(__file__).parent.parent
 
 
-def test_the_photographs_are_copied_and_cleared_away() -> None:
-    home = default_photo().parent
+def test_the_photographs_are_copied_and_cleared_away(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    package = tmp_path / "skimage"
+    home = package / "data"
+    home.mkdir(parents=True)
+    (package / "__init__.py").touch()
+    for name in ("coffee.png", "rocket.jpg", "camera.png"):
+        (home / name).write_bytes(name.encode())
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.delitem(sys.modules, "skimage", raising=False)
     with view.folder_of(None) as folder:
-        copied = sorted(path.name for path in folder.iterdir())
-        assert "coffee.png" in copied
-        assert set(copied) <= {path.name for path in home.iterdir()}
-        assert len(copied) >= 4
+        # Those that are in colour and there.
+        assert {path.name for path in folder.iterdir()} == {"coffee.png", "rocket.jpg"}
+        assert (folder / "rocket.jpg").read_bytes() == b"rocket.jpg"
     assert not folder.exists()
 
 
