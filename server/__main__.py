@@ -9,6 +9,7 @@ import ipaddress
 import json
 import logging
 import os
+import re
 import signal
 import sys
 from pathlib import Path
@@ -20,6 +21,8 @@ from diffc_stream.session import MAX_WINDOW, MIN_WINDOW, Terms
 from diffc_stream.threads import wait_asleep
 
 from .catalogue import Catalogue
+
+_HOST = re.compile(r"[0-9A-Za-z_-]+(\.[0-9A-Za-z_-]+)*\.?")
 
 DESCRIPTION = """\
 Serve a folder of pictures over slow links.
@@ -96,9 +99,8 @@ async def _serve(options: argparse.Namespace) -> None:
     if options.cache:
         opener = CachingOpener(opener, options.cache)
     pipeline = Pipeline(opener, encoders=options.encoders)
-    site = None
-    if options.viewer:
-        site = Site(Assets(models.files), Facts(compare=options.compare))
+    assets = Assets(models.files)
+    site = Site(assets, Facts(compare=options.compare)) if options.viewer else None
     daemon = SenderDaemon(
         catalogue,
         pipeline,
@@ -110,21 +112,31 @@ async def _serve(options: argparse.Namespace) -> None:
         comparison=Comparison(catalogue) if site and options.compare else None,
     )
     async with daemon:
-        _announce(daemon.url, fingerprint, options)
+        page = f"http{daemon.url.removeprefix('ws')}/" if site and assets.complete else None
+        _announce(daemon.url, page, fingerprint, options)
         await stopped.wait()
         logging.getLogger("diffc_server").info("draining")
 
 
-def _announce(url: str, fingerprint: str, options: argparse.Namespace) -> None:
+def _announce(url: str, page: str | None, fingerprint: str, options: argparse.Namespace) -> None:
     if options.json:
-        line = json.dumps({"url": url, "folder": str(options.folder), "model": fingerprint})
+        facts = {"url": url, "page": page, "folder": str(options.folder), "model": fingerprint}
+        line = json.dumps(facts)
     else:
-        line = f"serving {options.folder} on {url}"
+        browsers = f", for browsers on {page}" if page else ""
+        line = f"serving {options.folder} on {url}{browsers}"
     print(line, flush=True)
     if not _is_loopback(options.host):
         logging.getLogger("diffc_server").warning(
             "anyone who can reach %s can read these pictures: there is no password", options.host
         )
+
+
+def _host(text: str) -> str:
+    """Return a host's name.  Raises ArgumentTypeError if it is none."""
+    if not _HOST.fullmatch(text):
+        raise argparse.ArgumentTypeError(f"{text!r} is not the name of a host")
+    return text
 
 
 def _is_loopback(host: str) -> bool:
@@ -181,6 +193,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--name",
         metavar="HOST",
+        type=_host,
         action="append",
         default=[],
         help="another name that browsers may call this machine by (may be repeated)",

@@ -23,6 +23,7 @@ from diffc_stream.diffusion.architecture import Architecture
 from diffc_stream.diffusion.network import save_model
 from diffc_stream.diffusion.unet import UNet
 from diffc_stream.errors import LinkLost
+from diffc_viewer import Assets
 
 
 @contextmanager
@@ -72,7 +73,10 @@ def test_the_viewer_can_be_done_without(viewer: bool, tmp_path: Path) -> None:
     flags = ["--compare", "--name", "pictures.example"] if viewer else ["--no-viewer"]
     with server(str(tmp_path), "--port", "0", "--json", *flags) as process:
         assert process.stdout is not None
-        port = int(json.loads(process.stdout.readline())["url"].rpartition(":")[2])
+        told = json.loads(process.stdout.readline())
+        port = int(told["url"].rpartition(":")[2])
+        shown = viewer and Assets().complete
+        assert told["page"] == (f"http://127.0.0.1:{port}/" if shown else None)
         for host, page, status in [
             ("pictures.example", "pictures.example", 200 if viewer else 421),
             ("localhost", "localhost", 200 if viewer else 403),
@@ -119,7 +123,10 @@ def test_what_it_cannot_start_with(
 
 @pytest.mark.parametrize(
     "arguments",
-    [[], [".", "--port", "99999"], [".", "--encoders", "0"], [".", "--window", "1"]],
+    [
+        *([], [".", "--port", "99999"], [".", "--encoders", "0"], [".", "--window", "1"]),
+        *([".", "--name", "a/b"], [".", "--name", "http://a"], [".", "--name", ""]),
+    ],
 )
 def test_wrong_usage(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as caught:
