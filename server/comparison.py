@@ -197,13 +197,16 @@ def _encoded(pixels: NDArray[np.uint8], kind: str, factor: int, quality: int) ->
     size = (max(1, whole.width // factor), max(1, whole.height // factor))
     small = whole if factor == 1 else whole.resize(size, Image.Resampling.LANCZOS)
     buffer = io.BytesIO()
-    if kind == "jpeg":
-        small.save(buffer, "JPEG", quality=quality, progressive=True, optimize=True)
-    else:
-        small.save(buffer, "AVIF", quality=quality, speed=SPEED, max_threads=1)
-    data = buffer.getvalue()
-    with Image.open(io.BytesIO(data)) as decoded:
-        shown = decoded.convert("RGB")
+    try:
+        if kind == "jpeg":
+            small.save(buffer, "JPEG", quality=quality, progressive=True, optimize=True)
+        else:
+            small.save(buffer, "AVIF", quality=quality, speed=SPEED, max_threads=1)
+        data = buffer.getvalue()
+        with Image.open(io.BytesIO(data)) as decoded:
+            shown = decoded.convert("RGB")
+    except (OSError, ValueError) as error:  # neither format has sides beyond 65,535
+        raise _none("it cannot be written so") from error
     if shown.size != whole.size:
         shown = shown.resize(whole.size, Image.Resampling.BICUBIC)
     return Tried(data=data, psnr=psnr(pixels, np.asarray(shown)))

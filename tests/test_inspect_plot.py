@@ -70,6 +70,13 @@ def test_a_plot_is_written_the_same_each_time(
         assert ("<!-- true -->" in out.read_text()) == bool(true)
 
 
+def test_a_name_is_no_formula(tmp_path: Path) -> None:
+    pytest.importorskip("matplotlib")
+    path, out = tmp_path / "a$^$.dfc", tmp_path / "out.svg"
+    path.write_bytes(stream())
+    assert cli.main(["inspect", str(path), "--plot", str(out)]) == 0
+
+
 @pytest.mark.parametrize("length", [14, 40, 200])
 def test_the_shortest_streams_are_drawn_too(length: int, tmp_path: Path) -> None:
     pytest.importorskip("matplotlib")

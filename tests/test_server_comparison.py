@@ -35,6 +35,13 @@ def wanted(kind: str, size: int, of: int = 0, name: str = "sub/a b.png") -> Want
     return Wanted(name=name, format=kind, bytes=size, of=of or size)
 
 
+def test_a_side_that_no_format_has(tmp_path: Path) -> None:
+    save_png(tmp_path / "wide.png", np.zeros((2, 65_530, 3), np.uint8))
+    made = Comparison(Catalogue(tmp_path))
+    with pytest.raises(RequestRefused, match="cannot be written"):
+        made.file(wanted("jpeg", 2000, name="wide.png"))
+
+
 def shown(data: bytes) -> Image.Image:
     with Image.open(io.BytesIO(data)) as image:
         return image.convert("RGB")

@@ -122,7 +122,8 @@ def draw(
     with mpl.rc_context(style):
         figure = Figure(figsize=(9.0, 6.6), dpi=150, layout="constrained")
         size = f"{header.width} x {header.height} pixels, {len(data):,} bytes"
-        figure.suptitle(f"{name}: {size}", x=0.01, ha="left", fontsize=11, fontweight="bold")
+        title = figure.suptitle(f"{name}: {size}", x=0.01, ha="left", fontsize=11)
+        title.set(fontweight="bold", parse_math=False)  # a name may have dollars in it
         _draw(figure, header, spent(header, steps, len(data)), data, true)
         kind = path.suffix[1:].lower()
         dateless = {"svg": {"Date": None}, "pdf": {"CreationDate": None}}.get(kind)
