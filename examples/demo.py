@@ -82,7 +82,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except OSError as error:
         print(f"demo: {error}", file=sys.stderr)
         return 1
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, asyncio.CancelledError):
         return 130
 
 
@@ -98,6 +98,7 @@ def default_photo() -> Path:
 
 async def stream(show: Show) -> int:
     """Send, carry and receive; return the receiver's exit code."""
+    end_at_sigterm()
     with tempfile.TemporaryDirectory() as folder:
         name = await asyncio.to_thread(offered, show.photo, Path(folder))
         slow = Impairment(rate=show.rate)
@@ -124,6 +125,14 @@ async def offer_viewer(url: str, rate: float) -> None:
     async with viewing(url, rate=rate, browser=False) as (process, address):
         print(f"watch it in a browser: {address} (Ctrl-C ends it)", flush=True)
         await told_to_stop(process)
+
+
+def end_at_sigterm() -> None:
+    """Have SIGTERM cancel the task that runs, as Ctrl-C does: its daemons end with it."""
+    task = asyncio.current_task()
+    assert task is not None
+    with contextlib.suppress(NotImplementedError):  # not on Windows
+        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
 
 
 async def told_to_stop(process: Process) -> bool:

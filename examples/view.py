@@ -22,7 +22,7 @@ from diffc_stream.errors import DiffcError
 from diffc_stream.flags import number
 from diffc_stream.threads import wait_asleep
 
-from .demo import default_photo, sender, told_to_stop, viewing
+from .demo import default_photo, end_at_sigterm, sender, told_to_stop, viewing
 
 PHOTOGRAPHS = (
     *("astronaut.png", "chelsea.png", "coffee.png", "hubble_deep_field.jpg", "motorcycle_left.png"),
@@ -44,7 +44,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except OSError as error:
         print(f"view: {error}", file=sys.stderr)
         return 1
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, asyncio.CancelledError):
         return 130
 
 
@@ -67,6 +67,7 @@ def folder_of(images: Path | None) -> Iterator[Path]:
 
 async def show(folder: Path, rate: float, *, browser: bool) -> int:
     """Serve ``folder`` until told to stop; return 1 if a daemon ends before that."""
+    end_at_sigterm()
     async with (
         sender(folder, "--compare") as (host, port),
         viewing(f"ws://{host}:{port}", "--compare", rate=rate, browser=browser) as (process, url),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import signal
 import subprocess
@@ -65,6 +66,27 @@ def test_from_start_to_stop(number: signal.Signals, tmp_path: Path) -> None:
         process.send_signal(number)
         assert process.wait(20) == 0
         assert process.stderr.read() == ""
+
+
+def test_a_stop_while_it_starts_leaves_no_daemon(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made: list[asyncio.subprocess.Process] = []
+    create = asyncio.create_subprocess_exec
+
+    async def noted(*command: str, stdout: int, cwd: Path) -> asyncio.subprocess.Process:
+        made.append(await create(*command, stdout=stdout, cwd=cwd))
+        signal.raise_signal(signal.SIGTERM)
+        return made[0]
+
+    # So that a signal that nobody minds fails this test alone.
+    before = signal.signal(signal.SIGTERM, lambda *_: pytest.fail("nobody minds"))
+    try:
+        monkeypatch.setattr(asyncio, "create_subprocess_exec", noted)
+        assert view.main([str(tmp_path), "--no-browser"]) == 130
+    finally:
+        signal.signal(signal.SIGTERM, before)
+    assert [process.returncode is not None for process in made] == [True]
 
 
 def test_a_folder_that_is_not_there(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
