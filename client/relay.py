@@ -16,6 +16,8 @@ from .link import open_websocket
 
 MOST_REASON = 123
 """Bytes of the reason in a CLOSE frame."""
+PATIENCE = 60.0
+"""Seconds that a page, which is near, may take nothing; then it is taken for gone."""
 MASK = 4
 """Bytes of a frame that a client sends beside those of any."""
 
@@ -53,13 +55,24 @@ async def carry(page: ServerConnection, address: Address, *, down: Line, up: Lin
         return
     try:
         async with asyncio.TaskGroup() as tasks:
-            tasks.create_task(_copy(sender, page, down, "the connection to the sender was lost", 0))
+            lost = "the connection to the sender was lost"
+            coming = tasks.create_task(_copy(sender, page, down, lost, 0, patience=PATIENCE))
             tasks.create_task(_copy(page, sender, up, "the page has gone", MASK))
+            await page.wait_closed()
+            coming.cancel()  # it may wait for the line, for nobody
     finally:
         sender.transport.abort()
 
 
-async def _copy(source: Connection, sink: Connection, line: Line, lost: str, mask: int) -> None:
+async def _copy(
+    source: Connection,
+    sink: Connection,
+    line: Line,
+    lost: str,
+    mask: int,
+    *,
+    patience: float | None = None,
+) -> None:
     # Who is slow to take holds back who is quick to give: nothing is read ahead of what is sent,
     # but for the few messages that websockets keeps.
     try:
@@ -67,7 +80,10 @@ async def _copy(source: Connection, sink: Connection, line: Line, lost: str, mas
             message = await source.recv()
             data = message.encode() if isinstance(message, str) else message
             await line.cross(len(data) + _frame(len(data)) + mask)
-            await sink.send(message)
+            async with asyncio.timeout(patience):
+                await sink.send(message)
+    except TimeoutError:
+        sink.transport.abort()
     except ConnectionClosed:
         await sink.close(*_parting(source, lost))
 

@@ -17,7 +17,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from email.utils import formatdate
 from http import HTTPStatus
-from typing import Self
+from typing import Any, Self
 from urllib.parse import quote
 
 from websockets.asyncio.server import Server, ServerConnection, serve
@@ -44,6 +44,8 @@ PATIENCE = 30.0
 """Seconds that the sender may take for one."""
 ASKING = 3.0
 """Seconds that it may take to say whether it makes any."""
+GRACE = 2.0
+"""Seconds that pages get to take note of the end."""
 
 _COMPARISON = f"{PREFIX}compare/"
 _TARGET = re.compile(r"[!-~]{1,4096}")
@@ -80,6 +82,7 @@ class View:
         self._door = Door()
         self._server: Server | None = None
         self._pages = 0
+        self._asking: dict[asyncio.Task[Any], ServerConnection] = {}
         self.down = Line(rate)
         """What came from the sender."""
         self.up = Line(rate)
@@ -96,6 +99,8 @@ class View:
             subprotocols=[Subprotocol(SUBPROTOCOL)],
             process_request=self._admit,
             compression=None,
+            # websockets answers plain requests within the opening.
+            open_timeout=PATIENCE + ASKING,
             ping_interval=None,
             ping_timeout=None,
             max_size=MAX_MESSAGE,
@@ -108,7 +113,15 @@ class View:
     async def __aexit__(self, *_: object) -> None:
         assert self._server is not None
         self._server.close()
-        await self._server.wait_closed()
+        try:
+            async with asyncio.timeout(GRACE):
+                await asyncio.shield(self._server.wait_closed())
+        except TimeoutError:
+            # They wait for a sender, or for a line that is slow.
+            for task, page in self._asking.items():
+                page.transport.abort()
+                task.cancel()
+            await self._server.wait_closed()
 
     @property
     def url(self) -> str:
@@ -125,7 +138,11 @@ class View:
         finally:
             self._pages -= 1
 
-    async def _admit(self, _: ServerConnection, request: Request) -> Response | None:
+    async def _admit(self, page: ServerConnection, request: Request) -> Response | None:
+        task = asyncio.current_task()
+        assert task is not None
+        self._asking[task] = page
+        task.add_done_callback(self._asking.pop)
         headers = request.headers
         path = request.path.partition("?")[0]
         socket = any("websocket" in value.lower() for value in headers.get_all("Upgrade"))

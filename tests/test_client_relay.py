@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 
 import pytest
+from serving import settled
 from test_server_daemon import dial
 from websockets.asyncio.client import ClientConnection
 from websockets.asyncio.server import ServerConnection, serve
@@ -142,6 +143,42 @@ async def test_who_does_not_read_holds_the_sender_back() -> None:
                     await asyncio.sleep(0)
         assert sent < 3000  # what systems hold for sockets
         page.transport.abort()
+
+
+@pytest.mark.asyncio
+async def test_who_never_reads_again_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(relay, "PATIENCE", 0.01)
+    given_up = asyncio.Event()
+
+    async def pour(sender: ServerConnection) -> None:
+        try:
+            while True:
+                await sender.send(bytes(10_000))
+        except ConnectionClosed:
+            given_up.set()
+
+    async with carried(pour) as (page, _, _):
+        await asyncio.wait_for(given_up.wait(), 20)
+        page.transport.abort()
+
+
+@pytest.mark.asyncio
+async def test_nothing_crosses_for_a_page_that_has_gone() -> None:
+    over = asyncio.Event()
+    down = Line(0.01)
+    async with listening(echo) as port:
+        address = Address(scheme="ws", host="127.0.0.1", port=port)
+
+        async def through(page: ServerConnection) -> None:
+            await carry(page, address, down=down, up=Line(None))
+            over.set()
+
+        async with listening(through) as relayed, dial(f"ws://127.0.0.1:{relayed}") as page:
+            await page.send(b"hello")
+            await settled(lambda: down._free > 0)
+            await page.close()
+            await asyncio.wait_for(over.wait(), 20)
+    assert down.carried == 0
 
 
 @pytest.mark.asyncio

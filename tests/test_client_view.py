@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -15,6 +17,7 @@ from test_client_relay import echo, listening
 from test_server_daemon import dial
 from test_server_exchange import head_of, request
 from test_viewer_assets import viewer
+from websockets.asyncio.server import serve
 from websockets.exceptions import InvalidStatus
 
 import diffc_client
@@ -129,6 +132,45 @@ async def test_comparisons_come_from_the_sender(
         assert (await ask(view, "/-/compare/a\rb"))[0] == 404
         monkeypatch.setattr(module, "MOST_FILE", 100)
         assert (await ask(view, COMPARISON))[0] == 502
+
+
+@pytest.mark.asyncio
+async def test_a_sender_that_says_nothing_does_not_hold_up_the_end(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "GRACE", 0.01)
+    asked = asyncio.Event()
+
+    async def mute(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        asked.set()
+        with contextlib.suppress(OSError):
+            await reader.read()
+        writer.close()
+
+    server = await asyncio.start_server(mute, "127.0.0.1", 0)
+    address = Address(scheme="ws", host="127.0.0.1", port=server.sockets[0].getsockname()[1])
+    async with asyncio.timeout(5):
+        async with View(address, site) as view:
+            page = await dial(view.url.replace("http:", "ws:"))
+            await asked.wait()
+        await page.wait_closed()
+    server.close()
+    await server.wait_closed()
+
+
+@pytest.mark.asyncio
+async def test_a_comparison_may_take_as_long_as_it_says(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told: dict[str, object] = {}
+
+    def noted(*arguments: Any, **more: Any) -> object:
+        told.update(more)
+        return serve(*arguments, **more)
+
+    monkeypatch.setattr(module, "serve", noted)
+    async with View(nowhere(), site):
+        assert told["open_timeout"] == module.PATIENCE + module.ASKING
 
 
 @pytest.mark.asyncio
