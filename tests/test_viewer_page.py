@@ -344,6 +344,111 @@ async def test_what_is_wrong_is_said(browser: Browser, folder: Path, tmp_path: P
             await expect(page.locator("noscript .notice")).to_be_visible()
 
 
+async def test_the_next_picture_is_live_again(browser: Browser, folder: Path) -> None:
+    async with viewing(folder) as served, visit(browser, f"{served.url}#/harbour.dfc") as page:
+        await finished(page)
+        await page.get_by_role("slider", name="Bytes").press("Home")
+        await has(page, "#live", "aria-pressed", "false")
+        await page.goto(f"{served.url}#/meadow.dfc")
+        await expect(page.locator("#title")).to_have_text("meadow.dfc")
+        await has(page, "#live", "aria-pressed", "true")
+
+
+async def test_what_is_held_before_anything_came_is_nothing(browser: Browser, folder: Path) -> None:
+    async with viewing(folder) as served, visit(browser, served.url) as page:
+        await expect(page.locator(".tile").first).to_have_attribute("data-state", "target")
+        await page.evaluate(
+            """() => {
+              addEventListener("hashchange", () => document.getElementById("live").click());
+            }"""
+        )
+        await page.goto(f"{served.url}#/harbour.dfc")
+        await finished(page)
+        await has(page, "#live", "aria-pressed", "true")
+
+
+async def test_a_stream_that_is_another_by_now_starts_over(
+    browser: Browser, folder: Path, tmp_path: Path
+) -> None:
+    path = tmp_path / "picture.dfc"
+    path.write_bytes((folder / "harbour.dfc").read_bytes())
+    async with viewing(tmp_path) as served, visit(browser, f"{served.url}#/picture.dfc") as page:
+        await finished(page)
+        path.write_bytes((folder / "meadow.dfc").read_bytes())
+        await page.get_by_role("button", name="More").click()
+        await has(page, "#canvas", "width", "64")
+        await finished(page, 2 * 64 * 64 // 40)
+        await page.locator("#home").click()
+        tile = page.locator(".tile canvas")
+        await expect(tile).to_have_attribute("width", "64")
+
+
+async def test_what_is_saved_says_what_it_is(browser: Browser, folder: Path) -> None:
+    async with viewing(folder) as served, visit(browser, f"{served.url}#/harbour.dfc") as page:
+        await finished(page)
+        await page.locator("#realism").fill("1")
+        await has(page, "#canvas", "data-realism", re.compile("^(1|flow)$"))
+        async with page.expect_download() as download:
+            # Saved before the picture that is wished for is there.
+            await page.evaluate(
+                """() => {
+                  const dial = document.getElementById("realism");
+                  dial.value = "0";
+                  dial.dispatchEvent(new Event("input"));
+                  document.getElementById("save").click();
+                }"""
+            )
+        assert (await download.value).suggested_filename == f"harbour-{TARGET}-synthesised.png"
+
+
+async def test_what_is_right_again_is_no_longer_said(browser: Browser, folder: Path) -> None:
+    async with viewing(folder) as served, visit(browser, served.url, complaints=False) as page:
+        await page.route("**/*.safetensors", lambda route: route.abort())
+        await page.goto(f"{served.url}#/harbour.dfc")
+        await page.reload()
+        await expect(page.get_by_role("alert")).to_contain_text("could not be fetched")
+        await page.unroute("**/*.safetensors")
+        await page.get_by_role("button", name="More").click()
+        await finished(page, 2 * SIDE * SIDE // 40)
+        await expect(page.get_by_role("alert")).to_have_text("")
+
+
+async def test_a_decoder_that_cannot_be_loaded_is_said(browser: Browser, folder: Path) -> None:
+    async with viewing(folder) as served, visit(browser, served.url, complaints=False) as page:
+        await page.route("**/worker.js", lambda route: route.abort())
+        await page.goto(f"{served.url}#/harbour.dfc")
+        await page.reload()
+        await expect(page.get_by_role("alert")).to_contain_text("worker failed")
+
+
+async def test_new_pictures_come_in_their_place(
+    browser: Browser, folder: Path, tmp_path: Path
+) -> None:
+    small = (folder / "meadow.dfc").read_bytes()
+    for name in ("a", "c"):
+        (tmp_path / f"{name}.dfc").write_bytes(small)
+    async with viewing(tmp_path) as served, visit(browser, served.url) as page:
+        await expect(page.locator(".tile")).to_have_count(2)
+        (tmp_path / "b.dfc").write_bytes(small)
+        served.link.cut()
+        await page.get_by_role("button", name="Try now").click()
+        names = page.locator(".tile .name")
+        await expect(names).to_have_text(["a.dfc", "b.dfc", "c.dfc"])
+
+
+async def test_nobody_wants_more_than_there_can_be(browser: Browser, folder: Path) -> None:
+    async with viewing(folder) as served, visit(browser, f"{served.url}#/harbour.dfc") as page:
+        await finished(page)
+        served.link.impair(down=Impairment(rate=100))
+        await page.evaluate(
+            """() => {
+              for (let n = 0; n < 20; n++) document.getElementById("more").click();
+            }"""
+        )
+        await has(page, "#stage", "data-state", "receiving")
+        await page.get_by_role("button", name="Good enough").click()
+
+
 async def test_a_folder_without_pictures_is_no_error(browser: Browser, tmp_path: Path) -> None:
     async with viewing(tmp_path) as served, visit(browser, served.url) as page:
         await expect(page.locator("#nothing")).to_contain_text("no pictures yet")

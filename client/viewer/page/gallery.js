@@ -56,11 +56,12 @@ export class Gallery {
     }
     const before = this.#tiles;
     this.#tiles = new Map();
-    for (const name of names) {
+    for (const [place, name] of names.entries()) {
       const tile = before.get(name) ?? new Tile(reception(name), this.#template);
       tile.element.dataset.name = name;
       this.#tiles.set(name, tile);
-      if (!tile.element.isConnected) this.#list.append(tile.element);
+      const there = this.#list.children[place] ?? null;
+      if (there !== tile.element) this.#list.insertBefore(tile.element, there);
       if (!this.#section.hidden) this.#observer.observe(tile.element);
     }
     this.#nothing.hidden = names.length > 0;

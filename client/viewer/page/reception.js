@@ -118,7 +118,7 @@ export class Reception extends EventTarget {
 
   /** A picture of it was shown. @param {number} bytes @param {number} psnr */
   tell(bytes, psnr) {
-    if (bytes >= this.told.bytes) this.told = { bytes, psnr };
+    if (bytes >= this.told.bytes && bytes <= this.length) this.told = { bytes, psnr };
   }
 
   /** Want no more of it for now. */

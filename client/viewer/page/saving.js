@@ -14,10 +14,10 @@ import { described } from "./png.js";
  * @param {HTMLCanvasElement} canvas
  * @param {string} name Of the picture.
  * @param {Shown} shown What is on the canvas.
- * @param {number} dial
- * @param {boolean} observation
  */
-export async function save(canvas, name, shown, dial, observation) {
+export async function save(canvas, name, shown) {
+  const observation = shown.method === "observation";
+  const dial = shown.method === "flow" ? 1 : Number(shown.method) || 0;
   const blob = await new Promise((resolve) => canvas.toBlob(resolve, "image/png"));
   if (!(blob instanceof Blob)) return;
   const how = observation ? "observation" : dial > 0 ? `realism ${dial}` : "mmse";

@@ -15,6 +15,8 @@ import { bytes, decibels, duration, rate, speed, together } from "./words.js";
 
 /** Bits per pixel: how far a picture goes at first; "More" doubles it. */
 const TARGET = 0.2;
+/** What a picture takes uncompressed: nobody wants more. */
+const MOST = 24;
 /** This picture is computed before all others. */
 const URGENT = 1;
 /** Milliseconds that a slider has to rest before detail is synthesised, which takes long. */
@@ -100,7 +102,7 @@ export class Stage {
     this.#comparison.clear();
     this.#element.hidden = true;
     this.#shown = null;
-    this.#at = null;
+    this.#place(null);
     if (!this.#reception) return;
     this.#reception.removeEventListener("change", this.#follow);
     this.#reception.stop();
@@ -132,7 +134,10 @@ export class Stage {
 
   #listen() {
     const { live, enough, more, realism, observation, compare, save: saving } = this.#parts;
-    live.addEventListener("click", () => this.#scrub(this.#at === null ? this.#length : null));
+    live.addEventListener("click", () => {
+      if (this.#at !== null) this.#scrub(null);
+      else if (this.#shown) this.#scrub(this.#length);
+    });
     enough.addEventListener("click", () => this.#reception?.stop());
     more.addEventListener("click", () => this.#more());
     realism.addEventListener("input", () => this.#paint());
@@ -144,8 +149,7 @@ export class Stage {
     });
     saving.addEventListener("click", () => {
       if (this.#shown && this.#reception) {
-        const dial = this.#dial;
-        save(this.#parts.canvas, this.#reception.name, this.#shown, dial, observation.checked);
+        save(this.#parts.canvas, this.#reception.name, this.#shown);
       }
     });
   }
@@ -170,10 +174,15 @@ export class Stage {
 
   /** @param {number | null} at */
   #scrub(at) {
-    this.#at = at;
-    this.#parts.live.setAttribute("aria-pressed", String(at === null));
+    this.#place(at);
     this.#paint();
     this.#draw();
+  }
+
+  /** @param {number | null} at */
+  #place(at) {
+    this.#at = at;
+    this.#parts.live.setAttribute("aria-pressed", String(at === null));
   }
 
   #more() {
@@ -186,7 +195,8 @@ export class Stage {
   get #next() {
     const reception = this.#reception;
     const there = reception ? reception.bpp(reception.length) * 1.01 >= this.#target : false;
-    return reception?.state === "receiving" || there ? 2 * this.#target : this.#target;
+    const further = reception?.state === "receiving" || there;
+    return further ? Math.min(2 * this.#target, MOST) : this.#target;
   }
 
   /** There is more of it, or its state is another. */
@@ -196,6 +206,12 @@ export class Stage {
     this.#element.dataset.state = reception.state;
     this.#element.dataset.bytes = String(reception.length);
     if (reception.error) this.#notices.explain("picture", reception.error);
+    if (this.#shown && this.#shown.bytes > reception.length) {
+      // It is of a stream that the sender no longer has.
+      this.#shown = null;
+      this.#place(null);
+      reception.picture.priority = URGENT;
+    }
     if (this.#at === null && reception.length > (this.#shown?.bytes ?? 0)) this.#paint(true);
     this.#draw();
     this.#price();
@@ -237,6 +253,7 @@ export class Stage {
     const reception = this.#reception;
     if (!reception) return;
     this.#shown = shown;
+    if (!reception.error) this.#notices.clear("picture");
     reception.tell(shown.bytes, shown.predictedPsnr);
     this.#element.style.setProperty("--ratio", `${shown.width} / ${shown.height}`);
     const { canvas, caption, waiting } = this.#parts;
@@ -247,7 +264,7 @@ export class Stage {
     Object.assign(canvas.dataset, {
       bytes: String(shown.bytes),
       psnr: psnr.toFixed(2),
-      state: this.#parts.observation.checked ? "observation" : "picture",
+      state: shown.method === "observation" ? "observation" : "picture",
       realism: String(shown.method),
     });
     canvas.setAttribute("aria-label", `${reception.name}, as ${bytes(shown.bytes)} show it`);

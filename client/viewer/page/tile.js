@@ -81,7 +81,9 @@ export class Tile {
     this.element.dataset.state = state;
     if (error) this.#complain(error);
     if (!this.#seen || !length) return;
-    const shown = Number(this.element.dataset.shown ?? 0);
+    let shown = Number(this.element.dataset.shown ?? 0);
+    // What is shown of a stream that the sender no longer has is not what is to be improved on.
+    if (shown > length) shown = 0;
     const next = this.#reception.next(shown);
     const over = state !== "receiving" || next < length;
     if (next > shown && (over || next >= shown * WORTH_WHILE)) {

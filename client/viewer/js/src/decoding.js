@@ -5,7 +5,7 @@
  */
 
 import { revived } from "./crossing.js";
-import { Superseded } from "./errors.js";
+import { ModelUnavailable, Superseded } from "./errors.js";
 
 /** @typedef {import("./models.js").Files} Files */
 /** @typedef {import("./models.js").Info} Info */
@@ -45,6 +45,8 @@ export class Decoding {
   #awaited = new Map();
   /** @type {Info | null} */
   #info = null;
+  /** Why nothing is rendered any more. @type {Error | null} */
+  #over = null;
 
   /** @param {Options} options */
   constructor({ worker, model, runtime, provider, threads }) {
@@ -56,9 +58,14 @@ export class Decoding {
     this.#port.addEventListener("message", ({ data }) => void this.#take(data));
     this.#port.start?.();
     if (typeof Worker !== "undefined" && this.#port instanceof Worker) {
-      this.#port.addEventListener("error", ({ message }) =>
-        this.#end(new Superseded(`the worker failed: ${message || "it could not be loaded"}`)),
-      );
+      this.#port.addEventListener("error", ({ message }) => {
+        const error = new ModelUnavailable(
+          `the worker failed: ${message || "it could not be loaded"}`,
+        );
+        // One that has begun survives its errors.
+        if (!message) this.#over = error;
+        this.#end(error);
+      });
     }
     const urls = { ...runtime };
     for (const key of /** @type {const} */ (["module", "wasm", "gpu"])) {
@@ -90,9 +97,10 @@ export class Decoding {
     });
   }
 
-  /** End the worker; what is still wanted rejects with Superseded. */
+  /** End the worker; what is still wanted, or wanted later, rejects with Superseded. */
   close() {
-    this.#end(new Superseded("decoding has ended"));
+    this.#over = new Superseded("decoding has ended");
+    this.#end(this.#over);
     this.#port.terminate?.();
     this.#port.close?.();
   }
@@ -104,6 +112,7 @@ export class Decoding {
    * @returns {Promise<Shown>}
    */
   #render(picture, wish, onprogress) {
+    if (this.#over) return Promise.reject(this.#over);
     const request = ++this.#requests;
     return new Promise((resolve, reject) => {
       this.#awaited.set(request, { resolve, reject, onprogress });

@@ -167,5 +167,6 @@ describe("decoding", async () => {
     const wanted = last.render();
     own.close();
     await assert.rejects(wanted, Superseded);
+    await assert.rejects(last.render(), Superseded);
   });
 });
