@@ -27,6 +27,8 @@ export class Gallery {
     this.#list = /** @type {HTMLElement} */ (section.querySelector("ul"));
     this.#nothing = /** @type {HTMLElement} */ (section.querySelector(".nothing"));
     this.#observer = new IntersectionObserver((entries) => {
+      // Told late, when the picture may be on the stage already.
+      if (this.#section.hidden) return;
       for (const { target, isIntersecting } of entries) {
         const tile = this.#tileOf(target);
         tile?.see(isIntersecting);
