@@ -286,7 +286,8 @@ async def test_a_link_that_was_cut_goes_on_where_it_was(browser: Browser, folder
             served.link.cut()
             await has(page, "#status", "data-state", "waiting")
             served.link.impair(down=PERFECT)
-            await page.get_by_role("button", name="Try now").click()
+            # By an event, which needs no button: it may have tried by itself meanwhile.
+            await page.locator("#retry").dispatch_event("click")
             await finished(page)
             # Two handshakes, two greetings, and the payload once, in frames.
             assert served.link.carried_down < TARGET * 1.5 + 2 * 400 + WINDOW / 2
