@@ -83,3 +83,14 @@ class Address:
         host = f"[{self.host}]" if ":" in self.host else self.host
         image = self.path if self.image else ""
         return f"{self.scheme}://{host}:{self.port}{image}"
+
+
+def picture_at(url: str) -> tuple[Address, str]:
+    """Read the address of a picture, and return it with the picture's name.
+
+    Raises AddressError, which says what is wrong with it.
+    """
+    address = Address.parse(url)
+    if address.image is None:
+        raise AddressError(f"{url!r} names no picture: it should be ws://HOST:PORT/IMAGE")
+    return address, address.image

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from diffc_stream.errors import AddressError
 from diffc_stream.session import Target
 
-from .address import Address
+from .address import picture_at
 from .background import Background
 from .decoding import Decoders, Method
 from .kept import Kept
@@ -40,9 +39,7 @@ def stream(
     >>> for refinement in stream("ws://localhost:8765/coffee.jpg", bpp=0.4):
     ...     print(refinement.bytes, refinement.predicted_psnr)
     """
-    image = Address.parse(url).image
-    if image is None:
-        raise AddressError(f"{url!r} names no picture: it should be ws://HOST:PORT/IMAGE")
+    _, image = picture_at(url)
     newest, wanted = Newest(), Wanted(Target(bytes=bytes, bpp=bpp, side=side, psnr=psnr))
     link = Background(url, decoders, patience, None)
     try:

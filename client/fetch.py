@@ -10,11 +10,11 @@ from contextlib import aclosing
 from dataclasses import dataclass
 from pathlib import Path
 
-from diffc_stream.errors import AddressError, PeerError, StreamError, UnknownModel
+from diffc_stream.errors import PeerError, StreamError, UnknownModel
 from diffc_stream.picture import save_png
 from diffc_stream.session import Terms
 
-from .address import Address
+from .address import Address, picture_at
 from .decoding import Decoders, Method
 from .kept import FileStream, outdated
 from .refiner import Refinement
@@ -64,18 +64,14 @@ async def fetch(
     If anything goes wrong, no picture is written; a kept stream stays for the next attempt.
     Raises AddressError, SessionError, StreamError, UnknownModel or OSError.
     """
-    address = Address.parse(request.url)
-    if address.image is None:
-        raise AddressError(f"{request.url!r} names no picture: it should be ws://HOST:PORT/IMAGE")
+    address, image = picture_at(request.url)
     began = time.monotonic()
     newest: Refinement | None = None
     with contextlib.ExitStack() as stack:
         kept = _kept(request, address, stack)
         for attempt in (1, 2):
             try:
-                async with aclosing(
-                    _refinements(request, address.image, decoders, kept)
-                ) as refinements:
+                async with aclosing(_refinements(request, image, decoders, kept)) as refinements:
                     async for refinement in refinements:
                         newest = refinement
                         show(refinement)
@@ -94,7 +90,7 @@ async def fetch(
     height, width = newest.image.shape[:2]
     return Fetched(
         out=str(request.out),
-        image=address.image,
+        image=image,
         bytes=newest.bytes,
         bpp=newest.bpp,
         predicted_psnr=newest.predicted_psnr,

@@ -12,10 +12,10 @@ import threading
 from collections.abc import Callable
 from typing import Self
 
-from diffc_stream.errors import AddressError, DiffcError
+from diffc_stream.errors import DiffcError
 from diffc_stream.session import Entry, Target, Terms
 
-from .address import Address
+from .address import picture_at
 from .background import Background, Following
 from .decoding import Decoders, Method
 from .kept import Kept
@@ -52,9 +52,7 @@ def watch(
 
     >>> watch("ws://localhost:8765/coffee.jpg", show, bpp=0.4).wait()
     """
-    image = Address.parse(url).image
-    if image is None:
-        raise AddressError(f"{url!r} names no picture: it should be ws://HOST:PORT/IMAGE")
+    _, image = picture_at(url)
     link = Background(url, decoders, patience, None)
     newest, wanted = Newest(), Wanted(Target(bytes=bytes, bpp=bpp, side=side, psnr=psnr))
     following = link.follow(image, wanted, newest, render=render, previews=previews, kept=kept)

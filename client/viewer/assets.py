@@ -23,8 +23,6 @@ PREFIX = "/-/"
 """What the paths of everything else begin with."""
 MODELS = f"{PREFIX}models.json"
 """Where the list of models is."""
-GRAPH = ".onnx"
-"""What a model's graph is called, beside its weights."""
 
 MEDIA_TYPES = {
     ".css": "text/css; charset=utf-8",
@@ -115,14 +113,14 @@ class Assets:
         return iter(self._found)
 
     def _add(self, file: ModelFile) -> dict[str, str | int] | None:
-        graph, fingerprint = file.path.with_suffix(GRAPH), file.description.fingerprint
+        graph, fingerprint = file.graph, file.description.fingerprint
         try:
             size = file.path.stat().st_size
         except OSError:
             return None  # gone meanwhile
-        if not graph.is_file():
+        if graph is None:
             return None
-        self._found[f"{PREFIX}models/{fingerprint}{GRAPH}"] = Asset.at(graph)
+        self._found[f"{PREFIX}models/{fingerprint}.onnx"] = Asset.at(graph)
         self._found[f"{PREFIX}models/{fingerprint}.safetensors"] = Asset(
             path=file.path, media_type=MEDIA_TYPES[".safetensors"], copies={}
         )
