@@ -16,6 +16,8 @@ const MOST_ENTRIES = 100_000;
 const NORMAL_CLOSURE = 1000;
 const GOING_AWAY = 1001;
 const ABNORMAL_CLOSURE = 1006;
+/** What a WebSocket's readyState is when it takes messages. */
+const OPEN = 1;
 
 /** @typedef {import("./session/messages.js").Entry} Entry */
 /** @typedef {import("./session/messages.js").End} End */
@@ -27,6 +29,7 @@ const ABNORMAL_CLOSURE = 1006;
  * @typedef {object} Socket
  * @property {string} binaryType
  * @property {string} protocol
+ * @property {number} readyState
  * @property {((event: any) => void) | null} onopen
  * @property {((event: any) => void) | null} onmessage
  * @property {((event: any) => void) | null} onclose
@@ -302,7 +305,8 @@ export class Link {
   }
 
   #flush() {
-    if (!this.#session || !this.#socket) return;
+    // One that is closing tells so only once the sender has been heard; until then it takes nothing.
+    if (!this.#session || this.#socket?.readyState !== OPEN) return;
     for (const data of this.#session.transmit(this.#clock.now())) this.#socket.send(data);
     this.#watch(this.#session);
   }

@@ -140,6 +140,7 @@ export class Network {
 class FakeSocket {
   binaryType = "blob";
   protocol = "";
+  readyState = 0;
   /** @type {((event: any) => void) | null} */
   onopen = null;
   /** @type {((event: any) => void) | null} */
@@ -174,12 +175,15 @@ class FakeSocket {
         this.protocol = mood === "foreign" ? "" : protocols[0];
         this.#conversation = new Conversation(network, this, mood === "deaf");
         network.conversations.push(this.#conversation);
+        this.readyState = 1;
         this.onopen?.({});
       });
   }
 
   /** @param {Uint8Array} data */
   send(data) {
+    // Browsers complain of it where nobody can catch it.
+    if (this.readyState !== 1) throw new Error("it takes no messages now");
     this.#up -= data.length;
     if (this.#up < 0) this.cut(1006);
     if (this.#gone) return;
@@ -188,6 +192,7 @@ class FakeSocket {
   }
 
   close() {
+    this.readyState = 3;
     this.#gone = true;
     this.#conversation?.leave();
   }
@@ -217,6 +222,8 @@ class FakeSocket {
     if (this.#gone) return;
     this.#gone = true;
     this.#conversation?.leave();
+    // For a while a socket knows of its end, but tells nobody.
+    this.#network.clock.after(0, () => (this.readyState = 2));
     this.#network.clock.after(this.#network.latency, () => this.onclose?.({ code, reason }));
   }
 }
