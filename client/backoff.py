@@ -7,7 +7,10 @@ import random
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from diffc_stream.errors import SenderLeaving
+from diffc_stream.errors import PeerError, SenderLeaving
+
+MOST_ASKED = 600.0
+"""Seconds that a sender that is busy is believed to need."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -41,7 +44,8 @@ class Backoff:
     async def pause(self, failure: Exception) -> float:
         """Wait after ``failure`` and return the seconds waited; raise it when patience ends.
 
-        A sender that is leaving says itself within how many seconds it wants its receivers back.
+        A sender that is leaving says itself within how many seconds it wants its receivers back,
+        and one that is busy may say how long it is at least.
         """
         now = asyncio.get_running_loop().time()
         since = self._since = now if self._since is None else self._since
@@ -49,6 +53,8 @@ class Backoff:
         if isinstance(failure, SenderLeaving):
             delay = min(self.longest, failure.wait)
         delay *= self.draw()
+        if isinstance(failure, PeerError) and failure.after is not None:
+            delay += min(failure.after, MOST_ASKED)
         if self.patience is not None and now + delay - since > self.patience:
             raise failure
         self._failures += 1

@@ -152,28 +152,47 @@ class RemoteProtocolError(SessionError):
 class RequestRefused(SessionError):
     """This side will not do what the peer asked for; ``code`` and the rest are for the peer.
 
-    ``model`` is the fingerprint of a model that the peer lacks.
+    ``model`` is the fingerprint of a model that the peer lacks; with ``retry``, ``after`` is in how
+    many seconds it may ask again.
     """
 
     def __init__(
-        self, code: str, message: str, *, retry: bool = False, model: str | None = None
+        self,
+        code: str,
+        message: str,
+        *,
+        retry: bool = False,
+        model: str | None = None,
+        after: float | None = None,
     ) -> None:
         super().__init__(message)
         self.code = code
         self.retry = retry
         self.model = model
+        self.after = after
 
 
 class PeerError(SessionError):
-    """The peer reported an error; ``model`` is the fingerprint of a model that this side lacks."""
+    """The peer reported an error.
+
+    ``model`` is the fingerprint of a model that this side lacks; with ``retry``, ``after`` is in
+    how many seconds asking again makes sense.
+    """
 
     def __init__(
-        self, code: str, message: str, *, retry: bool = False, model: str | None = None
+        self,
+        code: str,
+        message: str,
+        *,
+        retry: bool = False,
+        model: str | None = None,
+        after: float | None = None,
     ) -> None:
         super().__init__(f"the peer says: {message} [{code}]")
         self.code = code
         self.retry = retry
         self.model = model
+        self.after = after
 
 
 class UnknownImage(PeerError):

@@ -314,7 +314,14 @@ class Conversation:
 
     def _refuse(self, stream: int, image: str, error: RequestRefused) -> None:
         message = f"{image}: {error}"
-        self._session.refuse(stream, error.code, message, retry=error.retry, model=error.model)
+        self._session.refuse(
+            stream,
+            error.code,
+            message,
+            retry=error.retry,
+            model=error.model,
+            after=error.after,
+        )
 
     def _end(self, outgoing: Outgoing, reason: Reason) -> None:
         self._session.end(outgoing.stream, reason)

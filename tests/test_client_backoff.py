@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from diffc_client.backoff import Backoff
-from diffc_stream.errors import SenderLeaving
+from diffc_stream.errors import PeerError, SenderLeaving
 
 
 @pytest.mark.asyncio
@@ -55,3 +55,13 @@ async def test_patience_counts_what_who_leaves_asks_for() -> None:
     with pytest.raises(SenderLeaving) as caught:
         await Backoff(patience=1.0, draw=lambda: 1.0).pause(failure)
     assert caught.value is failure
+
+
+@pytest.mark.asyncio
+@pytest.mark.virtual_time
+async def test_who_is_busy_says_how_long_at_least() -> None:
+    backoff = Backoff(first=1.0, patience=None, draw=lambda: 0.5)
+    assert await backoff.pause(PeerError("busy", "so busy", retry=True, after=7.0)) == 7.5
+    assert await backoff.pause(PeerError("busy", "so busy", retry=True)) == 1.0
+    # But nobody waits for a day because somebody says so.
+    assert await backoff.pause(PeerError("busy", "!", retry=True, after=86_400.0)) == 602.0

@@ -285,6 +285,8 @@ class Error(Message):
     """The same request may succeed later."""
     model: Fingerprint = None
     """With `unknown-model`: the fingerprint of the one that is missing."""
+    after: Annotated[float | None, Maybe(Number(86_400.0))] = None
+    """With `retry`: not before so many seconds."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -113,14 +113,23 @@ class SenderSession(Session):
         *,
         retry: bool = False,
         model: str | None = None,
+        after: float | None = None,
     ) -> None:
         """End a stream with an error.
 
-        ``retry`` if asking again later may help; ``model`` is the fingerprint of one that is
-        missing.
+        ``retry`` if asking again may help, ``after`` so many seconds; ``model`` is the fingerprint
+        of one that is missing.
         """
-        text = one_line(message)
-        self._say(Error(stream=stream, code=code, message=text, retry=retry, model=model))
+        self._say(
+            Error(
+                stream=stream,
+                code=code,
+                message=one_line(message),
+                retry=retry,
+                model=model,
+                after=after,
+            )
+        )
         del self._progress[stream]
 
     def go_away(self) -> None:

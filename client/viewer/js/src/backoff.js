@@ -4,7 +4,10 @@
  * @module
  */
 
-import { SenderLeaving } from "./errors.js";
+import { PeerError, SenderLeaving } from "./errors.js";
+
+/** Seconds that a sender that is busy is believed to need. */
+const MOST_ASKED = 600;
 
 /**
  * Waits that grow from failure to failure, and differ from receiver to receiver.
@@ -45,7 +48,8 @@ export class Backoff {
   /**
    * Return the seconds to wait after `failure`; throw it when patience ends.
    *
-   * A sender that is leaving says itself within how many seconds it wants its receivers back.
+   * A sender that is leaving says itself within how many seconds it wants its receivers back, and
+   * one that is busy may say how long it is at least.
    *
    * @param {Error} failure
    * @param {number} now
@@ -56,7 +60,8 @@ export class Backoff {
       failure instanceof SenderLeaving
         ? failure.wait
         : this.#first * 2 ** Math.min(this.#failures, 30);
-    const delay = Math.min(this.#longest, most) * this.#draw();
+    const asked = failure instanceof PeerError ? (failure.after ?? 0) : 0;
+    const delay = Math.min(this.#longest, most) * this.#draw() + Math.min(asked, MOST_ASKED);
     if (this.#patience !== null && now + delay - this.#since > this.#patience) throw failure;
     this.#failures += 1;
     return delay;

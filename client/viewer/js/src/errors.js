@@ -104,13 +104,15 @@ export class PeerError extends SessionError {
   /**
    * @param {string} code
    * @param {string} message
-   * @param {{ retry?: boolean, model?: string | null }} [details]
+   * @param {{ retry?: boolean, model?: string | null, after?: number | null }} [details] `after`: in
+   *   how many seconds asking again makes sense
    */
-  constructor(code, message, { retry = false, model = null } = {}) {
+  constructor(code, message, { retry = false, model = null, after = null } = {}) {
     super(`the peer says: ${message} [${code}]`);
     this.code = code;
     this.retry = retry;
     this.model = model;
+    this.after = after;
   }
 }
 

@@ -4,7 +4,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 
 import { Backoff } from "../src/backoff.js";
-import { LinkLost, SenderLeaving } from "../src/errors.js";
+import { LinkLost, PeerError, SenderLeaving } from "../src/errors.js";
 
 const FAILURE = new LinkLost("gone");
 
@@ -42,4 +42,11 @@ test("many failures are not too many", () => {
   const backoff = new Backoff({ draw: () => 1 });
   for (let i = 0; i < 2000; i++) backoff.pause(FAILURE, i);
   assert.equal(backoff.pause(FAILURE, 0), 30);
+});
+
+test("a sender that is busy says how long at least", () => {
+  const backoff = new Backoff({ first: 1, draw: () => 0.5 });
+  const busy = (/** @type {number} */ after) => new PeerError("busy", "!", { retry: true, after });
+  assert.equal(backoff.pause(busy(7), 0), 7.5);
+  assert.equal(backoff.pause(busy(86_400), 0), 601);
 });

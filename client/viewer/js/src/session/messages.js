@@ -192,6 +192,7 @@ const CONTROL = {
       message: [text(512)],
       retry: [flag(), false],
       model: [fingerprint, null],
+      after: [maybe(seconds), null],
     }),
   },
   ALIVE: { kind: 0x0a, fields: record({ said: [maybe(total), null] }) },
