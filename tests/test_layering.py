@@ -59,7 +59,7 @@ FOREIGN: dict[str, set[str]] = {
     "flags": set(),
     "replacement": set(),
     "eviction": set(),
-    "picture": {"numpy", "PIL"},
+    "picture": {"numpy", "pi_heif", "PIL"},
     "diffusion": {"numpy", "onnxruntime", "torch", "safetensors"},
     "channel": {"constriction", "numba", "numpy"},
     "container": {"google_crc32c"},
@@ -68,8 +68,8 @@ FOREIGN: dict[str, set[str]] = {
     "cli": {"matplotlib", "numpy", "rich"},
     "__main__": set(),
     "viewer": set(),
-    "server": {"numpy", "PIL", "rich", "websockets"},
-    "client": {"numpy", "rich", "websockets"},
+    "server": {*("fsspec", "numpy", "PIL", "prometheus_client", "rich", "structlog", "websockets")},
+    "client": {"numpy", "rich", "structlog", "websockets"},
     "benchmarks": {"numpy", "rich", "torch", "PIL", "matplotlib", "playwright", "ssimulacra2"},
 }
 """What each may import beside the project and the standard library."""
