@@ -54,8 +54,8 @@ class Receiver:
     """It asks for the same again when it has all of it."""
     rate: float | None = None
     """Bytes per second that it reads, headers included; None: all that comes."""
-    deaf: bool = False
-    """It asks and reads nothing more."""
+    reads: int | None = None
+    """Bytes of payload after which it reads no more, 0 for none at all; None: it reads all."""
     window: int = MAX_WINDOW
     buffer: int | None = None
     """Bytes that the kernel may hold of what was not read; None: what it likes."""
@@ -103,6 +103,11 @@ class Receiver:
             raise LinkLost(f"cannot connect: {os.strerror(error)}")
         self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._socket.send(_UPGRADE.format(port=port).encode())
+
+    @property
+    def stalled(self) -> bool:
+        """It reads no more."""
+        return self.welcomed and self.reads is not None and self.payload >= self.reads
 
     @property
     def resting(self) -> float:
@@ -163,7 +168,7 @@ class Receiver:
             return
         message = decode(data)
         if isinstance(message, Welcome):
-            self.welcomed = True
+            self.welcomed, self.window = True, message.window
             self._ask(now)
         elif isinstance(message, Error):
             raise LinkLost(f"{message.code}: {message.message}")
@@ -242,7 +247,7 @@ class Crowd:
                 self._selector.modify(receiver._socket, selectors.EVENT_READ, receiver)
             elif events & selectors.EVENT_READ:
                 receiver.read(now)
-                if receiver.deaf and receiver.welcomed:
+                if receiver.stalled:
                     self._selector.unregister(receiver._socket)
                 elif receiver.resting > now:
                     self._selector.unregister(receiver._socket)

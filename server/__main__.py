@@ -21,6 +21,7 @@ from diffc_stream.session import MAX_WINDOW, MIN_WINDOW, Terms
 from diffc_stream.threads import wait_asleep
 
 from .catalogue import Catalogue
+from .descriptors import allow
 
 _HOST = re.compile(r"[0-9A-Za-z_-]+(\.[0-9A-Za-z_-]+)*\.?")
 
@@ -107,6 +108,7 @@ async def _serve(options: argparse.Namespace) -> None:
         host=options.host,
         port=options.port,
         terms=Terms(window=options.window),
+        connections=_allowed(options.connections),
         names=[options.host, *own_names(), *options.name],
         site=site,
         comparison=Comparison(catalogue) if site and options.compare else None,
@@ -130,6 +132,16 @@ def _announce(url: str, page: str | None, fingerprint: str, options: argparse.Na
         logging.getLogger("diffc_server").warning(
             "anyone who can reach %s can read these pictures: there is no password", options.host
         )
+
+
+def _allowed(connections: int) -> int:
+    """Return how many connections there may be; a warning says so if they are fewer."""
+    allowed = allow(connections)
+    if allowed < connections:
+        logging.getLogger("diffc_server").warning(
+            "no more than %d connections: the system allows too few open files (ulimit -n)", allowed
+        )
+    return allowed
 
 
 def _host(text: str) -> str:
@@ -179,6 +191,13 @@ def _add_listening(parser: argparse.ArgumentParser) -> None:
         type=integer(MIN_WINDOW, MAX_WINDOW),
         default=Terms().window,
         help="most bytes under way unacknowledged on a connection (%(default)s)",
+    )
+    group.add_argument(
+        "--connections",
+        metavar="N",
+        type=integer(1, 100_000),
+        default=2000,
+        help="most receivers at once, those over plain HTTP included (%(default)s)",
     )
     group.add_argument(
         "--no-viewer",

@@ -22,7 +22,10 @@ from .conversation import Conversation
 from .exchange import Exchange, is_local
 from .pipeline import Pipeline
 
-MOST_CONNECTIONS = 256
+MOST_CONNECTIONS = 2000
+"""Receivers at once, unless told otherwise."""
+BACKLOG = 1024
+"""Connections that the system holds until they are accepted: a thousand may come at once."""
 OPENING = 10.0
 """Seconds that a request may take to arrive, and a WebSocket to be opened."""
 DRAIN_GRACE = 5.0
@@ -48,12 +51,14 @@ class SenderDaemon:
         host: str = "127.0.0.1",
         port: int = 0,
         terms: Terms | None = None,
+        connections: int = MOST_CONNECTIONS,
         names: Iterable[str] = (),
         site: Site | None = None,
         comparison: Comparison | None = None,
     ) -> None:
         """Prepare to listen on ``port`` of ``host``; 0 is any free port.
 
+        No more than so many ``connections`` are taken at once; others are told to come later.
         With a ``site``, browsers find the viewer here, under the address or one of ``names``; with
         a ``comparison`` other formats' pictures too.
         """
@@ -62,6 +67,7 @@ class SenderDaemon:
         self._host = host
         self._port = port
         self._terms = terms or Terms()
+        self._most = connections
         self._site = site
         self._comparison = comparison
         self._door = Door(names=names, pages=site is not None)
@@ -81,6 +87,7 @@ class SenderDaemon:
             # Bounds the opening itself, and lets plain answers take longer.
             create_connection=_Connection,
             open_timeout=None,
+            backlog=BACKLOG,
             # The door has seen to it.
             origins=None,
             # What is sent is incompressible, and inflating can be turned against us.
@@ -168,7 +175,7 @@ class SenderDaemon:
 
     async def _admit(self, connection: ServerConnection, request: Request) -> Response | None:
         unavailable = http.HTTPStatus.SERVICE_UNAVAILABLE
-        if self.connections >= MOST_CONNECTIONS:
+        if self.connections >= self._most:
             return connection.respond(unavailable, "too many receivers\n")
         if any("websocket" in value.lower() for value in request.headers.get_all("Upgrade")):
             return self._turned_away(connection, request)

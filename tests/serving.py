@@ -15,6 +15,7 @@ from diffc_benchmarks.bad_link import Link
 from diffc_benchmarks.impairment import PERFECT, Impairment
 from diffc_server import Catalogue, Opener, Pipeline, SenderDaemon
 from diffc_server.comparison import Comparison
+from diffc_server.daemon import MOST_CONNECTIONS
 from diffc_stream.session import Terms
 from diffc_viewer import Site
 
@@ -35,6 +36,7 @@ async def serving(
     *,
     port: int = 0,
     terms: Terms | None = None,
+    connections: int = MOST_CONNECTIONS,
     site: Site | None = None,
     compare: bool = False,
 ) -> AsyncIterator[SenderDaemon]:
@@ -44,6 +46,7 @@ async def serving(
         Pipeline(opener or FakeOpener()),
         port=port,
         terms=terms,
+        connections=connections,
         names=["station"],
         site=site,
         comparison=Comparison(catalogue) if compare else None,

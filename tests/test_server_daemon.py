@@ -229,9 +229,8 @@ async def test_connections_that_break_are_forgotten(folder: Path) -> None:
 
 
 @pytest.mark.asyncio
-async def test_too_many_receivers(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("diffc_server.daemon.MOST_CONNECTIONS", 1)
-    async with serving(folder) as daemon:
+async def test_too_many_receivers(folder: Path) -> None:
+    async with serving(folder, connections=1) as daemon:
         async with dial(daemon.url):
             await settled(lambda: daemon.connections == 1)
             with pytest.raises(InvalidStatus) as caught:

@@ -536,12 +536,9 @@ async def test_an_answer_may_take_longer_than_a_request(folder: Path) -> None:
 
 
 @pytest.mark.asyncio
-async def test_exchanges_count_as_connections(
-    folder: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("diffc_server.daemon.MOST_CONNECTIONS", 1)
+async def test_exchanges_count_as_connections(folder: Path) -> None:
     gate = threading.Semaphore(0)
-    async with serving(folder, FakeOpener(gate=gate)) as daemon:
+    async with serving(folder, FakeOpener(gate=gate), connections=1) as daemon:
         first = asyncio.create_task(ask(daemon, "/a.png.dfc"))
         await settled(lambda: daemon.connections == 1)
         assert (await ask(daemon, "/ready.dfc")).status == 503
