@@ -16,7 +16,6 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Final
 
-from diffc_stream.container.grammar import parse_varint
 from diffc_stream.errors import LinkLost
 from diffc_stream.session import MAX_WINDOW, SUBPROTOCOL
 from diffc_stream.session.messages import (
@@ -56,6 +55,10 @@ class Receiver:
     """Bytes per second that it reads, headers included; None: all that comes."""
     reads: int | None = None
     """Bytes of payload after which it reads no more, 0 for none at all; None: it reads all."""
+    streams: int = 1
+    """Of that picture at once, as if they were different ones."""
+    hashed: bool = True
+    """Its streams are, to be compared; of several at once they are not."""
     window: int = MAX_WINDOW
     buffer: int | None = None
     """Bytes that the kernel may hold of what was not read; None: what it likes."""
@@ -68,7 +71,7 @@ class Receiver:
     times: list[float] = field(default_factory=list)
     """When each stream was complete."""
     digests: list[str] = field(default_factory=list)
-    """SHA-256 of each."""
+    """SHA-256 of each, if it is ``hashed``."""
     asked: float = 0.0
     """When it asked last."""
     failure: str = ""
@@ -160,16 +163,21 @@ class Receiver:
 
     def _take(self, data: bytes, now: float) -> None:
         if data[0] == Data.kind:
-            _, place = parse_varint(data, 1)
-            _, place = parse_varint(data, place)
+            place = 1
+            for _ in ("stream", "offset"):
+                while data[place] & 0x80:
+                    place += 1
+                place += 1
             self.frames += 1
             self.payload += len(data) - place - _CHECK
-            self._hash.update(data[place:-_CHECK])
+            if self.hashed and self.streams == 1:
+                self._hash.update(data[place:-_CHECK])
             return
         message = decode(data)
         if isinstance(message, Welcome):
             self.welcomed, self.window = True, message.window
-            self._ask(now)
+            for _ in range(self.streams):
+                self._ask(now)
         elif isinstance(message, Error):
             raise LinkLost(f"{message.code}: {message.message}")
         elif isinstance(message, End):

@@ -71,7 +71,10 @@ class _Flow:
 def _flow(process: Process) -> _Flow:
     crowd = Crowd(
         process.port,
-        [Receiver(image=f"{number % 4}.dfc", again=True) for number in range(RECEIVERS)],
+        [
+            Receiver(image=f"{number % 4}.dfc", again=True, hashed=False)
+            for number in range(RECEIVERS)
+        ],
     )
     crowd.rest(WARM_UP)
     start, frames, payload = time.monotonic(), crowd.frames, crowd.payload

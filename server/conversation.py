@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+from collections.abc import Sequence
 from math import inf
 
 from websockets.asyncio.server import ServerConnection
@@ -38,13 +39,17 @@ from diffc_stream.session.interleaving import FRAME, Outlook, cut
 
 from .catalogue import Catalogue
 from .encoding import is_stream
-from .outgoing import Outgoing
+from .outgoing import Outgoing, Plan
 from .pipeline import Pipeline, SharedStream
+from .writing import write
 
 CAPABILITIES = (Capability.DFC1, Capability.HTTP)
 GATHER = 0.05
 """Seconds after an OPEN in which only first frames are sent: others often follow, and what has been
 sent cannot be given to them."""
+TOGETHER = 8
+"""Messages that are written at once: what is written cannot be taken back, but writing takes
+long."""
 MOST_BACKLOG = 64
 """Messages waiting to be sent beyond which nothing more is read."""
 
@@ -141,12 +146,11 @@ class Conversation:
     async def _write(self) -> None:
         while True:
             self._awoken.clear()
-            self._next_frame()
+            self._fill()
             messages = self._session.transmit(self._clock())
-            for data in messages:
-                await self._send(data)
-            self._flushed.set()
             if messages:
+                await self._send(messages)
+                self._flushed.set()
                 continue
             if self._draining:
                 await self._websocket.close(CloseCode.GOING_AWAY, "draining")
@@ -157,19 +161,14 @@ class Conversation:
             except TimeoutError:
                 self._session.handle_timeout(self._clock())
 
-    async def _send(self, data: bytes) -> None:
-        try:
-            async with asyncio.timeout(self._session.terms.idle):
-                await self._websocket.send(data)
-        except TimeoutError:
-            raise LinkLost("the receiver does not take what it asked for") from None
+    async def _send(self, messages: Sequence[bytes]) -> None:
+        await write(self._websocket, messages, patience=self._session.terms.idle)
 
     async def _say_goodbye(self, code: CloseCode) -> None:
         # A last ERROR, if the session has one; the receiver may be gone, or not reading.
         with contextlib.suppress(ConnectionClosed, LinkLost, TimeoutError):
             async with asyncio.timeout(2.0):
-                for data in self._session.transmit(self._clock()):
-                    await self._send(data)
+                await self._send(self._session.transmit(self._clock()))
                 await self._websocket.close(code)
 
     async def _list(self) -> None:
@@ -260,57 +259,52 @@ class Conversation:
         assert hello is not None
         return not hello.models or model in hello.models
 
-    def _next_frame(self) -> None:
-        """Move the frame that gains most into the session, or the end of a stream."""
-        session = self._session
-        for outgoing in tuple(self._outgoing.values()):
-            position = session.position(outgoing.stream)
-            if self._ended(outgoing, position):
-                return
-            outgoing.want(position, session.window)
-        # A sliver of credit is not worth a frame: there will soon be more.
-        best = self._best() if session.credit >= min(FRAME, session.current // 4) else None
-        if best is not None:
-            outgoing, outlook, end = best
-            # Half a window at most: the other half is under way while the first is acknowledged.
-            room = outlook.position + min(session.credit, session.current // 2)
-            end = end if end <= room else cut(outlook, room)
-            session.send(outgoing.stream, outgoing.shared.read(outlook.position, end))
-            outgoing.begun = True
+    def _fill(self) -> None:
+        """Move what goes out next into the session, as much as is written together."""
+        while self._session.backlog < TOGETHER and self._next_frame():
+            pass
 
-    def _best(self) -> tuple[Outgoing, Outlook, int] | None:
+    def _next_frame(self) -> bool:
+        """Move the frame that gains most into the session, or the end of a stream, if any."""
+        session = self._session
+        alone = session.count == 1
+        plans = []
+        for stream, outgoing in self._outgoing.items():
+            plan = outgoing.plan(session.position(stream), session.window, alone=alone)
+            if plan.over is not None:
+                self._end(outgoing, plan.over)
+                return True
+            plans.append((outgoing, plan))
+        # A sliver of credit is not worth a frame: there will soon be more.
+        credit, current = session.credit, session.current
+        best = self._best(plans) if credit >= min(FRAME, current // 4) else None
+        if best is None:
+            return False
+        outgoing, outlook, end = best
+        # Half a window at most: the other half is under way while the first is acknowledged.
+        room = outlook.position + min(credit, current // 2)
+        end = end if end <= room else cut(outlook, room)
+        session.send(outgoing.stream, outgoing.shared.read(outlook.position, end))
+        outgoing.begun = True
+        return True
+
+    def _best(self, plans: Sequence[tuple[Outgoing, Plan]]) -> tuple[Outgoing, Outlook, int] | None:
         """Return the stream whose next frame gains most, and where that ends."""
         session = self._session
         best, gain = None, -inf
         gathering = self._clock() < self._gathered
-        opening = len(session.streams) - len(self._outgoing)
-        for outgoing in self._outgoing.values():
-            outlook = outgoing.outlook(session.position(outgoing.stream))
-            if outlook is None:
+        opening = session.count - len(plans)
+        for outgoing, plan in plans:
+            if plan.outlook is None:
                 opening += not outgoing.begun
-            elif not (gathering and outgoing.begun):
-                turn = outgoing.turn(outlook, alone=len(session.streams) == 1)
-                if turn is not None and turn.gain > gain:
-                    best, gain = (outgoing, outlook, turn.end), turn.gain
+            elif gathering and outgoing.begun:
+                pass  # others first
+            elif plan.turn is not None and plan.turn.gain > gain:
+                best, gain = (outgoing, plan.outlook, plan.turn.end), plan.turn.gain
         # What is under way cannot be given to those that have nothing to send yet, but soon will;
         # with less than this, an acknowledgement might not come.
         crowded = opening and 3 * session.under_way >= session.current
         return None if crowded else best
-
-    def _ended(self, outgoing: Outgoing, position: int) -> bool:
-        """End a stream of which there is no more, or no more wanted."""
-        shared = outgoing.shared
-        limit, settled = outgoing.limit(position)
-        if shared.complete and position >= len(shared):
-            self._end(outgoing, Reason.COMPLETE)
-        elif position >= limit and settled:
-            self._end(outgoing, Reason.TARGET)
-        elif shared.failure is not None and position >= len(shared):
-            self._refuse(outgoing.stream, outgoing.image, shared.failure)
-            self._forget(outgoing.stream)
-        else:
-            return False
-        return True
 
     def _refuse(self, stream: int, image: str, error: RequestRefused) -> None:
         message = f"{image}: {error}"
@@ -323,9 +317,13 @@ class Conversation:
             after=error.after,
         )
 
-    def _end(self, outgoing: Outgoing, reason: Reason) -> None:
-        self._session.end(outgoing.stream, reason)
-        logger.info("%s has %s: %s", self._peer, outgoing.image, reason.value)
+    def _end(self, outgoing: Outgoing, why: Reason | RequestRefused) -> None:
+        """End a stream of which there is no more, or no more wanted."""
+        if isinstance(why, RequestRefused):
+            self._refuse(outgoing.stream, outgoing.image, why)
+        else:
+            self._session.end(outgoing.stream, why)
+            logger.info("%s has %s: %s", self._peer, outgoing.image, why.value)
         self._forget(outgoing.stream)
 
     def _forget(self, stream: int) -> None:

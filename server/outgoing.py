@@ -2,10 +2,25 @@
 
 from __future__ import annotations
 
-from diffc_stream.session import MAX_STREAM, Open, Update
+from dataclasses import dataclass
+
+from diffc_stream.errors import RequestRefused
+from diffc_stream.session import MAX_STREAM, Open, Reason, Update
 from diffc_stream.session.interleaving import Outlook, Turn, turn
 
 from .pipeline import LOOK_AHEAD, SharedStream
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What is to be done about a stream."""
+
+    over: Reason | RequestRefused | None
+    """Why it ends here; None: it does not."""
+    outlook: Outlook | None
+    """What can be sent; None if there is nothing yet."""
+    turn: Turn | None
+    """What of that it would send next; None if it had better wait for more."""
 
 
 class Outgoing:
@@ -20,12 +35,32 @@ class Outgoing:
         self.begun = False
         """Something of it has been sent."""
         self.change(wanted)
-        self._asked: tuple[object, ...] = ()
-        self._turn: Turn | None = None
 
     def change(self, wanted: Open | Update) -> None:
         """Take a new target and weight."""
         self._target, self._weight = wanted.target, wanted.weight
+        self._planned: tuple[object, ...] = ()
+        self._known: tuple[object, ...] = ()
+
+    def plan(self, position: int, window: int, *, alone: bool) -> Plan:
+        """Return what is to be done, and have computed what comes then, at most a ``window`` ahead.
+
+        What has not changed is not worked out again.  ``alone``: no other stream shares the
+        connection.
+        """
+        shared = self.shared
+        state = (position, len(shared), shared.complete, shared.failure, alone)
+        if state != self._planned:
+            self._planned = state
+            limit, settled = self.limit(position)
+            outlook = self._outlook(position, limit)
+            ahead = turn(outlook, alone=alone) if outlook is not None else None
+            self._plan = Plan(self._over(position, limit, settled), outlook, ahead)
+            length = position + window + LOOK_AHEAD
+            self._ahead = min(limit, length) if settled else length
+        if self._plan.over is None and not shared.complete:
+            shared.want(self._ahead)
+        return self._plan
 
     def limit(self, position: int) -> tuple[int, bool]:
         """Return where the stream ends as far as is known, and whether that is settled.
@@ -33,31 +68,19 @@ class Outgoing:
         A quality is settled when so much of the stream is known beyond that it hardly changes, or
         nothing more will be.
         """
-        shared, target = self.shared, self._target
-        assert shared.pixels is not None
-        length = target.length(shared.pixels)
-        limit, settled = MAX_STREAM if length is None else length, True
-        if target.side is not None:
-            opening = shared.curve.opening(target.side)
-            limit = limit if opening is None else min(limit, opening)
-        if target.psnr is not None:
-            good = shared.curve.reaching(target.psnr)
-            if good is not None and good < limit:
-                limit = good
-                over = shared.complete or shared.failure is not None
-                settled = over or len(shared) >= max(good, position) + LOOK_AHEAD
-        return max(limit, position), settled
-
-    def want(self, position: int, window: int) -> None:
-        """Have what comes next computed."""
-        limit, settled = self.limit(position)
-        ahead = position + window + LOOK_AHEAD
-        self.shared.want(min(limit, ahead) if settled else ahead)
-
-    def outlook(self, position: int) -> Outlook | None:
-        """Return what can be sent now and what it gives; None if there is nothing yet."""
         shared = self.shared
-        limit, _ = self.limit(position)
+        state = (len(shared), shared.complete, shared.failure)
+        if state != self._known:
+            self._known = state
+            self._limit, self._by_quality = self._ends()
+        # Nothing can be taken back, and more may change what is known.
+        limit = max(self._limit, position)
+        growing = not shared.complete and shared.failure is None
+        unsure = self._by_quality and growing and len(shared) < limit + LOOK_AHEAD
+        return limit, not unsure
+
+    def _outlook(self, position: int, limit: int) -> Outlook | None:
+        shared = self.shared
         end = min(len(shared), limit)
         if end <= position:
             return None
@@ -71,16 +94,25 @@ class Outgoing:
             boundaries=shared.curve.boundaries,
         )
 
-    def turn(self, outlook: Outlook, *, alone: bool) -> Turn | None:
-        """Return what it would send next; what has not changed is not computed again."""
-        asked = (
-            outlook.position,
-            outlook.end,
-            outlook.last,
-            outlook.weight,
-            len(outlook.offsets),
-            alone,
-        )
-        if asked != self._asked:
-            self._asked, self._turn = asked, turn(outlook, alone=alone)
-        return self._turn
+    def _ends(self) -> tuple[int, bool]:
+        """Return where the target ends the stream, and whether its quality does."""
+        shared, target = self.shared, self._target
+        assert shared.pixels is not None
+        length = target.length(shared.pixels)
+        limit, by_quality = MAX_STREAM if length is None else length, False
+        if target.side is not None:
+            opening = shared.curve.opening(target.side)
+            limit = limit if opening is None else min(limit, opening)
+        if target.psnr is not None:
+            good = shared.curve.reaching(target.psnr)
+            if good is not None and good < limit:
+                limit, by_quality = good, True
+        return limit, by_quality
+
+    def _over(self, position: int, limit: int, settled: bool) -> Reason | RequestRefused | None:
+        shared = self.shared
+        if shared.complete and position >= len(shared):
+            return Reason.COMPLETE
+        if position >= limit and settled:
+            return Reason.TARGET
+        return shared.failure if position >= len(shared) else None

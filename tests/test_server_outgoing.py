@@ -76,7 +76,7 @@ async def test_what_has_been_sent_cannot_be_taken_back(tmp_path: Path) -> None:
     for wanted in (wanting(bytes=700), wanting(side=16)):
         stream = await sent(tmp_path, 2000, wanted)
         assert stream.limit(1500) == (1500, True)
-        assert stream.outlook(1500) is None
+        assert stream.plan(1500, 0, alone=True).outlook is None
 
 
 @pytest.mark.asyncio
@@ -86,7 +86,7 @@ async def test_a_side_ends_where_an_octave_opens(tmp_path: Path, side: int) -> N
     stream = await sent(tmp_path, 1000, wanting(side=side))
     assert stream.limit(0) == (opening or MAX_STREAM, True)
     assert (opening is None) == (side > 64)
-    found = stream.outlook(0)
+    found = stream.plan(0, 0, alone=True).outlook
     assert found is not None
     assert found.end == (opening or 1000)
     assert found.last == (opening is not None)
@@ -144,7 +144,7 @@ async def test_a_quality_is_settled_if_nothing_will_come_any_more(tmp_path: Path
     stream = await sent(tmp_path, len(DATA), wanting(psnr=last), broken=True)
     limit, sure = stream.limit(0)
     assert (limit, sure) == (CURVE.offsets[-1], False)
-    stream.want(limit, 1000)
+    stream.plan(limit, 1000, alone=True)
     await settled(lambda: stream.shared.failure is not None)
     assert stream.limit(limit) == (limit, True)
 
@@ -188,11 +188,11 @@ async def test_bytes_need_no_look_ahead(tmp_path: Path) -> None:
 @pytest.mark.asyncio
 async def test_an_update_replaces_everything(tmp_path: Path) -> None:
     stream = await sent(tmp_path, 2000, Open(stream=1, image="a.png", bytes=700, weight=3.0))
-    found = stream.outlook(0)
+    found = stream.plan(0, 0, alone=True).outlook
     assert found is not None
     assert (found.end, found.last, found.weight) == (700, True, 3.0)
     stream.change(wanting())
-    found = stream.outlook(700)
+    found = stream.plan(700, 0, alone=True).outlook
     assert found is not None
     assert (found.end, found.last, found.weight) == (2000, False, 1.0)
 
@@ -200,16 +200,16 @@ async def test_an_update_replaces_everything(tmp_path: Path) -> None:
 @pytest.mark.asyncio
 async def test_an_outlook_is_what_can_be_sent_now(tmp_path: Path) -> None:
     stream = await sent(tmp_path, 500, wanting())
-    found = stream.outlook(100)
+    found = stream.plan(100, 0, alone=True).outlook
     assert found is not None
     assert (found.position, found.end, found.last) == (100, 500, False)
     curve = Curve()
     curve.feed(DATA[:500])
     assert (found.offsets, found.psnr) == (curve.offsets, curve.psnr())
     assert found.boundaries == curve.boundaries
-    assert stream.outlook(500) is None
+    assert stream.plan(500, 0, alone=True).outlook is None
     await stream.shared.reach(len(DATA) + 1)
-    found = stream.outlook(500)
+    found = stream.plan(500, 0, alone=True).outlook
     assert found is not None
     assert (found.end, found.last) == (len(DATA), True)
 
@@ -217,9 +217,9 @@ async def test_an_outlook_is_what_can_be_sent_now(tmp_path: Path) -> None:
 @pytest.mark.asyncio
 async def test_the_last_bytes_of_a_stream_that_failed_do_not_wait(tmp_path: Path) -> None:
     stream = await sent(tmp_path, len(DATA), wanting(), broken=True)
-    stream.want(len(DATA), 1000)
+    stream.plan(len(DATA), 1000, alone=True)
     await settled(lambda: stream.shared.failure is not None)
-    found = stream.outlook(len(DATA) - 1)
+    found = stream.plan(len(DATA) - 1, 0, alone=True).outlook
     assert found is not None
     assert found.last
 
@@ -237,7 +237,7 @@ async def test_the_last_bytes_of_a_stream_that_failed_do_not_wait(tmp_path: Path
 )
 async def test_only_so_much_is_computed(tmp_path: Path, wanted: Update, length: int) -> None:
     stream = await sent(tmp_path, 400, wanted)
-    stream.want(500, 1000)
+    stream.plan(500, 1000, alone=True)
     await settled(lambda: stream.shared._task is None)
     assert length <= len(stream.shared) < length + 100
 
@@ -256,9 +256,7 @@ async def test_what_has_not_changed_is_not_computed_again(
     stream = await sent(tmp_path, 500, wanting())
 
     def turn(position: int, *, alone: bool = False) -> float:
-        found = stream.outlook(position)
-        assert found is not None
-        answer = stream.turn(found, alone=alone)
+        answer = stream.plan(position, 1000, alone=alone).turn
         assert answer is not None
         return answer.gain
 

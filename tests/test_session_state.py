@@ -76,6 +76,33 @@ def test_what_is_not_in_the_table_changes_nothing(role: Role) -> None:
     assert tracker.streams == ()
 
 
+def test_data_that_is_sent_is_in_the_table_or_refused() -> None:
+    """However often it is said, what is looked up before is what the tables have."""
+    tracker = Tracker(Role.SENDER)
+
+    def refused(where: str) -> None:
+        with pytest.raises(LocalProtocolError, match=where):
+            tracker.send_data(1)
+
+    refused("the connection is START")
+    tracker.advance(Way.RECEIVES, HELLO)
+    refused("the connection is GREETED")
+    tracker.advance(Way.SENDS, WELCOME)
+    refused("stream 1 is IDLE")
+    tracker.advance(Way.RECEIVES, Open(stream=1, image="a"))
+    tracker.send_data(1)
+    tracker.advance(Way.SENDS, Goaway(wait=5.0))
+    tracker.send_data(1)
+    assert (tracker.connection, tracker.count) == (ConnectionState.LEAVING, 1)
+    tracker.advance(Way.RECEIVES, Stop(stream=1))
+    refused("stream 1 is STOPPING")
+    tracker.advance(Way.SENDS, End(stream=1, reason=Reason.STOPPED, length=0))
+    refused("stream 1 is CLOSED")
+    assert tracker.count == 0
+    tracker.advance(Way.SENDS, Error(stream=0, code="x", message="x"))
+    refused("the connection is CLOSED")
+
+
 def test_a_stream_from_open_to_closed() -> None:
     tracker = ready(Role.SENDER)
     tracker.advance(Way.RECEIVES, Open(stream=3, image="a"))

@@ -58,7 +58,7 @@ class Turn:
     end: int
     """Up to this byte."""
     gain: float
-    """Weighted decibels per byte."""
+    """Weighted decibels per byte; 0 if there is no other stream to compare it with."""
 
 
 def turn(outlook: Outlook, *, alone: bool) -> Turn | None:
@@ -71,11 +71,12 @@ def turn(outlook: Outlook, *, alone: bool) -> Turn | None:
     least = min(FRAME, max(smallest, position // 4)) if position else 1
     if available < least and not outlook.last:
         return None
-    stretch, gain = _stretch(outlook)
     most = FRAME if position else FIRST_FRAME
-    size = most if alone else min(max(stretch - position, least), most)
-    end = cut(outlook, position + size)
-    return Turn(end, outlook.weight * gain)
+    if alone:
+        return Turn(cut(outlook, position + most), 0.0)
+    stretch, gain = _stretch(outlook)
+    size = min(max(stretch - position, least), most)
+    return Turn(cut(outlook, position + size), outlook.weight * gain)
 
 
 def cut(outlook: Outlook, end: int) -> int:

@@ -330,12 +330,23 @@ def title(message: type[Message]) -> str:
 def encode(message: Message) -> bytes:
     """Return the bytes of ``message``.  Raises LocalProtocolError if a field does not fit."""
     if isinstance(message, Data):
-        return _encode_data(message)
+        return encode_data(message.stream, message.offset, message.payload)
     try:
         values = _RECORDS[type(message)].plain(message)
     except ValueError as error:
         raise LocalProtocolError(f"{title(type(message))}: {error}") from error
     return bytes([message.kind]) + cast(bytes, msgpack.packb(values))
+
+
+def encode_data(stream: int, offset: int, payload: bytes) -> bytes:
+    """Return the bytes of a DATA, without making one: most messages are.
+
+    Raises LocalProtocolError if it is too large.
+    """
+    body = _DATA + encode_varint(stream) + encode_varint(offset) + payload
+    if len(body) + _CRC_SIZE > MAX_MESSAGE:
+        raise LocalProtocolError(f"DATA: {len(payload)} bytes do not fit a message")
+    return body + crc32c(body).to_bytes(_CRC_SIZE, "little")
 
 
 def decode(data: bytes) -> Message:
@@ -360,18 +371,6 @@ def decode(data: bytes) -> Message:
 def data_size(stream: int, offset: int, payload: int) -> int:
     """Return the bytes that DATA with ``payload`` bytes of payload takes."""
     return 1 + len(encode_varint(stream)) + len(encode_varint(offset)) + payload + _CRC_SIZE
-
-
-def _encode_data(message: Data) -> bytes:
-    body = (
-        bytes([Data.kind])
-        + encode_varint(message.stream)
-        + encode_varint(message.offset)
-        + message.payload
-    )
-    if len(body) + _CRC_SIZE > MAX_MESSAGE:
-        raise LocalProtocolError(f"DATA: {len(message.payload)} bytes do not fit a message")
-    return body + crc32c(body).to_bytes(_CRC_SIZE, "little")
 
 
 def _decode_data(data: bytes) -> Data:
@@ -408,5 +407,6 @@ def _unpack(data: bytes, name: str) -> list[object]:
     return values
 
 
+_DATA = bytes([Data.kind])
 _RECORDS = {message: Record(message) for message in CONTROL}
 _BY_KIND = {message.kind: message for message in CONTROL}

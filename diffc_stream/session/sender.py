@@ -10,7 +10,6 @@ from diffc_stream.session.messages import (
     Ack,
     Catalogue,
     Code,
-    Data,
     End,
     Entry,
     Error,
@@ -23,6 +22,7 @@ from diffc_stream.session.messages import (
     Stop,
     Update,
     Welcome,
+    encode_data,
 )
 from diffc_stream.session.pace import Pace
 from diffc_stream.session.session import Progress, Session, Terms, one_line
@@ -85,12 +85,14 @@ class SenderSession(Session):
 
     def send(self, stream: int, payload: bytes) -> None:
         """Send the next bytes of a stream, at most ``credit`` of them."""
-        if not 0 < len(payload) <= self.credit:
-            raise LocalProtocolError(f"{len(payload)} bytes where credit is {self.credit}")
-        progress = self._progress.get(stream, Progress(position=0))
-        self._say(Data(stream=stream, offset=progress.position, payload=payload))
-        progress.position += len(payload)
-        self._sent += len(payload)
+        size, credit = len(payload), self.credit
+        if not 0 < size <= credit:
+            raise LocalProtocolError(f"{size} bytes where credit is {credit}")
+        self._tracker.send_data(stream)
+        progress = self._progress[stream]
+        self._put(encode_data(stream, progress.position, payload))
+        progress.position += size
+        self._sent += size
 
     def end(self, stream: int, reason: Reason) -> None:
         """End a stream where it is."""

@@ -121,6 +121,11 @@ class Session:
         return self._tracker.streams
 
     @property
+    def count(self) -> int:
+        """How many streams are open."""
+        return self._tracker.count
+
+    @property
     def backlog(self) -> int:
         """Messages waiting for transmit()."""
         return len(self._outbox)
@@ -191,6 +196,9 @@ class Session:
     def _say(self, message: Message) -> None:
         data = encode(message)
         self._tracker.advance(Way.SENDS, message)
+        self._put(data)
+
+    def _put(self, data: bytes) -> None:
         self._outbox.append(data)
         self._said += 1
 
@@ -215,9 +223,7 @@ class Session:
 def peer_error(error: Error) -> PeerError:
     """Return the exception that stands for an ERROR from the peer."""
     kind = UnknownImage if error.code == Code.UNKNOWN_IMAGE else PeerError
-    return kind(
-        error.code, error.message, retry=error.retry, model=error.model, after=error.after
-    )
+    return kind(error.code, error.message, retry=error.retry, model=error.model, after=error.after)
 
 
 def one_line(text: str) -> str:

@@ -214,6 +214,13 @@ STREAM: dict[Role, Table] = {
 }
 
 
+_DATA = (Way.SENDS, Data)
+_SENDING = [state for state, after in CONNECTION[Role.SENDER].items() if after.get(_DATA) is state]
+"""States of a sender's connection in which it may send DATA, and which that does not change ..."""
+_FLOWING = [state for state, after in STREAM[Role.SENDER].items() if after.get(_DATA) is state]
+"""... and of a stream."""
+
+
 class Tracker:
     """The states of one connection and its streams, seen from one end.
 
@@ -231,6 +238,11 @@ class Tracker:
     def streams(self) -> tuple[int, ...]:
         """Ids of the streams that are open or stopping, oldest first."""
         return tuple(self._streams)
+
+    @property
+    def count(self) -> int:
+        """How many those are."""
+        return len(self._streams)
 
     def stream(self, stream: int) -> StreamState:
         """Return the state of a stream."""
@@ -254,6 +266,16 @@ class Tracker:
             self._put(stream, _next(table, self.stream(stream), way, message, where))
         assert isinstance(state, ConnectionState)
         self.connection = state
+
+    def send_data(self, stream: int) -> None:
+        """Advance as the tables have it when DATA of ``stream`` is sent, which changes no state.
+
+        Raises LocalProtocolError if they do not have it.
+        """
+        # Nothing is said as often; the tables have been looked into before.
+        if self.connection in _SENDING and self._streams.get(stream) in _FLOWING:
+            return
+        self.advance(Way.SENDS, Data(stream=stream, offset=0, payload=b""))
 
     def _put(self, stream: int, state: State) -> None:
         assert isinstance(state, StreamState)
