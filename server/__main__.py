@@ -159,38 +159,68 @@ def _parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("folder", metavar="DIR", type=Path, help="folder of pictures and streams")
-    parser.add_argument("--host", default="127.0.0.1", help="address to listen on (%(default)s)")
-    parser.add_argument(
+    for add in (_add_listening, _add_encoding, _add_store, _add_safety, _add_operations):
+        add(parser)
+    return parser
+
+
+def _add_listening(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group("who it talks to")
+    group.add_argument("--host", default="127.0.0.1", help="address to listen on (%(default)s)")
+    group.add_argument(
         "--port",
         type=integer(0, 65_535),
         default=8765,
         help="port to listen on; 0 is any free one (%(default)s)",
     )
-    parser.add_argument(
-        "--model",
-        metavar="FILE",
-        type=Path,
-        help="encode with this model for receivers that have it; for others, and without it, with "
-        "the first that they have of those that diffc models lists",
-    )
-    parser.add_argument(
-        "--cache", metavar="DIR", type=Path, help="keep streams there, for after a restart"
-    )
-    parser.add_argument(
-        "--encoders",
-        metavar="N",
-        type=integer(1, 64),
-        default=1,
-        help="pictures encoded at once (%(default)s)",
-    )
-    parser.add_argument(
+    group.add_argument(
         "--window",
         metavar="BYTES",
         type=integer(MIN_WINDOW, MAX_WINDOW),
         default=Terms().window,
         help="most bytes under way unacknowledged on a connection (%(default)s)",
     )
-    parser.add_argument(
+    group.add_argument(
+        "--no-viewer",
+        dest="viewer",
+        action="store_false",
+        help="no page for browsers, and nothing for pages in them",
+    )
+    group.add_argument(
+        "--compare",
+        action="store_true",
+        help="offer the page AVIF and progressive JPEG of the same bytes; making them computes",
+    )
+
+
+def _add_encoding(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group("encoding")
+    group.add_argument(
+        "--model",
+        metavar="FILE",
+        type=Path,
+        help="encode with this model for receivers that have it; for others, and without it, with "
+        "the first that they have of those that diffc models lists",
+    )
+    group.add_argument(
+        "--encoders",
+        metavar="N",
+        type=integer(1, 64),
+        default=1,
+        help="pictures encoded at once (%(default)s)",
+    )
+
+
+def _add_store(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group("what is kept")
+    group.add_argument(
+        "--cache", metavar="DIR", type=Path, help="keep streams there, for after a restart"
+    )
+
+
+def _add_safety(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group("safety")
+    group.add_argument(
         "--name",
         metavar="HOST",
         type=_host,
@@ -198,22 +228,12 @@ def _parser() -> argparse.ArgumentParser:
         default=[],
         help="another name that browsers may call this machine by (may be repeated)",
     )
-    parser.add_argument(
-        "--no-viewer",
-        dest="viewer",
-        action="store_false",
-        help="no page for browsers, and nothing for pages in them",
-    )
-    parser.add_argument(
-        "--compare",
-        action="store_true",
-        help="offer the page AVIF and progressive JPEG of the same bytes; making them computes",
-    )
-    parser.add_argument(
-        "--log-level", choices=["debug", "info", "warning", "error"], default="info"
-    )
-    parser.add_argument("--json", action="store_true", help="print the address as a JSON object")
-    return parser
+
+
+def _add_operations(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group("operations")
+    group.add_argument("--log-level", choices=["debug", "info", "warning", "error"], default="info")
+    group.add_argument("--json", action="store_true", help="print the address as a JSON object")
 
 
 if __name__ == "__main__":
