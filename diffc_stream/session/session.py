@@ -215,9 +215,7 @@ class Session:
 def peer_error(error: Error) -> PeerError:
     """Return the exception that stands for an ERROR from the peer."""
     kind = UnknownImage if error.code == Code.UNKNOWN_IMAGE else PeerError
-    return kind(
-        error.code, error.message, retry=error.retry, model=error.model, after=error.after
-    )
+    return kind(error.code, error.message, retry=error.retry, model=error.model, after=error.after)
 
 
 def one_line(text: str) -> str:
