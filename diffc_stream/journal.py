@@ -15,8 +15,6 @@ import sys
 from collections.abc import MutableMapping
 from typing import Any, TextIO
 
-import structlog
-
 LEVELS = ("debug", "info", "warning", "error")
 FORMATS = ("console", "json")
 
@@ -36,6 +34,9 @@ def add_journal(group: argparse._ActionsContainer) -> None:
 
 def start(level: str, form: str, stream: TextIO | None = None) -> None:
     """Write what is logged from ``level`` on as one of FORMATS, on stderr unless told otherwise."""
+    # Late, because explaining the flags can do without.
+    import structlog
+
     render = [structlog.processors.JSONRenderer()] if form == "json" else [_console]
     handler = logging.StreamHandler(stream or sys.stderr)
     handler.setFormatter(

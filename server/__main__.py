@@ -12,15 +12,25 @@ import os
 import re
 import signal
 import sys
+import tempfile
+from functools import partial
 from pathlib import Path
+from typing import NoReturn
 
+from diffc_stream import journal
 from diffc_stream.allocation import keep_freed_memory
-from diffc_stream.errors import DiffcError
-from diffc_stream.flags import integer
+from diffc_stream.configuration import Configuration, add_configuration
+from diffc_stream.errors import ConfigurationError, DiffcError
+from diffc_stream.flags import endpoint, integer, number
+from diffc_stream.journal import add_journal
 from diffc_stream.session import MAX_WINDOW, MIN_WINDOW, Terms
 from diffc_stream.threads import wait_asleep
 
 from .catalogue import Catalogue
+from .supervisor import Supervisor
+
+LONGEST_DRAIN = 86_400.0
+"""Seconds that anybody can be given to take note."""
 
 _HOST = re.compile(r"[0-9A-Za-z_-]+(\.[0-9A-Za-z_-]+)*\.?")
 
@@ -45,20 +55,27 @@ examples:
   or, without it:   curl -r 0-4999 http://HOST:8765/coffee.jpg.dfc -o coffee.dfc
 
 DIFFC_ENGINE in the environment says what runs models: onnxruntime (if it can) or torch.
-SIGINT and SIGTERM end it gently: receivers are told to come back for the rest.
+An option --some-thing can also stand in the environment, as DIFFC_SERVER_SOME_THING, and in the
+file of --config, as some-thing = ...; flags count most, and --no-some-thing takes one back.
+SIGINT and SIGTERM end it gently: receivers are told to come back for the rest.  A second one ends
+it at once.
 exit codes: 0 it was told to stop, 1 it could not start, 2 wrong usage, 6 the model cannot be used
 """
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Run the command and return its exit code."""
-    parser = _parser()
-    options = parser.parse_args(arguments)
+    try:
+        told = configuration().read("", arguments, os.environ)
+    except ConfigurationError as error:
+        return _failed(str(error), error.exit_code)
+    options = told.options
+    if options.print_config:
+        print(told.toml(), end="")
+        return 0
     keep_freed_memory()
     wait_asleep()
-    logging.basicConfig(
-        level=options.log_level.upper(), format="%(asctime)s %(levelname)s %(message)s"
-    )
+    journal.start(options.log_level, options.log_format)
     try:
         asyncio.run(_serve(options))
     except DiffcError as error:
@@ -66,11 +83,13 @@ def main(arguments: list[str] | None = None) -> int:
     except OSError as error:
         return _failed(str(error), 1)
     except KeyboardInterrupt:
-        return 0
-    # It was told to stop.  A step that is being computed may take long, and is of no use any more,
-    # but the interpreter would wait for its thread.
-    logging.shutdown()
-    os._exit(0)
+        pass
+    return _exit()
+
+
+def configuration() -> Configuration:
+    """Return what there is to be told, and where."""
+    return Configuration("DIFFC_SERVER", {"": _parser()})
 
 
 async def _serve(options: argparse.Namespace) -> None:
@@ -84,13 +103,12 @@ async def _serve(options: argparse.Namespace) -> None:
     from .comparison import Comparison
     from .daemon import SenderDaemon
     from .encoding import FileOpener, Opener
+    from .figures import Figures
     from .pipeline import Pipeline
+    from .status import StatusPort
 
-    stopped = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        with contextlib.suppress(NotImplementedError):  # not on Windows
-            loop.add_signal_handler(number, stopped.set)
+    stopped = _on_signals()
+    figures = Figures()
     catalogue = Catalogue(options.folder)
     models = Collection.at_hand(options.model)
     fingerprint = models.preferred.fingerprint  # loaded now: what is wrong with it is told now
@@ -110,12 +128,66 @@ async def _serve(options: argparse.Namespace) -> None:
         names=[options.host, *own_names(), *options.name],
         site=site,
         comparison=Comparison(catalogue) if site and options.compare else None,
+        figures=figures,
+        grace=options.drain,
+        reuse_port=options.reuse_port,
     )
-    async with daemon:
+    supervisor = Supervisor(os.environ)
+    async with contextlib.AsyncExitStack() as open_ports:
+        if options.metrics:
+            check = partial(_problem, options.folder, options.cache)
+            status = await open_ports.enter_async_context(
+                StatusPort(options.metrics, figures, check)
+            )
+            logging.getLogger("diffc_server").info("watched on %s", status.url)
+        await open_ports.enter_async_context(daemon)
         page = f"http{daemon.url.removeprefix('ws')}/" if site and assets.complete else None
         _announce(daemon.url, page, fingerprint, options)
+        watching = asyncio.create_task(supervisor.watch())
+        supervisor.ready(f"serving on {daemon.url}")
         await stopped.wait()
-        logging.getLogger("diffc_server").info("draining")
+        supervisor.stopping()
+        logging.getLogger("diffc_server").info("draining, for %g s at most", options.drain)
+        await daemon.drain()
+        watching.cancel()
+
+
+def _on_signals() -> asyncio.Event:
+    """Return what is set when the process is told to stop; told again, it ends at once."""
+    stopped = asyncio.Event()
+
+    def told() -> None:
+        if stopped.is_set():
+            _exit()
+        stopped.set()
+
+    for signum in (signal.SIGINT, signal.SIGTERM):
+        with contextlib.suppress(NotImplementedError):  # not on Windows
+            asyncio.get_running_loop().add_signal_handler(signum, told)
+    return stopped
+
+
+def _exit() -> NoReturn:
+    """End as told.
+
+    A step that is being computed may take long, and is of no use any more, but the interpreter
+    would wait for its thread.
+    """
+    logging.shutdown()
+    os._exit(0)
+
+
+def _problem(folder: Path, store: Path | None) -> str:
+    """Return why receivers should go elsewhere, or nothing.  Looks at disks."""
+    if not folder.is_dir():
+        return "the folder of pictures has gone"
+    if store is not None:
+        try:
+            with tempfile.TemporaryFile(dir=store) as file:
+                file.write(bytes(4096))
+        except OSError as error:
+            return f"the store cannot be written to: {error.strerror}"
+    return ""
 
 
 def _announce(url: str, page: str | None, fingerprint: str, options: argparse.Namespace) -> None:
@@ -232,7 +304,26 @@ def _add_safety(parser: argparse.ArgumentParser) -> None:
 
 def _add_operations(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group("operations")
-    group.add_argument("--log-level", choices=["debug", "info", "warning", "error"], default="info")
+    add_configuration(group)
+    add_journal(group)
+    group.add_argument(
+        "--metrics",
+        metavar="[HOST:]PORT",
+        type=endpoint,
+        help="answer /metrics, /livez and /readyz there, and nowhere else (default: nowhere)",
+    )
+    group.add_argument(
+        "--drain",
+        metavar="SECONDS",
+        type=number(LONGEST_DRAIN),
+        default=10.0,
+        help="how long receivers get to take note when it is told to stop (%(default)g)",
+    )
+    group.add_argument(
+        "--reuse-port",
+        action="store_true",
+        help="let other processes listen on the same port, so that one can take over from another",
+    )
     group.add_argument("--json", action="store_true", help="print the address as a JSON object")
 
 
