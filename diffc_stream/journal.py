@@ -33,7 +33,10 @@ def add_journal(group: argparse._ActionsContainer) -> None:
 
 
 def start(level: str, form: str, stream: TextIO | None = None) -> None:
-    """Write what is logged from ``level`` on as one of FORMATS, on stderr unless told otherwise."""
+    """Write what is logged from ``level`` on as one of FORMATS, on stderr unless told otherwise.
+
+    Does nothing where somebody has seen to logging already.
+    """
     # Late, because explaining the flags can do without.
     import structlog
 
@@ -52,11 +55,7 @@ def start(level: str, form: str, stream: TextIO | None = None) -> None:
             processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *render],
         )
     )
-    root = logging.getLogger()
-    for other in root.handlers[:]:
-        root.removeHandler(other)
-    root.addHandler(handler)
-    root.setLevel(level.upper())
+    logging.basicConfig(level=level.upper(), handlers=[handler])
 
 
 def _console(_logger: object, _method: str, facts: MutableMapping[str, Any]) -> str:
