@@ -74,7 +74,10 @@ FOREIGN: dict[str, set[str]] = {
     "viewer": set(),
     "server": {*("fsspec", "numpy", "PIL", "prometheus_client", "rich", "structlog", "websockets")},
     "client": {"numpy", "rich", "structlog", "websockets"},
-    "benchmarks": {"numpy", "rich", "torch", "PIL", "matplotlib", "playwright", "ssimulacra2"},
+    "benchmarks": {
+        *("numpy", "rich", "torch", "PIL", "matplotlib", "playwright", "ssimulacra2"),
+        "websockets",
+    },
 }
 """What each may import beside the project and the standard library."""
 
