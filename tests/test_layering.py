@@ -89,7 +89,7 @@ NETWORKED = ("server", "client", "benchmarks")
 TORCH = {"diffusion/network.py", "diffusion/unet.py"}
 """What of the library imports torch, which is an extra."""
 
-DRIVERS = ("browser", "link_transfers", "link_gallery", "parsers")
+DRIVERS = ("browser", "link_transfers", "link_gallery", "load_drain", "parsers")
 """Benchmarks that run both daemons, or feed what in them reads from the network."""
 
 FOLDERS = {
