@@ -15,7 +15,7 @@ import sys
 import tempfile
 from functools import partial
 from pathlib import Path
-from typing import NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
 from diffc_stream import journal
 from diffc_stream.allocation import keep_freed_memory
@@ -28,6 +28,11 @@ from diffc_stream.threads import wait_asleep
 
 from .catalogue import Catalogue
 from .supervisor import Supervisor
+
+if TYPE_CHECKING:
+    from .daemon import SenderDaemon
+    from .figures import Figures
+    from .status import StatusPort
 
 LONGEST_DRAIN = 86_400.0
 """Seconds that anybody can be given to take note."""
@@ -105,7 +110,6 @@ async def _serve(options: argparse.Namespace) -> None:
     from .encoding import FileOpener, Opener
     from .figures import Figures
     from .pipeline import Pipeline
-    from .status import StatusPort
 
     stopped = _on_signals()
     figures = Figures()
@@ -132,24 +136,25 @@ async def _serve(options: argparse.Namespace) -> None:
         grace=options.drain,
         reuse_port=options.reuse_port,
     )
-    supervisor = Supervisor(os.environ)
-    async with contextlib.AsyncExitStack() as open_ports:
-        if options.metrics:
-            check = partial(_problem, options.folder, options.cache)
-            status = await open_ports.enter_async_context(
-                StatusPort(options.metrics, figures, check)
-            )
-            logging.getLogger("diffc_server").info("watched on %s", status.url)
-        await open_ports.enter_async_context(daemon)
+    status = _status(figures, options)
+    async with contextlib.AsyncExitStack() as ports:
+        watched = (await ports.enter_async_context(status)).url if status else None
+        await ports.enter_async_context(daemon)
         page = f"http{daemon.url.removeprefix('ws')}/" if site and assets.complete else None
-        _announce(daemon.url, page, fingerprint, options)
-        watching = asyncio.create_task(supervisor.watch())
-        supervisor.ready(f"serving on {daemon.url}")
-        await stopped.wait()
-        supervisor.stopping()
-        logging.getLogger("diffc_server").info("draining, for %g s at most", options.drain)
-        await daemon.drain()
-        watching.cancel()
+        _announce(daemon.url, page, fingerprint, watched, options)
+        await _until_drained(daemon, stopped, options.drain)
+
+
+async def _until_drained(daemon: SenderDaemon, stopped: asyncio.Event, grace: float) -> None:
+    """Wait until it has been told to stop, and has; systemd, if it listens, hears of all that."""
+    supervisor = Supervisor(os.environ)
+    watching = asyncio.create_task(supervisor.watch())
+    supervisor.ready(f"serving on {daemon.url}")
+    await stopped.wait()
+    supervisor.stopping()
+    logging.getLogger("diffc_server").info("draining, for %g s at most", grace)
+    await daemon.drain()
+    watching.cancel()
 
 
 def _on_signals() -> asyncio.Event:
@@ -177,6 +182,15 @@ def _exit() -> NoReturn:
     os._exit(0)
 
 
+def _status(figures: Figures, options: argparse.Namespace) -> StatusPort | None:
+    """Return the port for who watches, if there shall be one."""
+    from .status import StatusPort
+
+    if options.metrics is None:
+        return None
+    return StatusPort(options.metrics, figures, partial(_problem, options.folder, options.cache))
+
+
 def _problem(folder: Path, store: Path | None) -> str:
     """Return why receivers should go elsewhere, or nothing.  Looks at disks."""
     if not folder.is_dir():
@@ -190,14 +204,18 @@ def _problem(folder: Path, store: Path | None) -> str:
     return ""
 
 
-def _announce(url: str, page: str | None, fingerprint: str, options: argparse.Namespace) -> None:
+def _announce(
+    url: str, page: str | None, fingerprint: str, watched: str | None, options: argparse.Namespace
+) -> None:
     if options.json:
         facts = {"url": url, "page": page, "folder": str(options.folder), "model": fingerprint}
-        line = json.dumps(facts)
+        line = json.dumps({**facts, "metrics": watched})
     else:
         browsers = f", for browsers on {page}" if page else ""
         line = f"serving {options.folder} on {url}{browsers}"
     print(line, flush=True)
+    if watched:
+        logging.getLogger("diffc_server").info("watched on %s", watched)
     if not _is_loopback(options.host):
         logging.getLogger("diffc_server").warning(
             "anyone who can reach %s can read these pictures: there is no password", options.host
