@@ -8,7 +8,7 @@ labels, whose values come from small sets.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Final
 
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Histogram, generate_latest
@@ -54,8 +54,8 @@ class Figures(Collector):
         """HTTP answers, by class of status."""
         self.body = 0
         """Bytes sent over plain HTTP, heads included."""
-        self.queue = 0
-        """Streams that wait for an encoder."""
+        self.waiting: Callable[[], int] = int
+        """Returns how many streams wait for an encoder."""
         self.encoder_seconds = 0.0
         """Seconds that encoders have computed."""
         self.steps = 0
@@ -109,7 +109,7 @@ class Figures(Collector):
         )
         yield _counter("diffc_http_answers", "Plain HTTP answers.", self.answered, "status")
         yield GaugeMetricFamily(
-            "diffc_encoder_queue", "Streams that wait for an encoder.", value=self.queue
+            "diffc_encoder_queue", "Streams that wait for an encoder.", value=self.waiting()
         )
         yield CounterMetricFamily(
             "diffc_encoder_seconds", "Seconds that encoders computed.", value=self.encoder_seconds

@@ -58,9 +58,9 @@ async def test_receivers_go_on_at_the_other_sender(
     async with sender(folder, FakeOpener(length=LENGTH, gate=gate)) as first:
         tasks = [asyncio.create_task(receive(first.port, number)) for number in range(RECEIVERS)]
         await settled(lambda: all(kept.length for kept in held))
+        assert all(0 < kept.length < LENGTH for kept in held)
         async with sender(folder, FakeOpener(length=LENGTH), first.port) as second:
             await first.drain()
-            assert all(0 < kept.length < LENGTH for kept in held)
             async with asyncio.timeout(60):
                 assert await asyncio.gather(*tasks) == [Reason.COMPLETE] * RECEIVERS
             # None is lost, and none was sent twice.

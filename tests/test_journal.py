@@ -6,28 +6,14 @@ import io
 import json
 import logging
 import re
-from collections.abc import Iterator
-from contextlib import contextmanager
 
 import pytest
+from logs import unattended
 from structlog.contextvars import bound_contextvars
 
 from diffc_stream import journal
 
 HOSTILE = 'a.png\n2026-01-01T00:00:00Z INFO root logged in connection=0\r\x1b[2K\u2028\x85"} {"'
-
-
-@contextmanager
-def unattended() -> Iterator[logging.Logger]:
-    """Logging as it is before anybody has seen to it: pytest has.  Afterwards it is as it was."""
-    root = logging.getLogger()
-    handlers, level = root.handlers[:], root.level
-    root.handlers.clear()
-    try:
-        yield root
-    finally:
-        root.handlers[:] = handlers
-        root.setLevel(level)
 
 
 def lines(form: str) -> list[str]:
