@@ -19,9 +19,12 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from diffc_stream import journal
 from diffc_stream.allocation import keep_freed_memory
+from diffc_stream.configuration import Configuration, add_configuration
 from diffc_stream.errors import AddressError, DiffcError
 from diffc_stream.flags import add_rendering, integer, number
+from diffc_stream.journal import add_journal
 from diffc_stream.session import (
     MAX_BPP,
     MAX_PSNR,
@@ -102,7 +105,11 @@ examples:
       everything that the sender has, asked for again every minute
   diffc-client run ws://station:8765/coffee.jpg ws://ship:8765 pictures/
       one picture here, everything there
+  diffc-client run --config station.toml
+      as the table [run] in there says: urls = ["ws://station:8765"], folder = "pictures"
 
+An option --some-thing can also stand in the environment, as DIFFC_CLIENT_SOME_THING; flags count
+most, then that, then the file, and --no-some-thing takes one back.
 Ends at SIGINT or SIGTERM, with exit code 0.
 """
 
@@ -126,11 +133,20 @@ Ends at SIGINT or SIGTERM, with exit code 0.
 
 def main(arguments: list[str] | None = None) -> int:
     """Run the command and return its exit code."""
-    options = _parser().parse_args(arguments)
-    keep_freed_memory()
-    wait_asleep()
-    command: Callable[[argparse.Namespace], int] = options.command
+    arguments = sys.argv[1:] if arguments is None else arguments
+    parser, configuration = _parser()
     try:
+        if arguments and arguments[0] in configuration.settings:
+            told = configuration.read(arguments[0], arguments[1:], os.environ)
+            options = told.options
+            if options.print_config:
+                print(told.toml(), end="")
+                return 0
+        else:
+            options = parser.parse_args(arguments)
+        keep_freed_memory()
+        wait_asleep()
+        command: Callable[[argparse.Namespace], int] = options.command
         return command(options)
     except DiffcError as error:
         return _failed(str(error), error.exit_code)
@@ -198,9 +214,7 @@ def _run(options: argparse.Namespace) -> int:
     from .daemon import Place, ReceiverDaemon
     from .decoding import ModelDecoders
 
-    logging.basicConfig(
-        level=options.log_level.upper(), format="%(asctime)s %(levelname)s %(message)s"
-    )
+    journal.start(options.log_level, options.log_format)
     logging.getLogger("websockets").setLevel(logging.ERROR)
     logger = logging.getLogger("diffc_client")
 
@@ -314,7 +328,12 @@ def _failed(message: str, code: int) -> int:
     return code
 
 
-def _parser() -> argparse.ArgumentParser:
+def configuration() -> Configuration:
+    """Return what there is to be told to the commands that stay up, and where."""
+    return _parser()[1]
+
+
+def _parser() -> tuple[argparse.ArgumentParser, Configuration]:
     parser = argparse.ArgumentParser(
         prog="diffc-client",
         description=DESCRIPTION,
@@ -401,10 +420,12 @@ def _parser() -> argparse.ArgumentParser:
         default=60.0,
         help="how often catalogues are asked for (%(default)g)",
     )
-    run.add_argument("--log-level", choices=["debug", "info", "warning", "error"], default="info")
     _add_common(run)
+    add_configuration(run)
+    add_journal(run)
     _add_view(commands)
-    return parser
+    staying = {"run": run}
+    return parser, Configuration("DIFFC_CLIENT", staying)
 
 
 def _add_view(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:

@@ -9,6 +9,8 @@ from contextlib import aclosing
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from structlog.contextvars import bound_contextvars
+
 from diffc_stream.errors import (
     AddressError,
     DiffcError,
@@ -84,7 +86,8 @@ class ReceiverDaemon:
         """Run until cancelled; nothing that a sender, a link or a disk does ends it."""
         async with asyncio.TaskGroup() as tasks:
             for sender, images in self._wanted.items():
-                tasks.create_task(self._follow(sender, images))
+                with bound_contextvars(sender=str(sender)):
+                    tasks.create_task(self._follow(sender, images))
             await asyncio.Event().wait()
 
     async def _follow(self, address: Address, images: frozenset[str] | None) -> None:
@@ -129,7 +132,8 @@ class ReceiverDaemon:
                     # A picture that was replaced under its name has another thumbprint.
                     if done.get(name) != thumbprint:
                         place = self._place(replace(address, image=name), name)
-                        tasks.create_task(keep(place, name, thumbprint))
+                        with bound_contextvars(image=name):
+                            tasks.create_task(keep(place, name, thumbprint))
             if images is None or not images <= done.keys():
                 await asyncio.sleep(self._every)
 

@@ -15,6 +15,7 @@
     |-- UnknownEngine                 2   DIFFC_ENGINE names nothing that runs models
     |-- TargetError                   2   a byte or bpp target that no stream can meet
     |-- AddressError                  2   not the address of a sender
+    |-- ConfigurationError            2   a file or a variable that says what cannot be
     |-- ModelError                    6
     |   |-- UnknownModel                  the stream was made with a model that is not here
     |   `-- UnreadableModel               a weights file that cannot be loaded
@@ -110,6 +111,12 @@ class TargetError(DiffcError):
 
 class AddressError(DiffcError):
     """Not the address of a sender or of one of its pictures."""
+
+    exit_code = 2
+
+
+class ConfigurationError(DiffcError):
+    """A configuration file, or a variable of the environment, says what cannot be."""
 
     exit_code = 2
 

@@ -1,9 +1,38 @@
-"""What the flags of commands have in common: numbers with limits, and how to render."""
+"""What the flags of commands have in common: numbers with limits, addresses, how to render."""
 
 from __future__ import annotations
 
 import argparse
 from collections.abc import Callable
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Endpoint:
+    """A host and a port of it."""
+
+    host: str
+    port: int
+
+    def __str__(self) -> str:
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return f"{host}:{self.port}"
+
+
+def endpoint(text: str) -> Endpoint:
+    """Return what HOST:PORT, or a PORT of this machine alone, names.
+
+    Raises ArgumentTypeError if it is neither.
+    """
+    host, _, port = text.rpartition(":")
+    bare = host[1:-1] if host.startswith("[") and host.endswith("]") else host
+    # Without its brackets an address that holds colons would be cut anywhere.
+    wrong = text.startswith(":") or (":" in host and bare == host)
+    if wrong or not (port.isascii() and port.isdecimal()):
+        raise argparse.ArgumentTypeError(f"{text!r} is neither HOST:PORT nor a PORT")
+    if int(port) > 65_535:
+        raise argparse.ArgumentTypeError(f"there is no port {port}")
+    return Endpoint(host=bare or "127.0.0.1", port=int(port))
 
 
 def add_rendering(parser: argparse.ArgumentParser) -> None:

@@ -12,16 +12,31 @@ import os
 import re
 import signal
 import sys
+import tempfile
+from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING, NoReturn
 
+from diffc_stream import journal
 from diffc_stream.allocation import keep_freed_memory
-from diffc_stream.errors import DiffcError
-from diffc_stream.flags import integer
+from diffc_stream.configuration import Configuration, add_configuration
+from diffc_stream.errors import ConfigurationError, DiffcError
+from diffc_stream.flags import endpoint, integer, number
+from diffc_stream.journal import add_journal
 from diffc_stream.session import MAX_WINDOW, MIN_WINDOW, Terms
 from diffc_stream.threads import wait_asleep
 
 from .catalogue import Catalogue
 from .descriptors import allow
+from .supervisor import Supervisor
+
+if TYPE_CHECKING:
+    from .daemon import SenderDaemon
+    from .figures import Figures
+    from .status import StatusPort
+
+LONGEST_DRAIN = 86_400.0
+"""Seconds that anybody can be given to take note."""
 
 _HOST = re.compile(r"[0-9A-Za-z_-]+(\.[0-9A-Za-z_-]+)*\.?")
 
@@ -46,20 +61,27 @@ examples:
   or, without it:   curl -r 0-4999 http://HOST:8765/coffee.jpg.dfc -o coffee.dfc
 
 DIFFC_ENGINE in the environment says what runs models: onnxruntime (if it can) or torch.
-SIGINT and SIGTERM end it gently: receivers are told to come back for the rest.
+An option --some-thing can also stand in the environment, as DIFFC_SERVER_SOME_THING, and in the
+file of --config, as some-thing = ...; flags count most, and --no-some-thing takes one back.
+SIGINT and SIGTERM end it gently: receivers are told to come back for the rest.  A second one ends
+it at once.
 exit codes: 0 it was told to stop, 1 it could not start, 2 wrong usage, 6 the model cannot be used
 """
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Run the command and return its exit code."""
-    parser = _parser()
-    options = parser.parse_args(arguments)
+    try:
+        told = configuration().read("", arguments, os.environ)
+    except ConfigurationError as error:
+        return _failed(str(error), error.exit_code)
+    options = told.options
+    if options.print_config:
+        print(told.toml(), end="")
+        return 0
     keep_freed_memory()
     wait_asleep()
-    logging.basicConfig(
-        level=options.log_level.upper(), format="%(asctime)s %(levelname)s %(message)s"
-    )
+    journal.start(options.log_level, options.log_format)
     try:
         asyncio.run(_serve(options))
     except DiffcError as error:
@@ -67,11 +89,13 @@ def main(arguments: list[str] | None = None) -> int:
     except OSError as error:
         return _failed(str(error), 1)
     except KeyboardInterrupt:
-        return 0
-    # It was told to stop.  A step that is being computed may take long, and is of no use any more,
-    # but the interpreter would wait for its thread.
-    logging.shutdown()
-    os._exit(0)
+        pass
+    return _exit()
+
+
+def configuration() -> Configuration:
+    """Return what there is to be told, and where."""
+    return Configuration("DIFFC_SERVER", {"": _parser()})
 
 
 async def _serve(options: argparse.Namespace) -> None:
@@ -85,13 +109,11 @@ async def _serve(options: argparse.Namespace) -> None:
     from .comparison import Comparison
     from .daemon import SenderDaemon
     from .encoding import FileOpener, Opener
+    from .figures import Figures
     from .pipeline import Pipeline
 
-    stopped = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        with contextlib.suppress(NotImplementedError):  # not on Windows
-            loop.add_signal_handler(number, stopped.set)
+    stopped = _on_signals()
+    figures = Figures()
     catalogue = Catalogue(options.folder)
     models = Collection.at_hand(options.model)
     fingerprint = models.preferred.fingerprint  # loaded now: what is wrong with it is told now
@@ -112,22 +134,90 @@ async def _serve(options: argparse.Namespace) -> None:
         names=[options.host, *own_names(), *options.name],
         site=site,
         comparison=Comparison(catalogue) if site and options.compare else None,
+        figures=figures,
+        grace=options.drain,
+        reuse_port=options.reuse_port,
     )
-    async with daemon:
+    status = _status(figures, options)
+    async with contextlib.AsyncExitStack() as ports:
+        watched = (await ports.enter_async_context(status)).url if status else None
+        await ports.enter_async_context(daemon)
         page = f"http{daemon.url.removeprefix('ws')}/" if site and assets.complete else None
-        _announce(daemon.url, page, fingerprint, options)
-        await stopped.wait()
-        logging.getLogger("diffc_server").info("draining")
+        _announce(daemon.url, page, fingerprint, watched, options)
+        await _until_drained(daemon, stopped, options.drain)
 
 
-def _announce(url: str, page: str | None, fingerprint: str, options: argparse.Namespace) -> None:
+async def _until_drained(daemon: SenderDaemon, stopped: asyncio.Event, grace: float) -> None:
+    """Wait until it has been told to stop, and has; systemd, if it listens, hears of all that."""
+    supervisor = Supervisor(os.environ)
+    watching = asyncio.create_task(supervisor.watch())
+    supervisor.ready(f"serving on {daemon.url}")
+    await stopped.wait()
+    supervisor.stopping()
+    logging.getLogger("diffc_server").info("draining, for %g s at most", grace)
+    await daemon.drain()
+    watching.cancel()
+
+
+def _on_signals() -> asyncio.Event:
+    """Return what is set when the process is told to stop; told again, it ends at once."""
+    stopped = asyncio.Event()
+
+    def told() -> None:
+        if stopped.is_set():
+            _exit()
+        stopped.set()
+
+    for signum in (signal.SIGINT, signal.SIGTERM):
+        with contextlib.suppress(NotImplementedError):  # not on Windows
+            asyncio.get_running_loop().add_signal_handler(signum, told)
+    return stopped
+
+
+def _exit() -> NoReturn:
+    """End as told.
+
+    A step that is being computed may take long, and is of no use any more, but the interpreter
+    would wait for its thread.
+    """
+    logging.shutdown()
+    os._exit(0)
+
+
+def _status(figures: Figures, options: argparse.Namespace) -> StatusPort | None:
+    """Return the port for who watches, if there shall be one."""
+    from .status import StatusPort
+
+    if options.metrics is None:
+        return None
+    return StatusPort(options.metrics, figures, partial(_problem, options.folder, options.cache))
+
+
+def _problem(folder: Path, store: Path | None) -> str:
+    """Return why receivers should go elsewhere, or nothing.  Looks at disks."""
+    if not folder.is_dir():
+        return "the folder of pictures has gone"
+    if store is not None:
+        try:
+            with tempfile.TemporaryFile(dir=store) as file:
+                file.write(bytes(4096))
+        except OSError as error:
+            return f"the store cannot be written to: {error.strerror}"
+    return ""
+
+
+def _announce(
+    url: str, page: str | None, fingerprint: str, watched: str | None, options: argparse.Namespace
+) -> None:
     if options.json:
         facts = {"url": url, "page": page, "folder": str(options.folder), "model": fingerprint}
-        line = json.dumps(facts)
+        line = json.dumps({**facts, "metrics": watched})
     else:
         browsers = f", for browsers on {page}" if page else ""
         line = f"serving {options.folder} on {url}{browsers}"
     print(line, flush=True)
+    if watched:
+        logging.getLogger("diffc_server").info("watched on %s", watched)
     if not _is_loopback(options.host):
         logging.getLogger("diffc_server").warning(
             "anyone who can reach %s can read these pictures: there is no password", options.host
@@ -251,7 +341,26 @@ def _add_safety(parser: argparse.ArgumentParser) -> None:
 
 def _add_operations(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group("operations")
-    group.add_argument("--log-level", choices=["debug", "info", "warning", "error"], default="info")
+    add_configuration(group)
+    add_journal(group)
+    group.add_argument(
+        "--metrics",
+        metavar="[HOST:]PORT",
+        type=endpoint,
+        help="answer /metrics, /livez and /readyz there, and nowhere else (default: nowhere)",
+    )
+    group.add_argument(
+        "--drain",
+        metavar="SECONDS",
+        type=number(LONGEST_DRAIN),
+        default=10.0,
+        help="how long receivers get to take note when it is told to stop (%(default)g)",
+    )
+    group.add_argument(
+        "--reuse-port",
+        action="store_true",
+        help="let other processes listen on the same port, so that one can take over from another",
+    )
     group.add_argument("--json", action="store_true", help="print the address as a JSON object")
 
 

@@ -10,10 +10,13 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import itertools
 import logging
+import secrets
 from collections.abc import Sequence
 from math import inf
 
+from structlog.contextvars import bound_contextvars
 from websockets.asyncio.server import ServerConnection
 from websockets.exceptions import ConnectionClosed
 from websockets.frames import CloseCode
@@ -39,6 +42,7 @@ from diffc_stream.session.interleaving import FRAME, Outlook, cut
 
 from .catalogue import Catalogue
 from .encoding import is_stream
+from .figures import Figures
 from .outgoing import Outgoing, Plan
 from .pipeline import Pipeline, SharedStream
 from .writing import write
@@ -55,6 +59,13 @@ MOST_BACKLOG = 64
 
 logger = logging.getLogger("diffc_server")
 
+_numbers = itertools.count(secrets.randbelow(2**20))
+
+
+def connection_id() -> str:
+    """Return what the log calls a connection: no other one of this process, rarely of another."""
+    return f"{next(_numbers):05x}"
+
 
 class Conversation:
     """Serves one receiver until it leaves."""
@@ -65,7 +76,9 @@ class Conversation:
         catalogue: Catalogue,
         pipeline: Pipeline,
         terms: Terms,
+        figures: Figures | None = None,
     ) -> None:
+        self._figures = figures or Figures()
         self._websocket = websocket
         self._catalogue = catalogue
         self._pipeline = pipeline
@@ -77,6 +90,8 @@ class Conversation:
             capabilities=CAPABILITIES,
         )
         self._wanted: dict[int, Open | Update] = {}
+        self._asked: dict[int, float] = {}
+        """When streams were asked for that are not on their way yet."""
         self._outgoing: dict[int, Outgoing] = {}
         self._gathered = 0.0
         """When all streams of a bunch have been asked for, probably."""
@@ -84,30 +99,46 @@ class Conversation:
         self._wake = self._awoken.set
         self._flushed = asyncio.Event()
         self._draining = False
+        self._streams = 0
+        """Asked for so far."""
         # Gone already, perhaps.
         address = websocket.remote_address or ("somebody", 0)
         self._peer = f"{address[0]}:{address[1]}"
 
     async def run(self) -> None:
         """Serve until the receiver leaves, breaks the protocol or falls silent."""
+        with bound_contextvars(connection=connection_id()):
+            await self._run()
+
+    async def _run(self) -> None:
+        began = self._clock()
         logger.info("%s connected", self._peer)
         code = CloseCode.NORMAL_CLOSURE
+        level, why = logging.INFO, "draining"
         try:
             async with asyncio.TaskGroup() as tasks:
                 tasks.create_task(self._write())
                 await self._read(tasks)
         except* (LinkLost, ConnectionClosed) as group:
-            logger.info("%s left: %s", self._peer, group.exceptions[0])
+            why = why if self._draining else str(group.exceptions[0])
         except* SessionError as group:
-            logger.warning("%s dropped: %s", self._peer, group.exceptions[0])
+            level, why = logging.WARNING, str(group.exceptions[0])
             code = CloseCode.PROTOCOL_ERROR
+            self._figures.refused[Code.PROTOCOL] += 1
         finally:
-            self._forget_all()
+            self._forget_all("lost")
         await self._say_goodbye(code)
+        facts = {
+            "seconds": round(self._clock() - began, 3),
+            "streams": self._streams,
+            "bytes": self._session.sent,
+        }
+        left = "left" if level == logging.INFO else "dropped"
+        logger.log(level, "%s %s: %s", self._peer, left, why, extra=facts)
 
     def drain(self) -> None:
         """Tell the receiver to come back later, end all streams, and close."""
-        self._forget_all()
+        self._forget_all(Reason.DRAINING.value)
         self._session.go_away()
         self._draining = True
         self._wake()
@@ -133,6 +164,8 @@ class Conversation:
                 tasks.create_task(self._list())
             case Open():
                 self._wanted[event.stream] = event
+                self._asked[event.stream] = self._clock()
+                self._streams += 1
                 self._gathered = self._clock() + GATHER
                 asyncio.get_running_loop().call_later(GATHER, self._wake)
                 tasks.create_task(self._prepare(event))
@@ -141,7 +174,7 @@ class Conversation:
                 if event.stream in self._outgoing:
                     self._outgoing[event.stream].change(event)
             case Stop():
-                self._forget(event.stream)
+                self._forget(event.stream, Reason.STOPPED.value)
 
     async def _write(self) -> None:
         while True:
@@ -182,16 +215,25 @@ class Conversation:
             # What is wrong with a picture was logged when it was opened, once for all receivers.
             known = error.code in (Code.UNREADABLE_IMAGE, Code.INTERNAL)
             level = logging.DEBUG if known else logging.WARNING
-            logger.log(level, "%s asked for %s: %s", self._peer, request.image, error)
+            facts = {"stream": request.stream, "image": request.image}
+            logger.log(level, "%s asked for %s: %s", self._peer, request.image, error, extra=facts)
             if request.stream in self._session.streams:
                 self._refuse(request.stream, request.image, error)
-            self._forget(request.stream)
+            self._forget(request.stream, "error")
         else:
             if request.stream in self._session.streams:
                 wanted = self._wanted[request.stream]
-                outgoing = Outgoing(request.stream, request.image, shared, wanted)
+                asked = self._asked[request.stream]
+                outgoing = Outgoing(request.stream, request.image, shared, wanted, asked)
                 self._outgoing[request.stream] = outgoing
-                logger.info("%s gets %s from %d", self._peer, request.image, request.start)
+                self._figures.streams += 1
+                logger.info(
+                    "%s gets %s from %d",
+                    self._peer,
+                    request.image,
+                    request.start,
+                    extra=_about(outgoing),
+                )
             else:  # stopped before it began
                 shared.leave(self._wake)
         self._wake()
@@ -264,6 +306,14 @@ class Conversation:
         while self._session.backlog < TOGETHER and self._next_frame():
             pass
 
+    def _count(self, outgoing: Outgoing, nbytes: int) -> None:
+        figures = self._figures
+        if not outgoing.sent:
+            figures.first_bytes.observe(self._clock() - outgoing.asked)
+        outgoing.sent += nbytes
+        figures.frames += 1
+        figures.payload += nbytes
+
     def _next_frame(self) -> bool:
         """Move the frame that gains most into the session, or the end of a stream, if any."""
         session = self._session
@@ -285,7 +335,7 @@ class Conversation:
         room = outlook.position + min(credit, current // 2)
         end = end if end <= room else cut(outlook, room)
         session.send(outgoing.stream, outgoing.shared.read(outlook.position, end))
-        outgoing.begun = True
+        self._count(outgoing, end - outlook.position)
         return True
 
     def _best(self, plans: Sequence[tuple[Outgoing, Plan]]) -> tuple[Outgoing, Outlook, int] | None:
@@ -316,6 +366,7 @@ class Conversation:
             model=error.model,
             after=error.after,
         )
+        self._figures.refused[error.code] += 1
 
     def _end(self, outgoing: Outgoing, why: Reason | RequestRefused) -> None:
         """End a stream of which there is no more, or no more wanted."""
@@ -323,15 +374,25 @@ class Conversation:
             self._refuse(outgoing.stream, outgoing.image, why)
         else:
             self._session.end(outgoing.stream, why)
-            logger.info("%s has %s: %s", self._peer, outgoing.image, why.value)
-        self._forget(outgoing.stream)
+        self._forget(outgoing.stream, why.value if isinstance(why, Reason) else "error")
 
-    def _forget(self, stream: int) -> None:
+    def _forget(self, stream: int, why: str) -> None:
         self._wanted.pop(stream, None)
+        self._asked.pop(stream, None)
         outgoing = self._outgoing.pop(stream, None)
         if outgoing is not None:
             outgoing.shared.leave(self._wake)
+            self._figures.streams -= 1
+            self._figures.ended[why] += 1
+            seconds = round(self._clock() - outgoing.asked, 3)
+            facts = {**_about(outgoing), "bytes": outgoing.sent, "seconds": seconds, "end": why}
+            logger.info("%s has %s: %s", self._peer, outgoing.image, why, extra=facts)
 
-    def _forget_all(self) -> None:
+    def _forget_all(self, why: str) -> None:
         for stream in tuple(self._outgoing):
-            self._forget(stream)
+            self._forget(stream, why)
+
+
+def _about(outgoing: Outgoing) -> dict[str, object]:
+    """Return what the log says of a stream whenever it speaks of it."""
+    return {"stream": outgoing.stream, "image": outgoing.image}

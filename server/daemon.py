@@ -9,6 +9,7 @@ import secrets
 from collections.abc import Iterable
 from typing import Any, Self
 
+from structlog.contextvars import bound_contextvars
 from websockets.asyncio.server import Server, ServerConnection, serve
 from websockets.http11 import Request, Response
 from websockets.typing import Subprotocol
@@ -18,8 +19,9 @@ from diffc_viewer import Door, Site
 
 from .catalogue import Catalogue
 from .comparison import Comparison
-from .conversation import Conversation
+from .conversation import Conversation, connection_id
 from .exchange import Exchange, is_local
+from .figures import Figures
 from .pipeline import Pipeline
 
 MOST_CONNECTIONS = 2000
@@ -28,8 +30,8 @@ BACKLOG = 1024
 """Connections that the system holds until they are accepted: a thousand may come at once."""
 OPENING = 10.0
 """Seconds that a request may take to arrive, and a WebSocket to be opened."""
-DRAIN_GRACE = 5.0
-"""Seconds that receivers get to take note of a shutdown."""
+DRAIN_GRACE = 10.0
+"""Seconds, unless told otherwise, that receivers get to take note of a shutdown."""
 
 logger = logging.getLogger("diffc_server")
 
@@ -55,13 +57,21 @@ class SenderDaemon:
         names: Iterable[str] = (),
         site: Site | None = None,
         comparison: Comparison | None = None,
+        figures: Figures | None = None,
+        grace: float = DRAIN_GRACE,
+        reuse_port: bool = False,
     ) -> None:
         """Prepare to listen on ``port`` of ``host``; 0 is any free port.
 
         No more than so many ``connections`` are taken at once; others are told to come later.
         With a ``site``, browsers find the viewer here, under the address or one of ``names``; with
-        a ``comparison`` other formats' pictures too.
+        a ``comparison`` other formats' pictures too.  Draining takes at most ``grace`` seconds.
+        With ``reuse_port`` other processes may listen on the same port: who connects meets any of
+        them that is not draining.
         """
+        self.figures = figures or Figures()
+        self._grace = grace
+        self._reuse_port = reuse_port
         self._catalogue = catalogue
         self._pipeline = pipeline
         self._host = host
@@ -77,7 +87,7 @@ class SenderDaemon:
         self._server: Server | None = None
 
     async def __aenter__(self) -> Self:
-        """Listen.  Raises OSError if the port is taken."""
+        """Listen.  Raises OSError if the port is taken, or cannot be shared."""
         self._server = await serve(
             self._converse,
             self._host,
@@ -95,7 +105,8 @@ class SenderDaemon:
             # Pings queue behind data and kill slow links; the session has its own signs of life.
             ping_interval=None,
             ping_timeout=None,
-            close_timeout=DRAIN_GRACE,
+            close_timeout=self._grace,
+            reuse_port=self._reuse_port or None,
             max_size=MAX_MESSAGE,
             max_queue=8,
             write_limit=4096,
@@ -126,9 +137,13 @@ class SenderDaemon:
         return len(self._conversations) + len(self._exchanges)
 
     async def drain(self) -> None:
-        """Take no more receivers, tell those that are here, close; at most DRAIN_GRACE seconds."""
+        """Take no more receivers, tell those that are here, close.
+
+        What has been built for them is still sent, for as long as the grace lasts.
+        """
         if self._server is None:
             return
+        self.figures.draining = True
         self._server.close(close_connections=False)
         for conversation in self._conversations:
             conversation.drain()
@@ -146,9 +161,10 @@ class SenderDaemon:
     async def _finish(self) -> None:
         assert self._server is not None
         try:
-            async with asyncio.timeout(DRAIN_GRACE):
+            async with asyncio.timeout(self._grace):
                 await asyncio.shield(self._server.wait_closed())
         except TimeoutError:
+            logger.warning("%d connections were still open, and are cut", self.connections)
             self._cut_off()
             await self._server.wait_closed()
         self._pipeline.close()
@@ -163,8 +179,12 @@ class SenderDaemon:
             exchange.abort()
 
     async def _converse(self, websocket: ServerConnection) -> None:
-        conversation = Conversation(websocket, self._catalogue, self._pipeline, self._terms)
+        conversation = Conversation(
+            websocket, self._catalogue, self._pipeline, self._terms, self.figures
+        )
         self._conversations.add(conversation)
+        self.figures.sockets += 1
+        self.figures.opened["websocket"] += 1
         try:
             await conversation.run()
         except Exception:
@@ -172,14 +192,17 @@ class SenderDaemon:
             logger.exception("a conversation failed")
         finally:
             self._conversations.discard(conversation)
+            self.figures.sockets -= 1
 
     async def _admit(self, connection: ServerConnection, request: Request) -> Response | None:
         unavailable = http.HTTPStatus.SERVICE_UNAVAILABLE
         if self.connections >= self._most:
+            self.figures.turned_away["full"] += 1
             return connection.respond(unavailable, "too many receivers\n")
         if any("websocket" in value.lower() for value in request.headers.get_all("Upgrade")):
             return self._turned_away(connection, request)
         if self._server is None or not self._server.is_serving():
+            self.figures.turned_away["draining"] += 1
             return connection.respond(unavailable, "shutting down\n")
         assert isinstance(connection, _Connection)
         # From here on it is the exchange that knows how long things may take.
@@ -194,12 +217,17 @@ class SenderDaemon:
             comparison=self._comparison,
             epoch=self._epoch,
             idle=self._terms.idle,
+            figures=self.figures,
         )
         self._exchanges.add(exchange)
+        self.figures.exchanges += 1
+        self.figures.opened["http"] += 1
         try:
-            return await exchange.run()
+            with bound_contextvars(connection=connection_id()):
+                return await exchange.run()
         finally:
             self._exchanges.discard(exchange)
+            self.figures.exchanges -= 1
 
     def _turned_away(self, connection: ServerConnection, request: Request) -> Response | None:
         """Refuse a WebSocket to pages of other sites, which browsers let ask anybody.
@@ -213,6 +241,7 @@ class SenderDaemon:
         )
         if objection is None:
             return None
+        self.figures.turned_away["forbidden"] += 1
         return connection.respond(objection, "pages of other sites have no business here\n")
 
 

@@ -33,6 +33,7 @@ from .catalogue import Catalogue
 from .comparison import PREFIX as COMPARISON
 from .comparison import Comparison
 from .encoding import STREAM_SUFFIX, is_stream
+from .figures import Figures
 from .pipeline import LOOK_AHEAD, Pipeline, SharedStream
 from .ranges import Range, names
 
@@ -93,6 +94,7 @@ class Exchange:
         comparison: Comparison | None,
         epoch: str,
         idle: float,
+        figures: Figures | None = None,
     ) -> None:
         """Prepare to answer; a client that takes nothing for ``idle`` seconds is cut off.
 
@@ -108,6 +110,8 @@ class Exchange:
         self._comparison = comparison
         self._epoch = epoch
         self._idle = idle
+        self._figures = figures or Figures()
+        self._sent = 0
         self._response: Response | None = None
         self._awoken = asyncio.Event()
         self._wake = self._awoken.set
@@ -119,6 +123,8 @@ class Exchange:
 
     async def run(self) -> Response | None:
         """Answer and close the connection; return what was answered, without a stream's bytes."""
+        clock = asyncio.get_running_loop().time
+        began = clock()
         try:
             await self._answer()
             await self._finish()
@@ -129,6 +135,7 @@ class Exchange:
             logger.exception("an exchange failed")
         finally:
             self._connection.transport.abort()
+            self._note(clock() - began)
             await self._gone
         return self._response
 
@@ -364,19 +371,29 @@ class Exchange:
     async def _begin(self, status: HTTPStatus, head: dict[str, str]) -> None:
         headers = Headers(Date=formatdate(usegmt=True), Connection="close", **head)
         self._response = Response(status.value, status.phrase, headers)
+        self._figures.answered[f"{status // 100}xx"] += 1
+        await self._write(self._response.serialize())
+
+    def _note(self, seconds: float) -> None:
+        """Log what was answered, if anything was."""
+        if self._response is None:
+            return
+        status = self._response.status_code
         level = logging.INFO if status < HTTPStatus.BAD_REQUEST else logging.WARNING
         if self._site is not None and self._site.has(self._target):
             level = logging.DEBUG  # a page asks for dozens, and shows what is missing
         # A path is ASCII, but may hold anything that a terminal takes for a command.
         where = ascii(self._request.path[:300])
-        logger.log(level, "%s gets %s over HTTP: %d", self._peer, where, status)
-        await self._write(self._response.serialize())
+        facts = {"status": status, "bytes": self._sent, "seconds": round(seconds, 3)}
+        logger.log(level, "%s got %s over HTTP: %d", self._peer, where, status, extra=facts)
 
     async def _write(self, data: bytes) -> None:
         connection = self._connection
         if connection.transport.is_closing() or connection.protocol.close_expected():
             raise LinkLost("the connection was closed")
         connection.transport.write(data)
+        self._sent += len(data)
+        self._figures.body += len(data)
         await self._flush()
 
     async def _flush(self) -> None:

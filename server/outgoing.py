@@ -27,14 +27,26 @@ class Outgoing:
     """One receiver's stream, as far as the picture's shared one has come."""
 
     def __init__(
-        self, stream: int, image: str, shared: SharedStream, wanted: Open | Update
+        self,
+        stream: int,
+        image: str,
+        shared: SharedStream,
+        wanted: Open | Update,
+        asked: float = 0.0,
     ) -> None:
         self.stream = stream
         self.image = image
         self.shared = shared
-        self.begun = False
-        """Something of it has been sent."""
+        self.asked = asked
+        """When, by the event loop's clock."""
+        self.sent = 0
+        """Bytes of it."""
         self.change(wanted)
+
+    @property
+    def begun(self) -> bool:
+        """Something of it has been sent."""
+        return self.sent > 0
 
     def change(self, wanted: Open | Update) -> None:
         """Take a new target and weight."""

@@ -19,6 +19,8 @@ BELOW: dict[str, set[str]] = {
     "allocation": set(),
     "threads": set(),
     "flags": set(),
+    "configuration": {"errors"},
+    "journal": set(),
     "replacement": set(),
     "eviction": set(),
     "picture": {"errors", "replacement"},
@@ -35,12 +37,12 @@ BELOW: dict[str, set[str]] = {
     "viewer": {"diffusion"},
     "server": {
         *("allocation", "session", "container", "codec", "diffusion", "eviction"),
-        *("flags", "threads"),
+        *("configuration", "flags", "journal", "threads"),
         *("picture", "replacement", "metrics", "errors"),
     },
     "client": {
         *("allocation", "session", "container", "codec", "diffusion", "eviction"),
-        *("flags", "threads"),
+        *("configuration", "flags", "journal", "threads"),
         *("picture", "replacement", "metrics", "errors"),
     },
     "benchmarks": {
@@ -57,6 +59,8 @@ FOREIGN: dict[str, set[str]] = {
     "allocation": set(),
     "threads": set(),
     "flags": set(),
+    "configuration": set(),
+    "journal": {"structlog"},
     "replacement": set(),
     "eviction": set(),
     "picture": {"numpy", "pi_heif", "PIL"},
@@ -85,7 +89,7 @@ NETWORKED = ("server", "client", "benchmarks")
 TORCH = {"diffusion/network.py", "diffusion/unet.py"}
 """What of the library imports torch, which is an extra."""
 
-DRIVERS = ("browser", "link_transfers", "link_gallery", "parsers")
+DRIVERS = ("browser", "link_transfers", "link_gallery", "load_drain", "parsers")
 """Benchmarks that run both daemons, or feed what in them reads from the network."""
 
 FOLDERS = {

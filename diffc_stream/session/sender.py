@@ -59,6 +59,11 @@ class SenderSession(Session):
         self._acknowledged = 0
 
     @property
+    def sent(self) -> int:
+        """Bytes of payload that were sent so far."""
+        return self._sent
+
+    @property
     def under_way(self) -> int:
         """Bytes of payload that were sent and not acknowledged yet."""
         return self._sent - self._acknowledged

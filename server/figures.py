@@ -1,0 +1,145 @@
+"""What a sender counts, for Prometheus.
+
+Whoever does the work adds to plain numbers here, which costs next to nothing; they become metrics
+when somebody looks.  All are of the whole process, and none has an id, a name or an address in its
+labels, whose values come from small sets.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterator
+from typing import Final
+
+from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Histogram, generate_latest
+from prometheus_client import ProcessCollector as Process
+from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.registry import Collector
+
+from diffc_stream.session import Code, Reason
+
+FIRST_BYTES = (0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0, 60.0)
+"""Seconds: the buckets of the histogram."""
+ENDS: Final = (*(reason.value for reason in Reason), "error", "lost")
+"""How streams end: as END says, by an ERROR, or with the connection."""
+CODES: Final = tuple(code for name, code in vars(Code).items() if name.isupper())
+TURNED_AWAY: Final = ("full", "draining", "forbidden")
+"""Why connections are refused before a word is said."""
+MEDIA_TYPE = CONTENT_TYPE_LATEST
+"""Of what :meth:`Figures.text` returns."""
+
+
+class Figures(Collector):
+    """Counts of one sender, from its start."""
+
+    def __init__(self) -> None:
+        self.sockets = 0
+        """Receivers connected now, over WebSocket; and over plain HTTP:"""
+        self.exchanges = 0
+        self.opened: Counter[str] = Counter(websocket=0, http=0)
+        """Connections so far, by kind."""
+        self.turned_away: Counter[str] = Counter(dict.fromkeys(TURNED_AWAY, 0))
+        """Connections refused, by reason."""
+        self.streams = 0
+        """Streams being sent now, on WebSockets."""
+        self.ended: Counter[str] = Counter(dict.fromkeys(ENDS, 0))
+        """Streams that have ended, by reason."""
+        self.refused: Counter[str] = Counter(dict.fromkeys(CODES, 0))
+        """ERRORs said, by code."""
+        self.frames = 0
+        """DATA messages sent."""
+        self.payload = 0
+        """Bytes in them."""
+        self.answered: Counter[str] = Counter(dict.fromkeys(("2xx", "3xx", "4xx", "5xx"), 0))
+        """HTTP answers, by class of status."""
+        self.body = 0
+        """Bytes sent over plain HTTP, heads included."""
+        self.waiting: Callable[[], int] = int
+        """Returns how many streams wait for an encoder."""
+        self.encoder_seconds = 0.0
+        """Seconds that encoders have computed."""
+        self.steps = 0
+        """Pieces that they computed; each costs an evaluation of the denoiser or two."""
+        self.hits = 0
+        """Pictures that were wanted and found in the store, whole or in part; and not found:"""
+        self.misses = 0
+        self.stored = 0
+        """Bytes written to the store."""
+        self.draining = False
+        """It has been told to stop."""
+        self.registry = CollectorRegistry()
+        self.first_bytes = Histogram(
+            "diffc_first_bytes_seconds",
+            "From a stream's OPEN to its first bytes.",
+            buckets=FIRST_BYTES,
+            registry=self.registry,
+        )
+        self.registry.register(self)
+        # Memory, processor time and open files, where the system tells.
+        Process(registry=self.registry)
+
+    def text(self) -> bytes:
+        """Return everything in Prometheus' text format."""
+        return generate_latest(self.registry)
+
+    def collect(self) -> Iterator[Metric]:
+        """Yield all but what the registry has on its own."""
+        yield _gauge(
+            "diffc_connections",
+            "Receivers connected now.",
+            {"websocket": self.sockets, "http": self.exchanges},
+            "kind",
+        )
+        yield _counter("diffc_connections_opened", "Connections so far.", self.opened, "kind")
+        yield _counter(
+            "diffc_connections_turned_away",
+            "Connections refused before a word was said.",
+            self.turned_away,
+            "reason",
+        )
+        yield GaugeMetricFamily("diffc_streams", "Streams being sent now.", value=self.streams)
+        yield _counter("diffc_streams_ended", "Streams that have ended.", self.ended, "reason")
+        yield _counter("diffc_refusals", "ERRORs said to receivers.", self.refused, "code")
+        yield CounterMetricFamily("diffc_frames", "DATA messages sent.", value=self.frames)
+        yield _counter(
+            "diffc_sent_bytes",
+            "Payload sent; over HTTP, whole answers.",
+            {"websocket": self.payload, "http": self.body},
+            "kind",
+        )
+        yield _counter("diffc_http_answers", "Plain HTTP answers.", self.answered, "status")
+        yield GaugeMetricFamily(
+            "diffc_encoder_queue", "Streams that wait for an encoder.", value=self.waiting()
+        )
+        yield CounterMetricFamily(
+            "diffc_encoder_seconds", "Seconds that encoders computed.", value=self.encoder_seconds
+        )
+        yield CounterMetricFamily(
+            "diffc_encoder_steps", "Pieces that encoders computed.", value=self.steps
+        )
+        yield _counter(
+            "diffc_store_lookups",
+            "Pictures looked for in the store.",
+            {"hit": self.hits, "miss": self.misses},
+            "result",
+        )
+        yield CounterMetricFamily(
+            "diffc_store_written_bytes", "Bytes written to the store.", value=self.stored
+        )
+        yield GaugeMetricFamily(
+            "diffc_draining", "1 when it has been told to stop.", value=int(self.draining)
+        )
+
+
+def _counter(name: str, what: str, values: dict[str, int], label: str) -> Metric:
+    family = CounterMetricFamily(name, what, labels=[label])
+    for key, value in values.items():
+        family.add_metric([key], value)
+    return family
+
+
+def _gauge(name: str, what: str, values: dict[str, int], label: str) -> Metric:
+    family = GaugeMetricFamily(name, what, labels=[label])
+    for key, value in values.items():
+        family.add_metric([key], value)
+    return family
