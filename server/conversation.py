@@ -13,7 +13,7 @@ import contextlib
 import itertools
 import logging
 import secrets
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from math import inf
 
 from structlog.contextvars import bound_contextvars
@@ -303,8 +303,51 @@ class Conversation:
 
     def _fill(self) -> None:
         """Move what goes out next into the session, as much as is written together."""
-        while self._session.backlog < TOGETHER and self._next_frame():
-            pass
+        session = self._session
+        plans: dict[int, Plan] = {}
+        stale = tuple(self._outgoing)
+        while session.backlog < TOGETHER:
+            if self._end_one(stale, plans):
+                # Another one may be alone now.
+                plans, stale = {}, tuple(self._outgoing)
+                continue
+            sent = self._next_frame(plans)
+            if sent is None:
+                return
+            # Nothing else can have changed meanwhile.
+            stale = (sent,)
+
+    def _end_one(self, stale: Iterable[int], plans: dict[int, Plan]) -> bool:
+        """Renew the plans of ``stale`` streams; end the first that is over, and tell of it."""
+        session = self._session
+        alone = session.count == 1
+        for stream in stale:
+            outgoing = self._outgoing[stream]
+            plan = outgoing.plan(session.position(stream), session.window, alone=alone)
+            if plan.over is not None:
+                self._end(outgoing, plan.over)
+                return True
+            plans[stream] = plan
+        return False
+
+    def _next_frame(self, plans: Mapping[int, Plan]) -> int | None:
+        """Move the frame that gains most into the session and return its stream, if there is one.
+
+        ``plans`` are those of all streams.
+        """
+        session = self._session
+        # A sliver of credit is not worth a frame: there will soon be more.
+        credit, current = session.credit, session.current
+        best = self._best(plans) if credit >= min(FRAME, current // 4) else None
+        if best is None:
+            return None
+        outgoing, outlook, end = best
+        # Half a window at most: the other half is under way while the first is acknowledged.
+        room = outlook.position + min(credit, current // 2)
+        end = end if end <= room else cut(outlook, room)
+        session.send(outgoing.stream, outgoing.shared.read(outlook.position, end))
+        self._count(outgoing, end - outlook.position)
+        return outgoing.stream
 
     def _count(self, outgoing: Outgoing, nbytes: int) -> None:
         figures = self._figures
@@ -314,37 +357,14 @@ class Conversation:
         figures.frames += 1
         figures.payload += nbytes
 
-    def _next_frame(self) -> bool:
-        """Move the frame that gains most into the session, or the end of a stream, if any."""
-        session = self._session
-        alone = session.count == 1
-        plans = []
-        for stream, outgoing in self._outgoing.items():
-            plan = outgoing.plan(session.position(stream), session.window, alone=alone)
-            if plan.over is not None:
-                self._end(outgoing, plan.over)
-                return True
-            plans.append((outgoing, plan))
-        # A sliver of credit is not worth a frame: there will soon be more.
-        credit, current = session.credit, session.current
-        best = self._best(plans) if credit >= min(FRAME, current // 4) else None
-        if best is None:
-            return False
-        outgoing, outlook, end = best
-        # Half a window at most: the other half is under way while the first is acknowledged.
-        room = outlook.position + min(credit, current // 2)
-        end = end if end <= room else cut(outlook, room)
-        session.send(outgoing.stream, outgoing.shared.read(outlook.position, end))
-        self._count(outgoing, end - outlook.position)
-        return True
-
-    def _best(self, plans: Sequence[tuple[Outgoing, Plan]]) -> tuple[Outgoing, Outlook, int] | None:
+    def _best(self, plans: Mapping[int, Plan]) -> tuple[Outgoing, Outlook, int] | None:
         """Return the stream whose next frame gains most, and where that ends."""
         session = self._session
         best, gain = None, -inf
         gathering = self._clock() < self._gathered
         opening = session.count - len(plans)
-        for outgoing, plan in plans:
+        for stream, plan in plans.items():
+            outgoing = self._outgoing[stream]
             if plan.outlook is None:
                 opening += not outgoing.begun
             elif gathering and outgoing.begun:
