@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from diffc_stream.errors import RequestRefused
 from diffc_stream.session import MAX_STREAM, Open, Reason, Update
-from diffc_stream.session.interleaving import Outlook, Turn, turn
+from diffc_stream.session.interleaving import Outlook, Turn, hull, turn
 
 from .pipeline import LOOK_AHEAD, SharedStream
 
@@ -41,6 +42,7 @@ class Outgoing:
         """When, by the event loop's clock."""
         self.sent = 0
         """Bytes of it."""
+        self._hull: Sequence[int] = ()
         self.change(wanted)
 
     @property
@@ -65,7 +67,7 @@ class Outgoing:
         if state != self._planned:
             self._planned = state
             limit, settled = self.limit(position)
-            outlook = self._outlook(position, limit)
+            outlook = self._outlook(position, limit, alone=alone)
             ahead = turn(outlook, alone=alone) if outlook is not None else None
             self._plan = Plan(self._over(position, limit, settled), outlook, ahead)
             length = position + window + LOOK_AHEAD
@@ -91,7 +93,7 @@ class Outgoing:
         unsure = self._by_quality and growing and len(shared) < limit + LOOK_AHEAD
         return limit, not unsure
 
-    def _outlook(self, position: int, limit: int) -> Outlook | None:
+    def _outlook(self, position: int, limit: int, *, alone: bool) -> Outlook | None:
         shared = self.shared
         end = min(len(shared), limit)
         if end <= position:
@@ -104,7 +106,14 @@ class Outgoing:
             offsets=shared.curve.offsets,
             psnr=shared.curve.psnr(),
             boundaries=shared.curve.boundaries,
+            hull=() if alone or not shared.complete else self._skyline(),
         )
+
+    def _skyline(self) -> Sequence[int]:
+        """Return the hull of a curve that is complete."""
+        if not self._hull:
+            self._hull = hull(self.shared.curve.offsets, self.shared.curve.psnr())
+        return self._hull
 
     def _ends(self) -> tuple[int, bool]:
         """Return where the target ends the stream, and whether its quality does."""

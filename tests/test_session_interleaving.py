@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from bisect import bisect_right
+from dataclasses import replace
 from math import log2
 
 import pytest
@@ -21,6 +22,7 @@ from diffc_stream.session.interleaving import (
     Outlook,
     Turn,
     cut,
+    hull,
     turn,
 )
 
@@ -214,6 +216,24 @@ def test_a_turn_is_something_that_can_be_sent(outlook: Outlook, alone: bool) -> 
     assert outlook.position < found.end <= outlook.end
     assert found.end - outlook.position <= (FRAME if outlook.position else FIRST_FRAME)
     assert found.gain >= -1e-12
+
+
+@settings(max_examples=300, deadline=None)
+@given(outlooks())
+def test_along_the_hull_the_same_is_found(outlook: Outlook) -> None:
+    whole = replace(outlook, end=max(outlook.end, *outlook.offsets, outlook.position + 1))
+    known = replace(whole, hull=hull(outlook.offsets, outlook.psnr))
+    assert turn(known, alone=False) == turn(whole, alone=False)
+    # Where it is not all within reach, it is of no use, and does no harm.
+    known = replace(outlook, hull=known.hull)
+    assert turn(known, alone=False) == turn(outlook, alone=False)
+
+
+def test_a_hull_leaves_out_what_is_below_and_not_what_is_on_it() -> None:
+    offsets, psnr = [0, 100, 200, 300, 400, 500], [20.0, 21.0, 25.0, 25.5, 25.5, 26.5]
+    assert hull(offsets, psnr) == [2, 2, 3, 5, 5, 6]
+    assert hull([], []) == []
+    assert hull([7], [20.0]) == [1]
 
 
 @settings(max_examples=100, deadline=None)

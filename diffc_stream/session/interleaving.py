@@ -12,7 +12,7 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
-from math import log2
+from math import inf, log2
 
 FIRST_FRAME = 256
 """Bytes: the first picture should not wait for more than it needs."""
@@ -30,6 +30,8 @@ RECOGNISABLE = 19.0
 """PSNR in dB."""
 USUAL_GAIN = 1.8
 """PSNR in dB that twice the bytes bring, on photographs: what is expected without a curve."""
+_NOTHING = 1e-9
+"""Decibels; what rounding may do is less."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,6 +51,9 @@ class Outlook:
     """... in dB, never less than before."""
     boundaries: Sequence[int] = ()
     """Where messages had better end, ascending."""
+    hull: Sequence[int] = ()
+    """What :func:`hull` makes of ``offsets`` and ``psnr``, if that is known; it saves looking at
+    all of them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +96,26 @@ def cut(outlook: Outlook, end: int) -> int:
     return end
 
 
+def hull(offsets: Sequence[int], psnr: Sequence[float]) -> list[int]:
+    """Return for every place on a curve the next one at which a best stretch may end.
+
+    Those between are below the straight line that joins the two, so that whoever looks from before
+    the first sees the second, or what is beyond it, under a steeper angle.  The last is followed by
+    the number of places.
+    """
+    worth = [_worth(quality) for quality in psnr]
+    following = list(range(1, len(offsets) + 1))
+    for place in range(len(offsets) - 2, -1, -1):
+        near = place + 1
+        while (far := following[near]) < len(offsets):
+            share = (offsets[near] - offsets[place]) / (offsets[far] - offsets[place])
+            if worth[near] >= (1 - share) * worth[place] + share * worth[far] - _NOTHING:
+                break
+            near = far
+        following[place] = near
+    return following
+
+
 def _stretch(outlook: Outlook) -> tuple[int, float]:
     """Return where the best stretch ahead ends, and its gain in decibels per byte."""
     offsets, position = outlook.offsets, outlook.position
@@ -100,12 +125,28 @@ def _stretch(outlook: Outlook) -> tuple[int, float]:
         end = outlook.end
         return end, USUAL_GAIN * log2((end + OVERHEAD) / (position + OVERHEAD)) / (end - position)
     here = _worth(_quality(outlook, ahead))
+    if outlook.hull and offsets[-1] <= outlook.end:
+        return _steepest(outlook, ahead, here)
     reached = max(bisect_right(offsets, outlook.end), ahead + 1)
     gain, end = max(
         ((_worth(outlook.psnr[i]) - here) / (offsets[i] - position + OVERHEAD), offsets[i])
         for i in range(ahead, reached)
     )
     return end, gain
+
+
+def _steepest(outlook: Outlook, ahead: int, here: float) -> tuple[int, float]:
+    """Return the same where all of the curve is within reach: along its hull."""
+    best = (-inf, 0)
+    while ahead < len(outlook.offsets):
+        offset, gained = outlook.offsets[ahead], _worth(outlook.psnr[ahead]) - here
+        size = offset - outlook.position + OVERHEAD
+        # Along a hull it gets steeper, then less so.
+        if gained < best[0] * size - 2 * _NOTHING:
+            break
+        best = max(best, (gained / size, offset))
+        ahead = outlook.hull[ahead]
+    return best[1], best[0]
 
 
 def _quality(outlook: Outlook, ahead: int) -> float:
