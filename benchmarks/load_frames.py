@@ -96,10 +96,11 @@ def _middle(flows: list[_Flow]) -> _Flow:
 def _said(flows: list[_Flow]) -> dict[str, object]:
     """Return the middle one, and what all came to."""
     flow = _middle(flows)
+    own = round(flow.kilobytes / flow.share) if flow.share else None
     return {
         "frames of 1 kB per second": round(flow.kilobytes),
         "frames per second": round(flow.frames),
         "share of a processor": round(flow.share, 2),
-        "frames of 1 kB per second of its own processor time": round(flow.kilobytes / flow.share),
+        "frames of 1 kB per second of its own processor time": own,
         "rounds": [round(flow.kilobytes) for flow in flows],
     }

@@ -6,6 +6,7 @@ import sys
 
 import pytest
 
+import diffc_server.__main__ as commands
 from diffc_server.descriptors import SPARE, allow
 
 resource = pytest.importorskip("resource")
@@ -58,3 +59,13 @@ def test_a_system_that_does_not_keep_its_word(monkeypatch: pytest.MonkeyPatch) -
 def test_a_system_without_limits(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "resource", None)
     assert allow(2000) == 2000
+
+
+def test_too_few_open_files_are_told(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(commands, "allow", lambda wanted: min(wanted, 100))
+    assert commands._allowed(100) == 100
+    assert caplog.text == ""
+    assert commands._allowed(2000) == 100
+    assert "no more than 100 connections: the system allows too few open files" in caplog.text
