@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final
 
@@ -322,3 +323,34 @@ def test_one_file_for_several_commands(tmp_path: Path) -> None:
         file.write_text(text)
         with pytest.raises(ConfigurationError, match=complaint):
             both.read("drain", ["x", "--config", str(file)], {})
+
+
+@pytest.mark.parametrize(
+    ("main", "name", "line", "text", "key"),
+    [
+        (diffc_server.__main__.main, "diffc-server", [], "folder = 'x'\n{}", "port"),
+        (diffc_client.__main__.main, "diffc-client", ["run"], "[run]\nfolder = 'x'\n{}", "every"),
+    ],
+    ids=["server", "client"],
+)
+def test_commands_print_it_and_refuse_in_one_line(
+    main: Callable[[list[str]], int],
+    name: str,
+    line: list[str],
+    text: str,
+    key: str,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    file = tmp_path / "told.toml"
+    file.write_text(text.format(f"{key} = 7"))
+    assert main([*line, "--config", str(file), "--print-config"]) == 0
+    printed = capsys.readouterr().out
+    assert f'\nfolder = "x"  # {file}\n' in f"\n{printed}"
+    assert f"\n{key} = 7" in printed
+    file.write_text(text.format(f"{key}s = 7"))
+    assert main([*line, "--config", str(file)]) == 2
+    [complaint] = capsys.readouterr().err.splitlines()
+    assert complaint == (
+        f"{name}: {file}: the key '{key}s' is unknown: the nearest there is, is {key}"
+    )

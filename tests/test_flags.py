@@ -1,10 +1,10 @@
-"""One way to say how a picture is to be rendered."""
+"""What the flags of commands have in common."""
 
 import argparse
 
 import pytest
 
-from diffc_stream.flags import add_rendering, integer, number
+from diffc_stream.flags import add_rendering, endpoint, integer, number
 
 
 @pytest.fixture
@@ -71,3 +71,27 @@ def test_what_is_no_number_is_argparses_business() -> None:
         parser.parse_args(["x", "1"])
     with pytest.raises(argparse.ArgumentError, match="invalid number value: 'x'"):
         parser.parse_args(["1", "x"])
+
+
+@pytest.mark.parametrize(
+    ("text", "host", "port"),
+    [
+        ("9000", "127.0.0.1", 9000),
+        ("0", "127.0.0.1", 0),
+        ("0.0.0.0:9000", "0.0.0.0", 9000),
+        ("station.example:1", "station.example", 1),
+        ("[::1]:65535", "::1", 65535),
+    ],
+)
+def test_endpoints(text: str, host: str, port: int) -> None:
+    found = endpoint(text)
+    assert (found.host, found.port) == (host, port)
+    assert endpoint(str(found)) == found
+
+
+@pytest.mark.parametrize(
+    "text", ["", "station", ":1", "::1", "::1:9000", "station:", "station:x", "1:65536", "-1", "²"]
+)
+def test_what_is_no_endpoint(text: str) -> None:
+    with pytest.raises(argparse.ArgumentTypeError):
+        endpoint(text)
