@@ -14,6 +14,7 @@ from __future__ import annotations
 import argparse
 import difflib
 import json
+import re
 import shlex
 import tomllib
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
@@ -27,6 +28,8 @@ from diffc_stream.errors import ConfigurationError
 MOST_BYTES = 65_536
 """Of a file."""
 
+_PASSWORD = re.compile(r"://[^/@]*:[^/@]*@")
+"""In a URL: it is not shown."""
 _WORDS = {
     **dict.fromkeys(("true", "yes", "on", "1"), True),
     **dict.fromkeys(("false", "no", "off", "0"), False),
@@ -138,11 +141,13 @@ class Effective:
         self._said = said
 
     def toml(self) -> str:
-        """Return it as a file, whose every line tells where it comes from."""
+        """Return it as a file, whose every line tells where it comes from; without passwords."""
         lines = [f"[{self._command}]"] if self._command else []
         for said in self._said:
             if said.value is None:
                 lines.append(f"# {said.setting.key} is not set")
+            elif _PASSWORD.search(_toml(said.value)):
+                lines.append(f"# {said.setting.key} holds a password  # {said.origin}")
             else:
                 lines.append(f"{said.setting.key} = {_toml(said.value)}  # {said.origin}")
         return "\n".join(lines) + "\n"

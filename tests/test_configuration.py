@@ -194,6 +194,14 @@ def test_any_text_survives_printing(tmp_path_factory: pytest.TempPathFactory, te
     assert (again.folder, again.name) == (text, ["x", text])
 
 
+def test_passwords_are_not_shown() -> None:
+    line = ["x", "--name", "a", "--name", "ftp://me:hush@station/a"]
+    told = pump().read("", line, {})
+    assert "hush" not in told.toml()
+    assert "# name holds a password  # command line" in told.toml()
+    assert told.options.name == line[2::2]
+
+
 @pytest.mark.parametrize("text", ["0", "0.5", "1"])
 def test_two_options_for_one_thing(tmp_path: Path, text: str) -> None:
     file = tmp_path / "told.toml"
