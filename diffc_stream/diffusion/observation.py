@@ -73,7 +73,7 @@ class Observation:
         eta = np.empty_like(self.eta)
         for summed, before, known, new in zip(eta, self.eta, x_hat, y, strict=True):
             np.add(before, gained * known, out=summed)
-            summed += np.float32(sqrt(delta)) * new
+            np.add(summed, np.float32(sqrt(delta)) * new, out=summed)
         return Observation(eta=eta, snr=self.snr + received * delta, octave=self.octave)
 
     def opened(self, bands: Floats, y: Floats, size: octaves.Size) -> Observation:
@@ -85,7 +85,7 @@ class Observation:
         snr = self.snr / 4
         detail = np.float32(snr) * bands
         for band, new in zip(detail, y, strict=True):
-            band += np.float32(sqrt(snr)) * new
+            np.add(band, np.float32(sqrt(snr)) * new, out=band)
         eta = octaves.synthesis(self.eta * np.float32(0.5), detail, size)
         return Observation(eta=eta, snr=snr, octave=self.octave - 1)
 
