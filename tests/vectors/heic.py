@@ -10,6 +10,7 @@ from __future__ import annotations
 import io
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pillow_heif
@@ -51,7 +52,7 @@ def turned(data: bytes, *, quarters: int) -> bytes:
 
 pillow_heif.register_heif_opener()
 plain = Image.new("RGB", (WIDTH, HEIGHT), COLOUR)
-lossless = {"quality": -1, "chroma": 444, "matrix_coefficients": 0}
+lossless: dict[str, Any] = {"quality": -1, "chroma": 444, "matrix_coefficients": 0}
 
 plain.save(HERE / "plain.heic", **lossless)
 plain.save(HERE / "profile.heic", icc_profile=rgb_profile(1.0), **lossless)
