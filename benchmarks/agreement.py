@@ -287,8 +287,8 @@ def _bfloat16() -> Model:
         return v.float().numpy()
 
     known = load_model(DEFAULT, Engine.TORCH)
-    multiple = network.architecture.multiple
-    denoiser = LearnedDenoiser(run, multiple=multiple)
+    shape = network.architecture
+    denoiser = LearnedDenoiser(run, multiple=shape.multiple, halo=shape.halo)
     return Model(name=known.name, fingerprint=known.fingerprint, denoiser=denoiser)
 
 

@@ -26,8 +26,14 @@ from diffc_stream.replacement import replacing
 PIXEL_LIMIT = 100_000_000
 """Larger pictures are refused before they are decoded; so are streams of larger ones."""
 
-FORMATS = ("PNG", "JPEG", "WEBP", "AVIF", "JPEG2000", "TIFF", "GIF", "BMP", "PPM")
+FORMATS = ("PNG", "JPEG", "WEBP", "AVIF", "HEIF", "JPEG2000", "TIFF", "GIF", "BMP", "PPM")
 """What is read.  Pillow knows more, some by handing the file to other programs (EPS)."""
+
+_BRANDS = frozenset((b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"hevm", b"hevs"))
+"""Of files of the ISO base media format that hold pictures coded by HEVC: what phones call HEIC."""
+
+_HEAD = 256
+"""Bytes of a file that its brands are looked for in."""
 
 
 def load_picture(source: Path | bytes | BinaryIO) -> NDArray[np.uint8]:
@@ -42,12 +48,9 @@ def load_picture(source: Path | bytes | BinaryIO) -> NDArray[np.uint8]:
     name = _name(source)
     try:
         with _quiet(), _opened(source) as image:
-            width, height = image.size
-            if width < 1 or height < 1:
-                raise UnreadablePicture(f"{name}: a picture of {width} x {height} has no pixels")
-            if width * height > PIXEL_LIMIT:
-                raise PictureTooLarge(_too_large(name, f"{width} x {height} pixels"))
+            _check_size(name, image)
             image.load()
+            _check_size(name, image)  # a HEIF file may have said otherwise before
             return _array(_flattened(_upright(image)))
     except PictureError:
         raise
@@ -128,10 +131,50 @@ def _quiet() -> Iterator[None]:
         yield
 
 
+def _check_size(name: str, image: Image.Image) -> None:
+    width, height = image.size
+    if width < 1 or height < 1:
+        raise UnreadablePicture(f"{name}: a picture of {width} x {height} has no pixels")
+    if width * height > PIXEL_LIMIT:
+        raise PictureTooLarge(_too_large(name, f"{width} x {height} pixels"))
+
+
 def _opened(source: Path | bytes | BinaryIO) -> Image.Image:
+    if isinstance(source, bytes):
+        source = io.BytesIO(source)
+    if _is_heif(source):
+        return _opened_heif(source)
     Image.init()
     formats = [name for name in FORMATS if name in Image.OPEN]
-    return Image.open(io.BytesIO(source) if isinstance(source, bytes) else source, formats=formats)
+    return Image.open(source, formats=formats)
+
+
+def _is_heif(source: Path | BinaryIO) -> bool:
+    """Tell by the brands that a file claims in its first box; AVIF, its sibling, has none of these.
+
+    An open file is left where it was.
+    """
+    if isinstance(source, Path):
+        with source.open("rb") as file:
+            head = file.read(_HEAD)
+    else:
+        place = source.tell()
+        head = source.read(_HEAD)
+        source.seek(place)
+    length = min(int.from_bytes(head[:4], "big"), len(head))
+    brands = [head[8:12], *(head[i : i + 4] for i in range(16, length - 3, 4))]
+    return head[4:8] == b"ftyp" and not _BRANDS.isdisjoint(brands)
+
+
+def _opened_heif(source: Path | BinaryIO) -> Image.Image:
+    """Open a HEIF file, without having Pillow know of it: the process may not be ours alone."""
+    try:
+        from pi_heif.as_plugin import HeifImageFile
+    except ImportError as error:
+        name = _name(source)
+        raise UnreadablePicture(f"{name}: HEIF needs pip install pi-heif") from error
+    image: Image.Image = HeifImageFile(source)
+    return image
 
 
 def _upright(image: Image.Image) -> Image.Image:

@@ -14,8 +14,8 @@ from diffc_stream.session.fields import Name
 
 SUFFIXES = frozenset(
     [
-        *(".png", ".jpg", ".jpeg", ".webp", ".avif", ".jp2", ".j2k", ".tif", ".tiff"),
-        *(".gif", ".bmp", ".ppm", ".pgm", ".pnm", ".dfc"),
+        *(".png", ".jpg", ".jpeg", ".webp", ".avif", ".heic", ".heif", ".jp2", ".j2k"),
+        *(".tif", ".tiff", ".gif", ".bmp", ".ppm", ".pgm", ".pnm", ".dfc"),
     ]
 )
 """What is served; upper case will do too."""

@@ -15,6 +15,7 @@ from diffc_stream.codec import Decoder, Encoder
 from diffc_stream.codec import decoder as module
 from diffc_stream.container import Header, Kind, Step, StreamWriter
 from diffc_stream.container.grammar import Before
+from diffc_stream.diffusion import octaves
 from diffc_stream.diffusion.model import Model
 from diffc_stream.errors import (
     CorruptStream,
@@ -125,6 +126,23 @@ def test_smaller_pictures_on_request(side: int, shape: tuple[int, int]) -> None:
     decoder = Decoder([model()])
     decoder.feed(stream(400))
     assert decoder.render(max_side=side).image.shape == (*shape, 3)
+
+
+@pytest.mark.parametrize("length", [60, 250, 400, 1500])
+@pytest.mark.parametrize("side", [32, 16, 5])
+def test_smaller_pictures_are_those_of_the_whole(length: int, side: int) -> None:
+    """Up to what enlarging and halving again blurs, in places."""
+    whole, small = Decoder([model()]), Decoder([model()])
+    for decoder in (whole, small):
+        decoder.feed(stream(length))
+    image = whole.render().image
+    while max(image.shape[:2]) > side:
+        image = octaves.picture(octaves.means(octaves.signal(image)))
+    smaller = small.render(max_side=side).image
+    assert np.abs(smaller.astype(int) - image).mean() < 1.5
+    assert small.evaluations <= whole.evaluations
+    # The dial's ends are the same at any size.
+    assert np.array_equal(small.render(0.0, max_side=side).image, smaller)
 
 
 @pytest.mark.parametrize("symmetries", [0, 9])

@@ -38,7 +38,7 @@ def test_a_value_that_stands_out_is_not_told_better_than_others() -> None:
     for address in range(4):
         rotation = Rotation(8192, seed=0, address=address)
         outlier = np.full(8192, 0.01, np.float32)
-        outlier[int(rotation.origin[1536])] = 10.0  # the middle of a block
+        outlier[int(rotation.origins(1536, 1)[0])] = 10.0  # the middle of a block
         simulation = Trellis().simulate(rotation.forward(outlier), 24, Address(0, address))
         assert 0.7 < simulation.gain < 0.9
 

@@ -26,6 +26,7 @@ _ROUNDS = 10
 _LOW = np.uint64(0xFFFFFFFF)
 _HALF = np.uint64(32)
 
+_PIECE = 2**18
 _TABLE_BITS = 12
 _GRID = 4096
 
@@ -60,26 +61,41 @@ def philox(key: tuple[int, int], counters: NDArray[np.uint32]) -> NDArray[np.uin
     return np.stack([c0, c1, c2, c3], axis=1).astype(np.uint32)
 
 
-def words(seed: int, purpose: Purpose, address: int, count: int) -> NDArray[np.uint32]:
-    """Return the first ``count`` random words at ``address``, uint32, shape (count,)."""
-    blocks = -(-count // 4)
-    counters = np.zeros((blocks, 4), np.uint32)
-    counters[:, 0] = np.arange(blocks, dtype=np.uint32)
+def words(
+    seed: int, purpose: Purpose, address: int, count: int, *, first: int = 0
+) -> NDArray[np.uint32]:
+    """Return ``count`` random words at ``address`` from word ``first`` on, uint32, (count,)."""
+    blocks = np.arange(first // 4, -(-(first + count) // 4), dtype=np.uint32)
+    counters = np.zeros((len(blocks), 4), np.uint32)
+    counters[:, 0] = blocks
     counters[:, 1] = address
-    return philox((seed, int(purpose)), counters).reshape(-1)[:count]
+    return philox((seed, int(purpose)), counters).reshape(-1)[first % 4 :][:count]
 
 
-def signs(seed: int, purpose: Purpose, address: int, count: int) -> NDArray[np.float32]:
-    """Return ``count`` random signs, +1 or -1, one bit of a word each, lowest bit first."""
-    packed = words(seed, purpose, address, -(-count // 32)).astype("<u4").view(np.uint8)
-    bits = np.unpackbits(packed, count=count, bitorder="little")
+def signs(
+    seed: int, purpose: Purpose, address: int, count: int, *, first: int = 0
+) -> NDArray[np.float32]:
+    """Return ``count`` random signs from sign ``first`` on: +1 or -1, (count,).
+
+    They are the bits of the words at ``address``, lowest bit first.
+    """
+    before = first % 32
+    needed = -(-(before + count) // 32)
+    packed = words(seed, purpose, address, needed, first=first // 32).astype("<u4").view(np.uint8)
+    bits = np.unpackbits(packed, count=before + count, bitorder="little")[before:]
     return (1 - 2 * bits.view(np.int8)).astype(np.float32)
 
 
 def normals(seed: int, purpose: Purpose, address: int, count: int) -> NDArray[np.float32]:
     """Return ``count`` standard normals; the top 12 bits of each word pick a table entry."""
-    index = words(seed, purpose, address, count) >> np.uint32(32 - _TABLE_BITS)
-    drawn: NDArray[np.float32] = normal_table()[index]
+    drawn = np.empty(count, np.float32)
+    table = normal_table()
+    # Piece by piece: what computes the words takes ten times their memory.
+    for first in range(0, count, _PIECE):
+        piece = drawn[first : first + _PIECE]
+        index = words(seed, purpose, address, len(piece), first=first)
+        index >>= np.uint32(32 - _TABLE_BITS)
+        np.take(table, index, out=piece)
     return drawn
 
 

@@ -27,43 +27,70 @@ from diffc_stream.channel.randomness import Purpose, signs, words
 Floats = NDArray[np.float32]
 
 _BLOCK_BITS = 10
+_PIECE = 2**18
+"""A multiple of the largest block, whose tables stay in a core's cache."""
 _GOLDEN = (618_034, 1_000_000)
 
 
 class Rotation:
-    """The rotation of ``dims`` dimensions at ``address`` (the step's number) of stream ``seed``."""
+    """The rotation of ``dims`` dimensions at ``address`` (the step's number) of stream ``seed``.
+
+    It is computed as it is applied, piece by piece: a picture of 24 megapixels has 72 million
+    dimensions, and permutation and flips would be several times the size of what they rotate.
+    """
 
     def __init__(self, dims: int, *, seed: int, address: int) -> None:
         draw = words(seed, Purpose.ROTATION, 2 * address, 2)
         multiplier = max(1, dims * _GOLDEN[0] // _GOLDEN[1] - int(draw[0]) % max(1, dims // 64))
         while gcd(multiplier, dims) != 1:
             multiplier += 1
-        offset = int(draw[1]) % dims
-        self.origin = (np.arange(dims, dtype=np.int64) * multiplier + offset) % dims
-        """Where the values stood that are transformed: shape (D,), a permutation."""
-        flips = signs(seed, Purpose.ROTATION, 2 * address + 1, 2 * dims)
-        self._before, self._after = flips[:dims], flips[dims:]
+        self._dims, self._seed, self._address = dims, seed, 2 * address + 1
+        self._multiplier = multiplier
+        self._offset = int(draw[1]) % dims
+        self._strides = np.arange(min(dims, _PIECE), dtype=np.int64) * multiplier % dims
+
+    def origins(self, first: int, count: int) -> NDArray[np.int64]:
+        """Return where ``count`` of the values that are transformed stood, from ``first`` on.
+
+        Of all D that is a permutation; ``count`` is at most 2^18.
+        """
+        places: NDArray[np.int64] = self._strides[:count] + (
+            (first * self._multiplier + self._offset) % self._dims
+        )
+        np.subtract(places, self._dims, out=places, where=places >= self._dims)
+        return places
 
     def forward(self, x: Floats) -> Floats:
         """Rotate ``x``, shape (D,)."""
-        mixed: Floats = x[self.origin]
-        mixed *= self._before
-        rotated = _walsh_hadamard(mixed)
-        rotated *= self._after
+        rotated = np.empty_like(x)
+        for first in range(0, self._dims, _PIECE):
+            piece = rotated[first : first + _PIECE]
+            mixed = x[self.origins(first, len(piece))]
+            mixed *= self._before(first, len(piece))
+            _walsh_hadamard(mixed, piece)
+            piece *= self._after(first, len(piece))
         return rotated
 
     def inverse(self, y: Floats) -> Floats:
         """Rotate back: ``inverse(forward(x))`` is ``x`` up to rounding."""
-        mixed = _walsh_hadamard(y * self._after)
-        mixed *= self._before
-        x = np.empty_like(mixed)
-        x[self.origin] = mixed
+        x = np.empty_like(y)
+        for first in range(0, self._dims, _PIECE):
+            piece = y[first : first + _PIECE]
+            mixed = np.empty_like(piece)
+            _walsh_hadamard(piece * self._after(first, len(piece)), mixed)
+            mixed *= self._before(first, len(piece))
+            x[self.origins(first, len(piece))] = mixed
         return x
 
+    def _before(self, first: int, count: int) -> Floats:
+        return signs(self._seed, Purpose.ROTATION, self._address, count, first=first)
 
-def _walsh_hadamard(x: Floats) -> Floats:
+    def _after(self, first: int, count: int) -> Floats:
+        return signs(self._seed, Purpose.ROTATION, self._address, count, first=self._dims + first)
+
+
+def _walsh_hadamard(x: Floats, result: Floats) -> None:
     """Apply the orthonormal Walsh-Hadamard transform, its own inverse, block by block."""
-    result = np.empty_like(x)
     start = 0
     for bits in range(_BLOCK_BITS, -1, -1):
         size = 2**bits
@@ -76,7 +103,6 @@ def _walsh_hadamard(x: Floats) -> Floats:
             block = x[start:stop].reshape(count, len(left), len(right))
             result[start:stop] = np.matmul(left, block @ right).reshape(-1)
             start = stop
-    return result
 
 
 @cache

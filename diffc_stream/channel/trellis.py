@@ -45,6 +45,9 @@ STATE_BITS = viterbi.MEMORY + 1
 """Bits of the window that names a slice."""
 WIDEST_SLICE = 4096
 """A slice has at most this many dimensions."""
+_PIECE = 2**18
+_SUMMED = 2**22
+"""How many values are summed up in double precision at a time."""
 
 
 class Trellis:
@@ -65,7 +68,7 @@ class Trellis:
         """Find the codeword that leans most towards ``shift``."""
         check_shift(shift)
         check_length(self, shift.size, length)
-        largest = float(np.abs(shift).max())
+        largest = float(max(shift.max(), -shift.min()))
         if largest:
             # The search is scale-free; a scale of one keeps its squares within float32.
             bits = viterbi.search(shift / np.float32(largest), 8 * length, generators())
@@ -74,10 +77,7 @@ class Trellis:
             noise = words(address.seed, Purpose.ARRIVALS, address.step, -(-length // 4))
             payload = noise.astype("<u4").tobytes()[:length]
         sample = self.reproduce(payload, shift.size, length, address)
-        gain = 1.0
-        if largest:
-            unit = shift.astype(np.float64) / largest
-            gain = max(0.0, float(np.dot(sample.values, unit) / np.dot(unit, unit)) / largest)
+        gain = max(0.0, _lean(sample.values, shift, largest) / largest) if largest else 1.0
         return Simulation(payload=payload, sample=sample, gain=gain)
 
     def reproduce(self, payload: bytes, dims: int, length: int, address: Address) -> Sample:
@@ -100,10 +100,14 @@ class Trellis:
         # c^2 = 1 / (1 - r^2), the rest has unit variance.
         scale = np.float32((1.0 - cosine) ** -0.5)
         values = np.zeros(dims, np.float32)
-        if there:
-            minus = _parities(window, int(lengths.max()))
-            filled = minus if lengths.min() == lengths.max() else minus[_within(lengths)]
-            np.subtract(scale, 2 * scale * filled.reshape(-1), out=values[:there])
+        # So many slices at a time that what is computed of them stays in a core's cache.
+        some = max(1, _PIECE // max(1, int(lengths.max(initial=0))))
+        for first in range(0, slices, some):
+            widths = lengths[first : first + some]
+            minus = _parities(window[first : first + some], int(widths.max()))
+            filled = minus if widths.min() == widths.max() else minus[_within(widths)]
+            piece = values[edges[first] : edges[first + len(widths)]]
+            np.subtract(scale, 2 * scale * filled.reshape(-1), out=piece)
         return Sample(values=values, there=there, energy=cosine / (1.0 - cosine))
 
 
@@ -150,6 +154,16 @@ def _parities(window: NDArray[np.uint16], widest: int) -> NDArray[np.uint8]:
     parities += flips.astype(np.uint8)[:, None]
     parities &= np.uint8(1)
     return parities
+
+
+def _lean(values: Floats, shift: Floats, largest: float) -> float:
+    """Return <values, unit> / <unit, unit> for unit = shift / ``largest``."""
+    lean = energy = 0.0
+    for first in range(0, shift.size, _SUMMED):
+        unit = shift[first : first + _SUMMED].astype(np.float64) / largest
+        lean += float(np.dot(values[first : first + _SUMMED], unit))
+        energy += float(np.dot(unit, unit))
+    return lean / energy
 
 
 def _within(lengths: NDArray[np.int64]) -> NDArray[np.bool_]:

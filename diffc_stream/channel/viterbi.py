@@ -19,9 +19,14 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from diffc_stream import work
+
 Floats = NDArray[np.float32]
 Bits = NDArray[np.uint8]
 Generators = NDArray[np.uint16]
+
+SEARCHING = "searching"
+"""What whoever watches the work is told."""
 
 ROW_BITS = 12
 ROWS = 1 << ROW_BITS
@@ -32,6 +37,7 @@ REGISTERS = 1 << MEMORY
 _LOOK = 160
 """How far beyond a border the future and the past have their say in its state."""
 _SEGMENT = 2048
+_SHARE_OF_BORDERS = 2 * _LOOK / (2 * _LOOK + _SEGMENT)
 _LANES = 8
 _SHORT = 512
 _TRIED = 2048
@@ -157,9 +163,11 @@ def _long(walker: Walker, count: int) -> Bits:
         walker.walk((lanes - _LOOK) % count, _LOOK, metrics)
         decisions = walker.walk(lanes, _LOOK, metrics)
         states[first : first + len(lanes)] = walker.trace(decisions, metrics.argmax(axis=1))[1]
+        work.tell(SEARCHING, _SHARE_OF_BORDERS * first / segments)
     states[segments] = states[0]
     bits = np.empty(count, np.uint8)
     lengths = np.diff(borders)
+    done = 0
     for length in np.unique(lengths):
         alike = np.flatnonzero(lengths == length)
         for first in range(0, len(alike), _LANES):
@@ -169,6 +177,8 @@ def _long(walker: Walker, count: int) -> Bits:
             paths, _ = walker.trace(decisions, states[lanes + 1])
             for lane, path in zip(lanes, paths, strict=True):
                 bits[borders[lane] : borders[lane + 1]] = path
+            done += len(lanes)
+            work.tell(SEARCHING, _SHARE_OF_BORDERS + (1 - _SHARE_OF_BORDERS) * done / segments)
     return np.roll(bits, MEMORY)
 
 

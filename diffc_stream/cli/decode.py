@@ -44,8 +44,6 @@ def add(commands: Commands) -> None:
 
 def run(arguments: argparse.Namespace) -> None:
     """Write the picture of a stream, or of its first bytes."""
-    from diffc_stream import codec
-
     data = streams.read(arguments.input)[: arguments.max_bytes]
     warning: str | None = None
     if not arguments.damaged:
@@ -53,8 +51,10 @@ def run(arguments: argparse.Namespace) -> None:
         if error is not None:
             warning = f"{error}; decoding the {len(data)} bytes before it (--damaged goes on)"
             print(f"diffc: warning: {arguments.input}: {warning}", file=sys.stderr)
-    decoder = codec.Decoder(Collection.at_hand(arguments.model), damaged=arguments.damaged)
     with progress("decoding", len(data)) as advance:
+        from diffc_stream import codec
+
+        decoder = codec.Decoder(Collection.at_hand(arguments.model), damaged=arguments.damaged)
         try:
             for start in range(0, len(data), 1024):
                 decoder.feed(data[start : start + 1024])
@@ -63,10 +63,12 @@ def run(arguments: argparse.Namespace) -> None:
             if not (arguments.damaged and decoder.ready):
                 raise
             print(f"diffc: warning: {arguments.input}: {error}; stopped there", file=sys.stderr)
+        advance(decoder.bytes_received, "rendering")
         rendering = decoder.render(
             arguments.render, symmetries=arguments.symmetries, max_side=arguments.max_side
         )
-    save_png(arguments.output, rendering.image, text=rendering.description)
+        advance.working("writing")
+        save_png(arguments.output, rendering.image, text=rendering.description)
     if arguments.json:
         facts = {
             "bytes": rendering.bytes,

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from diffc_stream.cli import streams
 from diffc_stream.cli.arguments import Commands, command, count
-from diffc_stream.cli.output import print_json, progress
+from diffc_stream.cli.output import Advance, print_json, progress
 from diffc_stream.container import Prefix, Simulator
 from diffc_stream.diffusion.collection import Collection
 from diffc_stream.errors import NothingDecodable, UnknownModel
@@ -17,6 +17,7 @@ from diffc_stream.picture import load_picture
 from diffc_stream.replacement import replacing
 
 if TYPE_CHECKING:
+    from diffc_stream.codec import EncodeReport
     from diffc_stream.diffusion.model import Model
 
 
@@ -51,6 +52,20 @@ def add(commands: Commands) -> None:
 
 def run(arguments: argparse.Namespace) -> None:
     """Write the stream of a picture."""
+    with progress("encoding") as advance:
+        report = _encode(arguments, advance)
+    if arguments.json:
+        print_json(asdict(report))
+    else:
+        print(
+            f"{arguments.output}: {report.bytes} bytes, {report.bpp:.3f} bpp, "
+            f"{report.psnr:.2f} dB, {report.steps} steps, "
+            f"{report.evaluations:.1f} evaluations, {report.seconds:.1f} s"
+        )
+
+
+def _encode(arguments: argparse.Namespace, advance: Advance) -> EncodeReport:
+    advance.working("reading")
     from diffc_stream import codec
 
     picture = load_picture(arguments.input)
@@ -58,6 +73,7 @@ def run(arguments: argparse.Namespace) -> None:
     target = arguments.bytes
     if arguments.bpp is not None:
         target = int(arguments.bpp * width * height / 8)
+    advance.towards(target)
     models = Collection.at_hand(arguments.model)
     prefix = b""
     model: Model | None
@@ -80,20 +96,12 @@ def run(arguments: argparse.Namespace) -> None:
         prefix=prefix,
         simulator=Simulator[arguments.simulator.upper()],
     )
-    with replacing(arguments.output) as out, progress("encoding", target) as advance:
+    with replacing(arguments.output) as out:
         out.write(prefix)
         for piece in encoder:
             out.write(piece)
             advance(encoder.written, f"about {encoder.chain.now().psnr:.1f} dB")
-        report = encoder.report()
-    if arguments.json:
-        print_json(asdict(report))
-    else:
-        print(
-            f"{arguments.output}: {report.bytes} bytes, {report.bpp:.3f} bpp, "
-            f"{report.psnr:.2f} dB, {report.steps} steps, "
-            f"{report.evaluations:.1f} evaluations, {report.seconds:.1f} s"
-        )
+        return encoder.report()
 
 
 def _rate(text: str) -> float:

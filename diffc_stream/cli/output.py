@@ -8,7 +8,16 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
+from rich.progress import (
+    BarColumn,
+    Progress,
+    SpinnerColumn,
+    TaskID,
+    TextColumn,
+    TimeElapsedColumn,
+)
+
+from diffc_stream.work import watched
 
 
 def print_json(facts: object) -> None:
@@ -29,7 +38,10 @@ def _finite(value: object) -> object:
 
 
 class Advance:
-    """Moves a progress bar."""
+    """Moves a progress bar, and says beside it what is being done.
+
+    :meth:`working` is a :data:`~diffc_stream.work.Watcher`.
+    """
 
     def __init__(self, progress: Progress, task: TaskID) -> None:
         self._progress, self._task = progress, task
@@ -37,18 +49,35 @@ class Advance:
     def __call__(self, completed: int, note: str) -> None:
         self._progress.update(self._task, completed=completed, note=note)
 
+    def towards(self, total: int | None) -> None:
+        """Have the bar full at so many bytes, or move without an end."""
+        self._progress.update(self._task, total=total)
+
+    def working(self, what: str, share: float | None = None) -> None:
+        """Say what is being done, and what share of it is."""
+        self._progress.update(
+            self._task, work=what if share is None else f"{what} {100 * share:.0f} %"
+        )
+
 
 @contextmanager
-def progress(title: str, total: int | None) -> Iterator[Advance]:
-    """Show a bar of ``total`` bytes on stderr while the block runs, if people are looking."""
+def progress(title: str, total: int | None = None) -> Iterator[Advance]:
+    """Show a bar of ``total`` bytes on stderr while the block runs, if people are looking.
+
+    What the block does that takes long (:mod:`diffc_stream.work`) is shown beside it.
+    """
     columns = (
+        SpinnerColumn(),
         TextColumn(title),
         BarColumn(),
         TextColumn("{task.completed} bytes  {task.fields[note]}"),
+        TextColumn("{task.fields[work]}"),
         TimeElapsedColumn(),
     )
     console = Console(stderr=True)
     with Progress(
         *columns, console=console, transient=True, disable=not console.is_terminal
     ) as bar:
-        yield Advance(bar, bar.add_task(title, total=total, note=""))
+        advance = Advance(bar, bar.add_task(title, total=total, note="", work="starting"))
+        with watched(advance.working):
+            yield advance

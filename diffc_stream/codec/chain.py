@@ -48,7 +48,7 @@ class Chain:
         self._denoiser = denoiser
         self._estimate: Floats | None = None
         self._shown: tuple[Observation, Floats] | None = None
-        self._foreseen: tuple[int, Floats] | None = None
+        self._foreseen: tuple[int, bool, Floats] | None = None
 
     def estimate(self) -> Floats:
         """Return x_hat of the octave observed, (3, H, W); zeros while nothing is known."""
@@ -139,9 +139,11 @@ class Chain:
         if not there:
             return self._not_yet(step)
         received = there / dims
-        prediction = self.prediction(step.kind)
         rotation = self.rotation(step.kind)
-        y = rotation.inverse(sample.values).reshape(prediction.shape)
+        y = rotation.inverse(sample.values)
+        del sample  # of a large picture each copy counts
+        prediction = self.prediction(step.kind)
+        y = y.reshape(prediction.shape)
         absent: Projection | None = None
         if step.kind is Kind.REFINE:
             gained = delta(step.delta_code)
@@ -179,11 +181,11 @@ class Chain:
         forecast = self.forecast.opened(snr=opened.snr, stated=self.forecast.missing(0))
         return replace(now, observation=opened, forecast=forecast, absent=lambda whole: whole)
 
-    def mean(self, after: After, *, symmetries: int = 1) -> Floats:
-        """Return the posterior mean given ``after``, enlarged to full resolution, (3, H, W).
+    def mean(self, after: After, *, symmetries: int = 1, shown: int = 0) -> Floats:
+        """Return the posterior mean given ``after``, of the size of octave ``shown``, (3, H, W).
 
-        The next finer octave, if there is one, is foreseen (:meth:`_finer_mean`).  Estimates are
-        averaged over the first ``symmetries``, 1 to 8, mirror images and turns.
+        The next finer octave, if there is one of use, is foreseen (:meth:`_finer_mean`).  Estimates
+        are averaged over the first ``symmetries``, 1 to 8, mirror images and turns.
 
         While an opening is under way its detail is only partly observed, which the denoiser
         cannot be told; the picture passes from the one before to the one after in proportion.
@@ -193,18 +195,30 @@ class Chain:
             self._shown = (seen, self.denoised(seen))
         x_hat, octave = self._averaged(seen, symmetries), seen.octave
         if octave < self.observation.octave and after.received < 1.0:
+            before = self._before_opening(symmetries, shown)
+            if octave < shown:
+                x_hat, octave = octaves.means(x_hat), octave + 1
             share = np.float32(after.received)
-            x_hat = share * x_hat + (1 - share) * self._before_opening(symmetries)
-        elif octave and seen.snr:
+            x_hat = share * x_hat + (1 - share) * before
+        elif octave > shown and seen.snr:
             x_hat, octave = self._finer_mean(seen, x_hat, symmetries), octave - 1
-        return octaves.enlarged(x_hat, self.sizes[:octave])
+        for _ in range(octave, shown):
+            x_hat = octaves.means(x_hat)
+        return octaves.enlarged(x_hat, self.sizes[shown:octave])
 
-    def _before_opening(self, symmetries: int) -> Floats:
-        if self._foreseen is None or self._foreseen[0] != symmetries:
+    def _before_opening(self, symmetries: int, shown: int) -> Floats:
+        """Return the picture as it was before the opening that is under way.
+
+        In the octave that is being opened, or in this one if nothing finer is ``shown``: what is
+        foreseen of the finer one has exactly these means.
+        """
+        octave = self.observation.octave
+        if self._foreseen is None or self._foreseen[:2] != (symmetries, shown < octave):
             x_hat = self._averaged(self.observation, symmetries)
-            finer = self._finer_mean(self.observation, x_hat, symmetries)
-            self._foreseen = (symmetries, finer)
-        return self._foreseen[1]
+            if shown < octave:
+                x_hat = self._finer_mean(self.observation, x_hat, symmetries)
+            self._foreseen = (symmetries, shown < octave, x_hat)
+        return self._foreseen[2]
 
     def _finer_mean(self, observation: Observation, x_hat: Floats, symmetries: int) -> Floats:
         """Return the posterior mean of the next finer octave given an observation of this one.

@@ -100,7 +100,8 @@ def _refined_from_prior(
         # A long step's prior is wider than the noise by what the estimate misses.
         delta = snr - observation.snr
         wide = np.float32(sqrt(1.0 + delta * forecast.error(observation.snr)))
-        y = wide * chain.drawn(observation.octave, number)
+        y = chain.drawn(observation.octave, number)
+        y *= wide
         observation = observation.refined(x_hat, y, delta)
     return observation
 
@@ -116,14 +117,18 @@ def _flowed(
     for snr in snrs:
         x_hat = chain.denoised(observation)
         step = 0.5 * log(snr / observation.snr)
-        ahead = x_hat
-        if past is not None:
-            # In the middle of the step, as far ahead of its start as the last one says.
-            before, length = past
-            ahead = x_hat + np.float32(step / (2 * length)) * (x_hat - before)
-        past = x_hat, step
         keep = np.float32(exp(-step))
-        u = keep * _noisy(observation) + (1 - keep) * ahead
+        u = np.empty_like(x_hat)
+        # Channel by channel: of a large picture each copy counts.
+        for i in range(octaves.CHANNELS):
+            ahead = x_hat[i]
+            if past is not None:
+                # In the middle of the step, as far ahead of its start as the last one says.
+                before, length = past
+                ahead = ahead + np.float32(step / (2 * length)) * (ahead - before[i])
+            noisy = observation.eta[i] / np.float32(observation.snr)
+            u[i] = keep * noisy + (1 - keep) * ahead
+        past = x_hat, step
         observation = _at(observation, held(u, snr) if held else u, snr)
     return observation
 
@@ -152,11 +157,18 @@ def _filled(
 
     def held(u: Floats, snr: float) -> Floats:
         more = sqrt(max(0.0, 1.0 / snr - 1.0 / opened.snr))
-        return known + part(u) + np.float32(more) * noise_known
+        result = part(u)
+        result += known
+        for channel, noise in zip(result, noise_known, strict=True):
+            np.add(channel, np.float32(more) * noise, out=channel)
+        return result
 
     start = opened.snr / THINNING
-    u = held(prediction + np.float32(sqrt(1 / start + energy)) * noise_absent, start)
-    return _flowed(chain, _at(opened, u, start), _path(start, opened.snr, steps), held)
+    noise_absent *= np.float32(sqrt(1 / start + energy))
+    prediction += noise_absent
+    observation = _at(opened, held(prediction, start), start)
+    del noise, noise_absent, prediction
+    return _flowed(chain, observation, _path(start, opened.snr, steps), held)
 
 
 def _everything(bands: Floats) -> Floats:

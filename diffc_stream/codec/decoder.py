@@ -132,7 +132,8 @@ class Decoder:
         A number r as ``method`` gives (1 - r) mmse + r flow: from the smallest error to the look
         of the original, with nothing better in between on a Gaussian source, where the flow is the
         optimal transport of the mean (Freirich et al., arXiv 2107.02555).  0 is the same as
-        "mmse", 1 as "flow".  ``max_side`` halves the picture until its longer side fits.
+        "mmse", 1 as "flow".  ``max_side`` halves the picture until its longer side fits; of the
+        posterior mean what is finer than that is not even computed.
 
         mmse is averaged over the first ``symmetries``, 1 to 8, mirror images and quarter turns of
         the observation, an evaluation each: 0.04 dB better with two, 0.07 with four
@@ -147,14 +148,16 @@ class Decoder:
         header = self._reader.header
         assert header is not None
         if method == "mmse":
-            x = chain.mean(newest, symmetries=symmetries)
+            x = chain.mean(newest, symmetries=symmetries, shown=_shown(chain.sizes, max_side))
         elif isinstance(method, str):
             x = continuation.continued(chain, newest, ancestral=method == "ancestral")
         else:
             mean = chain.mean(newest, symmetries=symmetries)
             flow = continuation.continued(chain, newest, ancestral=False)
-            x = mean + np.float32(method) * (flow - mean)
-        while max_side is not None and max(x.shape[1:]) > max(1, max_side):
+            flow -= mean
+            flow *= np.float32(method)
+            x = np.add(mean, flow, out=flow)
+        while not _fits(x.shape[1:], max_side):
             x = octaves.means(x)
         return Rendering(
             image=octaves.picture(x),
@@ -209,6 +212,16 @@ class Decoder:
         if self._step is None or not self._payload:
             return chain.now()
         return chain.after(self._step, bytes(self._payload))
+
+
+def _shown(sizes: Sequence[octaves.Size], max_side: int | None) -> int:
+    """Return the finest octave whose longer side fits, or the coarsest."""
+    fitting = (octave for octave, size in enumerate(sizes) if _fits(size, max_side))
+    return next(fitting, len(sizes) - 1)
+
+
+def _fits(size: Sequence[int], max_side: int | None) -> bool:
+    return max_side is None or max(size) <= max(1, max_side)
 
 
 def _plain(method: Method) -> Method:

@@ -51,6 +51,8 @@ WORTH_BEGINNING = 0.9
 """Share of an opening that a target must leave room for."""
 CHANCE = 4.0
 """By how many standard deviations of its noise a sample may lean less than it should."""
+_SUMMED = 2**22
+"""How many values are summed up in double precision at a time."""
 SMALLEST_BEGINNING = 8
 """Bytes after the header that a target has at least: a step's description, and some of it."""
 
@@ -128,9 +130,12 @@ class Encoder:
         self._schedule = schedule or Schedule()
         self._named = simulator
         self._writer = StreamWriter()
-        self._octaves = [octaves.signal(picture)]
+        # Without the finest, which is as large as all that is computed with.
+        self._coarser: list[Floats] = []
+        x = octaves.signal(picture)
         for _ in self.chain.sizes[1:]:
-            self._octaves.append(octaves.means(self._octaves[-1]))
+            x = octaves.means(x)
+            self._coarser.append(x)
         self._errors: dict[Kind, Floats] = {}
         self._ideal_bits = 0.0
         self._seconds = self._rcc_seconds = 0.0
@@ -177,7 +182,7 @@ class Encoder:
             steps=chain.steps + (self._cut is not None),
             evaluations=chain.evaluations,
             ideal_bits=self._ideal_bits,
-            state_noise=seen.noise_variance(self._octaves[self._octave]),
+            state_noise=seen.noise_variance(self._truth(self._octave)),
             side_information_bytes=self.written - self._writer.payload,
             seconds=self._seconds,
             rcc_seconds=self._rcc_seconds,
@@ -294,24 +299,34 @@ class Encoder:
         nearest = min(described, key=lambda n: abs(log2(n / length)), default=length)
         return nearest if abs(log2(nearest / length)) < FARTHEST else length
 
+    def _truth(self, octave: int) -> Floats:
+        return self._coarser[octave - 1] if octave else octaves.signal(self._picture)
+
     def _energy(self, kind: Kind) -> float:
-        return float(np.mean(np.square(self._error(kind), dtype=np.float64)))
+        error = self._error(kind)
+        total = 0.0
+        for first in range(0, error.size, _SUMMED):
+            piece = error[first : first + _SUMMED]
+            total += float(np.square(piece, dtype=np.float64).sum())
+        return total / error.size
 
     def _error(self, kind: Kind) -> Floats:
         """Return what the receiver's prediction for a step of ``kind`` misses, shape (D,)."""
         if kind not in self._errors:
             if kind is Kind.REFINE:
-                truth = self._octaves[self._octave]
+                truth = self._truth(self._octave)
             else:
-                truth = octaves.details(self._octaves[self._octave - 1])
+                truth = octaves.details(self._truth(self._octave - 1))
             self._errors[kind] = (truth - self.chain.prediction(kind)).reshape(-1)
         return self._errors[kind]
 
     def _step(self, kind: Kind, wanted: float, length: int) -> bytes | None:
         """Execute a step that aims at gaining ``wanted``; None if the simulator cannot."""
         error = self._error(kind)
+        self._errors.clear()  # of a large picture each copy counts
         began = time.perf_counter()
         rotated = self.chain.rotation(kind).forward(error)
+        del error
         simulated = None
         while simulated is None:
             if kind is Kind.REFINE:
@@ -328,6 +343,7 @@ class Encoder:
                     return None
                 wanted /= 2
         self._rcc_seconds += time.perf_counter() - began
+        del rotated
         # With this delta, what the sample holds besides signal is orthogonal to the error.
         gained = max(wanted * min(simulated.gain**2, 16.0), delta(0))
         step = Step(
@@ -339,9 +355,10 @@ class Encoder:
         if self._writer.size(step) > self._left:
             return self._last(step, simulated, shift)
         self._ideal_bits += ideal_bits(shift, simulated.sample.values)
-        self.chain.advance(step, simulated.payload)
-        self._errors.clear()
-        return self._writer.step(step, simulated.payload)
+        payload = simulated.payload
+        del shift, simulated
+        self.chain.advance(step, payload)
+        return self._writer.step(step, payload)
 
     def _last(self, step: Step, simulated: Simulation, shift: Floats) -> bytes:
         """Return what is left to the target of a step that is cut there."""

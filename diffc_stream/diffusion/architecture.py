@@ -44,6 +44,23 @@ class Architecture:
         """The network takes pictures whose sides are multiples of this many pixels."""
         return int(2 ** len(self.widths))
 
+    @property
+    def halo(self) -> int:
+        """What is this many pixels away from a block of the network's alignment does not matter.
+
+        A block has :attr:`multiple` pixels either way, and so has this number.  It counts the 3x3
+        convolutions, two of which make a residual block, between the blocks of all levels.
+        """
+        reach = 1
+        for count in self.blocks[:-1]:
+            # Of an odd number of cells on this level the last one needs a whole one below.
+            reach = -(-(reach + 2 * count) // 2)
+        reach += 2 * self.blocks[-1]
+        for count in reversed(self.blocks[:-1]):
+            reach = 2 * reach + 2 * count
+        reach = 2 * (reach + 1)
+        return -(-reach // self.multiple) * self.multiple
+
 
 def noise_features(log_snr: float) -> list[float]:
     """Describe the noise level ``log_snr`` (natural logarithm) by :data:`NOISE_FEATURES` numbers.

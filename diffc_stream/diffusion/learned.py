@@ -11,6 +11,8 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from diffc_stream import work
+from diffc_stream.diffusion import tiles
 from diffc_stream.diffusion.architecture import noise_features
 from diffc_stream.diffusion.observation import variance_preserving
 
@@ -18,6 +20,10 @@ Floats = NDArray[np.float32]
 
 LARGEST = np.float32(2)
 """The range of pictures is [-LARGEST, LARGEST]."""
+
+
+EVALUATING = "evaluating"
+"""What whoever watches the work is told."""
 
 
 class Network(Protocol):
@@ -35,23 +41,42 @@ class LearnedDenoiser:
     """A :class:`~diffc_stream.diffusion.denoiser.Denoiser` on a network; safe to call from threads.
 
     Pads to the multiple the network needs by repeating the border, and clips the estimate to
-    the range of pictures.
+    the range of pictures.  Large pictures are evaluated tile by tile, with the same result.
     """
 
-    def __init__(self, network: Network, *, multiple: int) -> None:
-        """Denoise with ``network``, which takes sides that are multiples of ``multiple``."""
+    def __init__(
+        self, network: Network, *, multiple: int, halo: int, largest: int = tiles.LARGEST
+    ) -> None:
+        """Denoise with ``network``, which takes sides that are multiples of ``multiple``.
+
+        ``halo`` is how far it sees beyond a block of these sides, and ``largest`` how many pixels
+        it is given at once.
+        """
         self._network = network
         self._multiple = multiple
+        self._halo = halo
+        self._largest = largest
 
     def __call__(self, eta: Floats, snr: float) -> Floats:
         """Return x_hat, (3, H, W), for eta (3, H, W) at snr > 0."""
-        height, width = eta.shape[1:]
-        x_hat = variance_preserving(eta, snr)
-        missing = ((0, 0), (0, -height % self._multiple), (0, -width % self._multiple))
-        z = np.pad(x_hat, missing, mode="edge")[None]
         features = np.array([noise_features(float(np.log(snr)))], np.float32)
-        v = self._network(z, features)[0, :, :height, :width]
-        # In place: of a large picture each copy counts.
-        x_hat *= np.float32((snr / (1 + snr)) ** 0.5)
-        x_hat -= np.float32((1 / (1 + snr)) ** 0.5) * v
-        return np.clip(x_hat, -LARGEST, LARGEST, out=x_hat)
+        x_hat = np.empty(eta.shape, np.float32)
+        cut = tiles.grid(
+            *eta.shape[1:], multiple=self._multiple, halo=self._halo, largest=self._largest
+        )
+        for done, (rows, columns) in enumerate(cut):
+            work.tell(EVALUATING, done / len(cut))
+            z = variance_preserving(eta[:, rows.seen, columns.seen], snr)
+            v = self._network(self._padded(z), features)[0]
+            part = z[:, rows.within, columns.within]
+            # In place: of a large picture each copy counts.
+            part *= np.float32((snr / (1 + snr)) ** 0.5)
+            part -= np.float32((1 / (1 + snr)) ** 0.5) * v[:, rows.within, columns.within]
+            np.clip(part, -LARGEST, LARGEST, out=x_hat[:, rows.kept, columns.kept])
+        work.tell(EVALUATING, 1.0)
+        return x_hat
+
+    def _padded(self, z: Floats) -> Floats:
+        """Return ``z``, (3, H, W), as the network takes it, (1, 3, H', W')."""
+        missing = ((0, 0), *((0, -side % self._multiple) for side in z.shape[1:]))
+        return np.pad(z, missing, mode="edge")[None]

@@ -39,7 +39,11 @@ def load_model(path: Path, engine: Engine | None = None) -> Model:
     return Model(
         name=description.name,
         fingerprint=description.fingerprint,
-        denoiser=LearnedDenoiser(network, multiple=description.architecture.multiple),
+        denoiser=LearnedDenoiser(
+            network,
+            multiple=description.architecture.multiple,
+            halo=description.architecture.halo,
+        ),
     )
 
 

@@ -70,7 +70,10 @@ class Observation:
         observation gains that fraction of delta.
         """
         gained = np.float32(received * delta)
-        eta = self.eta + gained * x_hat + np.float32(sqrt(delta)) * y
+        eta = np.empty_like(self.eta)
+        for summed, before, known, new in zip(eta, self.eta, x_hat, y, strict=True):
+            np.add(before, gained * known, out=summed)
+            np.add(summed, np.float32(sqrt(delta)) * new, out=summed)
         return Observation(eta=eta, snr=self.snr + received * delta, octave=self.octave)
 
     def opened(self, bands: Floats, y: Floats, size: octaves.Size) -> Observation:
@@ -80,14 +83,19 @@ class Observation:
         shape (3, 3, H, W).
         """
         snr = self.snr / 4
-        detail = np.float32(snr) * bands + np.float32(sqrt(snr)) * y
+        detail = np.float32(snr) * bands
+        for band, new in zip(detail, y, strict=True):
+            np.add(band, np.float32(sqrt(snr)) * new, out=band)
         eta = octaves.synthesis(self.eta * np.float32(0.5), detail, size)
         return Observation(eta=eta, snr=snr, octave=self.octave - 1)
 
     def noise_variance(self, x: Floats) -> float:
         """Return the variance of (eta - snr x) / sqrt(snr), 1 for an ideal observation of x."""
-        noise = (self.eta - np.float32(self.snr) * x) / np.float32(sqrt(self.snr))
-        return float(np.mean(np.square(noise, dtype=np.float64)))
+        total = 0.0
+        for known, true in zip(self.eta, x, strict=True):
+            noise = (known - np.float32(self.snr) * true) / np.float32(sqrt(self.snr))
+            total += float(np.square(noise, dtype=np.float64).sum())
+        return total / x.size
 
 
 def variance_preserving(eta: Floats, snr: float) -> Floats:

@@ -5,9 +5,13 @@ arrays of shape (3, height, width).  Octave 0 is the picture itself; octave r + 
 of octave r's 2x2 blocks, odd sides repeating their last row or column, until the short side is
 at most 16.  The orthonormal Haar transform takes a picture to its low band (twice the means) and
 three detail bands; being orthonormal, it takes white noise to white noise.
+
+All of it is computed some rows at a time, whose intermediate results stay in a core's cache.
 """
 
 from __future__ import annotations
+
+from collections.abc import Iterator
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,17 +24,28 @@ COARSEST_SIDE = 16
 CHANNELS = 3
 BANDS = 3
 
+_STRIP = 2**15
+"""About how many pixels are computed at a time."""
+
 
 def signal(picture: NDArray[np.uint8]) -> Floats:
     """Return the signal (3, H, W), values in [-2, 2], of an 8-bit picture (H, W, 3)."""
-    scaled = picture.astype(np.float32) * np.float32(4 / 255) - np.float32(2)
-    return np.ascontiguousarray(scaled.transpose(2, 0, 1))
+    height, width = picture.shape[:2]
+    x = np.empty((CHANNELS, height, width), np.float32)
+    for rows in _strips(height, width):
+        scaled = picture[rows].astype(np.float32) * np.float32(4 / 255) - np.float32(2)
+        x[:, rows] = scaled.transpose(2, 0, 1)
+    return x
 
 
 def picture(x: Floats) -> NDArray[np.uint8]:
     """Return the 8-bit picture (H, W, 3) nearest to the signal ``x`` (3, H, W)."""
-    scaled = np.clip((x + 2) * np.float32(255 / 4), 0, 255)
-    return np.ascontiguousarray(np.rint(scaled).astype(np.uint8).transpose(1, 2, 0))
+    height, width = x.shape[1:]
+    rounded = np.empty((height, width, CHANNELS), np.uint8)
+    for rows in _strips(height, width):
+        scaled = np.clip((x[:, rows] + 2) * np.float32(255 / 4), 0, 255)
+        rounded[rows] = np.rint(scaled, out=scaled).transpose(1, 2, 0)
+    return rounded
 
 
 def sizes(height: int, width: int) -> list[Size]:
@@ -59,8 +74,12 @@ def detail_dimensions(size: Size) -> int:
 
 def means(x: Floats) -> Floats:
     """Return the next coarser octave of ``x``: the means of its 2x2 blocks."""
-    a, b, c, d = _corners(x)
-    return (a + b + c + d) * np.float32(0.25)
+    height, width = coarser((x.shape[1], x.shape[2]))
+    result = np.empty((x.shape[0], height, width), np.float32)
+    for rows in _strips(height, width):
+        a, b, c, d = _corners(x[:, 2 * rows.start : 2 * rows.stop])
+        result[:, rows] = (a + b + c + d) * np.float32(0.25)
+    return result
 
 
 def details(x: Floats) -> Floats:
@@ -68,20 +87,32 @@ def details(x: Floats) -> Floats:
 
     The bands are horizontal, vertical and diagonal differences, orthonormal.
     """
-    a, b, c, d = _corners(x)
-    return np.stack([a - b + c - d, a + b - c - d, a - b - c + d]) * np.float32(0.5)
+    height, width = coarser((x.shape[1], x.shape[2]))
+    result = np.empty((BANDS, x.shape[0], height, width), np.float32)
+    half = np.float32(0.5)
+    for rows in _strips(height, width):
+        a, b, c, d = _corners(x[:, 2 * rows.start : 2 * rows.stop])
+        result[0, :, rows] = (a - b + c - d) * half
+        result[1, :, rows] = (a + b - c - d) * half
+        result[2, :, rows] = (a - b - c + d) * half
+    return result
 
 
 def synthesis(low: Floats, bands: Floats, size: Size) -> Floats:
     """Invert the Haar transform: from the low band (2 * means) and ``bands`` to (3, *size)."""
-    horizontal, vertical, diagonal = bands
-    x = np.empty((CHANNELS, 2 * low.shape[1], 2 * low.shape[2]), np.float32)
-    x[:, 0::2, 0::2] = low + horizontal + vertical + diagonal
-    x[:, 0::2, 1::2] = low - horizontal + vertical - diagonal
-    x[:, 1::2, 0::2] = low + horizontal - vertical - diagonal
-    x[:, 1::2, 1::2] = low - horizontal - vertical + diagonal
-    x *= np.float32(0.5)
-    return np.ascontiguousarray(x[:, : size[0], : size[1]])
+    result = np.empty((CHANNELS, *size), np.float32)
+    height, width = low.shape[1:]
+    for rows in _strips(height, width):
+        mean, (horizontal, vertical, diagonal) = low[:, rows], bands[:, :, rows]
+        x = np.empty((CHANNELS, 2 * mean.shape[1], 2 * width), np.float32)
+        x[:, 0::2, 0::2] = mean + horizontal + vertical + diagonal
+        x[:, 0::2, 1::2] = mean - horizontal + vertical - diagonal
+        x[:, 1::2, 0::2] = mean + horizontal - vertical - diagonal
+        x[:, 1::2, 1::2] = mean - horizontal - vertical + diagonal
+        x *= np.float32(0.5)
+        filled = result[:, 2 * rows.start : 2 * rows.stop]
+        filled[:] = x[:, : filled.shape[1], : size[1]]
+    return result
 
 
 def upsampled(x: Floats, size: Size) -> Floats:
@@ -90,8 +121,18 @@ def upsampled(x: Floats, size: Size) -> Floats:
     Pixel centres are those of block means: the new pixels lie a quarter of an old pixel to
     either side.  The kernel is Keys' cubic with a = -1/2; borders repeat.
     """
-    tall = _doubled(x.transpose(0, 2, 1)).transpose(0, 2, 1)[:, : size[0]]
-    return np.ascontiguousarray(_doubled(tall)[:, :, : size[1]])
+    result = np.empty((x.shape[0], *size), np.float32)
+    height, width = x.shape[1:]
+    for rows in _strips(height, width):
+        near = np.arange(rows.start - 2, rows.stop + 2).clip(0, height - 1)
+        tall = np.empty((x.shape[0], 2 * (rows.stop - rows.start), width), np.float32)
+        _double(x[:, near].swapaxes(1, 2), tall.swapaxes(1, 2))
+        padded = np.pad(tall, ((0, 0), (0, 0), (2, 2)), mode="edge")
+        wide = np.empty((*tall.shape[:2], 2 * width), np.float32)
+        _double(padded, wide)
+        filled = result[:, 2 * rows.start : 2 * rows.stop]
+        filled[:] = wide[:, : filled.shape[1], : size[1]]
+    return result
 
 
 def enlarged(x: Floats, octaves: list[Size]) -> Floats:
@@ -105,19 +146,24 @@ def enlarged(x: Floats, octaves: list[Size]) -> Floats:
 _CUBIC = tuple(np.float32(tap / 128) for tap in (-9, 111, 29, -3))
 
 
-def _doubled(x: Floats) -> Floats:
-    """Double the last axis."""
-    before2, before1, after1, after2 = (
-        np.pad(x, ((0, 0), (0, 0), (2, 2)), mode="edge")[:, :, i : i + x.shape[2]]
-        for i in (0, 1, 3, 4)
+def _double(padded: Floats, result: Floats) -> None:
+    """Write the last axis of ``padded`` twice as long, without the two values at either end."""
+    before2, before1, x, after1, after2 = (
+        padded[:, :, i : padded.shape[2] - 4 + i] for i in range(5)
     )
     far, near, next_, beyond = _CUBIC
-    result = np.empty((*x.shape[:2], 2 * x.shape[2]), np.float32)
     result[:, :, 0::2] = far * after1 + near * x + next_ * before1 + beyond * before2
     result[:, :, 1::2] = far * before1 + near * x + next_ * after1 + beyond * after2
-    return result
 
 
 def _corners(x: Floats) -> tuple[Floats, Floats, Floats, Floats]:
-    even = np.pad(x, ((0, 0), (0, x.shape[1] % 2), (0, x.shape[2] % 2)), mode="edge")
+    """Return the values of 2x2 blocks by their place in the block."""
+    odd = ((0, 0), (0, x.shape[1] % 2), (0, x.shape[2] % 2))
+    even = np.pad(x, odd, mode="edge") if any(after for _, after in odd) else x
     return even[:, 0::2, 0::2], even[:, 0::2, 1::2], even[:, 1::2, 0::2], even[:, 1::2, 1::2]
+
+
+def _strips(height: int, width: int) -> Iterator[slice]:
+    rows = max(1, _STRIP // max(1, width))
+    for first in range(0, height, rows):
+        yield slice(first, min(height, first + rows))

@@ -37,7 +37,8 @@ def turned_back(x: Floats, number: int) -> Floats:
 
 def averaged(estimate: Callable[[Floats], Floats], x: Floats, count: int) -> Floats:
     """Return the mean of ``estimate`` over the first ``count`` symmetries of ``x`` (3, H, W)."""
-    total = estimate(x)
+    total = np.array(estimate(x))  # a copy: whose that is, is not known here
     for number in range(1, count):
-        total = total + turned_back(estimate(turned(x, number)), number)
-    return total / np.float32(count)
+        total += turned_back(estimate(turned(x, number)), number)
+    total /= np.float32(count)
+    return total
