@@ -16,6 +16,7 @@
     |-- TargetError                   2   a byte or bpp target that no stream can meet
     |-- AddressError                  2   not the address of a sender
     |-- ConfigurationError            2   a file or a variable that says what cannot be
+    |-- SafetyError                   2   certificates or tokens that cannot be used, or none at all
     |-- ModelError                    6
     |   |-- UnknownModel                  the stream was made with a model that is not here
     |   `-- UnreadableModel               a weights file that cannot be loaded
@@ -25,6 +26,7 @@
         |-- RequestRefused                this side will not do what the peer asked for
         |-- PeerError                     the peer reported an error: ``code``, ``retry``, ``model``
         |   `-- UnknownImage              ... that it has no picture of that name
+        |-- Unauthorized              8   the sender wants a token, another one, or a safer way to it
         `-- LinkLost                      the connection could not be made, or went away
             `-- SenderLeaving             ... because the sender shuts down: ``wait``
 
@@ -121,6 +123,12 @@ class ConfigurationError(DiffcError):
     exit_code = 2
 
 
+class SafetyError(DiffcError):
+    """Certificates or tokens cannot be used, or are missing where they must not be."""
+
+    exit_code = 2
+
+
 class ModelError(DiffcError):
     """A model is missing or unusable."""
 
@@ -204,6 +212,12 @@ class PeerError(SessionError):
 
 class UnknownImage(PeerError):
     """The sender has no picture of the name asked for."""
+
+
+class Unauthorized(SessionError):
+    """Without a token, or with this one, or on this way, the sender is not to be had."""
+
+    exit_code = 8
 
 
 class LinkLost(SessionError):

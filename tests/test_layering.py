@@ -24,6 +24,8 @@ BELOW: dict[str, set[str]] = {
     "journal": set(),
     "replacement": set(),
     "eviction": set(),
+    "exposure": {"errors"},
+    "tokens": {"errors", "replacement"},
     "picture": {"errors", "replacement"},
     "diffusion": {"errors", "replacement", "threads", "work"},
     "channel": {"errors", "work"},
@@ -38,12 +40,12 @@ BELOW: dict[str, set[str]] = {
     "viewer": {"diffusion"},
     "server": {
         *("allocation", "session", "container", "codec", "diffusion", "eviction"),
-        *("configuration", "flags", "journal", "threads"),
+        *("configuration", "exposure", "flags", "journal", "threads", "tokens"),
         *("picture", "replacement", "metrics", "errors"),
     },
     "client": {
         *("allocation", "session", "container", "codec", "diffusion", "eviction"),
-        *("configuration", "flags", "journal", "threads"),
+        *("configuration", "exposure", "flags", "journal", "threads", "tokens"),
         *("picture", "replacement", "metrics", "errors"),
     },
     "benchmarks": {
@@ -65,6 +67,8 @@ FOREIGN: dict[str, set[str]] = {
     "journal": {"structlog"},
     "replacement": set(),
     "eviction": set(),
+    "exposure": set(),
+    "tokens": set(),
     "picture": {"numpy", "pi_heif", "PIL"},
     "diffusion": {"numpy", "onnxruntime", "torch", "safetensors"},
     "channel": {"constriction", "numba", "numpy"},

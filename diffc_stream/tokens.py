@@ -1,0 +1,196 @@
+"""Tokens: who may come in, kept as hashes in a file that people can read and edit.
+
+    [[token]]
+    name = "ship"
+    sha256 = "..."                        # of the token, which is in nobody's file but the ship's
+    expires = 2027-01-01T00:00:00Z        # may be left out
+    connections = 4                       # limits, may be left out too
+
+A token is 256 random bits.  Unlike a password it cannot be guessed from its hash, however fast that
+is computed: SHA-256 without salt or stretching is enough, and costs a visitor a microsecond.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import re
+import secrets
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from types import MappingProxyType
+
+from diffc_stream.errors import SafetyError
+from diffc_stream.replacement import replacing
+
+MOST_TOKENS = 1000
+MOST_FILE = 2**20
+"""Bytes of a file of tokens."""
+MOST_LIMIT = 2**53
+LONGEST_TOKEN = 256
+"""Characters of what a visitor shows."""
+LIMITS = frozenset(
+    [
+        *("connections", "streams", "bytes_per_second", "bytes_per_hour"),
+        *("encoder_seconds_per_hour", "requests_per_second"),
+    ]
+)
+"""What a token may set for itself."""
+
+_NAME = re.compile(r"[0-9A-Za-z][0-9A-Za-z._@-]{0,63}")
+_HASH = re.compile(r"[0-9a-f]{64}")
+_TOKEN = re.compile(rf"[0-9A-Za-z._~-]{{1,{LONGEST_TOKEN}}}")
+_NOTHING: Mapping[str, float] = MappingProxyType({})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Token:
+    """What is known of one."""
+
+    name: str
+    sha256: str
+    """Of the token itself, in hexadecimal."""
+    expires: datetime | None = None
+    """With a time zone."""
+    limits: Mapping[str, float] = field(default=_NOTHING)
+    """Those of :data:`LIMITS` that it sets; 0 is none."""
+
+    def good(self, now: datetime) -> bool:
+        """Tell whether it has not expired."""
+        return self.expires is None or now < self.expires
+
+
+class Tokens:
+    """A file of tokens, as it was when it was last looked at."""
+
+    def __init__(self, path: Path) -> None:
+        """Read ``path``.  Raises SafetyError."""
+        self._path = path
+        self._seen = _stamp(path)
+        self._tokens: tuple[Token, ...] = ()
+        self._by_hash: dict[str, Token] = {}
+        self._keep(_parse(path))
+
+    def __len__(self) -> int:
+        return len(self._tokens)
+
+    def find(self, shown: str, now: datetime) -> Token | None:
+        """Return the token that somebody shows, if there is such a one and it has not expired.
+
+        How long it takes depends on how many there are, and on nothing else.
+        """
+        digest = digest_of(shown)
+        found = None
+        for token in self._tokens:
+            if hmac.compare_digest(token.sha256, digest):
+                found = token
+        return found if found is not None and found.good(now) else None
+
+    def holds(self, token: Token, now: datetime) -> bool:
+        """Tell whether a token that was found before is still in the file and has not expired."""
+        held = self._by_hash.get(token.sha256)
+        return held is not None and held.good(now)
+
+    def reread(self) -> bool:
+        """Read the file again if it has changed, and tell whether it had.
+
+        Raises SafetyError once for a change that cannot be read; the tokens stay as they were.
+        """
+        stamp = _stamp(self._path)
+        if stamp == self._seen:
+            return False
+        self._seen = stamp
+        self._keep(_parse(self._path))
+        return True
+
+    def _keep(self, tokens: tuple[Token, ...]) -> None:
+        self._tokens = tokens
+        self._by_hash = {token.sha256: token for token in tokens}
+
+
+def digest_of(token: str) -> str:
+    """Return what is kept of a token."""
+    return hashlib.sha256(token.encode(errors="replace")).hexdigest()
+
+
+def is_token(text: str) -> bool:
+    """Tell whether ``text`` can be a token: it fits a header, a cookie and a WebSocket's offer."""
+    return _TOKEN.fullmatch(text) is not None
+
+
+def add_token(path: Path, name: str, expires: datetime | None = None) -> str:
+    """Make a token of that name, add it to a file, which need not be there yet, and return it.
+
+    Only its hash is kept: it cannot be told again.  Raises SafetyError if there is one of that name
+    or the file cannot be read, or OSError.
+    """
+    if not _NAME.fullmatch(name):
+        raise SafetyError(f"{name!r} is no name for a token: letters, digits, '.', '_', '@', '-'")
+    held = _parse(path) if path.exists() else ()
+    if any(token.name == name for token in held):
+        raise SafetyError(f"{path} has a token {name!r}: remove it there, or take another name")
+    if len(held) >= MOST_TOKENS:
+        raise SafetyError(f"{path} has {MOST_TOKENS} tokens, which is the most")
+    token = secrets.token_urlsafe(32)
+    lines = ["[[token]]", f'name = "{name}"', f'sha256 = "{digest_of(token)}"']
+    if expires is not None:
+        lines.append(f"expires = {expires.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}")
+    before = path.read_text(encoding="utf-8").rstrip() + "\n\n" if path.exists() else ""
+    with replacing(path) as file:
+        # Before anything is in it: hashes betray no token, but names may betray somebody.
+        Path(file.name).chmod(0o600)
+        file.write((before + "\n".join(lines) + "\n").encode())
+    return token
+
+
+def _stamp(path: Path) -> tuple[int, int, int] | None:
+    try:
+        stat = path.stat()
+    except OSError:
+        return None
+    return stat.st_ino, stat.st_size, stat.st_mtime_ns
+
+
+def _parse(path: Path) -> tuple[Token, ...]:
+    try:
+        with path.open("rb") as file:
+            data = file.read(MOST_FILE + 1)
+    except OSError as error:
+        raise SafetyError(f"{path} cannot be read: {error.strerror}") from error
+    if len(data) > MOST_FILE:
+        raise SafetyError(f"{path} is longer than {MOST_FILE} bytes: no file of tokens")
+    try:
+        contents = tomllib.loads(data.decode())
+    except (ValueError, RecursionError) as error:
+        reason = " ".join(str(error).split())
+        raise SafetyError(f"{path} is no file of tokens: {reason}") from error
+    entries = contents.pop("token", [])
+    if contents or not isinstance(entries, list) or len(entries) > MOST_TOKENS:
+        raise SafetyError(f"{path} is no file of tokens: it should have [[token]], and no more")
+    tokens = tuple(_token(path, entry) for entry in entries)
+    for values in ([token.name for token in tokens], [token.sha256 for token in tokens]):
+        if len(set(values)) < len(values):
+            raise SafetyError(f"{path} has a token twice")
+    return tokens
+
+
+def _token(path: Path, entry: object) -> Token:
+    if not isinstance(entry, dict):
+        raise SafetyError(f"{path} is no file of tokens: a [[token]] has no fields")
+    name, sha256, expires = entry.get("name"), entry.get("sha256"), entry.get("expires")
+    if not isinstance(name, str) or not _NAME.fullmatch(name):
+        raise SafetyError(f"{path}: a token without a proper name")
+    if not isinstance(sha256, str) or not _HASH.fullmatch(sha256):
+        raise SafetyError(f"{path}: token {name!r} has no proper sha256")
+    if expires is not None and (not isinstance(expires, datetime) or expires.tzinfo is None):
+        raise SafetyError(f"{path}: token {name!r} expires at no moment: 2027-01-01T00:00:00Z")
+    limits = {key: entry[key] for key in entry.keys() - {"name", "sha256", "expires"}}
+    for key, value in limits.items():
+        if key not in LIMITS:
+            raise SafetyError(f"{path}: token {name!r} has {str(key)[:64]!r}, which is not known")
+        if type(value) not in (int, float) or not 0 <= value <= MOST_LIMIT:
+            raise SafetyError(f"{path}: token {name!r}: {key} is no number from 0 up")
+    return Token(name=name, sha256=sha256, expires=expires, limits=MappingProxyType(limits))

@@ -1,0 +1,76 @@
+"""The certificate that this sender shows, read again when it has been renewed."""
+
+from __future__ import annotations
+
+import logging
+import ssl
+from pathlib import Path
+
+from diffc_stream.errors import SafetyError
+
+logger = logging.getLogger("diffc_server")
+
+
+class Certificate:
+    """A chain of certificates and its key, in files; TLS 1.2 is the least that is spoken."""
+
+    def __init__(self, chain: Path, key: Path | None = None) -> None:
+        """Read them; without a ``key`` it is in the same file.  Raises SafetyError."""
+        self._chain = chain
+        self._key = key or chain
+        self._seen = self._stamps()
+        self.context = self._load(_context())
+        """For all handshakes from now on, with whatever certificate is read later."""
+
+    def reread(self) -> None:
+        """Read the files again if they have changed; connections that are open stay as they are.
+
+        If they cannot be read, or do not fit each other (one may be older for a moment), that is
+        logged, and the certificate from before is shown.
+        """
+        stamps = self._stamps()
+        if stamps == self._seen:
+            return
+        self._seen = stamps
+        try:
+            self._load(_context())  # what does not fit must not get near the one in use
+            self._load(self.context)
+            logger.info("the certificate was read again")
+        except SafetyError as error:
+            logger.error("the certificate stays as it was: %s", error)
+
+    def _load(self, context: ssl.SSLContext) -> ssl.SSLContext:
+        try:
+            context.load_cert_chain(self._chain, self._key, password=_no_password)
+        except ssl.SSLError as error:
+            reason = (error.reason or str(error)).replace("_", " ").lower()
+            raise SafetyError(
+                f"{self._chain} and {self._key} are no certificate and its key: {reason}"
+            ) from error
+        except OSError as error:
+            raise SafetyError(f"{self._missing()} cannot be read: {error.strerror}") from error
+        return context
+
+    def _missing(self) -> Path:
+        return self._key if self._chain.is_file() else self._chain
+
+    def _stamps(self) -> list[tuple[int, int, int] | None]:
+        stamps: list[tuple[int, int, int] | None] = []
+        for path in (self._chain, self._key):
+            try:
+                stat = path.stat()
+                stamps.append((stat.st_ino, stat.st_size, stat.st_mtime_ns))
+            except OSError:
+                stamps.append(None)
+        return stamps
+
+
+def _context() -> ssl.SSLContext:
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    return context
+
+
+def _no_password() -> str:
+    # OpenSSL would ask on the terminal, and a daemon has none.
+    raise SafetyError("the key is encrypted: store it without a password, for this user alone")

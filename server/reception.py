@@ -1,0 +1,165 @@
+"""Receives visitors: who may come in, and who has too much already."""
+
+from __future__ import annotations
+
+import logging
+import math
+import time
+from collections import Counter
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from http import HTTPStatus
+
+from diffc_stream.errors import SafetyError
+from diffc_stream.tokens import Token, Tokens
+
+from .bucket import longest_wait
+from .limits import Limits
+from .showing import Fields, Showing, cookie, shown
+from .visits import Clock, Visit, Visitor, Visits, neighbourhood
+
+RETRY_AFTER = 5
+"""Seconds after which somebody who has too many connections should come back."""
+CHALLENGES = ('Basic realm="diffc-stream, any name, the token as password"', "Bearer")
+"""What a browser asks its user for, and what programs say."""
+
+logger = logging.getLogger("diffc_server")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Refusal:
+    """Why somebody is not let in."""
+
+    status: HTTPStatus
+    text: str
+    """A line for people."""
+    after: int | None = None
+    """Seconds until it may be another matter."""
+
+    @property
+    def fields(self) -> list[tuple[str, str]]:
+        """Headers that go with it."""
+        fields = [("Cache-Control", "no-store")]
+        if self.status is HTTPStatus.UNAUTHORIZED:
+            fields += [("WWW-Authenticate", challenge) for challenge in CHALLENGES]
+        if self.after is not None:
+            fields.append(("Retry-After", str(self.after)))
+        return fields
+
+
+class Reception:
+    """Lets visitors in by their tokens, if there are any, and within their limits."""
+
+    def __init__(
+        self,
+        *,
+        tokens: Tokens | None = None,
+        limits: Limits | None = None,
+        secure: bool = False,
+        clock: Clock = time.monotonic,
+    ) -> None:
+        """Want one of ``tokens``; None: let everybody in.
+
+        ``limits`` are those of tokens that have none of their own, and of addresses where there are
+        no tokens.  ``secure``: visitors come over TLS.
+        """
+        self._tokens = tokens
+        self._limits = limits or Limits()
+        self._secure = secure
+        self._clock = clock
+        self._visits = Visits(clock)
+        self._opening: Counter[str] = Counter()
+
+    @property
+    def guarded(self) -> bool:
+        """It takes a token to come in."""
+        return self._tokens is not None
+
+    def __len__(self) -> int:
+        return len(self._visits)
+
+    def knock(self, address: str) -> bool:
+        """Let somebody begin to ask, whose request has yet to come; see :meth:`knocked`.
+
+        As many may be at it as may be connected: who sends a byte a second holds a place too.
+        """
+        home, most = neighbourhood(address), self._limits.connections
+        self._opening[home] += 1
+        return not 0 < most < self._opening[home]
+
+    def knocked(self, address: str) -> None:
+        """Undo one knock(): the request has come, or whoever began it has gone."""
+        home = neighbourhood(address)
+        self._opening[home] -= 1
+        if self._opening[home] <= 0:
+            del self._opening[home]
+
+    def receive(self, address: str, fields: Fields, *, own: bool) -> Visit | Refusal:
+        """Let whoever asks in, or say why not.
+
+        ``own``: no page of another site is behind it, so what a browser adds by itself counts.
+        """
+        showing = shown(fields, secure=self._secure, own=own) if self.guarded else None
+        token = self._known(showing)
+        visitor = self._visits.visitor(address, token, self._limits)
+        if self.guarded and token is None:
+            return self._stranger(visitor, address, showing)
+        now = self._clock()
+        wait = longest_wait(visitor.requests, now)
+        if wait > 0:
+            return _too_many("too many requests", wait)
+        for bucket in visitor.requests:
+            bucket.take(1)
+        if 0 < visitor.limits.connections <= visitor.connections:
+            who = f"the token {token.name}" if token is not None else address
+            logger.warning("%s has %d connections, and wants more", who, visitor.connections)
+            return _too_many("too many connections", RETRY_AFTER)
+        remembered = ""
+        if showing is not None and showing.password:
+            remembered = cookie(showing.token, secure=self._secure)
+        return Visit(visitor, address, token, remembered)
+
+    def welcome(self, visit: Visit) -> bool:
+        """Tell whether somebody who was let in still would be."""
+        if self._tokens is None or visit.token is None:
+            return True
+        return self._tokens.holds(visit.token, datetime.now(UTC))
+
+    def reread(self) -> None:
+        """Look whether the tokens have changed; reads a file, so not quick.
+
+        If they cannot be read, that is logged, and those from before hold.
+        """
+        if self._tokens is None:
+            return
+        try:
+            if self._tokens.reread():
+                logger.info("the tokens were read again: %d", len(self._tokens))
+        except SafetyError as error:
+            logger.error("the tokens stay as they were: %s", error)
+
+    def _known(self, showing: Showing | None) -> Token | None:
+        if self._tokens is None or showing is None:
+            return None
+        return self._tokens.find(showing.token, datetime.now(UTC))
+
+    def _stranger(self, visitor: Visitor, address: str, showing: Showing | None) -> Refusal:
+        """Refuse somebody without a token, and whoever tries one after the other for a while."""
+        now = self._clock()
+        buckets = (*visitor.requests, *((visitor.guesses,) if showing is not None else ()))
+        wait = longest_wait(buckets, now)
+        if wait > 0:
+            return _too_many("too many tries", wait)
+        for bucket in buckets:
+            bucket.take(1)
+        if showing is None:
+            return Refusal(status=HTTPStatus.UNAUTHORIZED, text="it takes a token to come in")
+        logger.warning("%s has shown a token that is not known, or has expired", address)
+        return Refusal(
+            status=HTTPStatus.UNAUTHORIZED, text="this token is not known here, or has expired"
+        )
+
+
+def _too_many(text: str, wait: float) -> Refusal:
+    after = max(1, math.ceil(wait))
+    return Refusal(status=HTTPStatus.TOO_MANY_REQUESTS, text=f"{text}: come back later", after=after)
