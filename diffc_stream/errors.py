@@ -26,7 +26,7 @@
         |-- RequestRefused                this side will not do what the peer asked for
         |-- PeerError                     the peer reported an error: ``code``, ``retry``, ``model``
         |   `-- UnknownImage              ... that it has no picture of that name
-        |-- Unauthorized              8   the sender wants a token, another one, or a safer way to it
+        |-- Unauthorized              8   the sender wants a token, or another, or a safer way
         `-- LinkLost                      the connection could not be made, or went away
             `-- SenderLeaving             ... because the sender shuts down: ``wait``
 

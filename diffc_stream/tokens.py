@@ -21,7 +21,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from types import MappingProxyType
 
 from diffc_stream.errors import SafetyError
 from diffc_stream.replacement import replacing
@@ -43,7 +42,6 @@ LIMITS = frozenset(
 _NAME = re.compile(r"[0-9A-Za-z][0-9A-Za-z._@-]{0,63}")
 _HASH = re.compile(r"[0-9a-f]{64}")
 _TOKEN = re.compile(rf"[0-9A-Za-z._~-]{{1,{LONGEST_TOKEN}}}")
-_NOTHING: Mapping[str, float] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,7 +53,7 @@ class Token:
     """Of the token itself, in hexadecimal."""
     expires: datetime | None = None
     """With a time zone."""
-    limits: Mapping[str, float] = field(default=_NOTHING)
+    limits: Mapping[str, float] = field(default_factory=dict)
     """Those of :data:`LIMITS` that it sets; 0 is none."""
 
     def good(self, now: datetime) -> bool:
@@ -193,4 +191,4 @@ def _token(path: Path, entry: object) -> Token:
             raise SafetyError(f"{path}: token {name!r} has {str(key)[:64]!r}, which is not known")
         if type(value) not in (int, float) or not 0 <= value <= MOST_LIMIT:
             raise SafetyError(f"{path}: token {name!r}: {key} is no number from 0 up")
-    return Token(name=name, sha256=sha256, expires=expires, limits=MappingProxyType(limits))
+    return Token(name=name, sha256=sha256, expires=expires, limits=limits)

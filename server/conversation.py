@@ -25,6 +25,7 @@ from diffc_stream.errors import (
     LinkLost,
     RequestRefused,
     SessionError,
+    Unauthorized,
 )
 from diffc_stream.session import (
     Capability,
@@ -45,6 +46,7 @@ from .encoding import is_stream
 from .figures import Figures
 from .outgoing import Outgoing, Plan
 from .pipeline import Pipeline, SharedStream
+from .visits import Visit, unlimited
 from .writing import write
 
 CAPABILITIES = (Capability.DFC1, Capability.HTTP)
@@ -77,7 +79,11 @@ class Conversation:
         pipeline: Pipeline,
         terms: Terms,
         figures: Figures | None = None,
+        visit: Visit | None = None,
     ) -> None:
+        """Prepare to serve within what ``visit`` allows; None: whatever is asked for."""
+        self.visit = visit or unlimited()
+        """Who it is, and what he may still have."""
         self._figures = figures or Figures()
         self._websocket = websocket
         self._catalogue = catalogue
@@ -98,7 +104,9 @@ class Conversation:
         self._awoken = asyncio.Event()
         self._wake = self._awoken.set
         self._flushed = asyncio.Event()
-        self._draining = False
+        self._draining = self._dismissed = False
+        self._affords = 0.0
+        """When something may be sent again, if not yet."""
         self._streams = 0
         """Asked for so far."""
         # Gone already, perhaps.
@@ -121,6 +129,10 @@ class Conversation:
                 await self._read(tasks)
         except* (LinkLost, ConnectionClosed) as group:
             why = why if self._draining else str(group.exceptions[0])
+        except* Unauthorized as group:
+            level, why = logging.WARNING, str(group.exceptions[0])
+            code = CloseCode.POLICY_VIOLATION
+            self._figures.refused[Code.UNAUTHORIZED] += 1
         except* SessionError as group:
             level, why = logging.WARNING, str(group.exceptions[0])
             code = CloseCode.PROTOCOL_ERROR
@@ -143,6 +155,11 @@ class Conversation:
         self._draining = True
         self._wake()
 
+    def dismiss(self) -> None:
+        """Tell the receiver that its token is not good any more, and close."""
+        self._dismissed = True
+        self._wake()
+
     def abort(self) -> None:
         """Drop the connection without a word."""
         self._websocket.transport.abort()
@@ -163,6 +180,10 @@ class Conversation:
             case List():
                 tasks.create_task(self._list())
             case Open():
+                if not self.visit.hold(self._session.count):
+                    self._refuse(event.stream, event.image, _too_many())
+                    self._forget(event.stream, "error")
+                    return
                 self._wanted[event.stream] = event
                 self._asked[event.stream] = self._clock()
                 self._streams += 1
@@ -179,6 +200,10 @@ class Conversation:
     async def _write(self) -> None:
         while True:
             self._awoken.clear()
+            if self._dismissed:
+                gone = "the token is not known here any more, or has expired"
+                self._session.dismiss(Code.UNAUTHORIZED, gone)
+                raise Unauthorized(gone)
             self._fill()
             messages = self._session.transmit(self._clock())
             if messages:
@@ -189,10 +214,17 @@ class Conversation:
                 await self._websocket.close(CloseCode.GOING_AWAY, "draining")
                 return
             try:
-                async with asyncio.timeout_at(self._session.next_timeout()):
+                async with asyncio.timeout_at(self._next_timeout()):
                     await self._awoken.wait()
             except TimeoutError:
                 self._session.handle_timeout(self._clock())
+
+    def _next_timeout(self) -> float | None:
+        """Return when there may be something to do, though nothing has come."""
+        due = self._session.next_timeout()
+        if self._affords > self._clock():
+            return self._affords if due is None else min(due, self._affords)
+        return due
 
     async def _send(self, messages: Sequence[bytes]) -> None:
         await write(self._websocket, messages, patience=self._session.terms.idle)
@@ -338,7 +370,8 @@ class Conversation:
         session = self._session
         # A sliver of credit is not worth a frame: there will soon be more.
         credit, current = session.credit, session.current
-        best = self._best(plans) if credit >= min(FRAME, current // 4) else None
+        ready = credit >= min(FRAME, current // 4) and self._affordable()
+        best = self._best(plans) if ready else None
         if best is None:
             return None
         outgoing, outlook, end = best
@@ -356,6 +389,17 @@ class Conversation:
         outgoing.sent += nbytes
         figures.frames += 1
         figures.payload += nbytes
+        self.visit.spend(nbytes)
+
+    def _affordable(self) -> bool:
+        """Tell whether the visitor may be sent a frame; if not, it is seen to when he may."""
+        if not self.visit.paced:
+            return True
+        now = self._clock()
+        if self.visit.allowance(now) > 0:
+            return True
+        self._affords = self.visit.ready_at(now)
+        return False
 
     def _best(self, plans: Mapping[int, Plan]) -> tuple[Outgoing, Outlook, int] | None:
         """Return the stream whose next frame gains most, and where that ends."""
@@ -407,6 +451,7 @@ class Conversation:
             seconds = round(self._clock() - outgoing.asked, 3)
             facts = {**_about(outgoing), "bytes": outgoing.sent, "seconds": seconds, "end": why}
             logger.info("%s has %s: %s", self._peer, outgoing.image, why, extra=facts)
+        self.visit.hold(self._session.count)
 
     def _forget_all(self, why: str) -> None:
         for stream in tuple(self._outgoing):
@@ -416,3 +461,7 @@ class Conversation:
 def _about(outgoing: Outgoing) -> dict[str, object]:
     """Return what the log says of a stream whenever it speaks of it."""
     return {"stream": outgoing.stream, "image": outgoing.image}
+
+
+def _too_many() -> RequestRefused:
+    return RequestRefused(Code.BUSY, "too many at once, on all connections together", retry=True)

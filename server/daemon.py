@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import http
 import logging
 import secrets
@@ -18,11 +19,14 @@ from diffc_stream.session import MAX_MESSAGE, SUBPROTOCOL, Terms
 from diffc_viewer import Door, Site
 
 from .catalogue import Catalogue
+from .certificate import Certificate
 from .comparison import Comparison
 from .conversation import Conversation, connection_id
 from .exchange import Exchange, is_local
 from .figures import Figures
 from .pipeline import Pipeline
+from .reception import Reception, Refusal
+from .visits import Visit
 
 MOST_CONNECTIONS = 2000
 """Receivers at once, unless told otherwise."""
@@ -30,6 +34,8 @@ BACKLOG = 1024
 """Connections that the system holds until they are accepted: a thousand may come at once."""
 OPENING = 10.0
 """Seconds that a request may take to arrive, and a WebSocket to be opened."""
+REREAD = 2.0
+"""Seconds between two looks at whether tokens or certificate have changed."""
 DRAIN_GRACE = 10.0
 """Seconds, unless told otherwise, that receivers get to take note of a shutdown."""
 
@@ -60,6 +66,10 @@ class SenderDaemon:
         figures: Figures | None = None,
         grace: float = DRAIN_GRACE,
         reuse_port: bool = False,
+        reception: Reception | None = None,
+        certificate: Certificate | None = None,
+        origins: Iterable[str] = (),
+        strict: bool = False,
     ) -> None:
         """Prepare to listen on ``port`` of ``host``; 0 is any free port.
 
@@ -68,6 +78,11 @@ class SenderDaemon:
         a ``comparison`` other formats' pictures too.  Draining takes at most ``grace`` seconds.
         With ``reuse_port`` other processes may listen on the same port: who connects meets any of
         them that is not draining.
+
+        ``reception`` says who may come in and how much he may have, by default everybody and what
+        Limits says.  With a ``certificate`` all of it goes over TLS.  Pages of ``origins``, other
+        sites, may open WebSockets here; ``strict``: no program either may call this machine by
+        another name.
         """
         self.figures = figures or Figures()
         self._grace = grace
@@ -80,7 +95,17 @@ class SenderDaemon:
         self._most = connections
         self._site = site
         self._comparison = comparison
-        self._door = Door(names=names, pages=site is not None)
+        self._reception = Reception() if reception is None else reception
+        self._certificate = certificate
+        self._door = Door(
+            names=names,
+            pages=site is not None,
+            origins=origins,
+            secure=certificate is not None,
+            strict=strict,
+        )
+        self._watch: asyncio.Task[None] | None = None
+        self._looking: asyncio.Task[None] | None = None
         self._conversations: set[Conversation] = set()
         self._exchanges: set[Exchange] = set()
         self._epoch = secrets.token_hex(8)
@@ -88,6 +113,10 @@ class SenderDaemon:
 
     async def __aenter__(self) -> Self:
         """Listen.  Raises OSError if the port is taken, or cannot be shared."""
+        # Else somebody could begin to speak TLS and never go on.
+        secure: dict[str, Any] = {"ssl": None}
+        if self._certificate is not None:
+            secure = {"ssl": self._certificate.context, "ssl_handshake_timeout": OPENING}
         self._server = await serve(
             self._converse,
             self._host,
@@ -95,7 +124,7 @@ class SenderDaemon:
             subprotocols=[Subprotocol(SUBPROTOCOL)],
             process_request=self._admit,
             # Bounds the opening itself, and lets plain answers take longer.
-            create_connection=_Connection,
+            create_connection=self._connection,  # type: ignore[arg-type]
             open_timeout=None,
             backlog=BACKLOG,
             # The door has seen to it.
@@ -110,9 +139,14 @@ class SenderDaemon:
             max_size=MAX_MESSAGE,
             max_queue=8,
             write_limit=4096,
+            # Nobody needs to know what this runs on.
+            server_header=None,
             # Failed handshakes are other people's mistakes, not errors of this daemon.
             logger=_quiet_logger(),
+            **secure,
         )
+        if self._certificate is not None or self._reception.guarded:
+            self._watch = asyncio.create_task(self._keep_watch())
         return self
 
     async def __aexit__(self, *_: object) -> None:
@@ -129,7 +163,8 @@ class SenderDaemon:
     def url(self) -> str:
         """Its address, without a picture's name."""
         host = f"[{self._host}]" if ":" in self._host else self._host
-        return f"ws://{host}:{self.port}"
+        scheme = "ws" if self._certificate is None else "wss"
+        return f"{scheme}://{host}:{self.port}"
 
     @property
     def connections(self) -> int:
@@ -158,8 +193,42 @@ class SenderDaemon:
             self._cut_off()
             await self._finish()
 
+    async def reread(self) -> None:
+        """Read tokens and certificate again if they have changed; who lost a token has to go."""
+        if self._certificate is not None:
+            await asyncio.to_thread(self._certificate.reread)
+        await asyncio.to_thread(self._reception.reread)
+        for conversation in tuple(self._conversations):
+            if not self._reception.welcome(conversation.visit):
+                conversation.dismiss()
+        for exchange in tuple(self._exchanges):
+            if not self._reception.welcome(exchange.visit):
+                exchange.abort()
+
+    def look_again(self) -> None:
+        """Have :meth:`reread` done now, and return at once."""
+        if self._server is not None:
+            self._looking = asyncio.get_running_loop().create_task(self._look())
+
+    async def _keep_watch(self) -> None:
+        while True:
+            await asyncio.sleep(REREAD)
+            await self._look()
+
+    async def _look(self) -> None:
+        try:
+            await self.reread()
+        except Exception:
+            # A bug, and no reason to let tokens live for ever.
+            logger.exception("looking at tokens and certificate failed")
+
     async def _finish(self) -> None:
         assert self._server is not None
+        if self._watch is not None:
+            self._watch.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._watch
+            self._watch = None
         try:
             async with asyncio.timeout(self._grace):
                 await asyncio.shield(self._server.wait_closed())
@@ -179,8 +248,14 @@ class SenderDaemon:
             exchange.abort()
 
     async def _converse(self, websocket: ServerConnection) -> None:
+        assert isinstance(websocket, _Connection)
         conversation = Conversation(
-            websocket, self._catalogue, self._pipeline, self._terms, self.figures
+            websocket,
+            self._catalogue,
+            self._pipeline,
+            self._terms,
+            self.figures,
+            websocket.visit,
         )
         self._conversations.add(conversation)
         self.figures.sockets += 1
@@ -199,12 +274,17 @@ class SenderDaemon:
         if self.connections >= self._most:
             self.figures.turned_away["full"] += 1
             return connection.respond(unavailable, "too many receivers\n")
+        assert isinstance(connection, _Connection)
         if any("websocket" in value.lower() for value in request.headers.get_all("Upgrade")):
-            return self._turned_away(connection, request)
+            return self._turned_away(connection, request) or self._received(connection, request)
         if self._server is None or not self._server.is_serving():
             self.figures.turned_away["draining"] += 1
             return connection.respond(unavailable, "shutting down\n")
-        assert isinstance(connection, _Connection)
+        # Whoever has no business here is told so, and not asked for a token.
+        if self._objection(connection, request) is None:
+            refused = self._received(connection, request)
+            if refused is not None:
+                return refused
         # From here on it is the exchange that knows how long things may take.
         connection.deadline.reschedule(None)
         exchange = Exchange(
@@ -218,6 +298,7 @@ class SenderDaemon:
             epoch=self._epoch,
             idle=self._terms.idle,
             figures=self.figures,
+            visit=connection.visit,
         )
         self._exchanges.add(exchange)
         self.figures.exchanges += 1
@@ -230,29 +311,86 @@ class SenderDaemon:
             self.figures.exchanges -= 1
 
     def _turned_away(self, connection: ServerConnection, request: Request) -> Response | None:
-        """Refuse a WebSocket to pages of other sites, which browsers let ask anybody.
-
-        Receivers are not asked how they call this machine: they have no pages to be deceived by.
-        """
-        if "Origin" not in request.headers:
-            return None
-        objection = self._door.objection(
-            request.headers.get_all, path=request.path, local=is_local(connection), socket=True
-        )
+        """Refuse a WebSocket to pages of other sites, which browsers let ask anybody."""
+        objection = self._objection(connection, request, socket=True)
         if objection is None:
             return None
         self.figures.turned_away["forbidden"] += 1
         return connection.respond(objection, "pages of other sites have no business here\n")
 
+    def _objection(
+        self, connection: ServerConnection, request: Request, *, socket: bool = False
+    ) -> http.HTTPStatus | None:
+        return self._door.objection(
+            request.headers.get_all,
+            path=request.path.partition("?")[0],
+            local=is_local(connection),
+            old=request.protocol == "HTTP/1.0",
+            socket=socket,
+        )
+
+    def _received(self, connection: _Connection, request: Request) -> Response | None:
+        """Let somebody in, or answer why not."""
+        fields = request.headers.get_all
+        host, origins = next(iter(fields("Host")), ""), fields("Origin")
+        # Of a WebSocket every browser says which page has opened it.
+        own = bool(origins) if fields("Upgrade") else True
+        own = own and all(self._door.same(origin, host) for origin in origins)
+        found = self._reception.receive(connection.peer, fields, own=own)
+        if isinstance(found, Visit):
+            connection.visit = found
+            return None
+        why = "unauthorized" if found.status is http.HTTPStatus.UNAUTHORIZED else "limited"
+        self.figures.turned_away[why] += 1
+        return _refused(connection, found)
+
+    def _connection(self, *arguments: Any, **more: Any) -> _Connection:
+        return _Connection(*arguments, reception=self._reception, **more)
+
 
 class _Connection(ServerConnection):
-    """A connection whose opening has a deadline that can be moved."""
+    """A connection whose opening has a deadline that can be moved, and a place that it takes."""
 
     deadline: asyncio.Timeout
+
+    def __init__(self, *arguments: Any, reception: Reception, **more: Any) -> None:
+        super().__init__(*arguments, **more)
+        self.peer = "somebody"
+        """Where it comes from."""
+        self.visit: Visit | None = None
+        """What it may have, once it was let in."""
+        self._reception = reception
+        self._knocking = False
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        super().connection_made(transport)
+        self.peer = str((self.remote_address or (self.peer,))[0])
+        self._knocking = True
+        if not self._reception.knock(self.peer):
+            self.transport.abort()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._knocked()
+        if self.visit is not None:
+            self.visit.end()
+        super().connection_lost(exc)
 
     async def handshake(self, *arguments: Any, **more: Any) -> None:
         async with asyncio.timeout(OPENING) as self.deadline:
             await super().handshake(*arguments, **more)
+        self._knocked()
+
+    def _knocked(self) -> None:
+        if self._knocking:
+            self._knocking = False
+            self._reception.knocked(self.peer)
+
+
+def _refused(connection: ServerConnection, refusal: Refusal) -> Response:
+    response = connection.respond(refusal.status, f"{refusal.text}\n")
+    for name, value in refusal.fields:
+        response.headers[name] = value
+    return response
 
 
 def _quiet_logger() -> logging.Logger:

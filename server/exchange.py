@@ -36,6 +36,7 @@ from .encoding import STREAM_SUFFIX, is_stream
 from .figures import Figures
 from .pipeline import LOOK_AHEAD, Pipeline, SharedStream
 from .ranges import Range, names
+from .visits import Visit, unlimited
 
 MEDIA_TYPE = "application/vnd.diffc"
 """Of a stream.  Not registered."""
@@ -95,12 +96,16 @@ class Exchange:
         epoch: str,
         idle: float,
         figures: Figures | None = None,
+        visit: Visit | None = None,
     ) -> None:
         """Prepare to answer; a client that takes nothing for ``idle`` seconds is cut off.
 
         ``site`` and ``comparison`` are for pages, and may be missing.  ``epoch`` tells this run of
-        the daemon from others, whose encoders may round differently.
+        the daemon from others, whose encoders may round differently.  ``visit`` says what the
+        client may have; None: whatever it asks for.
         """
+        self.visit = visit or unlimited()
+        """Who it is, and what he may still have."""
         self._connection = connection
         self._request = request
         self._catalogue = catalogue
@@ -370,6 +375,12 @@ class Exchange:
 
     async def _begin(self, status: HTTPStatus, head: dict[str, str]) -> None:
         headers = Headers(Date=formatdate(usegmt=True), Connection="close", **head)
+        if self.visit.token is not None and "Cache-Control" in headers:
+            # What it took a token to get is not for caches between here and there.
+            kept = headers.pop("Cache-Control")
+            headers["Cache-Control"] = kept if kept == "no-store" else f"private, {kept}"
+        if self.visit.cookie:
+            headers["Set-Cookie"] = self.visit.cookie
         self._response = Response(status.value, status.phrase, headers)
         self._figures.answered[f"{status // 100}xx"] += 1
         await self._write(self._response.serialize())
@@ -383,7 +394,8 @@ class Exchange:
         if self._site is not None and self._site.has(self._target):
             level = logging.DEBUG  # a page asks for dozens, and shows what is missing
         # A path is ASCII, but may hold anything that a terminal takes for a command.
-        where = ascii(self._request.path[:300])
+        # What follows a question mark may be somebody's idea of where a token goes.
+        where = ascii(self._target[:300])
         facts = {"status": status, "bytes": self._sent, "seconds": round(seconds, 3)}
         logger.log(level, "%s got %s over HTTP: %d", self._peer, where, status, extra=facts)
 
@@ -391,10 +403,20 @@ class Exchange:
         connection = self._connection
         if connection.transport.is_closing() or connection.protocol.close_expected():
             raise LinkLost("the connection was closed")
+        await self._afford(len(data))
         connection.transport.write(data)
         self._sent += len(data)
         self._figures.body += len(data)
         await self._flush()
+
+    async def _afford(self, size: int) -> None:
+        """Wait until the visitor may be sent something; all who wait take turns."""
+        clock = asyncio.get_running_loop().time
+        while (due := self.visit.ready_at(now := clock())) > now:
+            done, _ = await asyncio.wait([self._gone], timeout=due - now)
+            if done:
+                raise LinkLost("the connection was closed")
+        self.visit.spend(size)
 
     async def _flush(self) -> None:
         try:

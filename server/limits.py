@@ -30,3 +30,7 @@ class Limits:
     def but(self, changes: Mapping[str, float]) -> Limits:
         """Return them with some replaced, by the names of their fields."""
         return replace(self, **changes) if changes else self  # type: ignore[arg-type]
+
+
+NONE = Limits(connections=0, streams=0, requests_per_second=0)
+"""No limits at all."""

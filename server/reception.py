@@ -11,10 +11,11 @@ from datetime import UTC, datetime
 from http import HTTPStatus
 
 from diffc_stream.errors import SafetyError
+from diffc_stream.exposure import is_loopback
 from diffc_stream.tokens import Token, Tokens
 
 from .bucket import longest_wait
-from .limits import Limits
+from .limits import NONE, Limits
 from .showing import Fields, Showing, cookie, shown
 from .visits import Clock, Visit, Visitor, Visits, neighbourhood
 
@@ -61,10 +62,12 @@ class Reception:
         """Want one of ``tokens``; None: let everybody in.
 
         ``limits`` are those of tokens that have none of their own, and of addresses where there are
-        no tokens.  ``secure``: visitors come over TLS.
+        no tokens; unless they are given, this machine has none, since a proxy on it speaks for
+        everybody.  ``secure``: visitors come over TLS.
         """
         self._tokens = tokens
         self._limits = limits or Limits()
+        self._here = limits or NONE
         self._secure = secure
         self._clock = clock
         self._visits = Visits(clock)
@@ -83,7 +86,7 @@ class Reception:
 
         As many may be at it as may be connected: who sends a byte a second holds a place too.
         """
-        home, most = neighbourhood(address), self._limits.connections
+        home, most = neighbourhood(address), self._of(address).connections
         self._opening[home] += 1
         return not 0 < most < self._opening[home]
 
@@ -101,7 +104,8 @@ class Reception:
         """
         showing = shown(fields, secure=self._secure, own=own) if self.guarded else None
         token = self._known(showing)
-        visitor = self._visits.visitor(address, token, self._limits)
+        limits = self._limits if token is not None else self._of(address)
+        visitor = self._visits.visitor(address, token, limits)
         if self.guarded and token is None:
             return self._stranger(visitor, address, showing)
         now = self._clock()
@@ -138,6 +142,9 @@ class Reception:
         except SafetyError as error:
             logger.error("the tokens stay as they were: %s", error)
 
+    def _of(self, address: str) -> Limits:
+        return self._here if is_loopback(neighbourhood(address)) else self._limits
+
     def _known(self, showing: Showing | None) -> Token | None:
         if self._tokens is None or showing is None:
             return None
@@ -162,4 +169,5 @@ class Reception:
 
 def _too_many(text: str, wait: float) -> Refusal:
     after = max(1, math.ceil(wait))
-    return Refusal(status=HTTPStatus.TOO_MANY_REQUESTS, text=f"{text}: come back later", after=after)
+    text = f"{text}: come back later"
+    return Refusal(status=HTTPStatus.TOO_MANY_REQUESTS, text=text, after=after)

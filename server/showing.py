@@ -1,8 +1,8 @@
 """The token that a request shows, wherever it carries it.
 
 A program says ``Authorization: Bearer TOKEN``.  A page in a browser cannot: it offers the
-subprotocol ``bearer.TOKEN`` beside ours, or, if it is our own, comes with the cookie that its browser
-got for a password.  In addresses, which land in logs and histories, tokens are not looked for.
+subprotocol ``bearer.TOKEN`` beside ours, or, if it is our own, comes with the cookie that its
+browser got for a password.  In addresses, which land in logs and histories, none is looked for.
 """
 
 from __future__ import annotations

@@ -14,7 +14,7 @@ from collections.abc import Callable
 from diffc_stream.tokens import Token
 
 from .bucket import Bucket, longest_wait, lowest
-from .limits import Limits
+from .limits import NONE, Limits
 
 MOST_VISITORS = 4096
 """Visitors that are remembered; of those that have left, the one that was here last goes last."""
@@ -102,6 +102,11 @@ class Visit:
         self._ended = False
         visitor.connections += 1
 
+    @property
+    def paced(self) -> bool:
+        """Its bytes are counted, and may have to wait."""
+        return bool(self._sending)
+
     def allowance(self, now: float) -> int:
         """Return how many bytes may be sent now; when there are any, a whole frame may."""
         return max(0, int(lowest(self._sending, now) + 0.999)) if self._sending else NO_LIMIT
@@ -133,8 +138,7 @@ class Visit:
 
 def unlimited() -> Visit:
     """Return the visit of somebody whom nobody counts."""
-    free = Limits(connections=0, streams=0, requests_per_second=0)
-    return Visit(Visitor(free, time.monotonic))
+    return Visit(Visitor(NONE, time.monotonic))
 
 
 class Visits:

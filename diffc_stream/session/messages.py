@@ -109,6 +109,7 @@ class Code:
     INTERNAL = "internal"
     PROTOCOL = "protocol"
     TIMEOUT = "timeout"
+    UNAUTHORIZED = "unauthorized"
 
 
 class Capability:

@@ -146,6 +146,10 @@ class SenderSession(Session):
             for stream in self.streams:
                 self.end(stream, Reason.DRAINING)
 
+    def dismiss(self, code: str, reason: str) -> None:
+        """Give the connection up, and say why.  The session is then closed."""
+        self._give_up(code, reason)
+
     def _handle(self, message: Message) -> Message | None:
         match message:
             case Hello():

@@ -28,6 +28,7 @@ from diffc_stream.errors import (
     LocalProtocolError,
     PeerError,
     RemoteProtocolError,
+    Unauthorized,
     UnknownImage,
 )
 from diffc_stream.session.messages import (
@@ -220,8 +221,10 @@ class Session:
         return "receiver" if self.role is Role.SENDER else "sender"
 
 
-def peer_error(error: Error) -> PeerError:
+def peer_error(error: Error) -> PeerError | Unauthorized:
     """Return the exception that stands for an ERROR from the peer."""
+    if error.code == Code.UNAUTHORIZED:
+        return Unauthorized(f"the sender says: {error.message}")
     kind = UnknownImage if error.code == Code.UNKNOWN_IMAGE else PeerError
     return kind(error.code, error.message, retry=error.retry, model=error.model, after=error.after)
 
