@@ -23,6 +23,7 @@ Every refinement carries the whole picture as it is known so far: ``image``, uin
 Errors are those of :mod:`diffc_stream.errors`.
 """
 
+from .access import Access
 from .address import Address
 from .blocking import stream
 from .decoding import Decoders, Method, ModelDecoders, StreamDecoder
@@ -34,6 +35,7 @@ from .store import Store
 from .watching import Watch, Watcher, watch
 
 __all__ = [
+    "Access",
     "Address",
     "Decoders",
     "Delivery",

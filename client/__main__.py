@@ -37,6 +37,7 @@ from diffc_stream.session import (
 )
 from diffc_stream.threads import wait_asleep
 
+from .access import Access, access_from, check_one_host
 from .address import Address
 
 if TYPE_CHECKING:
@@ -51,9 +52,11 @@ bytes a second.
 """
 
 EXIT_CODES = """\
-environment: DIFFC_ENGINE says what runs models, onnxruntime (if it can) or torch
+environment: DIFFC_ENGINE says what runs models, onnxruntime (if it can) or torch; DIFFC_TOKEN is
+shown where a token is wanted, DIFFC_CA is a file of authorities to believe
 exit codes: 0 done, 1 OUT cannot be written, 2 wrong usage, 3 too few bytes for any picture,
-5 the stream is damaged, 6 its model is not here, 7 the link or the sender, 130 interrupted
+5 the stream is damaged, 6 its model is not here, 7 the link or the sender, 8 the sender
+wants a token, or another, or a safer way to it, 130 interrupted
 """
 
 EXAMPLES = (
@@ -176,6 +179,7 @@ def _get(options: argparse.Namespace) -> int:
         store=None if options.no_cache else usual_folder(),
         patience=options.patience,
         terms=Terms(window=options.window),
+        access=_access(options),
     )
     decoders = ModelDecoders.load(options.model)
     with _progress(options) as show:
@@ -195,7 +199,7 @@ def _list(options: argparse.Namespace) -> int:
         raise AddressError(f"{options.url!r} has no catalogue: ask its sender, ws://HOST:PORT")
 
     async def entries() -> list[Entry]:
-        link = await Link.dial(address, models=(), terms=Terms())
+        link = await Link.dial(address, models=(), terms=Terms(), access=_access(options))
         try:
             return await link.catalogue()
         finally:
@@ -223,14 +227,17 @@ def _run(options: argparse.Namespace) -> int:
         note = ", complete" if refinement.complete else ""
         logger.info("%s: %s%s", place.picture, summary, note)
 
+    addresses, access = [Address.parse(url) for url in options.urls], _access(options)
+    check_one_host(access, addresses)
     daemon = ReceiverDaemon(
-        [Address.parse(url) for url in options.urls],
+        addresses,
         options.folder,
         ModelDecoders.load(options.model),
         render=options.render,
         every=options.every,
         terms=Terms(window=options.window),
         on_picture=log,
+        access=access,
     )
 
     async def until_told() -> None:
@@ -259,6 +266,7 @@ def _view(options: argparse.Namespace) -> int:
         port=options.port,
         rate=options.rate,
         compare=options.compare,
+        access=_access(options),
     )
 
     async def until_told() -> None:
@@ -276,6 +284,10 @@ def _view(options: argparse.Namespace) -> int:
 
     asyncio.run(until_told())
     return 0
+
+
+def _access(options: argparse.Namespace) -> Access:
+    return access_from(options.token_file, options.ca, exposed=options.insecure)
 
 
 @contextlib.contextmanager
@@ -398,6 +410,7 @@ def _parser() -> tuple[argparse.ArgumentParser, Configuration]:
     listing.set_defaults(command=_list)
     listing.add_argument("url", metavar="URL", help="ws://HOST:PORT")
     listing.add_argument("--json", action="store_true", help="a JSON object per picture")
+    _add_access(listing)
     run = commands.add_parser(
         "run",
         help="stay up and keep what senders have",
@@ -463,6 +476,28 @@ def _add_view(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> 
     view.add_argument(
         "--model", metavar="FILE", type=Path, help="a model beside those that diffc models lists"
     )
+    _add_access(view)
+
+
+def _add_access(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group("senders that want a token, or have TLS")
+    group.add_argument(
+        "--token-file",
+        metavar="FILE",
+        type=Path,
+        help="the token to show, or lines of HOST TOKEN (else the one in $DIFFC_TOKEN)",
+    )
+    group.add_argument(
+        "--ca",
+        metavar="FILE",
+        type=Path,
+        help="authorities to believe who somebody is, PEM (else $DIFFC_CA, else the system's)",
+    )
+    group.add_argument(
+        "--insecure",
+        action="store_true",
+        help="show the token on ws:// and http:// too, where others may read it on the way",
+    )
 
 
 def _add_common(parser: argparse.ArgumentParser) -> None:
@@ -478,6 +513,7 @@ def _add_common(parser: argparse.ArgumentParser) -> None:
         help="most bytes under way; on slow links it is fewer anyway, and more pay off where rate "
         "times round trip exceeds half of that (%(default)s)",
     )
+    _add_access(parser)
 
 
 if __name__ == "__main__":

@@ -14,7 +14,7 @@ _PORTS = {"ws": DEFAULT_PORT, "wss": 443, "http": 80, "https": 443}
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Address:
-    """``ws://HOST[:PORT][/IMAGE]``, or ``wss://`` through a proxy that adds TLS.
+    """``ws://HOST[:PORT][/IMAGE]``, or ``wss://`` over TLS.
 
     ``http://`` and ``https://`` are any server that has streams as files; there, IMAGE is the
     stream's name, ``.dfc`` and all.
@@ -67,6 +67,11 @@ class Address:
     def plain(self) -> bool:
         """It is of a server that need not know this project: plain HTTP, with or without TLS."""
         return self.scheme in ("http", "https")
+
+    @property
+    def secure(self) -> bool:
+        """Whoever is asked proves who it is, and nobody else can read what is said."""
+        return self.scheme in ("wss", "https")
 
     @property
     def path(self) -> str:

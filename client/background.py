@@ -10,6 +10,7 @@ from contextlib import aclosing
 
 from diffc_stream.session import Entry, Target, Terms
 
+from .access import NO_ACCESS, Access
 from .address import Address
 from .decoding import Decoders, Method
 from .kept import Kept
@@ -24,12 +25,18 @@ class Background:
     """A link to a sender, and an event loop on a thread; any thread may call its methods."""
 
     def __init__(
-        self, url: str, decoders: Decoders | None, patience: float | None, terms: Terms | None
+        self,
+        url: str,
+        decoders: Decoders | None,
+        patience: float | None,
+        terms: Terms | None,
+        access: Access = NO_ACCESS,
     ) -> None:
         """Begin to connect, as connect() does, and return at once.
 
         Raises AddressError.  What else goes wrong is told to all that need the link.
         """
+        self._access = access
         self._url = str(Address.parse(url).sender)
         self._loop = asyncio.new_event_loop()
         self._sender: asyncio.Future[Sender] = self._loop.create_future()
@@ -127,7 +134,13 @@ class Background:
         async with contextlib.AsyncExitStack() as stack:
             connecting = asyncio.create_task(
                 stack.enter_async_context(
-                    connect(self._url, decoders=decoders, patience=patience, terms=terms)
+                    connect(
+                        self._url,
+                        decoders=decoders,
+                        patience=patience,
+                        terms=terms,
+                        access=self._access,
+                    )
                 )
             )
             connecting.add_done_callback(self._connected)

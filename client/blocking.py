@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 
 from diffc_stream.session import Target
 
+from .access import Access
 from .address import picture_at
 from .background import Background
 from .decoding import Decoders, Method
@@ -27,6 +29,8 @@ def stream(
     kept: Kept | None = None,
     decoders: Decoders | None = None,
     patience: float | None = 60.0,
+    token: str | None = None,
+    ca: Path | None = None,
 ) -> Iterator[Refinement]:
     """Stream the picture at ``url``, ``ws://HOST[:PORT]/IMAGE``: iterate to get it, ever better.
 
@@ -41,7 +45,7 @@ def stream(
     """
     _, image = picture_at(url)
     newest, wanted = Newest(), Wanted(Target(bytes=bytes, bpp=bpp, side=side, psnr=psnr))
-    link = Background(url, decoders, patience, None)
+    link = Background(url, decoders, patience, None, Access.of(token, ca))
     try:
         link.follow(image, wanted, newest, render=render, previews=previews, kept=kept)
         while (refinement := newest.take()) is not None:

@@ -22,6 +22,7 @@ from diffc_stream.picture import save_png
 from diffc_stream.replacement import sweep
 from diffc_stream.session import Terms
 
+from .access import NO_ACCESS, Access
 from .address import Address
 from .backoff import Backoff
 from .decoding import Decoders, Method
@@ -66,6 +67,7 @@ class ReceiverDaemon:
         terms: Terms | None = None,
         backoff: Backoff | None = None,
         on_picture: Callable[[Place, Refinement], None] | None = None,
+        access: Access = NO_ACCESS,
     ) -> None:
         """Prepare to follow ``addresses``; one without a picture stands for all that sender has.
 
@@ -81,6 +83,7 @@ class ReceiverDaemon:
         self._terms = terms or Terms()
         self._backoff = backoff or Backoff(patience=None)
         self._on_picture = on_picture
+        self._access = access
 
     async def run(self) -> None:
         """Run until cancelled; nothing that a sender, a link or a disk does ends it."""
@@ -101,6 +104,7 @@ class ReceiverDaemon:
                     decoders=self._decoders,
                     patience=self._backoff.patience,
                     terms=self._terms,
+                    access=self._access,
                 ) as sender:
                     backoff.progress()
                     await self._keep_up(sender, address, images, done)

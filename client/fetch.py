@@ -14,6 +14,7 @@ from diffc_stream.errors import PeerError, StreamError, UnknownModel
 from diffc_stream.picture import save_png
 from diffc_stream.session import Terms
 
+from .access import NO_ACCESS, Access
 from .address import Address, picture_at
 from .decoding import Decoders, Method
 from .kept import FileStream, outdated
@@ -39,6 +40,7 @@ class Request:
     """Folder of streams received before; what is there of this one is continued."""
     patience: float | None = 60.0
     terms: Terms
+    access: Access = NO_ACCESS
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -116,7 +118,11 @@ async def _refinements(
     request: Request, image: str, decoders: Decoders, kept: FileStream | None
 ) -> AsyncGenerator[Refinement, None]:
     async with connect(
-        request.url, decoders=decoders, patience=request.patience, terms=request.terms
+        request.url,
+        decoders=decoders,
+        patience=request.patience,
+        terms=request.terms,
+        access=request.access,
     ) as sender:
         opened = sender.open(
             image,

@@ -27,6 +27,7 @@ from diffc_stream.errors import (
     RemoteProtocolError,
     SenderLeaving,
     SessionError,
+    Unauthorized,
 )
 from diffc_stream.session import (
     MAX_MESSAGE,
@@ -48,8 +49,8 @@ from diffc_stream.session import (
     peer_error,
 )
 
+from .access import NO_ACCESS, WANTS_TOKEN, Access, silent, unsecured
 from .address import Address
-from .unreachable import unreachable
 
 MOST_BACKLOG = 64
 """Messages waiting to be sent beyond which nothing more is read."""
@@ -58,6 +59,7 @@ OPEN_TIMEOUT = 20.0
 """Seconds that a handshake may take."""
 MOST_ENTRIES = 100_000
 """Pictures in a catalogue; a sender that never says which page is the last is not believed."""
+UNAUTHORIZED, FORBIDDEN, TOO_MANY_REQUESTS = 401, 403, 429
 CLOSE_TIMEOUT = 2.0
 """Seconds that a polite goodbye may take."""
 
@@ -116,13 +118,20 @@ class Link:
         self._task = asyncio.create_task(self._run())
 
     @classmethod
-    async def dial(cls, address: Address, *, models: Iterable[str], terms: Terms) -> Link:
+    async def dial(
+        cls,
+        address: Address,
+        *,
+        models: Iterable[str],
+        terms: Terms,
+        access: Access = NO_ACCESS,
+    ) -> Link:
         """Connect to a sender, without waiting for what it says.
 
         Raises LinkLost if there is nobody, RemoteProtocolError if whoever is there does not speak
-        our version of the protocol.
+        our version of the protocol, Unauthorized, or SafetyError.
         """
-        websocket = await open_websocket(address)
+        websocket = await open_websocket(address, access)
         now = asyncio.get_running_loop().time()
         session = ReceiverSession(now=now, terms=terms, models=models, capabilities=CAPABILITIES)
         return cls(websocket, session)
@@ -298,16 +307,20 @@ class Link:
             self._listed.exception()  # whoever asked may have gone
 
 
-async def open_websocket(address: Address) -> ClientConnection:
+async def open_websocket(address: Address, access: Access = NO_ACCESS) -> ClientConnection:
     """Open a WebSocket to a sender, and no session.
 
     Raises LinkLost if there is nobody, RemoteProtocolError if whoever is there does not speak our
-    version of the protocol, AddressError.
+    version of the protocol, AddressError, SafetyError, or Unauthorized if it wants another token,
+    or cannot be trusted with this one.
     """
     sender = str(address.sender)
+    fields, secure = access.fields(address), access.context(address)
     try:
-        websocket = await connect(
+        websocket = await _Connect(
             sender,
+            additional_headers=fields,
+            ssl=secure,
             subprotocols=[Subprotocol(SUBPROTOCOL)],
             proxy=None,
             compression=None,
@@ -323,23 +336,37 @@ async def open_websocket(address: Address) -> ClientConnection:
     except InvalidStatus as error:
         raise _refusal(sender, error) from error
     except InvalidMessage as error:
-        raise LinkLost(f"{sender} does not answer like a WebSocket server") from error
+        raise silent(address.sender) from error
     except InvalidHandshake as error:
         raise RemoteProtocolError(f"{sender} does not speak {SUBPROTOCOL}: {error}") from error
     except (InvalidURI, UnicodeError) as error:
         raise AddressError(f"{sender!r} is not an address: {error}") from error
     except OSError as error:
-        raise unreachable(address.sender, error) from error
+        raise unsecured(address.sender, error) from error
     if websocket.subprotocol != SUBPROTOCOL:
         await websocket.close()
         raise RemoteProtocolError(f"{sender} does not speak {SUBPROTOCOL}")
     return websocket
 
 
+class _Connect(connect):
+    """Goes where it is told and nowhere else: a token is for one host."""
+
+    def process_redirect(self, exc: Exception) -> Exception:
+        return exc
+
+
 def _refusal(sender: str, error: InvalidStatus) -> SessionError:
-    status = error.response.status_code
-    if status >= 500:
+    status, fields = error.response.status_code, error.response.headers
+    if status >= 500 or status == TOO_MANY_REQUESTS:
         return LinkLost(f"{sender} cannot serve at the moment (HTTP {status})")
+    if status == UNAUTHORIZED:
+        return Unauthorized(f"{sender} {WANTS_TOKEN}")
+    if status == FORBIDDEN:
+        return Unauthorized(f"{sender} has no business with us (HTTP {status})")
+    location = next(iter(fields.get_all("Location")), "")[:200]
+    if 300 <= status < 400 and location.isprintable():
+        return RemoteProtocolError(f"{sender} says to ask elsewhere: {location}")
     return RemoteProtocolError(f"{sender} does not speak {SUBPROTOCOL} (HTTP {status})")
 
 

@@ -18,10 +18,12 @@ from diffc_stream.errors import (
     PeerError,
     RemoteProtocolError,
     SessionError,
+    Unauthorized,
     UnknownImage,
 )
 from diffc_stream.session import MAX_STREAM, Code, Data, End, Entry, Reason, Target, Terms
 
+from .access import NO_ACCESS, WANTS_TOKEN, Access
 from .address import Address
 from .kept import LONGEST_HEADER, header_of
 from .wire import Answer, Dropped, Wire
@@ -65,17 +67,18 @@ class RangeLink:
     lost = False
     """Connections are made anew as they are needed."""
 
-    def __init__(self, address: Address, idle: float) -> None:
+    def __init__(self, address: Address, idle: float, access: Access) -> None:
         self._address = address.sender
         self._idle = idle
+        self._access = access
         self._spare: Wire | None = None
         self._open: set[RangeArrivals] = set()
 
     @classmethod
-    async def dial(cls, address: Address, *, terms: Terms) -> RangeLink:
-        """Connect to a server.  Raises LinkLost if there is nobody, or RemoteProtocolError."""
-        link = cls(address, terms.idle)
-        link._spare = await Wire.dial(link._address, idle=terms.idle)
+    async def dial(cls, address: Address, *, terms: Terms, access: Access = NO_ACCESS) -> RangeLink:
+        """Connect to a server.  Raises what :meth:`Wire.dial` does."""
+        link = cls(address, terms.idle, access)
+        link._spare = await link.connection()
         return link
 
     def open(self, image: str, *, held: bytes, target: Target) -> RangeArrivals:
@@ -101,7 +104,7 @@ class RangeLink:
     async def connection(self) -> Wire:
         """Return a connection that takes a request."""
         spare, self._spare = self._spare, None
-        return spare or await Wire.dial(self._address, idle=self._idle)
+        return spare or await Wire.dial(self._address, idle=self._idle, access=self._access)
 
     def give_back(self, arrivals: RangeArrivals, wire: Wire | None) -> None:
         """Take the connection of a stream that has ended."""
@@ -300,6 +303,8 @@ def _refusal(address: Address, answer: Answer) -> SessionError:
     if status in (404, 410):
         hint = "" if str(image).endswith(".dfc") else "; streams are called PICTURE.dfc"
         return UnknownImage(Code.UNKNOWN_IMAGE, f"there is no {image} (HTTP {status}){hint}")
+    if status == 401:
+        return Unauthorized(f"{sender} {WANTS_TOKEN}")
     if status == 415:
         return PeerError(Code.UNREADABLE_IMAGE, f"{image} cannot be read as a picture")
     if status >= 500 or status in _LATER:

@@ -11,6 +11,7 @@ from websockets.frames import EXTERNAL_CLOSE_CODES, CloseCode
 
 from diffc_stream.errors import DiffcError
 
+from .access import NO_ACCESS, Access
 from .address import Address
 from .link import open_websocket
 
@@ -42,14 +43,21 @@ class Line:
         self.carried += size
 
 
-async def carry(page: ServerConnection, address: Address, *, down: Line, up: Line) -> None:
+async def carry(
+    page: ServerConnection,
+    address: Address,
+    *,
+    down: Line,
+    up: Line,
+    access: Access = NO_ACCESS,
+) -> None:
     """Carry both ways between a page and a connection of its own, until either has ended.
 
     The other one is told with the same code and reason.  If there is no sender, the page is told
     why, with the code 1014 (bad gateway).
     """
     try:
-        sender = await open_websocket(address)
+        sender = await open_websocket(address, access)
     except DiffcError as error:
         await page.close(CloseCode.BAD_GATEWAY, _fit(str(error)))
         return

@@ -16,6 +16,7 @@ import contextlib
 import logging
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 from diffc_stream.errors import (
     DiffcError,
@@ -27,6 +28,7 @@ from diffc_stream.errors import (
 )
 from diffc_stream.session import Code, End, Entry, Reason, Target, Terms
 
+from .access import NO_ACCESS, Access
 from .address import Address
 from .backoff import Backoff
 from .decoding import Decoders, Method, ModelDecoders
@@ -49,6 +51,9 @@ async def connect(
     decoders: Decoders | None = None,
     patience: float | None = 60.0,
     terms: Terms | None = None,
+    token: str | None = None,
+    ca: Path | None = None,
+    access: Access | None = None,
 ) -> AsyncIterator[Sender]:
     """Connect to the sender at ``url``, ``ws://HOST[:PORT]``.
 
@@ -59,8 +64,13 @@ async def connect(
     breaks later is made anew, until nothing has come for ``patience`` seconds (None: for ever).
     ``terms`` may set a larger window than 8 kB, for links that are fast and far away.
 
+    ``wss://`` and ``https://`` go over TLS, to whom an authority in the file ``ca`` vouches for,
+    or without it one of the system's.  ``token`` lets in where one is wanted; it goes nowhere
+    unencrypted but on this machine.  ``access`` takes the place of both, and is for several hosts.
+
     Raises AddressError, LinkLost if nobody is there, RemoteProtocolError if the sender speaks
-    another version, UnreadableModel.
+    another version or cannot prove who it is, Unauthorized if it wants another token or is not to
+    be trusted with this one, SafetyError, UnreadableModel.
 
     >>> async with connect("ws://localhost:8765") as sender:
     ...     print(await sender.images())
@@ -68,7 +78,8 @@ async def connect(
     address = Address.parse(url)
     if decoders is None:
         decoders = await asyncio.to_thread(ModelDecoders.load)
-    sender = Sender(address, decoders, Backoff(patience=patience), terms or Terms())
+    access = access or Access.of(token, ca)
+    sender = Sender(address, decoders, Backoff(patience=patience), terms or Terms(), access)
     try:
         await sender.dial()
         yield sender
@@ -80,9 +91,15 @@ class Sender:
     """The far end of a link; see :func:`connect`."""
 
     def __init__(
-        self, address: Address, decoders: Decoders, backoff: Backoff, terms: Terms
+        self,
+        address: Address,
+        decoders: Decoders,
+        backoff: Backoff,
+        terms: Terms,
+        access: Access = NO_ACCESS,
     ) -> None:
         self._address = address
+        self._access = access
         self._decoders = decoders
         self._backoff = backoff
         self._terms = terms
@@ -223,18 +240,26 @@ class Sender:
                 wanted.follow(None)
 
     async def dial(self) -> Link | RangeLink:
-        """Return the link, made anew if it was lost.  Raises LinkLost, RemoteProtocolError."""
+        """Return the link, made anew if it was lost.
+
+        Raises LinkLost, RemoteProtocolError, Unauthorized, SafetyError.
+        """
         async with self._dialling:
             if self._link is not None and not self._link.lost:
                 return self._link
             if self._address.plain:
-                self._link = await RangeLink.dial(self._address, terms=self._terms)
+                self._link = await RangeLink.dial(
+                    self._address, terms=self._terms, access=self._access
+                )
                 return self._link
             # Who was a sender of ours a moment ago still is: what it says now was damaged.
             met = isinstance(self._link, Link) and self._link.met
             try:
                 self._link = await Link.dial(
-                    self._address, models=self._decoders.fingerprints, terms=self._terms
+                    self._address,
+                    models=self._decoders.fingerprints,
+                    terms=self._terms,
+                    access=self._access,
                 )
             except RemoteProtocolError as error:
                 if met:

@@ -31,6 +31,7 @@ from diffc_viewer import Answer, Door, Facts, Question, Site
 from diffc_viewer.assets import PREFIX
 from diffc_viewer.site import FACTS
 
+from .access import NO_ACCESS, Access
 from .address import Address
 from .relay import Line, carry
 from .wire import Wire
@@ -64,6 +65,7 @@ class View:
         port: int = 0,
         rate: float | None = None,
         compare: bool = False,
+        access: Access = NO_ACCESS,
     ) -> None:
         """Prepare to listen on ``port`` of the loopback; 0 is any free one.
 
@@ -78,6 +80,7 @@ class View:
         self._site = site
         self._port = port
         self._compare = compare
+        self._access = access
         self._facts = Facts(sender=str(address.sender), rate=rate)
         self._door = Door()
         self._server: Server | None = None
@@ -134,7 +137,7 @@ class View:
     async def _carry(self, page: ServerConnection) -> None:
         self._pages += 1
         try:
-            await carry(page, self._address, down=self.down, up=self.up)
+            await carry(page, self._address, down=self.down, up=self.up, access=self._access)
         finally:
             self._pages -= 1
 
@@ -190,7 +193,8 @@ class View:
     async def _fetch(self, target: str) -> tuple[HTTPStatus, Mapping[str, str], bytes]:
         """Ask the sender's HTTP side.  Raises LinkLost or RemoteProtocolError."""
         scheme = _PLAIN[self._address.scheme]
-        wire = await Wire.dial(replace(self._address.sender, scheme=scheme), idle=PATIENCE)
+        plain = replace(self._address.sender, scheme=scheme)
+        wire = await Wire.dial(plain, idle=PATIENCE, access=self._access)
         try:
             answer = await wire.ask(target, {"Accept-Encoding": "identity"})
             body = b""

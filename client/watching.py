@@ -10,11 +10,13 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Callable
+from pathlib import Path
 from typing import Self
 
 from diffc_stream.errors import DiffcError
 from diffc_stream.session import Entry, Target, Terms
 
+from .access import Access
 from .address import picture_at
 from .background import Background, Following
 from .decoding import Decoders, Method
@@ -43,17 +45,20 @@ def watch(
     on_end: OnEnd | None = None,
     decoders: Decoders | None = None,
     patience: float | None = 60.0,
+    token: str | None = None,
+    ca: Path | None = None,
 ) -> Watch:
     """Watch the picture at ``url``, ``ws://HOST[:PORT]/IMAGE``, and return at once.
 
     ``http://HOST/IMAGE.dfc`` is a stream that lies on any web server.  All is as for
-    :meth:`Watcher.watch`, over a link of its own, which is closed at the end; ``decoders`` and
-    ``patience`` are those of :func:`connect`.  Raises AddressError.
+    :meth:`Watcher.watch`, over a link of its own, which is closed at the end; ``decoders``,
+    ``patience``, ``token`` and ``ca`` are those of :func:`connect`.  Raises AddressError or
+    SafetyError.
 
     >>> watch("ws://localhost:8765/coffee.jpg", show, bpp=0.4).wait()
     """
     _, image = picture_at(url)
-    link = Background(url, decoders, patience, None)
+    link = Background(url, decoders, patience, None, Access.of(token, ca))
     newest, wanted = Newest(), Wanted(Target(bytes=bytes, bpp=bpp, side=side, psnr=psnr))
     following = link.follow(image, wanted, newest, render=render, previews=previews, kept=kept)
     return Watch(following, newest, on_refinement, on_end, release=link.close)
@@ -75,13 +80,15 @@ class Watcher:
         decoders: Decoders | None = None,
         patience: float | None = 60.0,
         terms: Terms | None = None,
+        token: str | None = None,
+        ca: Path | None = None,
     ) -> None:
         """Begin to connect to the sender at ``url``, as connect() does, and return at once.
 
-        Raises AddressError.  If nobody is there, every method and watch says so, and another
-        Watcher is what tries again.
+        Raises AddressError or SafetyError.  If nobody is there, every method and watch says so, and
+        another Watcher is what tries again.
         """
-        self._link = Background(url, decoders, patience, terms)
+        self._link = Background(url, decoders, patience, terms, Access.of(token, ca))
 
     def __enter__(self) -> Self:
         return self

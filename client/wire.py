@@ -9,14 +9,13 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import re
-import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass
 
 from diffc_stream.errors import AddressError, LinkLost, RemoteProtocolError
 
+from .access import NO_ACCESS, Access, unsecured
 from .address import Address
-from .unreachable import unreachable
 
 CONNECT_TIMEOUT = 10.0
 """Seconds."""
@@ -60,8 +59,10 @@ class Wire:
         reader: asyncio.StreamReader,
         writer: asyncio.StreamWriter,
         idle: float,
+        fields: Mapping[str, str],
     ) -> None:
         self._address = address
+        self._credentials = fields
         self._reader = reader
         self._writer = writer
         self._idle = idle
@@ -71,31 +72,24 @@ class Wire:
         """Bytes that are to come of the body or the chunk; None: until the connection ends."""
 
     @classmethod
-    async def dial(cls, address: Address, *, idle: float) -> Wire:
+    async def dial(cls, address: Address, *, idle: float, access: Access = NO_ACCESS) -> Wire:
         """Connect to a server, which may be silent for ``idle`` seconds.
 
-        Raises LinkLost if there is nobody, RemoteProtocolError if its certificate is not good.
+        Raises LinkLost if there is nobody, RemoteProtocolError if its certificate is not good,
+        Unauthorized if it cannot be trusted with the token, SafetyError.
         """
         sender = address.sender
-        secure = ssl.create_default_context() if address.scheme == "https" else None
+        fields, secure = access.fields(address), access.context(address)
         try:
             async with asyncio.timeout(CONNECT_TIMEOUT):
                 reader, writer = await asyncio.open_connection(
                     address.host, address.port, ssl=secure, limit=MOST_LINE
                 )
-        except ssl.SSLCertVerificationError as error:
-            raise RemoteProtocolError(
-                f"{sender} cannot prove who it is: {error.verify_message}"
-            ) from error
-        except ssl.SSLError as error:
-            raise RemoteProtocolError(
-                f"{sender} does not speak TLS: {error.reason or error}"
-            ) from error
         except UnicodeError as error:
             raise AddressError(f"{str(sender)!r} is not an address: {error}") from error
         except OSError as error:
-            raise unreachable(sender, error) from error
-        return cls(address, reader, writer, idle)
+            raise unsecured(sender, error) from error
+        return cls(address, reader, writer, idle, fields)
 
     @property
     def reusable(self) -> bool:
@@ -109,7 +103,7 @@ class Wire:
         """
         self._kept = False
         lines = [f"GET {path} HTTP/1.1", f"Host: {self._address.authority}"]
-        lines += [f"{name}: {value}" for name, value in fields.items()]
+        lines += [f"{name}: {value}" for name, value in {**self._credentials, **fields}.items()]
         try:
             async with asyncio.timeout(self._idle):
                 self._writer.write("\r\n".join([*lines, "", ""]).encode("ascii"))

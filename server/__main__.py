@@ -5,11 +5,9 @@ from __future__ import annotations
 import argparse
 import asyncio
 import contextlib
-import ipaddress
 import json
 import logging
 import os
-import re
 import signal
 import sys
 import tempfile
@@ -21,6 +19,7 @@ from diffc_stream import journal
 from diffc_stream.allocation import keep_freed_memory
 from diffc_stream.configuration import Configuration, add_configuration
 from diffc_stream.errors import ConfigurationError, DiffcError
+from diffc_stream.exposure import is_loopback
 from diffc_stream.flags import endpoint, integer, number
 from diffc_stream.journal import add_journal
 from diffc_stream.session import MAX_WINDOW, MIN_WINDOW, Terms
@@ -28,6 +27,7 @@ from diffc_stream.threads import wait_asleep
 
 from .catalogue import Catalogue
 from .descriptors import allow
+from .safety import add_options, new_token, read
 from .supervisor import Supervisor
 
 if TYPE_CHECKING:
@@ -37,8 +37,6 @@ if TYPE_CHECKING:
 
 LONGEST_DRAIN = 86_400.0
 """Seconds that anybody can be given to take note."""
-
-_HOST = re.compile(r"[0-9A-Za-z_-]+(\.[0-9A-Za-z_-]+)*\.?")
 
 DESCRIPTION = """\
 Serve a folder of pictures over slow links.
@@ -54,7 +52,9 @@ examples:
   diffc-server photos/                      serve photos/ on ws://127.0.0.1:8765
   diffc-server photos/ --port 0 --json      on any free port; print {"url": ...}
   diffc-server photos/ --cache streams/     remember what was encoded, for the next start
-  diffc-server photos/ --host 0.0.0.0       to the whole network: there is no password
+  diffc-server --tokens tokens.toml --new-token ship      make a token, and print it once
+  diffc-server photos/ --host 0.0.0.0 --tls-cert cert.pem --tls-key key.pem --tokens tokens.toml
+                                            to whoever shows one of these, from anywhere
   diffc-server photos/ --compare            browsers can see AVIF and JPEG of the same bytes
 
   then, elsewhere:  diffc-client get ws://HOST:8765/coffee.jpg -o coffee.png
@@ -64,7 +64,7 @@ DIFFC_ENGINE in the environment says what runs models: onnxruntime (if it can) o
 An option --some-thing can also stand in the environment, as DIFFC_SERVER_SOME_THING, and in the
 file of --config, as some-thing = ...; flags count most, and --no-some-thing takes one back.
 SIGINT and SIGTERM end it gently: receivers are told to come back for the rest.  A second one ends
-it at once.
+it at once.  Tokens and certificate are read again when their files change, and at SIGHUP.
 exit codes: 0 it was told to stop, 1 it could not start, 2 wrong usage, 6 the model cannot be used
 """
 
@@ -79,6 +79,10 @@ def main(arguments: list[str] | None = None) -> int:
     if options.print_config:
         print(told.toml(), end="")
         return 0
+    if options.new_token is not None:
+        return _add_token(options)
+    if options.folder is None:
+        _parser().error("the following arguments are required: DIR")
     keep_freed_memory()
     wait_asleep()
     journal.start(options.log_level, options.log_format)
@@ -112,6 +116,7 @@ async def _serve(options: argparse.Namespace) -> None:
     from .figures import Figures
     from .pipeline import Pipeline
 
+    safety = read(options, asyncio.get_running_loop().time)
     stopped = _on_signals()
     figures = Figures()
     catalogue = Catalogue(options.folder)
@@ -131,18 +136,25 @@ async def _serve(options: argparse.Namespace) -> None:
         port=options.port,
         terms=Terms(window=options.window),
         connections=_allowed(options.connections),
-        names=[options.host, *own_names(), *options.name],
+        names=[options.host, *own_names(), *safety.names],
         site=site,
         comparison=Comparison(catalogue) if site and options.compare else None,
         figures=figures,
         grace=options.drain,
         reuse_port=options.reuse_port,
+        reception=safety.reception,
+        certificate=safety.certificate,
+        origins=safety.origins,
+        strict=safety.strict,
     )
     status = _status(figures, options)
     async with contextlib.AsyncExitStack() as ports:
         watched = (await ports.enter_async_context(status)).url if status else None
         await ports.enter_async_context(daemon)
         page = f"http{daemon.url.removeprefix('ws')}/" if site and assets.complete else None
+        with contextlib.suppress(NotImplementedError, AttributeError):  # not on Windows
+            loop = asyncio.get_running_loop()
+            loop.add_signal_handler(signal.SIGHUP, daemon.look_again)
         _announce(daemon.url, page, fingerprint, watched, options)
         await _until_drained(daemon, stopped, options.drain)
 
@@ -218,9 +230,9 @@ def _announce(
     print(line, flush=True)
     if watched:
         logging.getLogger("diffc_server").info("watched on %s", watched)
-    if not _is_loopback(options.host):
+    if not is_loopback(options.host) and options.tokens is None:
         logging.getLogger("diffc_server").warning(
-            "anyone who can reach %s can read these pictures: there is no password", options.host
+            "anyone who can reach %s can read these pictures: there are no tokens", options.host
         )
 
 
@@ -234,18 +246,15 @@ def _allowed(connections: int) -> int:
     return allowed
 
 
-def _host(text: str) -> str:
-    """Return a host's name.  Raises ArgumentTypeError if it is none."""
-    if not _HOST.fullmatch(text):
-        raise argparse.ArgumentTypeError(f"{text!r} is not the name of a host")
-    return text
-
-
-def _is_loopback(host: str) -> bool:
+def _add_token(options: argparse.Namespace) -> int:
     try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
+        token = new_token(options)
+    except DiffcError as error:
+        return _failed(str(error), error.exit_code)
+    except OSError as error:
+        return _failed(str(error), 1)
+    print(json.dumps({"name": options.new_token, "token": token}) if options.json else token)
+    return 0
 
 
 def _failed(message: str, code: int) -> int:
@@ -260,8 +269,10 @@ def _parser() -> argparse.ArgumentParser:
         epilog=EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("folder", metavar="DIR", type=Path, help="folder of pictures and streams")
-    for add in (_add_listening, _add_encoding, _add_store, _add_safety, _add_operations):
+    parser.add_argument(
+        "folder", metavar="DIR", type=Path, nargs="?", help="folder of pictures and streams"
+    )
+    for add in (_add_listening, _add_encoding, _add_store, add_options, _add_operations):
         add(parser)
     return parser
 
@@ -324,18 +335,6 @@ def _add_store(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group("what is kept")
     group.add_argument(
         "--cache", metavar="DIR", type=Path, help="keep streams there, for after a restart"
-    )
-
-
-def _add_safety(parser: argparse.ArgumentParser) -> None:
-    group = parser.add_argument_group("safety")
-    group.add_argument(
-        "--name",
-        metavar="HOST",
-        type=_host,
-        action="append",
-        default=[],
-        help="another name that browsers may call this machine by (may be repeated)",
     )
 
 

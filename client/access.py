@@ -1,0 +1,162 @@
+"""How to get in at a sender: the token to show, and whom to believe that it is the sender."""
+
+from __future__ import annotations
+
+import functools
+import os
+import ssl
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from diffc_stream.errors import (
+    LinkLost,
+    RemoteProtocolError,
+    SafetyError,
+    SessionError,
+    Unauthorized,
+)
+from diffc_stream.exposure import is_loopback
+from diffc_stream.tokens import is_token
+
+from .address import Address
+from .unreachable import unreachable
+
+MOST_FILE = 65_536
+"""Bytes of a file of tokens."""
+WANTS_TOKEN = "wants a token, or another one: --token-file FILE, or DIFFC_TOKEN (HTTP 401)"
+"""What a sender means that says so."""
+EVERYWHERE = ""
+"""In place of a host: whoever is asked."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Access:
+    """What to show, and what to believe."""
+
+    tokens: Mapping[str, str] = field(default_factory=dict, repr=False)
+    """By HOST:PORT or HOST in lower case, or :data:`EVERYWHERE`."""
+    ca: Path | None = None
+    """Certificates of authorities to believe, PEM, instead of those that the system believes."""
+    exposed: bool = False
+    """Show tokens where others can read them on the way too."""
+
+    @classmethod
+    def of(cls, token: str | None, ca: Path | None) -> Access:
+        """Return the access by one token, if any.  Raises SafetyError if it cannot be one."""
+        if token is not None and not is_token(token):
+            raise SafetyError("this is no token: it is one word of letters, digits, '-' and '_'")
+        return cls(tokens={} if token is None else {EVERYWHERE: token}, ca=ca)
+
+    def fields(self, address: Address) -> dict[str, str]:
+        """Return the headers that go with a request to ``address``, and to no other.
+
+        Raises Unauthorized where the token would cross a network that others can listen to.
+        """
+        named = f"{address.host}:{address.port}"
+        token = (
+            self.tokens.get(named) or self.tokens.get(address.host) or self.tokens.get(EVERYWHERE)
+        )
+        if token is None:
+            return {}
+        if not (address.secure or self.exposed or is_loopback(address.host)):
+            raise Unauthorized(
+                f"{address.sender} is not encrypted, and others could read the token: say wss://"
+                " or https://, or --insecure if nobody else is on the way"
+            )
+        return {"Authorization": f"Bearer {token}"}
+
+    def context(self, address: Address) -> ssl.SSLContext | None:
+        """Return what a connection to ``address`` is secured by; None: nothing.
+
+        Raises SafetyError if the authorities cannot be read.
+        """
+        return _context(self.ca) if address.secure else None
+
+
+NO_ACCESS = Access()
+"""No token, and the authorities of the system."""
+
+
+def read_tokens(path: Path) -> dict[str, str]:
+    """Read a file of one token, or of lines ``HOST TOKEN`` or ``HOST:PORT TOKEN``.
+
+    Lines that are empty or begin with # do not count.  Raises SafetyError.
+    """
+    try:
+        with path.open("rb") as file:
+            text = file.read(MOST_FILE).decode("ascii")
+    except OSError as error:
+        raise SafetyError(f"{path} cannot be read: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        raise SafetyError(f"{path} is no file of tokens") from error
+    tokens: dict[str, str] = {}
+    for line in text.splitlines():
+        words = line.split()
+        if not words or words[0].startswith("#"):
+            continue
+        place, token = (EVERYWHERE, words[0]) if len(words) == 1 else (words[0].lower(), words[-1])
+        if len(words) > 2 or not is_token(token) or place in tokens:
+            # Nothing of it is quoted: it may be a token all the same.
+            raise SafetyError(f"{path} is no token, and no lines of HOST TOKEN")
+        tokens[place] = token
+    if not tokens or (EVERYWHERE in tokens and len(tokens) > 1):
+        raise SafetyError(f"{path} is no token, and no lines of HOST TOKEN")
+    return tokens
+
+
+def access_from(token_file: Path | None, ca: Path | None, *, exposed: bool) -> Access:
+    """Return the access of a command: by its options, else by DIFFC_TOKEN and DIFFC_CA.
+
+    Raises SafetyError.
+    """
+    token, authorities = os.environ.get("DIFFC_TOKEN"), os.environ.get("DIFFC_CA")
+    if token_file is not None:
+        tokens = read_tokens(token_file)
+    else:
+        tokens = dict(Access.of(token or None, None).tokens)
+    if ca is None and authorities:
+        ca = Path(authorities)
+    return Access(tokens=tokens, ca=ca, exposed=exposed)
+
+
+def check_one_host(access: Access, addresses: list[Address]) -> None:
+    """Raise SafetyError if one token would be shown to different hosts."""
+    if EVERYWHERE in access.tokens and len({address.host for address in addresses}) > 1:
+        raise SafetyError(
+            "one token would be shown to several hosts: in the --token-file, write lines of "
+            "HOST TOKEN"
+        )
+
+
+def unsecured(sender: Address, error: OSError) -> SessionError:
+    """Return the error for a connection to ``sender`` that could not be made, TLS or not."""
+    other = {"wss": "ws", "https": "http"}.get(sender.scheme, "")
+    if isinstance(error, ssl.SSLCertVerificationError):
+        return RemoteProtocolError(
+            f"{sender} cannot prove who it is: {error.verify_message} (if the certificate is one's "
+            "own: --ca FILE)"
+        )
+    if isinstance(error, ssl.SSLError):
+        reason = (error.reason or str(error)).replace("_", " ").lower()
+        return RemoteProtocolError(
+            f"{sender} does not speak TLS: {reason} (if it has none: {other}://)"
+        )
+    return unreachable(sender, error)
+
+
+def silent(sender: Address) -> LinkLost:
+    """Return the error for somebody who hangs up, or speaks something else."""
+    other = {"ws": "wss", "http": "https"}.get(sender.scheme)
+    hint = f" (if it has TLS: {other}://)" if other else ""
+    return LinkLost(f"{sender} does not answer like a WebSocket server{hint}")
+
+
+@functools.lru_cache(maxsize=8)
+def _context(ca: Path | None) -> ssl.SSLContext:
+    try:
+        return ssl.create_default_context(cafile=ca)
+    except ssl.SSLError as error:
+        raise SafetyError(f"{ca} holds no certificates") from error
+    except OSError as error:
+        raise SafetyError(f"{ca} cannot be read: {error.strerror}") from error
