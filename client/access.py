@@ -147,9 +147,12 @@ def unsecured(sender: Address, error: OSError) -> SessionError:
 
 def silent(sender: Address) -> LinkLost:
     """Return the error for somebody who hangs up, or speaks something else."""
-    other = {"ws": "wss", "http": "https"}.get(sender.scheme)
-    hint = f" (if it has TLS: {other}://)" if other else ""
-    return LinkLost(f"{sender} does not answer like a WebSocket server{hint}")
+    return LinkLost(f"{sender} does not answer like a WebSocket server{tls_hint(sender)}")
+
+
+def tls_hint(sender: Address) -> str:
+    """Return what to say beside that somebody hangs up, as those do who speak TLS alone."""
+    return "" if sender.secure else f" (if it has TLS: {sender.scheme}s://)"
 
 
 @functools.lru_cache(maxsize=8)

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 from diffc_stream.errors import AddressError, LinkLost, RemoteProtocolError
 
-from .access import NO_ACCESS, Access, unsecured
+from .access import NO_ACCESS, Access, tls_hint, unsecured
 from .address import Address
 
 CONNECT_TIMEOUT = 10.0
@@ -154,7 +154,7 @@ class Wire:
         for _ in range(MOST_INTERIM):
             line = await self._reader_line()
             if not line:
-                raise Dropped(self._lost())
+                raise Dropped(self._lost() + tls_hint(self._address))
             match = _STATUS.fullmatch(line.decode("latin-1").rstrip("\r\n"))
             if match is None:
                 raise self._nonsense("its answer is something else")

@@ -78,7 +78,9 @@ class Reception:
         """It takes a token to come in."""
         return self._tokens is not None
 
-    def __len__(self) -> int:
+    @property
+    def remembered(self) -> int:
+        """Visitors that are remembered, most of which may have left."""
         return len(self._visits)
 
     def knock(self, address: str) -> bool:
