@@ -13,6 +13,8 @@ import { ReceiverSession } from "./session/receiver.js";
 const OPEN_TIMEOUT = 20;
 /** Pictures in a catalogue; a sender that never says which page is the last is not believed. */
 const MOST_ENTRIES = 100_000;
+/** What a subprotocol begins with that is a token: pages cannot set the header for it. */
+const OFFER = "bearer.";
 const NORMAL_CLOSURE = 1000;
 const GOING_AWAY = 1001;
 const ABNORMAL_CLOSURE = 1006;
@@ -93,17 +95,18 @@ export class Link {
    * @param {Iterable<string>} options.models fingerprints of those that can be decoded with
    * @param {import("./session/receiver.js").Terms} options.terms
    * @param {SocketType} options.WebSocket
+   * @param {string | null} [options.token] to show, where one is wanted
    * @param {import("./clock.js").Clock} options.clock
    * @param {Owner} owner
    */
-  constructor(url, { models, terms, WebSocket, clock }, owner) {
+  constructor(url, { models, terms, WebSocket, clock, token = null }, owner) {
     this.#url = url;
     this.#owner = owner;
     this.#clock = clock;
     this.#options = { models, terms, capabilities: [DFC1] };
     let socket;
     try {
-      socket = new WebSocket(url, [SUBPROTOCOL]);
+      socket = new WebSocket(url, token === null ? [SUBPROTOCOL] : [SUBPROTOCOL, OFFER + token]);
     } catch (error) {
       // By the owner's turn it has to know this link.
       const said = error instanceof Error ? oneLine(error.message) : "";
@@ -278,7 +281,7 @@ export class Link {
     // A browser tells neither why it could not connect nor what was answered.
     const silent =
       `nobody answers at ${this.#url}, or pages from here are refused: see that diffc-server runs ` +
-      "there, and open the page that it serves itself";
+      "there and knows the token, if there is one, and open the page that it serves itself";
     const said = oneLine(reason);
     if (!this.#session) this.#lose(new LinkLost(said ? `${this.#url}: ${said}` : silent));
     else if (code === GOING_AWAY) this.#lose(new LinkLost("the sender is shutting down"));

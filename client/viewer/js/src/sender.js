@@ -14,13 +14,22 @@
 import { Backoff } from "./backoff.js";
 import { CLOCK } from "./clock.js";
 import { Delivery } from "./delivery.js";
-import { AddressError, LinkLost, PeerError, RemoteProtocolError } from "./errors.js";
+import {
+  AddressError,
+  LinkLost,
+  LocalProtocolError,
+  PeerError,
+  RemoteProtocolError,
+} from "./errors.js";
 import { Link } from "./link.js";
 import { Meter } from "./meter.js";
 import { encode } from "./session/messages.js";
 import { ReceiverSession, TERMS } from "./session/receiver.js";
 
 /** @typedef {import("./session/messages.js").Entry} Entry */
+
+const TOKEN = /^[0-9A-Za-z._~-]{1,256}$/;
+const LOOPBACK = /^(localhost|.*\.localhost|127\.[0-9.]+|\[::1\])$/;
 
 /**
  * "connecting": on its way; "connected": the sender has answered; "waiting": before the next attempt;
@@ -38,6 +47,7 @@ import { ReceiverSession, TERMS } from "./session/receiver.js";
  *   for links that are fast and far away; the seconds of silence after which a link is given up
  * @property {number | null} [patience] seconds without any progress after which the sender is given
  *   up; null: never
+ * @property {string | null} [token] to show, where the sender wants one: over wss://, or to this machine
  * @property {import("./link.js").SocketType} [WebSocket] the browser's unless given
  * @property {import("./clock.js").Clock} [clock]
  * @property {() => number} [draw] random numbers from 0 to 1, for the waits before new attempts
@@ -46,7 +56,8 @@ import { ReceiverSession, TERMS } from "./session/receiver.js";
 /**
  * Stay connected to the sender at `url`, ws://HOST[:PORT] or wss://, until close().
  *
- * Throws AddressError if that is no address, LocalProtocolError for terms or models that are none.
+ * Throws AddressError if that is no address, or none that the token may be shown to, LocalProtocolError
+ * for terms, models or a token that are none.
  *
  * @param {string} url
  * @param {Options} [options]
@@ -98,9 +109,11 @@ export class Sender {
    */
   constructor(url, options = {}) {
     const { models = [], terms = {}, clock = CLOCK, draw = Math.random, patience = null } = options;
+    const token = options.token ?? null;
     const WebSocket = options.WebSocket ?? globalThis.WebSocket;
     this.#url = address(url);
-    this.#options = { models: [...models], terms: { ...TERMS, ...terms }, clock, WebSocket };
+    if (token !== null) checkToken(token, this.#url);
+    this.#options = { models: [...models], terms: { ...TERMS, ...terms }, clock, WebSocket, token };
     // Says what is wrong with them here, not when a connection is open.
     new ReceiverSession({ now: 0, ...this.#options });
     this.#clock = clock;
@@ -296,6 +309,14 @@ function address(url) {
     throw new AddressError(`${url} is not the address of a sender: it should be ws://HOST:PORT`);
   parsed.hash = "";
   return parsed.href;
+}
+
+/** @param {string} token @param {string} url */
+function checkToken(token, url) {
+  if (!TOKEN.test(token)) throw new LocalProtocolError("this is no token");
+  const { protocol, hostname } = new URL(url);
+  if (protocol === "wss:" || LOOPBACK.test(hostname)) return;
+  throw new AddressError(`${url} is not encrypted, and others could read the token: say wss://`);
 }
 
 /**

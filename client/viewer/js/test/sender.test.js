@@ -446,3 +446,30 @@ test("statistics", async () => {
   sender.close();
   assert.equal(sender.statistics().capacity, capacity);
 });
+
+test("a token is shown as a second subprotocol, and to nobody on the way", () => {
+  /** @type {string[][]} */
+  const offered = [];
+  const clock = new VirtualClock();
+  class WebSocket extends new Network(clock).WebSocket {
+    /** @param {string} url @param {string[]} protocols */
+    constructor(url, protocols) {
+      super(url, protocols);
+      offered.push(protocols);
+    }
+  }
+  for (const url of [
+    "wss://sender.example",
+    "ws://localhost:8765",
+    "ws://127.0.0.1:1",
+    "ws://[::1]:1",
+  ])
+    connect(url, { WebSocket, clock, token: "a-B_3" }).close();
+  assert.deepEqual(offered, Array(4).fill(["diffc-stream.v1", "bearer.a-B_3"]));
+  for (const url of [URL, "ws://localhost.example", "ws://127.evil.example"])
+    assert.throws(() => connect(url, { WebSocket, clock, token: "a" }), { name: "AddressError" });
+  for (const token of ["", "a b", "a,b", "é"])
+    assert.throws(() => connect("wss://a", { WebSocket, clock, token }), {
+      name: "LocalProtocolError",
+    });
+});

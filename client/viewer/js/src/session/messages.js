@@ -73,6 +73,7 @@ export const Code = Object.freeze({
   INTERNAL: "internal",
   PROTOCOL: "protocol",
   TIMEOUT: "timeout",
+  UNAUTHORIZED: "unauthorized",
 });
 
 /** @typedef {"complete" | "target" | "stopped" | "draining"} Reason why a stream ended */
