@@ -31,23 +31,23 @@ class Bucket:
         """Take so much, be it there or not."""
         self._level -= amount
 
-    def wait(self, now: float) -> float:
-        """Return the seconds until something may be taken; 0: now."""
+    def wait(self, now: float, amount: float = 0.0) -> float:
+        """Return the seconds until something may be taken, or all of ``amount``; 0: now."""
         level = self.level(now)
-        if level > 0:
+        if level >= amount and level > 0:
             return 0.0
-        # A little of it: at 0 exactly there is still nothing.
-        least = min(1.0, self._capacity / 2)
-        return (least - level) / self._rate
+        # Of nothing in particular a little: at 0 exactly there is still nothing.
+        least = min(amount or 1.0, self._capacity if amount else self._capacity / 2)
+        return max(0.0, least - level) / self._rate
 
     def full(self, now: float) -> bool:
         """Tell whether nothing is missing: it might as well be a new one."""
         return self.level(now) >= self._capacity
 
 
-def longest_wait(buckets: tuple[Bucket, ...], now: float) -> float:
-    """Return the seconds until something may be taken of all of them."""
-    return max((bucket.wait(now) for bucket in buckets), default=0.0)
+def longest_wait(buckets: tuple[Bucket, ...], now: float, amount: float = 0.0) -> float:
+    """Return the seconds until something, or ``amount``, may be taken of all of them."""
+    return max((bucket.wait(now, amount) for bucket in buckets), default=0.0)
 
 
 def lowest(buckets: tuple[Bucket, ...], now: float) -> float:

@@ -111,7 +111,7 @@ class Reception:
         if self.guarded and token is None:
             return self._stranger(visitor, address, showing)
         now = self._clock()
-        wait = longest_wait(visitor.requests, now)
+        wait = longest_wait(visitor.requests, now, 1)
         if wait > 0:
             return _too_many("too many requests", wait)
         for bucket in visitor.requests:
@@ -156,7 +156,7 @@ class Reception:
         """Refuse somebody without a token, and whoever tries one after the other for a while."""
         now = self._clock()
         buckets = (*visitor.requests, *((visitor.guesses,) if showing is not None else ()))
-        wait = longest_wait(buckets, now)
+        wait = longest_wait(buckets, now, 1)
         if wait > 0:
             return _too_many("too many tries", wait)
         for bucket in buckets:

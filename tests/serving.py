@@ -14,8 +14,10 @@ from fakes import FakeOpener
 from diffc_benchmarks.bad_link import Link
 from diffc_benchmarks.impairment import PERFECT, Impairment
 from diffc_server import Catalogue, Opener, Pipeline, SenderDaemon
+from diffc_server.certificate import Certificate
 from diffc_server.comparison import Comparison
 from diffc_server.daemon import MOST_CONNECTIONS
+from diffc_server.reception import Reception
 from diffc_stream.session import Terms
 from diffc_viewer import Site
 
@@ -39,6 +41,10 @@ async def serving(
     connections: int = MOST_CONNECTIONS,
     site: Site | None = None,
     compare: bool = False,
+    reception: Reception | None = None,
+    certificate: Certificate | None = None,
+    origins: Sequence[str] = (),
+    strict: bool = False,
 ) -> AsyncIterator[SenderDaemon]:
     catalogue = Catalogue(folder)
     daemon = SenderDaemon(
@@ -50,6 +56,10 @@ async def serving(
         names=["station"],
         site=site,
         comparison=Comparison(catalogue) if compare else None,
+        reception=reception,
+        certificate=certificate,
+        origins=origins,
+        strict=strict,
     )
     async with daemon:
         yield daemon
