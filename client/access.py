@@ -131,17 +131,17 @@ def check_one_host(access: Access, addresses: list[Address]) -> None:
 
 def unsecured(sender: Address, error: OSError) -> SessionError:
     """Return the error for a connection to ``sender`` that could not be made, TLS or not."""
-    other = {"wss": "ws", "https": "http"}.get(sender.scheme, "")
     if isinstance(error, ssl.SSLCertVerificationError):
         return RemoteProtocolError(
-            f"{sender} cannot prove who it is: {error.verify_message} (if the certificate is one's "
+            f"{sender} cannot prove who it is: {error.verify_message} (if the certificate is its "
             "own: --ca FILE)"
         )
     if isinstance(error, ssl.SSLError):
         reason = (error.reason or str(error)).replace("_", " ").lower()
-        return RemoteProtocolError(
-            f"{sender} does not speak TLS: {reason} (if it has none: {other}://)"
-        )
+        return RemoteProtocolError(f"{sender} does not speak TLS: {reason}{tls_hint(sender)}")
+    if isinstance(error, ConnectionResetError):
+        # Whoever expects the other of the two may hang up without a word.
+        return LinkLost(f"{sender} has hung up{tls_hint(sender)}")
     return unreachable(sender, error)
 
 
@@ -151,8 +151,10 @@ def silent(sender: Address) -> LinkLost:
 
 
 def tls_hint(sender: Address) -> str:
-    """Return what to say beside that somebody hangs up, as those do who speak TLS alone."""
-    return "" if sender.secure else f" (if it has TLS: {sender.scheme}s://)"
+    """Return what to say where somebody may speak TLS and nothing else, or all but TLS."""
+    if sender.secure:
+        return f" (if it has no TLS: {sender.scheme[:-1]}://)"
+    return f" (if it has TLS: {sender.scheme}s://)"
 
 
 @functools.lru_cache(maxsize=8)

@@ -112,7 +112,7 @@ class Wire:
         except TimeoutError:
             raise LinkLost(f"{self._address.sender} does not answer") from None
         except OSError as error:
-            raise Dropped(self._lost()) from error
+            raise Dropped(self._lost() + tls_hint(self._address)) from error
         self._frame(answer)
         return answer
 

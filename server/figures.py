@@ -23,7 +23,7 @@ FIRST_BYTES = (0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0, 60.0)
 ENDS: Final = (*(reason.value for reason in Reason), "error", "lost")
 """How streams end: as END says, by an ERROR, or with the connection."""
 CODES: Final = tuple(code for name, code in vars(Code).items() if name.isupper())
-TURNED_AWAY: Final = ("full", "draining", "forbidden")
+TURNED_AWAY: Final = ("full", "draining", "forbidden", "unauthorized", "limited")
 """Why connections are refused before a word is said."""
 MEDIA_TYPE = CONTENT_TYPE_LATEST
 """Of what :meth:`Figures.text` returns."""

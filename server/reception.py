@@ -79,6 +79,11 @@ class Reception:
         return self._tokens is not None
 
     @property
+    def limits(self) -> Limits:
+        """Those of tokens and addresses that have none of their own."""
+        return self._limits
+
+    @property
     def remembered(self) -> int:
         """Visitors that are remembered, most of which may have left."""
         return len(self._visits)

@@ -173,7 +173,19 @@ async def test_what_is_counted(tmp_path: Path) -> None:
 
 
 async def test_labels_are_few_and_name_nobody() -> None:
-    known = {*ENDS, *CODES, "websocket", "http", "full", "draining", "forbidden", "hit", "miss"}
+    known = {
+        *ENDS,
+        *CODES,
+        "websocket",
+        "http",
+        "full",
+        "draining",
+        "forbidden",
+        "unauthorized",
+        "limited",
+        "hit",
+        "miss",
+    }
     known |= {"2xx", "3xx", "4xx", "5xx"}
     for family in text_string_to_metric_families(Figures().text().decode()):
         for sample in family.samples:

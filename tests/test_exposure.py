@@ -1,0 +1,33 @@
+"""Who can reach an address."""
+
+from __future__ import annotations
+
+import pytest
+
+from diffc_stream.errors import SafetyError
+from diffc_stream.exposure import check_exposure, is_loopback
+
+
+@pytest.mark.parametrize(
+    ("host", "loopback"),
+    [
+        *((host, True) for host in ("127.0.0.1", "127.1.2.3", "::1", "[::1]", "localhost")),
+        *((host, True) for host in ("LOCALHOST.", "a.localhost", "::1%lo")),
+        *((host, False) for host in ("0.0.0.0", "::", "", "192.168.1.5", "station")),
+        *((host, False) for host in ("localhost.example", "notlocalhost", "127.0.0.1.example")),
+    ],
+)
+def test_loopbacks(host: str, loopback: bool) -> None:
+    assert is_loopback(host) is loopback
+
+
+@pytest.mark.parametrize("host", ["0.0.0.0", "", "::", "station"])
+def test_others_come_over_tls_with_tokens(host: str) -> None:
+    for tls, tokens in [(False, False), (True, False), (False, True)]:
+        with pytest.raises(SafetyError, match="--insecure") as caught:
+            check_exposure(host, tls=tls, tokens=tokens, insecure=False)
+        assert ("--tls-cert" in str(caught.value)) is not tls
+        assert ("--tokens" in str(caught.value)) is not tokens
+        check_exposure(host, tls=tls, tokens=tokens, insecure=True)
+    check_exposure(host, tls=True, tokens=True, insecure=False)
+    check_exposure("localhost", tls=False, tokens=False, insecure=False)

@@ -1,0 +1,18 @@
+"""What one visitor may have."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+
+from diffc_server.limits import NONE, Limits
+from diffc_stream.tokens import LIMITS
+
+
+def test_tokens_may_set_them_all() -> None:
+    assert set(asdict(Limits())) == LIMITS
+    assert not any(asdict(NONE).values())
+
+
+def test_some_are_replaced() -> None:
+    assert Limits().but({}) == Limits()
+    assert Limits().but({"streams": 3}) == Limits(streams=3)
