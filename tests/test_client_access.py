@@ -8,6 +8,7 @@ import os
 import stat
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -213,6 +214,10 @@ async def test_the_page_from_here_needs_no_token_there(folder: Path, tmp_path: P
                     await near.images()
 
 
+def all_kept(home: Path) -> bool:
+    return len(list(home.rglob("*.png"))) == 3
+
+
 @pytest.mark.asyncio
 async def test_the_daemon_asks_again_with_long_pauses(
     folder: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
@@ -234,7 +239,7 @@ async def test_the_daemon_asks_again_with_long_pauses(
             )
             running = asyncio.create_task(receiver.run())
             if done:
-                await settled(lambda home=home: len(list(home.rglob("*.png"))) == 3)
+                await settled(partial(all_kept, home))
             else:
                 await settled(lambda: "wants a token" in caplog.text)
             running.cancel()

@@ -9,14 +9,18 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
-from fakes import FakeOpener, StreamOpener, stream_of
+from fakes import FakeDecoders, FakeOpener, StreamOpener, stream_of
 from serving import pictures, serving, settled
 from sources import collection, long_stream, model
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.typing import Origin, Subprotocol
 
+import diffc_client
+from diffc_client import MemoryStream
 from diffc_server import Catalogue, FileOpener, Opener, Pipeline, SenderDaemon
+from diffc_server.limits import Limits
+from diffc_server.reception import Reception
 from diffc_stream.codec import Curve
 from diffc_stream.session import (
     SUBPROTOCOL,
@@ -552,3 +556,44 @@ async def test_a_bunch_of_streams_begins_together(folder: Path) -> None:
             if isinstance(message := await receiver.hear(), Data):
                 frames.append(message.stream)
         assert sorted(frames) == list(range(1, 9))
+
+
+@pytest.mark.asyncio
+@pytest.mark.virtual_time
+async def test_what_is_too_much_waits_and_nothing_is_lost(folder: Path) -> None:
+    """Connections of one visitor share the bytes that it may have a second."""
+    limits = Limits(bytes_per_second=1000.0)
+    clock = asyncio.get_running_loop().time
+    reception = Reception(limits=limits, clock=clock)
+    opener = FakeOpener(length=20_000)
+    async with serving(folder, opener, reception=reception) as daemon:
+        began = clock()
+
+        async def receive(name: str) -> tuple[bytes, float]:
+            async with diffc_client.connect(daemon.url, decoders=FakeDecoders()) as sender:
+                kept = MemoryStream()
+                await sender.receive(name, kept)
+                return kept.read(), clock() - began
+
+        (one, first), (two, second) = await asyncio.gather(receive("a.png"), receive("b.png"))
+        assert (one, two) == (stream_of("a.png", 20_000), stream_of("b.png", 20_000))
+        # 40,000 bytes, 4,096 of which may go at once, and a frame may be owed.
+        assert 30 < max(first, second) < 45
+        assert min(first, second) > 15
+
+
+@pytest.mark.asyncio
+@pytest.mark.virtual_time
+async def test_a_stop_is_heard_while_bytes_wait(folder: Path) -> None:
+    limits = Limits(bytes_per_second=10.0)
+    reception = Reception(limits=limits, clock=asyncio.get_running_loop().time)
+    async with serving(folder, reception=reception) as daemon, dial(daemon.url) as websocket:
+        await websocket.send(encode(Hello(window=8192, idle=60.0)))
+        await websocket.send(encode(Open(stream=1, image="a.png")))
+        while not isinstance(await heard(websocket), Data):
+            pass
+        await websocket.send(encode(Stop(stream=1)))
+        message = await heard(websocket)
+        while not isinstance(message, End):
+            message = await heard(websocket)
+        assert message.reason is Reason.STOPPED

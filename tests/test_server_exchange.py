@@ -20,8 +20,11 @@ from websockets.exceptions import InvalidStatus
 from diffc_server import SenderDaemon
 from diffc_server.daemon import _Connection
 from diffc_server.exchange import MEDIA_TYPE, MOST_RANGE
+from diffc_server.limits import Limits
 from diffc_server.pipeline import LOOK_AHEAD
+from diffc_server.reception import Reception
 from diffc_stream.session import Terms
+from diffc_stream.tokens import Tokens, add_token
 from diffc_viewer import Assets, Facts, Site
 
 LENGTH = 5000
@@ -587,3 +590,33 @@ async def test_aborting_waits_for_nothing(folder: Path) -> None:
             with suppress(ConnectionError):
                 assert await reader.read() == b""
         gate.release(100)
+
+
+@pytest.mark.asyncio
+@pytest.mark.virtual_time
+async def test_what_is_too_much_waits_here_too(folder: Path) -> None:
+    clock = asyncio.get_running_loop().time
+    reception = Reception(limits=Limits(bytes_per_second=500.0), clock=clock)
+    async with serving(folder, FakeOpener(length=20_000), reception=reception) as daemon:
+        began = clock()
+        answer = await ask(daemon, "/a.png.dfc")
+        assert answer.body == stream_of("a.png", 20_000)
+        assert 20 < clock() - began < 40
+
+
+@pytest.mark.asyncio
+async def test_what_takes_a_token_is_for_no_cache_on_the_way(folder: Path, tmp_path: Path) -> None:
+    held = tmp_path / "tokens.toml"
+    token = add_token(held, "ship")
+    site = Site(Assets(home=viewer(tmp_path / "viewer")))
+    async with serving(folder, site=site, reception=Reception(tokens=Tokens(held))) as daemon:
+        bearer = f"Authorization: Bearer {token}"
+        for path in ("/ready.dfc", "/a.png.dfc", "/"):
+            answer = await ask(daemon, path, bearer)
+            assert answer.fields["Cache-Control"].startswith("private, max-age=")
+            assert "Set-Cookie" not in answer.fields
+        answer = await ask(daemon, "/gone.dfc", bearer)
+        assert (answer.status, answer.fields["Cache-Control"]) == (404, "no-store")
+        refused = await ask(daemon, "/ready.dfc")
+        assert (refused.status, refused.fields["Cache-Control"]) == (401, "no-store")
+        assert "Server" not in refused.fields

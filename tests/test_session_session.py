@@ -14,6 +14,7 @@ from diffc_stream.errors import (
     LocalProtocolError,
     PeerError,
     RemoteProtocolError,
+    Unauthorized,
     UnknownImage,
 )
 from diffc_stream.session import (
@@ -577,7 +578,21 @@ def test_a_refusal_names_the_model_that_is_missing() -> None:
     sender.refuse(stream, Code.UNKNOWN_MODEL, "not yours", model="0a1b2c3d")
     event = receiver.receive(sender.transmit(0.0)[0], 0.0)
     assert isinstance(event, Error)
-    assert peer_error(event).model == "0a1b2c3d"
+    error = peer_error(event)
+    assert isinstance(error, PeerError)
+    assert error.model == "0a1b2c3d"
+
+
+def test_who_is_dismissed_is_told_and_need_not_ask_again() -> None:
+    sender, receiver = ready_sender(), ready_receiver()
+    sender.dismiss(Code.UNAUTHORIZED, "the token has expired")
+    assert sender.closed
+    sender.dismiss(Code.UNAUTHORIZED, "twice")
+    [said] = sender.transmit(0.0)
+    with pytest.raises(Unauthorized, match="the token has expired") as caught:
+        receiver.receive(said, 0.0)
+    assert caught.value.exit_code == 8
+    assert receiver.closed
 
 
 def test_only_so_many_models_fit_a_message() -> None:

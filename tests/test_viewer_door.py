@@ -20,12 +20,15 @@ def asked(
     old: bool = False,
     socket: bool = False,
     pages: bool = True,
+    origins: tuple[str, ...] = (),
+    secure: bool = False,
+    strict: bool = False,
 ) -> HTTPStatus | None:
     found: dict[str, list[str]] = {}
     for field in fields:
         name, _, value = field.partition(": ")
         found.setdefault(name, []).append(value)
-    door = Door(names=["station"], pages=pages)
+    door = Door(names=["station"], pages=pages, origins=origins, secure=secure, strict=strict)
     return door.objection(
         lambda name: found.get(name, []), path=path, local=local, old=old, socket=socket
     )
@@ -94,6 +97,39 @@ def test_of_a_websocket_the_origin_alone_counts() -> None:
         is None
     )
     assert asked(OURS, "Origin: http://station", socket=True) is REFUSED
+
+
+def test_a_websocket_without_an_origin_is_no_page() -> None:
+    for local in (True, False):
+        assert asked("Host: example.org", path="/", local=local, socket=True) is None
+        bent = ("Host: example.org:1", "Origin: http://example.org:1")
+        assert asked(*bent, path="/", local=local, socket=True) is ELSEWHERE
+
+
+def test_some_other_sites_may_open_websockets() -> None:
+    friend = "https://friend.example"
+    for origin in (friend, "https://FRIEND.example"):
+        field = f"Origin: {origin}"
+        assert asked(OURS, field, origins=(friend,), socket=True) is None
+        assert asked(OURS, field, origins=(friend,), socket=True, pages=False) is None
+        assert asked(OURS, field, origins=(friend,)) is REFUSED
+    for origin in ("http://friend.example", "https://friend.example:1", "https://x.friend.example"):
+        assert asked(OURS, f"Origin: {origin}", origins=(friend,), socket=True) is REFUSED
+    both = (f"Origin: {friend}", "Origin: https://evil.example")
+    assert asked(OURS, *both, origins=(friend,), socket=True) is REFUSED
+
+
+def test_over_tls_a_page_of_ones_own_came_over_it() -> None:
+    assert asked(OURS, "Origin: https://station:8765", secure=True) is None
+    assert asked(OURS, "Origin: http://station:8765", secure=True) is REFUSED
+    assert asked(OURS, "Origin: http://station:8765", secure=True, socket=True) is REFUSED
+
+
+def test_strictly_programs_too_call_this_machine_by_its_name() -> None:
+    for socket in (True, False):
+        assert asked(OURS, strict=True, socket=socket) is None
+        assert asked("Host: 192.168.1.5", strict=True, socket=socket) is None
+        assert asked("Host: example.org", strict=True, socket=socket) is ELSEWHERE
 
 
 def test_requests_of_old_need_not_say_the_host() -> None:

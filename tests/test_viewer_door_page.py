@@ -1,0 +1,61 @@
+"""The page at a sender that wants a token, in a browser: it asks for it as for a password."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+from authority import issue
+from browser import Complaints, browsing
+from playwright.async_api import Error, expect
+from serving import serving
+from viewing import scene, streamed
+
+from diffc_server.encoding import FileOpener
+from diffc_server.reception import Reception
+from diffc_stream.diffusion.collection import Collection
+from diffc_stream.tokens import Tokens, add_token
+from diffc_viewer import Assets, Site
+
+
+@pytest.mark.asyncio
+async def test_the_token_is_the_password(tmp_path: Path) -> None:
+    folder, held = tmp_path / "pictures", tmp_path / "tokens.toml"
+    folder.mkdir()
+    (folder / "meadow.dfc").write_bytes(streamed(scene(64, 3), 0.5))
+    token = add_token(held, "ship")
+    models = Collection.at_hand()
+    complaints = Complaints()
+    async with (
+        browsing() as browser,
+        serving(
+            folder,
+            FileOpener(models),
+            site=Site(Assets(models.files)),
+            reception=Reception(tokens=Tokens(held), secure=True),
+            certificate=issue(tmp_path).certificate,
+        ) as sender,
+    ):
+        url = sender.url.replace("ws", "http", 1)
+        stranger = await browser.new_page(ignore_https_errors=True)
+        with suppress(Error):  # some browsers have no page for it without a window
+            answer = await stranger.goto(url)
+            assert answer is None or answer.status == 401
+        page = await browser.new_page(
+            ignore_https_errors=True,
+            http_credentials={"username": "anybody", "password": token},
+        )
+        page.on("pageerror", lambda error: complaints.heard.append(str(error)))
+        await page.goto(url)
+        await expect(page.locator("#status")).to_have_text("Connected", timeout=30_000)
+        [cookie] = await page.context.cookies()
+        assert (cookie["name"], cookie["httpOnly"], cookie["secure"], cookie["sameSite"]) == (
+            "__Host-diffc",
+            True,
+            True,
+            "Strict",
+        )
+        assert token not in await page.content()
+        assert "ship" not in page.url
+    assert complaints.heard == []
