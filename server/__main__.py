@@ -99,7 +99,8 @@ def main(arguments: list[str] | None = None) -> int:
 
 def configuration() -> Configuration:
     """Return what there is to be told, and where."""
-    return Configuration("DIFFC_SERVER", {"": _parser()})
+    aside = ("new-token", "expires")  # what is done once is nobody's setting
+    return Configuration("DIFFC_SERVER", {"": _parser()}, aside=aside)
 
 
 async def _serve(options: argparse.Namespace) -> None:
