@@ -120,6 +120,17 @@ RANGES = (
     *(b"bytes=" + b"9" * 99 + b"-" + b"9" * 99, b"Bytes= 1-2 ", b"octets=1-2", b"bytes=-0"),
     *(b'"0123456789abcdef"', b'W/"0123456789abcdef"', b'"a", W/"b" , "c"', b"*", b'W/W/""', b'"'),
 )
+SHOWINGS = (
+    *(b"Bearer abc", b"bearer  abc", b"Bearer", b"Basic bWU6YWJj", b"Basic !", b"Basic /w=="),
+    *(
+        b"diffc=abc; x=1",
+        b"__Host-diffc=abc",
+        b"diffc=",
+        b"diffc-stream.v1, bearer.abc",
+        b"bearer.",
+    ),
+    *(b"diffc=a\r\nSet-Cookie: x", b"Bearer a;b", b"Bearer " + b"a" * 9000, b";,=" * 900),
+)
 VISITS = (
     *(
         b"/",

@@ -19,6 +19,7 @@ from diffc_client.wire import MOST_LINE, Wire
 from diffc_server.catalogue import SUFFIXES, Catalogue
 from diffc_server.comparison import Wanted
 from diffc_server.ranges import Range, names
+from diffc_server.showing import cookie, shown
 from diffc_stream.codec import Decoder
 from diffc_stream.codec.curve import Curve
 from diffc_stream.container import (
@@ -49,6 +50,7 @@ from diffc_stream.session import (
 )
 from diffc_stream.session.fields import Name
 from diffc_stream.session.interleaving import Outlook, turn
+from diffc_stream.tokens import is_token
 from diffc_viewer import Assets, Door, Question, Site
 
 from .mutation import Mutator
@@ -61,6 +63,7 @@ from .nonsense import (
     MODEL,
     NAMES,
     RANGES,
+    SHOWINGS,
     VISITS,
     any_conversation,
     any_message,
@@ -94,7 +97,7 @@ class Parser:
 
 PARSERS = (
     *("message", "sender", "receiver", "stream", "verified", "curve", "kept", "decoder"),
-    *("prefix", "address", "name", "catalogue", "range", "visit", "answer"),
+    *("prefix", "address", "name", "catalogue", "range", "visit", "showing", "answer"),
 )
 """Their names."""
 
@@ -205,6 +208,13 @@ def parsers(folder: Path) -> tuple[Parser, ...]:
             errors=(RequestRefused,),
             source=lambda mutator: any_text(mutator, VISITS),
             parse=lambda data: _visit(site, data),
+        ),
+        Parser(
+            name="showing",
+            reads="the token in a request, with all headers alike; never raises",
+            errors=(),
+            source=lambda mutator: any_text(mutator, SHOWINGS),
+            parse=_show,
         ),
         Parser(
             name="answer",
@@ -366,6 +376,16 @@ def _visit(site: Site, data: bytes) -> None:
     if answer.status == 200 and answer.body not in (b"served", b"[]") and value[:3] != "/-/":
         raise AssertionError("a file that is not listed")
     Wanted.parse(value)
+
+
+def _show(data: bytes) -> None:
+    value = data.decode("latin-1")
+    for secure, own in ((False, False), (False, True), (True, True)):
+        found = shown(lambda _: [value], secure=secure, own=own)
+        if found is not None and is_token(found.token):
+            line = cookie(found.token, secure=secure)
+            if any(mark in line for mark in "\r\n,") or line.count(";") != 3 + secure:
+                raise AssertionError("a token that ends the cookie it is put into")
 
 
 class _Silent(asyncio.Transport):

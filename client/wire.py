@@ -59,10 +59,11 @@ class Wire:
         reader: asyncio.StreamReader,
         writer: asyncio.StreamWriter,
         idle: float,
-        fields: Mapping[str, str],
+        fields: Mapping[str, str] | None = None,
     ) -> None:
+        """Send ``fields`` with every request."""
         self._address = address
-        self._credentials = fields
+        self._credentials = fields or {}
         self._reader = reader
         self._writer = writer
         self._idle = idle

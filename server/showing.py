@@ -8,7 +8,6 @@ browser got for a password.  In addresses, which land in logs and histories, non
 from __future__ import annotations
 
 import base64
-import binascii
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -75,7 +74,7 @@ def cookie(token: str, *, secure: bool) -> str:
 def _password(text: str) -> str:
     try:
         return base64.b64decode(text, validate=True).decode().partition(":")[2]
-    except (binascii.Error, UnicodeDecodeError):
+    except ValueError:  # not Base64, or not text
         return ""
 
 

@@ -50,7 +50,7 @@ BELOW: dict[str, set[str]] = {
     },
     "benchmarks": {
         *("channel", "codec", "container", "diffusion", "flags", "session", "threads"),
-        *("picture", "replacement", "metrics", "errors"),
+        *("picture", "replacement", "metrics", "errors", "tokens"),
     },
 }
 """What each module or subpackage may import of the project, beside itself."""

@@ -35,6 +35,7 @@ def asked(*lines: str, secure: bool = False, own: bool = True) -> Showing | None
         ((basic("abc"),), ""),
         (("Authorization: Basic !",), ""),
         (("Authorization: Basic /w==",), ""),
+        (("Authorization: Basic bWU6é",), ""),
         (("Cookie: other=1; diffc=abc",), "abc"),
         (("Cookie: other=1", "Cookie: diffc=abc"), "abc"),
         (("Cookie: xdiffc=abc; diffcx=abc",), None),
