@@ -29,6 +29,7 @@ def test_without_limits_nothing_is_counted() -> None:
     visit.spend(10**15)
     assert visit.allowance(0.0) == NO_LIMIT
     assert visit.ready_at(5.0) == 5.0
+    assert not visit.paced
     assert visit.hold(10**6)
     assert visit.account is None
 
