@@ -1,0 +1,47 @@
+"""Who may send to a receiver that listens."""
+
+from __future__ import annotations
+
+import ssl
+from http import HTTPStatus
+from pathlib import Path
+
+import pytest
+from authority import issue
+from websockets.datastructures import Headers
+from websockets.http11 import Request
+
+from diffc_client.admission import Admit, by_token, listening_context
+from diffc_stream.errors import SafetyError
+from diffc_stream.tokens import Tokens, add_token
+
+
+def asked(admit: Admit, *values: str) -> str | HTTPStatus:
+    headers = Headers()
+    for value in values:
+        headers["Authorization"] = value
+    return admit(Request("/camera", headers))
+
+
+def test_a_token_says_who_somebody_is(tmp_path: Path) -> None:
+    path = tmp_path / "tokens.toml"
+    token = add_token(path, "camera")
+    admit = by_token(Tokens(path))
+    assert asked(admit, f"Bearer {token}") == "camera"
+    for values in ([], ["Bearer"], ["Bearer x"], [f"Basic {token}"], [token], [f"Bearer {token}x"]):
+        assert asked(admit, *values) is HTTPStatus.UNAUTHORIZED
+    other = add_token(path, "drone")
+    assert asked(admit, f"bearer {other}") == "drone"
+    path.write_text("[[token")
+    assert asked(admit, f"Bearer {token}") == "camera"
+    path.write_text("")
+    assert asked(admit, f"Bearer {token}") is HTTPStatus.UNAUTHORIZED
+
+
+def test_certificates(tmp_path: Path) -> None:
+    issued = issue(tmp_path)
+    assert listening_context(issued.chain).minimum_version is ssl.TLSVersion.TLSv1_2
+    for path in (tmp_path / "gone.pem", issued.ca):
+        with pytest.raises(SafetyError) as caught:
+            listening_context(path)
+        assert "\n" not in str(caught.value)
