@@ -339,6 +339,7 @@ class SenderDaemon:
         found = self._reception.receive(connection.peer, fields, own=own)
         if isinstance(found, Visit):
             connection.visit = found
+            connection.arrived()
             return None
         why = "unauthorized" if found.status is http.HTTPStatus.UNAUTHORIZED else "limited"
         self.figures.turned_away[why] += 1
@@ -370,7 +371,7 @@ class _Connection(ServerConnection):
             self.transport.abort()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        self._knocked()
+        self.arrived()
         if self.visit is not None:
             self.visit.end()
         super().connection_lost(exc)
@@ -378,9 +379,10 @@ class _Connection(ServerConnection):
     async def handshake(self, *arguments: Any, **more: Any) -> None:
         async with asyncio.timeout(OPENING) as self.deadline:
             await super().handshake(*arguments, **more)
-        self._knocked()
+        self.arrived()
 
-    def _knocked(self) -> None:
+    def arrived(self) -> None:
+        """Give back the place of those that have yet to say what they want."""
         if self._knocking:
             self._knocking = False
             self._reception.knocked(self.peer)

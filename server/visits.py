@@ -183,5 +183,7 @@ def neighbourhood(address: str) -> str:
     if isinstance(number, ipaddress.IPv6Address):
         if number.ipv4_mapped is not None:
             return str(number.ipv4_mapped)
+        if number.is_loopback:
+            return str(number)
         return str(ipaddress.ip_network((number, 64), strict=False))
     return str(number)

@@ -14,7 +14,7 @@ from diffc_server.reception import Reception, Refusal
 from diffc_server.visits import Visit
 from diffc_stream.tokens import Tokens, add_token
 
-FAR, HERE = "192.0.2.1", "127.0.0.1"
+FAR = "192.0.2.1"
 
 
 class Clock:
@@ -134,18 +134,19 @@ def test_who_begins_to_ask_holds_a_place(clock: Clock) -> None:
     assert reception.knock(FAR)
 
 
-def test_this_machine_may_speak_for_everybody(clock: Clock) -> None:
+@pytest.mark.parametrize("here", ["127.0.0.1", "::1", "::ffff:127.0.0.1"])
+def test_this_machine_may_speak_for_everybody(clock: Clock, here: str) -> None:
     usual = Reception(clock=clock)
-    visits = [let_in(ask(usual, address=HERE)) for _ in range(1500)]
-    assert all(usual.knock(HERE) for _ in range(1500))
+    visits = [let_in(ask(usual, address=here)) for _ in range(1500)]
+    assert all(usual.knock(here) for _ in range(1500))
     assert visits[0].hold(100_000)
     far = [let_in(ask(usual)) for _ in range(1000)]
     assert refused(ask(usual))[0] == HTTPStatus.TOO_MANY_REQUESTS
     assert far[0].hold(4096)
     assert not far[0].hold(4097)
     strict = Reception(limits=Limits(connections=1), clock=clock)
-    let_in(ask(strict, address=HERE))
-    assert refused(ask(strict, address=HERE)) == (429, 5)
+    let_in(ask(strict, address=here))
+    assert refused(ask(strict, address=here)) == (429, 5)
 
 
 def test_a_browser_is_told_what_to_remember(held: Path, clock: Clock) -> None:
