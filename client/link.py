@@ -59,7 +59,7 @@ OPEN_TIMEOUT = 20.0
 """Seconds that a handshake may take."""
 MOST_ENTRIES = 100_000
 """Pictures in a catalogue; a sender that never says which page is the last is not believed."""
-UNAUTHORIZED, FORBIDDEN, TOO_MANY_REQUESTS = 401, 403, 429
+UNAUTHORIZED, FORBIDDEN, MISDIRECTED, TOO_MANY_REQUESTS = 401, 403, 421, 429
 CLOSE_TIMEOUT = 2.0
 """Seconds that a polite goodbye may take."""
 
@@ -362,6 +362,10 @@ def _refusal(sender: str, error: InvalidStatus) -> SessionError:
         return LinkLost(f"{sender} cannot serve at the moment (HTTP {status})")
     if status == UNAUTHORIZED:
         return Unauthorized(f"{sender} {WANTS_TOKEN}")
+    if status == MISDIRECTED:
+        return RemoteProtocolError(
+            f"{sender} has another name there: diffc-server --name (HTTP 421)"
+        )
     if status == FORBIDDEN:
         return Unauthorized(f"{sender} has no business with us (HTTP {status})")
     location = next(iter(fields.get_all("Location")), "")[:200]

@@ -163,6 +163,32 @@ async def test_over_tls_with_a_token(folder: Path, tmp_path: Path) -> None:
 
 
 @pytest.mark.asyncio
+@pytest.mark.parametrize(
+    ("status", "error", "complaint"),
+    [
+        (401, Unauthorized, "wants a token"),
+        (403, Unauthorized, "no business"),
+        (421, RemoteProtocolError, "--name"),
+        (429, LinkLost, "at the moment"),
+        (503, LinkLost, "at the moment"),
+        (404, RemoteProtocolError, "does not speak"),
+    ],
+)
+async def test_what_a_refusal_means(status: int, error: type[DiffcError], complaint: str) -> None:
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(f"HTTP/1.1 {status} No\r\nContent-Length: 0\r\n\r\n".encode())
+        writer.close()
+
+    async with await asyncio.start_server(answer, "127.0.0.1", 0) as server:
+        url = f"ws://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+        with pytest.raises(error, match=complaint) as caught:
+            async with diffc_client.connect(url, decoders=FakeDecoders()):
+                pass
+        assert str(status) in str(caught.value)
+
+
+@pytest.mark.asyncio
 async def test_a_redirect_gets_no_token() -> None:
     """Nor anything else: a sender is where it was said to be."""
     asked: list[bytes] = []
