@@ -364,7 +364,7 @@ def _refusal(sender: str, error: InvalidStatus) -> SessionError:
         return Unauthorized(f"{sender} {WANTS_TOKEN}")
     if status == MISDIRECTED:
         return RemoteProtocolError(
-            f"{sender} has another name there: diffc-server --name (HTTP 421)"
+            f"{sender} goes by another name: diffc-server --name (HTTP 421)"
         )
     if status == FORBIDDEN:
         return Unauthorized(f"{sender} has no business with us (HTTP {status})")
