@@ -25,6 +25,7 @@ CANDIDATES: Final = (
         "ws://station:7",
         "ws://ship:8",
         "https://station.example",
+        "https://ship.example",
     ),
 )
 """What some option or other takes, for want of knowing what each is for."""
