@@ -167,13 +167,14 @@ class Faults:
 
     def survived(self, sender: Sender, fault: str, words: str) -> None:
         """Note whether a process is still there after a fault, and what it says of it."""
+        _settle(lambda: words in sender.log.read_text())
         self.findings.faults += 1
         self.findings.alive += sender.process.poll() is None
         self.findings.told(fault, sender.log, words)
 
     def kill(self, times: int) -> None:
         """Kill senders at random moments while they encode and store, and go on with others."""
-        names = self.make(times)
+        names, torn = self.make(times), 0
         for name in names:
             with self.sender(self.store) as sender:
                 url = f"{sender.url}/{name}.dfc"
@@ -183,11 +184,13 @@ class Faults:
                 with contextlib.suppress(subprocess.TimeoutExpired):
                     sender.process.wait(self._random.random() * 0.02)
                 sender.process.kill()
+            torn += len(list(self.store.glob(".*.part")))
         with self.sender(self.store) as sender:
             for name in names:
                 self.ask(sender, name)
-            self.survived(sender, "kill -9", "store")
-        self.findings.said["kill -9"] = f"{len(list(self.store.glob('.*.part')))} torn files left"
+            self.survived(sender, "kill -9", "")
+        left = len(list(self.store.glob(".*.part")))
+        self.findings.said["kill -9"] = f"{torn} torn files found, {left} left"
 
     def flip(self, times: int) -> None:
         """Flip bits of what is stored."""
@@ -248,7 +251,6 @@ class Faults:
             with self.sender(disk / "store") as sender:
                 for name in names:
                     self.ask(sender, name)
-                _settle(lambda: "cannot be written" in sender.log.read_text())
                 self.survived(sender, "a read-only disk", "cannot be written")
 
 

@@ -12,6 +12,9 @@ from .workers import Workers
 SAVE_EVERY = 2.0
 """Seconds between two saves of a stream that grows: so much computing is lost with the process."""
 
+PATIENCE = 5.0
+"""Seconds that the store gets to answer; then it has nothing."""
+
 
 class Keeping:
     """Recalls a stream, and saves it as it grows."""
@@ -48,7 +51,12 @@ class Keeping:
             return None
         if self._key is None:
             self._key = await self._workers.read(stream_key, self._path, self._model)
-        stored = await self._workers.read(self._store.load, self._key)
+        try:
+            async with asyncio.timeout(PATIENCE):
+                stored = await self._workers.recall(self._store.load, self._key)
+        except TimeoutError:
+            self._store.miss()
+            stored = None
         if stored is None or not stored.data.startswith(held):
             self._figures.misses += 1
             return None

@@ -24,8 +24,8 @@ from .workers import Workers
 
 __all__ = ["LOOK_AHEAD", "Account", "Pipeline", "SharedStream"]
 
-SAVE_GRACE = 5.0
-"""Seconds that the store gets for what is new, when the daemon ends."""
+SAVE_GRACE = 2.0
+"""Seconds that the store gets for what is new, when the daemon has drained."""
 MOST_HELD = 2**28
 """Bytes of streams in memory; beyond that those that nobody uses are forgotten."""
 OVERHEAD = 4096

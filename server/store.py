@@ -12,6 +12,7 @@ are encoded as if there were no store.  Everything runs on worker threads.
 from __future__ import annotations
 
 import contextlib
+import errno
 import hashlib
 import logging
 import threading
@@ -105,6 +106,10 @@ class Store:
             return Outcome.FAILED
         self._note("written", None)
         return outcome
+
+    def miss(self) -> None:
+        """Take note that it does not answer, and that nobody waits for it."""
+        self._note("read", TimeoutError(errno.ETIMEDOUT, "it does not answer"))
 
     def problem(self) -> str:
         """Return why nothing can be stored at the moment, or nothing; tries it."""

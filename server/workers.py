@@ -14,12 +14,16 @@ Given = TypeVarTuple("Given")
 
 
 class Workers:
-    """Some that compute, some that read, and one that writes: none waits for another's work."""
+    """Some that compute, some that read files, and some for the store, which may be slow.
+
+    None waits for another's work.
+    """
 
     def __init__(self, encoders: int) -> None:
         """Compute on ``encoders`` threads."""
         self._encoders = ThreadPoolExecutor(encoders, thread_name_prefix="encoder")
         self._readers = ThreadPoolExecutor(READERS, thread_name_prefix="reader")
+        self._recalling = ThreadPoolExecutor(READERS, thread_name_prefix="store")
         self._writer = ThreadPoolExecutor(1, thread_name_prefix="writer")
 
     async def compute(self, function: Callable[[*Given], Result], *arguments: *Given) -> Result:
@@ -27,8 +31,12 @@ class Workers:
         return await self._run(self._encoders, function, *arguments)
 
     async def read(self, function: Callable[[*Given], Result], *arguments: *Given) -> Result:
-        """Return what a function gives that waits for files, or the store."""
+        """Return what a function gives that reads files."""
         return await self._run(self._readers, function, *arguments)
+
+    async def recall(self, function: Callable[[*Given], Result], *arguments: *Given) -> Result:
+        """Return what a function gives that reads from the store."""
+        return await self._run(self._recalling, function, *arguments)
 
     async def write(self, function: Callable[[*Given], Result], *arguments: *Given) -> Result:
         """Return what a function gives that writes to the store; one after the other."""
@@ -36,7 +44,7 @@ class Workers:
 
     def close(self) -> None:
         """Start nothing more; what has been started is finished, and dropped."""
-        for pool in (self._encoders, self._readers, self._writer):
+        for pool in (self._encoders, self._readers, self._recalling, self._writer):
             pool.shutdown(wait=False, cancel_futures=True)
 
     async def _run(

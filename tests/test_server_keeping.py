@@ -114,6 +114,22 @@ async def test_what_was_given_and_cannot_be_used_is_disowned(picture: Path, stor
     assert store.load(key) == part(100)
 
 
+async def test_a_store_that_does_not_answer_has_nothing(
+    picture: Path, store: Store, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("diffc_server.keeping.PATIENCE", 0.0)
+    store.save(stream_key(picture, MODEL), part(100))
+    workers = Workers(1)
+    keeping, never = Keeping(store, picture, MODEL, workers, Figures()), asyncio.Event()
+
+    async def wait(*_: object) -> None:
+        await never.wait()
+
+    monkeypatch.setattr(workers, "recall", wait)
+    assert await keeping.recall(b"") is None
+    assert "cannot be read: it does not answer" in caplog.text
+
+
 async def test_after_closing_nothing_is_saved(picture: Path, store: Store) -> None:
     keeping = Keeping(store, picture, MODEL, Workers(1), Figures())
     await keeping.recall(b"")
