@@ -53,6 +53,8 @@ class Findings:
     alive: int = 0
     """Faults after which the same process, or after a kill the next one, went on serving."""
     faults: int = 0
+    computed_again: float = 0.0
+    """Pieces that a sender computed of what another had stored."""
     said: dict[str, str] = field(default_factory=dict)
     """By fault, the line of the log that tells of it."""
 
@@ -68,6 +70,8 @@ class Sender:
 
     process: subprocess.Popen[str]
     url: str
+    metrics: str
+    """Where its figures are."""
     log: Path
 
     def get(self, name: str) -> bytes | None:
@@ -79,6 +83,15 @@ class Sender:
                 return bytes(answer.read())
         except (OSError, urllib.error.HTTPError):
             return None
+
+    def computed(self) -> float:
+        """Return how many pieces its encoders have computed so far."""
+        with urllib.request.urlopen(f"{self.metrics}/metrics", timeout=WAIT) as answer:
+            lines = answer.read().decode().splitlines()
+        [value] = [
+            line.split()[1] for line in lines if line.startswith("diffc_encoder_steps_total")
+        ]
+        return float(value)
 
 
 class Faults:
@@ -127,7 +140,7 @@ class Faults:
             process = subprocess.Popen(
                 [
                     *(sys.executable, "-m", "diffc_server", str(self.pictures), "--port", "0"),
-                    *("--json", "--no-viewer", *kept, *self._model),
+                    *("--json", "--no-viewer", "--metrics", "0", *kept, *self._model),
                 ],
                 stdout=subprocess.PIPE,
                 # A log that is a file has a size too; this one is none.
@@ -137,10 +150,11 @@ class Faults:
         with process:
             try:
                 assert process.stdout is not None
-                url = json.loads(process.stdout.readline())["url"].replace("ws", "http", 1)
+                told = json.loads(process.stdout.readline())
+                url = told["url"].replace("ws", "http", 1)
                 if most_file is not None:
                     resource.prlimit(process.pid, resource.RLIMIT_FSIZE, (most_file, most_file))
-                yield Sender(process=process, url=url, log=log)
+                yield Sender(process=process, url=url, metrics=told["metrics"], log=log)
                 process.send_signal(signal.SIGTERM)
                 _, said = process.communicate(timeout=WAIT)
                 if said:
@@ -206,6 +220,9 @@ class Faults:
                 self.again(name)
                 self.ask(sender, name)
             self.survived(sender, "a flipped bit", "damaged")
+            with self.sender(self.store) as second:
+                self.ask(second, name)
+                self.findings.computed_again += second.computed()
 
     def vanish(self) -> None:
         """Take the store away, and bring it back; then the pictures."""
@@ -278,6 +295,7 @@ def faults(
         "answers compared": found.requests,
         "answers with wrong bytes": {"asked": 0, "got": found.wrong},
         "answers refused": found.refused,
+        "pieces computed of what another sender stored": {"asked": 0, "got": found.computed_again},
         "faults that a daemon lives through": {"asked": found.faults, "got": found.alive},
         **{f"what is said of {fault}": line for fault, line in found.said.items()},
     }

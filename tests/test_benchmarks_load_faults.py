@@ -18,10 +18,11 @@ def faults(tmp_path: Path) -> Iterator[Faults]:
         assert "Traceback" not in log.read_text()
 
 
-def test_a_flipped_bit_in_the_store_of_a_sender(faults: Faults) -> None:
+def test_a_flipped_bit_in_a_store_and_a_second_sender(faults: Faults) -> None:
     faults.flip(2)
     found = faults.findings
-    assert (found.requests, found.wrong, found.refused) == (3, 0, 0)
+    assert (found.requests, found.wrong, found.refused) == (4, 0, 0)
+    assert found.computed_again == 0
     assert (found.faults, found.alive) == (1, 1)
     assert "was damaged" in found.said["a flipped bit"]
 
