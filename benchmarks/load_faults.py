@@ -88,9 +88,8 @@ class Sender:
         """Return how many pieces its encoders have computed so far."""
         with urllib.request.urlopen(f"{self.metrics}/metrics", timeout=WAIT) as answer:
             lines = answer.read().decode().splitlines()
-        [value] = [
-            line.split()[1] for line in lines if line.startswith("diffc_encoder_steps_total")
-        ]
+        name = "diffc_encoder_steps_total "
+        [value] = [line.removeprefix(name) for line in lines if line.startswith(name)]
         return float(value)
 
 

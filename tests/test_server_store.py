@@ -310,8 +310,7 @@ print("ready", flush=True)
 while sys.stdin.readline():
     for _ in range(10):
         number = chance.randrange(4)
-        # Two of them agree on what the streams are.
-        data = bytes([number, salt // 2]) * 2000
+        data = bytes([number, salt]) * 2000
         length = chance.randrange(1, len(data))
         store.save(f"{number:064}", Stored(data=data[:length], complete=False))
     print("saved", flush=True)
@@ -320,7 +319,7 @@ while sys.stdin.readline():
 
 @pytest.mark.parametrize("most_bytes", [12_000, 1_000_000])
 def test_processes_share_it(folder: Path, most_bytes: int) -> None:
-    """Three write at the same time: what was there first only ever grows, if there is room."""
+    """Two that disagree write at the same time: what was there first only grows, if it may."""
     store = open_store(str(folder), most_bytes=most_bytes)
     writers = [
         subprocess.Popen(
@@ -330,7 +329,7 @@ def test_processes_share_it(folder: Path, most_bytes: int) -> None:
             stderr=subprocess.DEVNULL,
             text=True,
         )
-        for salt in (0, 1, 2)
+        for salt in (0, 2)
     ]
     try:
         found: dict[int, bytes] = {}
