@@ -215,8 +215,7 @@ class SharedStream:
             while self._lacks():
                 self._unpaid = not self.light and self._listeners.wait() > 0.0
                 if self._unpaid:
-                    self._listeners.notify()
-                    await self._listeners.changed(within=self._listeners.wait())
+                    await self._pause()
                 elif self._source is None:
                     await self._open()
                 else:
@@ -231,6 +230,14 @@ class SharedStream:
         finally:
             self._task, self._in_line, self._unpaid = None, False, False
             self._settle()
+
+    async def _pause(self) -> None:
+        """Wait until somebody can pay, or comes or goes; others may have the seat."""
+        self.spare_since = asyncio.get_running_loop().time()
+        self._listeners.notify()
+        self._seats.look()
+        await self._listeners.changed(within=self._listeners.wait())
+        self.spare_since = None
 
     def _settle(self) -> None:
         """Nothing is computed at the moment."""

@@ -319,3 +319,20 @@ async def test_in_the_middle_it_waits_until_somebody_can_pay(picture: Path) -> N
     assert shared.complete
     assert rich.charges + poor.charges > STEPS
     pipeline.close()
+
+
+@pytest.mark.virtual_time
+async def test_who_waits_until_it_can_pay_keeps_nobody_from_computing(picture: Path) -> None:
+    pipeline = Pipeline(WriterOpener(), seats=1)
+    shared, poor = pipeline.stream(picture), Purse(left=3)
+    shared.join(lambda: None, poor)
+    shared.want(EVERYTHING)
+    await settled(lambda: shared.refusal(poor) is not None)
+    other = picture.with_name("b.png")
+    write(other, b"another picture")
+    await pipeline.stream(other).reach(EVERYTHING)
+    assert not shared.awake
+    poor.left = 1000
+    await asyncio.sleep(120.0)
+    assert shared.read(0, EVERYTHING) == WHOLE
+    pipeline.close()
