@@ -89,7 +89,7 @@ async def linked(
     patience: float | None = None,
 ) -> AsyncIterator[tuple[Sender, Link]]:
     """A sender of the streams in ``folder``, as a receiver sees it over a bad link."""
-    pipeline = Pipeline(Streams(), keep=1024)
+    pipeline = Pipeline(Streams())
     async with (
         SenderDaemon(Catalogue(folder), pipeline, terms=terms) as daemon,
         Link("127.0.0.1", daemon.port, down=down, up=up) as link,

@@ -14,7 +14,7 @@
     |-- MissingPackage                1   an optional package that this needs is not installed
     |-- UnknownEngine                 2   DIFFC_ENGINE names nothing that runs models
     |-- TargetError                   2   a byte or bpp target that no stream can meet
-    |-- AddressError                  2   not the address of a sender
+    |-- AddressError                  2   not the address of a sender, or of a store
     |-- ConfigurationError            2   a file or a variable that says what cannot be
     |-- SafetyError                   2   certificates or tokens that cannot be used, or none at all
     |-- ModelError                    6
@@ -112,7 +112,7 @@ class TargetError(DiffcError):
 
 
 class AddressError(DiffcError):
-    """Not the address of a sender or of one of its pictures."""
+    """Not the address of a sender, of one of its pictures, or of a store."""
 
     exit_code = 2
 

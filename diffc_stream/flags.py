@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -86,3 +87,15 @@ def number(high: float) -> Callable[[str], float]:
         return value
 
     return number
+
+
+def size(text: str) -> int:
+    """Return a number of bytes above 0, with K, M, G or T for as many times 1024.
+
+    Raises ArgumentTypeError.
+    """
+    found = re.fullmatch(r"([0-9]{1,15})([KMGT]?)", text)
+    value = int(found[1]) << (10 * " KMGT".index(found[2] or " ")) if found else 0
+    if not 0 < value < 2**60:
+        raise argparse.ArgumentTypeError(f"{text} is not a number of bytes, like 500M or 2G")
+    return value

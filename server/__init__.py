@@ -1,17 +1,19 @@
 """The sender daemon of diffc-stream: serves a folder of pictures, see ``diffc-server --help``."""
 
-from .cache import CachingOpener
 from .catalogue import Catalogue
 from .daemon import SenderDaemon
 from .encoding import FileOpener, Opener, Source
-from .pipeline import Pipeline
+from .pipeline import Account, Pipeline
+from .store import Store, open_store
 
 __all__ = [
-    "CachingOpener",
+    "Account",
     "Catalogue",
     "FileOpener",
     "Opener",
     "Pipeline",
     "SenderDaemon",
     "Source",
+    "Store",
+    "open_store",
 ]

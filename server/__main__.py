@@ -10,7 +10,6 @@ import logging
 import os
 import signal
 import sys
-import tempfile
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
@@ -20,7 +19,7 @@ from diffc_stream.allocation import keep_freed_memory
 from diffc_stream.configuration import Configuration, add_configuration
 from diffc_stream.errors import ConfigurationError, DiffcError
 from diffc_stream.exposure import is_loopback
-from diffc_stream.flags import endpoint, integer, number
+from diffc_stream.flags import endpoint, integer, number, size
 from diffc_stream.journal import add_journal
 from diffc_stream.session import MAX_WINDOW, MIN_WINDOW, Terms
 from diffc_stream.threads import wait_asleep
@@ -34,6 +33,7 @@ if TYPE_CHECKING:
     from .daemon import SenderDaemon
     from .figures import Figures
     from .status import StatusPort
+    from .store import Store
 
 LONGEST_DRAIN = 86_400.0
 """Seconds that anybody can be given to take note."""
@@ -51,7 +51,7 @@ EXAMPLES = """\
 examples:
   diffc-server photos/                      serve photos/ on ws://127.0.0.1:8765
   diffc-server photos/ --port 0 --json      on any free port; print {"url": ...}
-  diffc-server photos/ --cache streams/     remember what was encoded, for the next start
+  diffc-server photos/ --store streams/     encode nothing twice, after the next start either
   diffc-server --tokens tokens.toml --new-token ship      make a token, and print it once
   diffc-server photos/ --host 0.0.0.0 --tls-cert cert.pem --tls-key key.pem --tokens tokens.toml
                                             to whoever shows one of these, from anywhere
@@ -110,12 +110,12 @@ async def _serve(options: argparse.Namespace) -> None:
     from diffc_viewer import Assets, Facts, Site
     from diffc_viewer.door import own_names
 
-    from .cache import CachingOpener
     from .comparison import Comparison
     from .daemon import SenderDaemon
-    from .encoding import FileOpener, Opener
+    from .encoding import FileOpener
     from .figures import Figures
     from .pipeline import Pipeline
+    from .store import open_store
 
     safety = read(options, asyncio.get_running_loop().time)
     stopped = _on_signals()
@@ -124,10 +124,14 @@ async def _serve(options: argparse.Namespace) -> None:
     models = Collection.at_hand(options.model)
     fingerprint = models.preferred.fingerprint  # loaded now: what is wrong with it is told now
     codec.prepare()
-    opener: Opener = FileOpener(models)
-    if options.cache:
-        opener = CachingOpener(opener, options.cache)
-    pipeline = Pipeline(opener, encoders=options.encoders)
+    store = open_store(options.store, most_bytes=options.store_size) if options.store else None
+    pipeline = Pipeline(
+        FileOpener(models),
+        store=store,
+        encoders=options.encoders,
+        queue=options.queue,
+        figures=figures,
+    )
     assets = Assets(models.files)
     site = Site(assets, Facts(compare=options.compare)) if options.viewer else None
     daemon = SenderDaemon(
@@ -148,7 +152,7 @@ async def _serve(options: argparse.Namespace) -> None:
         origins=safety.origins,
         strict=safety.strict,
     )
-    status = _status(figures, options)
+    status = _status(figures, store, options)
     async with contextlib.AsyncExitStack() as ports:
         watched = (await ports.enter_async_context(status)).url if status else None
         await ports.enter_async_context(daemon)
@@ -197,26 +201,22 @@ def _exit() -> NoReturn:
     os._exit(0)
 
 
-def _status(figures: Figures, options: argparse.Namespace) -> StatusPort | None:
+def _status(
+    figures: Figures, store: Store | None, options: argparse.Namespace
+) -> StatusPort | None:
     """Return the port for who watches, if there shall be one."""
     from .status import StatusPort
 
     if options.metrics is None:
         return None
-    return StatusPort(options.metrics, figures, partial(_problem, options.folder, options.cache))
+    return StatusPort(options.metrics, figures, partial(_problem, options.folder, store))
 
 
-def _problem(folder: Path, store: Path | None) -> str:
+def _problem(folder: Path, store: Store | None) -> str:
     """Return why receivers should go elsewhere, or nothing.  Looks at disks."""
     if not folder.is_dir():
         return "the folder of pictures has gone"
-    if store is not None:
-        try:
-            with tempfile.TemporaryFile(dir=store) as file:
-                file.write(bytes(4096))
-        except OSError as error:
-            return f"the store cannot be written to: {error.strerror}"
-    return ""
+    return store.problem() if store else ""
 
 
 def _announce(
@@ -330,12 +330,31 @@ def _add_encoding(parser: argparse.ArgumentParser) -> None:
         default=1,
         help="pictures encoded at once (%(default)s)",
     )
+    group.add_argument(
+        "--queue",
+        metavar="N",
+        type=integer(0, 10_000),
+        default=64,
+        help="pictures that may wait for room to be encoded; who asks for more is told when to "
+        "come back (%(default)s)",
+    )
 
 
 def _add_store(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group("what is kept")
     group.add_argument(
-        "--cache", metavar="DIR", type=Path, help="keep streams there, for after a restart"
+        "--store",
+        metavar="PLACE",
+        help="keep streams in this folder, or at a URL that fsspec knows; several senders may "
+        "share it, and none encodes what another has",
+    )
+    group.add_argument(
+        "--store-size",
+        metavar="BYTES",
+        type=size,
+        default=2**30,
+        help="most bytes kept there, K, M, G or T after them for as many times 1024; beyond that "
+        "what was not used for longest goes (1G)",
     )
 
 

@@ -185,6 +185,8 @@ class SenderDaemon:
         for exchange in self._exchanges:
             exchange.drain()
         await self._finish()
+        await self._pipeline.save()
+        self._pipeline.close()
 
     async def abort(self) -> None:
         """Stop as if killed: no word to anybody."""
@@ -192,6 +194,7 @@ class SenderDaemon:
             self._server.close(close_connections=False)
             self._cut_off()
             await self._finish()
+            self._pipeline.close()
 
     async def reread(self) -> None:
         """Read tokens and certificate again if they have changed; who lost a token has to go."""
@@ -236,7 +239,6 @@ class SenderDaemon:
             logger.warning("%d connections were still open, and are cut", self.connections)
             self._cut_off()
             await self._server.wait_closed()
-        self._pipeline.close()
         if self._comparison is not None:
             self._comparison.close()
         self._server = None

@@ -17,6 +17,7 @@ import ipaddress
 import logging
 from email.utils import formatdate
 from http import HTTPStatus
+from math import ceil
 from pathlib import Path
 from urllib.parse import unquote
 
@@ -36,6 +37,7 @@ from .encoding import STREAM_SUFFIX, is_stream
 from .figures import Figures
 from .pipeline import LOOK_AHEAD, Pipeline, SharedStream
 from .ranges import Range, names
+from .shared import version_of
 from .visits import Visit, unlimited
 
 MEDIA_TYPE = "application/vnd.diffc"
@@ -173,7 +175,9 @@ class Exchange:
             if self._response is not None:
                 # The client has to see that this is not the end of the stream.
                 raise LinkLost(f"there is no more for it: {error}") from error
-            await self._say(_STATUS.get(error.code, HTTPStatus.INTERNAL_SERVER_ERROR))
+            status = _STATUS.get(error.code, HTTPStatus.INTERNAL_SERVER_ERROR)
+            after = {} if error.after is None else {"Retry-After": str(ceil(error.after))}
+            await self._say(status, after)
 
     @property
     def _target(self) -> str:
@@ -234,9 +238,9 @@ class Exchange:
 
     def _stream(self, path: Path) -> tuple[SharedStream, str]:
         """Return the stream of a file, and what to call this version of it."""
-        before = _version(path)
+        before = version_of(path)
         shared = self._pipeline.stream(path)
-        if _version(path) != before:
+        if version_of(path) != before:
             raise RequestRefused(Code.BUSY, "it is being replaced", retry=True)
         # What the bytes follow from, and nothing that another encoder may have made of it.
         facts = f"{self._epoch} {VERSION} {shared.model} {before} {path}"
@@ -340,8 +344,8 @@ class Exchange:
         The encoder is asked for a little at a time: when nobody waits any more, it stops.
         """
         while not shared.complete and len(shared) < length:
-            if shared.failure is not None:
-                raise shared.failure
+            if (refusal := shared.refusal()) is not None:
+                raise refusal
             if self._gone.done():
                 raise LinkLost("the connection was closed")
             if self._draining:
@@ -368,7 +372,7 @@ class Exchange:
         if status is HTTPStatus.METHOD_NOT_ALLOWED:
             head["Allow"] = "GET, HEAD"
         if status is HTTPStatus.SERVICE_UNAVAILABLE:
-            head["Retry-After"] = str(RETRY_AFTER)
+            head.setdefault("Retry-After", str(RETRY_AFTER))
         await self._begin(status, head)
         if self._request.method != "HEAD":
             await self._write(text)
@@ -440,15 +444,6 @@ class Exchange:
 def _after(wanted: Range) -> tuple[int, ...]:
     """Return where the range ends, if it does."""
     return () if wanted.last is None else (wanted.last + 1,)
-
-
-def _version(path: Path) -> tuple[int, int, int]:
-    """Return what changes with a file's content.  Raises RequestRefused if it has gone."""
-    try:
-        stat = path.stat()
-    except OSError as error:
-        raise RequestRefused(Code.UNKNOWN_IMAGE, "it has just gone") from error
-    return stat.st_ino, stat.st_size, stat.st_mtime_ns
 
 
 def _tag(data: bytes) -> str:

@@ -36,6 +36,7 @@ async def serving(
     folder: Path,
     opener: Opener | None = None,
     *,
+    pipeline: Pipeline | None = None,
     port: int = 0,
     terms: Terms | None = None,
     connections: int = MOST_CONNECTIONS,
@@ -49,7 +50,7 @@ async def serving(
     catalogue = Catalogue(folder)
     daemon = SenderDaemon(
         catalogue,
-        Pipeline(opener or FakeOpener()),
+        pipeline or Pipeline(opener or FakeOpener()),
         port=port,
         terms=terms,
         connections=connections,

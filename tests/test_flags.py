@@ -4,7 +4,7 @@ import argparse
 
 import pytest
 
-from diffc_stream.flags import add_rendering, endpoint, integer, number
+from diffc_stream.flags import add_rendering, endpoint, integer, number, size
 
 
 @pytest.fixture
@@ -61,6 +61,20 @@ def test_numbers_within(text: str, value: float) -> None:
 def test_numbers_beyond(text: str) -> None:
     with pytest.raises(argparse.ArgumentTypeError, match=r"is not above 0 and up to 2\.5"):
         number(2.5)(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [("1", 1), ("500K", 512_000), ("3M", 3 * 2**20), ("2G", 2**31), ("1T", 2**40)],
+)
+def test_sizes(text: str, value: int) -> None:
+    assert size(text) == value
+
+
+@pytest.mark.parametrize("text", ["0", "0G", "-1", "G", "1.5G", "1g", "2X", "", "999999999999T"])
+def test_what_is_no_size(text: str) -> None:
+    with pytest.raises(argparse.ArgumentTypeError, match="is not a number of bytes"):
+        size(text)
 
 
 def test_what_is_no_number_is_argparses_business() -> None:

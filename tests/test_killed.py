@@ -184,7 +184,7 @@ def test_a_sender_is_killed_and_started_again(weights: Path, tmp_path: Path) -> 
     folder.mkdir()
     save_png(folder / "a.png", np.tile(sources.picture(), (4, 4, 1)))
     model = ["--model", str(weights)]
-    serve = [str(folder), "--json", "--cache", str(tmp_path / "cache"), *model]
+    serve = [str(folder), "--json", "--store", str(tmp_path / "store"), *model]
     with Relay() as relay:
         get = ["get", f"{relay.url}/a.png", "-o", str(tmp_path / "out.png"), "--window", WINDOW]
         get += ["--bytes", str(BYTES), "--keep-stream", str(kept), "--json", *model]

@@ -4,26 +4,29 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 import sources
+from sources import Floats
 
 import diffc_client
 from diffc_client import MemoryStream, ModelDecoders
 from diffc_server import (
-    CachingOpener,
     Catalogue,
     FileOpener,
-    Opener,
     Pipeline,
     SenderDaemon,
+    Store,
+    open_store,
 )
 from diffc_stream import save_png
 from diffc_stream.codec import Decoder, Encoder
 from diffc_stream.container import Header
 from diffc_stream.errors import NotAStream, PrefixMismatch, UnknownModel, UnreadablePicture
+from diffc_stream.session.target import Target
 
 MODEL = sources.independent()
 MODELS = sources.collection(MODEL)
@@ -89,12 +92,13 @@ def test_a_picture_and_a_stream_go_on_from_what_is_there(folder: Path) -> None:
 async def test_a_stream_that_rested_goes_on(folder: Path, tmp_path: Path) -> None:
     """With what was computed in memory, and after a restart with what was stored."""
     for length in (1500, 3000):
-        pipeline = Pipeline(CachingOpener(FileOpener(MODELS), tmp_path / "cache"))
+        pipeline = Pipeline(FileOpener(MODELS), store=open_store(str(tmp_path / "store")))
         stream = pipeline.stream(folder / "a.png")
         await stream.reach(length)
         stream.rest()
         await stream.reach(length + 1000)
         assert stream.read(0, length + 1000) == beginning(length + 1000)
+        await pipeline.save()
         pipeline.close()
 
 
@@ -115,10 +119,10 @@ def test_what_cannot_be_opened(folder: Path, name: str, error: type[Exception]) 
 
 @pytest.mark.asyncio
 async def test_from_file_to_picture(folder: Path, tmp_path: Path) -> None:
-    opener = CachingOpener(FileOpener(MODELS), tmp_path / "cache")
+    pipeline = Pipeline(FileOpener(MODELS), store=open_store(str(tmp_path / "store")))
     kept = MemoryStream()
     async with (
-        SenderDaemon(Catalogue(folder), Pipeline(opener)) as daemon,
+        SenderDaemon(Catalogue(folder), pipeline) as daemon,
         diffc_client.connect(daemon.url, decoders=ModelDecoders(MODELS)) as sender,
     ):
         async for refinement in sender.open("a.png", bytes=900, kept=kept):
@@ -138,26 +142,101 @@ async def test_from_file_to_picture(folder: Path, tmp_path: Path) -> None:
 
 
 @pytest.mark.asyncio
-@pytest.mark.parametrize("cached", [False, True])
+@pytest.mark.parametrize("stored", [False, True])
 async def test_a_change_of_default_does_not_spoil_what_was_received(
-    folder: Path, tmp_path: Path, cached: bool
+    folder: Path, tmp_path: Path, stored: bool
 ) -> None:
     """A receiver that has both models comes back to a sender that prefers another one by now."""
     newer = sources.independent("00000002")
     kept = MemoryStream()
     for models in (MODELS, sources.collection(newer, MODEL)):
-        opener: Opener = FileOpener(models)
-        if cached:
-            opener = CachingOpener(opener, tmp_path / "cache")
+        store = open_store(str(tmp_path / "store")) if stored else None
+        pipeline = Pipeline(FileOpener(models), store=store)
         decoders = ModelDecoders(sources.collection(MODEL, newer))
         async with (
-            SenderDaemon(Catalogue(folder), Pipeline(opener)) as daemon,
+            SenderDaemon(Catalogue(folder), pipeline) as daemon,
             diffc_client.connect(daemon.url, decoders=decoders) as sender,
         ):
             async for refinement in sender.open("a.png", bytes=kept.length + 900, kept=kept):
                 last = refinement
     assert (last.bytes, last.complete) == (1800, True)
     assert kept.read() == beginning(1800)
+
+
+class Counting:
+    """A denoiser that counts what it is asked."""
+
+    def __init__(self) -> None:
+        self.evaluations = 0
+
+    def __call__(self, eta: Floats, snr: float) -> Floats:
+        """Estimate."""
+        self.evaluations += 1
+        return MODEL.denoiser(eta, snr)
+
+
+@dataclass(slots=True)
+class Sender:
+    """Sends one picture, in a daemon of its own, and remembers what that took."""
+
+    folder: Path
+    store: Store
+    evaluations: int = 0
+
+    async def send(self, target: Target) -> bytes:
+        """Return the stream that a receiver gets."""
+        counting = Counting()
+        models = sources.collection(replace(MODEL, denoiser=counting))
+        pipeline = Pipeline(FileOpener(models), store=self.store)
+        kept = MemoryStream()
+        async with (
+            SenderDaemon(Catalogue(self.folder), pipeline) as daemon,
+            diffc_client.connect(daemon.url, decoders=ModelDecoders(MODELS)) as sender,
+        ):
+            await sender.receive(
+                *("a.png", kept),
+                bytes=target.bytes,
+                bpp=target.bpp,
+                psnr=target.psnr,
+                side=target.side,
+            )
+        self.evaluations = counting.evaluations
+        return kept.read()
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize(
+    "target",
+    [
+        Target(bytes=1500),
+        Target(bpp=2.0),
+        Target(psnr=22.0),
+        Target(side=32),
+        Target(bytes=4000, psnr=24.0),
+        Target(),
+    ],
+    ids=str,
+)
+async def test_the_second_request_costs_no_denoiser_call(
+    folder: Path, tmp_path: Path, target: Target
+) -> None:
+    """Nor does the picture have to be there to be looked at."""
+    sender = Sender(folder, open_store(str(tmp_path / "store")))
+    first = await sender.send(target)
+    assert sender.evaluations > 0
+    second = await sender.send(target)
+    assert (second, sender.evaluations) == (first, 0)
+
+
+@pytest.mark.asyncio
+async def test_more_of_it_costs_what_replaying_and_going_on_cost(
+    folder: Path, tmp_path: Path
+) -> None:
+    sender = Sender(folder, open_store(str(tmp_path / "store")))
+    await sender.send(Target(bytes=1500))
+    longer = await sender.send(Target(bytes=6000))
+    assert longer == beginning(6000)
+    assert sender.evaluations > 0
 
 
 def test_the_preferred_model_is_the_first(folder: Path) -> None:

@@ -17,7 +17,7 @@ from test_server_daemon import dial
 from test_viewer_assets import viewer
 from websockets.exceptions import InvalidStatus
 
-from diffc_server import SenderDaemon
+from diffc_server import Pipeline, SenderDaemon
 from diffc_server.daemon import _Connection
 from diffc_server.exchange import MEDIA_TYPE, MOST_RANGE
 from diffc_server.limits import Limits
@@ -556,12 +556,12 @@ async def test_exchanges_count_as_connections(folder: Path) -> None:
 @pytest.mark.asyncio
 async def test_too_many_pictures(folder: Path) -> None:
     gate = threading.Semaphore(0)
-    async with serving(folder, FakeOpener(gate=gate)) as daemon:
-        daemon._pipeline._awake = 1
+    pipeline = Pipeline(FakeOpener(gate=gate), seats=1, queue=0)
+    async with serving(folder, pipeline=pipeline) as daemon:
         async with asking(daemon, request("/a.png.dfc")):
-            await settled(lambda: len(daemon._pipeline._streams) == 1)
+            await settled(lambda: pipeline.seats.seated == 1)
             answer = await ask(daemon, "/b.png.dfc")
-            assert (answer.status, "Retry-After" in answer.fields) == (503, True)
+            assert (answer.status, answer.fields["Retry-After"]) == (503, "5")
         gate.release(100)
 
 

@@ -42,12 +42,12 @@ def server(*arguments: str) -> Iterator[subprocess.Popen[str]]:
 
 
 def test_from_start_to_stop(tmp_path: Path) -> None:
-    folder, cache, weights = tmp_path / "served", tmp_path / "cache", tmp_path / "tiny.safetensors"
+    folder, store, weights = tmp_path / "served", tmp_path / "store", tmp_path / "tiny.safetensors"
     folder.mkdir()
     save_png(folder / "a.png", np.tile(sources.picture(), (4, 4, 1)))
     fingerprint = save_model(weights, UNet(Architecture(widths=(4, 8), blocks=(1, 1))), name="tiny")
     decoders = ModelDecoders.load(weights)
-    arguments = (str(folder), "--port", "0", "--model", str(weights), "--cache", str(cache))
+    arguments = (str(folder), "--port", "0", "--model", str(weights), "--store", str(store))
     with server(*arguments, "--json") as process:
         assert process.stdout is not None
         assert process.stderr is not None
@@ -65,7 +65,7 @@ def test_from_start_to_stop(tmp_path: Path) -> None:
         assert process.wait(20) == 0
         assert process.stdout.read() == ""
         assert "Traceback" not in process.stderr.read()
-    assert list(cache.glob("*.dfc"))
+    assert list(store.glob("*.stream"))
 
 
 @pytest.mark.parametrize("viewer", [True, False])
@@ -110,6 +110,8 @@ def test_a_port_that_is_taken(tmp_path: Path) -> None:
         (("nowhere",), 1, "No such file"),
         ((__file__,), 1, "is not a folder"),
         ((".", "--model", "nowhere.safetensors"), 6, "nowhere.safetensors"),
+        ((".", "--store", __file__), 1, "File exists"),
+        ((".", "--store", "nonsense://bucket"), 2, "not where a store can be"),
     ],
 )
 def test_what_it_cannot_start_with(
@@ -125,6 +127,7 @@ def test_what_it_cannot_start_with(
     "arguments",
     [
         *([], [".", "--port", "99999"], [".", "--encoders", "0"], [".", "--window", "1"]),
+        *([".", "--queue", "-1"], [".", "--store-size", "0"], [".", "--store-size", "2X"]),
         *([".", "--name", "a/b"], [".", "--name", "http://a"], [".", "--name", ""]),
     ],
 )

@@ -28,6 +28,7 @@ async def shared(folder: Path, held: int, *, broken: bool = False) -> SharedStre
     (folder / "a.png").write_bytes(b"")
     stream = Pipeline(StreamOpener({"a.png": DATA}, broken=broken)).stream(folder / "a.png")
     await stream.reach(held)
+    stream.join(lambda: None)
     return stream
 
 

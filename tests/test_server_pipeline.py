@@ -10,10 +10,13 @@ from pathlib import Path
 
 import pytest
 from fakes import FINGERPRINT, HEIGHT, WIDTH, FakeOpener, stream_of
+from serving import settled
 
 from diffc_server import Pipeline, Source
-from diffc_server.pipeline import LOOK_AHEAD, SharedStream
+from diffc_server.pipeline import LOOK_AHEAD, OVERHEAD, SharedStream
+from diffc_server.seats import LINGER
 from diffc_stream.errors import PrefixMismatch, RequestRefused
+from diffc_stream.session import Code
 
 
 @pytest.fixture
@@ -124,7 +127,7 @@ async def test_nothing_is_computed_on_the_event_loop(paths: list[Path]) -> None:
 @pytest.mark.asyncio
 async def test_idle_encoders_are_dropped_and_made_again(paths: list[Path]) -> None:
     opener = FakeOpener()
-    pipeline = Pipeline(opener, awake=1)
+    pipeline = Pipeline(opener, seats=1)
     first = pipeline.stream(paths[0])
     await first.reach(1000)
     await pipeline.stream(paths[1]).reach(1000)
@@ -140,23 +143,87 @@ async def test_idle_encoders_are_dropped_and_made_again(paths: list[Path]) -> No
 
 
 @pytest.mark.asyncio
-async def test_encoders_in_use_stay(paths: list[Path]) -> None:
-    pipeline = Pipeline(FakeOpener(), awake=2)
-    first = used(pipeline.stream(paths[0]))
-    await first.reach(1000)
-    for path in paths[1:4]:
-        await pipeline.stream(path).reach(1000)
-    assert first.awake
-    used(pipeline.stream(paths[4]))
-    with pytest.raises(RequestRefused, match="too many pictures"):
-        pipeline.stream(paths[5])
-    # Those in use go on, streams from disk need no encoder, and neither do complete ones.
-    assert pipeline.stream(paths[0]) is first
+async def test_encoders_in_use_stay_and_others_wait(paths: list[Path]) -> None:
+    pipeline = Pipeline(FakeOpener(), seats=2, queue=1)
+    first, second = (used(pipeline.stream(path)) for path in paths[:2])
+    for stream in (first, second):
+        await stream.reach(1000)
+    waiting = asyncio.create_task(pipeline.stream(paths[2]).reach(1000))
+    await settled(lambda: pipeline.seats.waiting == 1)
+    with pytest.raises(RequestRefused, match="too many pictures") as caught:
+        await pipeline.stream(paths[3]).reach(1000)
+    assert (caught.value.code, caught.value.retry) == (Code.BUSY, True)
+    assert caught.value.after is not None
+    # Streams from disk need no encoder, and those that are complete none any more.
     ready = paths[5].with_suffix(".dfc")
     ready.write_bytes(FINGERPRINT.encode())
     await pipeline.stream(ready).reach(1000)
+    assert not waiting.done()
     await first.reach(10**6)
-    await pipeline.stream(paths[5]).reach(1000)
+    await waiting
+    assert second.awake
+    await pipeline.stream(paths[3]).reach(1000)
+    pipeline.close()
+
+
+@pytest.mark.asyncio
+@pytest.mark.virtual_time
+async def test_who_wants_nothing_for_long_makes_way(paths: list[Path]) -> None:
+    """Somebody whose link is slow, or who reads nothing at all."""
+    pipeline = Pipeline(FakeOpener(), seats=1)
+    first = used(pipeline.stream(paths[0]))
+    await first.reach(1000)
+    began = asyncio.get_running_loop().time()
+    await pipeline.stream(paths[1]).reach(1000)
+    assert asyncio.get_running_loop().time() - began == pytest.approx(LINGER)
+    assert not first.awake
+    await first.reach(2000)
+    assert first.read(0, 2000) == stream_of("0.png", 2000)
+    pipeline.close()
+
+
+@pytest.mark.asyncio
+async def test_nobody_waits_for_whom_nobody_listens_to_any_more(paths: list[Path]) -> None:
+    gate = threading.Semaphore(0)
+    opener = FakeOpener(gate=gate)
+    pipeline = Pipeline(opener, seats=1)
+    computing = asyncio.create_task(pipeline.stream(paths[0]).reach(1000))
+    await settled(lambda: pipeline.stream(paths[0]).awake)
+    waiting = asyncio.create_task(pipeline.stream(paths[1]).reach(1000))
+    await settled(lambda: pipeline.seats.waiting == 1)
+    waiting.cancel()
+    await settled(lambda: pipeline.seats.waiting == 0)
+    # Neither is more computed of what was being computed than the piece that had been begun.
+    computing.cancel()
+    await settled(computing.done)
+    gate.release(100)
+    await settled(lambda: not pipeline.stream(paths[0]).busy)
+    assert opener.computed == {"0.png": 300}
+    assert opener.opened == ["0.png"]
+    # Who comes back goes on from there.
+    await pipeline.stream(paths[0]).reach(1000)
+    assert opener.computed == {"0.png": 1200}
+    pipeline.close()
+
+
+@pytest.mark.asyncio
+async def test_who_comes_while_the_last_one_leaves_is_served(paths: list[Path]) -> None:
+    pipeline = Pipeline(FakeOpener(), seats=1)
+    first = used(pipeline.stream(paths[0]))
+    await first.reach(1000)
+    second = pipeline.stream(paths[1])
+
+    def wake() -> None:
+        pass
+
+    second.join(wake)
+    second.want(1000)
+    await settled(lambda: pipeline.seats.waiting == 1)
+    second.leave(wake)
+    reaching = asyncio.create_task(second.reach(1000))
+    await asyncio.sleep(0)
+    await first.reach(10**6)
+    await reaching
     pipeline.close()
 
 
@@ -183,7 +250,7 @@ async def test_what_was_sent_is_continued_or_fails(
 ) -> None:
     opener = Forgetful()
     opener.late = late
-    pipeline = Pipeline(opener, awake=1)
+    pipeline = Pipeline(opener, seats=1)
     first = pipeline.stream(paths[0])
     await first.reach(1000)
     first.rest()
@@ -214,14 +281,15 @@ async def test_empty_pieces_are_turns_and_no_end(paths: list[Path]) -> None:
 
 
 @pytest.mark.asyncio
-async def test_only_so_many_pictures_are_kept(paths: list[Path]) -> None:
-    pipeline = Pipeline(FakeOpener(), keep=2)
+async def test_only_so_many_bytes_are_held(paths: list[Path]) -> None:
+    pipeline = Pipeline(FakeOpener(), held=2 * OVERHEAD + 1500)
     first = pipeline.stream(paths[0])
-    pipeline.stream(paths[1])
+    await first.reach(1000)
+    await pipeline.stream(paths[1]).reach(1000)
     pipeline.stream(paths[2])
     assert pipeline.stream(paths[0]) is not first
-    used(pipeline.stream(paths[0]))
-    used(pipeline.stream(paths[1]))
+    for path in paths[:2]:
+        await used(pipeline.stream(path)).reach(1000)
     with pytest.raises(RequestRefused, match="too many pictures") as caught:
         pipeline.stream(paths[3])
     assert caught.value.retry
@@ -268,19 +336,19 @@ async def test_closing_leaves_no_task_behind(paths: list[Path]) -> None:
 @pytest.mark.asyncio
 async def test_large_pictures_count_by_their_pixels(paths: list[Path]) -> None:
     pixels = WIDTH * HEIGHT
-    pipeline = Pipeline(FakeOpener(), pixels=2 * pixels)
-    streams = [pipeline.stream(path) for path in paths[:3]]
-    for stream in streams:
-        stream.join(lambda: None)
+    opener = FakeOpener()
+    pipeline = Pipeline(opener, pixels=2 * pixels, queue=1)
+    streams = [used(pipeline.stream(path)) for path in paths[:3]]
     await asyncio.gather(*(stream.reach(1) for stream in streams[:2]))
     # Nobody could know before it was opened.
-    with pytest.raises(RequestRefused, match="too many pictures") as caught:
-        await streams[2].reach(1)
-    assert caught.value.retry
+    waiting = asyncio.create_task(streams[2].reach(1))
+    await settled(lambda: pipeline.seats.waiting == 1 and streams[2].pixels is not None)
+    assert not streams[2].awake
     with pytest.raises(RequestRefused, match="too many pictures"):
-        pipeline.stream(paths[3])
+        await pipeline.stream(paths[3]).reach(1)
     await streams[0].reach(10**6)
-    await pipeline.stream(paths[2]).reach(1)
+    await waiting
+    assert opener.opened.count("2.png") == 2
     pipeline.close()
 
 
