@@ -256,7 +256,9 @@ class Conversation:
             if request.stream in self._session.streams:
                 wanted = self._wanted[request.stream]
                 asked = self._asked[request.stream]
-                outgoing = Outgoing(request.stream, request.image, shared, wanted, asked)
+                outgoing = Outgoing(
+                    request.stream, request.image, shared, wanted, asked, self.visit.account
+                )
                 self._outgoing[request.stream] = outgoing
                 self._figures.streams += 1
                 logger.info(
@@ -274,9 +276,10 @@ class Conversation:
         path = await asyncio.to_thread(self._catalogue.path, request.image)
         model = None if is_stream(path) else self._model(request)
         shared = self._pipeline.stream(path, model)
-        shared.join(self._wake)
+        account = self.visit.account
+        shared.join(self._wake, account)
         try:
-            await shared.reach(request.start)
+            await shared.reach(request.start, account)
             assert shared.model is not None
             self._check_format()
             self._check_model(shared.model)

@@ -166,7 +166,7 @@ class Exchange:
                 return
             path = await asyncio.to_thread(self._file)
             shared, etag = self._stream(path)
-            shared.join(self._wake)
+            shared.join(self._wake, self.visit.account)
             try:
                 await self._serve(shared, etag)
             finally:
@@ -344,7 +344,7 @@ class Exchange:
         The encoder is asked for a little at a time: when nobody waits any more, it stops.
         """
         while not shared.complete and len(shared) < length:
-            if (refusal := shared.refusal()) is not None:
+            if (refusal := shared.refusal(self.visit.account)) is not None:
                 raise refusal
             if self._gone.done():
                 raise LinkLost("the connection was closed")

@@ -9,7 +9,7 @@ from diffc_stream.errors import RequestRefused
 from diffc_stream.session import MAX_STREAM, Open, Reason, Update
 from diffc_stream.session.interleaving import Outlook, Turn, hull, turn
 
-from .pipeline import LOOK_AHEAD, SharedStream
+from .pipeline import LOOK_AHEAD, Account, SharedStream
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +34,9 @@ class Outgoing:
         shared: SharedStream,
         wanted: Open | Update,
         asked: float = 0.0,
+        account: Account | None = None,
     ) -> None:
+        self._account = account
         self.stream = stream
         self.image = image
         self.shared = shared
@@ -73,7 +75,11 @@ class Outgoing:
             length = position + window + LOOK_AHEAD
             self._ahead = min(limit, length) if settled else length
         if self._plan.over is None and not shared.complete:
-            shared.want(self._ahead)
+            refusal = shared.refusal(self._account) if self._account is not None else None
+            if refusal is None:
+                shared.want(self._ahead)
+            elif position >= len(shared):
+                return Plan(refusal, None, None)
         return self._plan
 
     def limit(self, position: int) -> tuple[int, bool]:

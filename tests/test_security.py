@@ -10,6 +10,7 @@ import logging
 import random
 import re
 import ssl
+import tempfile
 import threading
 import tracemalloc
 import warnings
@@ -22,7 +23,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 from authority import Issued, issue
-from fakes import FakeDecoders, FakeOpener
+from fakes import FakeDecoders, FakeOpener, stream_of
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from serving import pictures, serving, settled
 from sources import model, stream
 from test_server_daemon import HELLO, everything, heard
@@ -34,10 +37,11 @@ from websockets.typing import Origin, Subprotocol
 
 import diffc_client
 from diffc_client.backoff import Backoff
-from diffc_server import Pipeline, daemon, reception
+from diffc_server import Catalogue, Pipeline, SenderDaemon, daemon, reception
 from diffc_server.__main__ import main
 from diffc_server.limits import Limits
 from diffc_server.reception import Reception
+from diffc_server.store import Outcome, Stored, open_store
 from diffc_stream.codec import Decoder
 from diffc_stream.container import Header
 from diffc_stream.container.grammar import MAX_SIDE
@@ -632,6 +636,46 @@ async def test_path_traversal(folder: Path) -> None:
     assert opener.opened == []
 
 
+KEY = "5" * 64
+KEPT = stream_of("a.png", 3000)
+
+
+def test_cache_poisoning_and_torn_writes(tmp_path: Path) -> None:
+    """Whatever is done to what is kept, nothing else is ever taken from there."""
+    store = open_store(str(tmp_path / "kept"))
+    store.save(KEY, Stored(data=KEPT, complete=True))
+    [file] = (path for path in (tmp_path / "kept").rglob("*") if path.stat().st_size > 2000)
+    whole = file.read_bytes()
+    for place in range(0, len(whole), 97):
+        flipped = bytearray(whole)
+        flipped[place] ^= 1
+        for data in (bytes(flipped), whole[:place], bytes(len(whole)), whole + b"x"):
+            file.write_bytes(data)
+            assert store.load(KEY) is None
+    # What is another's stream does not become this one's by its name.
+    store.save("6" * 64, Stored(data=KEPT, complete=True))
+    [other] = (path for path in file.parent.iterdir() if path.name.startswith("666"))
+    file.write_bytes(other.read_bytes())
+    assert store.load(KEY) is None
+    assert store.save(KEY, Stored(data=KEPT, complete=True)) is Outcome.STORED
+    assert store.load(KEY) == Stored(data=KEPT, complete=True)
+    # Who came first is not overwritten with something else.
+    assert store.save(KEY, Stored(data=bytes(4000), complete=True)) is Outcome.REFUSED
+    assert store.load(KEY) == Stored(data=KEPT, complete=True)
+
+
+@settings(max_examples=25)
+@given(st.lists(st.tuples(st.integers(0, 9), st.integers(1, 9000)), max_size=30))
+def test_disk_fill(asked: list[tuple[int, int]]) -> None:
+    """However much is asked for, what is kept stays within its size."""
+    with tempfile.TemporaryDirectory() as folder:
+        store = open_store(folder, most_bytes=20_000)
+        for number, length in asked:
+            store.save(str(number) * 64, Stored(data=bytes(length), complete=False))
+            held = sum(path.stat().st_size for path in Path(folder).rglob("*") if path.is_file())
+            assert held <= 20_000
+
+
 def test_malicious_stream_at_the_client() -> None:
     huge = Header(model=model().fingerprint, width=MAX_SIDE, height=MAX_SIDE, seed=0).encode()
     decoder = Decoder([model()])
@@ -668,27 +712,66 @@ def test_numbers_that_are_none(bad: float) -> None:
 
 @pytest.mark.asyncio
 async def test_encoder_exhaustion(folder: Path) -> None:
-    """Pictures that keep the encoder busy are refused beyond a number; others are not held up."""
+    """Beyond a number pictures are refused that want an encoder; others are not held up."""
     (folder / "ready.dfc").write_text("0f0f0f0f")
     gate = threading.Semaphore(0)
-    opener = FakeOpener(gate=gate)
-    catalogue = [f"p{i}.png" for i in range(6)]
-    for name in catalogue:
+    names = [f"p{number}.png" for number in range(6)]
+    for name in names:
         (folder / name).write_bytes(name.encode())
-    async with serving(folder, opener) as sender:
-        sender._pipeline.close()
-        sender._pipeline = Pipeline(opener, awake=3)
-        async with greeted(sender.url) as websocket, greeted(sender.url) as other:
-            for stream, name in enumerate(catalogue, 1):
-                await websocket.send(encode(Open(stream=stream, image=name)))
-            for _ in range(3):
-                refused = await heard(websocket)
-                assert isinstance(refused, Error)
-                assert (refused.code, refused.retry) == (Code.BUSY, True)
-            await other.send(encode(List()))
-            await heard(other)
-            assert len(opener.opened) <= 3
-            gate.release(1000)
+    opener = FakeOpener(gate=gate)
+    pipeline = Pipeline(opener, seats=2, queue=1)
+    async with (
+        SenderDaemon(Catalogue(folder), pipeline) as sender,
+        greeted(sender.url) as websocket,
+        greeted(sender.url) as other,
+    ):
+        for stream, name in enumerate(names, 1):
+            await websocket.send(encode(Open(stream=stream, image=name)))
+        for _ in range(3):
+            refused = await heard(websocket)
+            assert isinstance(refused, Error)
+            assert (refused.code, refused.retry) == (Code.BUSY, True)
+            assert refused.after is not None
+        await other.send(encode(List()))
+        await heard(other)
+        assert len(opener.opened) <= 2
+        gate.release(1000)
+
+
+@pytest.mark.asyncio
+@pytest.mark.virtual_time
+async def test_encoder_seconds_run_out(folder: Path, held: Path) -> None:
+    """Who has had his share of the encoder waits; whoever else comes does not."""
+    first, second = add_token(held, "ship"), add_token(held, "shore")
+    guarded = guard(held, Limits(encoder_seconds_per_hour=3600.0))
+    async with (
+        serving(folder, FakeOpener(length=20_000), reception=guarded) as sender,
+        greeted(sender.url, bearer(first)) as greedy,
+        greeted(sender.url, bearer(second)) as modest,
+    ):
+        [account] = {
+            conversation.visit.account
+            for conversation in sender._conversations
+            if conversation.visit.name == "ship"
+        }
+        assert account is not None
+        account.charge(3660.0)
+        await greedy.send(encode(Open(stream=1, image="a.png")))
+        refused = await heard(greedy)
+        while isinstance(refused, Data):
+            refused = await heard(greedy)
+        assert isinstance(refused, Error)
+        assert (refused.code, refused.retry) == (Code.BUSY, True)
+        assert refused.after == pytest.approx(61, abs=2)
+        await modest.send(encode(Open(stream=1, image="a.png")))
+        assert isinstance(await heard(modest), Data)
+        # What others have paid for is there for everybody.
+        answer = await asked(
+            sender.port,
+            request("/b.png.dfc", f"Authorization: Bearer {first}"),
+        )
+        assert answer.startswith(b"HTTP/1.1 503 ")
+        assert re.search(rb"Retry-After: 6[0-3]\r", answer)
 
 
 def test_model_swap(tmp_path: Path) -> None:
