@@ -664,7 +664,7 @@ def test_cache_poisoning_and_torn_writes(tmp_path: Path) -> None:
     assert store.load(KEY) == Stored(data=KEPT, complete=True)
 
 
-@settings(max_examples=25)
+@settings(max_examples=25, deadline=None)
 @given(st.lists(st.tuples(st.integers(0, 9), st.integers(1, 9000)), max_size=30))
 def test_disk_fill(asked: list[tuple[int, int]]) -> None:
     """However much is asked for, what is kept stays within its size."""
