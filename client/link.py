@@ -363,9 +363,7 @@ def _refusal(sender: str, error: InvalidStatus) -> SessionError:
     if status == UNAUTHORIZED:
         return Unauthorized(f"{sender} {WANTS_TOKEN}")
     if status == MISDIRECTED:
-        return RemoteProtocolError(
-            f"{sender} goes by another name: diffc-server --name (HTTP 421)"
-        )
+        return RemoteProtocolError(f"{sender} goes by another name: diffc-server --name (HTTP 421)")
     if status == FORBIDDEN:
         return Unauthorized(f"{sender} has no business with us (HTTP {status})")
     location = next(iter(fields.get_all("Location")), "")[:200]
