@@ -237,7 +237,7 @@ def _to_receiver(data: bytes) -> None:
     session.open("a.png")
     session.open("sub/b.png")
     session.open("c.png", start=9, prefix=str(PrefixHash(bytes(9))))
-    session.list()
+    session.list(follow=True)
     _flush(session, most=5)
     for message in split(data):
         _receive(session, message)
