@@ -28,6 +28,8 @@ from .blocking import stream
 from .decoding import Decoders, Method, ModelDecoders, StreamDecoder
 from .delivery import Delivery
 from .kept import FileStream, Kept, MemoryStream, outdated
+from .listening import Listener
+from .mirror import Mirror, Mirrored
 from .refiner import Refinement
 from .sender import Sender, connect
 from .store import Store
@@ -39,8 +41,11 @@ __all__ = [
     "Delivery",
     "FileStream",
     "Kept",
+    "Listener",
     "MemoryStream",
     "Method",
+    "Mirror",
+    "Mirrored",
     "ModelDecoders",
     "Refinement",
     "Sender",

@@ -13,9 +13,11 @@ import re
 import signal
 import sys
 import tempfile
+from collections.abc import Awaitable, Callable, Iterable
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
+from urllib.parse import urlsplit
 
 from diffc_stream import journal
 from diffc_stream.allocation import keep_freed_memory
@@ -31,7 +33,6 @@ from .descriptors import allow
 from .supervisor import Supervisor
 
 if TYPE_CHECKING:
-    from .daemon import SenderDaemon
     from .figures import Figures
     from .status import StatusPort
 
@@ -55,6 +56,7 @@ examples:
   diffc-server photos/ --port 0 --json      on any free port; print {"url": ...}
   diffc-server photos/ --cache streams/     remember what was encoded, for the next start
   diffc-server photos/ --host 0.0.0.0       to the whole network: there is no password
+  diffc-server photos/ --dial ws://hub:8766/cam1   send to a hub that listens, from behind a NAT
   diffc-server photos/ --compare            browsers can see AVIF and JPEG of the same bytes
 
   then, elsewhere:  diffc-client get ws://HOST:8765/coffee.jpg -o coffee.png
@@ -79,6 +81,8 @@ def main(arguments: list[str] | None = None) -> int:
     if options.print_config:
         print(told.toml(), end="")
         return 0
+    if not options.listen and not options.dial:
+        return _failed("with --no-listen it has to --dial somebody", 2)
     keep_freed_memory()
     wait_asleep()
     journal.start(options.log_level, options.log_format)
@@ -108,6 +112,7 @@ async def _serve(options: argparse.Namespace) -> None:
     from .cache import CachingOpener
     from .comparison import Comparison
     from .daemon import SenderDaemon
+    from .dialling import Dialler
     from .encoding import FileOpener, Opener
     from .figures import Figures
     from .pipeline import Pipeline
@@ -141,21 +146,44 @@ async def _serve(options: argparse.Namespace) -> None:
     status = _status(figures, options)
     async with contextlib.AsyncExitStack() as ports:
         watched = (await ports.enter_async_context(status)).url if status else None
-        await ports.enter_async_context(daemon)
-        page = f"http{daemon.url.removeprefix('ws')}/" if site and assets.complete else None
-        _announce(daemon.url, page, fingerprint, watched, options)
-        await _until_drained(daemon, stopped, options.drain)
+        diallers = [
+            Dialler(
+                url,
+                catalogue,
+                pipeline,
+                terms=Terms(window=options.window),
+                figures=figures,
+                grace=options.drain,
+            )
+            for url in options.dial
+        ]
+        for dialler in diallers:
+            await ports.enter_async_context(dialler)
+        drains = [dialler.drain for dialler in diallers]
+        where = f"dialling {', '.join(options.dial)}"
+        if options.listen:
+            await ports.enter_async_context(daemon)
+            drains.append(daemon.drain)
+            where = f"serving on {daemon.url}"
+            page = f"http{daemon.url.removeprefix('ws')}/" if site and assets.complete else None
+            _announce(daemon.url, page, fingerprint, watched, options)
+        await _until_drained(where, drains, stopped, options.drain)
 
 
-async def _until_drained(daemon: SenderDaemon, stopped: asyncio.Event, grace: float) -> None:
+async def _until_drained(
+    where: str,
+    drains: Iterable[Callable[[], Awaitable[None]]],
+    stopped: asyncio.Event,
+    grace: float,
+) -> None:
     """Wait until it has been told to stop, and has; systemd, if it listens, hears of all that."""
     supervisor = Supervisor(os.environ)
     watching = asyncio.create_task(supervisor.watch())
-    supervisor.ready(f"serving on {daemon.url}")
+    supervisor.ready(where)
     await stopped.wait()
     supervisor.stopping()
     logging.getLogger("diffc_server").info("draining, for %g s at most", grace)
-    await daemon.drain()
+    await asyncio.gather(*(drain() for drain in drains))
     watching.cancel()
 
 
@@ -241,6 +269,16 @@ def _host(text: str) -> str:
     return text
 
 
+def _receiver(text: str) -> str:
+    """Return the address of a receiver.  Raises ArgumentTypeError, or ValueError."""
+    parts = urlsplit(text)
+    if parts.scheme not in ("ws", "wss") or not parts.hostname or parts.port == 0:
+        raise argparse.ArgumentTypeError(f"{text!r} is not ws://HOST:PORT/NAME")
+    if "@" in parts.netloc or parts.query or parts.fragment:
+        raise argparse.ArgumentTypeError(f"{text!r} is more than ws://HOST:PORT/NAME")
+    return text
+
+
 def _is_loopback(host: str) -> bool:
     try:
         return ipaddress.ip_address(host).is_loopback
@@ -274,6 +312,21 @@ def _add_listening(parser: argparse.ArgumentParser) -> None:
         type=integer(0, 65_535),
         default=8765,
         help="port to listen on; 0 is any free one (%(default)s)",
+    )
+    group.add_argument(
+        "--dial",
+        metavar="URL",
+        type=_receiver,
+        action="append",
+        default=[],
+        help="send to a receiver that listens (diffc-client mirror --listen), ws://HOST:PORT/NAME, "
+        "NAME being what it is to call this sender (may be repeated)",
+    )
+    group.add_argument(
+        "--no-listen",
+        dest="listen",
+        action="store_false",
+        help="with --dial: no receiver can dial this machine",
     )
     group.add_argument(
         "--window",

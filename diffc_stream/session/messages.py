@@ -37,6 +37,8 @@ from diffc_stream.session.target import Target
 
 SUBPROTOCOL = "diffc-stream.v1"
 """Token of the WebSocket handshake; another major version is refused there, over HTTP."""
+PUSH_SUBPROTOCOL = "diffc-push.v1"
+"""The same where it is the sender that has opened the connection."""
 MINOR = 0
 """A newer minor version may append fields, and use new messages only with peers that know them."""
 

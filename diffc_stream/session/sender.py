@@ -165,6 +165,7 @@ class SenderSession(Session):
     def go_away(self) -> None:
         """End every stream because this sender is shutting down, and take no more."""
         if self._tracker.connection is ConnectionState.READY:
+            self._pages.clear()
             self._say(Goaway(wait=COME_BACK))
             for stream in self.streams:
                 self.end(stream, Reason.DRAINING)
