@@ -52,7 +52,7 @@ FROM_RECEIVER = tuple(
     for message in (
         Hello(window=8192, idle=60.0, models=(MODEL,), capabilities=("dfc1", "later")),
         Open(stream=1, image="a.png"),
-        List(),
+        List(follow=True, mark="0" * 16),
         Open(stream=2, image="sub/b.png", start=300, prefix="0" * 16, psnr=30.5, weight=2.0),
         Ack(received=100),
         Update(stream=1, bytes=4000, weight=0.5),
@@ -66,10 +66,13 @@ FROM_RECEIVER = tuple(
 FROM_SENDER = tuple(
     encode(message)
     for message in (
-        Welcome(window=8192, idle=60.0, streams=4, models=(MODEL,), capabilities=("dfc1",)),
+        Welcome(
+            window=8192, idle=60.0, streams=4, models=(MODEL,), capabilities=("dfc1", "follow")
+        ),
         Page(images=(ENTRY,) * 3, last=False),
         Data(stream=1, offset=0, payload=bytes(200)),
         Page(images=(), last=True),
+        Page(images=(ENTRY,), last=True, changes=True, removed=("b.png",), mark="0" * 16),
         Data(stream=2, offset=0, payload=bytes(20)),
         Data(stream=1, offset=200, payload=bytes(300)),
         Alive(),

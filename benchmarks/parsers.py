@@ -15,6 +15,7 @@ from pathlib import Path
 
 from diffc_client.address import Address
 from diffc_client.kept import MemoryStream
+from diffc_client.places import Places, Unplaceable
 from diffc_client.wire import MOST_LINE, Wire
 from diffc_server.catalogue import SUFFIXES, Catalogue
 from diffc_server.comparison import Wanted
@@ -97,7 +98,8 @@ class Parser:
 
 PARSERS = (
     *("message", "sender", "receiver", "stream", "verified", "curve", "kept", "decoder"),
-    *("prefix", "address", "name", "catalogue", "range", "visit", "showing", "answer"),
+    *("prefix", "address", "name", "catalogue", "place", "range"),
+    *("visit", "showing", "answer"),
 )
 """Their names."""
 
@@ -106,6 +108,7 @@ def parsers(folder: Path) -> tuple[Parser, ...]:
     """Return all parsers; ``folder`` is empty, and filled with pictures that are asked for."""
     catalogue = _catalogue(folder)
     site = Site(Assets(home=_viewer(folder / "viewer")))
+    places = Places(folder / "served")
     return (
         Parser(
             name="message",
@@ -196,6 +199,13 @@ def parsers(folder: Path) -> tuple[Parser, ...]:
             parse=lambda data: _find(catalogue, folder, data),
         ),
         Parser(
+            name="place",
+            reads="Places.claim: a name to a file of a mirror; it is in its folder",
+            errors=(ValueError, Unplaceable),
+            source=lambda mutator: any_text(mutator, NAMES),
+            parse=lambda data: _claim(places, data),
+        ),
+        Parser(
             name="range",
             reads="the HTTP headers Range, If-Range, If-Match, If-None-Match; never raises",
             errors=(),
@@ -247,7 +257,7 @@ def _to_receiver(data: bytes) -> None:
     session.open("a.png")
     session.open("sub/b.png")
     session.open("c.png", start=9, prefix=str(PrefixHash(bytes(9))))
-    session.list()
+    session.list(follow=True)
     _flush(session, most=5)
     for message in split(data):
         _receive(session, message)
@@ -343,6 +353,16 @@ def _find(catalogue: Catalogue, folder: Path, data: bytes) -> Path:
     if path not in allowed or path.suffix not in SUFFIXES:
         raise AssertionError(f"{path} is not offered")
     return path
+
+
+def _claim(places: Places, data: bytes) -> None:
+    name = data.decode(errors="surrogateescape")
+    Name(255).parse(name)
+    place = places.claim(name)
+    places.release(name)
+    for path in (place.stream, place.beside, place.picture):
+        if path.parent.resolve() != path.parent or not path.is_relative_to(places.folder):
+            raise AssertionError(f"{path} is elsewhere")
 
 
 def _read_range(data: bytes) -> None:

@@ -29,6 +29,8 @@ from .blocking import stream
 from .decoding import Decoders, Method, ModelDecoders, StreamDecoder
 from .delivery import Delivery
 from .kept import FileStream, Kept, MemoryStream, outdated
+from .listening import Listener
+from .mirror import Mirror, Mirrored
 from .refiner import Refinement
 from .sender import Sender, connect
 from .store import Store
@@ -41,8 +43,11 @@ __all__ = [
     "Delivery",
     "FileStream",
     "Kept",
+    "Listener",
     "MemoryStream",
     "Method",
+    "Mirror",
+    "Mirrored",
     "ModelDecoders",
     "Refinement",
     "Sender",

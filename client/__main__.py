@@ -37,6 +37,7 @@ from diffc_stream.session import (
 )
 from diffc_stream.threads import wait_asleep
 
+from . import mirroring
 from .access import Access, access_from, check_one_host
 from .address import Address
 
@@ -66,6 +67,7 @@ examples:
   diffc-client get ws://station:8765/coffee.jpg -o coffee.png
   diffc-client get ws://station:8765/coffee.jpg -o coffee.png --bpp 0.2 --keep-stream coffee.dfc
   diffc-client run ws://station:8765 pictures/
+  diffc-client mirror ws://station:8765 pictures/
   diffc-client view ws://station:8765
 
 """
@@ -436,8 +438,11 @@ def _parser() -> tuple[argparse.ArgumentParser, Configuration]:
     _add_common(run)
     add_configuration(run)
     add_journal(run)
+    mirror = mirroring.add_to(commands, _add_common)
+    add_configuration(mirror)
+    add_journal(mirror)
     _add_view(commands)
-    staying = {"run": run}
+    staying = {"run": run, "mirror": mirror}
     return parser, Configuration("DIFFC_CLIENT", staying)
 
 

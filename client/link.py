@@ -10,6 +10,7 @@ import contextlib
 from collections.abc import Iterable
 
 from websockets.asyncio.client import ClientConnection, connect
+from websockets.asyncio.connection import Connection
 from websockets.exceptions import (
     ConnectionClosed,
     InvalidHandshake,
@@ -104,7 +105,7 @@ class Arrivals:
 class Link:
     """A connection to a sender; make one with :meth:`dial`."""
 
-    def __init__(self, websocket: ClientConnection, session: ReceiverSession) -> None:
+    def __init__(self, websocket: Connection, session: ReceiverSession) -> None:
         self._websocket = websocket
         self._session = session
         self._clock = asyncio.get_running_loop().time
@@ -113,6 +114,7 @@ class Link:
         self._arrivals: dict[int, Arrivals] = {}
         self._entries: list[Entry] = []
         self._listed: asyncio.Future[list[Entry]] | None = None
+        self._pages: asyncio.Queue[Catalogue | SessionError] | None = None
         self._lost: SessionError | None = None
         self._leaving: SenderLeaving | None = None
         self._task = asyncio.create_task(self._run())
@@ -131,7 +133,11 @@ class Link:
         Raises LinkLost if there is nobody, RemoteProtocolError if whoever is there does not speak
         our version of the protocol, Unauthorized, or SafetyError.
         """
-        websocket = await open_websocket(address, access)
+        return cls.over(await open_websocket(address, access), models=models, terms=terms)
+
+    @classmethod
+    def over(cls, websocket: Connection, *, models: Iterable[str], terms: Terms) -> Link:
+        """Greet the sender at the other end of a WebSocket, whoever has opened it."""
         now = asyncio.get_running_loop().time()
         session = ReceiverSession(now=now, terms=terms, models=models, capabilities=CAPABILITIES)
         return cls(websocket, session)
@@ -150,6 +156,16 @@ class Link:
     def models(self) -> tuple[str, ...]:
         """Fingerprints of models that the sender can encode with, once it has said so."""
         return self._session.welcome.models if self._session.welcome else ()
+
+    @property
+    def streams(self) -> int | None:
+        """Streams that may be open at once, once the sender has said so."""
+        return self._session.welcome.streams if self._session.welcome else None
+
+    @property
+    def following(self) -> bool:
+        """The sender goes on with pages for follow(); known when the first of them are here."""
+        return self._session.following
 
     @property
     def window(self) -> int:
@@ -196,6 +212,18 @@ class Link:
             self._session.list()
             self._awoken.set()
         return await asyncio.shield(self._listed)
+
+    def follow(self, mark: str | None = None) -> asyncio.Queue[Catalogue | SessionError]:
+        """Ask what pictures there are and what changes, beyond what ``mark`` stands for.
+
+        Returns where pages will be, and at last what has ended the link.  After a page that is the
+        last, others come if the sender can do that (:attr:`following`); otherwise ask again.
+        """
+        self._check()
+        self._session.list(follow=True, mark=mark)
+        self._pages = asyncio.Queue()
+        self._awoken.set()
+        return self._pages
 
     async def close(self) -> None:
         """Send what is still to be sent, and close."""
@@ -259,6 +287,8 @@ class Link:
 
     def _act(self, event: Message | None) -> None:
         match event:
+            case Catalogue() if self._pages is not None:
+                self._pages.put_nowait(event)
             case Catalogue():
                 self._entries += event.images
                 if len(self._entries) > MOST_ENTRIES:
@@ -302,6 +332,8 @@ class Link:
         for arrivals in self._arrivals.values():
             arrivals.put(error)
         self._arrivals.clear()
+        if self._pages is not None:
+            self._pages.put_nowait(error)
         if self._listed is not None and not self._listed.done():
             self._listed.set_exception(error)
             self._listed.exception()  # whoever asked may have gone

@@ -2,6 +2,7 @@
 
 from .catalogue import Catalogue
 from .daemon import SenderDaemon
+from .dialling import Dialler
 from .encoding import FileOpener, Opener, Source
 from .pipeline import Account, Pipeline
 from .store import Store, open_store
@@ -9,6 +10,7 @@ from .store import Store, open_store
 __all__ = [
     "Account",
     "Catalogue",
+    "Dialler",
     "FileOpener",
     "Opener",
     "Pipeline",

@@ -10,9 +10,11 @@ import logging
 import os
 import signal
 import sys
+from collections.abc import Awaitable, Callable, Iterable
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
+from urllib.parse import urlsplit
 
 from diffc_stream import journal
 from diffc_stream.allocation import keep_freed_memory
@@ -30,7 +32,6 @@ from .safety import add_options, new_token, read
 from .supervisor import Supervisor
 
 if TYPE_CHECKING:
-    from .daemon import SenderDaemon
     from .figures import Figures
     from .status import StatusPort
     from .store import Store
@@ -55,6 +56,7 @@ examples:
   diffc-server --tokens tokens.toml --new-token ship      make a token, and print it once
   diffc-server photos/ --host 0.0.0.0 --tls-cert cert.pem --tls-key key.pem --tokens tokens.toml
                                             to whoever shows one of these, from anywhere
+  diffc-server photos/ --dial wss://hub:8766/cam1  send to a hub that listens, from behind a NAT
   diffc-server photos/ --compare            browsers can see AVIF and JPEG of the same bytes
 
   then, elsewhere:  diffc-client get ws://HOST:8765/coffee.jpg -o coffee.png
@@ -83,6 +85,8 @@ def main(arguments: list[str] | None = None) -> int:
         return _add_token(options)
     if options.folder is None:
         _parser().error("the following arguments are required: DIR")
+    if not options.listen and not options.dial:
+        return _failed("with --no-listen it has to --dial somebody", 2)
     keep_freed_memory()
     wait_asleep()
     journal.start(options.log_level, options.log_format)
@@ -112,6 +116,7 @@ async def _serve(options: argparse.Namespace) -> None:
 
     from .comparison import Comparison
     from .daemon import SenderDaemon
+    from .dialling import Dialler
     from .encoding import FileOpener
     from .figures import Figures
     from .pipeline import Pipeline
@@ -155,24 +160,47 @@ async def _serve(options: argparse.Namespace) -> None:
     status = _status(figures, store, options)
     async with contextlib.AsyncExitStack() as ports:
         watched = (await ports.enter_async_context(status)).url if status else None
-        await ports.enter_async_context(daemon)
-        page = f"http{daemon.url.removeprefix('ws')}/" if site and assets.complete else None
-        with contextlib.suppress(NotImplementedError, AttributeError):  # not on Windows
-            loop = asyncio.get_running_loop()
-            loop.add_signal_handler(signal.SIGHUP, daemon.look_again)
-        _announce(daemon.url, page, fingerprint, watched, options)
-        await _until_drained(daemon, stopped, options.drain)
+        diallers = [
+            Dialler(
+                url,
+                catalogue,
+                pipeline,
+                terms=Terms(window=options.window),
+                figures=figures,
+                grace=options.drain,
+            )
+            for url in options.dial
+        ]
+        for dialler in diallers:
+            await ports.enter_async_context(dialler)
+        drains = [dialler.drain for dialler in diallers]
+        where = f"dialling {', '.join(options.dial)}"
+        if options.listen:
+            await ports.enter_async_context(daemon)
+            drains.append(daemon.drain)
+            where = f"serving on {daemon.url}"
+            page = f"http{daemon.url.removeprefix('ws')}/" if site and assets.complete else None
+            with contextlib.suppress(NotImplementedError, AttributeError):  # not on Windows
+                loop = asyncio.get_running_loop()
+                loop.add_signal_handler(signal.SIGHUP, daemon.look_again)
+            _announce(daemon.url, page, fingerprint, watched, options)
+        await _until_drained(where, drains, stopped, options.drain)
 
 
-async def _until_drained(daemon: SenderDaemon, stopped: asyncio.Event, grace: float) -> None:
+async def _until_drained(
+    where: str,
+    drains: Iterable[Callable[[], Awaitable[None]]],
+    stopped: asyncio.Event,
+    grace: float,
+) -> None:
     """Wait until it has been told to stop, and has; systemd, if it listens, hears of all that."""
     supervisor = Supervisor(os.environ)
     watching = asyncio.create_task(supervisor.watch())
-    supervisor.ready(f"serving on {daemon.url}")
+    supervisor.ready(where)
     await stopped.wait()
     supervisor.stopping()
     logging.getLogger("diffc_server").info("draining, for %g s at most", grace)
-    await daemon.drain()
+    await asyncio.gather(*(drain() for drain in drains))
     watching.cancel()
 
 
@@ -247,6 +275,16 @@ def _allowed(connections: int) -> int:
     return allowed
 
 
+def _receiver(text: str) -> str:
+    """Return the address of a receiver.  Raises ArgumentTypeError, or ValueError."""
+    parts = urlsplit(text)
+    if parts.scheme not in ("ws", "wss") or not parts.hostname or parts.port == 0:
+        raise argparse.ArgumentTypeError(f"{text!r} is not ws://HOST:PORT/NAME")
+    if "@" in parts.netloc or parts.query or parts.fragment:
+        raise argparse.ArgumentTypeError(f"{text!r} is more than ws://HOST:PORT/NAME")
+    return text
+
+
 def _add_token(options: argparse.Namespace) -> int:
     try:
         token = new_token(options)
@@ -286,6 +324,21 @@ def _add_listening(parser: argparse.ArgumentParser) -> None:
         type=integer(0, 65_535),
         default=8765,
         help="port to listen on; 0 is any free one (%(default)s)",
+    )
+    group.add_argument(
+        "--dial",
+        metavar="URL",
+        type=_receiver,
+        action="append",
+        default=[],
+        help="send to a receiver that listens (diffc-client mirror --listen), ws://HOST:PORT/NAME, "
+        "NAME being what it is to call this sender (may be repeated)",
+    )
+    group.add_argument(
+        "--no-listen",
+        dest="listen",
+        action="store_false",
+        help="with --dial: no receiver can dial this machine",
     )
     group.add_argument(
         "--window",

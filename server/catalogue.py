@@ -7,10 +7,13 @@ import os
 from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
+from typing import NamedTuple
 
 from diffc_stream.errors import RequestRefused
 from diffc_stream.session import Code, Entry
 from diffc_stream.session.fields import Name
+
+from .changes import Changes
 
 SUFFIXES = frozenset(
     [
@@ -27,6 +30,15 @@ THUMB = 32_768
 since they are compressed, and ten thousand of them are not read to the last byte."""
 
 
+class Version(NamedTuple):
+    """What changes when a file does."""
+
+    size: int
+    time: int
+    """When it was changed last, in nanoseconds since 1970."""
+    inode: int
+
+
 class Catalogue:
     """The pictures and streams below one folder.
 
@@ -36,29 +48,50 @@ class Catalogue:
 
     def __init__(self, folder: Path) -> None:
         """Serve ``folder``.  Raises NotADirectoryError or FileNotFoundError."""
-        self._folder = folder.resolve(strict=True)
-        if not self._folder.is_dir():
+        self.folder = folder.resolve(strict=True)
+        if not self.folder.is_dir():
             raise NotADirectoryError(f"{folder} is not a folder")
+        self.changes = Changes(self)
+        """For those who want to know what changes in it."""
         self._name = Name(255)
-        self._thumbprints: dict[tuple[str, int, int, int], str] = {}
+        self._thumbprints: dict[tuple[str, Version], str] = {}
 
     def entries(self) -> tuple[Entry, ...]:
         """Return what there is to say of all pictures, by name; walks the folder, so not quick."""
+        versions = self.versions()
+        entries = [self.entry(name, version) for name, version in versions.items()]
+        self.forget(versions)
+        return tuple(entry for entry in entries if entry is not None)
+
+    def versions(self) -> dict[str, Version]:
+        """Return the files of all pictures, by name; walks the folder, so not quick."""
         found = {}
         for name in self.names():
-            path = self._folder / name
             try:
-                stat = path.stat()
-                key = (name, stat.st_size, stat.st_mtime_ns, stat.st_ino)
-                found[key] = self._thumbprints.get(key) or _thumbprint(path, stat.st_size)
+                stat = (self.folder / name).stat()
             except OSError:
                 continue  # gone meanwhile
-        # Those of files that are no more are forgotten.
-        self._thumbprints = found
-        return tuple(
-            Entry(name=name, size=size, time=max(0, time // 10**9), thumbprint=thumbprint)
-            for (name, size, time, _), thumbprint in found.items()
-        )
+            found[name] = Version(stat.st_size, stat.st_mtime_ns, stat.st_ino)
+        return found
+
+    def entry(self, name: str, version: Version) -> Entry | None:
+        """Return what there is to say of a picture; None if it cannot be read."""
+        thumbprint = self._thumbprints.get((name, version))
+        if thumbprint is None:
+            try:
+                thumbprint = _thumbprint(self.folder / name, version.size)
+            except OSError:
+                return None  # gone meanwhile
+            self._thumbprints[name, version] = thumbprint
+        time = max(0, version.time // 10**9)
+        return Entry(name=name, size=version.size, time=time, thumbprint=thumbprint)
+
+    def forget(self, versions: dict[str, Version]) -> None:
+        """Forget what was remembered of all files but these."""
+        kept = tuple(self._thumbprints.items())
+        self._thumbprints = {
+            key: thumbprint for key, thumbprint in kept if versions.get(key[0]) == key[1]
+        }
 
     def names(self) -> tuple[str, ...]:
         """Return the names of all pictures in order; walks the folder, so not quick."""
@@ -76,17 +109,17 @@ class Catalogue:
             self._name.parse(name)
             if any(segment.startswith(".") for segment in name.split("/")):
                 return None
-            path = (self._folder / name).resolve(strict=True)
+            path = (self.folder / name).resolve(strict=True)
         except (OSError, ValueError, RuntimeError):
             return None  # not a name, no such file, or links in a circle
-        inside = path.is_relative_to(self._folder) and path.is_file()
+        inside = path.is_relative_to(self.folder) and path.is_file()
         return path if inside and Path(name).suffix.lower() in SUFFIXES else None
 
     def _walk(self) -> Iterator[str]:
-        for top, folders, files in os.walk(self._folder):
+        for top, folders, files in os.walk(self.folder):
             folders[:] = sorted(name for name in folders if not name.startswith("."))
             for file in sorted(files):
-                name = Path(top, file).relative_to(self._folder).as_posix()
+                name = Path(top, file).relative_to(self.folder).as_posix()
                 if self._find(name) is not None:
                     yield name
 

@@ -17,7 +17,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from math import inf
 
 from structlog.contextvars import bound_contextvars
-from websockets.asyncio.server import ServerConnection
+from websockets.asyncio.connection import Connection
 from websockets.exceptions import ConnectionClosed
 from websockets.frames import CloseCode
 
@@ -49,7 +49,7 @@ from .pipeline import Pipeline, SharedStream
 from .visits import Visit, unlimited
 from .writing import write
 
-CAPABILITIES = (Capability.DFC1, Capability.HTTP)
+CAPABILITIES = (Capability.DFC1, Capability.HTTP, Capability.FOLLOW)
 GATHER = 0.05
 """Seconds after an OPEN in which only first frames are sent: others often follow, and what has been
 sent cannot be given to them."""
@@ -74,7 +74,7 @@ class Conversation:
 
     def __init__(
         self,
-        websocket: ServerConnection,
+        websocket: Connection,
         catalogue: Catalogue,
         pipeline: Pipeline,
         terms: Terms,
@@ -178,7 +178,7 @@ class Conversation:
     def _act(self, event: Message | None, tasks: asyncio.TaskGroup) -> None:
         match event:
             case List():
-                tasks.create_task(self._list())
+                tasks.create_task(self._list(event))
             case Open():
                 if not self.visit.hold(self._session.count):
                     self._refuse(event.stream, event.image, _too_many())
@@ -236,9 +236,19 @@ class Conversation:
                 await self._send(self._session.transmit(self._clock()))
                 await self._websocket.close(code)
 
-    async def _list(self) -> None:
-        self._session.catalogue(await asyncio.to_thread(self._catalogue.entries))
-        self._wake()
+    async def _list(self, request: List) -> None:
+        if not request.follow:
+            self._session.catalogue(await asyncio.to_thread(self._catalogue.entries))
+            self._wake()
+            return
+        async with contextlib.aclosing(self._catalogue.changes.pages(request.mark)) as news:
+            async for pages in news:
+                self._session.announce(pages)
+                self._wake()
+                # What changes meanwhile is said at once, and only as it is then.
+                while self._session.pages:
+                    self._flushed.clear()
+                    await self._flushed.wait()
 
     async def _prepare(self, request: Open) -> None:
         try:

@@ -147,13 +147,14 @@ class Pair:
             (self.sender, self.receiver, "down"),
             (self.receiver, self.sender, "up"),
         ):
-            for data in session.transmit(self.now):
-                leaves = max(self.now, self._free_at.get(way, 0.0)) + len(data) / self.rate
-                self._free_at[way] = leaves
-                self.on_sent(session, data)
-                if not self.cut:
-                    arrival = (leaves + self.latency, next(self._number), other, data)
-                    heapq.heappush(self._arrivals, arrival)
+            while messages := session.transmit(self.now):
+                for data in messages:
+                    leaves = max(self.now, self._free_at.get(way, 0.0)) + len(data) / self.rate
+                    self._free_at[way] = leaves
+                    self.on_sent(session, data)
+                    if not self.cut:
+                        arrival = (leaves + self.latency, next(self._number), other, data)
+                        heapq.heappush(self._arrivals, arrival)
 
     def on_sent(self, session: Session, data: bytes) -> None:
         """Look at a message that is put on the link."""

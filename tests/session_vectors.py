@@ -64,7 +64,11 @@ MESSAGES: list[Message] = [
     Welcome(window=4096, idle=30.0, streams=16, models=MODELS[:1]),
     Welcome(window=8192, idle=59.5, streams=1024, capabilities=("dfc1", "http", "x" * 32)),
     List(),
+    List(follow=True),
+    List(follow=True, mark="0123456789abcdef"),
     Catalogue(images=(), last=True),
+    Catalogue(images=(), last=True, changes=True, mark="0123456789abcdef"),
+    Catalogue(images=(ENTRY,), last=True, changes=True, removed=("a.png", "kaffee_ä.jpg")),
     Catalogue(images=(ENTRY, dataclasses.replace(ENTRY, name="harbour/crane.png")), last=False),
     Catalogue(images=(LARGE,) * 3, last=True),
     Open(stream=1, image="coffee.jpg"),
@@ -115,7 +119,7 @@ def appended() -> Iterator[bytes]:
     yield b"\x0c\x91\xcf\x00\x00\x00\x00\x00\x00\x00\x05"
     yield b"\x07\xdd\x00\x00\x00\x01\xce\x00\x00\x00\x05"
     yield b"\x07\x91\xd2\x00\x00\x00\x05"
-    yield b"\x03" + b"\x91" * 1024 + b"\x01"
+    yield b"\x03\x93\xc2\xc0" + b"\x91" * 1023 + b"\x01"
 
 
 def refused() -> Iterator[bytes]:
@@ -131,7 +135,7 @@ def refused() -> Iterator[bytes]:
         for body in HOSTILE:
             if kind is not List or body[:1] not in b"\x91\x92\xdc":
                 yield bytes([kind.kind]) + body
-    yield b"\x03" + b"\x91" * 1025 + b"\x01"
+    yield b"\x03\x93\xc2\xc0" + b"\x91" * 1024 + b"\x01"
     for name in NO_NAMES:
         yield control(Open, 1, name)
         yield control(Catalogue, [[name, *ROW[1:]]], True)
@@ -205,6 +209,14 @@ OUT_OF_RANGE = [
     control(Catalogue, ["a"], True),
     control(Catalogue, "abc", True),
     control(Catalogue, [], None),
+    control(Catalogue, [], True, 1),
+    control(Catalogue, [], True, True, "a.png"),
+    control(Catalogue, [], True, True, ["../a.png"]),
+    control(Catalogue, [], True, True, ["a.png"] * (ENTRIES_PER_PAGE + 1)),
+    control(Catalogue, [], True, True, [], "0123456789ABCDEF"),
+    control(List, 1),
+    control(List, True, 7),
+    control(List, True, "0123"),
     control(End, 1, "boredom", 0),
     control(End, 1, 7, 0),
     control(Error, 1, "x", "two\nlines"),
@@ -361,8 +373,9 @@ class Recorder:
     def stop(self, stream: int) -> None:
         self._step({"do": "stop", "stream": stream}, lambda: self.session.stop(stream))
 
-    def list(self) -> None:
-        self._step({"do": "list"}, self.session.list)
+    def list(self, *, follow: bool = False, mark: str | None = None) -> None:
+        step = {"do": "list", "follow": follow, "mark": mark}
+        self._step(step, lambda: self.session.list(follow=follow, mark=mark))
 
     def wait(self, seconds: float) -> None:
         self.now += seconds
@@ -423,6 +436,17 @@ def scripted() -> Iterator[Recorder]:
     one.hear(Error(stream=3, code="busy", message="too many", retry=True))
     one.hear(Data(stream=3, offset=0, payload=b"x"))
     yield one
+
+    for can in (True, False):
+        one = Recorder(f"a catalogue that {'goes on' if can else 'does not'}")
+        one.list(follow=True, mark="0123456789abcdef")
+        one.hear(dataclasses.replace(WELCOME, capabilities=("follow",) if can else ()))
+        one.hear(Catalogue(images=(ENTRY,), last=False), Catalogue(images=(), last=True))
+        one.list(follow=True)
+        one.hear(Catalogue(images=(), last=True, changes=True, removed=("a.png",)))
+        one.list()
+        one.hear(Catalogue(images=(ENTRY,), last=True, changes=True))
+        yield one
 
     one = Recorder("silence", terms=Terms(idle=9.0), now=100.0)
     one.wait(0.0)

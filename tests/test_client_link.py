@@ -25,6 +25,7 @@ from diffc_stream.session import (
     End,
     Error,
     Hello,
+    List,
     Message,
     Open,
     Reason,
@@ -193,4 +194,39 @@ async def test_a_sender_that_falls_silent_is_given_up() -> None:
             link.open("a.png")
         with pytest.raises(LinkLost):
             await link.catalogue()
+        await link.close()
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize("can", [True, False])
+async def test_a_catalogue_that_goes_on(can: bool) -> None:
+    said = [
+        Welcome(window=8192, idle=60.0, streams=7, capabilities=("follow",) if can else ()),
+        Catalogue(images=(), last=False),
+        Catalogue(images=(), last=True, mark="0" * 16),
+    ]
+
+    async def handler(websocket: ServerConnection) -> None:
+        assert isinstance(decode(await websocket.recv()), Hello)  # type: ignore[arg-type]
+        assert decode(await websocket.recv()) == List(follow=True, mark="1" * 16)  # type: ignore[arg-type]
+        for message in said:
+            await websocket.send(encode(message))
+        if can:
+            await websocket.send(encode(Catalogue(images=(), last=True, changes=True)))
+        else:
+            assert decode(await websocket.recv()) == List(follow=True)  # type: ignore[arg-type]
+            await websocket.send(encode(Catalogue(images=(), last=True)))
+
+    async with sender(handler) as address:
+        link = await Link.dial(Address.parse(address), models=(), terms=Terms())
+        pages = link.follow("1" * 16)
+        assert [await pages.get() for _ in range(2)] == said[1:]
+        assert (link.following, link.streams) == (can, 7)
+        if not can:
+            pages = link.follow()
+        page = await pages.get()
+        assert isinstance(page, Catalogue)
+        assert page.changes is can
+        # And at last why there are no more.
+        assert isinstance(await pages.get(), LinkLost)
         await link.close()

@@ -286,7 +286,7 @@ def test_wrong_usage(arguments: list[str], capsys: pytest.CaptureFixture[str]) -
     assert "usage: diffc-client" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("command", [[], ["get"], ["run"]])
+@pytest.mark.parametrize("command", [[], ["get"], ["run"], ["mirror"]])
 def test_help_teaches(command: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as caught:
         main([*command, "--help"])

@@ -241,8 +241,17 @@ def test_what_data_costs() -> None:
 
 def test_the_longest_catalogue_page_fits_a_message() -> None:
     entry = dataclasses.replace(ENTRY, name="x" * 255, size=2**53, time=2**53)
-    page = Catalogue(images=(entry,) * ENTRIES_PER_PAGE, last=False)
+    page = Catalogue(images=(entry,) * ENTRIES_PER_PAGE, last=False, changes=True, mark="f" * 16)
     assert len(encode(page)) <= MAX_MESSAGE
+
+
+def test_what_catalogues_cost() -> None:
+    """One that nobody follows is what it was before there was anything to follow."""
+    assert encode(List()) == b"\x03\x90"
+    assert encode(Catalogue(images=(), last=True)) == b"\x04\x92\x90\xc3"
+    page = Catalogue(images=(ENTRY,), last=True, changes=True, mark="f" * 16)
+    assert len(encode(page)) == 62
+    assert len(encode(Catalogue(images=(), last=True, changes=True, mark="f" * 16))) == 23
 
 
 @settings(max_examples=300, deadline=None)

@@ -37,6 +37,8 @@ from diffc_stream.session.target import Target
 
 SUBPROTOCOL = "diffc-stream.v1"
 """Token of the WebSocket handshake; another major version is refused there, over HTTP."""
+PUSH_SUBPROTOCOL = "diffc-push.v1"
+"""The same where it is the sender that has opened the connection."""
 MINOR = 0
 """A newer minor version may append fields, and use new messages only with peers that know them."""
 
@@ -71,6 +73,7 @@ Size = Annotated[int, Integer(0, MAX_STREAM)]
 Total = Annotated[int, Integer(0, 2**53)]
 Count = Annotated[int, Integer(0, 2**31 - 1)]
 Prefix = Annotated[str | None, Maybe(Hex(16))]
+Mark = Annotated[str | None, Maybe(Hex(16))]
 Window = Annotated[int, Integer(MIN_WINDOW, MAX_WINDOW)]
 Seconds = Annotated[float, Number(86_400.0)]
 Fingerprint = Annotated[str | None, Maybe(Hex(8))]
@@ -119,6 +122,8 @@ class Capability:
     """Streams of version 1 of the format."""
     HTTP = "http"
     """The same streams over plain HTTP, on the same port."""
+    FOLLOW = "follow"
+    """A sender's: LIST may ask it to go on saying what changes."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -169,6 +174,10 @@ class List(Message):
     """Ask for the catalogue of all pictures."""
 
     kind: ClassVar[int] = 0x03
+    follow: Annotated[bool, Flag()] = False
+    """Go on with what changes, as long as the connection lasts."""
+    mark: Mark = None
+    """Of the last page held, from whatever connection: what came up to it is known."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -191,7 +200,13 @@ class Catalogue(Message):
     kind: ClassVar[int] = 0x04
     images: Annotated[tuple[Entry, ...], Many(Record(Entry), ENTRIES_PER_PAGE)]
     last: Annotated[bool, Flag()]
-    """No further page follows."""
+    """No further page follows, before something changes."""
+    changes: Annotated[bool, Flag()] = False
+    """What is known otherwise still holds; false: from the first such page to the last is all."""
+    removed: Annotated[tuple[str, ...], Many(Name(255), ENTRIES_PER_PAGE)] = ()
+    """Pictures that are no more.  Of these and ``images`` together there are not more either."""
+    mark: Mark = None
+    """Stands for all that was said up to here, in a later LIST."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -8,6 +8,7 @@ from diffc_stream.errors import LinkLost, LocalProtocolError, RemoteProtocolErro
 from diffc_stream.session.messages import (
     MAX_STREAM,
     Ack,
+    Capability,
     Catalogue,
     Data,
     End,
@@ -47,7 +48,7 @@ class ReceiverSession(Session):
         super().__init__(now=now, terms=terms, models=models, capabilities=capabilities)
         self.welcome: Welcome | None = None
         """What the sender said of itself, once it has."""
-        self._listing = False
+        self._listing = self._following = False
         self._received = 0
         self._acknowledged = 0
         self._pace = Pace(now)
@@ -65,13 +66,24 @@ class ReceiverSession(Session):
         """The window in force: what was granted last."""
         return min(self._pace.window, self.window)
 
-    def list(self) -> None:
-        """Ask for the catalogue, which comes as one or more Catalogue events."""
+    @property
+    def following(self) -> bool:
+        """The sender goes on saying what changes in its catalogue; not known before WELCOME."""
+        welcome = self.welcome
+        can = welcome is not None and Capability.FOLLOW in welcome.capabilities
+        return self._following and can
+
+    def list(self, *, follow: bool = False, mark: str | None = None) -> None:
+        """Ask for the catalogue, which comes as one or more Catalogue events.
+
+        With ``follow``, more of them come whenever something changes, if the sender can do that;
+        there can be no other list() then.  ``mark`` is that of the last page held.
+        """
         self._stay()
         if self._listing:
             raise LocalProtocolError("the last LIST has not been answered yet")
-        self._say(List())
-        self._listing = True
+        self._say(List(follow=follow, mark=mark))
+        self._listing, self._following = True, follow
 
     def open(
         self,
@@ -173,7 +185,7 @@ class ReceiverSession(Session):
     def _take_names(self, catalogue: Catalogue) -> None:
         if not self._listing:
             raise RemoteProtocolError("a CATALOGUE without a LIST")
-        self._listing = not catalogue.last
+        self._listing = self.following or not catalogue.last
 
     def _take_payload(self, data: Data) -> None:
         progress = self._progress[data.stream]

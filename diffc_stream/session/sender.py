@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterable
 
 from diffc_stream.errors import LocalProtocolError, RemoteProtocolError
 from diffc_stream.session.messages import (
     ENTRIES_PER_PAGE,
     Ack,
+    Capability,
     Catalogue,
     Code,
     End,
@@ -54,7 +56,8 @@ class SenderSession(Session):
         """What the receiver said of itself, once it has."""
         self.current = min(Pace.LEAST, self.window)
         """The window in force: what the receiver granted last, and a small one before it did."""
-        self._listing = False
+        self._listing = self._following = False
+        self._pages: deque[Catalogue] = deque()
         self._sent = 0
         self._acknowledged = 0
 
@@ -77,16 +80,36 @@ class SenderSession(Session):
         """Return the offset of the next byte of an open stream."""
         return self._progress[stream].position
 
+    @property
+    def pages(self) -> int:
+        """Pages of the catalogue that are still to be sent."""
+        return len(self._pages)
+
     def catalogue(self, images: Iterable[Entry]) -> None:
         """Answer a List event with all pictures."""
         entries = tuple(images)
-        pages = [
-            entries[i : i + ENTRIES_PER_PAGE] for i in range(0, len(entries), ENTRIES_PER_PAGE)
-        ]
-        for page in pages[:-1]:
-            self._say(Catalogue(images=page, last=False))
-        self._say(Catalogue(images=pages[-1] if pages else (), last=True))
-        self._listing = False
+        starts = range(0, len(entries), ENTRIES_PER_PAGE) or [0]
+        self.announce(
+            Catalogue(images=entries[start : start + ENTRIES_PER_PAGE], last=start == starts[-1])
+            for start in starts
+        )
+
+    def announce(self, pages: Iterable[Catalogue]) -> None:
+        """Answer a List event with these pages, or say what has changed if it follows.
+
+        One page goes with each transmit(), so that streams need not wait for all of them.
+        """
+        if not self._listing:
+            raise LocalProtocolError("a CATALOGUE without a LIST")
+        self._pages.extend(pages)
+
+    def transmit(self, now: float) -> list[bytes]:
+        """Return the messages to send, in order, each once; again, until there are none."""
+        if self._pages and not self.closed:
+            page = self._pages.popleft()
+            self._say(page)
+            self._listing = self._following or not page.last
+        return super().transmit(now)
 
     def send(self, stream: int, payload: bytes) -> None:
         """Send the next bytes of a stream, at most ``credit`` of them."""
@@ -142,6 +165,7 @@ class SenderSession(Session):
     def go_away(self) -> None:
         """End every stream because this sender is shutting down, and take no more."""
         if self._tracker.connection is ConnectionState.READY:
+            self._pages.clear()
             self._say(Goaway(wait=COME_BACK))
             for stream in self.streams:
                 self.end(stream, Reason.DRAINING)
@@ -158,6 +182,7 @@ class SenderSession(Session):
                 if self._listing:
                     raise RemoteProtocolError("a second LIST before the first was answered")
                 self._listing = True
+                self._following = message.follow and Capability.FOLLOW in self.capabilities
             case Open():
                 self._progress[message.stream] = Progress(position=message.start)
                 if self.leaving:  # it crossed GOAWAY on its way

@@ -145,7 +145,7 @@ function take(session, step) {
     case "stop":
       return session.stop(step.stream) ?? null;
     case "list":
-      return session.list() ?? null;
+      return session.list(step) ?? null;
     case "timeout":
       return session.handleTimeout(step.now) ?? null;
   }

@@ -61,6 +61,8 @@ export const MAX_WEIGHT = 1000;
 
 /** What `capabilities` can hold; a peer may know others, which are ignored. */
 export const DFC1 = "dfc1";
+/** A sender's: LIST may ask it to go on saying what changes. */
+export const FOLLOW = "follow";
 
 /** What an ERROR's `code` can be; a newer peer may know others. */
 export const Code = Object.freeze({
@@ -90,8 +92,9 @@ export const Code = Object.freeze({
  *   capabilities: string[] }} Hello
  * @typedef {{ type: "WELCOME", minor: number, window: number, idle: number, streams: number,
  *   models: string[], capabilities: string[] }} Welcome
- * @typedef {{ type: "LIST" }} List
- * @typedef {{ type: "CATALOGUE", images: Entry[], last: boolean }} Catalogue
+ * @typedef {{ type: "LIST", follow: boolean, mark: string | null }} List
+ * @typedef {{ type: "CATALOGUE", images: Entry[], last: boolean, changes: boolean,
+ *   removed: string[], mark: string | null }} Catalogue
  * @typedef {{ type: "OPEN", stream: number, image: string, start: number, prefix: string | null,
  *   bytes: number | null, bpp: number | null, side: number | null, psnr: number | null,
  *   weight: number, model: string | null }} Open
@@ -116,6 +119,7 @@ const minor = integer(0, 255);
 const window = integer(MIN_WINDOW, MAX_WINDOW);
 const seconds = number(86_400);
 const fingerprint = maybe(hex(8));
+const mark = maybe(hex(16));
 const models = many(hex(8), MOST_MODELS);
 const capabilities = many(text(32), MOST_CAPABILITIES);
 
@@ -158,10 +162,16 @@ const CONTROL = {
       capabilities: [capabilities, []],
     }),
   },
-  LIST: { kind: 0x03, fields: record({}) },
+  LIST: { kind: 0x03, fields: record({ follow: [flag(), false], mark: [mark, null] }) },
   CATALOGUE: {
     kind: 0x04,
-    fields: record({ images: [many(entry, ENTRIES_PER_PAGE)], last: [flag()] }),
+    fields: record({
+      images: [many(entry, ENTRIES_PER_PAGE)],
+      last: [flag()],
+      changes: [flag(), false],
+      removed: [many(name(255), ENTRIES_PER_PAGE), []],
+      mark: [mark, null],
+    }),
   },
   OPEN: {
     kind: 0x05,

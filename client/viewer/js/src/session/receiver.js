@@ -21,6 +21,7 @@ import {
   Code,
   decode,
   encode,
+  FOLLOW,
   MAX_STREAM,
   MAX_WINDOW,
   MIN_WINDOW,
@@ -88,6 +89,7 @@ export class ReceiverSession {
   #spoke;
   #peerIdle;
   #listing = false;
+  #following = false;
   #received = 0;
   #acknowledged = 0;
 
@@ -155,12 +157,27 @@ export class ReceiverSession {
     return this.#pace.rate;
   }
 
-  /** Ask for the catalogue, which comes as one or more CATALOGUE events. */
-  list() {
+  /** The sender goes on saying what changes in its catalogue; not known before WELCOME. */
+  get following() {
+    return this.#following && (this.welcome?.capabilities.includes(FOLLOW) ?? false);
+  }
+
+  /**
+   * Ask for the catalogue, which comes as one or more CATALOGUE events.
+   *
+   * With `follow`, more of them come whenever something changes, if the sender can do that; there can
+   * be no other list() then.
+   *
+   * @param {object} [options]
+   * @param {boolean} [options.follow]
+   * @param {string | null} [options.mark] of the last page held
+   */
+  list({ follow = false, mark = null } = {}) {
     this.#stay();
     if (this.#listing) throw new LocalProtocolError("the last LIST has not been answered yet");
-    this.#say({ type: "LIST" });
+    this.#say({ type: "LIST", follow, mark });
     this.#listing = true;
+    this.#following = follow;
   }
 
   /**
@@ -291,7 +308,7 @@ export class ReceiverSession {
         return message;
       case "CATALOGUE":
         if (!this.#listing) throw new RemoteProtocolError("a CATALOGUE without a LIST");
-        this.#listing = !message.last;
+        this.#listing = this.following || !message.last;
         return message;
       case "DATA":
         this.#takePayload(message);

@@ -1,0 +1,197 @@
+"""A receiver that listens: senders that nobody can reach dial it, and are mirrored."""
+
+from __future__ import annotations
+
+import asyncio
+import http
+import logging
+import re
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from ssl import SSLContext
+from typing import Self
+from urllib.parse import unquote
+
+from websockets.asyncio.server import Server, ServerConnection, serve
+from websockets.http11 import Request, Response
+from websockets.typing import Subprotocol
+
+from diffc_stream.errors import SessionError
+from diffc_stream.session import MAX_MESSAGE, PUSH_SUBPROTOCOL, Terms
+
+from .link import CLOSE_TIMEOUT, OPEN_TIMEOUT, Link
+from .mirror import Mirror
+
+MOST_SENDERS = 64
+"""At once; each may have as many streams under way as a mirror takes."""
+MOST_NAMES = 256
+"""Folders of senders, of whenever: who may take any name could fill a disk under many."""
+LONGEST_NAME = 64
+
+_NAME = re.compile(r"[0-9A-Za-z][0-9A-Za-z_-]*(\.[0-9A-Za-z_-]+)*")
+
+logger = logging.getLogger("diffc_client")
+
+Authenticate = Callable[[Request], str | http.HTTPStatus]
+"""Returns the name of the sender that asks, or how it is refused."""
+MakeMirror = Callable[[str, Path], Mirror]
+"""Makes the mirror of a sender, given its name and folder."""
+
+
+def named_by_path(request: Request) -> str | http.HTTPStatus:
+    """Take a sender for who it says that it is: ``/NAME``."""
+    name = unquote(request.path.partition("?")[0]).removeprefix("/")
+    return name if is_name(name) else http.HTTPStatus.NOT_FOUND
+
+
+def is_name(name: str) -> bool:
+    """Tell whether a sender can be called that: it is a folder, on every system."""
+    return len(name) <= LONGEST_NAME and _NAME.fullmatch(name) is not None
+
+
+class Listener:
+    """Mirrors every sender that dials, each below a folder of its name.
+
+    >>> async with Listener(Path("pictures"), port=8766) as listener:
+    ...     print(listener.port)
+
+    Of two senders of one name the later one stays: after a break of its link a sender dials again
+    before this end has noticed.  Leaving the block closes all links.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        host: str = "127.0.0.1",
+        port: int = 0,
+        make: MakeMirror = lambda _, folder: Mirror(folder),
+        authenticate: Authenticate = named_by_path,
+        models: Iterable[str] = (),
+        terms: Terms | None = None,
+        tls: SSLContext | None = None,
+        most: int = MOST_SENDERS,
+    ) -> None:
+        """Prepare to listen on ``port`` of ``host``; 0 is any free port.
+
+        ``make`` makes the mirror of a sender, and ``authenticate`` says who it is.  No more than
+        ``most`` senders are mirrored at once.  ``models`` and ``terms`` are those of links, and
+        ``tls`` is what wss:// takes.
+        """
+        self._folder = folder
+        self._host = host
+        self._port = port
+        self._make = make
+        self._authenticate = authenticate
+        self._models = tuple(models)
+        self._terms = terms or Terms()
+        self._tls = tls
+        self._most = most
+        self._links: dict[str, Link] = {}
+        self._turns: dict[str, asyncio.Lock] = {}
+        self._server: Server | None = None
+
+    async def __aenter__(self) -> Self:
+        """Listen.  Raises OSError if the port is taken."""
+        self._server = await serve(
+            self._mirror,
+            self._host,
+            self._port,
+            subprotocols=[Subprotocol(PUSH_SUBPROTOCOL)],
+            process_request=self._admit,
+            create_connection=_Connection,
+            ssl=self._tls,
+            open_timeout=OPEN_TIMEOUT,
+            # Pages in browsers have nothing to send.
+            origins=[None],
+            compression=None,
+            ping_interval=None,
+            ping_timeout=None,
+            close_timeout=CLOSE_TIMEOUT,
+            max_size=MAX_MESSAGE,
+            max_queue=8,
+            write_limit=4096,
+            logger=_quiet_logger(),
+        )
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        assert self._server is not None
+        self._server.close(close_connections=False)
+        await asyncio.gather(*(link.close() for link in self._links.values()))
+        self._server.close()
+        await self._server.wait_closed()
+
+    @property
+    def port(self) -> int:
+        """The port it listens on."""
+        assert self._server is not None
+        port: int = next(iter(self._server.sockets)).getsockname()[1]
+        return port
+
+    @property
+    def senders(self) -> tuple[str, ...]:
+        """Names of the senders that are connected, in no order."""
+        return tuple(self._links)
+
+    def _admit(self, connection: ServerConnection, request: Request) -> Response | None:
+        name = self._authenticate(request)
+        if isinstance(name, http.HTTPStatus):
+            return connection.respond(name, f"{name.phrase}\n")
+        if not is_name(name):
+            return connection.respond(http.HTTPStatus.NOT_FOUND, "not a sender's name\n")
+        if len(self._links) >= self._most and name not in self._links:
+            return connection.respond(http.HTTPStatus.SERVICE_UNAVAILABLE, "too many senders\n")
+        if _folders(self._folder, beside=name) >= MOST_NAMES:
+            return connection.respond(http.HTTPStatus.SERVICE_UNAVAILABLE, "too many names\n")
+        assert isinstance(connection, _Connection)
+        connection.sender = name
+        return None
+
+    async def _mirror(self, connection: ServerConnection) -> None:
+        assert isinstance(connection, _Connection)
+        name = connection.sender
+        address = connection.remote_address or ("somebody", 0)
+        logger.info("%s connected from %s", name, address[0])
+        link = Link.over(connection, models=self._models, terms=self._terms)
+        before = self._links.pop(name, None)
+        self._links[name] = link
+        try:
+            if before is not None:
+                logger.info("%s: a newer connection takes its place", name)
+                await before.close()
+            async with (
+                # The mirror before has to let go of its files.
+                self._turns.setdefault(name, asyncio.Lock()),
+                self._make(name, self._folder / name) as mirror,
+            ):
+                await mirror.follow(link)
+        except SessionError as error:
+            logger.info("%s left: %s", name, error)
+        except OSError as error:
+            logger.warning("%s cannot be mirrored: %s", name, error)
+        except Exception:
+            # A bug, and no reason to disturb the others.
+            logger.exception("mirroring %s failed", name)
+        finally:
+            if self._links.get(name) is link:
+                del self._links[name]
+                del self._turns[name]
+            await link.close()
+
+
+def _folders(home: Path, *, beside: str) -> int:
+    """Return how many entries a folder has, apart from one."""
+    return sum(path.name != beside for path in home.iterdir()) if home.exists() else 0
+
+
+class _Connection(ServerConnection):
+    """A connection of a sender that has a name."""
+
+    sender: str
+
+
+def _quiet_logger() -> logging.Logger:
+    quiet = logging.getLogger("diffc_client.websockets")
+    quiet.setLevel(logging.CRITICAL)
+    return quiet

@@ -1,0 +1,191 @@
+"""``diffc-client mirror``: a folder that follows a sender's, or those of all senders that dial."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import contextlib
+import ipaddress
+import json
+import logging
+import os
+import signal
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+from diffc_stream import journal
+from diffc_stream.errors import AddressError
+from diffc_stream.flags import endpoint, integer, number
+from diffc_stream.session import MAX_BPP, MAX_PSNR, MAX_STREAM, Target, Terms
+
+from .address import Address
+
+LONGEST = 366 * 86_400.0
+"""Seconds that anything can be told to take."""
+MOST_BYTES = 2**50
+"""That anybody can allow to be filled."""
+
+DESCRIPTION = """\
+Stay up and keep a copy of what a sender has: every picture NAME as DIR/NAME.dfc, byte for byte its
+stream.  New ones come as they appear there, the first bytes of every picture before the last bytes
+of any; what has come is not asked for again, after a break of the link or a restart either.
+"""
+
+EXAMPLES = """\
+examples:
+  diffc-client mirror ws://station:8765 pictures/
+      all that the sender has, and will have
+  diffc-client mirror ws://station:8765 pictures/ --psnr 30 --png
+      as good as that, and rendered as pictures/NAME.png beside the streams
+  diffc-client mirror --listen 0.0.0.0:8766 --insecure pictures/
+      senders that nobody can reach dial this machine: diffc-server DIR --dial ws://HERE:8766/NAME;
+      what they have is kept below pictures/NAME
+
+An option --some-thing can also stand in a file and in the environment, as with diffc-client run.
+Ends at SIGINT or SIGTERM, with exit code 0; 1: DIR or PORT cannot be used, 2: wrong usage.
+"""
+
+
+def add_to(
+    commands: argparse._SubParsersAction[argparse.ArgumentParser],
+    add_common: Callable[[argparse.ArgumentParser], None],
+) -> argparse.ArgumentParser:
+    """Add the command, with what it has in common with others, and return its parser."""
+    mirror = commands.add_parser(
+        "mirror",
+        help="stay up and keep a copy of what a sender has",
+        description=DESCRIPTION,
+        epilog=EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    mirror.set_defaults(command=mirrored)
+    mirror.add_argument("url", metavar="URL", nargs="?", help="ws://HOST:PORT")
+    mirror.add_argument("folder", metavar="DIR", type=Path, help="where streams go")
+    mirror.add_argument(
+        "--listen",
+        metavar="[HOST:]PORT",
+        type=endpoint,
+        help="instead of dialling URL, let senders dial this machine there (HOST: 127.0.0.1)",
+    )
+    mirror.add_argument(
+        "--insecure",
+        action="store_true",
+        help="let anybody who can reach HOST send, and everybody between see it",
+    )
+    mirror.add_argument(
+        "--bytes", metavar="N", type=integer(1, MAX_STREAM), help="so many bytes of each picture"
+    )
+    mirror.add_argument("--bpp", metavar="X", type=number(MAX_BPP), help="... or bits per pixel")
+    mirror.add_argument(
+        "--psnr", metavar="DB", type=number(MAX_PSNR), help="... or when so good, as predicted"
+    )
+    mirror.add_argument("--png", action="store_true", help="render pictures beside the streams")
+    mirror.add_argument(
+        "--delete",
+        action="store_true",
+        help="delete what is no more at the sender; an empty folder there empties this one",
+    )
+    mirror.add_argument(
+        "--most",
+        metavar="BYTES",
+        type=integer(1, MOST_BYTES),
+        default=2**34,
+        help="of disk that one sender may fill (%(default)s)",
+    )
+    mirror.add_argument(
+        "--every",
+        metavar="SECONDS",
+        type=number(LONGEST),
+        default=60.0,
+        help="how often to ask a sender that does not say what changes (%(default)g)",
+    )
+    mirror.add_argument("--json", action="store_true", help="with --listen: print the port as JSON")
+    add_common(mirror)
+    return mirror
+
+
+def mirrored(options: argparse.Namespace) -> int:
+    """Run the command; return its exit code, or raise what makes it impossible."""
+    if (options.url is None) == (options.listen is None):
+        raise AddressError("name the sender, ws://HOST:PORT, or have senders dial with --listen")
+    address = None if options.url is None else Address.parse(options.url)
+    if address is not None and (address.plain or address.image is not None):
+        raise AddressError(f"{options.url!r} is not a sender: it should be ws://HOST:PORT")
+    if (
+        options.listen is not None
+        and not options.insecure
+        and not _is_loopback(options.listen.host)
+    ):
+        raise AddressError(
+            f"anybody who can reach {options.listen.host} could send here: say --insecure if he may"
+        )
+    journal.start(options.log_level, options.log_format)
+    logging.getLogger("websockets").setLevel(logging.ERROR)
+    asyncio.run(_until_told(options, address))
+    # Nobody waits for the picture that is being rendered, but the interpreter would.
+    logging.shutdown()
+    os._exit(0)
+
+
+async def _until_told(options: argparse.Namespace, address: Address | None) -> None:
+    running = asyncio.ensure_future(_mirror(options, address))
+    for signum in (signal.SIGINT, signal.SIGTERM):
+        with contextlib.suppress(NotImplementedError):  # not on Windows
+            asyncio.get_running_loop().add_signal_handler(signum, running.cancel)
+    with contextlib.suppress(asyncio.CancelledError):
+        await running
+
+
+async def _mirror(options: argparse.Namespace, address: Address | None) -> None:
+    # Late, because they bring what --help can do without.
+    from .listening import Listener
+    from .mirror import Mirror
+    from .rendering import Renderer
+
+    terms = Terms(window=options.window)
+    async with contextlib.AsyncExitStack() as stack:
+        renderer: Renderer | None = None
+        models: tuple[str, ...] = ()
+        if options.png:
+            from .decoding import ModelDecoders
+
+            decoders = ModelDecoders.load(options.model)
+            models = decoders.fingerprints
+            renderer = await stack.enter_async_context(Renderer(decoders, options.render))
+
+        def make(folder: Path) -> Mirror:
+            return Mirror(
+                folder,
+                target=Target(bytes=options.bytes, bpp=options.bpp, psnr=options.psnr),
+                delete=options.delete,
+                most_bytes=options.most,
+                every=options.every,
+                models=models,
+                terms=terms,
+                on_change=renderer.put if renderer else None,
+            )
+
+        if address is not None:
+            mirror = await stack.enter_async_context(make(options.folder))
+            await mirror.run(address)
+        listener = Listener(
+            options.folder,
+            host=options.listen.host,
+            port=options.listen.port,
+            make=lambda _, folder: make(folder),
+            models=models,
+            terms=terms,
+        )
+        await stack.enter_async_context(listener)
+        line = f"waiting for senders on port {listener.port}"
+        sys.stdout.write(f"{json.dumps({'port': listener.port}) if options.json else line}\n")
+        sys.stdout.flush()
+        await asyncio.Event().wait()
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"

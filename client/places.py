@@ -1,0 +1,168 @@
+"""Where a mirror keeps the streams of a sender: names from a stranger become files of a folder.
+
+A picture's stream is kept as NAME.dfc, or as NAME if that ends so already.  One that is received
+anew, because the picture is another by now, grows in a hidden file beside the old one and takes its
+place when it is as long, or as long as it gets: who looks into the folder never sees a picture get
+worse.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import unicodedata
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+SUFFIX = ".dfc"
+PICTURE_SUFFIX = ".png"
+BLOCK = 4096
+"""Bytes of disk that the smallest file takes."""
+PROBE = ".diffc-Probe"
+RESERVED = frozenset(
+    [
+        *("con", "prn", "aux", "nul"),
+        *(f"{port}{number}" for port in ("com", "lpt") for number in "0123456789¹²³"),
+    ]
+)
+"""What no file on Windows can be called, with whatever suffix."""
+
+
+class Unplaceable(OSError):
+    """A name that cannot be a file here; the message says why."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Place:
+    """Where one picture is kept."""
+
+    stream: Path
+    beside: Path
+    """The stream of what has replaced it at the sender."""
+    picture: Path
+    """Rendered, if that is wanted."""
+
+    @property
+    def growing(self) -> Path:
+        """The file that goes on."""
+        return self.beside if self.beside.exists() else self.stream
+
+    @property
+    def taken(self) -> int:
+        """Bytes of disk that its streams take, about."""
+        return sum(blocks(size_of(path)) for path in (self.stream, self.beside))
+
+    def settle(self, *, ended: bool) -> None:
+        """Have the newer stream take the old one's place, if it is as long or has ``ended``."""
+        if self.beside.exists() and (ended or size_of(self.beside) >= size_of(self.stream)):
+            os.replace(self.beside, self.stream)
+
+
+class Places:
+    """Files below one folder, for names that a sender gave."""
+
+    def __init__(self, folder: Path, *, windows: bool = os.name == "nt") -> None:
+        """Keep to ``folder``, which is made.  Raises OSError."""
+        folder.mkdir(parents=True, exist_ok=True)
+        self.folder = folder.resolve(strict=True)
+        self._windows = windows
+        self._folds = _folds(self.folder)
+        self._owners: dict[str, str] = {}
+
+    def claim(self, name: str) -> Place:
+        """Return where a picture is kept.
+
+        Raises Unplaceable if that cannot be a file here, or is another's already.
+        """
+        place = self._place(name)
+        key = self._key(place)
+        owner = self._owners.setdefault(key, name)
+        if owner != name:
+            raise Unplaceable(f"{name!r} would be the same file as {owner!r}")
+        return place
+
+    def rival(self, name: str) -> str | None:
+        """Return the other picture whose place this one would have."""
+        owner = self._owners.get(self._key(self._place(name)))
+        return None if owner == name else owner
+
+    def release(self, name: str) -> None:
+        """Let others have the place of this picture."""
+        with suppress(Unplaceable):
+            key = self._key(self._place(name))
+            if self._owners.get(key) == name:
+                del self._owners[key]
+
+    def remove(self, name: str) -> None:
+        """Delete all that is kept of a picture, and folders left empty.  Raises OSError."""
+        place = self.claim(name)
+        self.release(name)
+        for path in (place.stream, place.beside, place.picture):
+            path.unlink(missing_ok=True)
+        for folder in place.stream.parents:
+            if folder == self.folder:
+                break
+            try:
+                folder.rmdir()
+            except OSError:
+                break  # not empty
+
+    def _place(self, name: str) -> Place:
+        segments = name.split("/")
+        if any(segment.startswith(".") for segment in segments):
+            raise Unplaceable(f"{name!r} would be hidden")
+        if self._windows and any(map(_reserved, segments)):
+            raise Unplaceable(f"{name!r} cannot be a file on Windows")
+        *folders, last = segments
+        file = last if last.lower().endswith(SUFFIX) else f"{last}{SUFFIX}"
+        if len(file.encode()) > 255:
+            raise Unplaceable(f"{name!r} is too long for a file")
+        home = self.folder.joinpath(*folders)
+        stream = home / file
+        beside = home / f".{hashlib.sha256(file.encode()).hexdigest()[:16]}.new"
+        # Links are the user's own, and may lead anywhere: no place for a stranger's bytes.
+        if _resolved(home) != home or stream.is_symlink() or beside.is_symlink():
+            raise Unplaceable(f"{name!r} leads through a link")
+        return Place(stream=stream, beside=beside, picture=home / f"{last}{PICTURE_SUFFIX}")
+
+    def _key(self, place: Place) -> str:
+        relative = place.stream.relative_to(self.folder).as_posix()
+        if not self._folds:
+            return relative
+        return unicodedata.normalize("NFC", relative).casefold()
+
+
+def size_of(path: Path) -> int:
+    """Return the bytes of a file; 0 if there is none."""
+    try:
+        return path.stat().st_size
+    except OSError:
+        return 0
+
+
+def blocks(size: int) -> int:
+    """Return the bytes of disk that a file of ``size`` bytes takes, about."""
+    return -(-size // BLOCK) * BLOCK
+
+
+def _resolved(folder: Path) -> Path | None:
+    try:
+        return folder.resolve()
+    except (OSError, RuntimeError):
+        return None  # links in a circle
+
+
+def _folds(folder: Path) -> bool:
+    """Tell whether names that differ in case only are one file there."""
+    probe = folder / PROBE
+    probe.touch()
+    try:
+        return (folder / PROBE.lower()).exists()
+    finally:
+        probe.unlink(missing_ok=True)
+
+
+def _reserved(segment: str) -> bool:
+    stem = segment.partition(".")[0].rstrip(" ").lower()
+    return stem in RESERVED or segment[-1] in ". " or any(mark in segment for mark in '<>:"|?*')

@@ -1,0 +1,164 @@
+"""A sender that dials: for one that nobody can reach, and a receiver that listens."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import random
+from collections.abc import Callable, Mapping
+from ssl import SSLContext
+from typing import Self
+
+from websockets.asyncio.client import connect
+from websockets.exceptions import InvalidHandshake, InvalidStatus, InvalidURI
+from websockets.typing import Subprotocol
+
+from diffc_stream.session import MAX_MESSAGE, PUSH_SUBPROTOCOL, Terms
+
+from .catalogue import Catalogue
+from .conversation import Conversation
+from .figures import Figures
+from .pipeline import Pipeline
+
+OPENING = 20.0
+"""Seconds that a handshake may take: at 50 bytes a second it takes ten."""
+FIRST, LONGEST = 1.0, 30.0
+"""Seconds to the next attempt, at most: the first and all later ones."""
+STEADY = 10.0
+"""Seconds that a connection has to last for the next failure to be a first one."""
+DRAIN_GRACE = 10.0
+"""Seconds that the receiver gets to take note of a shutdown, unless told."""
+CLOSING = 5.0
+"""Seconds that a polite goodbye may take."""
+
+logger = logging.getLogger("diffc_server")
+
+
+class Dialler:
+    """Serves the pictures of a catalogue to one receiver that listens, until it is left.
+
+    >>> async with Dialler("ws://hub:8766/camera", catalogue, pipeline):
+    ...     await stopped.wait()
+
+    When nobody is there, or not any more, it tries again and again.  Leaving the block tells the
+    receiver.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        catalogue: Catalogue,
+        pipeline: Pipeline,
+        *,
+        terms: Terms | None = None,
+        headers: Mapping[str, str] | None = None,
+        tls: SSLContext | None = None,
+        figures: Figures | None = None,
+        grace: float = DRAIN_GRACE,
+        draw: Callable[[], float] = random.random,
+    ) -> None:
+        """Prepare to dial ``url``, ``ws://HOST:PORT/NAME`` or ``wss://``.
+
+        NAME is what the receiver is to call this sender.  ``headers`` go with the request, and
+        ``tls`` says whom to trust with wss.  The receiver gets ``grace`` seconds to take note of a
+        shutdown.  ``draw`` returns numbers from 0 to 1.
+        """
+        self._url = url
+        self._catalogue = catalogue
+        self._pipeline = pipeline
+        self._terms = terms or Terms()
+        self._headers = headers
+        self._tls = tls
+        self._figures = figures or Figures()
+        self._grace = grace
+        self._draw = draw
+        self._conversation: Conversation | None = None
+        self._leaving = False
+
+    async def __aenter__(self) -> Self:
+        self._task = asyncio.create_task(self._run())
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.drain()
+
+    async def drain(self) -> None:
+        """Dial no more, tell the receiver if one is there, and close."""
+        self._leaving = True
+        if self._conversation is not None:
+            self._conversation.drain()
+            await asyncio.wait([self._task], timeout=self._grace)
+        self._task.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await self._task
+
+    @property
+    def connected(self) -> bool:
+        """A receiver is there."""
+        return self._conversation is not None
+
+    async def _run(self) -> None:
+        clock = asyncio.get_running_loop().time
+        failures, told = 0, ""
+        while True:
+            began = clock()
+            reason = await self._converse()
+            if clock() - began >= STEADY:
+                failures = 0
+            if self._leaving:
+                return
+            # Once, however long it lasts.
+            level = logging.DEBUG if reason == told else logging.WARNING
+            logger.log(level, "%s: %s; trying again", self._url, reason)
+            told = reason
+            wait = min(LONGEST, FIRST * 2.0 ** min(failures, 30)) * self._draw()
+            failures += 1
+            await asyncio.sleep(wait)
+
+    async def _converse(self) -> str:
+        """Serve a receiver for as long as it stays; return why it is not there."""
+        try:
+            websocket = await connect(
+                self._url,
+                subprotocols=[Subprotocol(PUSH_SUBPROTOCOL)],
+                additional_headers=self._headers,
+                ssl=(self._tls or True) if self._url.startswith("wss:") else None,
+                proxy=None,
+                compression=None,
+                ping_interval=None,
+                ping_timeout=None,
+                close_timeout=CLOSING,
+                open_timeout=OPENING,
+                max_size=MAX_MESSAGE,
+                max_queue=8,
+                write_limit=4096,
+            )
+        except InvalidStatus as error:
+            return f"refused (HTTP {error.response.status_code})"
+        except (InvalidHandshake, InvalidURI, ValueError) as error:
+            return f"does not answer like a receiver: {error}"
+        except TimeoutError:
+            return "does not answer"
+        except OSError as error:
+            return f"cannot be reached: {error.strerror or error}"
+        if websocket.subprotocol != PUSH_SUBPROTOCOL:
+            await websocket.close()
+            return f"does not speak {PUSH_SUBPROTOCOL}"
+        self._conversation = Conversation(
+            websocket, self._catalogue, self._pipeline, self._terms, self._figures
+        )
+        if self._leaving:
+            self._conversation.drain()
+        self._figures.sockets += 1
+        self._figures.opened["websocket"] += 1
+        try:
+            await self._conversation.run()
+        except Exception:
+            # A bug, and no reason to leave the folder where it is.
+            logger.exception("a conversation failed")
+        finally:
+            self._conversation = None
+            self._figures.sockets -= 1
+            websocket.transport.abort()
+        return "the connection has ended"

@@ -1,0 +1,171 @@
+"""``diffc-client mirror`` and ``diffc-server --dial``, in processes of their own."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from sources import long_stream, stream
+
+from diffc_client.__main__ import main
+from diffc_server.__main__ import main as serve
+
+STREAMS = {"a.dfc": stream(), "sub/b.dfc": long_stream()}
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    home = tmp_path / "served"
+    (home / "sub").mkdir(parents=True)
+    for name, data in STREAMS.items():
+        (home / name).write_bytes(data)
+    return home
+
+
+@contextmanager
+def daemon(module: str, *arguments: str) -> Iterator[subprocess.Popen[str]]:
+    """Run a daemon; at the end it is told to stop, and does."""
+    with subprocess.Popen(
+        [sys.executable, "-m", module, *arguments],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        try:
+            yield process
+            process.send_signal(signal.SIGTERM)
+            assert process.wait(60) == 0
+            assert process.stderr is not None
+            assert "Traceback" not in process.stderr.read()
+        finally:
+            process.kill()
+
+
+def line(process: subprocess.Popen[str]) -> str:
+    assert process.stdout is not None
+    return process.stdout.readline()
+
+
+def wait_for(home: Path, names: dict[str, bytes]) -> None:
+    deadline = time.monotonic() + 60
+
+    def there() -> bool:
+        return all(
+            (home / name).exists() and (home / name).read_bytes() == data
+            for name, data in names.items()
+        )
+
+    while not there():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+
+
+def test_until_it_is_told_to_stop(folder: Path, tmp_path: Path) -> None:
+    kept = tmp_path / "kept"
+    with daemon("diffc_server", str(folder), "--port", "0", "--json") as sender:
+        url = json.loads(line(sender))["url"]
+        with daemon("diffc_client", "mirror", url, str(kept), "--bytes", "1000"):
+            wait_for(kept, {name: data[:1000] for name, data in STREAMS.items()})
+        with daemon("diffc_client", "mirror", url, str(kept)):
+            wait_for(kept, STREAMS)
+
+
+def test_a_sender_that_dials(folder: Path, tmp_path: Path) -> None:
+    kept = tmp_path / "kept"
+    with daemon("diffc_client", "mirror", "--listen", "0", "--json", str(kept)) as hub:
+        port = json.loads(line(hub))["port"]
+        dial = ("--dial", f"ws://127.0.0.1:{port}/camera")
+        with daemon("diffc_server", str(folder), *dial, "--no-listen"):
+            wait_for(kept / "camera", STREAMS)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["DIR"], "name the sender"),
+        (["ws://h", "DIR", "--listen", "0"], "name the sender"),
+        (["http://h/a.dfc", "DIR"], "is not a sender"),
+        (["ws://h/a.png", "DIR"], "is not a sender"),
+        (["h:8765", "DIR"], "is not an address"),
+        (["DIR", "--listen", "0.0.0.0:0"], "--insecure"),
+        (["DIR", "--listen", "[::]:0"], "--insecure"),
+        (["DIR", "--listen", "hub.example:0"], "--insecure"),
+    ],
+)
+def test_what_it_does_not_begin_with(
+    arguments: list[str], said: str, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    told = [str(tmp_path / "kept") if argument == "DIR" else argument for argument in arguments]
+    assert main(["mirror", *told]) == 2
+    assert said in capsys.readouterr().err
+    assert not (tmp_path / "kept").exists()
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        *(["DIR", "--listen", "x"], ["DIR", "--listen", "1:2:x"], ["DIR", "--listen", "65536"]),
+        *(["ws://h", "DIR", "--most", "0"], ["ws://h", "DIR", "--psnr", "nan"], []),
+    ],
+)
+def test_wrong_usage(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as caught:
+        main(["mirror", *arguments])
+    assert caught.value.code == 2
+    assert "usage: diffc-client mirror" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        *(["--dial", "hub:8766"], ["--dial", "http://hub/x"], ["--dial", "ws://"]),
+        *(["--dial", "ws://u@hub/x"], ["--dial", "ws://hub/x?y"], ["--dial", "ws://hub:0/x"]),
+        ["--dial", "ws://hub:99999/x"],
+    ],
+)
+def test_whom_a_sender_does_not_dial(
+    arguments: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as caught:
+        serve([str(tmp_path), *arguments])
+    assert caught.value.code == 2
+    assert "usage: diffc-server" in capsys.readouterr().err
+
+
+def test_a_sender_that_has_nobody_to_talk_to(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert serve([str(tmp_path), "--no-listen"]) == 2
+    assert "it has to --dial somebody" in capsys.readouterr().err
+
+
+def test_what_it_is_told_by_a_file(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    told = tmp_path / "station.toml"
+    told.write_text('[mirror]\nfolder = "pictures"\nlisten = "8766"\npsnr = 30\n')
+    assert main(["mirror", "--config", str(told), "--print-config"]) == 0
+    shown = capsys.readouterr().out
+    assert 'folder = "pictures"' in shown
+    assert "psnr = 30" in shown
+    told.write_text('[mirror]\nurl = "ws://h/a.png"\nfolder = "pictures"\n')
+    assert main(["mirror", "--config", str(told)]) == 2
+    assert "is not a sender" in capsys.readouterr().err
+
+
+def test_a_folder_that_cannot_be_made(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "kept").write_bytes(b"in the way")
+    assert main(["mirror", "ws://127.0.0.1:9", str(tmp_path / "kept")]) == 1
+    assert "kept" in capsys.readouterr().err
+
+
+def test_a_port_that_is_taken(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with daemon("diffc_client", "mirror", "--listen", "0", "--json", str(tmp_path)) as hub:
+        port = json.loads(line(hub))["port"]
+        assert main(["mirror", "--listen", str(port), str(tmp_path)]) == 1
+    assert "address already in use" in capsys.readouterr().err

@@ -1,0 +1,103 @@
+"""Pictures of streams that grow."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from pathlib import Path
+
+import numpy as np
+import pytest
+from fakes import FakeDecoder, FakeDecoders, FakePicture, stream_of
+
+from diffc_client import Method, Mirrored
+from diffc_client.rendering import Renderer
+from diffc_stream.picture import load_picture
+
+
+def mirrored(home: Path, name: str, size: int, fingerprint: str = "0f0f0f0f") -> Mirrored:
+    """Write so much of a stream, and return what a mirror says then."""
+    stream = home / f"{name}.dfc"
+    stream.write_bytes(stream_of(name, size, fingerprint))
+    return Mirrored(
+        name=name, stream=stream, picture=home / f"{name}.png", bytes=size, complete=False
+    )
+
+
+def names(home: Path) -> list[str]:
+    return sorted(path.name for path in home.iterdir())
+
+
+async def there(path: Path, shown: int) -> None:
+    """Wait until a picture shows so many bytes, modulo 256."""
+
+    def shows() -> bool:
+        return path.exists() and bool(np.all(load_picture(path) == shown % 256))
+
+    async with asyncio.timeout(60):
+        while not await asyncio.to_thread(shows):  # noqa: ASYNC110 (nobody tells when)
+            await asyncio.sleep(0.005)
+
+
+@pytest.mark.asyncio
+async def test_pictures_grow(tmp_path: Path) -> None:
+    async with Renderer(FakeDecoders()) as renderer:
+        for size in (700, 900):
+            renderer.put(mirrored(tmp_path, "a", size))
+            renderer.put(mirrored(tmp_path, "b", size + 1))
+            await there(tmp_path / "a.png", size)
+            await there(tmp_path / "b.png", size + 1)
+    assert names(tmp_path) == ["a.dfc", "a.png", "b.dfc", "b.png"]
+
+
+@pytest.mark.asyncio
+async def test_one_that_grows_faster_than_it_is_rendered_is_rendered_once(tmp_path: Path) -> None:
+    begun, go_on = threading.Event(), threading.Event()
+    rendered: list[int] = []
+
+    class Slow(FakeDecoder):
+        def render(self, method: Method = "mmse") -> FakePicture:
+            rendered.append(len(self.data))
+            begun.set()
+            go_on.wait(60)
+            return super().render(method)
+
+    class SlowDecoders(FakeDecoders):
+        def new(self) -> FakeDecoder:
+            return Slow(self.fingerprints)
+
+    async with Renderer(SlowDecoders()) as renderer:
+        renderer.put(mirrored(tmp_path, "a", 100))
+        assert await asyncio.to_thread(begun.wait, 60)
+        for size in (200, 300, 400):
+            renderer.put(mirrored(tmp_path, "a", size))
+        go_on.set()
+        await there(tmp_path / "a.png", 400)
+    assert rendered == [100, 400]
+
+
+@pytest.mark.asyncio
+async def test_what_cannot_be_rendered_is_said_and_lived_through(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    class Broken(FakeDecoders):
+        def new(self) -> FakeDecoder:
+            if len(self.made) == 3:
+                self.made.append(FakeDecoder(()))
+                raise RuntimeError("a bug")
+            return super().new()
+
+    async with Renderer(Broken()) as renderer:
+        for size in (3, 0):
+            renderer.put(mirrored(tmp_path, f"short{size}", size))
+        renderer.put(mirrored(tmp_path, "strange", 100, "12345678"))
+        renderer.put(mirrored(tmp_path, "bug", 100))
+        gone = mirrored(tmp_path, "gone", 100)
+        gone.stream.unlink()
+        renderer.put(gone)
+        renderer.put(mirrored(tmp_path, "a", 100))
+        await there(tmp_path / "a.png", 100)
+    assert [name for name in names(tmp_path) if name.endswith(".png")] == ["a.png"]
+    assert "needs the model 12345678" in caplog.text
+    assert "bug.png cannot be rendered" in caplog.text
+    assert "gone.png: " in caplog.text

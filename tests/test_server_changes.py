@@ -1,0 +1,280 @@
+"""What changes in a folder, as those see it who follow it."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import shutil
+from collections.abc import AsyncIterator
+from contextlib import aclosing, asynccontextmanager
+from pathlib import Path
+
+import pytest
+
+from diffc_server import Catalogue, changes
+from diffc_server.changes import EVERY, Look, looked
+from diffc_stream.session import Catalogue as Page
+from diffc_stream.session import encode
+
+pytestmark = [pytest.mark.asyncio, pytest.mark.virtual_time]
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    home = tmp_path / "served"
+    home.mkdir()
+    for age, name in enumerate(("c.png", "a.png", "b.png")):
+        put(home / name, age=1000 - age)
+    return home
+
+
+def put(path: Path, contents: bytes | None = None, *, age: float = 0.0) -> None:
+    """Write a file that was changed so many seconds ago, as 2001 has it, or now."""
+    path.write_bytes(path.name.encode() if contents is None else contents)
+    if age:
+        os.utime(path, (1_000_000_000 - age, 1_000_000_000 - age))
+
+
+class Follower:
+    """Somebody who takes pages, and knows what he knows from them."""
+
+    def __init__(self, pages: AsyncIterator[tuple[Page, ...]]) -> None:
+        self._pages = pages
+        self.known: dict[str, str] = {}
+        self.mark: str | None = None
+        self.taken: tuple[Page, ...] = ()
+
+    async def next(self) -> tuple[Page, ...]:
+        async with asyncio.timeout(100):
+            self.taken = await anext(self._pages)
+        assert [page.last for page in self.taken] == [False] * (len(self.taken) - 1) + [True]
+        if not self.taken[0].changes:
+            self.known.clear()
+        for page in self.taken:
+            assert encode(page)
+            self.known.update((entry.name, entry.thumbprint) for entry in page.images)
+            for name in page.removed:
+                del self.known[name]
+            self.mark = page.mark or self.mark
+        return self.taken
+
+
+@asynccontextmanager
+async def following(
+    catalogue: Catalogue, mark: str | None = None, before: Follower | None = None
+) -> AsyncIterator[Follower]:
+    async with aclosing(catalogue.changes.pages(before.mark if before else mark)) as pages:
+        follower = Follower(pages)
+        follower.known = dict(before.known) if before else {}
+        yield follower
+    assert catalogue.changes._watching is None or catalogue.changes._followers
+
+
+async def test_everything_and_then_what_changes(folder: Path) -> None:
+    catalogue = Catalogue(folder)
+    async with following(catalogue) as follower:
+        [page] = await follower.next()
+        assert ([entry.name for entry in page.images], page.changes) == (
+            ["c.png", "a.png", "b.png"],
+            False,
+        )
+        put(folder / "new.png")
+        [page] = await follower.next()
+        assert ([entry.name for entry in page.images], page.removed) == (["new.png"], ())
+        assert page.changes
+        (folder / "a.png").unlink()
+        (folder / "b.png").unlink()
+        [page] = await follower.next()
+        assert (page.images, sorted(page.removed)) == ((), ["a.png", "b.png"])
+        put(folder / "c.png", b"another")
+        [page] = await follower.next()
+        assert [entry.name for entry in page.images] == ["c.png"]
+        assert follower.known == {e.name: e.thumbprint for e in catalogue.entries()}
+        assert catalogue.changes._watching is not None
+    # Nobody looks when nobody follows.
+    assert catalogue.changes._watching is None
+
+
+async def test_nothing_is_said_twice_to_who_comes_back(folder: Path) -> None:
+    catalogue = Catalogue(folder)
+    async with following(catalogue) as first:
+        await first.next()
+        async with following(catalogue, first.mark) as second:
+            [page] = await second.next()
+            assert (page.images, page.removed, page.changes) == ((), (), True)
+            assert len(encode(page)) == 23
+    put(folder / "a.png", b"another", age=100)
+    (folder / "b.png").unlink()
+    put(folder / "new.png", age=50)
+    async with following(catalogue, before=first) as again:
+        [page] = await again.next()
+        assert ([entry.name for entry in page.images], page.removed) == (
+            ["a.png", "new.png"],
+            ("b.png",),
+        )
+    # After a restart of the sender it is known what has been added, if nothing else has changed.
+    put(folder / "newer.png", age=10)
+    async with following(Catalogue(folder), before=again) as once_more:
+        [page] = await once_more.next()
+        assert ([entry.name for entry in page.images], page.changes) == (["newer.png"], True)
+    put(folder / "new.png", b"another one", age=5)
+    async with following(Catalogue(folder), before=once_more) as last:
+        [page] = await last.next()
+        assert (len(page.images), page.changes) == (4, False)
+    async with following(catalogue, "0" * 16) as stranger:
+        [page] = await stranger.next()
+        assert (len(page.images), page.changes) == (4, False)
+
+
+async def test_who_has_got_some_pages_gets_the_others(folder: Path) -> None:
+    for number in range(120):
+        put(folder / f"{number:03}.png", age=500 - number)
+    catalogue = Catalogue(folder)
+    async with following(catalogue) as follower:
+        pages = await follower.next()
+        assert [len(page.images) for page in pages] == [50, 50, 23]
+    async with following(Catalogue(folder), pages[1].mark) as other:
+        [rest] = await other.next()
+        assert (rest.images, rest.changes) == (pages[2].images, True)
+
+
+async def test_many_changes_are_many_pages(folder: Path) -> None:
+    catalogue = Catalogue(folder)
+    async with following(catalogue) as follower:
+        await follower.next()
+        for name in ("a.png", "b.png"):
+            (folder / name).unlink()
+        for number in range(99):
+            put(folder / f"{number:03}.png", age=500)
+        pages = await follower.next()
+        assert [len(page.images) + len(page.removed) for page in pages] == [50, 50, 1]
+        assert [page.mark is None for page in pages] == [True, True, False]
+        assert len(follower.known) == 100
+
+
+async def test_an_empty_folder(tmp_path: Path) -> None:
+    catalogue = Catalogue(tmp_path)
+    async with following(catalogue) as follower:
+        [page] = await follower.next()
+        assert (page.images, page.last) == ((), True)
+        put(tmp_path / "a.png", age=1)
+        [page] = await follower.next()
+        assert [entry.name for entry in page.images] == ["a.png"]
+
+
+async def test_a_file_that_is_being_written_waits(folder: Path) -> None:
+    catalogue = Catalogue(folder)
+    now = 1_000_000_000.0
+    look = looked(catalogue, Look(seen={}, known={}), now)
+    put(folder / "slow.png", b"1", age=-1)
+    put(folder / "a.png", b"1", age=-1)
+    before = look.known["a.png"]
+    for written in (b"12", b"123", b"1234"):
+        look = looked(catalogue, look, now)
+        assert "slow.png" not in look.known
+        # Of one that was known before what was known stays.
+        assert look.known["a.png"] == before
+        put(folder / "slow.png", written, age=-1)
+        put(folder / "a.png", written, age=-1)
+    look = looked(catalogue, look, now)
+    assert "slow.png" not in look.known
+    look = looked(catalogue, look, now)
+    assert {"slow.png", "a.png"} <= look.known.keys()
+    assert look.known["a.png"] != before
+    # What is old enough need not be looked at twice.
+    put(folder / "old.png", age=3)
+    assert "old.png" in looked(catalogue, look, now).known
+
+
+async def test_touching_a_file_is_said_and_changes_nothing_else(folder: Path) -> None:
+    catalogue = Catalogue(folder)
+    async with following(catalogue) as follower:
+        await follower.next()
+        known = dict(follower.known)
+        os.utime(folder / "a.png", (1_000_000_000, 1_000_000_000))
+        [page] = await follower.next()
+        assert [entry.name for entry in page.images] == ["a.png"]
+        assert follower.known == known
+
+
+async def test_a_folder_that_is_away_is_not_an_empty_one(
+    folder: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    catalogue = Catalogue(folder)
+    away = folder.with_name("away")
+    async with following(catalogue) as follower:
+        await follower.next()
+        shutil.move(folder, away)
+        with pytest.raises(TimeoutError):
+            await follower.next()
+        assert "the folder cannot be read" in caplog.text
+
+
+async def test_a_folder_that_comes_back(folder: Path) -> None:
+    catalogue = Catalogue(folder)
+    away = folder.with_name("away")
+    shutil.move(folder, away)
+    async with following(catalogue) as follower:
+        waiting = asyncio.create_task(follower.next())
+        await asyncio.sleep(5 * EVERY)
+        assert not waiting.done()
+        shutil.move(away, folder)
+        [page] = await waiting
+        assert len(page.images) == 3
+
+
+async def test_one_look_serves_all(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    looks: list[float] = []
+    real = looked
+
+    def counted(catalogue: Catalogue, before: Look) -> Look:
+        looks.append(asyncio.get_running_loop().time())
+        return real(catalogue, before)
+
+    monkeypatch.setattr(changes, "looked", counted)
+    catalogue = Catalogue(folder)
+    async with following(catalogue) as one, following(catalogue) as two:
+        await one.next()
+        await two.next()
+        assert len(looks) == 1
+        await asyncio.sleep(10 * EVERY)
+    assert len(looks) in (10, 11)
+    await asyncio.sleep(10 * EVERY)
+    assert len(looks) in (10, 11)
+
+
+async def test_what_is_remembered_is_bounded(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(changes, "MOST_MARKS", 3)
+    monkeypatch.setattr(changes, "MOST_GONE", 4)
+    catalogue = Catalogue(folder)
+    async with following(catalogue) as follower:
+        await follower.next()
+        old = follower.mark
+        for number in range(10):
+            put(folder / f"{number}.png", age=100 - number)
+            await follower.next()
+            (folder / f"{number}.png").unlink()
+            await follower.next()
+        assert len(catalogue.changes._marks) <= 3
+        assert len(catalogue.changes._touched) <= 3 + 4
+        assert follower.known.keys() == {"a.png", "b.png", "c.png"}
+        # The first state is the same as the last one, so it is known.
+        assert follower.mark == old
+    async with following(catalogue, "f" * 16) as stranger:
+        [page] = await stranger.next()
+        assert not page.changes
+
+
+async def test_a_bug_while_looking_is_logged(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    catalogue = Catalogue(folder)
+    async with following(catalogue) as follower:
+        await follower.next()
+        with monkeypatch.context() as patch:
+            patch.setattr(changes, "looked", lambda *_: 1 / 0)
+            await asyncio.sleep(3 * EVERY)
+        assert "looking at the folder failed" in caplog.text
+        put(folder / "new.png", age=1)
+        await follower.next()
+        assert "new.png" in follower.known
