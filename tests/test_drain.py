@@ -126,9 +126,11 @@ def status(url: str, path: str) -> tuple[int, str]:
 def test_from_systemd_s_point_of_view(tmp_path: Path) -> None:
     """One process from READY to a second SIGTERM, its log as JSON, watched on a port of its own."""
     folder = pictures(tmp_path)
-    (folder / "cache").mkdir()
     config = tmp_path / "server.toml"
-    config.write_text(f"folder = '{folder}'\nlog-format = 'json'\nmetrics = 0\ndrain = 1\nport = 0")
+    config.write_text(
+        f"folder = '{folder}'\nstore = '{tmp_path / 'store'}'\nport = 0\nmetrics = 0\n"
+        "log-format = 'json'\ndrain = 1\n"
+    )
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as systemd:
         systemd.bind(str(tmp_path / "notify"))
         systemd.settimeout(60)
@@ -146,7 +148,7 @@ def test_from_systemd_s_point_of_view(tmp_path: Path) -> None:
             text=True,
         ) as process:
             try:
-                told = _watch(process, systemd)
+                told = _watch(process, systemd, folder)
             finally:
                 process.kill()
     connections = {facts["connection"] for facts in told if "connection" in facts}
@@ -155,13 +157,20 @@ def test_from_systemd_s_point_of_view(tmp_path: Path) -> None:
     assert (left["level"], left["logger"]) == ("info", "diffc_server")
 
 
-def _watch(process: subprocess.Popen[str], systemd: socket.socket) -> list[dict[str, Any]]:
+def _watch(
+    process: subprocess.Popen[str], systemd: socket.socket, folder: Path
+) -> list[dict[str, Any]]:
     assert process.stdout is not None
     assert process.stderr is not None
     facts = json.loads(process.stdout.readline())
     port, watched = int(facts["url"].rpartition(":")[2]), facts["metrics"]
     assert systemd.recv(1000) == f"READY=1\nSTATUS=serving on {facts['url']}".encode()
     assert status(watched, "/readyz") == (200, "ready\n")
+    folder.rename(folder.with_name("gone"))
+    assert status(watched, "/readyz") == (503, "the folder of pictures has gone\n")
+    folder.with_name("gone").rename(folder)
+    (folder.with_name("store")).rename(folder.with_name("lost"))
+    assert status(watched, "/readyz")[1].startswith("the store cannot be written")
     assert "diffc_connections{" in status(watched, "/metrics")[1]
     with socket.create_connection(("127.0.0.1", port), timeout=60) as receiver:
         receiver.sendall(UPGRADE)

@@ -16,8 +16,10 @@ from serving import pictures, serving, settled
 
 import diffc_client
 from diffc_client import MemoryStream
+from diffc_server import Catalogue, Pipeline, SenderDaemon
 from diffc_server.figures import CODES, ENDS, Figures
 from diffc_server.status import Check, StatusPort
+from diffc_server.store import open_store
 from diffc_stream.errors import UnknownImage
 from diffc_stream.flags import Endpoint
 from diffc_stream.session import Reason
@@ -170,6 +172,38 @@ async def test_what_is_counted(tmp_path: Path) -> None:
         assert await figure(url, "diffc_http_answers_total", status="2xx") == 1
         assert await figure(url, "diffc_http_answers_total", status="4xx") == 1
         assert await figure(url, "diffc_draining") == 0
+
+
+@pytest.mark.parametrize("stored", [False, True])
+async def test_what_encoders_and_the_store_do_is_counted(tmp_path: Path, stored: bool) -> None:
+    folder, figures, gate = pictures(tmp_path), Figures(), threading.Semaphore(0)
+    place = str(tmp_path / "store")
+
+    async def receive(figures: Figures, gate: threading.Semaphore | None) -> None:
+        """Receive two pictures, of which one is encoded while the other waits."""
+        opener = FakeOpener(length=5000, gate=gate)
+        pipeline = Pipeline(opener, store=open_store(place), seats=1, figures=figures)
+        async with (
+            SenderDaemon(Catalogue(folder), pipeline, figures=figures) as daemon,
+            diffc_client.connect(daemon.url, decoders=FakeDecoders()) as sender,
+        ):
+            wanted = ("a.png", "b.png")
+            tasks = [asyncio.create_task(sender.receive(n, MemoryStream())) for n in wanted]
+            if gate is not None and not stored:
+                await settled(lambda: figures.waiting() == 1)
+                gate.release(100)
+            assert await asyncio.gather(*tasks) == [Reason.COMPLETE] * 2
+            await pipeline.save()
+
+    if stored:
+        await receive(Figures(), None)
+    await receive(figures, gate)
+    async with watched(figures) as url:
+        assert await figure(url, "diffc_encoder_queue") == 0
+        result = "hit" if stored else "miss"
+        assert await figure(url, "diffc_store_lookups_total", result=result) == 2
+        for name in ("encoder_steps", "encoder_seconds", "store_written_bytes"):
+            assert (await figure(url, f"diffc_{name}_total") > 0) != stored
 
 
 async def test_labels_are_few_and_name_nobody() -> None:
