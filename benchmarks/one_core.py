@@ -6,7 +6,7 @@ PHOTO is cut, or repeated in mirror images, to each size, of three to two.  Each
 bits per pixel and decoded by ``diffc``, as a process of its own that may use one core.  Seconds are
 those of the processor, user and system together, start included, so that it does not matter who
 else uses the machine; memory is the most that was resident at once.  With ``--avx2`` nothing uses
-AVX-512: see :mod:`benchmarks.narrow`.  24 megapixels take five minutes either way, ten without.
+AVX-512: see :mod:`benchmarks.narrow`.  24 megapixels take six minutes either way, ten without.
 """
 
 from __future__ import annotations
