@@ -124,12 +124,14 @@ def _flowed(
             ahead = x_hat[i]
             if past is not None:
                 # In the middle of the step, as far ahead of its start as the last one says.
-                before, length = past
-                ahead = ahead + np.float32(step / (2 * length)) * (ahead - before[i])
+                ahead = ahead + np.float32(step / (2 * past[1])) * (ahead - past[0][i])
             noisy = observation.eta[i] / np.float32(observation.snr)
             u[i] = keep * noisy + (1 - keep) * ahead
         past = x_hat, step
-        observation = _at(observation, held(u, snr) if held else u, snr)
+        if held:
+            u = held(u, snr)
+        u *= np.float32(snr)
+        observation = Observation(eta=u, snr=snr, octave=observation.octave)
     return observation
 
 
@@ -166,9 +168,10 @@ def _filled(
     start = opened.snr / THINNING
     noise_absent *= np.float32(sqrt(1 / start + energy))
     prediction += noise_absent
-    observation = _at(opened, held(prediction, start), start)
+    beginning = [_at(opened, held(prediction, start), start)]
     del noise, noise_absent, prediction
-    return _flowed(chain, observation, _path(start, opened.snr, steps), held)
+    # Handed over: of a large picture each copy counts.
+    return _flowed(chain, beginning.pop(), _path(start, opened.snr, steps), held)
 
 
 def _everything(bands: Floats) -> Floats:
