@@ -27,6 +27,8 @@ MOST_SENDERS = 64
 MOST_NAMES = 256
 """Folders of senders, of whenever: who may take any name could fill a disk under many."""
 LONGEST_NAME = 64
+REREAD = 5.0
+"""Seconds between looks at whether those who are connected are still welcome."""
 
 _NAME = re.compile(r"[0-9A-Za-z][0-9A-Za-z_-]*(\.[0-9A-Za-z_-]+)*")
 
@@ -90,6 +92,7 @@ class Listener:
         self._links: dict[str, Link] = {}
         self._turns: dict[str, asyncio.Lock] = {}
         self._server: Server | None = None
+        self._watch: asyncio.Task[None] | None = None
 
     async def __aenter__(self) -> Self:
         """Listen.  Raises OSError if the port is taken."""
@@ -113,10 +116,13 @@ class Listener:
             write_limit=4096,
             logger=_quiet_logger(),
         )
+        self._watch = asyncio.create_task(self._keep_watch())
         return self
 
     async def __aexit__(self, *_: object) -> None:
         assert self._server is not None
+        assert self._watch is not None
+        self._watch.cancel()
         self._server.close(close_connections=False)
         await asyncio.gather(*(link.close() for link in self._links.values()))
         self._server.close()
@@ -147,6 +153,19 @@ class Listener:
         assert isinstance(connection, _Connection)
         connection.sender = name
         return None
+
+    async def _keep_watch(self) -> None:
+        """Turn away senders that were let in, and would not be any more."""
+        while True:
+            await asyncio.sleep(REREAD)
+            assert self._server is not None
+            for connection in self._server.connections:
+                assert isinstance(connection, _Connection)
+                if connection.request is None or not connection.sender:
+                    continue
+                if self._authenticate(connection.request) != connection.sender:
+                    logger.info("%s is not welcome any more", connection.sender)
+                    connection.transport.abort()
 
     async def _mirror(self, connection: ServerConnection) -> None:
         assert isinstance(connection, _Connection)
@@ -188,7 +207,7 @@ def _folders(home: Path, *, beside: str) -> int:
 class _Connection(ServerConnection):
     """A connection of a sender that has a name."""
 
-    sender: str
+    sender = ""
 
 
 def _quiet_logger() -> logging.Logger:

@@ -21,6 +21,7 @@ from diffc_stream.errors import (
     PeerError,
     RemoteProtocolError,
     SessionError,
+    Unauthorized,
 )
 from diffc_stream.session import (
     WHOLE,
@@ -33,6 +34,7 @@ from diffc_stream.session import (
     Terms,
 )
 
+from .access import NO_ACCESS, Access
 from .address import Address
 from .backoff import Backoff
 from .kept import FileStream
@@ -167,13 +169,20 @@ class Mirror:
         """Those of them of which more is wanted."""
         return sum(record.ended is None for record in self._records.images.values())
 
-    async def run(self, address: Address) -> NoReturn:
-        """Mirror the sender at ``address`` until cancelled, whatever it or the link does."""
+    async def run(self, address: Address, *, access: Access = NO_ACCESS) -> NoReturn:
+        """Mirror the sender at ``address`` until cancelled, whatever it or the link does.
+
+        Raises Unauthorized if it does not let anybody in with this ``access``, or SafetyError.
+        """
         backoff = self._backoff.fresh()
         while True:
             try:
-                link = await Link.dial(address, models=self._models, terms=self._terms)
+                link = await Link.dial(
+                    address, models=self._models, terms=self._terms, access=access
+                )
                 await self.follow(link, heard=backoff.progress)
+            except Unauthorized:
+                raise  # it would not be let in later either
             except SessionError as error:
                 logger.warning("%s: %s", address, error)
                 await backoff.pause(error)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import asyncio
 import contextlib
-import ipaddress
 import json
 import logging
 import os
@@ -16,8 +15,10 @@ from pathlib import Path
 
 from diffc_stream import journal
 from diffc_stream.errors import AddressError
+from diffc_stream.exposure import check_exposure
 from diffc_stream.flags import endpoint, integer, number
 from diffc_stream.session import MAX_BPP, MAX_PSNR, MAX_STREAM, Target, Terms
+from diffc_stream.tokens import Tokens
 
 from .address import Address
 
@@ -38,9 +39,9 @@ examples:
       all that the sender has, and will have
   diffc-client mirror ws://station:8765 pictures/ --psnr 30 --png
       as good as that, and rendered as pictures/NAME.png beside the streams
-  diffc-client mirror --listen 0.0.0.0:8766 --insecure pictures/
-      senders that nobody can reach dial this machine: diffc-server DIR --dial ws://HERE:8766/NAME;
-      what they have is kept below pictures/NAME
+  diffc-client mirror --listen 0.0.0.0:8766 --tls-cert cert.pem --tokens tokens.toml pictures/
+      senders that nobody can reach dial this machine: diffc-server DIR --dial wss://HERE:8766
+      --dial-token FILE; what they have is kept below pictures/, each under its token's name
 
 An option --some-thing can also stand in a file and in the environment, as with diffc-client run.
 Ends at SIGINT or SIGTERM, with exit code 0; 1: DIR or PORT cannot be used, 2: wrong usage.
@@ -67,11 +68,6 @@ def add_to(
         metavar="[HOST:]PORT",
         type=endpoint,
         help="instead of dialling URL, let senders dial this machine there (HOST: 127.0.0.1)",
-    )
-    mirror.add_argument(
-        "--insecure",
-        action="store_true",
-        help="let anybody who can reach HOST send, and everybody between see it",
     )
     mirror.add_argument(
         "--bytes", metavar="N", type=integer(1, MAX_STREAM), help="so many bytes of each picture"
@@ -101,6 +97,18 @@ def add_to(
         help="how often to ask a sender that does not say what changes (%(default)g)",
     )
     mirror.add_argument("--json", action="store_true", help="with --listen: print the port as JSON")
+    group = mirror.add_argument_group("who may send to a machine that listens")
+    group.add_argument(
+        "--tokens",
+        metavar="FILE",
+        type=Path,
+        help="whoever shows one of these tokens (diffc-server --new-token makes them), under the "
+        "token's name",
+    )
+    group.add_argument("--tls-cert", metavar="FILE", type=Path, help="certificates, PEM: wss://")
+    group.add_argument(
+        "--tls-key", metavar="FILE", type=Path, help="... and the key, unless it is in there too"
+    )
     add_common(mirror)
     return mirror
 
@@ -112,14 +120,15 @@ def mirrored(options: argparse.Namespace) -> int:
     address = None if options.url is None else Address.parse(options.url)
     if address is not None and (address.plain or address.image is not None):
         raise AddressError(f"{options.url!r} is not a sender: it should be ws://HOST:PORT")
-    if (
-        options.listen is not None
-        and not options.insecure
-        and not _is_loopback(options.listen.host)
-    ):
-        raise AddressError(
-            f"anybody who can reach {options.listen.host} could send here: say --insecure if he may"
+    if options.listen is not None:
+        check_exposure(
+            options.listen.host,
+            tls=options.tls_cert is not None,
+            tokens=options.tokens is not None,
+            insecure=options.insecure,
         )
+    elif options.tokens or options.tls_cert or options.tls_key:
+        raise AddressError("--tokens, --tls-cert and --tls-key are for --listen")
     journal.start(options.log_level, options.log_format)
     logging.getLogger("websockets").setLevel(logging.ERROR)
     asyncio.run(_until_told(options, address))
@@ -139,11 +148,17 @@ async def _until_told(options: argparse.Namespace, address: Address | None) -> N
 
 async def _mirror(options: argparse.Namespace, address: Address | None) -> None:
     # Late, because they bring what --help can do without.
-    from .listening import Listener
+    from .access import access_from
+    from .admission import by_token, listening_context
+    from .listening import Listener, named_by_path
     from .mirror import Mirror
     from .rendering import Renderer
 
     terms = Terms(window=options.window)
+    # What is wrong with a file is told before a folder is made.
+    access = access_from(options.token_file, options.ca, exposed=options.insecure)
+    tokens = by_token(Tokens(options.tokens)) if options.tokens else named_by_path
+    secure = listening_context(options.tls_cert, options.tls_key) if options.tls_cert else None
     async with contextlib.AsyncExitStack() as stack:
         renderer: Renderer | None = None
         models: tuple[str, ...] = ()
@@ -168,12 +183,14 @@ async def _mirror(options: argparse.Namespace, address: Address | None) -> None:
 
         if address is not None:
             mirror = await stack.enter_async_context(make(options.folder))
-            await mirror.run(address)
+            await mirror.run(address, access=access)
         listener = Listener(
             options.folder,
             host=options.listen.host,
             port=options.listen.port,
             make=lambda _, folder: make(folder),
+            authenticate=tokens,
+            tls=secure,
             models=models,
             terms=terms,
         )
@@ -182,10 +199,3 @@ async def _mirror(options: argparse.Namespace, address: Address | None) -> None:
         sys.stdout.write(f"{json.dumps({'port': listener.port}) if options.json else line}\n")
         sys.stdout.flush()
         await asyncio.Event().wait()
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"

@@ -116,7 +116,7 @@ async def _serve(options: argparse.Namespace) -> None:
 
     from .comparison import Comparison
     from .daemon import SenderDaemon
-    from .dialling import Dialler
+    from .dialling import Dialler, bearing, trusting
     from .encoding import FileOpener
     from .figures import Figures
     from .pipeline import Pipeline
@@ -166,6 +166,10 @@ async def _serve(options: argparse.Namespace) -> None:
                 catalogue,
                 pipeline,
                 terms=Terms(window=options.window),
+                headers=bearing(url, options.dial_token, exposed=options.insecure)
+                if options.dial_token
+                else None,
+                tls=trusting(options.dial_ca) if options.dial_ca else None,
                 figures=figures,
                 grace=options.drain,
             )
@@ -333,6 +337,15 @@ def _add_listening(parser: argparse.ArgumentParser) -> None:
         default=[],
         help="send to a receiver that listens (diffc-client mirror --listen), ws://HOST:PORT/NAME, "
         "NAME being what it is to call this sender (may be repeated)",
+    )
+    group.add_argument(
+        "--dial-token", metavar="FILE", type=Path, help="... showing the token in this file"
+    )
+    group.add_argument(
+        "--dial-ca",
+        metavar="FILE",
+        type=Path,
+        help="... believing these authorities, PEM, who a receiver is (default: the system's)",
     )
     group.add_argument(
         "--no-listen",

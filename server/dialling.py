@@ -7,14 +7,19 @@ import contextlib
 import logging
 import random
 from collections.abc import Callable, Mapping
-from ssl import SSLContext
+from pathlib import Path
+from ssl import SSLContext, SSLError, create_default_context
 from typing import Self
+from urllib.parse import urlsplit
 
 from websockets.asyncio.client import connect
 from websockets.exceptions import InvalidHandshake, InvalidStatus, InvalidURI
 from websockets.typing import Subprotocol
 
+from diffc_stream.errors import SafetyError
+from diffc_stream.exposure import is_loopback
 from diffc_stream.session import MAX_MESSAGE, PUSH_SUBPROTOCOL, Terms
+from diffc_stream.tokens import is_token
 
 from .catalogue import Catalogue
 from .conversation import Conversation
@@ -29,10 +34,48 @@ STEADY = 10.0
 """Seconds that a connection has to last for the next failure to be a first one."""
 DRAIN_GRACE = 10.0
 """Seconds that the receiver gets to take note of a shutdown, unless told."""
+MOST_FILE = 65_536
+"""Bytes of a file with a token."""
 CLOSING = 5.0
 """Seconds that a polite goodbye may take."""
 
 logger = logging.getLogger("diffc_server")
+
+
+def bearing(url: str, token: Path, *, exposed: bool) -> dict[str, str]:
+    """Return the headers that show the receiver at ``url`` the token in a file.
+
+    Raises SafetyError if it is none, or could be read on the way by others, unless it may be
+    ``exposed``.
+    """
+    parts = urlsplit(url)
+    if not (parts.scheme == "wss" or exposed or is_loopback(parts.hostname or "")):
+        raise SafetyError(
+            f"{url} is not encrypted, and others could read the token: say wss://, or --insecure "
+            "if nobody else is on the way"
+        )
+    try:
+        with token.open("rb") as file:
+            text = file.read(MOST_FILE).decode("ascii", errors="replace").strip()
+    except OSError as error:
+        raise SafetyError(f"{token} cannot be read: {error.strerror}") from error
+    if not is_token(text):
+        # Nothing of it is quoted: it may be a token all the same.
+        raise SafetyError(f"{token} holds no token, or more than one")
+    return {"Authorization": f"Bearer {text}"}
+
+
+def trusting(authorities: Path) -> SSLContext:
+    """Return what wss:// is secured by if these authorities, PEM, are believed and no others.
+
+    Raises SafetyError.
+    """
+    try:
+        return create_default_context(cafile=authorities)
+    except SSLError as error:
+        raise SafetyError(f"{authorities} holds no certificates") from error
+    except OSError as error:
+        raise SafetyError(f"{authorities} cannot be read: {error.strerror}") from error
 
 
 class Dialler:

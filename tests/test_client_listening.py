@@ -217,6 +217,23 @@ async def test_somebody_else_may_say_who_it_is(folder: Path, kept: Path) -> None
             await until(lambda: whole(kept / "cam"))
 
 
+async def test_who_is_not_welcome_any_more_has_to_go(folder: Path, kept: Path) -> None:
+    welcome = {"camera"}
+
+    def admit(request: Request) -> str | http.HTTPStatus:
+        name = request.path.removeprefix("/")
+        return name if name in welcome else http.HTTPStatus.UNAUTHORIZED
+
+    async with Listener(kept, authenticate=admit) as listener:
+        url = f"ws://127.0.0.1:{listener.port}/camera"
+        async with dialling(url, folder) as dialler:
+            await until(lambda: whole(kept / "camera"))
+            await asyncio.sleep(2 * listening.REREAD)
+            assert dialler.connected
+            welcome.clear()
+            await until(lambda: not listener.senders)
+
+
 async def test_a_folder_that_cannot_be_made(
     folder: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -12,10 +12,12 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from authority import issue
 from sources import long_stream, stream
 
 from diffc_client.__main__ import main
 from diffc_server.__main__ import main as serve
+from diffc_stream.tokens import add_token
 
 STREAMS = {"a.dfc": stream(), "sub/b.dfc": long_stream()}
 
@@ -86,10 +88,29 @@ def test_a_sender_that_dials(folder: Path, tmp_path: Path) -> None:
             wait_for(kept / "camera", STREAMS)
 
 
+def test_a_sender_that_shows_a_token_over_tls(folder: Path, tmp_path: Path) -> None:
+    kept, issued, tokens = tmp_path / "kept", issue(tmp_path), tmp_path / "tokens.toml"
+    shown = tmp_path / "token"
+    shown.write_text(add_token(tokens, "camera"))
+    safe = ("--tls-cert", str(issued.chain), "--tokens", str(tokens))
+    with daemon("diffc_client", "mirror", "--listen", "0", "--json", *safe, str(kept)) as hub:
+        port = json.loads(line(hub))["port"]
+        dial = ("--dial", f"wss://localhost:{port}/another", "--dial-ca", str(issued.ca))
+        with daemon(
+            "diffc_server", str(folder), *dial, "--no-listen", "--dial-token", str(shown)
+        ) as sender:
+            wait_for(kept / "camera", STREAMS)
+        assert [path.name for path in kept.iterdir()] == ["camera"]
+        assert sender.args is not None
+        assert shown.read_text() not in str(sender.args)
+
+
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
         (["DIR"], "name the sender"),
+        (["ws://h", "DIR", "--tokens", "t.toml"], "are for --listen"),
+        (["ws://h", "DIR", "--token-file", "/nowhere"], "cannot be read"),
         (["ws://h", "DIR", "--listen", "0"], "name the sender"),
         (["http://h/a.dfc", "DIR"], "is not a sender"),
         (["ws://h/a.png", "DIR"], "is not a sender"),
