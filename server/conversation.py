@@ -95,6 +95,7 @@ class Conversation:
             models=pipeline.opener.fingerprints,
             capabilities=CAPABILITIES,
         )
+        self._id = connection_id()
         self._wanted: dict[int, Open | Update] = {}
         self._asked: dict[int, float] = {}
         """When streams were asked for that are not on their way yet."""
@@ -115,7 +116,7 @@ class Conversation:
 
     async def run(self) -> None:
         """Serve until the receiver leaves, breaks the protocol or falls silent."""
-        with bound_contextvars(connection=connection_id()):
+        with bound_contextvars(connection=self._id):
             await self._run()
 
     async def _run(self) -> None:
@@ -150,7 +151,8 @@ class Conversation:
 
     def drain(self) -> None:
         """Tell the receiver to come back later, end all streams, and close."""
-        self._forget_all(Reason.DRAINING.value)
+        with bound_contextvars(connection=self._id):  # called from elsewhere
+            self._forget_all(Reason.DRAINING.value)
         self._session.go_away()
         self._draining = True
         self._wake()

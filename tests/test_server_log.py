@@ -20,6 +20,8 @@ from diffc_client import MemoryStream, Sender
 from diffc_server import SenderDaemon
 from diffc_stream import journal
 from diffc_stream.errors import UnknownImage
+from diffc_stream.session import Open
+from diffc_stream.session.messages import encode
 
 pytestmark = pytest.mark.asyncio
 
@@ -73,6 +75,19 @@ async def test_a_connection_from_its_beginning_to_its_end(tmp_path: Path) -> Non
     assert (refused["image"], refused["level"]) == (HOSTILE, "warning")
     assert (ended["bytes"], ended["streams"]) == (6000, 3)
     assert ended["seconds"] >= max(first[1]["seconds"], second[1]["seconds"]) >= 0
+
+
+async def test_streams_that_a_drain_ends_are_of_their_connection(tmp_path: Path) -> None:
+    log = io.StringIO()
+    async with logged(pictures(tmp_path), log) as daemon, dial(daemon.url) as websocket:
+        await websocket.send(HELLO)
+        await websocket.send(encode(Open(stream=1, image="a.png")))
+        await websocket.recv()
+        await websocket.recv()  # the first of its bytes; nothing is acknowledged
+        await daemon.drain()
+    told = of_receivers(log)
+    assert len({facts["connection"] for facts in told}) == 1
+    assert [facts["end"] for facts in told if "end" in facts] == ["draining"]
 
 
 async def test_nobody_makes_up_fields(tmp_path: Path) -> None:
