@@ -111,7 +111,9 @@ def test_a_terminal_that_has_gone_stops_nothing() -> None:
 
 
 SCRIPT = (
-    "import sys; from fakes import FakeDecoders; from diffc_client import ModelDecoders;"
+    "import signal, sys; from fakes import FakeDecoders; from diffc_client import ModelDecoders;"
+    # What is started in the background of a shell ignores it.
+    "signal.signal(signal.SIGINT, signal.default_int_handler);"
     "from diffc_client.__main__ import main;"
     "ModelDecoders.load = lambda _=None: FakeDecoders(); sys.exit(main())"
 )
