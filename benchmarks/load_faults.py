@@ -242,7 +242,7 @@ class Faults:
             refused = self.findings.refused
             self.ask(sender, first)
             self.findings.refused = refused  # as it should be
-            self.survived(sender, "pictures that vanish", "404")
+            self.survived(sender, "pictures that vanish", "has gone")
             away.rename(self.pictures)
             self.ask(sender, first)
 

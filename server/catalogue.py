@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import logging
 import os
 from collections.abc import Iterator
 from itertools import islice
@@ -29,6 +30,11 @@ THUMB = 32_768
 """Bytes at either end of a file that its thumbprint is taken of: pictures that differ differ there,
 since they are compressed, and ten thousand of them are not read to the last byte."""
 
+AWAY = 10.0
+"""Seconds after which to ask again for a picture whose folder has gone."""
+
+logger = logging.getLogger("diffc_server")
+
 
 class Version(NamedTuple):
     """What changes when a file does."""
@@ -54,6 +60,7 @@ class Catalogue:
         self.changes = Changes(self)
         """For those who want to know what changes in it."""
         self._name = Name(255)
+        self._gone = False
         self._thumbprints: dict[tuple[str, Version], str] = {}
 
     def entries(self) -> tuple[Entry, ...]:
@@ -98,11 +105,26 @@ class Catalogue:
         return tuple(sorted(islice(self._walk(), MOST_NAMES)))
 
     def path(self, name: str) -> Path:
-        """Return the file of that name.  Raises RequestRefused if there is none."""
+        """Return the file of that name.
+
+        Raises RequestRefused if there is none, or for the moment if the whole folder has gone: a
+        disk may come back.
+        """
         path = self._find(name)
+        self._note(present=path is not None or self.folder.is_dir())
+        if self._gone:
+            message = "the folder of pictures has gone"
+            raise RequestRefused(Code.BUSY, message, retry=True, after=AWAY)
         if path is None:
             raise RequestRefused(Code.UNKNOWN_IMAGE, f"there is no picture {name!r} here")
         return path
+
+    def _note(self, *, present: bool) -> None:
+        """Say, once, that the folder has gone or come back."""
+        if present is self._gone:
+            self._gone = not present
+            what = "is there again" if present else "has gone"
+            logger.warning("the folder of pictures, %s, %s", self.folder, what)
 
     def _find(self, name: str) -> Path | None:
         try:

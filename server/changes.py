@@ -95,16 +95,24 @@ class Changes:
 
     async def _watch(self) -> None:
         clock = asyncio.get_running_loop().time
+        told = ""
         while True:
             began = clock()
             try:
                 look = await asyncio.to_thread(looked, self._catalogue, self._latest)
             except OSError as error:
                 # A disk that is away for a moment is not a folder without pictures.
-                logger.warning("the folder cannot be read: %s", error)
+                # Once, however long it lasts.
+                logger.log(
+                    logging.DEBUG if str(error) == told else logging.WARNING,
+                    "the folder of pictures cannot be read: %s",
+                    error,
+                )
+                told = str(error)
             except Exception:
                 logger.exception("looking at the folder failed")
             else:
+                told = ""
                 self._take(look)
                 self._looked.set()
             await asyncio.sleep(max(EVERY, SHARE * (clock() - began)))

@@ -163,3 +163,24 @@ def test_a_file_that_may_not_be_read(folder: Path, monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr(catalogue, "_thumbprint", guarded)
     names = [entry.name for entry in Catalogue(folder).entries()]
     assert names == ["B.JPG", "sub/deep/c.dfc", "within.png"]
+
+
+def test_a_folder_that_goes_and_comes_back(folder: Path, caplog: pytest.LogCaptureFixture) -> None:
+    catalogue = Catalogue(folder)
+    away = folder.with_name("away")
+    folder.rename(away)
+    for _ in range(2):
+        with pytest.raises(RequestRefused) as caught:
+            catalogue.path("a.png")
+        assert (caught.value.code, caught.value.retry) == ("busy", True)
+        assert caught.value.after
+    away.rename(folder)
+    assert catalogue.path("a.png") == folder / "a.png"
+    told = [
+        record.getMessage().removeprefix(f"the folder of pictures, {folder}, ")
+        for record in caplog.records
+    ]
+    assert told == ["has gone", "is there again"]
+    with pytest.raises(RequestRefused) as caught:
+        catalogue.path("z.png")
+    assert caught.value.code == "unknown-image"

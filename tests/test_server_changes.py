@@ -207,7 +207,7 @@ async def test_a_folder_that_is_away_is_not_an_empty_one(
         shutil.move(folder, away)
         with pytest.raises(TimeoutError):
             await follower.next()
-        assert "the folder cannot be read" in caplog.text
+        assert caplog.text.count("the folder of pictures cannot be read") == 1
 
 
 async def test_a_folder_that_comes_back(folder: Path) -> None:
