@@ -150,10 +150,12 @@ class FileStream:
         """Write through to the disk and close; a file that never got a byte is removed."""
         if self._file.closed:
             return
-        with self._file:
-            os.fsync(self._file.fileno())
-        if self.length == 0:
-            self._path.unlink(missing_ok=True)
+        try:
+            with self._file:
+                os.fsync(self._file.fileno())
+        finally:
+            if self.length == 0:
+                self._path.unlink(missing_ok=True)
 
 
 def outdated(error: Exception) -> bool:

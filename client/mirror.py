@@ -83,7 +83,9 @@ class _Reception:
     """A stream on its way."""
 
     name: str
-    held: int
+    record: Record
+    """As it was when it began; the sender may have taken the picture back since."""
+    held: int = 0
     arrivals: Arrivals | None = None
     curtailed: bool = False
 
@@ -120,7 +122,8 @@ class Mirror:
         ``most_bytes`` of disk are filled.  A sender that does not say what changes is asked
         ``every`` so many seconds.  ``models`` are fingerprints of the only ones that streams may
         need; none given, any will do.  ``on_change`` is called, on the event loop, whenever a
-        picture's file has grown, every now and then.
+        picture's file has grown, every now and then, and at first for those that are here and have
+        not been rendered as they are.
         """
         self._folder = folder
         self._target = target
@@ -146,13 +149,18 @@ class Mirror:
         self._changed = asyncio.Event()
 
     async def __aenter__(self) -> Self:
-        """Make the folder, and see what is there.  Raises OSError."""
-        await asyncio.to_thread(self._load)
+        """Make the folder, and see what is there.  Raises OSError, if another mirror is too."""
+        for mirrored in await asyncio.to_thread(self._load):
+            if self._on_change is not None:
+                self._on_change(mirrored)
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        with contextlib.suppress(OSError):
-            await asyncio.to_thread(self._save)
+        try:
+            with contextlib.suppress(OSError):
+                await asyncio.to_thread(self._save)
+        finally:
+            self._places.unlock()
 
     @property
     def folder(self) -> Path:
@@ -262,7 +270,8 @@ class Mirror:
             rival = self._places.rival(name)
             if rival is not None and name == rival + SUFFIX:
                 # A stream that is ready comes before the picture that it is of.
-                self._left_out[rival] = self._records.images[rival].entry
+                if rival in self._records.images:
+                    self._left_out[rival] = self._records.images[rival].entry
                 if rival in self._running:
                     self._running[rival].curtail()
                 self._forget(rival)
@@ -344,7 +353,8 @@ class Mirror:
                 name = self._rounds.take()
                 if name is None:
                     break
-                reception = self._running[name] = _Reception(name=name, held=0)
+                record = self._records.images[name]
+                reception = self._running[name] = _Reception(name=name, record=record)
                 tasks.create_task(self._receive(link, reception, heard))
             self._make_room()
             await self._changed.wait()
@@ -362,14 +372,15 @@ class Mirror:
     async def _receive(
         self, link: Link, reception: _Reception, heard: Callable[[], object]
     ) -> None:
-        name = reception.name
-        record = self._records.images[name]
+        name, record = reception.name, reception.record
         thumbprint = record.entry.thumbprint
         retry: float | None
         try:
             place = self._places.claim(name)
             ended = await self._go_on(link, reception, place, heard)
+            taken = place.taken
             place.settle(ended=ended is not None)
+            self._used += place.taken - taken
         except _Full as error:
             if not self._full:
                 logger.warning("%s: %s", self._folder, error)
@@ -413,15 +424,7 @@ class Mirror:
                 record.ended.value,
             )
         if self._on_change is not None:
-            self._on_change(
-                Mirrored(
-                    name=reception.name,
-                    stream=place.stream,
-                    picture=place.picture,
-                    bytes=reception.held,
-                    complete=record.ended is not None,
-                )
-            )
+            self._on_change(_mirrored(record, place, reception.held))
 
     async def _go_on(
         self, link: Link, reception: _Reception, place: Place, heard: Callable[[], object]
@@ -446,6 +449,8 @@ class Mirror:
         *,
         anew: bool = False,
     ) -> Reason | None:
+        if anew:
+            self._used -= blocks(size_of(path))
         # On this thread, since one that is told to stop meanwhile would leave a file locked.
         with _opened(path, anew=anew) as kept:
             reception.held = kept.length
@@ -506,8 +511,11 @@ class Mirror:
 
     # What is remembered
 
-    def _load(self) -> None:
+    def _load(self) -> list[Mirrored]:
+        """Return what is to be rendered."""
+        unseen = []
         self._places = Places(self._folder)
+        self._places.lock()
         records = Records.load(self._places.folder, self._target)
         for name, record in tuple(records.images.items()):
             try:
@@ -517,10 +525,14 @@ class Mirror:
                 del records.images[name]
                 records.mark = None
                 continue
-            self._used += place.taken
             if record.ended is not None and size_of(place.stream) != record.length:
                 record.ended = None
+            if self._on_change is not None and size_of(place.stream) and not place.rendered:
+                unseen.append(_mirrored(record, place, size_of(place.stream)))
         self._records = records
+        # All there is, for a sender must not have more by taking back what it has sent.
+        self._used = self._places.taken()
+        return unseen
 
     def _save(self) -> None:
         self._dirty = False
@@ -539,6 +551,16 @@ class Mirror:
                     await asyncio.to_thread(self._save)
                 except OSError as error:
                     logger.warning("%s: what is here cannot be noted: %s", self._folder, error)
+
+
+def _mirrored(record: Record, place: Place, held: int) -> Mirrored:
+    return Mirrored(
+        name=record.entry.name,
+        stream=place.stream,
+        picture=place.picture,
+        bytes=held,
+        complete=record.ended is not None,
+    )
 
 
 def _opened(path: Path, *, anew: bool) -> FileStream:

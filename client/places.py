@@ -15,7 +15,13 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+try:
+    import fcntl
+except ImportError:  # not on Windows
+    fcntl = None  # type: ignore[assignment]
+
 SUFFIX = ".dfc"
+BESIDE_SUFFIX = ".new"
 PICTURE_SUFFIX = ".png"
 BLOCK = 4096
 """Bytes of disk that the smallest file takes."""
@@ -46,16 +52,24 @@ class Place:
     @property
     def growing(self) -> Path:
         """The file that goes on."""
-        return self.beside if self.beside.exists() else self.stream
+        return self.beside if _exists(self.beside) else self.stream
 
     @property
     def taken(self) -> int:
         """Bytes of disk that its streams take, about."""
         return sum(blocks(size_of(path)) for path in (self.stream, self.beside))
 
+    @property
+    def rendered(self) -> bool:
+        """The picture is of the stream as it is: a renderer gives it the stream's time."""
+        try:
+            return self.picture.stat().st_mtime_ns == self.stream.stat().st_mtime_ns
+        except OSError:
+            return False
+
     def settle(self, *, ended: bool) -> None:
         """Have the newer stream take the old one's place, if it is as long or has ``ended``."""
-        if self.beside.exists() and (ended or size_of(self.beside) >= size_of(self.stream)):
+        if _exists(self.beside) and (ended or size_of(self.beside) >= size_of(self.stream)):
             os.replace(self.beside, self.stream)
 
 
@@ -69,6 +83,25 @@ class Places:
         self._windows = windows
         self._folds = _folds(self.folder)
         self._owners: dict[str, str] = {}
+        self._lock: int | None = None
+
+    def lock(self) -> None:
+        """Keep other mirrors out, until :meth:`unlock`.  Raises OSError if there is one."""
+        if fcntl is not None:
+            self._lock = os.open(self.folder, os.O_RDONLY)
+            try:
+                fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError as error:
+                self.unlock()
+                raise OSError(f"{self.folder}: another mirror is kept there") from error
+            except OSError:
+                self.unlock()  # not every file system has locks for folders
+
+    def unlock(self) -> None:
+        """Let other mirrors in."""
+        if self._lock is not None:
+            os.close(self._lock)
+            self._lock = None
 
     def claim(self, name: str) -> Place:
         """Return where a picture is kept.
@@ -108,6 +141,15 @@ class Places:
             except OSError:
                 break  # not empty
 
+    def taken(self) -> int:
+        """Return the bytes of disk that all streams in the folder take, about; not quick."""
+        return sum(
+            blocks(size_of(Path(top, file)))
+            for top, _, files in os.walk(self.folder)
+            for file in files
+            if file.lower().endswith((SUFFIX, BESIDE_SUFFIX))
+        )
+
     def _place(self, name: str) -> Place:
         segments = name.split("/")
         if any(segment.startswith(".") for segment in segments):
@@ -120,9 +162,13 @@ class Places:
             raise Unplaceable(f"{name!r} is too long for a file")
         home = self.folder.joinpath(*folders)
         stream = home / file
-        beside = home / f".{hashlib.sha256(file.encode()).hexdigest()[:16]}.new"
+        beside = home / f".{hashlib.sha256(file.encode()).hexdigest()[:16]}{BESIDE_SUFFIX}"
         # Links are the user's own, and may lead anywhere: no place for a stranger's bytes.
-        if _resolved(home) != home or stream.is_symlink() or beside.is_symlink():
+        try:
+            linked = _resolved(home) != home or stream.is_symlink() or beside.is_symlink()
+        except OSError as error:
+            raise Unplaceable(f"{name!r} cannot be reached: {error.strerror}") from error
+        if linked:
             raise Unplaceable(f"{name!r} leads through a link")
         return Place(stream=stream, beside=beside, picture=home / f"{last}{PICTURE_SUFFIX}")
 
@@ -131,6 +177,13 @@ class Places:
         if not self._folds:
             return relative
         return unicodedata.normalize("NFC", relative).casefold()
+
+
+def _exists(path: Path) -> bool:
+    try:
+        return path.exists()
+    except OSError:
+        return False  # nobody may look there, and whoever opens it says so
 
 
 def size_of(path: Path) -> int:

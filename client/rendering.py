@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import os
 from concurrent.futures import ThreadPoolExecutor
 from typing import Self
 
@@ -58,12 +59,17 @@ class Renderer:
 
     def _write(self, mirrored: Mirrored) -> None:
         try:
+            time = mirrored.stream.stat().st_mtime_ns
             decoder = self._decoders.new()
             decoder.feed(mirrored.stream.read_bytes())
             if decoder.ready:
                 rendered = decoder.render(self._method)
                 sweep(mirrored.picture)
                 save_png(mirrored.picture, rendered.image, text=rendered.description)
+                # The stream's time, for a mirror to tell what is still to be rendered.
+                os.utime(mirrored.picture, ns=(time, time))
+                if not mirrored.stream.exists():
+                    mirrored.picture.unlink(missing_ok=True)  # they were deleted meanwhile
         except (DiffcError, OSError) as error:
             logger.warning("%s: %s", mirrored.picture, error)
         except Exception:

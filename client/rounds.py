@@ -11,6 +11,8 @@ from collections import Counter
 
 FIRST = 256
 """Bytes: the first frame of a stream, and a picture."""
+MOST_STALE = 1000
+"""Places in the queue of pictures that do not wait there any more, beyond one for each."""
 
 
 def round_of(held: int) -> int:
@@ -44,6 +46,9 @@ class Rounds:
         self._waiting[name] = place
         self._sizes[place[0]] += 1
         heapq.heappush(self._heap, place)
+        if len(self._heap) > 2 * len(self._waiting) + MOST_STALE:
+            # A sender may say for ever that a picture is another by now.
+            self._heap = sorted(self._waiting.values())
 
     def discard(self, name: str) -> None:
         """Have a picture wait no more."""

@@ -344,7 +344,7 @@ def _read(path: Path) -> dict[str, Any]:
         raise ConfigurationError(f"{path}: more than {MOST_BYTES} bytes are no configuration")
     try:
         return tomllib.loads(data.decode())
-    except (tomllib.TOMLDecodeError, RecursionError, UnicodeDecodeError) as error:
+    except (ValueError, RecursionError) as error:  # also for integers of thousands of digits
         raise ConfigurationError(f"{path}: not TOML: {' '.join(str(error).split())}") from error
 
 

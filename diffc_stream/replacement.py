@@ -20,7 +20,7 @@ def replacing(path: Path) -> Iterator[BinaryIO]:
     """
     # In the same folder, because only within one filesystem is a replacement atomic; opened
     # plainly rather than with mkstemp, whose files nobody else may read.
-    temporary = path.with_name(f".{path.name[:200]}.{secrets.token_hex(4)}.part")
+    temporary = path.with_name(f".{_beginning(path)}.{secrets.token_hex(4)}.part")
     try:
         with temporary.open("xb") as file:
             yield file
@@ -35,5 +35,10 @@ def sweep(path: Path) -> None:
 
     Nobody may be replacing it at the moment.  Raises OSError.
     """
-    for torn in path.parent.glob(f".{glob.escape(path.name[:200])}.????????.part"):
+    for torn in path.parent.glob(f".{glob.escape(_beginning(path))}.????????.part"):
         torn.unlink(missing_ok=True)
+
+
+def _beginning(path: Path) -> str:
+    """Return as much of a file's name as leaves room for more within 255 bytes."""
+    return path.name.encode(errors="ignore")[:200].decode(errors="ignore")

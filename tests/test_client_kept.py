@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 from pathlib import Path
 
 import pytest
@@ -85,3 +87,16 @@ def test_a_huge_file_is_not_read(tmp_path: Path) -> None:
     with pytest.raises(NotAStream, match="too many"):
         FileStream(path)
     assert path.exists()
+
+
+def test_a_file_without_a_byte_is_not_left_where_the_disk_is_full(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(_: int) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    kept = FileStream(tmp_path / "stream")
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(OSError, match="No space left"):
+        kept.close()
+    assert list(tmp_path.iterdir()) == []

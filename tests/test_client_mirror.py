@@ -23,7 +23,9 @@ from diffc_client.backoff import Backoff
 from diffc_client.places import size_of
 from diffc_client.records import FILE
 from diffc_server import SenderDaemon, conversation
-from diffc_stream.session import Capability, Target, Terms
+from diffc_server.changes import Changes
+from diffc_stream.errors import PeerError
+from diffc_stream.session import Capability, Catalogue, Code, Entry, Target, Terms
 
 pytestmark = [pytest.mark.asyncio, pytest.mark.virtual_time]
 
@@ -304,6 +306,62 @@ async def test_a_ready_stream_comes_before_the_picture_it_is_of(folder: Path, ke
     assert files(kept) == [FILE, "a.png.dfc", "b.png.dfc", "sub/c.jpg.dfc"]
 
 
+def said(*names: str, removed: tuple[str, ...] = (), changes: bool = True) -> Catalogue:
+    """A page of a catalogue."""
+    images = tuple(Entry(name=name, size=1, time=1, thumbprint="0" * 16) for name in names)
+    return Catalogue(images=images, removed=removed, last=True, changes=changes)
+
+
+@pytest.mark.parametrize("delete", [False, True])
+async def test_one_that_goes_while_it_comes_and_leaves_its_place_to_another(
+    folder: Path,
+    kept: Path,
+    impaired: Impaired,
+    delete: bool,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    (folder / "a.png.dfc").write_bytes(b"0f0f0f0f")
+
+    async def pages(_: object, mark: str | None) -> AsyncIterator[tuple[Catalogue, ...]]:
+        yield (said("a.png", changes=False),)
+        while not (kept / "a.png.dfc").exists():  # noqa: ASYNC110 - a file
+            await asyncio.sleep(0.25)
+        yield (said(removed=("a.png",)), said("a.png.dfc"))
+        await asyncio.Event().wait()
+
+    monkeypatch.setattr(Changes, "pages", pages)
+    async with serving(folder, FakeOpener(length=8000)) as daemon:
+        link = await impaired(daemon, down=Impairment(rate=2000.0))
+        url = f"ws://127.0.0.1:{link.port}"
+        async with mirroring(kept, url, delete=delete) as watcher:
+            await watcher.until_complete("a.png.dfc")
+    assert (kept / "a.png.dfc").read_bytes() == stream_of("a.png.dfc", 8000)
+    assert files(kept) == [FILE, "a.png.dfc"]
+
+
+async def test_one_that_goes_before_it_comes(kept: Path) -> None:
+    asked_for = []
+
+    class Refusing:
+        streams = 1
+
+        def open(self, name: str, **_: object) -> None:
+            asked_for.append(name)
+            raise PeerError(Code.UNKNOWN_IMAGE, "it has gone")
+
+    async with Mirror(kept) as mirror, asyncio.TaskGroup() as tasks:
+        mirror._take(said("a.png", changes=False), first=True)
+        link: Any = Refusing()
+        receiving = tasks.create_task(mirror._receive_all(link, tasks, lambda: None))
+        await asyncio.sleep(0)
+        # It has its turn, and has not begun.
+        mirror._take(said(removed=("a.png",)), first=True)
+        await asyncio.sleep(1)
+        assert asked_for == ["a.png"]
+        assert mirror.pictures == 0
+        receiving.cancel()
+
+
 async def test_targets_and_going_beyond_them(
     folder: Path, kept: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -343,6 +401,61 @@ async def test_no_more_disk_than_allowed(
         await watcher.until(lambda: watcher.mirror.pictures == 1)
         await watcher.until_complete("a.png")
     assert caplog.text.count("as much as may be filled") == 1
+
+
+async def test_what_was_replaced_takes_no_disk(
+    folder: Path, kept: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    streams = {name: stream_of(name, 9000) for name in ("a.png", "b.png", "c.jpg")}
+    async with (
+        serving(folder, StreamOpener(streams)) as daemon,
+        mirroring(kept, daemon.url, most_bytes=50_000) as watcher,
+    ):
+        await watcher.until_complete(*NAMES)
+        for count in range(2, 8):
+            streams["a.png"] = stream_of(f"another {count}", 9000)
+            (folder / "a.png").write_bytes(b"another" * count)
+            while watcher.complete.count("a.png") < count:
+                await asyncio.sleep(0.25)
+            assert (kept / "a.png.dfc").read_bytes() == streams["a.png"]
+    assert "as much as may be filled" not in caplog.text
+
+
+async def test_what_was_taken_back_takes_disk(
+    folder: Path, kept: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with serving(folder) as daemon:
+        async with mirroring(kept, daemon.url, most_bytes=24_576) as watcher:
+            await watcher.until_complete(*NAMES)
+            for name in NAMES:
+                (folder / name).unlink()
+            await watcher.until(lambda: watcher.mirror.pictures == 0)
+        (folder / "new.png").write_bytes(b"new")
+        async with mirroring(kept, daemon.url, most_bytes=24_576) as watcher:
+            await watcher.until(lambda: "as much as may be filled" in caplog.text)
+    assert size_of(kept / "new.png.dfc") == 0
+
+
+async def test_a_mirror_at_a_time(kept: Path) -> None:
+    async with Mirror(kept):
+        with pytest.raises(OSError, match="another mirror is kept there"):
+            async with Mirror(kept):
+                pass
+    async with Mirror(kept):
+        pass
+
+
+async def test_what_was_not_rendered_is_announced_at_first(folder: Path, kept: Path) -> None:
+    async with serving(folder) as daemon, mirroring(kept, daemon.url) as watcher:
+        await watcher.until_complete(*NAMES)
+    for name in NAMES[:2]:
+        (kept / f"{name}.png").write_bytes(b"rendered")
+    times = (kept / "a.png.dfc").stat().st_mtime_ns
+    os.utime(kept / "a.png.png", ns=(times, times))
+    os.utime(kept / "b.png.png", ns=(times, times - 1))
+    async with Mirror(kept, on_change=(again := Watcher())):
+        assert again.grown == [("b.png", 5000), ("sub/c.jpg", 5000)]
+        assert again.complete == ["b.png", "sub/c.jpg"]
 
 
 async def test_what_cannot_be_kept_or_sent_is_said_and_lived_through(

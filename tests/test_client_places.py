@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 from pathlib import Path
 
 import pytest
@@ -146,3 +148,59 @@ def test_removing(home: Path) -> None:
 
 def test_blocks() -> None:
     assert [blocks(size) for size in (0, 1, 4096, 4097)] == [0, 4096, 4096, 8192]
+
+
+def test_what_the_system_refuses_to_look_at(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    places = Places(home)
+
+    def refuse(path: Path) -> bool:
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path))
+
+    place = places.claim("a")
+    monkeypatch.setattr(Path, "is_symlink", refuse)
+    monkeypatch.setattr(Path, "exists", refuse)
+    with pytest.raises(Unplaceable, match="'a' cannot be reached: Permission denied"):
+        places.claim("a")
+    assert place.growing == place.stream
+    place.settle(ended=True)
+
+
+def test_disk_that_streams_take(home: Path) -> None:
+    places = Places(home)
+    assert places.taken() == 0
+    for name in ("a", "sub/b.DFC", "mine.txt"):
+        places.claim(name).stream.parent.mkdir(exist_ok=True)
+        places.claim(name).stream.write_bytes(b"!" * 5000)
+    (home / "mine.txt").write_bytes(b"mine" * 5000)
+    places.claim("sub/b.DFC").beside.write_bytes(b"!")
+    assert places.taken() == 7 * 4096
+
+
+def test_when_a_picture_is_of_its_stream(home: Path) -> None:
+    place = Places(home).claim("a")
+    assert not place.rendered
+    place.stream.write_bytes(b"stream")
+    assert not place.rendered
+    place.picture.write_bytes(b"picture")
+    os.utime(place.stream, ns=(1, 10**18))
+    assert not place.rendered
+    os.utime(place.picture, ns=(1, 10**18))
+    assert place.rendered
+
+
+def test_locks(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    first, second = Places(home), Places(home)
+    first.lock()
+    with pytest.raises(OSError, match="another mirror is kept there"):
+        second.lock()
+    first.unlock()
+    second.lock()
+    second.unlock()
+    second.unlock()
+
+    def unknown(*_: object) -> None:
+        raise OSError(errno.ENOLCK, "no locks")
+
+    monkeypatch.setattr("fcntl.flock", unknown)
+    first.lock()
+    first.unlock()

@@ -48,6 +48,26 @@ async def test_pictures_grow(tmp_path: Path) -> None:
             await there(tmp_path / "a.png", size)
             await there(tmp_path / "b.png", size + 1)
     assert names(tmp_path) == ["a.dfc", "a.png", "b.dfc", "b.png"]
+    # By that a mirror knows what it need not have rendered again.
+    assert (tmp_path / "a.png").stat().st_mtime_ns == (tmp_path / "a.dfc").stat().st_mtime_ns
+
+
+@pytest.mark.asyncio
+async def test_one_that_is_deleted_while_it_is_rendered_leaves_nothing(tmp_path: Path) -> None:
+    class Deleting(FakeDecoder):
+        def render(self, method: Method = "mmse") -> FakePicture:
+            (tmp_path / "gone.dfc").unlink(missing_ok=True)
+            return super().render(method)
+
+    class Decoders(FakeDecoders):
+        def new(self) -> FakeDecoder:
+            return Deleting(self.fingerprints)
+
+    async with Renderer(Decoders()) as renderer:
+        renderer.put(mirrored(tmp_path, "gone", 100))
+        renderer.put(mirrored(tmp_path, "a", 100))
+        await there(tmp_path / "a.png", 100)
+    assert names(tmp_path) == ["a.dfc", "a.png"]
 
 
 @pytest.mark.asyncio

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from diffc_client.rounds import FIRST, Rounds, end_of, round_of
+from diffc_client.rounds import FIRST, MOST_STALE, Rounds, end_of, round_of
 
 
 def test_rounds_end_where_the_next_begin() -> None:
@@ -40,3 +40,12 @@ def test_a_picture_waits_once() -> None:
     rounds.discard("a")
     rounds.discard("a")
     assert (len(rounds), rounds.take()) == (0, None)
+
+
+def test_a_picture_that_changes_for_ever_takes_no_memory() -> None:
+    rounds = Rounds()
+    for time in range(5000):
+        rounds.put("a", held=0, time=time)
+        rounds.put("b", held=0, time=-time)
+    assert len(rounds._heap) <= 2 * 2 + MOST_STALE
+    assert [rounds.take() for _ in range(3)] == ["a", "b", None]

@@ -236,6 +236,7 @@ def test_two_options_for_one_thing(tmp_path: Path, text: str) -> None:
         ("lid = true\nlid = true", "not TOML: "),
         ("lid", "not TOML: "),
         ("a = " + 5000 * "[", "not TOML: "),
+        ("a = " + 5000 * "9", "not TOML: "),
         ("# " + MOST_BYTES * "x", "bytes are no configuration"),
     ],
 )

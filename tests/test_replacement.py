@@ -25,11 +25,17 @@ def test_nothing_is_left_behind_when_it_fails(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_name_of_the_greatest_length_works(tmp_path: Path) -> None:
-    path = tmp_path / ("n" * 255)
+@pytest.mark.parametrize("name", ["n" * 255, "ä" * 127, "画" * 85])
+def test_a_name_of_the_greatest_length_works(tmp_path: Path, name: str) -> None:
+    path = tmp_path / name
     with replacing(path) as file:
         file.write(b"new")
+        [torn] = tmp_path.iterdir()
+        assert len(torn.name.encode()) < 255
+        torn.with_name(f"{torn.name[:-13]}0123abcd.part").write_bytes(b"half")
     assert path.read_bytes() == b"new"
+    sweep(path)
+    assert list(tmp_path.iterdir()) == [path]
 
 
 def test_what_was_left_of_one_file_is_swept(tmp_path: Path) -> None:
