@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
 import logging
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
@@ -53,6 +54,8 @@ MOST_BYTES = 2**34
 """Of disk that one sender may fill."""
 RETRY = 5.0
 """Seconds after which a picture that is refused for the moment is asked for again."""
+NO_ROOM = (errno.ENOSPC, errno.EDQUOT)
+"""What the system says where a disk is full."""
 RETRY_DISK = 60.0
 """Seconds after which a file that could not be written is tried again."""
 SAVE_EVERY, SAVE_IDLE = 10.0, 0.5
@@ -382,9 +385,7 @@ class Mirror:
             place.settle(ended=ended is not None)
             self._used += place.taken - taken
         except _Full as error:
-            if not self._full:
-                logger.warning("%s: %s", self._folder, error)
-            self._full = True
+            self._pause(error)
         except PeerError as error:
             retry = max(error.after or 0.0, RETRY) if error.retry else None
             self._finish(reception)
@@ -392,7 +393,15 @@ class Mirror:
             return
         except SessionError:
             raise  # not this picture's fault, but the link's
-        except (DiffcError, OSError) as error:
+        except OSError as error:
+            if error.errno not in NO_ROOM:
+                self._finish(reception)
+                self._park(name, error, RETRY_DISK)
+                return
+            # Others would fare no better, and cost the link something each.
+            self._pause(error)
+            asyncio.get_running_loop().call_later(RETRY_DISK, self._resume)
+        except DiffcError as error:
             self._finish(reception)
             self._park(name, error, RETRY_DISK)
             return
@@ -401,6 +410,16 @@ class Mirror:
                 record.ended, record.length = ended, size_of(place.stream)
             self._say(reception, record, place)
         self._finish(reception)
+
+    def _pause(self, error: OSError) -> None:
+        """Begin no more streams: there is no room for them."""
+        if not self._full:
+            logger.warning("%s: %s", self._folder, error.strerror or error)
+        self._full = True
+
+    def _resume(self) -> None:
+        self._full = False
+        self._changed.set()
 
     def _finish(self, reception: _Reception) -> None:
         name = reception.name

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import json
 import logging
 import os
@@ -20,6 +21,7 @@ from diffc_benchmarks.impairment import Impairment
 from diffc_client import Address, Mirror, Mirrored
 from diffc_client import mirror as module
 from diffc_client.backoff import Backoff
+from diffc_client.kept import FileStream
 from diffc_client.places import size_of
 from diffc_client.records import FILE
 from diffc_server import SenderDaemon, conversation
@@ -401,6 +403,27 @@ async def test_no_more_disk_than_allowed(
         await watcher.until(lambda: watcher.mirror.pictures == 1)
         await watcher.until_complete("a.png")
     assert caplog.text.count("as much as may be filled") == 1
+
+
+async def test_a_disk_that_is_full(
+    folder: Path, kept: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    for number in range(100):
+        (folder / f"{number}.png").write_bytes(b"picture")
+    append = FileStream.append
+
+    def full(self: FileStream, data: bytes) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(FileStream, "append", full)
+    async with serving(folder) as daemon, mirroring(kept, daemon.url) as watcher:
+        await watcher.until(lambda: "No space left on device" in caplog.text)
+        await asyncio.sleep(30)
+        assert sum(" gets " in text for text in caplog.messages) <= module.AT_ONCE
+        assert caplog.text.count("No space left on device") == 1
+        assert [name for name in files(kept) if name.endswith(".dfc")] == []
+        monkeypatch.setattr(FileStream, "append", append)
+        await watcher.until(lambda: watcher.mirror.pictures == 103 and not watcher.mirror.missing)
 
 
 async def test_what_was_replaced_takes_no_disk(
