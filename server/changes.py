@@ -13,6 +13,7 @@ import time
 from collections.abc import AsyncGenerator, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import takewhile
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from diffc_stream.session import Catalogue as Page
@@ -189,6 +190,9 @@ def looked(catalogue: Catalogue, before: Look, now: float | None = None) -> Look
             known[name] = (version, entry)
         elif old is not None:
             known[name] = old
+    for name, old in before.known.items():
+        if name not in seen and _out_of_sight(catalogue.folder / name):
+            seen[name], known[name] = old[0], old
     catalogue.forget(seen)
     if known == before.known and before.places:
         return replace(before, seen=seen, known=known)
@@ -196,6 +200,17 @@ def looked(catalogue: Catalogue, before: Look, now: float | None = None) -> Look
     marks = _marks(entries)
     places = {mark: place for place, mark in enumerate(marks)}
     return Look(seen=seen, known=known, entries=entries, marks=marks, places=places)
+
+
+def _out_of_sight(path: Path) -> bool:
+    """Tell whether nobody can say if a file has gone, as where its folder cannot be read."""
+    try:
+        path.lstat()
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    except OSError:
+        return True
+    return False
 
 
 def _order(entry: Entry) -> tuple[int, str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import os
 import shutil
 from collections.abc import AsyncIterator
@@ -208,6 +209,28 @@ async def test_a_folder_that_is_away_is_not_an_empty_one(
         with pytest.raises(TimeoutError):
             await follower.next()
         assert caplog.text.count("the folder of pictures cannot be read") == 1
+
+
+async def test_a_part_that_cannot_be_read_is_not_a_part_that_has_gone(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (folder / "sub").mkdir()
+    put(folder / "sub" / "d.png", age=1)
+    catalogue = Catalogue(folder)
+    before = looked(catalogue, Look(seen={}, known={}))
+    (folder / "sub").rename(tmp_path / "away")
+    with monkeypatch.context() as patch:
+
+        def lstat(path: Path) -> os.stat_result:
+            if path.parent == folder / "sub":
+                raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+            return os.lstat(path)
+
+        patch.setattr(Path, "lstat", lstat)
+        assert looked(catalogue, before).marks == before.marks
+        (folder / "a.png").unlink()
+        assert sorted(looked(catalogue, before).known) == ["b.png", "c.png", "sub/d.png"]
+    assert sorted(looked(catalogue, before).known) == ["b.png", "c.png"]
 
 
 async def test_a_folder_that_comes_back(folder: Path) -> None:
