@@ -125,8 +125,12 @@ def test_only_what_can_be_sent_is_looked_at_but_for_the_step_under_way() -> None
     assert taken(outlook(*points, position=100, end=200)).gain == 1.0 / (200 + OVERHEAD)
 
 
-def test_a_flat_curve_gains_nothing_and_has_its_turn() -> None:
-    assert taken(outlook((100, 20.0), (300, 20.0), position=100)) == Turn(300, 0.0)
+def test_a_flat_curve_has_its_turn_before_all_others_have_ended() -> None:
+    flat = outlook((1000, 20.0), (2000, 20.0), position=1000)
+    usual = [outlook(position=1000 * far, end=1000 * far + FRAME) for far in (1, 5, 50)]
+    assert taken(flat).end == 2000
+    assert [taken(flat).gain > taken(other).gain for other in usual] == [False, False, True]
+    assert taken(replace(flat, weight=1000.0)).gain > taken(usual[0]).gain
 
 
 @pytest.mark.parametrize(("alone", "smallest"), [(True, SMALL_FRAME), (False, SHARED_FRAME)])
@@ -245,9 +249,9 @@ def test_a_cut_leaves_at_least_half(outlook: Outlook, size: int) -> None:
 
 
 STEP = 250
-concave = st.tuples(st.floats(0.5, 6.0), st.floats(0.2, 0.9))
+concave = st.tuples(st.floats(0.5, 6.0), st.floats(0.55, 0.9))
 """Gain of the first step, and of every other over the one before: so that each is its own stretch,
-whatever a message costs."""
+whatever a message costs, and none is flat."""
 
 
 @settings(max_examples=50, deadline=None)

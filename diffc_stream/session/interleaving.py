@@ -30,6 +30,9 @@ RECOGNISABLE = 19.0
 """PSNR in dB."""
 USUAL_GAIN = 1.8
 """PSNR in dB that twice the bytes bring, on photographs: what is expected without a curve."""
+LEAST_SHARE = 0.1
+"""Of the usual gain, which a stream counts as having at least: where its curve is flat, it should
+not wait until all others have ended.  Photographs gain a third of it or more wherever they are."""
 _NOTHING = 1e-9
 """Decibels; what rounding may do is less."""
 
@@ -63,7 +66,7 @@ class Turn:
     end: int
     """Up to this byte."""
     gain: float
-    """Weighted decibels per byte; 0 if there is no other stream to compare it with."""
+    """Weighted decibels per byte, above 0; 0 if there is no other stream to compare it with."""
 
 
 def turn(outlook: Outlook, *, alone: bool) -> Turn | None:
@@ -81,6 +84,7 @@ def turn(outlook: Outlook, *, alone: bool) -> Turn | None:
         return Turn(cut(outlook, position + most), 0.0)
     stretch, gain = _stretch(outlook)
     size = min(max(stretch - position, least), most)
+    gain = max(gain, LEAST_SHARE * USUAL_GAIN / (stretch + OVERHEAD))
     return Turn(cut(outlook, position + size), outlook.weight * gain)
 
 
