@@ -298,6 +298,15 @@ def test_too_many_streams() -> None:
     assert len(pair.ends()) == 2
 
 
+def test_nobody_is_told_to_wait_for_longer_than_can_be_said() -> None:
+    sender = ready_sender()
+    sender.receive(encode(Open(stream=1, image="a.png")), 0.0)
+    sender.refuse(1, Code.BUSY, "in a week", retry=True, after=7 * 86_400.0)
+    *_, said = map(decode, sender.transmit(0.0))
+    assert isinstance(said, Error)
+    assert said.after == 86_400.0
+
+
 def test_draining_ends_every_stream() -> None:
     pair = Pair({"a": PHOTO * 3, "b": PHOTO * 3})
     pair.receiver.open("a")

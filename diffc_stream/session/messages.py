@@ -75,7 +75,9 @@ Count = Annotated[int, Integer(0, 2**31 - 1)]
 Prefix = Annotated[str | None, Maybe(Hex(16))]
 Mark = Annotated[str | None, Maybe(Hex(16))]
 Window = Annotated[int, Integer(MIN_WINDOW, MAX_WINDOW)]
-Seconds = Annotated[float, Number(86_400.0)]
+LONGEST = 86_400.0
+"""Seconds that anybody can be told."""
+Seconds = Annotated[float, Number(LONGEST)]
 Fingerprint = Annotated[str | None, Maybe(Hex(8))]
 Models = Annotated[tuple[str, ...], Many(Hex(8), MOST_MODELS)]
 Capabilities = Annotated[tuple[str, ...], Many(TextField(32), MOST_CAPABILITIES)]
@@ -301,7 +303,7 @@ class Error(Message):
     """The same request may succeed later."""
     model: Fingerprint = None
     """With `unknown-model`: the fingerprint of the one that is missing."""
-    after: Annotated[float | None, Maybe(Number(86_400.0))] = None
+    after: Annotated[float | None, Maybe(Number(LONGEST))] = None
     """With `retry`: not before so many seconds."""
 
 

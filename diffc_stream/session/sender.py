@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from diffc_stream.errors import LocalProtocolError, RemoteProtocolError
 from diffc_stream.session.messages import (
     ENTRIES_PER_PAGE,
+    LONGEST,
     Ack,
     Capability,
     Catalogue,
@@ -147,8 +148,8 @@ class SenderSession(Session):
     ) -> None:
         """End a stream with an error.
 
-        ``retry`` if asking again may help, ``after`` so many seconds; ``model`` is the fingerprint
-        of one that is missing.
+        ``retry`` if asking again may help, ``after`` so many seconds, or a day if that is longer;
+        ``model`` is the fingerprint of one that is missing.
         """
         self._say(
             Error(
@@ -157,7 +158,7 @@ class SenderSession(Session):
                 message=one_line(message),
                 retry=retry,
                 model=model,
-                after=after,
+                after=None if after is None else min(after, LONGEST),
             )
         )
         del self._progress[stream]
