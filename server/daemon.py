@@ -13,6 +13,7 @@ from typing import Any, Self
 from structlog.contextvars import bound_contextvars
 from websockets.asyncio.server import Server, ServerConnection, serve
 from websockets.http11 import Request, Response
+from websockets.protocol import State
 from websockets.typing import Subprotocol
 
 from diffc_stream.session import MAX_MESSAGE, SUBPROTOCOL, Terms
@@ -38,6 +39,10 @@ REREAD = 2.0
 """Seconds between two looks at whether tokens or certificate have changed."""
 DRAIN_GRACE = 10.0
 """Seconds, unless told otherwise, that receivers get to take note of a shutdown."""
+CUTTING = 2.0
+"""Seconds that it may take to be rid of those that did not."""
+GOODBYE = 10.0
+"""Seconds that a receiver gets to answer to a goodbye; then it has gone."""
 
 logger = logging.getLogger("diffc_server")
 
@@ -108,6 +113,8 @@ class SenderDaemon:
         self._looking: asyncio.Task[None] | None = None
         self._conversations: set[Conversation] = set()
         self._exchanges: set[Exchange] = set()
+        self._open: set[_Connection] = set()
+        """All, those that are being opened or closed included."""
         self._epoch = secrets.token_hex(8)
         self._server: Server | None = None
 
@@ -236,18 +243,20 @@ class SenderDaemon:
             async with asyncio.timeout(self._grace):
                 await asyncio.shield(self._server.wait_closed())
         except TimeoutError:
-            logger.warning("%d connections were still open, and are cut", self.connections)
+            logger.warning("%d connections were still open, and are cut", len(self._open))
             self._cut_off()
-            await self._server.wait_closed()
+            # Of TLS that is being agreed on nothing can be cut; it ends by itself, if not now.
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(CUTTING):
+                    await asyncio.shield(self._server.wait_closed())
         if self._comparison is not None:
             self._comparison.close()
         self._server = None
 
     def _cut_off(self) -> None:
-        for conversation in self._conversations:
-            conversation.abort()
-        for exchange in self._exchanges:
-            exchange.abort()
+        # Those too that have yet to ask for something, or do not answer to a goodbye.
+        for connection in tuple(self._open):
+            connection.transport.abort()
 
     async def _converse(self, websocket: ServerConnection) -> None:
         assert isinstance(websocket, _Connection)
@@ -270,6 +279,9 @@ class SenderDaemon:
         finally:
             self._conversations.discard(conversation)
             self.figures.sockets -= 1
+            if websocket.state is not State.CLOSED:
+                # Or else it would keep its place for as long as a drain may take.
+                asyncio.get_running_loop().call_later(GOODBYE, conversation.abort)
 
     async def _admit(self, connection: ServerConnection, request: Request) -> Response | None:
         unavailable = http.HTTPStatus.SERVICE_UNAVAILABLE
@@ -348,7 +360,7 @@ class SenderDaemon:
         return _refused(connection, found)
 
     def _connection(self, *arguments: Any, **more: Any) -> _Connection:
-        return _Connection(*arguments, reception=self._reception, **more)
+        return _Connection(*arguments, reception=self._reception, among=self._open, **more)
 
 
 class _Connection(ServerConnection):
@@ -356,23 +368,29 @@ class _Connection(ServerConnection):
 
     deadline: asyncio.Timeout
 
-    def __init__(self, *arguments: Any, reception: Reception, **more: Any) -> None:
+    def __init__(
+        self, *arguments: Any, reception: Reception, among: set[_Connection], **more: Any
+    ) -> None:
+        """Prepare one that is ``among`` the others for as long as it is open."""
         super().__init__(*arguments, **more)
         self.peer = "somebody"
         """Where it comes from."""
         self.visit: Visit | None = None
         """What it may have, once it was let in."""
         self._reception = reception
+        self._among = among
         self._knocking = False
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         super().connection_made(transport)
+        self._among.add(self)
         self.peer = str((self.remote_address or (self.peer,))[0])
         self._knocking = True
         if not self._reception.knock(self.peer):
             self.transport.abort()
 
     def connection_lost(self, exc: Exception | None) -> None:
+        self._among.discard(self)
         self.arrived()
         if self.visit is not None:
             self.visit.end()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import os
 import signal
@@ -111,6 +112,41 @@ async def test_who_does_not_leave_is_cut_off(
         await daemon.drain()
         assert daemon.connections == 0
         assert "1 connections were still open" in caplog.text
+        writer.close()
+
+
+@pytest.mark.asyncio
+@pytest.mark.virtual_time
+async def test_who_has_yet_to_say_what_he_wants_does_not_make_it_longer(tmp_path: Path) -> None:
+    clock = asyncio.get_running_loop().time
+    async with sender(pictures(tmp_path), FakeOpener(), grace=0.5) as daemon:
+        reader, writer = await asyncio.open_connection("127.0.0.1", daemon.port)
+        await asyncio.sleep(0.1)
+        assert daemon._open
+        began = clock()
+        await daemon.drain()
+        assert clock() - began < 2.0
+        with contextlib.suppress(ConnectionError):
+            assert await reader.read() == b""
+        writer.close()
+
+
+@pytest.mark.asyncio
+@pytest.mark.virtual_time
+async def test_a_long_drain_is_no_reason_to_keep_who_does_not_answer(tmp_path: Path) -> None:
+    clock = asyncio.get_running_loop().time
+    async with sender(pictures(tmp_path), FakeOpener(), grace=3600.0) as daemon:
+        reader, writer = await asyncio.open_connection("127.0.0.1", daemon.port)
+        writer.write(UPGRADE)
+        await reader.readuntil(b"\r\n\r\n")
+        began = clock()
+        # It never says hello, is told so, and says no goodbye.
+        with contextlib.suppress(ConnectionError):
+            while await reader.read(100):
+                pass
+        assert clock() - began < 60.0
+        await asyncio.sleep(1.0)
+        assert not daemon._open
         writer.close()
 
 
