@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from math import inf
-
 
 class Bucket:
     """Fills at ``rate`` a second up to ``capacity``, and starts full.
@@ -48,8 +46,3 @@ class Bucket:
 def longest_wait(buckets: tuple[Bucket, ...], now: float, amount: float = 0.0) -> float:
     """Return the seconds until something, or ``amount``, may be taken of all of them."""
     return max((bucket.wait(now, amount) for bucket in buckets), default=0.0)
-
-
-def lowest(buckets: tuple[Bucket, ...], now: float) -> float:
-    """Return what is in the emptiest; endless without any."""
-    return min((bucket.level(now) for bucket in buckets), default=inf)

@@ -56,6 +56,8 @@ sent cannot be given to them."""
 TOGETHER = 8
 """Messages that are written at once: what is written cannot be taken back, but writing takes
 long."""
+DISMISSAL = 5.0
+"""Seconds that a receiver gets to hear that it is dismissed."""
 MOST_BACKLOG = 64
 """Messages waiting to be sent beyond which nothing more is read."""
 
@@ -99,6 +101,7 @@ class Conversation:
         self._wanted: dict[int, Open | Update] = {}
         self._asked: dict[int, float] = {}
         """When streams were asked for that are not on their way yet."""
+        self._preparing: dict[int, asyncio.Task[None]] = {}
         self._outgoing: dict[int, Outgoing] = {}
         self._gathered = 0.0
         """When all streams of a bunch have been asked for, probably."""
@@ -106,7 +109,7 @@ class Conversation:
         self._wake = self._awoken.set
         self._flushed = asyncio.Event()
         self._draining = self._dismissed = False
-        self._affords = 0.0
+        self._affords: float | None = None
         """When something may be sent again, if not yet."""
         self._streams = 0
         """Asked for so far."""
@@ -159,6 +162,9 @@ class Conversation:
 
     def dismiss(self) -> None:
         """Tell the receiver that its token is not good any more, and close."""
+        if not self._dismissed:
+            # It may take nothing any more, or as good as nothing.
+            asyncio.get_running_loop().call_later(DISMISSAL, self.abort)
         self._dismissed = True
         self._wake()
 
@@ -191,7 +197,7 @@ class Conversation:
                 self._streams += 1
                 self._gathered = self._clock() + GATHER
                 asyncio.get_running_loop().call_later(GATHER, self._wake)
-                tasks.create_task(self._prepare(event))
+                self._preparing[event.stream] = tasks.create_task(self._prepare(event))
             case Update():
                 self._wanted[event.stream] = event
                 if event.stream in self._outgoing:
@@ -209,6 +215,8 @@ class Conversation:
             self._fill()
             messages = self._session.transmit(self._clock())
             if messages:
+                if self.visit.paced:
+                    self.visit.spend(sum(map(len, messages)))
                 await self._send(messages)
                 self._flushed.set()
                 continue
@@ -223,10 +231,8 @@ class Conversation:
 
     def _next_timeout(self) -> float | None:
         """Return when there may be something to do, though nothing has come."""
-        due = self._session.next_timeout()
-        if self._affords > self._clock():
-            return self._affords if due is None else min(due, self._affords)
-        return due
+        moments = (self._session.next_timeout(), self._affords)
+        return min((moment for moment in moments if moment is not None), default=None)
 
     async def _send(self, messages: Sequence[bytes]) -> None:
         await write(self._websocket, messages, patience=self._session.terms.idle)
@@ -239,6 +245,9 @@ class Conversation:
                 await self._websocket.close(code)
 
     async def _list(self, request: List) -> None:
+        # The largest answer to the smallest question: it waits until the one before is paid for.
+        now = self._clock()
+        await asyncio.sleep(self.visit.ready_at(now) - now)
         if not request.follow:
             self._session.catalogue(await asyncio.to_thread(self._catalogue.entries))
             self._wake()
@@ -256,6 +265,7 @@ class Conversation:
         try:
             shared = await self._shared(request)
         except RequestRefused as error:
+            self._preparing.pop(request.stream, None)
             # What is wrong with a picture was logged when it was opened, once for all receivers.
             known = error.code in (Code.UNREADABLE_IMAGE, Code.INTERNAL)
             level = logging.DEBUG if known else logging.WARNING
@@ -265,6 +275,7 @@ class Conversation:
                 self._refuse(request.stream, request.image, error)
             self._forget(request.stream, "error")
         else:
+            self._preparing.pop(request.stream, None)
             if request.stream in self._session.streams:
                 wanted = self._wanted[request.stream]
                 asked = self._asked[request.stream]
@@ -351,9 +362,12 @@ class Conversation:
     def _fill(self) -> None:
         """Move what goes out next into the session, as much as is written together."""
         session = self._session
+        self._affords = None
+        # What has to be paid for is paid for before the next.
+        together = 1 if self.visit.paced else TOGETHER
         plans: dict[int, Plan] = {}
         stale = tuple(self._outgoing)
-        while session.backlog < TOGETHER:
+        while session.backlog < together:
             if self._end_one(stale, plans):
                 # Another one may be alone now.
                 plans, stale = {}, tuple(self._outgoing)
@@ -404,17 +418,15 @@ class Conversation:
         outgoing.sent += nbytes
         figures.frames += 1
         figures.payload += nbytes
-        self.visit.spend(nbytes)
 
     def _affordable(self) -> bool:
         """Tell whether the visitor may be sent a frame; if not, it is seen to when he may."""
         if not self.visit.paced:
             return True
         now = self._clock()
-        if self.visit.allowance(now) > 0:
-            return True
-        self._affords = self.visit.ready_at(now)
-        return False
+        ready = self.visit.ready_at(now)
+        self._affords = ready if ready > now else None
+        return self._affords is None
 
     def _best(self, plans: Mapping[int, Plan]) -> tuple[Outgoing, Outlook, int] | None:
         """Return the stream whose next frame gains most, and where that ends."""
@@ -458,6 +470,9 @@ class Conversation:
     def _forget(self, stream: int, why: str) -> None:
         self._wanted.pop(stream, None)
         self._asked.pop(stream, None)
+        preparing = self._preparing.pop(stream, None)
+        if preparing is not None:
+            preparing.cancel()  # nobody waits for it any more
         outgoing = self._outgoing.pop(stream, None)
         if outgoing is not None:
             outgoing.shared.leave(self._wake)
@@ -469,7 +484,7 @@ class Conversation:
         self.visit.hold(self._session.count)
 
     def _forget_all(self, why: str) -> None:
-        for stream in tuple(self._outgoing):
+        for stream in (*self._outgoing, *self._preparing):
             self._forget(stream, why)
 
 

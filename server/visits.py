@@ -13,13 +13,11 @@ from collections.abc import Callable
 
 from diffc_stream.tokens import Token
 
-from .bucket import Bucket, longest_wait, lowest
+from .bucket import Bucket, longest_wait
 from .limits import NONE, Limits
 
 MOST_VISITORS = 4096
 """Visitors that are remembered; of those that have left, the one that was here last goes last."""
-NO_LIMIT = 2**53
-"""Bytes that may be sent when nobody counts."""
 HOUR = 3600.0
 LEAST_BURST = 4096.0
 """Bytes that may always be sent at once after a rest: a frame is not cut into slivers."""
@@ -107,17 +105,13 @@ class Visit:
         """Its bytes are counted, and may have to wait."""
         return bool(self._sending)
 
-    def allowance(self, now: float) -> int:
-        """Return how many bytes may be sent now; when there are any, a whole frame may."""
-        return max(0, int(lowest(self._sending, now) + 0.999)) if self._sending else NO_LIMIT
-
     def spend(self, size: int) -> None:
         """Count bytes that are sent."""
         for bucket in self._sending:
             bucket.take(size)
 
     def ready_at(self, now: float) -> float:
-        """Return when something may be sent, ``now`` if it may already."""
+        """Return when something may be sent, ``now`` if it may already; then a whole frame may."""
         return now + longest_wait(self._sending, now) if self._sending else now
 
     def hold(self, streams: int) -> bool:

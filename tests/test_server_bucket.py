@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from math import inf
-
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from diffc_server.bucket import Bucket, longest_wait, lowest
+from diffc_server.bucket import Bucket, longest_wait
 
 
 def test_it_starts_full_and_fills_up_to_that() -> None:
@@ -67,8 +65,6 @@ def test_the_average_holds(rate: float, capacity: float, asked: list[tuple[float
 
 def test_of_several_the_emptiest_counts() -> None:
     slow, fast = Bucket(1.0, 10.0, 0.0), Bucket(10.0, 5.0, 0.0)
-    assert lowest((slow, fast), 0.0) == 5.0
-    assert lowest((), 0.0) == inf
     slow.take(12.0)
     assert longest_wait((slow, fast), 0.0) == 3.0
     assert longest_wait((), 0.0) == 0.0

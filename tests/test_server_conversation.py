@@ -16,8 +16,10 @@ from websockets.asyncio.server import ServerConnection
 
 from diffc_server import Catalogue, Pipeline, conversation
 from diffc_server.conversation import Conversation
+from diffc_server.limits import Limits
 from diffc_server.outgoing import Outgoing, Plan
 from diffc_server.pipeline import SharedStream
+from diffc_server.visits import Visit, Visitor
 from diffc_stream.codec import Curve
 from diffc_stream.errors import RequestRefused
 from diffc_stream.session import Ack, Hello, Message, Open, Reason, Terms, Update, Welcome
@@ -192,3 +194,27 @@ async def test_no_more_is_written_together_than_that(tmp_path: Path) -> None:
     sender.hear(Ack(received=FIRST_FRAME))
     sender._talk._fill()
     assert len(sender._talk._session.transmit(0.0)) == conversation.TOGETHER
+
+
+def test_a_moment_to_wait_for_is_not_missed(tmp_path: Path) -> None:
+    """However short it is, and though it has passed when it is waited for."""
+
+    async def due() -> tuple[float, float | None]:
+        now = 100.0
+        visitor = Visitor(Limits(bytes_per_second=10**7), lambda: now)
+        talk = Conversation(
+            cast(ServerConnection, NoSocket()),
+            Catalogue(tmp_path),
+            Pipeline(StreamOpener({})),
+            Terms(),
+            visit=Visit(visitor),
+        )
+        talk._clock = lambda: now
+        talk.visit.spend(2 * 10**7)
+        assert not talk._affordable()
+        then = talk.visit.ready_at(now)
+        now += 2.0
+        return then, talk._next_timeout()
+
+    then, timeout = asyncio.run(due())
+    assert timeout == then

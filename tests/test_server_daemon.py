@@ -597,3 +597,63 @@ async def test_a_stop_is_heard_while_bytes_wait(folder: Path) -> None:
         while not isinstance(message, End):
             message = await heard(websocket)
         assert message.reason is Reason.STOPPED
+
+
+@pytest.mark.asyncio
+async def test_nothing_is_prepared_for_who_has_said_stop(folder: Path) -> None:
+    """Nor does it keep a place in the line."""
+    gate = threading.Semaphore(2)
+    opener = FakeOpener(gate=gate)
+    pipeline = Pipeline(opener, seats=1)
+    async with serving(folder, pipeline=pipeline) as daemon, dial(daemon.url) as websocket:
+        await websocket.send(HELLO)
+        await websocket.send(encode(Open(stream=1, image="a.png")))
+        while not isinstance(await heard(websocket), Data):
+            pass
+        for stream in range(2, 100):
+            await websocket.send(encode(Open(stream=stream, image="b.png")))
+            if stream == 2:
+                await settled(lambda: pipeline.seats.waiting == 1)
+            await websocket.send(encode(Stop(stream=stream)))
+            while not isinstance(await heard(websocket), End):
+                pass
+        [conversation] = daemon._conversations
+        await settled(lambda: not pipeline.seats.waiting)
+        assert not conversation._preparing
+        gate.release(100)
+    assert "b.png" not in opener.opened
+
+
+@pytest.mark.asyncio
+@pytest.mark.virtual_time
+async def test_who_is_dismissed_and_takes_nothing_is_cut_off(folder: Path) -> None:
+    async with serving(folder) as daemon, dial(daemon.url) as websocket:
+        await websocket.send(HELLO)
+        await heard(websocket)
+        [conversation] = daemon._conversations
+        conversation._websocket.pause_writing()  # as when a link is full
+        await websocket.send(encode(List()))
+        await asyncio.sleep(1.0)
+        conversation.dismiss()
+        await asyncio.sleep(10.0)
+        assert not daemon.connections
+
+
+@pytest.mark.asyncio
+@pytest.mark.virtual_time
+async def test_catalogues_are_paid_for_too(folder: Path) -> None:
+    for number in range(500):
+        (folder / f"{number:0200}.png").touch()
+    clock = asyncio.get_running_loop().time
+    reception = Reception(limits=Limits(bytes_per_second=10_000.0), clock=clock)
+    async with serving(folder, reception=reception) as daemon, dial(daemon.url) as websocket:
+        await websocket.send(HELLO)
+        await heard(websocket)
+        began = clock()
+        for _ in range(3):
+            await websocket.send(encode(List()))
+            page = await heard(websocket)
+            while not (isinstance(page, Page) and page.last):
+                page = await heard(websocket)
+        # 100,000 bytes each, the first of which may be owed.
+        assert 15.0 < clock() - began < 30.0
