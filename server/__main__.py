@@ -157,6 +157,9 @@ async def _serve(options: argparse.Namespace) -> None:
         origins=safety.origins,
         strict=safety.strict,
     )
+    with contextlib.suppress(NotImplementedError, AttributeError):  # not on Windows
+        # Whether it listens or not: otherwise this signal would be the end.
+        asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, daemon.look_again)
     status = _status(figures, store, options)
     async with contextlib.AsyncExitStack() as ports:
         watched = (await ports.enter_async_context(status)).url if status else None
@@ -184,9 +187,6 @@ async def _serve(options: argparse.Namespace) -> None:
             drains.append(daemon.drain)
             where = f"serving on {daemon.url}"
             page = f"http{daemon.url.removeprefix('ws')}/" if site and assets.complete else None
-            with contextlib.suppress(NotImplementedError, AttributeError):  # not on Windows
-                loop = asyncio.get_running_loop()
-                loop.add_signal_handler(signal.SIGHUP, daemon.look_again)
             _announce(daemon.url, page, fingerprint, watched, options)
         await _until_drained(where, drains, stopped, options.drain)
 

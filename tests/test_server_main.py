@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import signal
+import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -90,6 +92,20 @@ def test_the_viewer_can_be_done_without(viewer: bool, tmp_path: Path) -> None:
             assert answer.status == status
             assert status != 200 or json.load(answer)["compare"] is True
             connection.close()
+
+
+@pytest.mark.skipif(not hasattr(signal, "SIGHUP"), reason="there is no such signal here")
+def test_to_look_again_is_not_the_end_of_who_dials(tmp_path: Path) -> None:
+    with socket.socket() as nobody, contextlib.ExitStack() as ends:
+        nobody.bind(("127.0.0.1", 0))  # and listens not
+        url = f"ws://127.0.0.1:{nobody.getsockname()[1]}/camera"
+        process = ends.enter_context(server(str(tmp_path), "--no-listen", "--dial", url))
+        assert process.stderr is not None
+        while "cannot be reached" not in (line := process.stderr.readline()):
+            assert line
+        process.send_signal(signal.SIGHUP)
+        process.terminate()
+        assert process.wait(20) == 0
 
 
 def test_a_port_that_is_taken(tmp_path: Path) -> None:
