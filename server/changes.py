@@ -11,6 +11,7 @@ import hashlib
 import logging
 import time
 from collections.abc import AsyncGenerator, Sequence
+from contextvars import Context
 from dataclasses import dataclass, field, replace
 from itertools import takewhile
 from pathlib import Path
@@ -79,7 +80,8 @@ class Changes:
         self._followers += 1
         if self._watching is None:
             self._looked.clear()
-            self._watching = asyncio.create_task(self._watch())
+            # It looks for all of them: the log should not say that it is for the first one.
+            self._watching = asyncio.create_task(self._watch(), context=Context())
         try:
             await self._looked.wait()
             pages, version = self._lacking(mark), self._version

@@ -11,6 +11,7 @@ from contextlib import aclosing, asynccontextmanager
 from pathlib import Path
 
 import pytest
+from structlog.contextvars import bound_contextvars, get_contextvars
 
 from diffc_server import Catalogue, changes
 from diffc_server.changes import EVERY, Look, looked
@@ -301,3 +302,17 @@ async def test_a_bug_while_looking_is_logged(
         put(folder / "new.png", age=1)
         await follower.next()
         assert "new.png" in follower.known
+
+
+async def test_looks_are_nobody_s_in_the_log(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    found: list[dict[str, object]] = []
+
+    def look(catalogue: Catalogue, before: Look) -> Look:
+        found.append(get_contextvars())
+        return looked(catalogue, before)
+
+    monkeypatch.setattr(changes, "looked", look)
+    with bound_contextvars(connection="00001"):
+        async with aclosing(Catalogue(folder).changes.pages(None)) as news:
+            await anext(news)
+    assert found == [{}]
