@@ -128,13 +128,14 @@ class Dialler:
 
     async def drain(self) -> None:
         """Dial no more, tell the receiver if one is there, and close."""
-        self._leaving = True
+        self._leaving = self._figures.draining = True
         if self._conversation is not None:
             self._conversation.drain()
             await asyncio.wait([self._task], timeout=self._grace)
         self._task.cancel()
         with contextlib.suppress(asyncio.CancelledError):
             await self._task
+        await self._pipeline.save()
 
     @property
     def connected(self) -> bool:

@@ -24,6 +24,7 @@ from diffc_benchmarks.impairment import Impairment
 from diffc_client import Listener, listening
 from diffc_client.listening import is_name
 from diffc_server import Catalogue, Dialler, Pipeline
+from diffc_server.figures import Figures
 from diffc_stream.session import PUSH_SUBPROTOCOL, SUBPROTOCOL, Hello, decode
 
 pytestmark = [pytest.mark.asyncio, pytest.mark.virtual_time]
@@ -81,6 +82,27 @@ async def test_a_sender_that_dials_is_mirrored(folder: Path, kept: Path) -> None
             await until((kept / "camera" / "new.png.dfc").exists)
         await until(lambda: not listener.senders)
         assert not dialler.connected
+
+
+async def test_a_sender_that_stops_says_so_and_saves_what_is_new(
+    folder: Path, kept: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    saved: list[bool] = []
+
+    async def save(_: Pipeline) -> None:
+        saved.append(dialler.connected)
+
+    monkeypatch.setattr(Pipeline, "save", save)
+    figures = Figures()
+    async with Listener(kept) as listener:
+        url = f"ws://127.0.0.1:{listener.port}/camera"
+        dialler = Dialler(url, Catalogue(folder), Pipeline(FakeOpener()), figures=figures)
+        async with dialler:
+            await until(lambda: dialler.connected)
+            draining = [figures.draining]
+        draining.append(figures.draining)
+    assert draining == [False, True]
+    assert saved == [False]
 
 
 async def test_over_a_link_that_is_cut_from_the_other_side(folder: Path, kept: Path) -> None:
