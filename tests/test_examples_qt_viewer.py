@@ -41,7 +41,7 @@ def see(application: QCoreApplication) -> Iterator[Callable[[Callable[[], bool]]
     """Lets the window live until it shows something."""
 
     def see(condition: Callable[[], bool]) -> None:
-        deadline = time.monotonic() + 10
+        deadline = time.monotonic() + 60
         while not condition():
             assert time.monotonic() < deadline
             application.processEvents(QEventLoop.ProcessEventsFlag.AllEvents, 20)
