@@ -8,13 +8,12 @@ import os
 from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
-from typing import NamedTuple
 
 from diffc_stream.errors import RequestRefused
 from diffc_stream.session import Code, Entry
 from diffc_stream.session.fields import Name
 
-from .changes import Changes
+from .changes import Changes, Version
 
 SUFFIXES = frozenset(
     [
@@ -34,15 +33,6 @@ AWAY = 10.0
 """Seconds after which to ask again for a picture whose folder has gone."""
 
 logger = logging.getLogger("diffc_server")
-
-
-class Version(NamedTuple):
-    """What changes when a file does."""
-
-    size: int
-    time: int
-    """When it was changed last, in nanoseconds since 1970."""
-    inode: int
 
 
 class Catalogue:

@@ -15,14 +15,11 @@ from contextvars import Context
 from dataclasses import dataclass, field, replace
 from itertools import takewhile
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import NamedTuple, Protocol
 
 from diffc_stream.session import Catalogue as Page
 from diffc_stream.session import Entry
 from diffc_stream.session.messages import ENTRIES_PER_PAGE
-
-if TYPE_CHECKING:
-    from .catalogue import Catalogue, Version
 
 EVERY = 1.0
 """Seconds from look to look ..."""
@@ -37,7 +34,35 @@ MOST_GONE = 10_000
 
 logger = logging.getLogger("diffc_server")
 
-Known = dict[str, tuple["Version", Entry]]
+
+class Version(NamedTuple):
+    """What changes when a file does."""
+
+    size: int
+    time: int
+    """When it was changed last, in nanoseconds since 1970."""
+    inode: int
+
+
+class Folder(Protocol):
+    """What is followed: a catalogue."""
+
+    folder: Path
+
+    def versions(self) -> dict[str, Version]:
+        """Return the files of all pictures, by name; walks the folder, so not quick."""
+        ...
+
+    def entry(self, name: str, version: Version) -> Entry | None:
+        """Return what there is to say of a picture; None if it cannot be read."""
+        ...
+
+    def forget(self, versions: dict[str, Version]) -> None:
+        """Forget what was remembered of all files but these."""
+        ...
+
+
+Known = dict[str, tuple[Version, Entry]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,7 +83,7 @@ class Look:
 class Changes:
     """Follows a catalogue for as long as somebody follows this."""
 
-    def __init__(self, catalogue: Catalogue) -> None:
+    def __init__(self, catalogue: Folder) -> None:
         self._catalogue = catalogue
         self._latest = Look(seen={}, known={})
         self._version = 0
@@ -171,7 +196,7 @@ class Changes:
         )
 
 
-def looked(catalogue: Catalogue, before: Look, now: float | None = None) -> Look:
+def looked(catalogue: Folder, before: Look, now: float | None = None) -> Look:
     """Look at a catalogue's folder, after ``before``; not quick.
 
     ``now`` is in seconds since 1970, and this moment unless given.  Raises OSError if the folder
