@@ -95,7 +95,7 @@ def test_a_sender_that_shows_a_token_over_tls(folder: Path, tmp_path: Path) -> N
     safe = ("--tls-cert", str(issued.chain), "--tokens", str(tokens))
     with daemon("diffc_client", "mirror", "--listen", "0", "--json", *safe, str(kept)) as hub:
         port = json.loads(line(hub))["port"]
-        dial = ("--dial", f"wss://localhost:{port}/another", "--dial-ca", str(issued.ca))
+        dial = ("--dial", f"wss://127.0.0.1:{port}/another", "--dial-ca", str(issued.ca))
         with daemon(
             "diffc_server", str(folder), *dial, "--no-listen", "--dial-token", str(shown)
         ) as sender:

@@ -22,7 +22,9 @@ def current() -> dict[str, Any]:
 
 @pytest.mark.parametrize("part", [part for part in STORED if part != "streams"])
 def test_the_vectors_are_current(part: str, current: dict[str, Any]) -> None:
-    assert same(STORED[part], current[part], 1e-6), f"run {COMMAND}"
+    # They are written to six places, and another machine's matrix products may round the last one
+    # the other way.
+    assert same(STORED[part], current[part], 2.5e-6), f"run {COMMAND}"
 
 
 @pytest.mark.parametrize("place", range(len(DATA)))
