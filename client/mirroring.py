@@ -16,7 +16,7 @@ from pathlib import Path
 from diffc_stream import journal
 from diffc_stream.errors import AddressError
 from diffc_stream.exposure import check_exposure
-from diffc_stream.flags import endpoint, integer, number
+from diffc_stream.flags import endpoint, integer, number, size
 from diffc_stream.session import MAX_BPP, MAX_PSNR, MAX_STREAM, Target, Terms
 from diffc_stream.tokens import Tokens
 
@@ -24,8 +24,6 @@ from .address import Address
 
 LONGEST = 366 * 86_400.0
 """Seconds that anything can be told to take."""
-MOST_BYTES = 2**50
-"""That anybody can allow to be filled."""
 
 DESCRIPTION = """\
 Stay up and keep a copy of what a sender has: every picture NAME as DIR/NAME.dfc, byte for byte its
@@ -67,7 +65,8 @@ def add_to(
         "--listen",
         metavar="[HOST:]PORT",
         type=endpoint,
-        help="instead of dialling URL, let senders dial this machine there (HOST: 127.0.0.1)",
+        help="instead of dialling URL, let senders dial this machine there (HOST: 127.0.0.1; "
+        "others take --tokens and --tls-cert, or --insecure)",
     )
     mirror.add_argument(
         "--bytes", metavar="N", type=integer(1, MAX_STREAM), help="so many bytes of each picture"
@@ -85,9 +84,10 @@ def add_to(
     mirror.add_argument(
         "--most",
         metavar="BYTES",
-        type=integer(1, MOST_BYTES),
+        type=size,
         default=2**34,
-        help="of disk that one sender may fill (%(default)s)",
+        help="of disk that one sender may fill, K, M, G or T after them for as many times 1024 "
+        "(16G)",
     )
     mirror.add_argument(
         "--every",
