@@ -40,12 +40,11 @@ from diffc_stream.threads import wait_asleep
 from . import mirroring
 from .access import Access, access_from, check_one_host
 from .address import Address
+from .mirroring import LONGEST
+from .staying import stay
 
 if TYPE_CHECKING:
     from .refiner import Refinement
-
-LONGEST = 366 * 86_400.0
-"""Seconds that anything can be told to take."""
 
 DESCRIPTION = """\
 Receive pictures from a diffc-server: ever better ones, over any link that carries a few hundred
@@ -242,18 +241,7 @@ def _run(options: argparse.Namespace) -> int:
         access=access,
     )
 
-    async def until_told() -> None:
-        running = asyncio.ensure_future(daemon.run())
-        for signum in (signal.SIGINT, signal.SIGTERM):
-            with contextlib.suppress(NotImplementedError):  # not on Windows
-                asyncio.get_running_loop().add_signal_handler(signum, running.cancel)
-        with contextlib.suppress(asyncio.CancelledError):
-            await running
-
-    asyncio.run(until_told())
-    # Nobody waits for the picture that is being computed, but the interpreter would.
-    logging.shutdown()
-    os._exit(0)
+    stay(daemon.run())
 
 
 def _view(options: argparse.Namespace) -> int:

@@ -7,8 +7,6 @@ import asyncio
 import contextlib
 import json
 import logging
-import os
-import signal
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -21,6 +19,7 @@ from diffc_stream.session import MAX_BPP, MAX_PSNR, MAX_STREAM, Target, Terms
 from diffc_stream.tokens import Tokens
 
 from .address import Address
+from .staying import stay
 
 LONGEST = 366 * 86_400.0
 """Seconds that anything can be told to take."""
@@ -131,19 +130,7 @@ def mirrored(options: argparse.Namespace) -> int:
         raise AddressError("--tokens, --tls-cert and --tls-key are for --listen")
     journal.start(options.log_level, options.log_format)
     logging.getLogger("websockets").setLevel(logging.ERROR)
-    asyncio.run(_until_told(options, address))
-    # Nobody waits for the picture that is being rendered, but the interpreter would.
-    logging.shutdown()
-    os._exit(0)
-
-
-async def _until_told(options: argparse.Namespace, address: Address | None) -> None:
-    running = asyncio.ensure_future(_mirror(options, address))
-    for signum in (signal.SIGINT, signal.SIGTERM):
-        with contextlib.suppress(NotImplementedError):  # not on Windows
-            asyncio.get_running_loop().add_signal_handler(signum, running.cancel)
-    with contextlib.suppress(asyncio.CancelledError):
-        await running
+    stay(_mirror(options, address))
 
 
 async def _mirror(options: argparse.Namespace, address: Address | None) -> None:

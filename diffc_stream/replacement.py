@@ -1,4 +1,4 @@
-"""Write a file wholly or not at all."""
+"""Write a file wholly or not at all, and notice that somebody has."""
 
 from __future__ import annotations
 
@@ -37,6 +37,15 @@ def sweep(path: Path) -> None:
     """
     for torn in path.parent.glob(f".{glob.escape(_beginning(path))}.????????.part"):
         torn.unlink(missing_ok=True)
+
+
+def stamp(path: Path) -> tuple[int, int, int] | None:
+    """Return what changes when a file is replaced or written to; None if there is none."""
+    try:
+        stat = path.stat()
+    except OSError:
+        return None
+    return stat.st_ino, stat.st_size, stat.st_mtime_ns
 
 
 def _beginning(path: Path) -> str:

@@ -23,7 +23,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from diffc_stream.errors import SafetyError
-from diffc_stream.replacement import replacing
+from diffc_stream.replacement import replacing, stamp
 
 MOST_TOKENS = 1000
 MOST_FILE = 2**20
@@ -67,7 +67,7 @@ class Tokens:
     def __init__(self, path: Path) -> None:
         """Read ``path``.  Raises SafetyError."""
         self._path = path
-        self._seen = _stamp(path)
+        self._seen = stamp(path)
         self._tokens: tuple[Token, ...] = ()
         self._by_hash: dict[str, Token] = {}
         self._keep(_parse(path))
@@ -97,10 +97,10 @@ class Tokens:
 
         Raises SafetyError once for a change that cannot be read; the tokens stay as they were.
         """
-        stamp = _stamp(self._path)
-        if stamp == self._seen:
+        now = stamp(self._path)
+        if now == self._seen:
             return False
-        self._seen = stamp
+        self._seen = now
         self._keep(_parse(self._path))
         return True
 
@@ -142,14 +142,6 @@ def add_token(path: Path, name: str, expires: datetime | None = None) -> str:
         Path(file.name).chmod(0o600)
         file.write((before + "\n".join(lines) + "\n").encode())
     return token
-
-
-def _stamp(path: Path) -> tuple[int, int, int] | None:
-    try:
-        stat = path.stat()
-    except OSError:
-        return None
-    return stat.st_ino, stat.st_size, stat.st_mtime_ns
 
 
 def _parse(path: Path) -> tuple[Token, ...]:

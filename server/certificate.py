@@ -7,6 +7,7 @@ import ssl
 from pathlib import Path
 
 from diffc_stream.errors import SafetyError
+from diffc_stream.replacement import stamp
 
 logger = logging.getLogger("diffc_server")
 
@@ -55,14 +56,7 @@ class Certificate:
         return self._key if self._chain.is_file() else self._chain
 
     def _stamps(self) -> list[tuple[int, int, int] | None]:
-        stamps: list[tuple[int, int, int] | None] = []
-        for path in (self._chain, self._key):
-            try:
-                stat = path.stat()
-                stamps.append((stat.st_ino, stat.st_size, stat.st_mtime_ns))
-            except OSError:
-                stamps.append(None)
-        return stamps
+        return [stamp(path) for path in (self._chain, self._key)]
 
 
 def _context() -> ssl.SSLContext:

@@ -23,6 +23,7 @@ from typing import TypeVar, TypeVarTuple
 from diffc_stream.codec.curve import Curve
 from diffc_stream.container import Header
 from diffc_stream.errors import PictureError, PrefixMismatch, RequestRefused, StreamError
+from diffc_stream.replacement import stamp
 from diffc_stream.session import MAX_STREAM, Code, PrefixHash
 
 from .encoding import Opener, Source, is_stream
@@ -354,11 +355,10 @@ class SharedStream:
 
 def version_of(path: Path) -> Version:
     """Return what changes with a file's content.  Raises RequestRefused if it has gone."""
-    try:
-        stat = path.stat()
-    except OSError as error:
-        raise RequestRefused(Code.UNKNOWN_IMAGE, "there is no such picture") from error
-    return stat.st_ino, stat.st_size, stat.st_mtime_ns
+    version = stamp(path)
+    if version is None:
+        raise RequestRefused(Code.UNKNOWN_IMAGE, "there is no such picture")
+    return version
 
 
 def _next(source: Source) -> bytes | None:

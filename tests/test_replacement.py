@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from diffc_stream.replacement import replacing, sweep
+from diffc_stream.replacement import replacing, stamp, sweep
 
 
 def test_a_file_takes_the_others_place_when_it_is_whole(tmp_path: Path) -> None:
@@ -46,3 +46,16 @@ def test_what_was_left_of_one_file_is_swept(tmp_path: Path) -> None:
     sweep(path)
     assert sorted(tmp_path.iterdir()) == sorted([path, others])
     sweep(tmp_path / "nothing")
+
+
+def test_a_stamp_tells_what_was_replaced_or_written_to(tmp_path: Path) -> None:
+    path = tmp_path / "file"
+    assert stamp(path) is None
+    path.write_bytes(b"one")
+    first = stamp(path)
+    assert first == stamp(path)
+    with replacing(path) as file:
+        file.write(b"two")
+    second = stamp(path)
+    path.write_bytes(b"longer")
+    assert len({None, first, second, stamp(path)}) == 4
