@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import multiprocessing
-from collections.abc import Callable, Iterable, Sequence
+import signal
+import threading
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor, as_completed
+from contextlib import contextmanager
 from typing import TypeVar
 
 from rich.console import Console
@@ -45,8 +48,22 @@ def spread(
         # Spawned, because threads that a denoiser or an encoder has started do not survive a fork.
         context = multiprocessing.get_context("spawn")
         with ProcessPoolExecutor(jobs, context, initializer=_use, initargs=(threads,)) as pool:
-            futures = [pool.submit(function, entry) for entry in tasks]
+            with _deaf():
+                futures = [pool.submit(function, entry) for entry in tasks]
             return _gathered(futures, lambda: progress.advance(task))
+
+
+@contextmanager
+def _deaf() -> Iterator[None]:
+    """Have processes that are started in here ignore Ctrl-C: whoever waits for them ends them."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def _gathered(futures: Iterable[Future[Result]], advance: Callable[[], None]) -> list[Result]:

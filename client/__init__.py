@@ -21,42 +21,71 @@ In a program with a loop that is not ours to run, a window's for instance::
 Every refinement carries the whole picture as it is known so far: ``image``, uint8 (H, W, 3), with
 ``bytes``, ``bpp``, ``predicted_psnr`` and ``complete``.  Leave the loop when it is good enough.
 Errors are those of :mod:`diffc_stream.errors`.
+
+What is exported here is loaded when it is first used.
 """
 
-from .access import Access
-from .address import Address
-from .blocking import stream
-from .decoding import Decoders, Method, ModelDecoders, StreamDecoder
-from .delivery import Delivery
-from .kept import FileStream, Kept, MemoryStream, outdated
-from .listening import Listener
-from .mirror import Mirror, Mirrored
-from .refiner import Refinement
-from .sender import Sender, connect
-from .store import Store
-from .watching import Watch, Watcher, watch
+from __future__ import annotations
 
-__all__ = [
-    "Access",
-    "Address",
-    "Decoders",
-    "Delivery",
-    "FileStream",
-    "Kept",
-    "Listener",
-    "MemoryStream",
-    "Method",
-    "Mirror",
-    "Mirrored",
-    "ModelDecoders",
-    "Refinement",
-    "Sender",
-    "Store",
-    "StreamDecoder",
-    "Watch",
-    "Watcher",
-    "connect",
-    "outdated",
-    "stream",
-    "watch",
-]
+from typing import TYPE_CHECKING
+
+from diffc_stream.exports import lazily
+
+if TYPE_CHECKING:
+    from .access import Access as Access
+    from .address import Address as Address
+    from .blocking import stream as stream
+    from .decoding import Decoders as Decoders
+    from .decoding import Method as Method
+    from .decoding import ModelDecoders as ModelDecoders
+    from .decoding import StreamDecoder as StreamDecoder
+    from .delivery import Delivery as Delivery
+    from .kept import FileStream as FileStream
+    from .kept import Kept as Kept
+    from .kept import MemoryStream as MemoryStream
+    from .kept import outdated as outdated
+    from .listening import Listener as Listener
+    from .mirror import Mirror as Mirror
+    from .mirror import Mirrored as Mirrored
+    from .refiner import Refinement as Refinement
+    from .sender import Sender as Sender
+    from .sender import connect as connect
+    from .store import Store as Store
+    from .watching import Watch as Watch
+    from .watching import Watcher as Watcher
+    from .watching import watch as watch
+
+_HOMES = {
+    "Access": "access",
+    "Address": "address",
+    "Decoders": "decoding",
+    "Delivery": "delivery",
+    "FileStream": "kept",
+    "Kept": "kept",
+    "Listener": "listening",
+    "MemoryStream": "kept",
+    "Method": "decoding",
+    "Mirror": "mirror",
+    "Mirrored": "mirror",
+    "ModelDecoders": "decoding",
+    "Refinement": "refiner",
+    "Sender": "sender",
+    "Store": "store",
+    "StreamDecoder": "decoding",
+    "Watch": "watching",
+    "Watcher": "watching",
+    "connect": "sender",
+    "outdated": "kept",
+    "stream": "blocking",
+    "watch": "watching",
+}
+
+__all__ = list(_HOMES)
+
+
+if not TYPE_CHECKING:  # or any name at all would pass a type checker
+    __getattr__ = lazily(__name__, _HOMES)
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -2,6 +2,14 @@
 
 from __future__ import annotations
 
+import sys
+
+if __name__ == "__main__":
+    # Before anything that takes long is imported: see there.
+    from .start import main as start
+
+    sys.exit(start())
+
 import argparse
 import asyncio
 import contextlib
@@ -9,7 +17,6 @@ import json
 import logging
 import os
 import signal
-import sys
 import threading
 import time
 import webbrowser
@@ -507,7 +514,3 @@ def _add_common(parser: argparse.ArgumentParser) -> None:
         "times round trip exceeds half of that (%(default)s)",
     )
     _add_access(parser)
-
-
-if __name__ == "__main__":
-    sys.exit(main())

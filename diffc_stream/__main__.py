@@ -2,6 +2,6 @@
 
 import sys
 
-from diffc_stream.cli import main
+from diffc_stream.start import main
 
 sys.exit(main())

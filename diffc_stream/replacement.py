@@ -5,10 +5,18 @@ from __future__ import annotations
 import glob
 import os
 import secrets
+import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
+
+_unfinished: set[Path] = set()
+"""What is being written at the moment, by any thread."""
+_guard = threading.Lock()
+"""Held by who changes that, and the folder with it."""
+_PATIENCE = 0.2
+"""Seconds to wait for a folder that takes long to be changed."""
 
 
 @contextmanager
@@ -22,12 +30,26 @@ def replacing(path: Path) -> Iterator[BinaryIO]:
     # plainly rather than with mkstemp, whose files nobody else may read.
     temporary = path.with_name(f".{_beginning(path)}.{secrets.token_hex(4)}.part")
     try:
-        with temporary.open("xb") as file:
+        with _guard:
+            _unfinished.add(temporary)
+            opened = temporary.open("xb")
+        with opened as file:
             yield file
-        os.replace(temporary, path)
+        with _guard:
+            os.replace(temporary, path)
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise
+    finally:
+        _unfinished.discard(temporary)
+
+
+def abandon() -> None:
+    """Delete what is being written, and let nothing more be: for a process that is about to end."""
+    _guard.acquire(timeout=_PATIENCE)  # for good
+    for temporary in tuple(_unfinished):
+        with suppress(OSError):
+            temporary.unlink(missing_ok=True)
 
 
 def sweep(path: Path) -> None:

@@ -2,6 +2,14 @@
 
 from __future__ import annotations
 
+import sys
+
+if __name__ == "__main__":
+    # Before anything that takes long is imported: see there.
+    from .start import main as start
+
+    sys.exit(start())
+
 import argparse
 import asyncio
 import contextlib
@@ -9,7 +17,6 @@ import json
 import logging
 import os
 import signal
-import sys
 from collections.abc import Awaitable, Callable, Iterable
 from functools import partial
 from pathlib import Path
@@ -22,6 +29,7 @@ from diffc_stream.configuration import Configuration, add_configuration
 from diffc_stream.errors import ConfigurationError, DiffcError
 from diffc_stream.exposure import is_loopback
 from diffc_stream.flags import endpoint, integer, number, size
+from diffc_stream.interruption import leave
 from diffc_stream.journal import add_journal
 from diffc_stream.session import MAX_WINDOW, MIN_WINDOW, Terms
 from diffc_stream.threads import wait_asleep
@@ -123,12 +131,12 @@ async def _serve(options: argparse.Namespace) -> None:
     from .store import open_store
 
     safety = read(options, asyncio.get_running_loop().time)
-    stopped = _on_signals()
     figures = Figures()
     catalogue = Catalogue(options.folder)
     models = Collection.at_hand(options.model)
     fingerprint = models.preferred.fingerprint  # loaded now: what is wrong with it is told now
     codec.prepare()
+    stopped = _on_signals()  # until here there is nothing to be ended gently
     store = open_store(options.store, most_bytes=options.store_size) if options.store else None
     pipeline = Pipeline(
         FileOpener(models),
@@ -230,7 +238,7 @@ def _exit() -> NoReturn:
     would wait for its thread.
     """
     logging.shutdown()
-    os._exit(0)
+    leave(0)
 
 
 def _status(
@@ -447,7 +455,3 @@ def _add_operations(parser: argparse.ArgumentParser) -> None:
         help="let other processes listen on the same port, so that one can take over from another",
     )
     group.add_argument("--json", action="store_true", help="print the address as a JSON object")
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -9,10 +9,12 @@ from types import ModuleType
 
 import pytest
 
+import diffc_client
+import diffc_server
 import diffc_stream
 import diffc_stream.codec
 
-PACKAGES = (diffc_stream, diffc_stream.codec)
+PACKAGES = (diffc_stream, diffc_stream.codec, diffc_server, diffc_client)
 each = pytest.mark.parametrize("package", PACKAGES, ids=lambda package: package.__name__)
 
 

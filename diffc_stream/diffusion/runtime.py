@@ -1,15 +1,27 @@
-"""Networks on ONNX Runtime: graph and weights in memory, nothing else is read."""
+"""Networks on ONNX Runtime: graph and weights in memory, nothing else is read.
+
+This is the one place that imports it: as it comes, it tells its maker of every program that does,
+with a number that it keeps for the machine.
+"""
 
 from __future__ import annotations
 
+import os
+
 import numpy as np
-import onnxruntime
 from numpy.typing import NDArray
 
 from diffc_stream import threads
 from diffc_stream.diffusion.architecture import NOISE_FEATURES
 
+# It asks when it is imported, and no later word stops it.  Child processes inherit this.
+os.environ["ORT_DISABLE_TELEMETRY"] = "1"
+import onnxruntime
+
 Floats = NDArray[np.float32]
+
+# For a program that had imported it before: what it tells of sessions, at least, it does not.
+onnxruntime.disable_telemetry_events()
 
 _ERRORS_ALONE = 3
 """Severity from which ONNX Runtime writes to standard error."""

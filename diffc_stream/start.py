@@ -1,0 +1,18 @@
+"""Where ``diffc`` starts: nothing that takes long has been imported here yet."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from diffc_stream import interruption
+
+
+def main() -> int:
+    """Run ``diffc`` and return its exit code."""
+    return interruption.run("diffc", _load)
+
+
+def _load() -> Callable[[], int]:
+    from diffc_stream.cli import main
+
+    return main

@@ -1,0 +1,18 @@
+"""Where ``diffc-server`` starts: nothing that takes long has been imported here yet."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from diffc_stream import interruption
+
+
+def main() -> int:
+    """Run ``diffc-server`` and return its exit code."""
+    return interruption.run("diffc-server", _load)
+
+
+def _load() -> Callable[[], int]:
+    from .__main__ import main
+
+    return main
