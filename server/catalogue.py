@@ -10,10 +10,12 @@ from itertools import islice
 from pathlib import Path
 
 from diffc_stream.errors import RequestRefused
+from diffc_stream.opening import is_exhausted, is_passing, open_resolved
 from diffc_stream.session import Code, Entry
 from diffc_stream.session.fields import Name
 
 from .changes import Changes, Version
+from .files import File, later
 
 SUFFIXES = frozenset(
     [
@@ -61,24 +63,35 @@ class Catalogue:
         return tuple(entry for entry in entries if entry is not None)
 
     def versions(self) -> dict[str, Version]:
-        """Return the files of all pictures, by name; walks the folder, so not quick."""
+        """Return the files of all pictures, by name; walks the folder, so not quick.
+
+        Raises OSError if it cannot be told at the moment.
+        """
         found = {}
         for name in self.names():
             try:
                 stat = (self.folder / name).stat()
-            except OSError:
+            except OSError as error:
+                _raise_if_exhausted(error)
                 continue  # gone meanwhile
             found[name] = Version(stat.st_size, stat.st_mtime_ns, stat.st_ino)
         return found
 
     def entry(self, name: str, version: Version) -> Entry | None:
-        """Return what there is to say of a picture; None if it cannot be read."""
+        """Return what there is to say of a picture; None if it cannot be read.
+
+        Raises OSError if nothing can be read at the moment.
+        """
         thumbprint = self._thumbprints.get((name, version))
         if thumbprint is None:
             try:
-                thumbprint = _thumbprint(self.folder / name, version.size)
-            except OSError:
-                return None  # gone meanwhile
+                path = self._find(name)
+                if path is None:
+                    return None  # gone meanwhile
+                thumbprint = _thumbprint(path, version)
+            except OSError as error:
+                _raise_if_exhausted(error)
+                return None
             self._thumbprints[name, version] = thumbprint
         time = max(0, version.time // 10**9)
         return Entry(name=name, size=version.size, time=time, thumbprint=thumbprint)
@@ -91,16 +104,26 @@ class Catalogue:
         }
 
     def names(self) -> tuple[str, ...]:
-        """Return the names of all pictures in order; walks the folder, so not quick."""
+        """Return the names of all pictures in order; walks the folder, so not quick.
+
+        Raises OSError if it cannot be told at the moment.
+        """
         return tuple(sorted(islice(self._walk(), MOST_NAMES)))
 
-    def path(self, name: str) -> Path:
-        """Return the file of that name.
+    def file(self, name: str) -> File:
+        """Return the file of that name as it is now; raises what :meth:`path` does."""
+        return File.at(self.path(name))
 
-        Raises RequestRefused if there is none, or for the moment if the whole folder has gone: a
-        disk may come back.
+    def path(self, name: str) -> Path:
+        """Return where the file of that name is, without links.
+
+        Raises RequestRefused if there is none, or for the moment if a disk does not answer or the
+        whole folder has gone: a disk may come back.
         """
-        path = self._find(name)
+        try:
+            path = self._find(name)
+        except OSError as error:
+            raise later() from error
         self._note(present=path is not None or self.folder.is_dir())
         if self._gone:
             message = "the folder of pictures has gone"
@@ -117,28 +140,48 @@ class Catalogue:
             logger.warning("the folder of pictures, %s, %s", self.folder, what)
 
     def _find(self, name: str) -> Path | None:
+        """Return where a picture is, or None.  Raises OSError if that cannot be told now."""
         try:
             self._name.parse(name)
             if any(segment.startswith(".") for segment in name.split("/")):
                 return None
             path = (self.folder / name).resolve(strict=True)
-        except (OSError, ValueError, RuntimeError):
+            inside = path.is_relative_to(self.folder) and path.is_file()
+        except (OSError, ValueError, RuntimeError) as error:
+            if is_passing(error):
+                raise
             return None  # not a name, no such file, or links in a circle
-        inside = path.is_relative_to(self.folder) and path.is_file()
         return path if inside and Path(name).suffix.lower() in SUFFIXES else None
 
     def _walk(self) -> Iterator[str]:
-        for top, folders, files in os.walk(self.folder):
+        for top, folders, files in os.walk(self.folder, onerror=_raise_if_exhausted):
             folders[:] = sorted(name for name in folders if not name.startswith("."))
             for file in sorted(files):
                 name = Path(top, file).relative_to(self.folder).as_posix()
-                if self._find(name) is not None:
+                if self._there(name):
                     yield name
 
+    def _there(self, name: str) -> bool:
+        try:
+            return self._find(name) is not None
+        except OSError as error:
+            _raise_if_exhausted(error)
+            return False  # others may be read
 
-def _thumbprint(path: Path, size: int) -> str:
+
+def _raise_if_exhausted(error: OSError) -> None:
+    """What could not be looked at for lack of descriptors or memory has not gone."""
+    if is_exhausted(error):
+        raise error
+
+
+def _thumbprint(path: Path, version: Version) -> str:
+    size = version.size
     digest = hashlib.sha256(str(size).encode())
-    with path.open("rb") as file:
+    with open_resolved(path) as file:
+        found = os.fstat(file.fileno())
+        if (found.st_size, found.st_ino) != (size, version.inode):
+            raise FileNotFoundError(f"{path} has just been replaced")
         digest.update(file.read(THUMB))
         file.seek(max(THUMB, size - THUMB))
         digest.update(file.read(THUMB))

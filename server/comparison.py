@@ -15,7 +15,6 @@ from collections import OrderedDict
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from http import HTTPStatus
-from pathlib import Path
 from urllib.parse import parse_qs, unquote
 
 import numpy as np
@@ -24,6 +23,7 @@ from PIL import Image, features
 
 from diffc_stream.errors import PictureError, RequestRefused
 from diffc_stream.metrics import psnr
+from diffc_stream.opening import Identity, is_passing
 from diffc_stream.picture import load_picture
 from diffc_stream.session import MAX_STREAM, Code
 from diffc_viewer import Answer
@@ -31,6 +31,7 @@ from diffc_viewer.assets import PREFIX as SITE
 
 from .catalogue import Catalogue
 from .encoding import is_stream
+from .files import File, later, refused
 
 PREFIX = f"{SITE}compare/"
 """What the paths of such pictures begin with."""
@@ -125,12 +126,12 @@ class Comparison:
 
     def file(self, wanted: Wanted) -> bytes:
         """Return the bytes that are asked for; takes a second.  Raises RequestRefused."""
-        path = self._catalogue.path(wanted.name)
-        if is_stream(path):
+        file = self._catalogue.file(wanted.name)
+        if is_stream(file.path):
             raise _none("a stream has no original")
         if wanted.format == "avif" and not features.check("avif"):
             raise _none("this Pillow makes no AVIF")
-        best = self._best(path, wanted)
+        best = self._best(file, wanted)
         if best is None:
             raise _none("none is so small")
         data = best.data[: wanted.bytes]
@@ -138,16 +139,15 @@ class Comparison:
             raise _none("so few bytes of it show nothing")
         return data
 
-    def _best(self, path: Path, wanted: Wanted) -> Tried | None:
+    def _best(self, file: File, wanted: Wanted) -> Tried | None:
         """Return the file of at most ``wanted.of`` bytes that is closest to the original."""
-        version = self._version(path)
         deadline = time.monotonic() + PATIENCE
         best: Tried | None = None
         for factor in FACTORS:
             low, high = QUALITIES[wanted.format]
             while low <= high and (best is None or time.monotonic() < deadline):
                 quality = (low + high) // 2
-                tried = self._try(version, path, wanted.format, factor, quality)
+                tried = self._try(file, wanted.format, factor, quality)
                 if len(tried.data) <= wanted.of:
                     low = quality + 1
                     if best is None or tried.psnr > best.psnr:
@@ -156,13 +156,11 @@ class Comparison:
                     high = quality - 1
         return best
 
-    def _try(
-        self, version: tuple[object, ...], path: Path, kind: str, factor: int, quality: int
-    ) -> Tried:
-        key = (*version, kind, factor, quality)
+    def _try(self, file: File, kind: str, factor: int, quality: int) -> Tried:
+        key = (*file, kind, factor, quality)
         tried = self._tried.get(key)
         if tried is None:
-            original = self._load(version, path)
+            original = self._load(file)
             tried = _encoded(original, kind, factor, quality)
             self._tried[key] = tried
             self._kept += len(tried.data)
@@ -172,24 +170,23 @@ class Comparison:
         self._tried.move_to_end(key)
         return tried
 
-    def _load(self, version: tuple[object, ...], path: Path) -> NDArray[np.uint8]:
-        if self._original is None or self._original[0] != version:
+    def _load(self, file: File) -> NDArray[np.uint8]:
+        if self._original is None or self._original[0] != file:
             self._original = None  # two at once are too many
             try:
-                pixels = load_picture(path)
+                with file.open() as opened:
+                    pixels = load_picture(opened)
+                    file.check(Identity.opened(opened))
+            except OSError as error:
+                raise refused(error) from error
             except PictureError as error:
+                if is_passing(error):
+                    raise later() from error
                 raise RequestRefused(Code.UNREADABLE_IMAGE, str(error)) from error
             if pixels.shape[0] * pixels.shape[1] > MOST_PIXELS:
                 raise _none("it is too large to be compared")
-            self._original = version, pixels
+            self._original = file, pixels
         return self._original[1]
-
-    def _version(self, path: Path) -> tuple[object, ...]:
-        try:
-            stat = path.stat()
-        except OSError as error:
-            raise _none("it has just gone") from error
-        return path, stat.st_ino, stat.st_size, stat.st_mtime_ns
 
 
 def _encoded(pixels: NDArray[np.uint8], kind: str, factor: int, quality: int) -> Tried:

@@ -296,9 +296,9 @@ class Conversation:
         self._wake()
 
     async def _shared(self, request: Open) -> SharedStream:
-        path = await asyncio.to_thread(self._catalogue.path, request.image)
-        model = None if is_stream(path) else self._model(request)
-        shared = self._pipeline.stream(path, model)
+        file = await asyncio.to_thread(self._catalogue.file, request.image)
+        model = None if is_stream(file.path) else self._model(request)
+        shared = self._pipeline.of(file, model)
         account = self.visit.account
         shared.join(self._wake, account)
         try:

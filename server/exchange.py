@@ -18,7 +18,6 @@ import logging
 from email.utils import formatdate
 from http import HTTPStatus
 from math import ceil
-from pathlib import Path
 from urllib.parse import unquote
 
 from websockets.asyncio.server import ServerConnection
@@ -35,9 +34,9 @@ from .comparison import PREFIX as COMPARISON
 from .comparison import Comparison
 from .encoding import STREAM_SUFFIX, is_stream
 from .figures import Figures
+from .files import File
 from .pipeline import LOOK_AHEAD, Pipeline, SharedStream
 from .ranges import Range, names
-from .shared import version_of
 from .visits import Visit, unlimited
 
 MEDIA_TYPE = "application/vnd.diffc"
@@ -164,8 +163,7 @@ class Exchange:
             if self._site is not None and self._site.has(self._target):
                 await self._give(await self._page(self._site))
                 return
-            path = await asyncio.to_thread(self._file)
-            shared, etag = self._stream(path)
+            shared, etag = self._stream(await asyncio.to_thread(self._file))
             shared.join(self._wake, self.visit.account)
             try:
                 await self._serve(shared, etag)
@@ -219,7 +217,7 @@ class Exchange:
             for start in range(0, len(answer.body), _CHUNK):
                 await self._write(answer.body[start : start + _CHUNK])
 
-    def _file(self) -> Path:
+    def _file(self) -> File:
         """Return the file that is asked for.  Raises RequestRefused if there is none."""
         target = self._target
         try:
@@ -229,21 +227,18 @@ class Exchange:
         if not target.startswith("/") or not name.lower().endswith(STREAM_SUFFIX):
             raise RequestRefused(Code.UNKNOWN_IMAGE, "not the name of a stream")
         try:
-            return self._catalogue.path(name)
+            return self._catalogue.file(name)
         except RequestRefused:
-            path = self._catalogue.path(name[: -len(STREAM_SUFFIX)])
-            if is_stream(path):
+            file = self._catalogue.file(name[: -len(STREAM_SUFFIX)])
+            if is_stream(file.path):
                 raise
-            return path
+            return file
 
-    def _stream(self, path: Path) -> tuple[SharedStream, str]:
+    def _stream(self, file: File) -> tuple[SharedStream, str]:
         """Return the stream of a file, and what to call this version of it."""
-        before = version_of(path)
-        shared = self._pipeline.stream(path)
-        if version_of(path) != before:
-            raise RequestRefused(Code.BUSY, "it is being replaced", retry=True)
+        shared = self._pipeline.of(file)
         # What the bytes follow from, and nothing that another encoder may have made of it.
-        facts = f"{self._epoch} {VERSION} {shared.model} {before} {path}"
+        facts = f"{self._epoch} {VERSION} {shared.model} {tuple(file.version)} {file.path}"
         return shared, _tag(facts.encode())
 
     async def _serve(self, shared: SharedStream, etag: str) -> None:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from pathlib import Path
 
 from .figures import Figures
+from .files import File
 from .store import Outcome, Store, Stored, stream_key
 from .workers import Workers
 
@@ -20,11 +20,11 @@ class Keeping:
     """Recalls a stream, and saves it as it grows."""
 
     def __init__(
-        self, store: Store, path: Path, model: str, workers: Workers, figures: Figures
+        self, store: Store, file: File, model: str, workers: Workers, figures: Figures
     ) -> None:
-        """Prepare for the stream of the picture at ``path`` by ``model``."""
+        """Prepare for the stream of a picture by ``model``."""
         self._store: Store | None = store
-        self._path = path
+        self._file = file
         self._model = model
         self._workers = workers
         self._figures = figures
@@ -46,11 +46,14 @@ class Keeping:
         return None if self._task is None or self._task.done() else self._task
 
     async def recall(self, held: bytes) -> Stored | None:
-        """Return what is stored, if it goes on from ``held``.  Raises OSError for the picture."""
+        """Return what is stored, if it goes on from ``held``.
+
+        Raises OSError or RequestRefused for the picture.
+        """
         if self._store is None:
             return None
         if self._key is None:
-            self._key = await self._workers.read(stream_key, self._path, self._model)
+            self._key = await self._workers.read(stream_key, self._file, self._model)
         try:
             async with asyncio.timeout(PATIENCE):
                 stored = await self._workers.recall(self._store.load, self._key)

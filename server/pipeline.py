@@ -7,18 +7,16 @@ the store.
 from __future__ import annotations
 
 import asyncio
-from collections import OrderedDict
 from pathlib import Path
-
-from diffc_stream.errors import RequestRefused
-from diffc_stream.session import Code
 
 from .encoding import Opener, is_stream
 from .figures import Figures
+from .files import File
+from .holding import Holding
 from .keeping import Keeping
 from .listeners import Account
 from .seats import MOST_PIXELS, MOST_SEATS, MOST_WAITING, Seats
-from .shared import LOOK_AHEAD, SharedStream, version_of
+from .shared import LOOK_AHEAD, SharedStream
 from .store import Store
 from .workers import Workers
 
@@ -28,8 +26,6 @@ SAVE_GRACE = 2.0
 """Seconds that the store gets for what is new, when the daemon has drained."""
 MOST_HELD = 2**28
 """Bytes of streams in memory; beyond that those that nobody uses are forgotten."""
-OVERHEAD = 4096
-"""Bytes that a stream counts beside its own."""
 
 
 class Pipeline:
@@ -57,64 +53,51 @@ class Pipeline:
         self.seats = Seats(encoders=encoders, seats=seats, pixels=pixels, queue=queue)
         self._store = store
         self._workers = Workers(encoders)
-        self._held = held
+        self._held: Holding[SharedStream] = Holding(held, self.seats)
         self._figures = figures or Figures()
         self._figures.waiting = lambda: self.seats.waiting
-        self._streams: OrderedDict[tuple[object, ...], SharedStream] = OrderedDict()
 
     def stream(self, path: Path, model: str | None = None) -> SharedStream:
+        """Return the stream of the file that is at a path now; see :meth:`of`."""
+        return self.of(File.at(path.resolve()), model)
+
+    def of(self, file: File, model: str | None = None) -> SharedStream:
         """Return the stream of a file, one and the same for all who ask.
 
         A picture is encoded with ``model``, None being the preferred one.
-        Raises RequestRefused if too many streams are in use, or if the file has just gone.
+        Raises RequestRefused if too many streams are in use.
         """
-        version = version_of(path)
-        model = None if is_stream(path) else model or self.opener.fingerprints[0]
-        key = (path, model, version)
-        stream = self._streams.get(key)
+        model = None if is_stream(file.path) else model or self.opener.fingerprints[0]
+        key = (file, model)
+        stream = self._held.find(key)
         if stream is None or not (stream.failure is None or stream.failure.retry):
-            self._make_room()
-            stream = self._streams[key] = SharedStream(
-                path,
+            stream = SharedStream(
+                file,
                 model,
                 self.opener,
-                version=version,
+                hold=self._held.grow,
                 workers=self._workers,
                 seats=self.seats,
-                keeping=self._keeping(path, model),
+                keeping=self._keeping(file, model),
                 figures=self._figures,
             )
-        self._streams.move_to_end(key)
+            self._held.add(key, stream)
         return stream
 
     async def save(self) -> None:
         """Wait until all that is new is in the store; SAVE_GRACE seconds at most."""
-        saving = [task for stream in self._streams.values() if (task := stream.saving)]
+        saving = [task for stream in self._held if (task := stream.saving)]
         if saving:
             await asyncio.wait(saving, timeout=SAVE_GRACE)
 
     def close(self) -> None:
         """Compute no more; pieces being computed are finished and dropped."""
-        for stream in self._streams.values():
+        for stream in self._held:
             stream.close()
         self.seats.close()
         self._workers.close()
 
-    def _keeping(self, path: Path, model: str | None) -> Keeping | None:
+    def _keeping(self, file: File, model: str | None) -> Keeping | None:
         if self._store is None or model is None:
             return None
-        return Keeping(self._store, path, model, self._workers, self._figures)
-
-    def _make_room(self) -> None:
-        """Forget what nobody uses, oldest first.  Raises RequestRefused if that is not enough."""
-        held = sum(len(stream) + OVERHEAD for stream in self._streams.values())
-        for key, stream in tuple(self._streams.items()):
-            if held <= self._held:
-                return
-            if stream.idle and not stream.busy:
-                held -= len(stream) + OVERHEAD
-                self.seats.leave(stream)
-                del self._streams[key]
-        if held > self._held:
-            message = "too many pictures are being sent"
-            raise RequestRefused(Code.BUSY, message, retry=True, after=self.seats.patience())
+        return Keeping(self._store, file, model, self._workers, self._figures)

@@ -16,18 +16,18 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable
-from pathlib import Path
 from time import perf_counter
 from typing import TypeVar, TypeVarTuple
 
 from diffc_stream.codec.curve import Curve
 from diffc_stream.container import Header
 from diffc_stream.errors import PictureError, PrefixMismatch, RequestRefused, StreamError
-from diffc_stream.replacement import stamp
+from diffc_stream.opening import Identity, is_passing
 from diffc_stream.session import MAX_STREAM, Code, PrefixHash
 
 from .encoding import Opener, Source, is_stream
 from .figures import Figures
+from .files import File, later, refused
 from .keeping import Keeping
 from .listeners import Account, Listeners, Wake
 from .seats import Seats
@@ -36,10 +36,13 @@ from .workers import Workers
 
 LOOK_AHEAD = 4096
 """Bytes computed beyond what is wanted, so that a link does not wait for the encoder."""
+REST = 60.0
+"""Seconds without a listener after which what computes a stream is let go of."""
 
 logger = logging.getLogger("diffc_server")
 
-Version = tuple[int, int, int]
+Hold = Callable[[int], None]
+"""Counts bytes that a stream has grown by.  Raises RequestRefused if there is no room for more."""
 Result = TypeVar("Result")
 Given = TypeVarTuple("Given")
 
@@ -49,17 +52,17 @@ class SharedStream:
 
     def __init__(
         self,
-        path: Path,
+        file: File,
         model: str | None,
         opener: Opener,
         *,
-        version: Version,
+        hold: Hold,
         workers: Workers,
         seats: Seats,
         keeping: Keeping | None,
         figures: Figures,
     ) -> None:
-        """Prepare the stream of a file that is of this ``version``, see :func:`version_of`."""
+        """Prepare the stream of a file; ``hold`` is asked before it grows, and told afterwards."""
         self.pixels: int | None = None
         """Of the picture, once it has been opened."""
         self.model = model
@@ -70,13 +73,13 @@ class SharedStream:
         """Why there is no more; with ``retry``, for those who wait for it now."""
         self.curve = Curve()
         """What its bytes give."""
-        self.light = is_stream(path)
+        self.light = is_stream(file.path)
         """It is read from disk: no encoder, and nothing to be stored."""
         self.spare_since: float | None = None
         """When the last piece that was wanted had been computed; None while one is."""
-        self._path = path
+        self._file = file
         self._opener = opener
-        self._version = version
+        self._hold = hold
         self._workers = workers
         self._seats = seats
         self._keeping = keeping
@@ -93,6 +96,8 @@ class SharedStream:
         self._spent = 0.0
         """Seconds of an encoder since somebody came."""
         self._closed = False
+        self._resting: asyncio.TimerHandle | None = None
+        """When nobody has listened for long."""
 
     def __len__(self) -> int:
         return len(self._data)
@@ -129,6 +134,7 @@ class SharedStream:
         """
         if self.failure is not None and self.failure.retry:
             self.failure = None  # a new request is a new try
+        self._stay()
         self._listeners.join(wake, account)
 
     def leave(self, wake: Wake) -> None:
@@ -143,6 +149,7 @@ class SharedStream:
             self._seats.took(self._spent)
             self._spent = 0.0
         self._save()
+        self._rest_later()
         self._seats.look()
 
     def want(self, length: int) -> None:
@@ -186,11 +193,13 @@ class SharedStream:
 
     def rest(self) -> None:
         """Let go of what computes the stream; the bytes stay."""
+        self._stay()
         self._source = None
 
     def close(self) -> None:
         """Compute and save no more."""
         self._closed = True
+        self._stay()
         if self._task is not None:
             self._task.cancel()
         if self._keeping is not None:
@@ -214,6 +223,7 @@ class SharedStream:
             if self._source is None and self._keeping is not None:
                 await self._recall(self._keeping)
             while self._lacks():
+                self._hold(0)
                 self._unpaid = not self.light and self._listeners.wait() > 0.0
                 if self._unpaid:
                     await self._pause()
@@ -247,14 +257,30 @@ class SharedStream:
             self._seats.leave(self)
         if self.idle or self.complete:
             self._save()
+        self._rest_later()
         self._listeners.notify()
         self._go_on()  # for those who came too late to be asked
         self._seats.look()
 
+    def _rest_later(self) -> None:
+        """Let go of what computes, once nobody has wanted anything of it for long."""
+        if self.idle and self.awake and self._task is None and not self._closed:
+            self._stay()
+            self._resting = asyncio.get_running_loop().call_later(REST, self._rest)
+
+    def _stay(self) -> None:
+        if self._resting is not None:
+            self._resting.cancel()
+            self._resting = None
+
+    def _rest(self) -> None:
+        """Nobody came back."""
+        self.rest()
+        self._seats.leave(self)
+
     async def _recall(self, keeping: Keeping) -> None:
         """Take what the store has beyond what is here."""
         stored = await keeping.recall(bytes(self._data))
-        self._same_file()
         if stored is None:
             return
         if self.pixels is None:
@@ -271,13 +297,13 @@ class SharedStream:
             self._in_line = True
             await self._seats.take(self)
             self._in_line = False
-        source = await self._on(self._opener.open, self._path, self.model, bytes(self._data))
+        data = bytes(self._data)
+        source = await self._on(self._opener.open, self._file.path, self.model, data)
+        self._file.check(source.version or await self._version())
         self.pixels, self.model = source.pixels, source.model
-        if not self.light:
-            self._same_file()
-            if not self._seats.bears(self):
-                self._seats.leave(self)  # and back into the line, now that its size is known
-                return
+        if not self.light and not self._seats.bears(self):
+            self._seats.leave(self)  # and back into the line, now that its size is known
+            return
         self._source = source
         self._listeners.notify()
 
@@ -306,19 +332,17 @@ class SharedStream:
                 account.charge(seconds / len(payers))
         return result
 
-    def _same_file(self) -> None:
-        """Raise RequestRefused if the file is not what it was when the stream was asked for.
-
-        What was read of it may be another picture, and must not be sent or kept as this one.
-        """
-        if version_of(self._path) != self._version:
-            raise RequestRefused(Code.BUSY, "it is being replaced", retry=True, after=1.0)
+    async def _version(self) -> Identity:
+        """Return which version of the file is there now.  Raises RequestRefused if it has gone."""
+        found = await self._workers.read(File.at, self._file.path)
+        return found.version
 
     def _take(self, piece: bytes) -> None:
+        piece = piece[: MAX_STREAM - len(self)]
         self._data += piece
+        self._hold(len(piece))
         self.curve.feed(piece)
-        if len(self._data) >= MAX_STREAM:
-            del self._data[MAX_STREAM:]
+        if len(self) >= MAX_STREAM:
             self._end()
 
     def _end(self) -> None:
@@ -331,10 +355,15 @@ class SharedStream:
 
     def _fail(self, error: Exception) -> None:
         self._source = None
-        name = self._path.name
+        name = self._file.path.name
         match error:
             case RequestRefused():
                 self.failure = error
+                return
+            case _ if is_passing(error):
+                # It says nothing about the picture, and is not remembered as if it did.
+                logger.warning("cannot serve %s at the moment: %s", name, error)
+                self.failure = later()
                 return
             case PrefixMismatch():
                 # Some of it may have been sent: what is encoded anew is another stream's business.
@@ -345,20 +374,13 @@ class SharedStream:
                 code, message = Code.UNREADABLE_IMAGE, "it cannot be read as a picture"
             case OSError():
                 logger.warning("cannot serve %s: %s", name, error.strerror or error)
-                code, message = Code.UNREADABLE_IMAGE, "it cannot be read"
+                self.failure = refused(error)
+                return
             case _:
                 # Whatever went wrong in there, it is this picture's problem and not the daemon's.
                 logger.error("encoding %s failed", name, exc_info=error)
                 code, message = Code.INTERNAL, f"encoding it failed: {type(error).__name__}"
         self.failure = RequestRefused(code, message)
-
-
-def version_of(path: Path) -> Version:
-    """Return what changes with a file's content.  Raises RequestRefused if it has gone."""
-    version = stamp(path)
-    if version is None:
-        raise RequestRefused(Code.UNKNOWN_IMAGE, "there is no such picture")
-    return version
 
 
 def _next(source: Source) -> bytes | None:

@@ -23,6 +23,7 @@ try:
 except ImportError:  # not on Windows
     fcntl = None  # type: ignore[assignment]
 
+from diffc_stream.opening import open_regular
 from diffc_stream.replacement import replacing
 
 SUFFIX = ".stream"
@@ -111,7 +112,7 @@ class FolderShelf:
     def read(self, name: str) -> bytes | None:
         """Return a file's bytes."""
         try:
-            with (self._folder / name).open("rb") as file:
+            with open_regular(self._folder / name) as file:
                 return file.read(MOST_BYTES)
         except FileNotFoundError:
             self._folder.stat()  # it is the folder, perhaps, that has gone

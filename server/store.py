@@ -21,7 +21,9 @@ from enum import Enum, auto
 from pathlib import Path
 
 from diffc_stream.container.grammar import VERSION
+from diffc_stream.opening import Identity
 
+from .files import File
 from .shelf import SUFFIX, FolderShelf, Shelf
 
 MOST_BYTES = 2**30
@@ -205,14 +207,15 @@ def open_store(place: str, *, most_bytes: int = MOST_BYTES) -> Store:
     return Store(_shelf(place), most_bytes=most_bytes)
 
 
-def stream_key(path: Path, model: str) -> str:
+def stream_key(file: File, model: str) -> str:
     """Return what a picture's stream by ``model`` is kept under, 64 hex digits; reads the file.
 
-    Raises OSError.
+    Raises OSError, or RequestRefused if another file is there by now.
     """
     digest = hashlib.sha256(f"{VERSION} {model} ".encode())
-    with path.open("rb") as file:
-        digest.update(hashlib.file_digest(file, "sha256").digest())
+    with file.open() as picture:
+        digest.update(hashlib.file_digest(picture, "sha256").digest())
+        file.check(Identity.opened(picture))
     return digest.hexdigest()
 
 

@@ -324,7 +324,7 @@ async def test_a_receiver_that_vanishes_frees_everything(folder: Path) -> None:
                     _ = [r async for r in refinements]
             gate.release(1000)
         await settled(lambda: daemon.connections == 0)
-        assert all(stream.idle for stream in daemon._pipeline._streams.values())
+        assert all(stream.idle for stream in daemon._pipeline._held)
         async with visiting(daemon) as sender:
             assert await sender.receive("b.png", MemoryStream(), bytes=400) is Reason.TARGET
 

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import errno
+import hashlib
 import os
 from pathlib import Path
+from typing import NoReturn
 
 import pytest
 
 from diffc_server import Catalogue, catalogue
 from diffc_server.catalogue import THUMB
+from diffc_server.changes import Version
 from diffc_stream.errors import RequestRefused
 from diffc_stream.session import Catalogue as Page
 from diffc_stream.session import encode
@@ -118,14 +122,14 @@ def test_what_has_not_changed_is_not_read_again(
     read: list[str] = []
     real = catalogue._thumbprint
 
-    def noted(path: Path, size: int) -> str:
+    def noted(path: Path, version: Version) -> str:
         read.append(path.name)
-        return real(path, size)
+        return real(path, version)
 
     monkeypatch.setattr(catalogue, "_thumbprint", noted)
     served = Catalogue(folder)
     first = served.entries()
-    assert read == ["B.JPG", "a.png", "c.dfc", "within.png"]
+    assert read == ["B.JPG", "a.png", "c.dfc", "a.png"]
     assert served.entries() == first
     assert len(read) == 4
     (folder / "B.JPG").write_bytes(b"another")
@@ -155,14 +159,14 @@ def test_a_file_that_vanishes_meanwhile(folder: Path, monkeypatch: pytest.Monkey
 def test_a_file_that_may_not_be_read(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     real = catalogue._thumbprint
 
-    def guarded(path: Path, size: int) -> str:
+    def guarded(path: Path, version: Version) -> str:
         if path.name == "a.png":
             raise PermissionError("not for you")
-        return real(path, size)
+        return real(path, version)
 
     monkeypatch.setattr(catalogue, "_thumbprint", guarded)
     names = [entry.name for entry in Catalogue(folder).entries()]
-    assert names == ["B.JPG", "sub/deep/c.dfc", "within.png"]
+    assert names == ["B.JPG", "sub/deep/c.dfc"]  # nor what leads there
 
 
 def test_a_folder_that_goes_and_comes_back(folder: Path, caplog: pytest.LogCaptureFixture) -> None:
@@ -184,3 +188,55 @@ def test_a_folder_that_goes_and_comes_back(folder: Path, caplog: pytest.LogCaptu
     with pytest.raises(RequestRefused) as caught:
         catalogue.path("z.png")
     assert caught.value.code == "unknown-image"
+
+
+def test_what_is_swapped_in_while_it_is_looked_at_is_not_read(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In the moment between a look at the name and the opening of the file."""
+    (folder / "a.png").write_bytes(b"1234")
+    (tmp_path / "secret.png").write_bytes(b"1234")
+    served = Catalogue(folder)
+    version = served.versions()["a.png"]
+    real, read = Catalogue._find, []
+
+    def swapping(self: Catalogue, name: str) -> Path | None:
+        path = real(self, name)
+        (folder / "a.png").unlink()
+        (folder / "a.png").symlink_to(tmp_path / "secret.png")
+        return path
+
+    digest = hashlib.sha256
+
+    def noting(data: bytes = b"") -> object:
+        read.append(data)
+        return digest(data)
+
+    monkeypatch.setattr(Catalogue, "_find", swapping)
+    monkeypatch.setattr(hashlib, "sha256", noting)
+    assert served.entry("a.png", version) is None
+    assert read == [b"4"]
+
+
+@pytest.mark.parametrize("number", [errno.EMFILE, errno.ENFILE, errno.ENOMEM])
+def test_without_descriptors_nothing_seems_to_have_gone(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, number: int
+) -> None:
+    def failing(*_: object, **__: object) -> NoReturn:
+        raise OSError(number, "none left")
+
+    served = Catalogue(folder)
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "scandir", failing)
+        with pytest.raises(OSError, match="none left"):
+            served.entries()
+    with monkeypatch.context() as patch:
+        patch.setattr(catalogue, "_thumbprint", failing)
+        with pytest.raises(OSError, match="none left"):
+            served.entries()
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "resolve", failing)
+        with pytest.raises(RequestRefused, match="at the moment") as caught:
+            served.path("a.png")
+        assert (caught.value.code, caught.value.retry) == ("busy", True)
+    assert len(served.entries()) == 4

@@ -229,7 +229,7 @@ async def test_connections_that_break_are_forgotten(folder: Path) -> None:
             await heard(websocket)
             websocket.transport.abort()
         await settled(lambda: daemon.connections == 0)
-        assert all(stream.idle for stream in daemon._pipeline._streams.values())
+        assert all(stream.idle for stream in daemon._pipeline._held)
 
 
 @pytest.mark.asyncio

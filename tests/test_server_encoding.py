@@ -25,7 +25,14 @@ from diffc_server import (
 from diffc_stream import save_png
 from diffc_stream.codec import Decoder, Encoder
 from diffc_stream.container import Header
-from diffc_stream.errors import NotAStream, PrefixMismatch, UnknownModel, UnreadablePicture
+from diffc_stream.errors import (
+    NotAStream,
+    PrefixMismatch,
+    RequestRefused,
+    UnknownModel,
+    UnreadablePicture,
+)
+from diffc_stream.opening import Identity
 from diffc_stream.session.target import Target
 
 MODEL = sources.independent()
@@ -38,6 +45,7 @@ def folder(tmp_path: Path) -> Path:
     home.mkdir()
     save_png(home / "a.png", sources.picture())
     (home / "ready.dfc").write_bytes(sources.stream())
+    (home / "long.dfc").write_bytes(sources.stream()[:100] + bytes(49_900))
     (home / "foreign.dfc").write_bytes(b"RIFF of another kind")
     (home / "short.dfc").write_bytes(b"DFC")
     (home / "text.png").write_bytes(b"not a picture")
@@ -86,6 +94,54 @@ def test_a_picture_and_a_stream_go_on_from_what_is_there(folder: Path) -> None:
         list(opener.open(folder / "ready.dfc", prefix=b"DFX").pieces)
     with pytest.raises(PrefixMismatch, match="of the model"):
         opener.open(folder / "a.png", prefix=sources.stream())
+
+
+def descriptors() -> int:
+    return len(list(Path("/dev/fd").iterdir()))
+
+
+def test_between_two_pieces_nothing_is_open(folder: Path) -> None:
+    before, opener = descriptors(), FileOpener(MODELS)
+    sources_ = [opener.open(folder / name) for name in ("ready.dfc", "a.png", "long.dfc")]
+    for source in sources_:
+        assert next(source.pieces)
+    assert descriptors() == before
+    long = sources_[-1]
+    assert sum(map(len, long.pieces)) == 50_000 - 16_384
+    assert descriptors() == before
+
+
+def test_what_is_swapped_in_between_is_not_read(folder: Path, tmp_path: Path) -> None:
+    secret = tmp_path / "secret"
+    secret.write_bytes(bytes(50_000))
+    source = FileOpener(MODELS).open(folder / "long.dfc")
+    assert source.version == Identity.at(folder / "long.dfc")
+    next(source.pieces)
+    (folder / "long.dfc").unlink()
+    (folder / "long.dfc").symlink_to(secret)
+    with pytest.raises(OSError, match="Errno"):
+        next(source.pieces)
+
+
+def test_another_in_its_place_is_not_read_on(folder: Path) -> None:
+    path = folder / "long.dfc"
+    source = FileOpener(MODELS).open(path)
+    next(source.pieces)
+    data = path.read_bytes()
+    path.unlink()
+    path.write_bytes(data + b"more")
+    with pytest.raises(RequestRefused, match="being replaced") as caught:
+        next(source.pieces)
+    assert caught.value.retry
+
+
+def test_a_picture_is_no_link(folder: Path, tmp_path: Path) -> None:
+    save_png(tmp_path / "secret.png", sources.picture())
+    (folder / "b.png").symlink_to(tmp_path / "secret.png")
+    (folder / "b.dfc").symlink_to(tmp_path / "secret.png")
+    for name in ("b.png", "b.dfc"):
+        with pytest.raises(UnreadablePicture):
+            FileOpener(MODELS).open(folder / name)
 
 
 @pytest.mark.asyncio

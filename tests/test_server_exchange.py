@@ -114,7 +114,7 @@ async def test_a_range_is_encoded_and_no_more(folder: Path) -> None:
         assert answer.fields["Content-Type"] == MEDIA_TYPE
         assert answer.fields["Accept-Ranges"] == "bytes"
         assert opener.computed["a.png"] < 1100 + opener.piece
-        assert all(stream.idle for stream in daemon._pipeline._streams.values())
+        assert all(stream.idle for stream in daemon._pipeline._held)
     assert opener.opened == ["a.png"]
 
 
@@ -245,7 +245,7 @@ async def test_a_client_that_leaves_stops_the_encoder(folder: Path) -> None:
         async with asking(daemon, request("/a.png.dfc", "Range: bytes=60000-")):
             await settled(lambda: daemon.connections == 1)
         await settled(lambda: daemon.connections == 0)
-        [stream] = daemon._pipeline._streams.values()
+        [stream] = daemon._pipeline._held
         assert stream.idle
         gate.release(10**4)
         await settled(lambda: stream._task is None)

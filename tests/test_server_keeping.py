@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from diffc_server.figures import Figures
+from diffc_server.files import File
 from diffc_server.keeping import SAVE_EVERY, Keeping
 from diffc_server.store import Store, Stored, open_store, stream_key
 from diffc_server.workers import Workers
@@ -41,10 +42,12 @@ async def saved(keeping: Keeping, stream: Stored) -> None:
 
 
 async def test_what_is_saved_is_recalled(picture: Path, store: Store) -> None:
-    keeping, other = (Keeping(store, picture, MODEL, Workers(1), Figures()) for _ in range(2))
+    keeping, other = (
+        Keeping(store, File.at(picture), MODEL, Workers(1), Figures()) for _ in range(2)
+    )
     assert await keeping.recall(b"") is None
     await saved(keeping, part(100))
-    assert store.load(stream_key(picture, MODEL)) == part(100)
+    assert store.load(stream_key(File.at(picture), MODEL)) == part(100)
     assert await other.recall(b"") == part(100)
     assert await other.recall(DATA[:50]) == part(100)
     assert await other.recall(DATA[:101]) is None
@@ -54,13 +57,13 @@ async def test_what_is_saved_is_recalled(picture: Path, store: Store) -> None:
 async def test_nothing_is_saved_before_it_is_known_what_is_there(
     picture: Path, store: Store
 ) -> None:
-    keeping = Keeping(store, picture, MODEL, Workers(1), Figures())
+    keeping = Keeping(store, File.at(picture), MODEL, Workers(1), Figures())
     keeping.save(part(100))
     assert keeping.task is None
 
 
 async def test_of_those_that_wait_the_last_is_saved(picture: Path, store: Store) -> None:
-    keeping = Keeping(store, picture, MODEL, Workers(1), Figures())
+    keeping = Keeping(store, File.at(picture), MODEL, Workers(1), Figures())
     await keeping.recall(b"")
     lengths: list[int] = []
     save = store.save
@@ -80,7 +83,7 @@ async def test_of_those_that_wait_the_last_is_saved(picture: Path, store: Store)
 
 
 async def test_it_is_due_now_and_then(picture: Path, store: Store) -> None:
-    keeping = Keeping(store, picture, MODEL, Workers(1), Figures())
+    keeping = Keeping(store, File.at(picture), MODEL, Workers(1), Figures())
     await keeping.recall(b"")
     due = [keeping.due]
     await asyncio.sleep(SAVE_EVERY)
@@ -91,26 +94,26 @@ async def test_it_is_due_now_and_then(picture: Path, store: Store) -> None:
 
 
 async def test_who_comes_second_saves_nothing_more(picture: Path, store: Store) -> None:
-    keeping = Keeping(store, picture, MODEL, Workers(1), Figures())
+    keeping = Keeping(store, File.at(picture), MODEL, Workers(1), Figures())
     await keeping.recall(b"")
     theirs = Stored(data=b"theirs", complete=False)
-    store.save(stream_key(picture, MODEL), theirs)
+    store.save(stream_key(File.at(picture), MODEL), theirs)
     await saved(keeping, part(100))
     keeping.save(part(200))
-    assert store.load(stream_key(picture, MODEL)) == theirs
+    assert store.load(stream_key(File.at(picture), MODEL)) == theirs
     assert await keeping.recall(b"") is None
 
 
 async def test_what_was_given_and_cannot_be_used_is_disowned(picture: Path, store: Store) -> None:
-    key = stream_key(picture, MODEL)
+    key = stream_key(File.at(picture), MODEL)
     store.save(key, part(100))
-    keeping = Keeping(store, picture, MODEL, Workers(1), Figures())
+    keeping = Keeping(store, File.at(picture), MODEL, Workers(1), Figures())
     await keeping.recall(b"")
     await keeping.disown(DATA)
     assert store.load(key) is None
     # It was nothing of the store's that did not fit: what is there by now stays.
     store.save(key, part(100))
-    await Keeping(store, picture, MODEL, Workers(1), Figures()).disown(DATA)
+    await Keeping(store, File.at(picture), MODEL, Workers(1), Figures()).disown(DATA)
     assert store.load(key) == part(100)
 
 
@@ -118,9 +121,9 @@ async def test_a_store_that_does_not_answer_has_nothing(
     picture: Path, store: Store, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("diffc_server.keeping.PATIENCE", 0.0)
-    store.save(stream_key(picture, MODEL), part(100))
+    store.save(stream_key(File.at(picture), MODEL), part(100))
     workers = Workers(1)
-    keeping, never = Keeping(store, picture, MODEL, workers, Figures()), asyncio.Event()
+    keeping, never = Keeping(store, File.at(picture), MODEL, workers, Figures()), asyncio.Event()
 
     async def wait(*_: object) -> None:
         await never.wait()
@@ -131,7 +134,7 @@ async def test_a_store_that_does_not_answer_has_nothing(
 
 
 async def test_after_closing_nothing_is_saved(picture: Path, store: Store) -> None:
-    keeping = Keeping(store, picture, MODEL, Workers(1), Figures())
+    keeping = Keeping(store, File.at(picture), MODEL, Workers(1), Figures())
     await keeping.recall(b"")
     keeping.save(part(10))
     keeping.close()

@@ -13,7 +13,8 @@ from fakes import FINGERPRINT, HEIGHT, WIDTH, FakeOpener, stream_of
 from serving import settled
 
 from diffc_server import Pipeline, Source
-from diffc_server.pipeline import LOOK_AHEAD, OVERHEAD, SharedStream
+from diffc_server.holding import OVERHEAD
+from diffc_server.pipeline import LOOK_AHEAD, SharedStream
 from diffc_server.seats import LINGER
 from diffc_stream.errors import PrefixMismatch, RequestRefused
 from diffc_stream.session import Code
@@ -285,15 +286,20 @@ async def test_only_so_many_bytes_are_held(paths: list[Path]) -> None:
     pipeline = Pipeline(FakeOpener(), held=2 * OVERHEAD + 1500)
     first = pipeline.stream(paths[0])
     await first.reach(1000)
-    await pipeline.stream(paths[1]).reach(1000)
+    await pipeline.stream(paths[1]).reach(600)
     pipeline.stream(paths[2])
     assert pipeline.stream(paths[0]) is not first
-    for path in paths[:2]:
-        await used(pipeline.stream(path)).reach(1000)
-    with pytest.raises(RequestRefused, match="too many pictures") as caught:
+    second = pipeline.stream(paths[1])
+    await used(second).reach(1000)
+    await used(pipeline.stream(paths[0])).reach(600)
+    for stream in (pipeline.stream(paths[0]), second):
+        # Nor do those grow that are there already.
+        with pytest.raises(RequestRefused, match="too many pictures") as caught:
+            await stream.reach(5000)
+        assert caught.value.retry
+    with pytest.raises(RequestRefused, match="too many pictures"):
         pipeline.stream(paths[3])
-    assert caught.value.retry
-    assert pipeline.stream(paths[1]) is pipeline.stream(paths[1])
+    assert pipeline.stream(paths[1]) is second
     pipeline.close()
 
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import os
+import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,10 +15,11 @@ from serving import settled
 from writing import FINGERPRINT, STEPS, WriterOpener, stream
 
 from diffc_server import Pipeline, Source, Store, open_store
-from diffc_server.shared import SharedStream
+from diffc_server.files import File
+from diffc_server.shared import REST, SharedStream
 from diffc_server.shelf import SUFFIX
 from diffc_server.store import Stored, stream_key
-from diffc_stream.errors import RequestRefused
+from diffc_stream.errors import RequestRefused, UnreadablePicture
 from diffc_stream.session import Code
 
 pytestmark = pytest.mark.asyncio
@@ -38,7 +41,7 @@ def store(tmp_path: Path) -> Store:
 
 
 def kept(store: Store, picture: Path) -> Stored | None:
-    return store.load(stream_key(picture, FINGERPRINT))
+    return store.load(stream_key(File.at(picture), FINGERPRINT))
 
 
 async def reached(
@@ -151,7 +154,7 @@ async def test_damage_is_noticed_and_encoded_anew(
     picture: Path, store: Store, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     await reached(picture, store, WriterOpener(), EVERYTHING)
-    path = tmp_path / "store" / f"{stream_key(picture, FINGERPRINT)}{SUFFIX}"
+    path = tmp_path / "store" / f"{stream_key(File.at(picture), FINGERPRINT)}{SUFFIX}"
     damaged = bytearray(path.read_bytes())
     damaged[-1] ^= 1
     path.write_bytes(damaged)
@@ -335,4 +338,88 @@ async def test_who_waits_until_it_can_pay_keeps_nobody_from_computing(picture: P
     poor.left = 1000
     await asyncio.sleep(120.0)
     assert shared.read(0, EVERYTHING) == WHOLE
+    pipeline.close()
+
+
+class Scarce(WriterOpener):
+    """Nothing can be opened, for a reason of the moment or of the picture."""
+
+    def __init__(self, error: Exception) -> None:
+        super().__init__()
+        self.error: Exception | None = error
+
+    def open(self, path: Path, model: str | None = None, prefix: bytes = b"") -> Source:
+        """Open a file, or say why not."""
+        if self.error is not None:
+            raise UnreadablePicture(f"{path}: no") from self.error
+        return super().open(path, model, prefix)
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        *(OSError(number, "no") for number in (errno.EMFILE, errno.ENFILE, errno.EIO)),
+        *(OSError(errno.ENOMEM, "no"), MemoryError(), RuntimeError("can't start new thread")),
+    ],
+    ids=repr,
+)
+@pytest.mark.parametrize("name", ["a.png", "a.dfc"])
+async def test_what_ran_out_is_no_property_of_the_picture(
+    tmp_path: Path, error: Exception, name: str
+) -> None:
+    path, opener = tmp_path / name, Scarce(error)
+    path.write_bytes(b"a picture")
+    pipeline = Pipeline(opener)
+    shared = pipeline.stream(path)
+    with pytest.raises(RequestRefused, match="at the moment") as caught:
+        await shared.reach(1000)
+    assert (caught.value.code, caught.value.retry) == (Code.BUSY, True)
+    assert caught.value.after
+    opener.error = None
+    assert pipeline.stream(path) is shared
+    await shared.reach(EVERYTHING)
+    assert shared.read(0, EVERYTHING) == WHOLE
+    pipeline.close()
+
+
+async def test_no_thread_to_be_had_is_a_reason_of_the_moment(
+    picture: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def none(_: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    pipeline = Pipeline(WriterOpener())
+    with monkeypatch.context() as patch:
+        patch.setattr(threading.Thread, "start", none)
+        with pytest.raises(RequestRefused, match="at the moment"):
+            await pipeline.stream(picture).reach(1000)
+    await pipeline.stream(picture).reach(1000)
+    pipeline.close()
+
+
+@pytest.mark.virtual_time
+async def test_nobody_coming_back_for_long_nothing_is_held_but_bytes(picture: Path) -> None:
+    opener = WriterOpener()
+    pipeline = Pipeline(opener)
+    shared = pipeline.stream(picture)
+    await shared.reach(1000)
+    await settled(lambda: not shared.busy)
+    assert (shared.awake, pipeline.seats.seated) == (True, 1)
+    await asyncio.sleep(REST + 1)
+    assert (shared.awake, pipeline.seats.seated) == (False, 0)
+    await shared.reach(EVERYTHING)
+    assert len(opener.prefixes) == 2
+    assert shared.read(0, EVERYTHING) == WHOLE
+    pipeline.close()
+
+
+@pytest.mark.virtual_time
+async def test_who_listens_keeps_what_computes(picture: Path) -> None:
+    pipeline = Pipeline(WriterOpener())
+    shared = pipeline.stream(picture)
+    await shared.reach(1000)
+    await settled(lambda: not shared.busy)
+    shared.join(lambda: None)
+    await asyncio.sleep(2 * REST)
+    assert shared.awake
     pipeline.close()

@@ -15,6 +15,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from diffc_server.files import File
 from diffc_server.shelf import SUFFIX, Entry, FolderShelf, Shelf
 from diffc_server.store import Outcome, Store, Stored, open_store, stream_key
 from diffc_stream.errors import AddressError
@@ -259,11 +260,15 @@ def test_a_folder_that_may_only_be_read(
 ) -> None:
     store.save(KEY, part(500))
 
-    def refuse(*_: object, **__: object) -> int:
-        raise PermissionError(errno.EACCES, "Permission denied")
+    real = os.open
+
+    def refuse(path: str, flags: int = os.O_RDWR, *more: int, **how: int) -> int:
+        if flags & (os.O_RDWR | os.O_WRONLY | os.O_CREAT):
+            raise PermissionError(errno.EACCES, "Permission denied")
+        return real(path, flags, *more, **how)
 
     monkeypatch.setattr(os, "open", refuse)
-    monkeypatch.setattr(os, "utime", refuse)
+    monkeypatch.setattr(os, "utime", lambda *_, **__: refuse(""))
     assert store.load(KEY) == part(500)
     assert store.save(KEY, WHOLE) is Outcome.FAILED
     # Damage cannot be removed there, and is not spoken of for every request.
@@ -293,11 +298,11 @@ def test_the_key_is_of_content_and_model(tmp_path: Path) -> None:
     first, second = tmp_path / "a.png", tmp_path / "b.png"
     first.write_bytes(b"a picture")
     second.write_bytes(b"a picture")
-    assert stream_key(first, "0f0f0f0f") == stream_key(second, "0f0f0f0f")
-    assert stream_key(first, "0f0f0f0f") != stream_key(first, "0e0e0e0e")
+    assert stream_key(File.at(first), "0f0f0f0f") == stream_key(File.at(second), "0f0f0f0f")
+    assert stream_key(File.at(first), "0f0f0f0f") != stream_key(File.at(first), "0e0e0e0e")
     second.write_bytes(b"another one")
-    assert stream_key(first, "0f0f0f0f") != stream_key(second, "0f0f0f0f")
-    assert len(stream_key(first, "0f0f0f0f")) == 64
+    assert stream_key(File.at(first), "0f0f0f0f") != stream_key(File.at(second), "0f0f0f0f")
+    assert len(stream_key(File.at(first), "0f0f0f0f")) == 64
 
 
 WRITER = """
