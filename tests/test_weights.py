@@ -1,5 +1,6 @@
 """Weights are rounded once; a file says what it holds, and proves it."""
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -148,4 +149,70 @@ def test_a_file_too_large_is_not_opened(tmp_path: Path) -> None:
     with path.open("wb") as file:
         file.truncate(2**30)  # sparse
     with pytest.raises(UnreadableModel, match="too large"):
+        read_description(path)
+
+
+def with_header(path: Path, header: str, data: bytes = b"") -> None:
+    """Write a safetensors file with any header."""
+    encoded = header.encode()
+    path.write_bytes(len(encoded).to_bytes(8, "little") + encoded + data)
+
+
+NESTED = "[" * 20_000 + "]" * 20_000
+METADATA = {
+    "name": "tiny",
+    "fingerprint": "00112233",
+    "architecture": '{"widths":[4],"blocks":[1]}',
+}
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        NESTED,
+        "null",
+        "[]",
+        "{}",
+        '{"__metadata__": null}',
+        '{"__metadata__": {"name": 1, "fingerprint": 2, "architecture": 3}}',
+        '{"a": {"shape": [1], "data_offsets": [0, 2]}}',
+        '{"a": {"shape": [NaN], "data_offsets": [0, 0]}}',
+        '{"a": {"shape": [1e999], "data_offsets": [0, Infinity]}}',
+        '{"a": {"shape": [1], "data_offsets": 7}}',
+        "\x00",
+        *(
+            json.dumps({"__metadata__": METADATA | {"architecture": architecture}})
+            for architecture in (
+                NESTED,
+                '{"widths": [Infinity], "blocks": [1]}',
+                '{"widths": [1e999], "blocks": [1]}',
+                '{"widths": [NaN], "blocks": [1]}',
+                '{"widths": [[4]], "blocks": [1]}',
+                '{"widths": {}, "blocks": null}',
+                f'{{"widths": [{"9" * 5000}], "blocks": [1]}}',
+                "7",
+            )
+        ),
+        json.dumps({"__metadata__": METADATA, "a": {"shape": [2**40] * 3, "data_offsets": [0, 0]}}),
+        json.dumps({"__metadata__": METADATA, "a": {"shape": {}, "data_offsets": [0, 0]}}),
+    ],
+)
+def test_any_header_is_a_description_or_one_line(header: str, tmp_path: Path) -> None:
+    path = tmp_path / "a.safetensors"
+    with_header(path, header)
+    for read in (read_description, read_weights):
+        try:
+            read(path)
+        except UnreadableModel as error:
+            assert "\n" not in str(error)
+            assert len(str(error)) < 400
+        else:
+            assert read is read_description
+
+
+@pytest.mark.parametrize("size", [0, 7, 8, 9])
+def test_a_header_that_is_not_there_is_told(size: int, tmp_path: Path) -> None:
+    path = tmp_path / "a.safetensors"
+    path.write_bytes(b"\xff" * size)
+    with pytest.raises(UnreadableModel, match="not a model file"):
         read_description(path)

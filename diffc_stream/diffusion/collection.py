@@ -8,7 +8,6 @@ See docs/models.md.
 from __future__ import annotations
 
 import os
-import shutil
 import sys
 import threading
 from collections.abc import Iterable, Iterator, Mapping
@@ -19,7 +18,8 @@ from typing import TYPE_CHECKING
 
 from diffc_stream.diffusion import graph
 from diffc_stream.diffusion.engine import Engine, engines
-from diffc_stream.diffusion.weights import SUFFIX, Description, read_description
+from diffc_stream.diffusion.files import contents
+from diffc_stream.diffusion.weights import MOST_BYTES, SUFFIX, Description, read_description
 from diffc_stream.errors import UnreadableModel
 from diffc_stream.replacement import replacing
 
@@ -34,6 +34,8 @@ None is removed: there are streams that need it.
 
 DEFAULT = RELEASED / "small-733c846a.safetensors"
 """What streams are made with unless told otherwise."""
+MOST_FILES = 256
+"""Of a folder, beyond which none is looked at."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,7 +94,12 @@ class Collection(Mapping[str, "Model"]):
         files = [ModelFile.at(path) for path in (given, DEFAULT) if path is not None]
         problems: list[UnreadableModel] = []
         for folder in (added(), RELEASED):
-            for path in sorted(folder.glob(f"*{SUFFIX}")):
+            found = sorted(folder.glob(f"*{SUFFIX}"))
+            if len(found) > MOST_FILES:
+                problems.append(
+                    UnreadableModel(f"{folder}: of {len(found)} files {MOST_FILES} are looked at")
+                )
+            for path in found[:MOST_FILES]:
                 try:
                     files.append(ModelFile.at(path))
                 except UnreadableModel as error:
@@ -163,8 +170,8 @@ def add(path: Path) -> ModelFile:
     if copy is None:
         target = added() / file.description.file_name
         target.parent.mkdir(parents=True, exist_ok=True)
-        with path.open("rb") as source, replacing(target) as opened:
-            shutil.copyfileobj(source, opened)
+        with replacing(target) as opened:
+            opened.write(contents(path, MOST_BYTES))
         copy = ModelFile.at(target)
     if computed is not None and copy.graph is None:
         with replacing(graph.beside(copy.path)) as opened:

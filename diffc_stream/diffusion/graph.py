@@ -13,6 +13,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
+from diffc_stream.diffusion.files import contents, line
 from diffc_stream.diffusion.weights import Description
 from diffc_stream.errors import UnreadableModel
 
@@ -20,8 +21,8 @@ SUFFIX = ".onnx"
 MOST_BYTES = 4 * 2**20
 """A graph file larger than this is refused; that of the default model has 51 kB."""
 
-_DEEPEST = 32
-"""Messages within messages, of which a graph of ours has four."""
+_DEEPEST = 12
+"""Messages within messages, of which a graph of ours has four; what is in there is read as often."""
 
 # Where in onnx.proto messages hold messages, by field number, as far as tensors and facts go.
 _WITHIN: dict[str, dict[int, str]] = {
@@ -52,12 +53,9 @@ def read_graph(path: Path, description: Description) -> bytes:
     """
     file = beside(path)
     try:
-        with file.open("rb") as opened:
-            data = opened.read(MOST_BYTES + 1)
+        data = contents(file, MOST_BYTES)
     except OSError as error:
-        raise UnreadableModel(f"{file}: {error.strerror}") from error
-    if len(data) > MOST_BYTES:
-        raise UnreadableModel(f"{file}: more than {MOST_BYTES} bytes, too large for a graph")
+        raise UnreadableModel(f"{file}: not a graph: {line(error)}") from error
     try:
         facts, locations = told(data)
     except ValueError as error:

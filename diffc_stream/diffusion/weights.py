@@ -13,18 +13,21 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from math import prod
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from safetensors import SafetensorError, safe_open
+from safetensors import SafetensorError
 from safetensors.numpy import load, save
 
 from diffc_stream.diffusion.architecture import Architecture
+from diffc_stream.diffusion.files import contents, line, opened, shown
 from diffc_stream.errors import UnreadableModel
 from diffc_stream.replacement import replacing
 
@@ -34,6 +37,8 @@ Stored = dict[str, NDArray[np.int8] | NDArray[np.float16]]
 
 MOST_BYTES = 256 * 2**20
 """A model file larger than this is refused."""
+MOST_HEADER = 2**18
+"""So is one whose header ends beyond this; that of the default model has 16 kB."""
 
 INTEGERS_FROM = 96
 """Convolutions and matrices of at least this many outputs are stored as integers.
@@ -135,35 +140,13 @@ def read_description(path: Path) -> Description:
     Raises UnreadableModel with one line that says what is wrong.
     """
     try:
-        size = path.stat().st_size
-        if size > MOST_BYTES:
-            raise UnreadableModel(f"{path}: {size} bytes, too large for a model file")
-        with safe_open(path, "np") as file:
-            metadata = file.metadata() or {}
-            names = [name for name in file.keys() if not name.endswith(_SCALE)]  # noqa: SIM118
-            parameters = sum(prod(file.get_slice(name).get_shape()) for name in names)
-    except (OSError, SafetensorError) as error:
-        raise UnreadableModel(f"{path}: not a model file: {_line(error)}") from error
-    try:
-        described = json.loads(metadata["architecture"])
-        architecture = Architecture(
-            widths=tuple(map(int, described["widths"])), blocks=tuple(map(int, described["blocks"]))
-        )
-        name, identity = metadata["name"], metadata["fingerprint"]
-        if not NAME.fullmatch(name):
-            raise ValueError(f"{name!r} is no name")
-        if not FINGERPRINT.fullmatch(identity):
-            raise ValueError(f"{identity!r} is no fingerprint")
-    except (KeyError, TypeError, ValueError) as error:
-        reason = f"its header lacks {error}" if isinstance(error, KeyError) else _line(error)
-        raise UnreadableModel(f"{path}: not a model of this release: {reason}") from error
-    return Description(
-        name=name,
-        fingerprint=identity,
-        architecture=architecture,
-        parameters=parameters,
-        bytes=size,
-    )
+        with opened(path) as file:
+            size = os.fstat(file.fileno()).st_size
+            if size > MOST_BYTES:
+                raise UnreadableModel(f"{shown(path)}: {size} bytes, too large for a model file")
+            return _described(path, file.read(MOST_HEADER), size)
+    except OSError as error:
+        raise _unreadable(path, error) from error
 
 
 def read_verified(path: Path) -> tuple[Description, bytes]:
@@ -192,21 +175,87 @@ def read_weights(path: Path) -> tuple[Description, dict[str, Floats]]:
     description, stored = read_stored(path)
     try:
         return description, values(stored)
-    except KeyError as error:
-        raise UnreadableModel(f"{path}: not a model file: it lacks {error}") from error
+    except (KeyError, ValueError) as error:
+        raise _unreadable(path, error) from error
 
 
 def _read(path: Path) -> tuple[Description, bytes, Stored]:
-    description = read_description(path)
     try:
-        data = path.read_bytes()
+        data = contents(path, MOST_BYTES)
+        description = _described(path, data[:MOST_HEADER], len(data))
         stored = load(data)
-    except (OSError, SafetensorError, ValueError) as error:
-        raise UnreadableModel(f"{path}: not a model file: {_line(error)}") from error
+    except (OSError, SafetensorError, KeyError, TypeError, ValueError) as error:
+        raise _unreadable(path, error) from error
     if fingerprint(description.architecture, stored) != description.fingerprint:
-        raise UnreadableModel(f"{path}: damaged: its weights are not those of its fingerprint")
+        raise UnreadableModel(
+            f"{shown(path)}: damaged: its weights are not those of its fingerprint"
+        )
     return description, data, stored
 
 
-def _line(error: Exception) -> str:
-    return str(error).split("\n", maxsplit=1)[0]
+def _described(path: Path, start: bytes, size: int) -> Description:
+    """Return what the file of ``size`` bytes that begins so says of itself."""
+    try:
+        tensors = _header(start, size)
+        metadata = tensors.pop("__metadata__", {})
+        name, identity = metadata["name"], metadata["fingerprint"]
+        if not NAME.fullmatch(name):
+            raise ValueError(f"{name[:80]!r} is no name")
+        if not FINGERPRINT.fullmatch(identity):
+            raise ValueError(f"{identity[:80]!r} is no fingerprint")
+        return Description(
+            name=name,
+            fingerprint=identity,
+            architecture=_architecture(metadata["architecture"]),
+            parameters=sum(
+                _whole(tensor["shape"])
+                for named, tensor in tensors.items()
+                if not named.endswith(_SCALE)
+            ),
+            bytes=size,
+        )
+    except (AttributeError, KeyError, TypeError, ValueError, RecursionError) as error:
+        raise _unreadable(path, error) from error
+
+
+def _header(start: bytes, size: int) -> dict[str, Any]:
+    """Return the header of a safetensors file.  Raises what wrong ones trip over."""
+    length = int.from_bytes(start[:8], "little")
+    if len(start) < 8 or length > min(MOST_HEADER - 8, size - 8):
+        raise ValueError("it has no header, or one that is too long")
+    header = _parsed(start[8 : 8 + length].decode())
+    ends = [tensor["data_offsets"][1] for name, tensor in header.items() if name[:2] != "__"]
+    if max(ends, default=0) != size - 8 - length:
+        raise ValueError("its weights end elsewhere than the file")
+    return dict(header)
+
+
+def _architecture(text: str) -> Architecture:
+    described = _parsed(text)
+    widths, blocks = (described[key] for key in ("widths", "blocks"))
+    if not all(type(count) is int for count in (*widths, *blocks)):
+        raise ValueError("an architecture of something else than whole numbers")
+    return Architecture(widths=tuple(widths), blocks=tuple(blocks))
+
+
+def _parsed(text: str) -> Any:
+    """Return what JSON says; it has no NaN.  Raises ValueError, RecursionError."""
+
+    def refused(constant: str) -> None:
+        raise ValueError(f"{constant} is no number")
+
+    return json.loads(text, parse_constant=refused)
+
+
+def _whole(shape: Sequence[int]) -> int:
+    """Return how many values a tensor has.  Raises ValueError for what is no shape."""
+    if len(shape) > 8 or not all(type(side) is int and 0 <= side < 2**31 for side in shape):
+        raise ValueError("a tensor without a shape")
+    return prod(shape)
+
+
+def _unreadable(path: Path, error: Exception) -> UnreadableModel:
+    reason = f"it lacks {error}" if isinstance(error, KeyError) else line(error)
+    if isinstance(error, RecursionError):
+        reason = "lists within lists without end"
+    return UnreadableModel(f"{shown(path)}: not a model file: {reason}")
