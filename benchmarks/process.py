@@ -7,7 +7,7 @@ import json
 import os
 import sys
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -23,6 +23,8 @@ class Process:
 
     pid: int
     port: int
+    model: str = ""
+    """Fingerprint of the one that it prefers, if it says so."""
 
     @property
     def resident(self) -> int:
@@ -46,22 +48,31 @@ async def sending(folder: Path, *options: str) -> AsyncIterator[Process]:
 
 
 @asynccontextmanager
-async def running(module: str, *arguments: str) -> AsyncIterator[Process]:
-    """Run a module that listens and prints ``{"url": "ws://HOST:PORT", ...}`` when it does.
+async def running(
+    module: str, *arguments: str, log: Path | None = None, told: bool = True
+) -> AsyncIterator[Process]:
+    """Run a module that listens and says where, as JSON: ``url``, ws://HOST:PORT, or ``port``.
 
+    Its log goes to a file, if one is named.  Not ``told``: it listens nowhere, and says nothing.
     Raises OSError if it ends instead.
     """
-    child = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", module, *arguments, stdout=asyncio.subprocess.PIPE
-    )
+    with log.open("wb") if log else nullcontext() as errors:
+        child = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-m", module, *arguments),
+            stdout=asyncio.subprocess.PIPE,
+            stderr=errors,
+        )
     try:
         assert child.stdout is not None
-        async with asyncio.timeout(START):
-            line = await child.stdout.readline()
-        if not line:
-            raise OSError(f"{module} did not start")
-        url: str = json.loads(line)["url"]
-        yield Process(pid=child.pid, port=int(url.rpartition(":")[2]))
+        facts: dict[str, str] = {}
+        if told:
+            async with asyncio.timeout(START):
+                line = await child.stdout.readline()
+            if not line:
+                raise OSError(f"{module} did not start")
+            facts = json.loads(line)
+        port = facts.get("port") or facts.get("url", ":0").rpartition(":")[2]
+        yield Process(pid=child.pid, port=int(port), model=facts.get("model", ""))
     finally:
         await _end(child)
 
