@@ -9,8 +9,6 @@ import asyncio
 import contextlib
 from collections.abc import Iterable
 
-from websockets.asyncio.client import ClientConnection, connect
-from websockets.asyncio.connection import Connection
 from websockets.exceptions import (
     ConnectionClosed,
     InvalidHandshake,
@@ -49,6 +47,7 @@ from diffc_stream.session import (
     Terms,
     peer_error,
 )
+from diffc_stream.websocket import Paced, PacedClientConnection, connect
 
 from .access import NO_ACCESS, WANTS_TOKEN, Access, silent, unsecured
 from .address import Address
@@ -105,7 +104,7 @@ class Arrivals:
 class Link:
     """A connection to a sender; make one with :meth:`dial`."""
 
-    def __init__(self, websocket: Connection, session: ReceiverSession) -> None:
+    def __init__(self, websocket: Paced, session: ReceiverSession) -> None:
         self._websocket = websocket
         self._session = session
         self._clock = asyncio.get_running_loop().time
@@ -136,7 +135,7 @@ class Link:
         return cls.over(await open_websocket(address, access), models=models, terms=terms)
 
     @classmethod
-    def over(cls, websocket: Connection, *, models: Iterable[str], terms: Terms) -> Link:
+    def over(cls, websocket: Paced, *, models: Iterable[str], terms: Terms) -> Link:
         """Greet the sender at the other end of a WebSocket, whoever has opened it."""
         now = asyncio.get_running_loop().time()
         session = ReceiverSession(now=now, terms=terms, models=models, capabilities=CAPABILITIES)
@@ -339,7 +338,7 @@ class Link:
             self._listed.exception()  # whoever asked may have gone
 
 
-async def open_websocket(address: Address, access: Access = NO_ACCESS) -> ClientConnection:
+async def open_websocket(address: Address, access: Access = NO_ACCESS) -> PacedClientConnection:
     """Open a WebSocket to a sender, and no session.
 
     Raises LinkLost if there is nobody, RemoteProtocolError if whoever is there does not speak our
@@ -349,7 +348,7 @@ async def open_websocket(address: Address, access: Access = NO_ACCESS) -> Client
     sender = str(address.sender)
     fields, secure = access.fields(address), access.context(address)
     try:
-        websocket = await _Connect(
+        websocket = await connect(
             sender,
             additional_headers=fields,
             ssl=secure,
@@ -379,13 +378,6 @@ async def open_websocket(address: Address, access: Access = NO_ACCESS) -> Client
         await websocket.close()
         raise RemoteProtocolError(f"{sender} does not speak {SUBPROTOCOL}")
     return websocket
-
-
-class _Connect(connect):
-    """Goes where it is told and nowhere else: a token is for one host."""
-
-    def process_redirect(self, exc: Exception) -> Exception:
-        return exc
 
 
 def _refusal(sender: str, error: InvalidStatus) -> SessionError:

@@ -18,6 +18,7 @@ from websockets.typing import Subprotocol
 
 from diffc_stream.errors import SessionError
 from diffc_stream.session import MAX_MESSAGE, PUSH_SUBPROTOCOL, Terms
+from diffc_stream.websocket import PacedServerConnection
 
 from .link import CLOSE_TIMEOUT, OPEN_TIMEOUT, Link
 from .mirror import Mirror
@@ -204,7 +205,7 @@ def _folders(home: Path, *, beside: str) -> int:
     return sum(path.name != beside for path in home.iterdir()) if home.exists() else 0
 
 
-class _Connection(ServerConnection):
+class _Connection(PacedServerConnection):
     """A connection of a sender that has a name."""
 
     sender = ""

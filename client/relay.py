@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import asyncio
 
-from websockets.asyncio.connection import Connection
-from websockets.asyncio.server import ServerConnection
 from websockets.exceptions import ConnectionClosed
 from websockets.frames import EXTERNAL_CLOSE_CODES, CloseCode
 
 from diffc_stream.errors import DiffcError
+from diffc_stream.websocket import Paced
 
 from .access import NO_ACCESS, Access
 from .address import Address
@@ -44,7 +43,7 @@ class Line:
 
 
 async def carry(
-    page: ServerConnection,
+    page: Paced,
     address: Address,
     *,
     down: Line,
@@ -73,8 +72,8 @@ async def carry(
 
 
 async def _copy(
-    source: Connection,
-    sink: Connection,
+    source: Paced,
+    sink: Paced,
     line: Line,
     lost: str,
     mask: int,
@@ -88,6 +87,10 @@ async def _copy(
             message = await source.recv()
             data = message.encode() if isinstance(message, str) else message
             await line.cross(len(data) + _frame(len(data)) + mask)
+            if not mask:
+                # What is large are pictures, or a catalogue: both ends may say more for it.
+                source.earn(len(data))
+                sink.earn(len(data))
             async with asyncio.timeout(patience):
                 await sink.send(message)
     except TimeoutError:
@@ -96,7 +99,7 @@ async def _copy(
         await sink.close(*_parting(source, lost))
 
 
-def _parting(source: Connection, lost: str) -> tuple[int, str]:
+def _parting(source: Paced, lost: str) -> tuple[int, str]:
     """Return what to close with when ``source`` has ended, or the other end, which knows."""
     code = source.close_code
     if code is None or code == CloseCode.NO_STATUS_RCVD:

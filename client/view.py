@@ -27,6 +27,7 @@ from websockets.typing import Subprotocol
 
 from diffc_stream.errors import AddressError, DiffcError
 from diffc_stream.session import MAX_MESSAGE, SUBPROTOCOL
+from diffc_stream.websocket import PacedServerConnection
 from diffc_viewer import Answer, Door, Facts, Question, Site
 from diffc_viewer.assets import PREFIX
 from diffc_viewer.site import FACTS
@@ -101,6 +102,7 @@ class View:
             self._port,
             subprotocols=[Subprotocol(SUBPROTOCOL)],
             process_request=self._admit,
+            create_connection=PacedServerConnection,
             compression=None,
             # websockets answers plain requests within the opening.
             open_timeout=PATIENCE + ASKING,
@@ -135,6 +137,7 @@ class View:
         return f"http://{HOST}:{port}/{picture}"
 
     async def _carry(self, page: ServerConnection) -> None:
+        assert isinstance(page, PacedServerConnection)
         self._pages += 1
         try:
             await carry(page, self._address, down=self.down, up=self.up, access=self._access)

@@ -27,6 +27,11 @@ SUFFIXES = frozenset(
 
 MOST_NAMES = 10_000
 """A catalogue lists so many; others can still be asked for by name."""
+LATEST = 253_402_300_799
+"""Seconds since 1970 until the last moment that a calendar of four digits has, which receivers show
+times by."""
+MOST_SIZE = 2**53
+"""Bytes that can be said of a file, which may be a sparse one."""
 THUMB = 32_768
 """Bytes at either end of a file that its thumbprint is taken of: pictures that differ differ there,
 since they are compressed, and ten thousand of them are not read to the last byte."""
@@ -68,14 +73,14 @@ class Catalogue:
         Raises OSError if it cannot be told at the moment.
         """
         found = {}
-        for name in self.names():
+        for name, file in islice(self._files(), MOST_NAMES):
             try:
-                stat = (self.folder / name).stat()
+                stat = file.stat()
             except OSError as error:
                 _raise_if_exhausted(error)
                 continue  # gone meanwhile
             found[name] = Version(stat.st_size, stat.st_mtime_ns, stat.st_ino)
-        return found
+        return dict(sorted(found.items()))
 
     def entry(self, name: str, version: Version) -> Entry | None:
         """Return what there is to say of a picture; None if it cannot be read.
@@ -93,8 +98,10 @@ class Catalogue:
                 _raise_if_exhausted(error)
                 return None
             self._thumbprints[name, version] = thumbprint
-        time = max(0, version.time // 10**9)
-        return Entry(name=name, size=version.size, time=time, thumbprint=thumbprint)
+        # Whatever a file system makes of them: one file must not keep the others from being listed.
+        time = min(max(0, version.time // 10**9), LATEST)
+        size = min(version.size, MOST_SIZE)
+        return Entry(name=name, size=size, time=time, thumbprint=thumbprint)
 
     def forget(self, versions: dict[str, Version]) -> None:
         """Forget what was remembered of all files but these."""
@@ -108,7 +115,7 @@ class Catalogue:
 
         Raises OSError if it cannot be told at the moment.
         """
-        return tuple(sorted(islice(self._walk(), MOST_NAMES)))
+        return tuple(sorted(name for name, _ in islice(self._files(), MOST_NAMES)))
 
     def file(self, name: str) -> File:
         """Return the file of that name as it is now; raises what :meth:`path` does."""
@@ -153,13 +160,35 @@ class Catalogue:
             return None  # not a name, no such file, or links in a circle
         return path if inside and Path(name).suffix.lower() in SUFFIXES else None
 
-    def _walk(self) -> Iterator[str]:
-        for top, folders, files in os.walk(self.folder, onerror=_raise_if_exhausted):
-            folders[:] = sorted(name for name in folders if not name.startswith("."))
-            for file in sorted(files):
-                name = Path(top, file).relative_to(self.folder).as_posix()
-                if self._there(name):
-                    yield name
+    def _files(self, below: str = "") -> Iterator[tuple[str, os.DirEntry[str]]]:
+        """Walk the folder: the files in it first, and by name."""
+        try:
+            with os.scandir(self.folder / below) as found:
+                entries = sorted(found, key=lambda entry: entry.name)
+        except OSError as error:
+            _raise_if_exhausted(error)
+            return  # gone meanwhile, or not to be read
+        folders = []
+        for entry in entries:
+            name = below + entry.name
+            if entry.name.startswith("."):
+                continue
+            if entry.is_dir(follow_symlinks=False):
+                folders.append(f"{name}/")
+            elif self._is_served(name, entry):
+                yield name, entry
+        for folder in folders:
+            yield from self._files(folder)
+
+    def _is_served(self, name: str, entry: os.DirEntry[str]) -> bool:
+        if entry.is_symlink():  # only these have to be followed to know where they lead
+            return self._there(name)
+        try:
+            self._name.parse(name)
+        except ValueError:
+            return False
+        suffix = os.path.splitext(name)[1]  # noqa: PTH122  (ten thousand times)
+        return suffix.lower() in SUFFIXES and entry.is_file(follow_symlinks=False)
 
     def _there(self, name: str) -> bool:
         try:

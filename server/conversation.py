@@ -17,7 +17,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from math import inf
 
 from structlog.contextvars import bound_contextvars
-from websockets.asyncio.connection import Connection
 from websockets.exceptions import ConnectionClosed
 from websockets.frames import CloseCode
 
@@ -40,6 +39,7 @@ from diffc_stream.session import (
     Update,
 )
 from diffc_stream.session.interleaving import FRAME, Outlook, cut
+from diffc_stream.websocket import Paced
 
 from .catalogue import Catalogue
 from .encoding import is_stream
@@ -58,6 +58,11 @@ TOGETHER = 8
 long."""
 DISMISSAL = 5.0
 """Seconds that a receiver gets to hear that it is dismissed."""
+OPENING = 4.0
+"""Messages of the simplest kind as which an OPEN counts: what comes of it earns more, if anything
+does ..."""
+REFUSAL = 8.0
+"""... and a refusal in addition."""
 MOST_BACKLOG = 64
 """Messages waiting to be sent beyond which nothing more is read."""
 
@@ -76,7 +81,7 @@ class Conversation:
 
     def __init__(
         self,
-        websocket: Connection,
+        websocket: Paced,
         catalogue: Catalogue,
         pipeline: Pipeline,
         terms: Terms,
@@ -188,6 +193,7 @@ class Conversation:
             case List():
                 tasks.create_task(self._list(event))
             case Open():
+                self._websocket.charge(OPENING)
                 if not self.visit.hold(self._session.count):
                     self._refuse(event.stream, event.image, _too_many())
                     self._forget(event.stream, "error")
@@ -213,12 +219,16 @@ class Conversation:
                 self._session.dismiss(Code.UNAUTHORIZED, gone)
                 raise Unauthorized(gone)
             self._fill()
+            pages = self._session.pages
             messages = self._session.transmit(self._clock())
             if messages:
                 if self.visit.paced:
                     self.visit.spend(sum(map(len, messages)))
                 await self._send(messages)
                 self._flushed.set()
+                if pages:
+                    # There may be hundreds, and nothing makes them wait for anything.
+                    await asyncio.sleep(0)
                 continue
             if self._draining:
                 await self._websocket.close(CloseCode.GOING_AWAY, "draining")
@@ -250,6 +260,7 @@ class Conversation:
         await asyncio.sleep(self.visit.ready_at(now) - now)
         if not request.follow:
             self._session.catalogue(await asyncio.to_thread(self._catalogue.entries))
+            self._websocket.charge(self._session.pages)
             self._wake()
             return
         async with contextlib.aclosing(self._catalogue.changes.pages(request.mark)) as news:
@@ -265,6 +276,7 @@ class Conversation:
         try:
             shared = await self._shared(request)
         except RequestRefused as error:
+            self._websocket.charge(REFUSAL)
             self._preparing.pop(request.stream, None)
             # What is wrong with a picture was logged when it was opened, once for all receivers.
             known = error.code in (Code.UNREADABLE_IMAGE, Code.INTERNAL)
@@ -416,6 +428,7 @@ class Conversation:
         if not outgoing.sent:
             figures.first_bytes.observe(self._clock() - outgoing.asked)
         outgoing.sent += nbytes
+        self._websocket.earn(nbytes)
         figures.frames += 1
         figures.payload += nbytes
 

@@ -17,6 +17,7 @@ from websockets.protocol import State
 from websockets.typing import Subprotocol
 
 from diffc_stream.session import MAX_MESSAGE, SUBPROTOCOL, Terms
+from diffc_stream.websocket import PacedServerConnection
 from diffc_viewer import Door, Site
 
 from .catalogue import Catalogue
@@ -363,7 +364,7 @@ class SenderDaemon:
         return _Connection(*arguments, reception=self._reception, among=self._open, **more)
 
 
-class _Connection(ServerConnection):
+class _Connection(PacedServerConnection):
     """A connection whose opening has a deadline that can be moved, and a place that it takes."""
 
     deadline: asyncio.Timeout

@@ -12,7 +12,6 @@ from ssl import SSLContext, SSLError, create_default_context
 from typing import Self
 from urllib.parse import urlsplit
 
-from websockets.asyncio.client import connect
 from websockets.exceptions import InvalidHandshake, InvalidStatus, InvalidURI
 from websockets.typing import Subprotocol
 
@@ -20,6 +19,7 @@ from diffc_stream.errors import SafetyError
 from diffc_stream.exposure import is_loopback
 from diffc_stream.session import MAX_MESSAGE, PUSH_SUBPROTOCOL, Terms
 from diffc_stream.tokens import is_token
+from diffc_stream.websocket import connect
 
 from .catalogue import Catalogue
 from .conversation import Conversation

@@ -10,7 +10,7 @@ import pytest
 from serving import settled
 from test_server_daemon import dial
 from websockets.asyncio.client import ClientConnection
-from websockets.asyncio.server import ServerConnection, serve
+from websockets.asyncio.server import serve
 from websockets.exceptions import ConnectionClosed
 from websockets.typing import Subprotocol
 
@@ -18,8 +18,9 @@ from diffc_client import relay
 from diffc_client.address import Address
 from diffc_client.relay import Line, carry
 from diffc_stream.session import SUBPROTOCOL
+from diffc_stream.websocket import PacedServerConnection
 
-Handler = Callable[[ServerConnection], Awaitable[None]]
+Handler = Callable[[PacedServerConnection], Awaitable[None]]
 
 
 def port_of(server: object) -> int:
@@ -29,8 +30,14 @@ def port_of(server: object) -> int:
 
 @asynccontextmanager
 async def listening(handler: Handler) -> AsyncIterator[int]:
-    token = [Subprotocol(SUBPROTOCOL)]
-    async with serve(handler, "127.0.0.1", 0, subprotocols=token, compression=None) as server:
+    async with serve(
+        handler,  # type: ignore[arg-type]
+        "127.0.0.1",
+        0,
+        subprotocols=[Subprotocol(SUBPROTOCOL)],
+        compression=None,
+        create_connection=PacedServerConnection,
+    ) as server:
         yield port_of(server)
 
 
@@ -41,7 +48,7 @@ async def carried(handler: Handler) -> AsyncIterator[tuple[ClientConnection, Lin
     async with listening(handler) as port:
         address = Address(scheme="ws", host="127.0.0.1", port=port)
 
-        async def through(page: ServerConnection) -> None:
+        async def through(page: PacedServerConnection) -> None:
             await carry(page, address, down=down, up=up)
 
         async with (
@@ -51,7 +58,7 @@ async def carried(handler: Handler) -> AsyncIterator[tuple[ClientConnection, Lin
             yield page, down, up
 
 
-async def echo(sender: ServerConnection) -> None:
+async def echo(sender: PacedServerConnection) -> None:
     async for message in sender:
         await sender.send(message)
 
@@ -80,7 +87,7 @@ async def test_the_senders_parting_words_reach_the_page(code: int, reason: str) 
 
 @pytest.mark.asyncio
 async def test_a_sender_that_vanishes() -> None:
-    async def vanish(sender: ServerConnection) -> None:
+    async def vanish(sender: PacedServerConnection) -> None:
         sender.transport.abort()
 
     async with carried(vanish) as (page, _, _):
@@ -95,7 +102,7 @@ async def test_a_sender_that_vanishes() -> None:
 async def test_a_page_that_leaves(politely: bool) -> None:
     left: asyncio.Future[int | None] = asyncio.get_running_loop().create_future()
 
-    async def note(sender: ServerConnection) -> None:
+    async def note(sender: PacedServerConnection) -> None:
         await sender.wait_closed()
         left.set_result(sender.close_code)
 
@@ -113,7 +120,7 @@ async def test_a_page_is_told_why_there_is_no_sender() -> None:
         pass  # nobody is there any more
     address = Address(scheme="ws", host="127.0.0.1", port=port)
 
-    async def through(page: ServerConnection) -> None:
+    async def through(page: PacedServerConnection) -> None:
         await carry(page, address, down=Line(None), up=Line(None))
 
     async with listening(through) as relayed, dial(f"ws://127.0.0.1:{relayed}") as page:
@@ -127,7 +134,7 @@ async def test_a_page_is_told_why_there_is_no_sender() -> None:
 async def test_who_does_not_read_holds_the_sender_back() -> None:
     sent = 0
 
-    async def pour(sender: ServerConnection) -> None:
+    async def pour(sender: PacedServerConnection) -> None:
         nonlocal sent
         while True:
             await sender.send(bytes(10_000))
@@ -150,7 +157,7 @@ async def test_who_never_reads_again_is_given_up(monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr(relay, "PATIENCE", 0.01)
     given_up = asyncio.Event()
 
-    async def pour(sender: ServerConnection) -> None:
+    async def pour(sender: PacedServerConnection) -> None:
         try:
             while True:
                 await sender.send(bytes(10_000))
@@ -169,7 +176,7 @@ async def test_nothing_crosses_for_a_page_that_has_gone() -> None:
     async with listening(echo) as port:
         address = Address(scheme="ws", host="127.0.0.1", port=port)
 
-        async def through(page: ServerConnection) -> None:
+        async def through(page: PacedServerConnection) -> None:
             await carry(page, address, down=down, up=Line(None))
             over.set()
 

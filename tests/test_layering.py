@@ -29,6 +29,7 @@ BELOW: dict[str, set[str]] = {
     "interruption": set(),
     "tokens": {"errors", "replacement"},
     "picture": {"errors", "replacement"},
+    "websocket": set(),
     "diffusion": {"errors", "replacement", "threads", "work"},
     "channel": {"errors", "work"},
     "container": {"errors"},
@@ -44,12 +45,12 @@ BELOW: dict[str, set[str]] = {
     "server": {
         *("allocation", "session", "container", "codec", "diffusion", "eviction", "opening"),
         *("configuration", "exports", "exposure", "flags", "interruption", "journal", "threads"),
-        *("picture", "replacement", "metrics", "errors", "tokens"),
+        *("picture", "replacement", "metrics", "errors", "tokens", "websocket"),
     },
     "client": {
         *("allocation", "session", "container", "codec", "diffusion", "eviction"),
         *("configuration", "exports", "exposure", "flags", "interruption", "journal", "threads"),
-        *("picture", "replacement", "metrics", "errors", "tokens"),
+        *("picture", "replacement", "metrics", "errors", "tokens", "websocket"),
     },
     "benchmarks": {
         *("channel", "codec", "container", "diffusion", "flags", "session", "threads"),
@@ -75,6 +76,7 @@ FOREIGN: dict[str, set[str]] = {
     "interruption": set(),
     "tokens": set(),
     "picture": {"numpy", "pi_heif", "PIL"},
+    "websocket": {"websockets"},
     "diffusion": {"numpy", "onnxruntime", "torch", "safetensors"},
     "channel": {"constriction", "numba", "numpy"},
     "container": {"google_crc32c"},
@@ -95,8 +97,8 @@ FOREIGN: dict[str, set[str]] = {
 
 EVENT_LOOPS = {"asyncio", "selectors", "socket", "socketserver", "ssl"}
 """Parts of the standard library that are for NETWORKED alone."""
-NETWORKED = ("server", "client", "benchmarks")
-"""The daemons, and what measures them."""
+NETWORKED = ("server", "client", "benchmarks", "websocket")
+"""The daemons, what measures them, and what the connections of both have in common."""
 
 TORCH = {"diffusion/network.py", "diffusion/unet.py"}
 """What of the library imports torch, which is an extra."""

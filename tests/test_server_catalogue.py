@@ -5,13 +5,15 @@ from __future__ import annotations
 import errno
 import hashlib
 import os
+from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import NoReturn
 
 import pytest
 
 from diffc_server import Catalogue, catalogue
-from diffc_server.catalogue import THUMB
+from diffc_server.catalogue import LATEST, THUMB
 from diffc_server.changes import Version
 from diffc_stream.errors import RequestRefused
 from diffc_stream.session import Catalogue as Page
@@ -144,14 +146,14 @@ def test_what_has_not_changed_is_not_read_again(
 
 
 def test_a_file_that_vanishes_meanwhile(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    names = Catalogue.names
+    files = Catalogue._files
 
-    def slow(self: Catalogue) -> tuple[str, ...]:
-        found = names(self)
+    def slow(self: Catalogue, below: str = "") -> Iterator[tuple[str, os.DirEntry[str]]]:
+        found = list(files(self, below))
         (folder / "B.JPG").unlink(missing_ok=True)
-        return found
+        yield from found
 
-    monkeypatch.setattr(Catalogue, "names", slow)
+    monkeypatch.setattr(Catalogue, "_files", slow)
     served = [entry.name for entry in Catalogue(folder).entries()]
     assert served == ["a.png", "sub/deep/c.dfc", "within.png"]
 
@@ -240,3 +242,39 @@ def test_without_descriptors_nothing_seems_to_have_gone(
             served.path("a.png")
         assert (caught.value.code, caught.value.retry) == ("busy", True)
     assert len(served.entries()) == 4
+
+
+@pytest.mark.parametrize("age", [-(10**10), 10**10, 2**33, 2**62 // 10**9])
+def test_times_that_nobody_can_say(folder: Path, age: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever a file system, or whoever sets the clock, makes of them."""
+    versions = Catalogue.versions
+
+    def strange(self: Catalogue) -> dict[str, Version]:
+        odd = Version(2**60, (2**53 + age) * 10**9, 1), Version(1, -age * 10**9, 2)
+        return versions(self) | {"a.png": odd[0], "B.JPG": odd[1]}
+
+    monkeypatch.setattr(Catalogue, "versions", strange)
+    monkeypatch.setattr(catalogue, "_thumbprint", lambda *_: "0" * 16)
+    entries = Catalogue(folder).entries()
+    assert len(entries) == 4
+    for entry in entries:
+        assert 0 <= entry.time <= LATEST
+        assert encode(Page(images=(entry,), last=True))
+    assert datetime.fromtimestamp(LATEST, UTC).year == 9999
+
+
+def test_a_walk_follows_nothing_but_links(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for number in range(200):
+        (folder / "sub" / f"{number}.png").write_bytes(b"")
+    served = Catalogue(folder)
+    calls: list[str] = []
+    real = Path.resolve
+
+    def noted(path: Path, strict: bool = False) -> Path:
+        calls.append(path.name)
+        return real(path, strict)
+
+    monkeypatch.setattr(Path, "resolve", noted)
+    assert len(served.versions()) == 204
+    # Links alone are followed.
+    assert set(calls) <= {"out.png", "up", "within.png", "dangling.png", "loop.png"}

@@ -12,7 +12,6 @@ from fakes import StreamOpener
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sources import LARGE, long_stream
-from websockets.asyncio.server import ServerConnection
 
 from diffc_server import Catalogue, Pipeline, conversation
 from diffc_server.conversation import Conversation
@@ -25,6 +24,7 @@ from diffc_stream.errors import RequestRefused
 from diffc_stream.session import Ack, Hello, Message, Open, Reason, Terms, Update, Welcome
 from diffc_stream.session.interleaving import FIRST_FRAME, Outlook, turn
 from diffc_stream.session.messages import Data, decode, encode
+from diffc_stream.websocket import Paced
 
 DATA = long_stream()
 WINDOW = 16_384
@@ -34,6 +34,9 @@ class NoSocket:
     """Stands for a connection that nothing is sent over."""
 
     remote_address = None
+
+    def earn(self, size: int) -> None:
+        pass
 
 
 class Known:
@@ -73,7 +76,7 @@ class Sender:
 
     def __init__(self, folder: Path, shared: Known, opens: Sequence[Open]) -> None:
         self._talk = Conversation(
-            cast(ServerConnection, NoSocket()),
+            cast(Paced, NoSocket()),
             Catalogue(folder),
             Pipeline(StreamOpener({})),
             Terms(window=WINDOW),
@@ -203,7 +206,7 @@ def test_a_moment_to_wait_for_is_not_missed(tmp_path: Path) -> None:
         now = 100.0
         visitor = Visitor(Limits(bytes_per_second=10**7), lambda: now)
         talk = Conversation(
-            cast(ServerConnection, NoSocket()),
+            cast(Paced, NoSocket()),
             Catalogue(tmp_path),
             Pipeline(StreamOpener({})),
             Terms(),

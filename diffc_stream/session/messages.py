@@ -211,6 +211,23 @@ class Catalogue(Message):
     """Stands for all that was said up to here, in a later LIST."""
 
 
+class Page:
+    """A CATALOGUE that many are told: encoded when the first of them is, and not again."""
+
+    __slots__ = ("_data", "message")
+
+    def __init__(self, message: Catalogue) -> None:
+        self.message = message
+        self._data: bytes | None = None
+
+    @property
+    def data(self) -> bytes:
+        """The bytes of it.  Raises LocalProtocolError if a field does not fit."""
+        if self._data is None:
+            self._data = encode(self.message)
+        return self._data
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Open(Message):
     """Ask for a picture's stream, or for the rest of it."""

@@ -21,6 +21,7 @@ from diffc_stream.session.messages import (
     List,
     Message,
     Open,
+    Page,
     Reason,
     Stop,
     Update,
@@ -29,7 +30,7 @@ from diffc_stream.session.messages import (
 )
 from diffc_stream.session.pace import Pace
 from diffc_stream.session.session import Progress, Session, Terms, one_line
-from diffc_stream.session.state import ConnectionState, Role
+from diffc_stream.session.state import ConnectionState, Role, Way
 
 COME_BACK = 5.0
 """Seconds within which receivers come back to a sender that said GOAWAY."""
@@ -58,7 +59,7 @@ class SenderSession(Session):
         self.current = min(Pace.LEAST, self.window)
         """The window in force: what the receiver granted last, and a small one before it did."""
         self._listing = self._following = False
-        self._pages: deque[Catalogue] = deque()
+        self._pages: deque[Page] = deque()
         self._sent = 0
         self._acknowledged = 0
 
@@ -95,21 +96,25 @@ class SenderSession(Session):
             for start in starts
         )
 
-    def announce(self, pages: Iterable[Catalogue]) -> None:
+    def announce(self, pages: Iterable[Catalogue | Page]) -> None:
         """Answer a List event with these pages, or say what has changed if it follows.
+
+        What many are told is encoded once if it is a :class:`~.messages.Page`.
 
         One page goes with each transmit(), so that streams need not wait for all of them.
         """
         if not self._listing:
             raise LocalProtocolError("a CATALOGUE without a LIST")
-        self._pages.extend(pages)
+        self._pages.extend(Page(page) if isinstance(page, Catalogue) else page for page in pages)
 
     def transmit(self, now: float) -> list[bytes]:
         """Return the messages to send, in order, each once; again, until there are none."""
         if self._pages and not self.closed:
             page = self._pages.popleft()
-            self._say(page)
-            self._listing = self._following or not page.last
+            data = page.data
+            self._tracker.advance(Way.SENDS, page.message)
+            self._put(data)
+            self._listing = self._following or not page.message.last
         return super().transmit(now)
 
     def send(self, stream: int, payload: bytes) -> None:
