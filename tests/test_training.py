@@ -1,5 +1,6 @@
 """The recipe learns, can be interrupted anywhere, grows networks, and ends in a model file."""
 
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -7,7 +8,7 @@ import pytest
 import torch
 from PIL import Image
 
-from diffc_stream.diffusion.architecture import Architecture, noise_features
+from diffc_stream.diffusion.architecture import Architecture, field_features, noise_features
 from diffc_stream.diffusion.engine import Engine, engines
 from diffc_stream.diffusion.model import load_model
 from diffc_stream.diffusion.unet import UNet
@@ -45,6 +46,17 @@ def test_held_out_photographs_are_not_trained_on(folder: Path) -> None:
     training, held_out = split(folder)
     assert held_out
     assert not set(training) & set(held_out)
+
+
+def test_files_can_be_left_out(folder: Path) -> None:
+    training, held_out = split(folder, without=("1",))
+    assert {path.name for path in (*training, *held_out)} == {"0.png", "2.png"}
+    with pytest.raises(SystemExit, match="no photographs"):
+        split(folder, without=("0", "1"))
+
+
+def test_several_folders_are_trained_on(folder: Path, tmp_path: Path) -> None:
+    trained(folder, tmp_path / "run", 1, "--photographs", str(folder), str(folder))
 
 
 def test_a_pyramid_halves_until_it_is_small(folder: Path) -> None:
@@ -91,12 +103,13 @@ def test_another_architecture_does_not_continue_a_checkpoint(folder: Path, tmp_p
 def test_the_loss_falls(folder: Path) -> None:
     torch.manual_seed(0)
     photographs = Photographs(split(folder)[0])
-    run = train.Run.begun(UNet(Architecture(widths=(8, 16), blocks=(1, 1))), 2e-3)
-    batches = [train.draw(photographs, 4, (0, i)) for i in range(40)]
-    losses = [run.step(batch, 2e-3) for batch in batches]
-    assert np.mean(losses[-10:]) < 0.9 * np.mean(losses[:10])
-    table = train.validate(run.average, batches[0].x)
-    assert list(table) == list(train.VALIDATION_LEVELS)
+    run = train.Run.begun(UNet(Architecture(widths=(8, 16), blocks=(1, 1), shaped=True)), 2e-3)
+    batches = [train.draw(photographs, 4, (0, i)) for i in range(4)]
+    losses = [run.step(batches[i % 4], 2e-3) for i in range(40)]
+    assert np.mean(losses[-4:]) < 0.9 * np.mean(losses[:4])
+    for ratio in (0.6, 1.0):
+        table = train.validate(run.average, batches[0].x, ratio)
+        assert list(table) == list(train.VALIDATION_LEVELS)
 
 
 def test_a_grown_network_begins_as_what_it_grew_from() -> None:
@@ -107,6 +120,27 @@ def test_a_grown_network_begins_as_what_it_grew_from() -> None:
     z, features = torch.randn(1, 3, 16, 16), torch.tensor([noise_features(1.0)])
     with torch.no_grad():
         torch.testing.assert_close(large(z, features), small(z, features))
+
+
+def test_a_network_that_learns_shapes_begins_as_one_of_white_noise() -> None:
+    torch.manual_seed(0)
+    white = UNet(Architecture(widths=(8, 16), blocks=(1, 1)))
+    shaped = UNet(Architecture(widths=(8, 16), blocks=(1, 1), shaped=True))
+    train.grow(shaped, train.Run.begun(white, 1e-3).state())
+    z, shown = torch.randn(1, 3, 16, 16), torch.randn(1, 1, 16, 16)
+    level, field = noise_features(1.0), field_features(1.0, 0.6, 0.5)
+    with torch.no_grad():
+        torch.testing.assert_close(
+            shaped(torch.cat([z, shown], 1), torch.tensor([field])),
+            white(z, torch.tensor([level])),
+        )
+
+
+def test_the_rate_never_jumps() -> None:
+    rates = [train.schedule(iteration, 2_000) for iteration in range(2_000)]
+    assert max(rates) == 1.0
+    assert rates[-1] < 0.02
+    assert max(abs(after - before) for before, after in pairwise(rates)) < 0.01
 
 
 @pytest.mark.filterwarnings("ignore:.*LeafSpec:FutureWarning")  # torch's own

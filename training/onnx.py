@@ -2,9 +2,9 @@
 
     python -m training.onnx diffc_stream/models/small-733c846a.safetensors
 
-The graph takes ``z`` (1, 3, H, W), sides multiples of the architecture's, and ``features`` (1, 16)
-of the noise level, computed outside (:func:`diffc_stream.diffusion.architecture.noise_features`),
-and gives ``v`` like ``z``.  Opset 20.  The graph holds no weights: they are external data, bytes of
+The graph takes ``z`` (1, C, H, W), sides multiples of the architecture's, and ``features`` (1, K)
+of the noise, computed outside (:mod:`diffc_stream.diffusion.architecture`), and gives ``v`` (1, 3,
+H, W).  Opset 20.  The graph holds no weights: they are external data, bytes of
 the model file from an offset on, integers with scales and halves as they stand there.  They are
 widened in the graph by casts and products, which every runtime folds when it loads it, so that it
 can lay out the weights for its convolutions (DequantizeLinear, made for this, ONNX Runtime leaves
@@ -19,7 +19,6 @@ import json
 import math
 import struct
 import sys
-from dataclasses import asdict
 from pathlib import Path
 from typing import ClassVar
 
@@ -30,7 +29,7 @@ from numpy.typing import NDArray
 from onnx import TensorProto, helper
 from torch.export import Dim
 
-from diffc_stream.diffusion.architecture import NOISE_FEATURES, noise_features
+from diffc_stream.diffusion.architecture import field_features, noise_features
 from diffc_stream.diffusion.graph import beside
 from diffc_stream.diffusion.learned import Network
 from diffc_stream.diffusion.network import load_network
@@ -89,12 +88,13 @@ def write_graph(path: Path) -> str:
 
 def exported(network: UNet, description: Description, weights: bytes) -> onnx.ModelProto:
     """Return the ONNX graph of ``network``, which points into the model file ``weights``."""
-    multiple = network.architecture.multiple
+    architecture = network.architecture
+    multiple = architecture.multiple
     sides = {2: multiple * Dim("rows", min=1), 3: multiple * Dim("columns", min=1)}
-    z = torch.zeros(1, 3, 6 * multiple, 4 * multiple)
+    z = torch.zeros(1, architecture.channels, 6 * multiple, 4 * multiple)
     program = torch.onnx.export(
         network,
-        (z, torch.zeros(1, NOISE_FEATURES)),
+        (z, torch.zeros(1, architecture.features)),
         input_names=["z", "features"],
         output_names=["v"],
         opset_version=OPSET,
@@ -112,7 +112,7 @@ def exported(network: UNet, description: Description, weights: bytes) -> onnx.Mo
     facts = {
         "name": description.name,
         "fingerprint": description.fingerprint,
-        "architecture": json.dumps(asdict(description.architecture)),
+        "architecture": json.dumps(description.architecture.described()),
     }
     helper.set_model_props(model, facts)
     return model
@@ -188,7 +188,7 @@ def session(graph: bytes, weights: bytes, description: Description) -> Network:
         graph,
         weights,
         location=description.file_name,
-        multiple=description.architecture.multiple,
+        architecture=description.architecture,
     )
 
 
@@ -205,7 +205,12 @@ def difference(network: UNet, run: Network) -> float:
             noise = rng.standard_normal((1, 3, height, width))
             alpha, sigma = (1 / (1 + math.exp(-s * level)) for s in (1, -1))
             z = (alpha**0.5 * _scene(height, width) + sigma**0.5 * noise).astype(np.float32)
-            features = np.array([noise_features(level)], np.float32)
+            if network.architecture.shaped:
+                slope = np.linspace(-1, 1, width) * np.ones((1, 1, height, 1))
+                z = np.concatenate([z, slope], 1).astype(np.float32)
+                features = np.array([field_features(level, 0.6, 0.5)], np.float32)
+            else:
+                features = np.array([noise_features(level)], np.float32)
             v = network(torch.from_numpy(z), torch.from_numpy(features)).numpy()
             apart = np.abs(run(z, features) - v) / np.maximum(1.0, np.abs(v))
             worst = max(worst, float(apart.max()))

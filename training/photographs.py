@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -15,9 +16,14 @@ SUFFIXES = {".webp", ".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp"}
 _SMALLEST_SIDE = 16
 
 
-def split(folder: Path) -> tuple[list[Path], list[Path]]:
-    """Return the photographs of ``folder`` as (for training, held out): every 40th is held out."""
-    paths = sorted(p for p in folder.iterdir() if p.suffix.lower() in SUFFIXES)
+def split(folder: Path, without: Sequence[str] = ()) -> tuple[list[Path], list[Path]]:
+    """Return the photographs of ``folder`` as (for training, held out): every 40th is held out.
+
+    Files whose names begin with one of ``without`` are neither.  Raises SystemExit if fewer than
+    two are left.
+    """
+    found = sorted(p for p in folder.iterdir() if p.suffix.lower() in SUFFIXES)
+    paths = [p for p in found if not p.name.startswith(tuple(without))]
     if len(paths) < 2:
         raise SystemExit(f"{folder}: no photographs to train on (looked for {sorted(SUFFIXES)})")
     held_out = paths[20::40] or paths[-1:]

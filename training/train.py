@@ -1,21 +1,23 @@
-"""Train a denoiser on a folder of photographs.
+"""Train a denoiser on folders of photographs.
 
-    python -m training.train --photographs DIR --out runs/small
+    python -m training.train --photographs DIR [DIR ...] --out runs/small
 
 Runs on whatever torch finds, shows its progress, writes a checkpoint every few minutes and
 continues from it when started again with the same ``--out``: every iteration draws its crops,
-levels and noise from a generator of its own, so that an interrupted run is the run that was not.
+fields and noise from a generator of its own, so that an interrupted run is the run that was not.
 ``python -m training.export`` turns a checkpoint into shipped weights.
 
-The recipe: v-prediction (arXiv 2202.00512), log-SNR uniform in [-8, 8] for 30 % and in [-3, 5]
-for 70 % of the samples, crops of 64, 32 and 16 pixels from all octaves (the codec's coarse
-octaves are whole tiny pictures), AdamW with warm-up and cosine decay, an exponential moving
-average of the weights, bfloat16 autocast, channels-last.
+The recipe: v-prediction (arXiv 2202.00512) from observations whose noise has the shape of a random
+precision field (training/fields.py), levels uniform in [-8, 8] for 30 % and in [-3, 5] for 70 % of
+the samples; the loss is the error weighted by precision, which is the rate that it costs; crops of
+128 to 16 pixels from all octaves (the codec's coarse octaves are whole tiny pictures); AdamW, a
+learning rate that is constant but for a warm-up and the last fifth, an exponential moving average
+of the weights, bfloat16 where the processor has it, channels-last.
 
-``--start-from`` grows a network that was trained before: blocks that it lacks begin as the
-identity, so that nothing learnt is lost.  The default, ``small``, was made in two such stages (its
-card in diffc_stream/models says how).  On an accelerator ``--batch 256`` and a larger network are
-worth their time, such as ``--widths 96,192,384 --blocks 4,2,3`` (12 million parameters).
+``--start-from`` grows a network that was trained before: blocks, features and channels that it
+lacks begin as the identity or as nothing, so that what was learnt is kept.  On an accelerator
+``--batch 256`` and a larger network are worth their time, such as ``--widths 96,192,384 --blocks
+4,2,3`` (12 million parameters).
 """
 
 from __future__ import annotations
@@ -26,7 +28,8 @@ import math
 import time
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
+from functools import cache
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -35,16 +38,16 @@ import numpy as np
 import torch
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from torch import Tensor, nn
-from torch.nn import functional as F
 
-from diffc_stream.diffusion.architecture import Architecture, noise_features
+from diffc_stream.diffusion.architecture import MAP_RANGE, Architecture, field_features
 from diffc_stream.diffusion.unet import UNet
 from diffc_stream.replacement import replacing
+from training import fields
 from training.photographs import Photographs, split
 
 VALIDATION_LEVELS = (-6.0, -4.0, -2.0, 0.0, 2.0, 4.0, 6.0)
 VALIDATION_SIDE = 128
-CROPS = ((64, 1, 0.8), (32, 4, 0.15), (16, 8, 0.05))
+CROPS = ((128, 0.25, 0.15), (64, 1, 0.65), (32, 4, 0.15), (16, 8, 0.05))
 """(side, multiple of the batch size, share of the iterations)."""
 PREFETCH = 8
 """Batches prepared ahead; cutting crops takes a tenth of an iteration on a CPU."""
@@ -58,14 +61,19 @@ def main(argv: list[str] | None = None) -> None:
     if arguments.threads:
         torch.set_num_threads(arguments.threads)
 
-    train_paths, held_out = split(arguments.photographs)
+    train_paths, held_out = [], []
+    for folder in arguments.photographs:
+        learnt, kept = split(folder, arguments.without)
+        train_paths += learnt
+        held_out += kept
+    train_paths += [p for p in train_paths if p.name.startswith(arguments.often)] * 2
     photographs = Photographs(train_paths)
     validation = Photographs(held_out).crops(
         len(held_out), VALIDATION_SIDE, np.random.default_rng(0)
     )
 
     checkpoint = arguments.out / "checkpoint.pt"
-    architecture = Architecture(widths=arguments.widths, blocks=arguments.blocks)
+    architecture = Architecture(widths=arguments.widths, blocks=arguments.blocks, shaped=True)
     torch.manual_seed(arguments.seed)
     if checkpoint.exists():
         run = Run.resumed(load(checkpoint, device), arguments.rate, device)
@@ -100,11 +108,12 @@ def main(argv: list[str] | None = None) -> None:
                     torch.save(run.state(), file)
                 saved = time.monotonic()
             if last or run.iteration % arguments.validate_every == 0:
-                table = validate(run.average, validation.to(device))
-                row = "  ".join(f"{level:+.0f}: {psnr:.2f}" for level, psnr in table.items())
-                progress.console.print(
-                    f"{run.iteration:>7}  loss {running:.4f}  PSNR at {row}", soft_wrap=True
-                )
+                rows = [f"{run.iteration:>7}  loss {running:.4f}"]
+                for ratio in (fields.RATIO, 1.0):
+                    table = validate(run.average, validation.to(device), ratio)
+                    psnrs = "  ".join(f"{level:+.0f}: {psnr:.2f}" for level, psnr in table.items())
+                    rows.append(f"ratio {ratio}: {psnrs}")
+                progress.console.print("  |  ".join(rows), soft_wrap=True)
 
 
 def parse_arguments(argv: list[str] | None) -> argparse.Namespace:
@@ -115,14 +124,22 @@ def parse_arguments(argv: list[str] | None) -> argparse.Namespace:
         description=(__doc__ or "").split("\n\n", maxsplit=1)[0],
         epilog="Started again with the same --out, it continues from the last checkpoint.",
     )
-    parser.add_argument("--photographs", type=Path, required=True, help="folder to train on")
+    parser.add_argument(
+        "--photographs", type=Path, required=True, nargs="+", metavar="DIR", help="to train on"
+    )
+    parser.add_argument(
+        "--without", nargs="*", default=(), metavar="PREFIX", help="leave out files so called"
+    )
+    parser.add_argument(
+        "--often", default="syn-", metavar="PREFIX", help="three times as often: files so called"
+    )
     parser.add_argument("--out", type=Path, required=True, help="folder for checkpoints")
     parser.add_argument("--widths", type=integers, default=default.widths, metavar="N,N,...")
     parser.add_argument("--blocks", type=integers, default=default.blocks, metavar="N,N,...")
     parser.add_argument("--start-from", type=Path, metavar="CHECKPOINT", help="grow this network")
     parser.add_argument("--iterations", type=int, default=44_000)
     parser.add_argument("--batch", type=int, default=16, help="crops of 64 pixels an iteration")
-    parser.add_argument("--rate", type=float, default=1.5e-3, help="peak learning rate")
+    parser.add_argument("--rate", type=float, default=1.5e-3, help="learning rate")
     parser.add_argument("--threads", type=int, default=0, help="CPU threads (default: all)")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--save-every", type=float, default=120.0, metavar="SECONDS")
@@ -143,8 +160,13 @@ class Batch:
     """Clean crops, (N, 3, S, S), in [-2, 2]."""
     noise: Tensor
     """White, of unit variance, shaped like ``x``."""
-    levels: Tensor
-    """log-SNRs, (N,)."""
+    fields: fields.Fields
+    """The precisions of what is observed of each crop."""
+
+    def to(self, device: torch.device) -> Batch:
+        """Return the batch on ``device``."""
+        x, noise = self.x.to(device), self.noise.to(device)
+        return Batch(x=x, noise=noise, fields=self.fields.to(device))
 
 
 @dataclass(slots=True, kw_only=True)
@@ -179,7 +201,7 @@ class Run:
     def state(self) -> dict[str, Any]:
         """Return what a checkpoint holds."""
         return {
-            "architecture": asdict(self.network.architecture),
+            "architecture": self.network.architecture.described(),
             "iteration": self.iteration,
             "network": self.network.state_dict(),
             "average": self.average.state_dict(),
@@ -190,7 +212,8 @@ class Run:
         """Learn from ``batch`` at learning rate ``rate``; return the loss."""
         for group in self.optimiser.param_groups:
             group["lr"] = rate
-        loss = v_loss(self.network, batch)
+        device = next(self.network.parameters()).device
+        loss = rate_loss(self.network, batch.to(device))
         self.optimiser.zero_grad(set_to_none=True)
         loss.backward()
         nn.utils.clip_grad_norm_(self.network.parameters(), 1.0)
@@ -214,12 +237,15 @@ def load(path: Path, device: torch.device) -> dict[str, Any]:
 def grow(network: UNet, smaller: dict[str, Any]) -> None:
     """Start ``network`` as the function of a trained one with fewer blocks, or the same.
 
-    Blocks that the smaller one lacks end in a zero convolution: they add nothing until trained.
+    Blocks that the smaller one lacks end in a zero convolution, and weights of inputs that it lacks
+    are zero: they add nothing until trained.
     """
     weights = smaller["average"]
     for name, tensor in network.state_dict().items():
         if name in weights:
-            tensor.copy_(weights[name])
+            known = weights[name]
+            tensor.zero_()
+            tensor[tuple(slice(side) for side in known.shape)] = known
         elif "conv2" in name:
             tensor.zero_()
 
@@ -228,9 +254,9 @@ def draw(photographs: Photographs, batch: int, seed: tuple[int, int]) -> Batch:
     """Return what the iteration of ``seed`` learns from."""
     rng = np.random.default_rng(seed)
     side, multiple, _ = CROPS[rng.choice(len(CROPS), p=[share for *_, share in CROPS])]
-    x = photographs.crops(batch * multiple, side, rng)
+    x = photographs.crops(max(1, int(batch * multiple)), side, rng)
     noise = torch.from_numpy(rng.standard_normal(x.shape, dtype=np.float32))
-    return Batch(x=x, noise=noise, levels=sample_levels(len(x), rng))
+    return Batch(x=x, noise=noise, fields=fields.draw(sample_levels(len(x), rng), side, rng))
 
 
 def prefetched(batch: Callable[[int], Batch], iterations: Iterable[int]) -> Iterator[Batch]:
@@ -245,9 +271,9 @@ def prefetched(batch: Callable[[int], Batch], iterations: Iterable[int]) -> Iter
 
 
 def schedule(iteration: int, iterations: int) -> float:
-    """Return the learning rate's share of its peak: 400 iterations warm-up, then cosine."""
+    """Return the learning rate's share of its peak: 400 iterations warm-up, a linear end."""
     warm = min(1.0, (iteration + 1) / 400)
-    return warm * (0.01 + 0.99 * 0.5 * (1.0 + math.cos(math.pi * iteration / iterations)))
+    return warm * min(1.0, 0.01 + 5 * (1 - iteration / iterations))
 
 
 def sample_levels(count: int, rng: np.random.Generator) -> Tensor:
@@ -257,33 +283,45 @@ def sample_levels(count: int, rng: np.random.Generator) -> Tensor:
     return torch.from_numpy(levels).float()
 
 
-def v_loss(network: UNet, batch: Batch) -> Tensor:
-    """Mean squared error of v."""
-    device = next(network.parameters()).device
-    x = batch.x.to(device, memory_format=torch.channels_last)
-    noise = batch.noise.to(device)
-    levels = batch.levels
-    features = torch.tensor([noise_features(level) for level in levels.tolist()]).to(device)
-    alpha = torch.sigmoid(levels).sqrt().view(-1, 1, 1, 1).to(device)
-    sigma = torch.sigmoid(-levels).sqrt().view(-1, 1, 1, 1).to(device)
-    with torch.autocast(device.type, torch.bfloat16):
-        v = network(alpha * x + sigma * noise, features)
-    return F.mse_loss(v.float(), alpha * noise - sigma * x)
+def rate_loss(network: UNet, batch: Batch) -> Tensor:
+    """Mean squared error, each coefficient weighted by 1 + its precision."""
+    return batch.fields.loss(estimate(network, batch) - batch.x)
+
+
+def estimate(network: UNet, batch: Batch) -> Tensor:
+    """Return the network's posterior mean of what ``batch`` observes, (N, 3, S, S)."""
+    told = batch.fields
+    alpha = told.alpha()
+    z = told.observed(batch.x, batch.noise)
+    shown = (told.maps.log() / MAP_RANGE).clamp(-1.0, 1.0)
+    described = zip(told.levels.tolist(), told.ratios.tolist(), told.shares.tolist(), strict=True)
+    features = torch.tensor([field_features(*field) for field in described]).to(z.device)
+    seen = torch.cat([z, shown], 1).contiguous(memory_format=torch.channels_last)
+    with torch.autocast(z.device.type, torch.bfloat16, enabled=has_bfloat16(z.device)):
+        v = network(seen, features).float()
+    return alpha * z - (1.0 - alpha.square()).sqrt() * v
+
+
+@cache
+def has_bfloat16(device: torch.device) -> bool:
+    """Return whether ``device`` computes in bfloat16; processors without it only pretend to."""
+    return device.type != "cpu" or bool(torch.cpu._is_avx512_bf16_supported())
 
 
 @torch.no_grad()
-def validate(network: UNet, x: Tensor) -> dict[float, float]:
-    """Return the mean PSNR (dB, peak 255) of denoised ``x`` (N, 3, S, S) per log-SNR."""
+def validate(network: UNet, x: Tensor, ratio: float) -> dict[float, float]:
+    """Return the mean PSNR (dB, peak 255) of denoised ``x`` (N, 3, S, S) per level.
+
+    The precision of each scale is ``ratio`` times that of the next coarser one: 1 is white noise.
+    """
     generator = torch.Generator().manual_seed(1)
     noise = torch.randn(x.shape, generator=generator).to(x.device)
     table = {}
     for level in VALIDATION_LEVELS:
-        alpha, sigma = (1 / (1 + math.exp(-s * level)) for s in (1, -1))
-        z = alpha**0.5 * x + sigma**0.5 * noise
-        features = torch.tensor([noise_features(level)] * len(x)).to(x.device)
-        estimate = (alpha**0.5 * z - sigma**0.5 * network(z, features)).clamp(-2, 2)
-        error = (estimate - x).square().mean(dim=(1, 2, 3)) * (255 / 4) ** 2
-        table[level] = float((10 * torch.log10(255**2 / error)).mean())
+        observed = fields.uniform(torch.full((len(x),), level), x.shape[-1], ratio=ratio)
+        batch = Batch(x=x, noise=noise, fields=observed.to(x.device))
+        error = (estimate(network, batch).clamp(-2, 2) - x).square().mean(dim=(1, 2, 3))
+        table[level] = float((-10 * torch.log10(error / 16)).mean())
     return table
 
 

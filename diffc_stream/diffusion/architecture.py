@@ -11,6 +11,10 @@ from dataclasses import dataclass
 
 NOISE_FEATURES = 16
 """How many numbers describe a noise level to the network."""
+SHAPE_FEATURES = 8
+"""How many more describe each of the ratio and the share of a precision field."""
+MAP_RANGE = 4.0
+"""Logarithms of a map are shown to the network up to this size."""
 
 MOST_LEVELS = 6
 MOST_CHANNELS = 1024
@@ -28,6 +32,8 @@ class Architecture:
     """Channels per level; level i works at 1 / 2^(i+1) of the picture's sides."""
     blocks: tuple[int, ...] = (5, 2, 3)
     """Residual blocks per level, on the way down and again on the way up (once at the bottom)."""
+    shaped: bool = False
+    """Whether the network is told a precision field, not only the level of white noise."""
 
     def __post_init__(self) -> None:
         if len(self.widths) != len(self.blocks) or not self.widths:
@@ -38,6 +44,21 @@ class Architecture:
             raise ValueError(f"widths {self.widths} are not between 1 and {MOST_CHANNELS}")
         if not all(0 <= count <= MOST_BLOCKS for count in self.blocks):
             raise ValueError(f"block counts {self.blocks} are not between 0 and {MOST_BLOCKS}")
+
+    @property
+    def channels(self) -> int:
+        """How many channels the network sees: the observation's, and the map of a field."""
+        return 4 if self.shaped else 3
+
+    @property
+    def features(self) -> int:
+        """How many numbers describe the noise to the network."""
+        return NOISE_FEATURES + 2 * SHAPE_FEATURES if self.shaped else NOISE_FEATURES
+
+    def described(self) -> dict[str, object]:
+        """Return what a model file says: what the first models did not have goes unsaid."""
+        described: dict[str, object] = {"widths": self.widths, "blocks": self.blocks}
+        return {**described, "shaped": True} if self.shaped else described
 
     @property
     def multiple(self) -> int:
@@ -70,3 +91,24 @@ def noise_features(log_snr: float) -> list[float]:
     """
     u = (min(max(log_snr, -12.0), 12.0) + 12.0) / 24.0
     return [2.0 * u - 1.0] + [math.cos(math.pi * k * u) for k in range(1, NOISE_FEATURES)]
+
+
+def field_features(level: float, ratio: float, share: float) -> list[float]:
+    """Describe a precision field by NOISE_FEATURES + 2 * SHAPE_FEATURES numbers in [-1, 1].
+
+    ``level`` is the natural logarithm of the precision of the finest detail, were it whole;
+    ``ratio``, in [1/e, 1], is the precision of a scale over that of the next coarser one, and
+    ``share``, in [0, 1], how much of the finest detail's precision is there.  Values beyond are
+    clamped.
+    """
+    shape = [1.0 + math.log(min(max(ratio, 1 / math.e), 1.0)), math.sqrt(min(max(share, 0.0), 1.0))]
+    return noise_features(level) + [
+        number
+        for u in shape
+        for number in (2 * u - 1, *(math.cos(math.pi * k * u) for k in range(1, SHAPE_FEATURES)))
+    ]
+
+
+def map_channel(precision: float) -> float:
+    """Return how a place of a field of ``precision`` times the level's is shown: in [-1, 1]."""
+    return min(max(math.log(precision) / MAP_RANGE, -1.0), 1.0) if precision > 0 else -1.0

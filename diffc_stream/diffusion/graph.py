@@ -22,7 +22,7 @@ MOST_BYTES = 4 * 2**20
 """A graph file larger than this is refused; that of the default model has 51 kB."""
 
 _DEEPEST = 12
-"""Messages within messages, of which a graph of ours has four; what is in there is read as often."""
+"""Messages within messages, of which a graph of ours has four; each is read once per level."""
 
 # Where in onnx.proto messages hold messages, by field number, as far as tensors and facts go.
 _WITHIN: dict[str, dict[int, str]] = {

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from diffc_stream import work
 from diffc_stream.diffusion import tiles
-from diffc_stream.diffusion.architecture import noise_features
+from diffc_stream.diffusion.architecture import field_features, noise_features
 from diffc_stream.diffusion.observation import variance_preserving
 
 Floats = NDArray[np.float32]
@@ -30,9 +30,9 @@ class Network(Protocol):
     """A U-Net with its weights, on whatever runs it; safe to call from threads."""
 
     def __call__(self, z: Floats, features: Floats) -> Floats:
-        """Return v, (1, 3, H, W), for ``z`` like it and ``features`` (1, NOISE_FEATURES).
+        """Return v, (1, 3, H, W), for ``z`` (1, C, H, W) and ``features`` (1, K).
 
-        H and W are multiples of the architecture's.
+        C and K are the channels and the features of the architecture, H and W multiples of its.
         """
         ...
 
@@ -45,21 +45,30 @@ class LearnedDenoiser:
     """
 
     def __init__(
-        self, network: Network, *, multiple: int, halo: int, largest: int = tiles.LARGEST
+        self,
+        network: Network,
+        *,
+        multiple: int,
+        halo: int,
+        shaped: bool = False,
+        largest: int = tiles.LARGEST,
     ) -> None:
         """Denoise with ``network``, which takes sides that are multiples of ``multiple``.
 
         ``halo`` is how far it sees beyond a block of these sides, and ``largest`` how many pixels
-        it is given at once.
+        it is given at once.  A ``shaped`` network is told the field of white noise.
         """
         self._network = network
+        self._shaped = shaped
         self._multiple = multiple
         self._halo = halo
         self._largest = largest
 
     def __call__(self, eta: Floats, snr: float) -> Floats:
         """Return x_hat, (3, H, W), for eta (3, H, W) at snr > 0."""
-        features = np.array([noise_features(float(np.log(snr)))], np.float32)
+        level = float(np.log(snr))
+        told = field_features(level, 1.0, 1.0) if self._shaped else noise_features(level)
+        features = np.array([told], np.float32)
         x_hat = np.empty(eta.shape, np.float32)
         cut = tiles.grid(
             *eta.shape[1:], multiple=self._multiple, halo=self._halo, largest=self._largest
@@ -77,6 +86,9 @@ class LearnedDenoiser:
         return x_hat
 
     def _padded(self, z: Floats) -> Floats:
-        """Return ``z``, (3, H, W), as the network takes it, (1, 3, H', W')."""
+        """Return ``z``, (3, H, W), as the network takes it, (1, C, H', W')."""
         missing = ((0, 0), *((0, -side % self._multiple) for side in z.shape[1:]))
-        return np.pad(z, missing, mode="edge")[None]
+        padded = np.pad(z, missing, mode="edge")
+        if self._shaped:  # the map of a field that is the same everywhere
+            padded = np.concatenate([padded, np.zeros_like(padded[:1])])
+        return padded[None]

@@ -43,6 +43,7 @@ def load_model(path: Path, engine: Engine | None = None) -> Model:
             network,
             multiple=description.architecture.multiple,
             halo=description.architecture.halo,
+            shaped=description.architecture.shaped,
         ),
     )
 
@@ -57,7 +58,7 @@ def _on_onnxruntime(path: Path) -> tuple[Description, Network]:
             computed,
             weights,
             location=description.file_name,
-            multiple=description.architecture.multiple,
+            architecture=description.architecture,
         )
     except ValueError as error:
         raise UnreadableModel(f"{graph.beside(path)}: cannot be run: {error}") from error

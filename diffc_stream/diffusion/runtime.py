@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from diffc_stream import threads
-from diffc_stream.diffusion.architecture import NOISE_FEATURES
+from diffc_stream.diffusion.architecture import Architecture
 
 # It asks when it is imported, and no later word stops it.  Child processes inherit this.
 os.environ["ORT_DISABLE_TELEMETRY"] = "1"
@@ -30,10 +30,12 @@ _ERRORS_ALONE = 3
 class RuntimeNetwork:
     """A :class:`~diffc_stream.diffusion.learned.Network` on ONNX Runtime's CPU kernels."""
 
-    def __init__(self, graph: bytes, weights: bytes, *, location: str, multiple: int) -> None:
+    def __init__(
+        self, graph: bytes, weights: bytes, *, location: str, architecture: Architecture
+    ) -> None:
         """Load ``graph``, whose external data lie at ``location``, which is ``weights``.
 
-        The graph is tried on the smallest picture, whose sides are ``multiple``.  Raises
+        The graph is tried on the smallest picture that ``architecture`` takes.  Raises
         ValueError, of one line, for what cannot be run.
         """
         options = onnxruntime.SessionOptions()
@@ -46,15 +48,17 @@ class RuntimeNetwork:
         options.add_external_initializers_from_files_in_memory(
             [location], [weights], [len(weights)]
         )
-        z = np.zeros((1, 3, multiple, multiple), np.float32)
+        side = architecture.multiple
+        z = np.zeros((1, architecture.channels, side, side), np.float32)
+        features = np.zeros((1, architecture.features), np.float32)
         try:
             self._session = onnxruntime.InferenceSession(
                 graph, options, providers=["CPUExecutionProvider"]
             )
-            v = self(z, np.zeros((1, NOISE_FEATURES), np.float32))
+            v = self(z, features)
         except Exception as error:  # its errors have no other base
             raise ValueError(str(error).split("\n", maxsplit=1)[0]) from error
-        if v.shape != z.shape or v.dtype != z.dtype:
+        if v.shape != (1, 3, side, side) or v.dtype != z.dtype:
             raise ValueError(f"it computes {v.dtype} of shape {v.shape}")
 
     def __call__(self, z: Floats, features: Floats) -> Floats:

@@ -20,7 +20,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from diffc_stream.diffusion.architecture import NOISE_FEATURES, Architecture
+from diffc_stream.diffusion.architecture import Architecture
 
 _FILM_WIDTH = 64
 
@@ -61,12 +61,12 @@ class UNet(nn.Module):
 
         pairs = list(pairwise(widths))
         self.level = nn.Sequential(
-            nn.Linear(NOISE_FEATURES, _FILM_WIDTH),
+            nn.Linear(architecture.features, _FILM_WIDTH),
             nn.SiLU(),
             nn.Linear(_FILM_WIDTH, _FILM_WIDTH),
             nn.SiLU(),
         )
-        self.stem = nn.Conv2d(12, widths[0], 3, padding=1)
+        self.stem = nn.Conv2d(4 * architecture.channels, widths[0], 3, padding=1)
         self.down = nn.ModuleList(
             stage(w, n) for w, n in zip(widths[:-1], blocks[:-1], strict=True)
         )
@@ -79,8 +79,9 @@ class UNet(nn.Module):
     def forward(self, z: Tensor, features: Tensor) -> Tensor:
         """Predict v.
 
-        ``z`` has shape (N, 3, H, W), H and W multiples of ``architecture.multiple``, unit
-        variance; ``features`` has shape (N, NOISE_FEATURES).  Returns (N, 3, H, W).
+        ``z`` has shape (N, architecture.channels, H, W), H and W multiples of
+        ``architecture.multiple``, unit variance; ``features`` has shape (N,
+        architecture.features).  Returns (N, 3, H, W).
         """
         level = self.level(features)
         x = self.stem(F.pixel_unshuffle(z, 2))

@@ -16,7 +16,7 @@ import json
 import os
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from math import prod
 from pathlib import Path
 from typing import Any
@@ -112,7 +112,7 @@ def values(stored: Stored) -> dict[str, Floats]:
 
 def fingerprint(architecture: Architecture, stored: Stored) -> str:
     """Return the first 8 hex digits of the SHA-256 of what a network computes with."""
-    digest = hashlib.sha256(json.dumps(asdict(architecture), sort_keys=True).encode())
+    digest = hashlib.sha256(json.dumps(architecture.described(), sort_keys=True).encode())
     for name in sorted(stored):
         tensor = stored[name]
         digest.update(f"{name}{tensor.shape}".encode())
@@ -126,7 +126,7 @@ def write_weights(path: Path, architecture: Architecture, stored: Stored, *, nam
     metadata = {
         "name": name,
         "fingerprint": identity,
-        "architecture": json.dumps(asdict(architecture)),
+        "architecture": json.dumps(architecture.described()),
     }
     path.parent.mkdir(parents=True, exist_ok=True)
     with replacing(path) as file:
@@ -235,7 +235,10 @@ def _architecture(text: str) -> Architecture:
     widths, blocks = (described[key] for key in ("widths", "blocks"))
     if not all(type(count) is int for count in (*widths, *blocks)):
         raise ValueError("an architecture of something else than whole numbers")
-    return Architecture(widths=tuple(widths), blocks=tuple(blocks))
+    shaped = described.get("shaped", False)
+    if type(shaped) is not bool:
+        raise ValueError("an architecture that is neither shaped nor not")
+    return Architecture(widths=tuple(widths), blocks=tuple(blocks), shaped=shaped)
 
 
 def _parsed(text: str) -> Any:

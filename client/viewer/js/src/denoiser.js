@@ -86,7 +86,13 @@ function described(weights, fingerprint) {
     if (own !== fingerprint) {
       throw new ModelUnavailable(`the file of the model ${fingerprint} holds the model ${own}`);
     }
-    return 2 ** JSON.parse(architecture).widths.length;
+    const { widths, shaped } = JSON.parse(architecture);
+    if (shaped) {
+      throw new ModelUnavailable(
+        `the model ${fingerprint} is told the shape of noise, which this receiver cannot do yet`,
+      );
+    }
+    return 2 ** widths.length;
   } catch (error) {
     if (error instanceof ModelUnavailable) throw error;
     throw new ModelUnavailable(`the weights of the model ${fingerprint} are no model file`, {

@@ -44,6 +44,19 @@ test("files that are not the model's are refused in a line", async () => {
   assert.equal(externalFile(GRAPH), "small-733c846a.safetensors");
 });
 
+test("a model that is told more than a level of noise is refused in a line", async () => {
+  const architecture = JSON.stringify({ widths: [8, 16], blocks: [1, 1], shaped: true });
+  const header = JSON.stringify({ __metadata__: { fingerprint: "733c846a", architecture } });
+  const text = new TextEncoder().encode(header);
+  const weights = new Uint8Array(8 + text.length);
+  new DataView(weights.buffer).setBigUint64(0, BigInt(text.length), true);
+  weights.set(text, 8);
+  await assert.rejects(
+    loadDenoiser(await runtime(), { fingerprint: "733c846a", graph: GRAPH, weights }),
+    { name: "ModelUnavailable", message: /shape of noise/ },
+  );
+});
+
 test("octaves that would not fit in memory are refused", async () => {
   const size = { height: 2, width: MOST_EVALUATED / 2 + 1 };
   const denoiser = await released();
