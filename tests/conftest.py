@@ -9,12 +9,14 @@ from contextlib import AsyncExitStack
 import pytest
 import pytest_asyncio
 from hypothesis import settings
+from leftovers import Leftovers
 from serving import Impaired
 from virtual_time import VirtualLoop
 
 from diffc_benchmarks.bad_link import Link
 from diffc_benchmarks.impairment import PERFECT, Impairment
 from diffc_server import SenderDaemon
+from diffc_stream import threads
 
 # The same examples in every run: what is looked for at length, fuzzing looks for.
 settings.register_profile("suite", derandomize=True)
@@ -23,6 +25,7 @@ settings.load_profile("suite")
 
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "virtual_time: sleeping takes no time; see virtual_time.py")
+    config.pluginmanager.register(Leftovers())
 
 
 def pytest_asyncio_loop_factories(
@@ -39,13 +42,8 @@ def _nothing_of_the_developer(tmp_path_factory: pytest.TempPathFactory) -> Itera
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("DIFFC_MODELS", str(tmp_path_factory.mktemp("models")))
         patch.setenv("DIFFC_CACHE", str(tmp_path_factory.mktemp("streams")))
-        yield
-
-
-@pytest.fixture(autouse=True, scope="session")
-def _no_streams_of_the_developer(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("DIFFC_CACHE", str(tmp_path_factory.mktemp("cache")))
+        # As every command has it, whichever is the first to be tested.
+        patch.setenv(threads.POLICY, "PASSIVE")
         yield
 
 

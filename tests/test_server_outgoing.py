@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
+import pytest_asyncio
 from fakes import StreamOpener
 from serving import settled
 from sources import LARGE, long_stream
@@ -21,12 +23,22 @@ DATA = long_stream()
 PIXELS = LARGE.height * LARGE.width
 CURVE = Curve()
 CURVE.feed(DATA)
+PIPELINES: list[Pipeline] = []
+
+
+@pytest_asyncio.fixture(autouse=True)
+async def _nothing_goes_on() -> AsyncIterator[None]:
+    """Close the pipelines of a test: what looks ahead would compute on."""
+    yield
+    while PIPELINES:
+        PIPELINES.pop().close()
 
 
 async def shared(folder: Path, held: int, *, broken: bool = False) -> SharedStream:
     """Return the stream of DATA with the first ``held`` bytes computed, in hundreds."""
     (folder / "a.png").write_bytes(b"")
-    stream = Pipeline(StreamOpener({"a.png": DATA}, broken=broken)).stream(folder / "a.png")
+    PIPELINES.append(Pipeline(StreamOpener({"a.png": DATA}, broken=broken)))
+    stream = PIPELINES[-1].stream(folder / "a.png")
     await stream.reach(held)
     stream.join(lambda: None)
     return stream
