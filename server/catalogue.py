@@ -14,8 +14,9 @@ from diffc_stream.opening import is_exhausted, is_passing, open_resolved
 from diffc_stream.session import Code, Entry
 from diffc_stream.session.fields import Name
 
-from .changes import Changes, Version
+from .changes import Changes
 from .files import File, later
+from .look import Version
 
 SUFFIXES = frozenset(
     [

@@ -1,32 +1,26 @@
 """What changes in a catalogue: one look at the folder a second, for all who follow it.
 
-A camera may take its time over a file, so one that changes counts when it rests: when two looks
-find it the same, or the first finds it old enough.  Until then what was said of it stands.
+Who only asks what there is gets the next look; one is taken at a time, however many ask, and after
+each there is a rest.  What many are told is encoded once.
 """
 
 from __future__ import annotations
 
 import asyncio
-import hashlib
 import logging
-import time
 from collections.abc import AsyncGenerator, Sequence
 from contextvars import Context
-from dataclasses import dataclass, field, replace
 from itertools import takewhile
-from pathlib import Path
-from typing import NamedTuple, Protocol
 
-from diffc_stream.session import Catalogue as Page
-from diffc_stream.session import Entry
-from diffc_stream.session.messages import ENTRIES_PER_PAGE
+from diffc_stream.session import Catalogue, Entry
+from diffc_stream.session.messages import ENTRIES_PER_PAGE, Page
+
+from .look import Folder, Known, Look, by_time, listed, looked
 
 EVERY = 1.0
 """Seconds from look to look ..."""
 SHARE = 10
-"""... or so many times as long as a look takes: ten thousand files take most of a second."""
-RESTING = 2.0
-"""Seconds after which a file that was not seen before is taken to be finished."""
+"""... or so many times as long as a look takes: ten thousand files take a tenth of a second."""
 MOST_MARKS = 1000
 """States of the catalogue of which it is known what has changed since."""
 MOST_GONE = 10_000
@@ -34,50 +28,7 @@ MOST_GONE = 10_000
 
 logger = logging.getLogger("diffc_server")
 
-
-class Version(NamedTuple):
-    """What changes when a file does."""
-
-    size: int
-    time: int
-    """When it was changed last, in nanoseconds since 1970."""
-    inode: int
-
-
-class Folder(Protocol):
-    """What is followed: a catalogue."""
-
-    folder: Path
-
-    def versions(self) -> dict[str, Version]:
-        """Return the files of all pictures, by name; walks the folder, so not quick."""
-        ...
-
-    def entry(self, name: str, version: Version) -> Entry | None:
-        """Return what there is to say of a picture; None if it cannot be read."""
-        ...
-
-    def forget(self, versions: dict[str, Version]) -> None:
-        """Forget what was remembered of all files but these."""
-        ...
-
-
-Known = dict[str, tuple[Version, Entry]]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Look:
-    """What a look at the folder has found."""
-
-    seen: dict[str, Version]
-    known: Known
-    """Of files that rest, by name."""
-    entries: tuple[Entry, ...] = ()
-    """The same by time, so that what is new comes last."""
-    marks: tuple[str, ...] = (hashlib.sha256().hexdigest()[:16],)
-    """Of nothing, of the first entry, of the first two, and so on."""
-    places: dict[str, int] = field(default_factory=dict)
-    """How many entries a mark stands for."""
+Pages = tuple[Page, ...]
 
 
 class Changes:
@@ -95,8 +46,35 @@ class Changes:
         self._watching: asyncio.Task[None] | None = None
         self._looked = asyncio.Event()
         self._turned = asyncio.Event()
+        self._beyond: dict[bool, Pages] = {}
+        """All there is, as news or not."""
+        self._news: dict[int, Pages] = {}
+        """What has changed since a version, and is told to all who have come so far."""
+        self._listing: Pages = ()
+        self._listed: tuple[Entry, ...] | None = None
+        """What is in that."""
+        self._listers = 0
+        self._next: asyncio.Task[None] | None = None
+        """The look that who asks now gets."""
+        self._looking = asyncio.Lock()
+        self._rested = 0.0
+        """When the next look may be taken."""
+        self._told = ""
+        """What was last wrong with the folder."""
 
-    async def pages(self, mark: str | None) -> AsyncGenerator[tuple[Page, ...], None]:
+    async def listing(self) -> Pages:
+        """Return pages of all pictures as a look finds them that is taken now or a little later.
+
+        They are the last ones known if the folder cannot be looked at.
+        """
+        self._listers += 1
+        try:
+            await self._look()
+        finally:
+            self._listers -= 1
+        return self._listing or (Page(Catalogue(images=(), last=True)),)
+
+    async def pages(self, mark: str | None) -> AsyncGenerator[Pages, None]:
         """Yield what whoever has come to ``mark`` lacks, and then what changes, without end.
 
         At first it may be one empty page.  What changes while the last pages are in use is in the
@@ -122,33 +100,52 @@ class Changes:
                 self._watching = None
 
     async def _watch(self) -> None:
-        clock = asyncio.get_running_loop().time
-        told = ""
         while True:
+            await self._look()
+            await asyncio.sleep(EVERY)
+
+    async def _look(self) -> None:
+        """Have a look taken that begins after this, or wait for the one that will."""
+        if self._next is None:
+            # It is for all who ask: the log should not say that it is for the first one.
+            self._next = asyncio.create_task(self._look_in_turn(), context=Context())
+        await asyncio.shield(self._next)
+
+    async def _look_in_turn(self) -> None:
+        clock = asyncio.get_running_loop().time
+        async with self._looking:
+            await asyncio.sleep(max(0.0, self._rested - clock()))
+            self._next = None
             began = clock()
             try:
                 look = await asyncio.to_thread(looked, self._catalogue, self._latest)
+                if self._listers:
+                    self._list(await asyncio.to_thread(listed, self._catalogue, look))
             except OSError as error:
                 # A disk that is away for a moment is not a folder without pictures.
                 # Once, however long it lasts.
-                logger.log(
-                    logging.DEBUG if str(error) == told else logging.WARNING,
-                    "the folder of pictures cannot be read: %s",
-                    error,
-                )
-                told = str(error)
+                level = logging.DEBUG if str(error) == self._told else logging.WARNING
+                logger.log(level, "the folder of pictures cannot be read: %s", error)
+                self._told = str(error)
             except Exception:
                 logger.exception("looking at the folder failed")
             else:
-                told = ""
+                self._told = ""
                 self._take(look)
                 self._looked.set()
-            await asyncio.sleep(max(EVERY, SHARE * (clock() - began)))
+            finally:
+                self._rested = clock() + SHARE * (clock() - began)
+
+    def _list(self, entries: tuple[Entry, ...]) -> None:
+        if entries != self._listed:
+            self._listed, self._listing = entries, _whole(entries)
 
     def _take(self, look: Look) -> None:
         before, self._latest = self._latest, look
         if look.marks[-1] != before.marks[-1] or not self._marks:
             self._version += 1
+            self._news = {}
+            self._beyond = {}
             changed = [
                 name
                 for name in before.known.keys() | look.known.keys()
@@ -173,18 +170,39 @@ class Changes:
             # Who has come no further would not hear of it.
             self._marks = {mark: at for mark, at in self._marks.items() if at >= version}
 
-    def _lacking(self, mark: str | None) -> tuple[Page, ...]:
+    def _lacking(self, mark: str | None) -> Pages:
         version = self._marks.get(mark or "")
         if version is not None:
             return self._since(version)
         held = self._latest.places.get(mark or "")
-        return _listed(self._latest, held or 0, changes=held is not None)
+        if held is None:
+            return self._all(changes=False)
+        # Up to where a page of all ends, and the rest of those.
+        first = -(-held // ENTRIES_PER_PAGE)
+        rest = self._all(changes=True)[first:]
+        if held % ENTRIES_PER_PAGE or not rest:
+            rest = (_page(self._latest, held, changes=True), *rest)
+        return rest
 
-    def _since(self, version: int) -> tuple[Page, ...]:
+    def _all(self, *, changes: bool) -> Pages:
+        """Return pages of all entries, the same ones to all who ask."""
+        if changes not in self._beyond:
+            count = len(self._latest.entries)
+            starts = range(0, count, ENTRIES_PER_PAGE) or [0]
+            pages = tuple(_page(self._latest, start, changes=changes) for start in starts)
+            self._beyond[changes] = pages
+        return self._beyond[changes]
+
+    def _since(self, version: int) -> Pages:
+        if version not in self._news:
+            self._news[version] = self._changed_since(version)
+        return self._news[version]
+
+    def _changed_since(self, version: int) -> Pages:
         newest = takewhile(lambda item: item[1] > version, reversed(self._touched.items()))
         names = [name for name, _ in newest][::-1]
         known = self._latest.known
-        images = sorted((known[name][1] for name in names if name in known), key=_order)
+        images = sorted((known[name][1] for name in names if name in known), key=by_time)
         news: list[Entry | str] = [*images, *(name for name in names if name not in known)]
         starts = range(0, len(news), ENTRIES_PER_PAGE) or [0]
         return tuple(
@@ -196,88 +214,43 @@ class Changes:
         )
 
 
-def looked(catalogue: Folder, before: Look, now: float | None = None) -> Look:
-    """Look at a catalogue's folder, after ``before``; not quick.
-
-    ``now`` is in seconds since 1970, and this moment unless given.  Raises OSError if the folder
-    itself cannot be read.
-    """
-    catalogue.folder.stat()
-    old_enough = ((time.time() if now is None else now) - RESTING) * 1e9
-    seen = catalogue.versions()
-    known: Known = {}
-    for name, version in seen.items():
-        old = before.known.get(name)
-        if old is not None and old[0] == version:
-            known[name] = old
-            continue
-        rests = before.seen.get(name) == version or version.time <= old_enough
-        entry = catalogue.entry(name, version) if rests else None
-        if entry is not None:
-            known[name] = (version, entry)
-        elif old is not None:
-            known[name] = old
-    for name, old in before.known.items():
-        if name not in seen and _out_of_sight(catalogue.folder / name):
-            seen[name], known[name] = old[0], old
-    catalogue.forget(seen)
-    if known == before.known and before.places:
-        return replace(before, seen=seen, known=known)
-    entries = tuple(sorted((entry for _, entry in known.values()), key=_order))
-    marks = _marks(entries)
-    places = {mark: place for place, mark in enumerate(marks)}
-    return Look(seen=seen, known=known, entries=entries, marks=marks, places=places)
-
-
-def _out_of_sight(path: Path) -> bool:
-    """Tell whether nobody can say if a file has gone, as where its folder cannot be read."""
-    try:
-        path.lstat()
-    except (FileNotFoundError, NotADirectoryError):
-        return False
-    except OSError:
-        return True
-    return False
-
-
-def _order(entry: Entry) -> tuple[int, str]:
-    return entry.time, entry.name
-
-
-def _marks(entries: Sequence[Entry]) -> tuple[str, ...]:
-    """Return what stands for the first none, one, two and so on of the entries."""
-    digest = hashlib.sha256()
-    marks = [digest.hexdigest()[:16]]
-    for entry in entries:
-        line = f"{entry.name}\n{entry.size} {entry.time} {entry.thumbprint}\n"
-        digest.update(line.encode())
-        marks.append(digest.hexdigest()[:16])
-    return tuple(marks)
-
-
-def _listed(look: Look, held: int, *, changes: bool) -> tuple[Page, ...]:
-    """Return pages of all entries but the first ones, which are ``held``."""
-    count = len(look.entries)
-    starts = range(held, count, ENTRIES_PER_PAGE) or [held]
-    ends = [min(start + ENTRIES_PER_PAGE, count) for start in starts]
+def _whole(entries: Sequence[Entry]) -> Pages:
+    """Return pages of all entries for who does not follow them."""
+    starts = range(0, len(entries), ENTRIES_PER_PAGE) or [0]
     return tuple(
         Page(
-            images=look.entries[start:end],
-            last=end == ends[-1],
+            Catalogue(
+                images=tuple(entries[start : start + ENTRIES_PER_PAGE]),
+                last=start == starts[-1],
+            )
+        )
+        for start in starts
+    )
+
+
+def _page(look: Look, held: int, *, changes: bool) -> Page:
+    """Return the page of entries after the first ones, which are ``held``."""
+    count = len(look.entries)
+    end = min(count, held - held % ENTRIES_PER_PAGE + ENTRIES_PER_PAGE)
+    return Page(
+        Catalogue(
+            images=look.entries[held:end],
+            last=end == count,
             changes=changes,
             mark=look.marks[end],
         )
-        for start, end in zip(starts, ends, strict=True)
     )
 
 
 def _changed(news: Sequence[Entry | str], mark: str | None) -> Page:
     return Page(
-        images=tuple(item for item in news if isinstance(item, Entry)),
-        last=mark is not None,
-        changes=True,
-        removed=tuple(item for item in news if isinstance(item, str)),
-        mark=mark,
+        Catalogue(
+            images=tuple(item for item in news if isinstance(item, Entry)),
+            last=mark is not None,
+            changes=True,
+            removed=tuple(item for item in news if isinstance(item, str)),
+            mark=mark,
+        )
     )
 
 

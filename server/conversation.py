@@ -259,7 +259,7 @@ class Conversation:
         now = self._clock()
         await asyncio.sleep(self.visit.ready_at(now) - now)
         if not request.follow:
-            self._session.catalogue(await asyncio.to_thread(self._catalogue.entries))
+            self._session.announce(await self._catalogue.changes.listing())
             self._websocket.charge(self._session.pages)
             self._wake()
             return

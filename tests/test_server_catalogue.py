@@ -14,7 +14,7 @@ import pytest
 
 from diffc_server import Catalogue, catalogue
 from diffc_server.catalogue import LATEST, THUMB
-from diffc_server.changes import Version
+from diffc_server.look import Version
 from diffc_stream.errors import RequestRefused
 from diffc_stream.session import Catalogue as Page
 from diffc_stream.session import encode
