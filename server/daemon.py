@@ -20,6 +20,7 @@ from diffc_stream.session import MAX_MESSAGE, SUBPROTOCOL, Terms
 from diffc_stream.websocket import PacedServerConnection
 from diffc_viewer import Door, Site
 
+from .buffers import Buffers
 from .catalogue import Catalogue
 from .certificate import Certificate
 from .comparison import Comparison
@@ -114,6 +115,8 @@ class SenderDaemon:
         self._looking: asyncio.Task[None] | None = None
         self._conversations: set[Conversation] = set()
         self._exchanges: set[Exchange] = set()
+        self._buffers = Buffers()
+        self.figures.buffered = lambda: self._buffers.nbytes
         self._open: set[_Connection] = set()
         """All, those that are being opened or closed included."""
         self._epoch = secrets.token_hex(8)
@@ -314,6 +317,7 @@ class SenderDaemon:
             idle=self._terms.idle,
             figures=self.figures,
             visit=connection.visit,
+            buffers=self._buffers,
         )
         self._exchanges.add(exchange)
         self.figures.exchanges += 1

@@ -56,6 +56,8 @@ class Figures(Collector):
         """Bytes sent over plain HTTP, heads included."""
         self.waiting: Callable[[], int] = int
         """Returns how many streams wait for an encoder."""
+        self.buffered: Callable[[], int] = int
+        """Returns how many bytes HTTP answers hold that wait to be taken."""
         self.encoder_seconds = 0.0
         """Seconds that encoders have computed."""
         self.steps = 0
@@ -110,6 +112,11 @@ class Figures(Collector):
         yield _counter("diffc_http_answers", "Plain HTTP answers.", self.answered, "status")
         yield GaugeMetricFamily(
             "diffc_encoder_queue", "Streams that wait for an encoder.", value=self.waiting()
+        )
+        yield GaugeMetricFamily(
+            "diffc_http_buffered_bytes",
+            "Bytes of HTTP answers that wait to be taken.",
+            value=self.buffered(),
         )
         yield CounterMetricFamily(
             "diffc_encoder_seconds", "Seconds that encoders computed.", value=self.encoder_seconds

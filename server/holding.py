@@ -48,7 +48,7 @@ class Holding(Generic[Stream]):
         return len(self._streams)
 
     @property
-    def bytes(self) -> int:
+    def nbytes(self) -> int:
         """What is held, with the overhead."""
         return self._bytes
 

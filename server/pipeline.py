@@ -15,6 +15,7 @@ from .files import File
 from .holding import Holding
 from .keeping import Keeping
 from .listeners import Account
+from .ready import Ready
 from .seats import MOST_PIXELS, MOST_SEATS, MOST_WAITING, Seats
 from .shared import LOOK_AHEAD, SharedStream
 from .store import Store
@@ -53,6 +54,8 @@ class Pipeline:
         self.seats = Seats(encoders=encoders, seats=seats, pixels=pixels, queue=queue)
         self._store = store
         self._workers = Workers(encoders)
+        self.ready = Ready(self._workers)
+        """Streams that lie ready, for who asks over HTTP."""
         self._held: Holding[SharedStream] = Holding(held, self.seats)
         self._figures = figures or Figures()
         self._figures.waiting = lambda: self.seats.waiting
@@ -94,6 +97,7 @@ class Pipeline:
         """Compute no more; pieces being computed are finished and dropped."""
         for stream in self._held:
             stream.close()
+        self.ready.close()
         self.seats.close()
         self._workers.close()
 

@@ -3,10 +3,16 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
+from http import HTTPStatus
 
 _ONE_RANGE = re.compile(r"bytes=[ \t]*([0-9]{0,99})-([0-9]{0,99})[ \t]*", re.IGNORECASE)
 _TAG = re.compile(r'(W/)?("[\x21\x23-\x7e\x80-\xff]*")')
+
+
+Fields = Callable[[str], list[str]]
+"""All values of a header of a request, by its name."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,3 +57,23 @@ def names(condition: str, etag: str, *, weakly: bool) -> bool:
     Weak tags count ``weakly`` only, if they are the same after their ``W/``.
     """
     return any(tag == etag and (weakly or not weak) for weak, tag in _TAG.findall(condition))
+
+
+def precondition(fields: Fields, etag: str) -> HTTPStatus | None:
+    """Return the status that answers a conditional request for what is ``etag`` now, or None."""
+    # These may be repeated: a list goes on.
+    match = ",".join(fields("If-Match")) or "*"
+    if match != "*" and not names(match, etag, weakly=False):
+        return HTTPStatus.PRECONDITION_FAILED
+    none_match = ",".join(fields("If-None-Match"))
+    if none_match == "*" or names(none_match, etag, weakly=True):
+        return HTTPStatus.NOT_MODIFIED
+    return None
+
+
+def ranged(fields: Fields, etag: str) -> Range | None:
+    """Return the range that is asked for of what is ``etag`` now; None: everything."""
+    values, conditions = fields("Range"), fields("If-Range")
+    if len(values) != 1 or not all(names(value, etag, weakly=False) for value in conditions):
+        return None
+    return Range.parse(values[0])

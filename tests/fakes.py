@@ -34,7 +34,7 @@ class FakeOpener:
     """Opens any file as a picture whose stream follows from its name.
 
     A file that holds ``broken`` is no picture, and one called ``*.dfc`` the stream of the model
-    whose fingerprint it holds; with ``gate``, every piece waits for it.
+    whose fingerprint it holds, or what it holds; with ``gate``, every piece waits for it.
     """
 
     length: int = 5000
@@ -53,6 +53,11 @@ class FakeOpener:
         held = path.read_bytes()
         if held == b"broken":
             raise UnreadablePicture(f"{path}: not a picture")
+        if held.startswith(b"DFC"):
+            header, _ = Header.parse(held)
+            return Source(
+                pixels=WIDTH * HEIGHT, model=header.model, pieces=iter([held[len(prefix) :]])
+            )
         if path.suffix == ".dfc":
             model = held.decode()
         else:

@@ -12,7 +12,7 @@ from itertools import count, pairwise
 from pathlib import Path
 
 import pytest
-from fakes import FINGERPRINT, HEIGHT, WIDTH, FakeDecoders, FakeOpener, stream_of
+from fakes import HEIGHT, WIDTH, FakeDecoders, FakeOpener, stream_of
 from serving import pictures, serving
 
 import diffc_client
@@ -510,7 +510,7 @@ async def test_names_are_encoded_and_hints_given() -> None:
 @pytest.mark.parametrize("name", ["a.png.dfc", "ready.dfc"])
 async def test_our_own_daemon_is_one_of_them(tmp_path: Path, name: str) -> None:
     folder = pictures(tmp_path)
-    (folder / "ready.dfc").write_text(FINGERPRINT)
+    (folder / "ready.dfc").write_bytes(stream_of("ready.dfc", LENGTH))
     stream = stream_of(name.replace("a.png.dfc", "a.png"), LENGTH)
     opener = FakeOpener(length=LENGTH)
     async with serving(folder, opener) as daemon:

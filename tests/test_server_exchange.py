@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from fakes import FINGERPRINT, FakeOpener, stream_of
+from fakes import FakeOpener, stream_of
 from serving import pictures, serving, settled
 from test_server_daemon import dial
 from test_viewer_assets import viewer
@@ -19,7 +19,7 @@ from websockets.exceptions import InvalidStatus
 
 from diffc_server import Pipeline, SenderDaemon
 from diffc_server.daemon import _Connection
-from diffc_server.exchange import MEDIA_TYPE, MOST_RANGE
+from diffc_server.growing import MEDIA_TYPE, MOST_RANGE
 from diffc_server.limits import Limits
 from diffc_server.pipeline import LOOK_AHEAD
 from diffc_server.reception import Reception
@@ -34,7 +34,7 @@ STREAM = stream_of("a.png", LENGTH)
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
     folder = pictures(tmp_path)
-    (folder / "ready.dfc").write_text(FINGERPRINT)
+    (folder / "ready.dfc").write_bytes(stream_of("ready.dfc", LENGTH))
     (folder / "broken.png").write_bytes(b"broken")
     return folder
 
@@ -146,7 +146,7 @@ async def test_a_long_range_is_answered_with_its_beginning(folder: Path) -> None
 
 @pytest.mark.asyncio
 async def test_a_range_that_takes_long(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("diffc_server.exchange.PATIENCE", 0.05)
+    monkeypatch.setattr("diffc_server.growing.PATIENCE", 0.05)
     gate = threading.Semaphore(0)
     async with serving(folder, FakeOpener(gate=gate)) as daemon:
         answer = await ask(daemon, "/a.png.dfc", "Range: bytes=0-999")
@@ -270,7 +270,7 @@ async def test_streams_that_are_ready(folder: Path) -> None:
 async def test_names(folder: Path) -> None:
     (folder / "b ä?.png").write_bytes(b"")
     (folder / "both.png").write_bytes(b"")
-    (folder / "both.png.dfc").write_text(FINGERPRINT)
+    (folder / "both.png.dfc").write_bytes(stream_of("both.png.dfc", LENGTH))
     async with serving(folder) as daemon:
         for path, name in [
             ("/sub/c.jpg.dfc", "c.jpg"),

@@ -71,18 +71,31 @@ class Asset:
             copies={coding: copy for coding, copy in copies.items() if copy.is_file()},
         )
 
+    def chosen(self, accepts: str) -> tuple[Path, str | None]:
+        """Return which file is for who sends ``accepts`` as Accept-Encoding, and its coding.
+
+        It may not be there, where only :attr:`packed` is.
+        """
+        accepted = set(codings(accepts))
+        for coding, copy in self.copies.items():
+            if coding in accepted:
+                return copy, coding
+        return self.path, None
+
+    @property
+    def packed(self) -> Path | None:
+        """The file that has to be unpacked for who takes none that is compressed, if one has."""
+        return self.copies.get("gzip") if not self.path.exists() else None
+
     def read(self, accepts: str) -> tuple[bytes, str | None]:
         """Return the file for who sends ``accepts`` as Accept-Encoding, and its content coding.
 
         Raises OSError if it has gone.
         """
-        accepted = set(codings(accepts))
-        for coding, copy in self.copies.items():
-            if coding in accepted:
-                return copy.read_bytes(), coding
-        if "gzip" in self.copies and not self.path.exists():
-            return gzip.decompress(self.copies["gzip"].read_bytes()), None
-        return self.path.read_bytes(), None
+        path, coding = self.chosen(accepts)
+        if coding is None and self.packed is not None:
+            return gzip.decompress(self.packed.read_bytes()), None
+        return path.read_bytes(), coding
 
 
 class Assets:

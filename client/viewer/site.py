@@ -7,11 +7,12 @@ import gzip
 import hashlib
 import json
 import re
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from http import HTTPStatus
 from importlib.metadata import PackageNotFoundError, version
 
 from .assets import MEDIA_TYPES, MODELS, PREFIX, ROOT, Asset, Assets, codings
+from .bodies import SMALL, Bodies, Body, entity_tag
 
 MAX_AGE = 10
 """Seconds that a browser may go without asking whether a file is still the same."""
@@ -73,6 +74,8 @@ class Answer:
     status: HTTPStatus
     fields: dict[str, str]
     body: bytes
+    file: Body | None = None
+    """What the body is read from, in pieces, where it is not in memory."""
 
 
 class Site:
@@ -82,13 +85,19 @@ class Site:
         """Serve ``assets``."""
         self._assets = assets
         self._facts = facts or Facts()
+        self._bodies = Bodies()
 
     def has(self, path: str) -> bool:
         """Tell whether a path is one that is answered here, be it that nothing is there."""
         return path == ROOT or path.startswith(PREFIX)
 
-    def answer(self, question: Question, facts: Facts | None = None) -> Answer:
-        """Answer; reads a file, so not quick.  ``facts`` take the place of those at the start."""
+    def answer(
+        self, question: Question, facts: Facts | None = None, *, whole: bool = True
+    ) -> Answer:
+        """Answer; reads a file, so not quick.  ``facts`` take the place of those at the start.
+
+        Unless the ``whole`` body is wanted, that of a large file is left to be read in pieces.
+        """
         path = question.path
         if path == FACTS:
             told = asdict(facts or self._facts) | {"version": _version()}
@@ -98,7 +107,7 @@ class Site:
         asset = self._assets.get(path)
         if asset is not None:
             try:
-                return self._read(asset, question)
+                return self._read(asset, question, whole=whole)
             except OSError:
                 pass  # gone meanwhile
         if path == ROOT and not self._assets.complete:
@@ -106,8 +115,15 @@ class Site:
         text = b"there is no such file\n"
         return Answer(status=HTTPStatus.NOT_FOUND, fields=_plain("text/plain"), body=text)
 
-    def _read(self, asset: Asset, question: Question) -> Answer:
-        body, coding = asset.read(question.accepts)
+    def _read(self, asset: Asset, question: Question, *, whole: bool) -> Answer:
+        path, coding = asset.chosen(question.accepts)
+        if coding is None and asset.packed is not None:
+            body = self._bodies.unpacked(asset.packed)
+        else:
+            file = Body.at(path)
+            if file.size > SMALL and not whole:
+                return self._large(asset, file, coding, question)
+            body = file.read(0, file.size)
         hashes = _import_maps(body) if asset.path == self._assets.index else ()
         more = {"Vary": "Accept-Encoding"}
         if coding is None and _is_text(asset) and "gzip" in codings(question.accepts):
@@ -115,8 +131,21 @@ class Site:
             body, coding = gzip.compress(body, mtime=0), "gzip"
         if coding is not None:
             more["Content-Encoding"] = coding
-        fields = _described(asset.media_type, body, question.host, hashes) | more
+        fields = _described(asset.media_type, _tag(body), question.host, hashes) | more
         return _unless_known(fields, body, question)
+
+    def _large(self, asset: Asset, file: Body, coding: str | None, question: Question) -> Answer:
+        more = {"Vary": "Accept-Encoding"} | (
+            {} if coding is None else {"Content-Encoding": coding}
+        )
+        tag = self._bodies.tag(file)
+        fields = _described(asset.media_type, tag, question.host) | more
+        answer = _unless_known(fields, b"", question)
+        return answer if answer.status is HTTPStatus.NOT_MODIFIED else replace(answer, file=file)
+
+
+def _tag(body: bytes) -> str:
+    return entity_tag(hashlib.sha256(body).hexdigest())
 
 
 def _is_text(asset: Asset) -> bool:
@@ -124,7 +153,8 @@ def _is_text(asset: Asset) -> bool:
 
 
 def _told(body: bytes, question: Question) -> Answer:
-    return _unless_known(_described("application/json", body, question.host), body, question)
+    fields = _described("application/json", _tag(body), question.host)
+    return _unless_known(fields, body, question)
 
 
 def _unless_known(fields: dict[str, str], body: bytes, question: Question) -> Answer:
@@ -135,14 +165,14 @@ def _unless_known(fields: dict[str, str], body: bytes, question: Question) -> An
 
 
 def _described(
-    media_type: str, body: bytes, host: str, hashes: tuple[str, ...] = ()
+    media_type: str, tag: str, host: str, hashes: tuple[str, ...] = ()
 ) -> dict[str, str]:
     return {
         "Content-Type": media_type,
         # The worker asks for the page's modules a moment after it; later, all is asked for
         # again, and mostly answered that nothing has changed.
         "Cache-Control": f"max-age={MAX_AGE}",
-        "ETag": f'"{hashlib.sha256(body).hexdigest()[:32]}"',
+        "ETag": tag,
         "Content-Security-Policy": policy(host, hashes),
         **_ALONE,
     }
