@@ -246,6 +246,8 @@ def _run(options: argparse.Namespace) -> int:
         terms=Terms(window=options.window),
         on_picture=log,
         access=access,
+        most_bytes=options.most,
+        most_pictures=options.most_pictures,
     )
 
     stay(daemon.run())
@@ -430,6 +432,7 @@ def _parser() -> tuple[argparse.ArgumentParser, Configuration]:
         default=60.0,
         help="how often catalogues are asked for (%(default)g)",
     )
+    mirroring.add_limits(run)
     _add_common(run)
     add_configuration(run)
     add_journal(run)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import time
 from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
@@ -20,7 +21,9 @@ from .decoding import Decoders, Method
 from .kept import FileStream, outdated
 from .refiner import Refinement
 from .sender import connect
-from .store import Store
+from .store import Cached, Store
+
+logger = logging.getLogger("diffc_client")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -103,19 +106,25 @@ async def fetch(
     )
 
 
-def _kept(request: Request, address: Address, stack: contextlib.ExitStack) -> FileStream | None:
+def _kept(
+    request: Request, address: Address, stack: contextlib.ExitStack
+) -> FileStream | Cached | None:
     if request.keep_stream is not None:
         return stack.enter_context(FileStream(request.keep_stream))
     if request.store is None:
         return None
     try:
-        return stack.enter_context(Store(request.store).open(address))
-    except (OSError, StreamError):
+        cached = Cached(Store(request.store).open(address))
+    except (OSError, StreamError) as error:
+        if isinstance(error, OSError) and error.errno is not None:  # but for others at it
+            logger.warning("%s: nothing is remembered: %s", request.store, error.strerror)
         return None  # a store is a convenience
+    stack.callback(cached.close)
+    return cached
 
 
 async def _refinements(
-    request: Request, image: str, decoders: Decoders, kept: FileStream | None
+    request: Request, image: str, decoders: Decoders, kept: FileStream | Cached | None
 ) -> AsyncGenerator[Refinement, None]:
     async with connect(
         request.url,

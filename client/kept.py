@@ -6,9 +6,11 @@ it ends, after a reconnect as after a restart.
 
 from __future__ import annotations
 
+import contextlib
 import os
+from io import FileIO
 from pathlib import Path
-from typing import BinaryIO, Protocol, Self
+from typing import Protocol, Self
 
 try:
     import fcntl
@@ -97,17 +99,17 @@ class FileStream:
         all limits.
         """
         self._path = path
-        self._file: BinaryIO = path.open("a+b")
+        self._made = not path.exists()
+        self._file: FileIO = path.open("a+b", buffering=0)
         try:
-            _lock(self._file)
-        except OSError as error:
+            lock(self._file.fileno(), path)
+            held = self._file.tell()
+            if held > MAX_STREAM:
+                raise NotAStream(f"{path} has {held} bytes, too many for a stream")
+            data = self.read()
+        except BaseException:
             self._file.close()
-            raise OSError(f"{path}: somebody else is writing to it") from error
-        held = self._file.tell()
-        if held > MAX_STREAM:
-            self._file.close()
-            raise NotAStream(f"{path} has {held} bytes, too many for a stream")
-        data = self.read()
+            raise
         self.length = len(data)
         self._hash = PrefixHash(data)
 
@@ -134,9 +136,18 @@ class FileStream:
         return self._file.read(MAX_STREAM)
 
     def append(self, data: bytes) -> None:
-        """Take the bytes that follow.  Raises OSError, for instance when the disk is full."""
-        self._file.write(data)
-        self._file.flush()
+        """Take the bytes that follow.
+
+        Raises OSError, for instance when the disk is full; then none of them is held.
+        """
+        left = memoryview(data)
+        try:
+            while left:
+                left = left[self._file.write(left) :]
+        except OSError:
+            with contextlib.suppress(OSError):
+                self._file.truncate(self.length)
+            raise
         self.length += len(data)
         self._hash.update(data)
 
@@ -147,14 +158,14 @@ class FileStream:
         self._hash = PrefixHash()
 
     def close(self) -> None:
-        """Write through to the disk and close; a file that never got a byte is removed."""
+        """Write through to the disk and close; one made here that never got a byte is removed."""
         if self._file.closed:
             return
         try:
             with self._file:
                 os.fsync(self._file.fileno())
         finally:
-            if self.length == 0:
+            if self.length == 0 and self._made:
                 self._path.unlink(missing_ok=True)
 
 
@@ -177,7 +188,13 @@ def header_of(start: bytes) -> Header | None:
     return first if isinstance(first, Header) else None
 
 
-def _lock(file: BinaryIO) -> None:
-    """Keep other processes from writing, for as long as the file is open or this process lives."""
+def lock(descriptor: int, path: Path | str) -> None:
+    """Keep other processes from writing, for as long as the file is open or this process lives.
+
+    Raises OSError if one is.
+    """
     if fcntl is not None:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            raise OSError(f"{path}: somebody else is writing to it") from error

@@ -2,101 +2,43 @@
 
 Every picture named N is kept as N.dfc, byte for byte what the sender has, or a beginning of that.
 What is new at the sender is here as soon as the link allows: the first bytes of every picture
-before the last ones of any.  Nothing is decoded, unless somebody wants to look at it.
+before the last ones of any.  Nothing is decoded, unless somebody wants to look at it.  What others
+have put into the folder, or changed there, is theirs, and stays.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-import errno
 import logging
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import NoReturn, Self
 
 from diffc_stream.errors import (
-    DiffcError,
     LinkLost,
-    PeerError,
     RemoteProtocolError,
     SessionError,
     Unauthorized,
 )
-from diffc_stream.session import (
-    WHOLE,
-    Catalogue,
-    Code,
-    End,
-    Entry,
-    Reason,
-    Target,
-    Terms,
-)
+from diffc_stream.session import WHOLE, Catalogue, Entry, Target, Terms
 
 from .access import NO_ACCESS, Access
 from .address import Address
 from .backoff import Backoff
-from .kept import FileStream
-from .link import MOST_ENTRIES, Arrivals, Link
-from .places import SUFFIX, Place, Places, Unplaceable, blocks, size_of
+from .downloads import Downloads, Mirrored, mirrored
+from .holdings import MOST_BYTES, MOST_PICTURES, Holdings
+from .ledger import ASK
+from .link import MOST_ENTRIES, Link
+from .places import SUFFIX, Place, Places, Unplaceable
 from .records import Record, Records
-from .rounds import FIRST, Rounds, end_of, round_of
 
-AT_ONCE = 64
-"""Streams received at once, if the sender does not want fewer ..."""
-AT_ONCE_AT_FIRST = 16
-"""... and before it has said so."""
-URGENT = 1000.0
-"""Weight of the first bytes of a picture beside the later ones of others."""
-MOST_BYTES = 2**34
-"""Of disk that one sender may fill."""
-RETRY = 5.0
-"""Seconds after which a picture that is refused for the moment is asked for again."""
-NO_ROOM = (errno.ENOSPC, errno.EDQUOT)
-"""What the system says where a disk is full."""
-RETRY_DISK = 60.0
-"""Seconds after which a file that could not be written is tried again."""
 SAVE_EVERY, SAVE_IDLE = 10.0, 0.5
 """Seconds between writings of what is remembered: while streams come, and while none does."""
 
 logger = logging.getLogger("diffc_client")
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Mirrored:
-    """How far a picture has come."""
-
-    name: str
-    stream: Path
-    picture: Path
-    """Where it would be rendered to."""
-    bytes: int
-    complete: bool
-    """There is no more of it, or no more is wanted."""
-
-
-class _Full(OSError):
-    """There is no room for more."""
-
-
-@dataclass(slots=True, kw_only=True, eq=False)
-class _Reception:
-    """A stream on its way."""
-
-    name: str
-    record: Record
-    """As it was when it began; the sender may have taken the picture back since."""
-    held: int = 0
-    arrivals: Arrivals | None = None
-    curtailed: bool = False
-
-    def curtail(self) -> None:
-        """Have it end where it is, for others to get their turn."""
-        self.curtailed = True
-        if self.arrivals is not None:
-            self.arrivals.update(Target(bytes=max(1, self.held)), 1.0)
+__all__ = ["Mirror", "Mirrored"]
 
 
 class Mirror:
@@ -113,6 +55,8 @@ class Mirror:
         target: Target = WHOLE,
         delete: bool = False,
         most_bytes: int = MOST_BYTES,
+        most_pictures: int = MOST_PICTURES,
+        linked: bool = True,
         every: float = 60.0,
         models: Iterable[str] = (),
         terms: Terms | None = None,
@@ -122,11 +66,12 @@ class Mirror:
         """Prepare to keep streams below ``folder``, each as far as ``target``.
 
         With ``delete`` what is no more at the sender is deleted here too.  No more than about
-        ``most_bytes`` of disk are filled.  A sender that does not say what changes is asked
-        ``every`` so many seconds.  ``models`` are fingerprints of the only ones that streams may
-        need; none given, any will do.  ``on_change`` is called, on the event loop, whenever a
-        picture's file has grown, every now and then, and at first for those that are here and have
-        not been rendered as they are.
+        ``most_bytes`` of disk are filled, and no more than ``most_pictures`` are kept.  Without
+        ``linked`` the folder itself must not be a link.  A sender that does not say what changes
+        is asked ``every`` so many seconds.  ``models`` are fingerprints of the only ones that
+        streams may need; none given, any will do.  ``on_change`` is called, on the event loop,
+        whenever a picture's file has grown, every now and then, and at first for those that are
+        here and have not been rendered as they are.
         """
         self._folder = folder
         self._target = target
@@ -137,32 +82,45 @@ class Mirror:
         self._terms = terms or Terms()
         self._backoff = backoff or Backoff(patience=None)
         self._on_change = on_change
+        self._most_pictures = most_pictures
+        self._linked = linked
         self._records = Records()
-        self._rounds = Rounds()
-        self._running: dict[str, _Reception] = {}
-        self._parked: set[str] = set()
-        """Pictures that the sender will not send: not asked for again over the same link."""
         self._left_out: dict[str, Entry] = {}
-        """Pictures that have no place here."""
+        """Pictures whose place a stream that is ready has."""
         self._doubtful: set[str] = set()
         """Pictures that a catalogue under way has not confirmed yet."""
-        self._at_once = AT_ONCE_AT_FIRST
-        self._used = 0
-        self._full = self._dirty = False
-        self._changed = asyncio.Event()
+        self._removing: dict[str, tuple[str, Place]] = {}
+        """By their streams' files."""
+        self._removal: asyncio.Task[None] | None = None
+        self._beyond = 0
+        """Pictures of a catalogue that are too many."""
+        self._dirty = False
 
     async def __aenter__(self) -> Self:
         """Make the folder, and see what is there.  Raises OSError, if another mirror is too."""
-        for mirrored in await asyncio.to_thread(self._load):
+        unseen = await asyncio.to_thread(self._load)
+        self._downloads = Downloads(
+            self._records,
+            self._holdings,
+            self._target,
+            on_change=self._on_change,
+            on_gone=self._gone,
+            is_busy=self._is_busy,
+        )
+        for one in unseen:
             if self._on_change is not None:
-                self._on_change(mirrored)
+                self._on_change(one)
         return self
 
     async def __aexit__(self, *_: object) -> None:
         try:
+            self._downloads.close()
+            if self._removal is not None:
+                await self._removal
             with contextlib.suppress(OSError):
                 await asyncio.to_thread(self._save)
         finally:
+            await asyncio.shield(asyncio.to_thread(self._holdings.close))
             self._places.unlock()
 
     @property
@@ -203,19 +161,17 @@ class Mirror:
 
         ``heard`` is called when something has come.  Raises SessionError.
         """
-        self._parked.clear()
-        for name in self._records.images:
-            self._wait(name)
+        self._downloads.begin()
         failure: BaseException = LinkLost("the link has ended")
         try:
             async with asyncio.TaskGroup() as tasks:
                 tasks.create_task(self._list(link, heard))
-                tasks.create_task(self._receive_all(link, tasks, heard))
+                tasks.create_task(self._downloads.receive_all(link, tasks, heard))
                 tasks.create_task(self._keep_saved())
         except* SessionError as group:
             failure = group.exceptions[0]
         finally:
-            self._running.clear()
+            self._downloads.end()
             await link.close()
         raise _first(failure)
 
@@ -230,16 +186,23 @@ class Mirror:
             self._take(page, first=first)
             first = page.last
             if page.last:
-                logger.info("%s: %d pictures, %d to get", self._folder, self.pictures, self.missing)
+                self._summarise()
             if page.last and not link.following:
                 with contextlib.suppress(TimeoutError):
                     await _next(pages, self._every)
                 pages = link.follow(self._records.mark)
 
+    def _summarise(self) -> None:
+        displaced = self._downloads.displaced
+        more = f", others' files in place of {displaced}" if displaced else ""
+        logger.info("%s: %d pictures, %d to get%s", self._folder, self.pictures, self.missing, more)
+
     def _take(self, page: Catalogue, *, first: bool) -> None:
         if first and not page.changes:
             self._doubtful = set(self._records.images)
             self._records.mark = None
+        if first:
+            self._beyond = 0
         for entry in page.images:
             self._doubtful.discard(entry.name)
             self._offer(entry)
@@ -249,22 +212,27 @@ class Mirror:
             for name in self._doubtful:
                 self._withdraw(name)
             self._doubtful.clear()
-        if len(self._records.images) + len(self._left_out) > MOST_ENTRIES:
+        if len(self._records.images) + self._beyond > MOST_ENTRIES:
             raise RemoteProtocolError(f"a catalogue of more than {MOST_ENTRIES} pictures")
+        if page.last and self._beyond:
+            most = f"{self._most_pictures} pictures are as many as are kept"
+            self._downloads.complain("pictures", f"{most}; {self._beyond} are left out")
         self._records.mark = page.mark or self._records.mark
         self._dirty = True
-        self._changed.set()
+        self._downloads.changed.set()
 
     def _offer(self, entry: Entry) -> None:
         record = self._records.images.get(entry.name)
         if record is not None:
             if record.entry.thumbprint != entry.thumbprint:
                 record.ended = None
-                self._parked.discard(entry.name)
+                self._downloads.renew(entry.name)
             record.entry = entry
+        elif len(self._records.images) >= self._most_pictures:
+            self._beyond += 1
         elif self._claim(entry):
             self._records.images[entry.name] = Record(entry=entry)
-        self._wait(entry.name)
+        self._downloads.wait(entry.name)
 
     def _claim(self, entry: Entry) -> bool:
         """Tell whether a picture has a place here."""
@@ -275,14 +243,13 @@ class Mirror:
                 # A stream that is ready comes before the picture that it is of.
                 if rival in self._records.images:
                     self._left_out[rival] = self._records.images[rival].entry
-                if rival in self._running:
-                    self._running[rival].curtail()
+                self._downloads.curtail(rival)
                 self._forget(rival)
             self._places.claim(name)
-        except Unplaceable as error:
-            if name not in self._left_out:
-                logger.warning("%s: not mirrored: %s", self._folder, error)
-            self._left_out[name] = entry
+        except OSError as error:
+            if f"{name}{SUFFIX}" in self._records.images:
+                self._left_out[name] = entry
+            self._downloads.complain("names", f"not mirrored: {error}")
             return False
         self._left_out.pop(name, None)
         return True
@@ -292,302 +259,136 @@ class Mirror:
         self._left_out.pop(name, None)
         if name not in self._records.images:
             return
-        if name in self._running:
+        if name in self._downloads:
             # Whoever receives it takes care of the rest.
-            self._running[name].curtail()
+            self._downloads.curtail(name)
             del self._records.images[name]
-            self._rounds.discard(name)
+            self._downloads.discard(name)
         else:
-            if self._delete:
-                self._remove(name)
-            self._forget(name)
+            self._gone(name)
         if name.removesuffix(SUFFIX) in self._left_out:
             self._offer(self._left_out[name.removesuffix(SUFFIX)])
 
+    def _gone(self, name: str) -> None:
+        """Delete a picture that is no more, if that is wanted, and forget it."""
+        if self._delete:
+            try:
+                place = self._places.claim(name)
+            except OSError as error:
+                self._downloads.complain("files", f"{name} cannot be deleted: {error}")
+            else:
+                self._removing[self._holdings.relative(place.stream)] = (name, place)
+                if self._removal is None:
+                    self._removal = asyncio.create_task(self._remove_all())
+        self._forget(name)
+
     def _forget(self, name: str) -> None:
         self._records.images.pop(name, None)
-        self._rounds.discard(name)
+        self._downloads.discard(name)
         self._places.release(name)
 
-    def _remove(self, name: str) -> None:
-        try:
-            freed = self._places.claim(name).taken
-            self._places.remove(name)
-        except OSError as error:
-            logger.warning("%s: %s cannot be deleted: %s", self._folder, name, error)
-        else:
-            logger.info("%s: %s deleted", self._folder, name)
-            self._used -= freed
-            self._full = False
+    def _is_busy(self, name: str) -> bool:
+        """Tell whether a picture's file is about to be deleted."""
+        if not self._removing:
+            return False
+        with contextlib.suppress(OSError):
+            stream = self._places.claim(name).stream
+            return self._holdings.relative(stream) in self._removing
+        return False
 
-    # What comes of it
-
-    def _wait(self, name: str) -> None:
-        """Have a picture wait for its turn, if more of it is wanted."""
-        record = self._records.images.get(name)
-        if record is None or record.ended or name in self._running or name in self._parked:
-            return
-        try:
-            held = size_of(self._places.claim(name).growing)
-        except Unplaceable as error:
-            self._park(name, error, RETRY_DISK)
-            return
-        self._rounds.put(name, held=held, time=record.entry.time)
-        self._changed.set()
-
-    def _park(self, name: str, error: Exception, seconds: float | None) -> None:
-        """Leave a picture alone for some time; None: until there is another one, or link."""
-        logger.warning("%s: %s: %s", self._folder, name, error)
-        self._parked.add(name)
-        if seconds is not None:
-            asyncio.get_running_loop().call_later(seconds, self._unpark, name)
-
-    def _unpark(self, name: str) -> None:
-        self._parked.discard(name)
-        self._wait(name)
-
-    async def _receive_all(
-        self, link: Link, tasks: asyncio.TaskGroup, heard: Callable[[], object]
-    ) -> None:
-        while True:
-            self._changed.clear()
-            self._at_once = min(AT_ONCE, link.streams or self._at_once)
-            while len(self._running) < self._at_once and not self._full:
-                name = self._rounds.take()
-                if name is None:
-                    break
-                record = self._records.images[name]
-                reception = self._running[name] = _Reception(name=name, record=record)
-                tasks.create_task(self._receive(link, reception, heard))
-            self._make_room()
-            await self._changed.wait()
-
-    def _make_room(self) -> None:
-        """Have as many streams end as others wait that have less."""
-        ending = sum(reception.curtailed for reception in self._running.values())
-        for reception in sorted(self._running.values(), key=lambda one: one.held, reverse=True):
-            if self._rounds.before(round_of(reception.held)) <= ending:
-                break
-            if not reception.curtailed:
-                reception.curtail()
-                ending += 1
-
-    async def _receive(
-        self, link: Link, reception: _Reception, heard: Callable[[], object]
-    ) -> None:
-        name, record = reception.name, reception.record
-        thumbprint = record.entry.thumbprint
-        retry: float | None
-        try:
-            place = self._places.claim(name)
-            ended = await self._go_on(link, reception, place, heard)
-            taken = place.taken
-            place.settle(ended=ended is not None)
-            self._used += place.taken - taken
-        except _Full as error:
-            self._pause(error)
-        except PeerError as error:
-            retry = max(error.after or 0.0, RETRY) if error.retry else None
-            self._finish(reception)
-            self._park(name, error, retry)
-            return
-        except SessionError:
-            raise  # not this picture's fault, but the link's
-        except OSError as error:
-            if error.errno not in NO_ROOM:
-                self._finish(reception)
-                self._park(name, error, RETRY_DISK)
-                return
-            # Others would fare no better, and cost the link something each.
-            self._pause(error)
-            asyncio.get_running_loop().call_later(RETRY_DISK, self._resume)
-        except DiffcError as error:
-            self._finish(reception)
-            self._park(name, error, RETRY_DISK)
-            return
-        else:
-            if ended is not None and record.entry.thumbprint == thumbprint:
-                record.ended, record.length = ended, size_of(place.stream)
-            self._say(reception, record, place)
-        self._finish(reception)
-
-    def _pause(self, error: OSError) -> None:
-        """Begin no more streams: there is no room for them."""
-        if not self._full:
-            logger.warning("%s: %s", self._folder, error.strerror or error)
-        self._full = True
-
-    def _resume(self) -> None:
-        self._full = False
-        self._changed.set()
-
-    def _finish(self, reception: _Reception) -> None:
-        name = reception.name
-        if self._running.get(name) is reception:
-            del self._running[name]
-        if name not in self._records.images:  # it has gone from the sender meanwhile
-            if self._delete:
-                self._remove(name)
-            self._forget(name)
-        self._dirty = True
-        self._wait(name)
-        self._changed.set()
-
-    def _say(self, reception: _Reception, record: Record, place: Place) -> None:
-        if record.ended is not None:
-            logger.info(
-                "%s: %s, %d bytes: %s",
-                self._folder,
-                reception.name,
-                record.length,
-                record.ended.value,
-            )
-        if self._on_change is not None:
-            self._on_change(_mirrored(record, place, reception.held))
-
-    async def _go_on(
-        self, link: Link, reception: _Reception, place: Place, heard: Callable[[], object]
-    ) -> Reason | None:
-        """Receive some of a stream, and return why no more of it is wanted; None if more is."""
-        path = place.growing
-        try:
-            return await self._grow(link, reception, path, heard)
-        except PeerError as error:
-            if error.code != Code.PREFIX_MISMATCH:
-                raise
-        # It is another picture by now; the old one stays until this one is as good.
-        logger.info("%s: %s is another by now", self._folder, reception.name)
-        return await self._grow(link, reception, place.beside, heard, anew=True)
-
-    async def _grow(
-        self,
-        link: Link,
-        reception: _Reception,
-        path: Path,
-        heard: Callable[[], object],
-        *,
-        anew: bool = False,
-    ) -> Reason | None:
-        if anew:
-            self._used -= blocks(size_of(path))
-        # On this thread, since one that is told to stop meanwhile would leave a file locked.
-        with _opened(path, anew=anew) as kept:
-            reception.held = kept.length
-            target, weight, bound = self._goal(kept.length)
-            header = kept.header
-            arrivals = reception.arrivals = link.open(
-                reception.name,
-                start=kept.length,
-                prefix=kept.prefix,
-                target=target,
-                weight=weight,
-                model=header.model if header else None,
-            )
-            if reception.curtailed:
-                reception.curtail()
+    async def _remove_all(self) -> None:
+        while self._removing:
+            relative, (name, place) = next(iter(self._removing.items()))
             try:
-                end = await self._drain(arrivals, reception, kept, heard)
-            finally:
-                reception.arrivals = None
-                arrivals.stop()
-        # If it ended where it had to, for others, nobody knows what there is beyond.
-        more = reception.curtailed or (bound is not None and kept.length >= bound)
-        return None if end.reason is Reason.TARGET and more else end.reason
+                kept, gone = await asyncio.to_thread(self._remove, place)
+            except OSError as error:
+                self._downloads.complain("files", f"{name} cannot be deleted: {error}")
+            else:
+                for path in kept:
+                    text = f"{path} is kept: it was not written here, or was changed since"
+                    self._downloads.complain("files that are not ours", text)
+                if gone:
+                    logger.info("%s: %s deleted", self._folder, name)
+                    self._downloads.make_room()
+            del self._removing[relative]
+            with contextlib.suppress(OSError):
+                owner = self._places.owner(name)
+                if owner is not None:
+                    self._downloads.wait(owner)
+        self._removal = None
 
-    def _goal(self, held: int) -> tuple[Target, float, int | None]:
-        """Return how far a stream goes this time, its weight, and where it ends only for now.
-
-        After its first bytes, where all can be received at once, the sender does what is right: it
-        sends what gains most.
-        """
-        urgent = held < FIRST
-        if not urgent and len(self._rounds) + len(self._running) <= self._at_once:
-            return self._target, 1.0, None
-        weight = URGENT if urgent else 1.0
-        bound = end_of(round_of(held))
-        wanted = self._target.bytes
-        if wanted is not None and wanted <= bound:
-            return self._target, weight, None
-        return replace(self._target, bytes=bound), weight, bound
-
-    async def _drain(
-        self,
-        arrivals: Arrivals,
-        reception: _Reception,
-        kept: FileStream,
-        heard: Callable[[], object],
-    ) -> End:
-        while not isinstance(event := await arrivals.next(), End):
-            length = kept.length + len(event.payload)
-            grown = blocks(length) - blocks(kept.length)
-            if self._used + grown > self._most_bytes:
-                raise _Full(f"{self._used} bytes are as much as may be filled")
-            kept.append(event.payload)
-            self._used += grown
-            reception.held = kept.length
-            heard()
-        return event
+    def _remove(self, place: Place) -> tuple[list[str], bool]:
+        """Delete what is ours; return what is not, and tell whether anything was."""
+        holdings = self._holdings
+        before, kept = holdings.ledger.files, []
+        while (beside := holdings.beside(place)) is not None:
+            if not holdings.remove(beside):
+                break
+        for path in (place.stream, place.picture):
+            relative = holdings.relative(path)
+            if not holdings.remove(relative):
+                kept.append(relative)
+        return kept, holdings.ledger.files < before
 
     # What is remembered
 
     def _load(self) -> list[Mirrored]:
         """Return what is to be rendered."""
-        unseen = []
-        self._places = Places(self._folder)
+        self._places = Places(self._folder, linked=self._linked)
         self._places.lock()
-        records = Records.load(self._places.folder, self._target)
-        for name, record in tuple(records.images.items()):
+        try:
+            self._holdings = Holdings(
+                self._places, most_bytes=self._most_bytes, most_pictures=self._most_pictures
+            )
+            self._records = Records.load(self._holdings, self._target)
+            return self._unseen()
+        except BaseException:
+            self._places.unlock()
+            raise
+
+    def _unseen(self) -> list[Mirrored]:
+        unseen, holdings = [], self._holdings
+        for name, record in tuple(self._records.images.items()):
             try:
                 place = self._places.claim(name)
             except Unplaceable:
                 # It will be said when the sender offers it.
-                del records.images[name]
-                records.mark = None
+                del self._records.images[name]
+                self._records.mark = None
                 continue
-            if record.ended is not None and size_of(place.stream) != record.length:
+            stream, picture = map(holdings.relative, (place.stream, place.picture))
+            if holdings.ledger.fresh:
+                holdings.adopt(stream, length=record.length if record.ended else None)
+                holdings.adopt(picture, length=None)
+            size = holdings.size(stream)
+            if record.ended is not None and size != record.length:
                 record.ended = None
-            if self._on_change is not None and size_of(place.stream) and not place.rendered:
-                unseen.append(_mirrored(record, place, size_of(place.stream)))
-        self._records = records
-        # All there is, for a sender must not have more by taking back what it has sent.
-        self._used = self._places.taken()
+            known = holdings.ledger.get(stream)
+            if known is not None and known[0].digest == ASK:
+                record.ended = None
+            if self._on_change is not None and known is not None and not place.rendered:
+                unseen.append(mirrored(record, place, size, holdings))
         return unseen
 
     def _save(self) -> None:
-        self._dirty = False
+        self._dirty = self._downloads.dirty = False
+        self._holdings.ledger.upkeep()
         # A catalogue that has not come wholly says nothing of what is no more.
         mark = None if self._doubtful else self._records.mark
-        self._records.save(self._places.folder, self._target, mark=mark)
+        self._records.save(self._holdings, self._target, mark=mark)
 
     async def _keep_saved(self) -> None:
         waited = 0.0
         while True:
             await asyncio.sleep(SAVE_IDLE)
             waited += SAVE_IDLE
-            if self._dirty and (waited >= SAVE_EVERY or not self._running):
+            dirty = self._dirty or self._downloads.dirty
+            if dirty and (waited >= SAVE_EVERY or not self._downloads.running):
                 waited = 0.0
                 try:
                     await asyncio.to_thread(self._save)
                 except OSError as error:
-                    logger.warning("%s: what is here cannot be noted: %s", self._folder, error)
-
-
-def _mirrored(record: Record, place: Place, held: int) -> Mirrored:
-    return Mirrored(
-        name=record.entry.name,
-        stream=place.stream,
-        picture=place.picture,
-        bytes=held,
-        complete=record.ended is not None,
-    )
-
-
-def _opened(path: Path, *, anew: bool) -> FileStream:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    kept = FileStream(path)
-    if anew:
-        kept.restart()
-    return kept
+                    self._downloads.complain("notes", f"what is here cannot be noted: {error}")
 
 
 async def _next(pages: asyncio.Queue[Catalogue | SessionError], seconds: float | None) -> Catalogue:

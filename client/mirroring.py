@@ -80,14 +80,7 @@ def add_to(
         action="store_true",
         help="delete what is no more at the sender; an empty folder there empties this one",
     )
-    mirror.add_argument(
-        "--most",
-        metavar="BYTES",
-        type=size,
-        default=2**34,
-        help="of disk that one sender may fill, K, M, G or T after them for as many times 1024 "
-        "(16G)",
-    )
+    add_limits(mirror)
     mirror.add_argument(
         "--every",
         metavar="SECONDS",
@@ -110,6 +103,25 @@ def add_to(
     )
     add_common(mirror)
     return mirror
+
+
+def add_limits(parser: argparse.ArgumentParser) -> None:
+    """Add the options that say how much one sender may fill."""
+    parser.add_argument(
+        "--most",
+        metavar="BYTES",
+        type=size,
+        default=2**34,
+        help="of disk that one sender may fill, K, M, G or T after them for as many times 1024 "
+        "(16G)",
+    )
+    parser.add_argument(
+        "--most-pictures",
+        metavar="N",
+        type=integer(1, 10_000_000),
+        default=100_000,
+        help="pictures that are kept of one sender, and folders made for them (%(default)s)",
+    )
 
 
 def mirrored(options: argparse.Namespace) -> int:
@@ -156,12 +168,14 @@ async def _mirror(options: argparse.Namespace, address: Address | None) -> None:
             models = decoders.fingerprints
             renderer = await stack.enter_async_context(Renderer(decoders, options.render))
 
-        def make(folder: Path) -> Mirror:
+        def make(folder: Path, *, linked: bool = True) -> Mirror:
             return Mirror(
                 folder,
                 target=Target(bytes=options.bytes, bpp=options.bpp, psnr=options.psnr),
                 delete=options.delete,
                 most_bytes=options.most,
+                most_pictures=options.most_pictures,
+                linked=linked,
                 every=options.every,
                 models=models,
                 terms=terms,
@@ -175,7 +189,8 @@ async def _mirror(options: argparse.Namespace, address: Address | None) -> None:
             options.folder,
             host=options.listen.host,
             port=options.listen.port,
-            make=lambda _, folder: make(folder),
+            # A sender says what it is called: a link of that name is not for it to follow.
+            make=lambda _, folder: make(folder, linked=False),
             authenticate=tokens,
             tls=secure,
             models=models,

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import secrets
 import unicodedata
 from contextlib import suppress
 from dataclasses import dataclass
@@ -25,7 +26,9 @@ BESIDE_SUFFIX = ".new"
 PICTURE_SUFFIX = ".png"
 BLOCK = 4096
 """Bytes of disk that the smallest file takes."""
-PROBE = ".diffc-Probe"
+MOST_FOLDERS = 32
+"""That one name may lead through."""
+PROBE = ".diffc-Probe-"
 RESERVED = frozenset(
     [
         *("con", "prn", "aux", "nul"),
@@ -50,16 +53,6 @@ class Place:
     """Rendered, if that is wanted."""
 
     @property
-    def growing(self) -> Path:
-        """The file that goes on."""
-        return self.beside if _exists(self.beside) else self.stream
-
-    @property
-    def taken(self) -> int:
-        """Bytes of disk that its streams take, about."""
-        return sum(blocks(size_of(path)) for path in (self.stream, self.beside))
-
-    @property
     def rendered(self) -> bool:
         """The picture is of the stream as it is: a renderer gives it the stream's time."""
         try:
@@ -67,18 +60,27 @@ class Place:
         except OSError:
             return False
 
-    def settle(self, *, ended: bool) -> None:
-        """Have the newer stream take the old one's place, if it is as long or has ``ended``."""
-        if _exists(self.beside) and (ended or size_of(self.beside) >= size_of(self.stream)):
-            os.replace(self.beside, self.stream)
-
 
 class Places:
     """Files below one folder, for names that a sender gave."""
 
-    def __init__(self, folder: Path, *, windows: bool = os.name == "nt") -> None:
-        """Keep to ``folder``, which is made.  Raises OSError."""
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        windows: bool = os.name == "nt",
+        doubled: bool = False,
+        linked: bool = True,
+    ) -> None:
+        """Keep to ``folder``, which is made.
+
+        ``doubled``: also a name that ends as streams do gets another ending.  Without ``linked``
+        the folder itself must not be a link.  Raises OSError.
+        """
+        if not linked and folder.is_symlink():
+            raise Unplaceable(f"{folder} is a link")
         folder.mkdir(parents=True, exist_ok=True)
+        self._doubled = doubled
         self.folder = folder.resolve(strict=True)
         self._windows = windows
         self._folds = _folds(self.folder)
@@ -120,35 +122,16 @@ class Places:
         owner = self._owners.get(self._key(self._place(name)))
         return None if owner == name else owner
 
+    def owner(self, name: str) -> str | None:
+        """Return the picture that has this one's place, be it itself; None if none has."""
+        return self._owners.get(self._key(self._place(name)))
+
     def release(self, name: str) -> None:
         """Let others have the place of this picture."""
         with suppress(Unplaceable):
             key = self._key(self._place(name))
             if self._owners.get(key) == name:
                 del self._owners[key]
-
-    def remove(self, name: str) -> None:
-        """Delete all that is kept of a picture, and folders left empty.  Raises OSError."""
-        place = self.claim(name)
-        self.release(name)
-        for path in (place.stream, place.beside, place.picture):
-            path.unlink(missing_ok=True)
-        for folder in place.stream.parents:
-            if folder == self.folder:
-                break
-            try:
-                folder.rmdir()
-            except OSError:
-                break  # not empty
-
-    def taken(self) -> int:
-        """Return the bytes of disk that all streams in the folder take, about; not quick."""
-        return sum(
-            blocks(size_of(Path(top, file)))
-            for top, _, files in os.walk(self.folder)
-            for file in files
-            if file.lower().endswith((SUFFIX, BESIDE_SUFFIX))
-        )
 
     def _place(self, name: str) -> Place:
         segments = name.split("/")
@@ -157,7 +140,10 @@ class Places:
         if self._windows and any(map(_reserved, segments)):
             raise Unplaceable(f"{name!r} cannot be a file on Windows")
         *folders, last = segments
-        file = last if last.lower().endswith(SUFFIX) else f"{last}{SUFFIX}"
+        if len(folders) > MOST_FOLDERS:
+            raise Unplaceable(f"{name!r} leads through too many folders")
+        ready = last.lower().endswith(SUFFIX) and not self._doubled
+        file = last if ready else f"{last}{SUFFIX}"
         if len(file.encode()) > 255:
             raise Unplaceable(f"{name!r} is too long for a file")
         home = self.folder.joinpath(*folders)
@@ -177,13 +163,6 @@ class Places:
         if not self._folds:
             return relative
         return unicodedata.normalize("NFC", relative).casefold()
-
-
-def _exists(path: Path) -> bool:
-    try:
-        return path.exists()
-    except OSError:
-        return False  # nobody may look there, and whoever opens it says so
 
 
 def size_of(path: Path) -> int:
@@ -208,10 +187,10 @@ def _resolved(folder: Path) -> Path | None:
 
 def _folds(folder: Path) -> bool:
     """Tell whether names that differ in case only are one file there."""
-    probe = folder / PROBE
-    probe.touch()
+    probe = folder / f"{PROBE}{secrets.token_hex(8)}"
+    probe.touch(exist_ok=False)
     try:
-        return (folder / PROBE.lower()).exists()
+        return probe.with_name(probe.name.lower()).exists()
     finally:
         probe.unlink(missing_ok=True)
 

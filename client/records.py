@@ -9,13 +9,12 @@ import dataclasses
 import json
 import logging
 from dataclasses import dataclass, field
-from pathlib import Path
 
 from diffc_stream.errors import LocalProtocolError, RemoteProtocolError
-from diffc_stream.replacement import replacing, sweep
 from diffc_stream.session import Catalogue, Entry, Reason, Target, decode, encode
 
-from .places import size_of
+from .holdings import Holdings, Proof
+from .ledger import Content
 
 FILE = ".mirror.json"
 FORMAT = 1
@@ -45,35 +44,46 @@ class Records:
     images: dict[str, Record] = field(default_factory=dict)
 
     @classmethod
-    def load(cls, folder: Path, target: Target) -> Records:
+    def load(cls, holdings: Holdings, target: Target) -> Records:
         """Return what was saved; what cannot be read is nothing, and said.
 
         What was ended by another ``target`` may go on now.
         """
-        path = folder / FILE
+        path = holdings.folder / FILE
         try:
-            sweep(path)
-            if size_of(path) > MOST_BYTES:
-                raise ValueError("it is too large")
-            if not path.exists():
+            proof = holdings.prove(FILE)
+            if proof is Proof.ABSENT:
                 return cls()
-            read = json.loads(path.read_bytes())
-            if read["format"] != FORMAT:
-                raise ValueError(f"it is of format {read['format']!r}")
-            same = read["target"] == dataclasses.asdict(target)
-            images = {}
-            for plain, ended, length in read["images"]:
-                record = _record(plain, ended, length)
-                if record.ended is Reason.TARGET and not same:
-                    record.ended = None
-                images[record.entry.name] = record
-            return cls(mark=_page((), read["mark"]).mark, images=images)
+            if holdings.size(FILE) > MOST_BYTES:
+                raise ValueError("it is too large")
+            if proof is not Proof.OURS and not holdings.ledger.fresh:
+                raise ValueError("it is not as it was written here")
+            data = holdings.read(FILE, MOST_BYTES)
+            records = cls._parsed(data, target)
+            if proof is not Proof.OURS:  # an earlier version's
+                holdings.ledger.note(FILE, Content.of(data))
+            return records
         except (OSError, ValueError, TypeError, KeyError, RecursionError) as error:
             logger.warning("%s is of no use: %s", path, " ".join(str(error).split()))
             return cls()
 
-    def save(self, folder: Path, target: Target, *, mark: str | None) -> None:
-        """Replace what was saved.  Raises OSError."""
+    @classmethod
+    def _parsed(cls, data: bytes, target: Target) -> Records:
+        """Raises ValueError, TypeError, KeyError or RecursionError."""
+        read = json.loads(data)
+        if read["format"] != FORMAT:
+            raise ValueError(f"it is of format {read['format']!r}")
+        same = read["target"] == dataclasses.asdict(target)
+        images = {}
+        for plain, ended, length in read["images"]:
+            record = _record(plain, ended, length)
+            if record.ended is Reason.TARGET and not same:
+                record.ended = None
+            images[record.entry.name] = record
+        return cls(mark=_page((), read["mark"]).mark, images=images)
+
+    def save(self, holdings: Holdings, target: Target, *, mark: str | None) -> None:
+        """Replace what was saved.  Raises Occupied or another OSError."""
         images = [
             (
                 dataclasses.asdict(record.entry),
@@ -88,8 +98,7 @@ class Records:
             "target": dataclasses.asdict(target),
             "images": images,
         }
-        with replacing(folder / FILE) as file:
-            file.write(json.dumps(facts).encode())
+        holdings.replace(FILE, json.dumps(facts).encode(), durable=True)
 
 
 def _record(plain: object, ended: object, length: object) -> Record:

@@ -5,16 +5,15 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-import os
 from concurrent.futures import ThreadPoolExecutor
 from typing import Self
 
 from diffc_stream.errors import DiffcError
-from diffc_stream.picture import save_png
-from diffc_stream.replacement import sweep
+from diffc_stream.picture import png_bytes
 
+from .complaints import Complaints
 from .decoding import Decoders, Method
-from .mirror import Mirrored
+from .downloads import Mirrored
 
 logger = logging.getLogger("diffc_client")
 
@@ -23,12 +22,13 @@ class Renderer:
     """Renders files that grow, one after the other, on a thread of its own.
 
     One that has grown again before its turn is rendered once, as it is then.  Left with those that
-    still wait unrendered.
+    still wait unrendered.  Where somebody else's file is in a picture's place, it stays.
     """
 
     def __init__(self, decoders: Decoders, render: Method = "mmse") -> None:
         self._decoders = decoders
         self._method: Method = render
+        self._complaints = Complaints(logger)
         self._waiting: dict[str, Mirrored] = {}
         self._changed = asyncio.Event()
         self._worker = ThreadPoolExecutor(1, thread_name_prefix="renderer")
@@ -58,20 +58,22 @@ class Renderer:
             await self._changed.wait()
 
     def _write(self, mirrored: Mirrored) -> None:
+        holdings = mirrored.holdings
+        assert holdings is not None
+        stream, picture = map(holdings.relative, (mirrored.stream, mirrored.picture))
         try:
-            time = mirrored.stream.stat().st_mtime_ns
+            time = holdings.beneath.stat(stream).st_mtime_ns
             decoder = self._decoders.new()
-            decoder.feed(mirrored.stream.read_bytes())
+            decoder.feed(holdings.read(stream))
             if decoder.ready:
                 rendered = decoder.render(self._method)
-                sweep(mirrored.picture)
-                save_png(mirrored.picture, rendered.image, text=rendered.description)
+                data = png_bytes(rendered.image, rendered.description)
                 # The stream's time, for a mirror to tell what is still to be rendered.
-                os.utime(mirrored.picture, ns=(time, time))
-                if not mirrored.stream.exists():
-                    mirrored.picture.unlink(missing_ok=True)  # they were deleted meanwhile
+                holdings.replace(picture, data, time=time)
+                if not holdings.beneath.exists(stream):
+                    holdings.remove(picture)  # they were deleted meanwhile
         except (DiffcError, OSError) as error:
-            logger.warning("%s: %s", mirrored.picture, error)
+            self._complaints.say("pictures", "%s: %s", mirrored.picture, error)
         except Exception:
             # The streams are what matters.
             logger.exception("%s cannot be rendered", mirrored.picture)

@@ -42,6 +42,10 @@ HOST = "127.0.0.1"
 MOST_PAGES = 32
 MOST_FILE = 16 * 2**20
 """Bytes of a picture for comparison."""
+MOST_FACTS = 2**16
+"""Bytes of what a sender says of itself."""
+MOST_FILES = 4
+"""Pictures for comparison that are asked for at once."""
 PATIENCE = 30.0
 """Seconds that the sender may take for one."""
 ASKING = 3.0
@@ -51,8 +55,21 @@ GRACE = 2.0
 
 _COMPARISON = f"{PREFIX}compare/"
 _TARGET = re.compile(r"[!-~]{1,4096}")
+_BAD = HTTPStatus.BAD_GATEWAY
 _PLAIN = {"ws": "http", "wss": "https"}
-_HANDED_ON = ("content-type", "cache-control")
+_PICTURES = frozenset(("image/avif", "image/jpeg", "image/png", "image/webp"))
+"""What is handed on of what a sender says its answers are: never what a browser would run."""
+_BOUND = {
+    # Whoever opens it by itself sees a picture, and nothing in it belongs to the page's site.
+    "Content-Security-Policy": "default-src 'none'; sandbox; frame-ancestors 'none'",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Referrer-Policy": "no-referrer",
+    "X-Content-Type-Options": "nosniff",
+}
+_AGE = re.compile(r"max-age=[0-9]{1,9}|no-store|no-cache")
+MOST_REASON = 300
+"""Characters of what a sender says why it has none."""
 
 
 class View:
@@ -86,6 +103,7 @@ class View:
         self._door = Door()
         self._server: Server | None = None
         self._pages = 0
+        self._turns = asyncio.Semaphore(MOST_FILES)
         self._asking: dict[asyncio.Task[Any], ServerConnection] = {}
         self.down = Line(rate)
         """What came from the sender."""
@@ -177,31 +195,33 @@ class View:
             return _said(HTTPStatus.NOT_FOUND, "nothing is compared here")
         try:
             async with asyncio.timeout(PATIENCE):
-                status, fields, body = await self._fetch(target)
+                async with self._turns:
+                    status, fields, body = await self._fetch(target, MOST_FILE)
         except (DiffcError, TimeoutError) as error:
             reason = str(error) or "the sender takes too long"
             return _said(HTTPStatus.BAD_GATEWAY, reason)
-        handed_on = {name.title(): fields[name] for name in _HANDED_ON if name in fields}
-        own = {"Cross-Origin-Resource-Policy": "same-origin", "X-Content-Type-Options": "nosniff"}
-        return _response(Answer(status=status, fields=handed_on | own, body=body))
+        return _handed_on(status, fields, body)
 
     async def _sender_compares(self) -> bool:
         try:
             async with asyncio.timeout(ASKING):
-                status, _, body = await self._fetch(FACTS)
+                status, _, body = await self._fetch(FACTS, MOST_FACTS)
             return status is HTTPStatus.OK and json.loads(body)["compare"] is True
         except (DiffcError, TimeoutError, ValueError, LookupError, TypeError, RecursionError):
             return False  # an older one, or none
 
-    async def _fetch(self, target: str) -> tuple[HTTPStatus, Mapping[str, str], bytes]:
-        """Ask the sender's HTTP side.  Raises LinkLost or RemoteProtocolError."""
+    async def _fetch(self, target: str, most: int) -> tuple[HTTPStatus, Mapping[str, str], bytes]:
+        """Ask the sender's HTTP side for up to ``most`` bytes.
+
+        Raises LinkLost or RemoteProtocolError.
+        """
         scheme = _PLAIN[self._address.scheme]
         plain = replace(self._address.sender, scheme=scheme)
         wire = await Wire.dial(plain, idle=PATIENCE, access=self._access)
         try:
             answer = await wire.ask(target, {"Accept-Encoding": "identity"})
-            body = b""
-            while len(body) <= MOST_FILE and (piece := await wire.read()):
+            body = bytearray()
+            while len(body) <= most and (piece := await wire.read()):
                 body += piece
         finally:
             wire.close()
@@ -210,9 +230,29 @@ class View:
             status = HTTPStatus(answer.status)
         except ValueError:
             status = HTTPStatus.BAD_GATEWAY
-        if len(body) > MOST_FILE:
+        if len(body) > most:
             return HTTPStatus.BAD_GATEWAY, {}, b""
-        return status, answer.fields, body
+        return status, answer.fields, bytes(body)
+
+
+def _handed_on(status: HTTPStatus, fields: Mapping[str, str], body: bytes) -> Response:
+    """Return what a sender answers, as a picture or as the words why there is none."""
+    media_type = fields.get("content-type", "").partition(";")[0].strip().lower()
+    if status is not HTTPStatus.OK:
+        # A redirection, for instance, would lead the page elsewhere.
+        status = status if status.value >= 400 else _BAD
+        return _said(status, _printable(body) or status.phrase)
+    if media_type not in _PICTURES:
+        return _said(_BAD, "the sender answers with something else than a picture")
+    known = {"Content-Type": media_type, "Cache-Control": "no-store"}
+    if _AGE.fullmatch(fields.get("cache-control", "")):
+        known["Cache-Control"] = fields["cache-control"]
+    return _response(Answer(status=status, fields=known, body=body))
+
+
+def _printable(body: bytes) -> str:
+    text = body[: 4 * MOST_REASON].decode(errors="replace")[:MOST_REASON]
+    return "".join(character if character.isprintable() else " " for character in text).strip()
 
 
 def _said(status: HTTPStatus, text: str) -> Response:
@@ -221,7 +261,8 @@ def _said(status: HTTPStatus, text: str) -> Response:
 
 
 def _response(answer: Answer) -> Response:
-    headers = Headers(Date=formatdate(usegmt=True), Connection="close", **answer.fields)
+    fields = _BOUND | answer.fields
+    headers = Headers(Date=formatdate(usegmt=True), Connection="close", **fields)
     if answer.status is not HTTPStatus.NOT_MODIFIED:
         headers["Content-Length"] = str(len(answer.body))
     return Response(answer.status.value, answer.status.phrase, headers, answer.body)

@@ -5,14 +5,15 @@ from __future__ import annotations
 from pathlib import Path
 
 
-def evict(folder: Path, suffix: str, most_bytes: int, *, spare: Path) -> None:
-    """Delete files of ``folder`` that end with ``suffix`` until ``most_bytes`` are left.
+def evict(folder: Path, pattern: str, most_bytes: int, *, spare: Path) -> None:
+    """Delete files of ``folder`` that match ``pattern`` until ``most_bytes`` are left.
 
-    Those that were changed or touched longest ago go first, and ``spare`` never.  Files that vanish
-    meanwhile are nobody's loss.  Raises OSError if one cannot be deleted.
+    The pattern is as for a shell.  Those that were changed or touched longest ago go first, and
+    ``spare`` never.  Files that vanish meanwhile are nobody's loss.  Raises OSError if one cannot
+    be deleted.
     """
     found = []
-    for path in folder.glob(f"*{suffix}"):
+    for path in folder.glob(pattern):
         try:
             stat = path.stat()
         except FileNotFoundError:

@@ -8,6 +8,7 @@ import threading
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
+from typing import Any
 
 import pytest
 from fakes import FINGERPRINT, FakeDecoders, FakeOpener, StreamOpener, stream_of
@@ -49,7 +50,11 @@ class Watcher:
 
 @asynccontextmanager
 async def keeping(
-    kept: Path, *urls: str, every: float = 60.0, models: tuple[str, ...] = (FINGERPRINT,)
+    kept: Path,
+    *urls: str,
+    every: float = 60.0,
+    models: tuple[str, ...] = (FINGERPRINT,),
+    **options: Any,
 ) -> AsyncIterator[Watcher]:
     watcher = Watcher()
     daemon = ReceiverDaemon(
@@ -59,6 +64,7 @@ async def keeping(
         every=every,
         backoff=Backoff(first=0.001, longest=0.01, patience=None),
         on_picture=watcher,
+        **options,
     )
     running = asyncio.create_task(daemon.run())
     try:
@@ -71,7 +77,10 @@ async def keeping(
 
 
 def files(home: Path) -> list[str]:
-    return sorted(str(path.relative_to(home)) for path in home.rglob("*") if path.is_file())
+    """Return all files but the daemon's own notes."""
+    found = (path for path in home.rglob("*") if path.is_file())
+    notes = ".diffc-written-"
+    return sorted(str(path.relative_to(home)) for path in found if not path.name.startswith(notes))
 
 
 @pytest.mark.asyncio
@@ -186,16 +195,85 @@ async def test_a_sender_killed_and_restarted_and_a_receiver_too(
 async def test_a_stream_that_no_longer_fits_is_begun_anew(
     folder: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
+    streams = {name: stream_of(f"before {name}", 700) for name in ("a.png", "b.png", "c.jpg")}
+    async with serving(folder, StreamOpener(streams)) as daemon:
+        home = tmp_path / "kept" / f"127.0.0.1_{daemon.port}"
+        async with keeping(tmp_path / "kept", daemon.url) as watcher:
+            await watcher.until(lambda w: len(w.complete) == 3)
+        for name in ("a.png", "b.png"):
+            streams[name] = stream_of(name, 5000)
+            (folder / name).write_bytes(b"another")
+        async with keeping(tmp_path / "kept", daemon.url) as watcher:
+            await watcher.until(lambda w: len(w.complete) == 3)
+        for name in ("a.png", "b.png"):
+            assert (home / f"{name}.dfc").read_bytes() == stream_of(name, 5000)
+            assert load_picture(home / f"{name}.png")[0, 0, 0] == 5000 % 256
+    assert caplog.text.count("what was kept is of no use") == 2
+
+
+@pytest.mark.asyncio
+async def test_what_is_there_already_is_gone_on_with_or_stays(
+    folder: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """An earlier version kept no records: its streams are known by what the sender sends."""
+    async with serving(folder) as daemon:
+        home = tmp_path / "kept" / f"127.0.0.1_{daemon.port}"
+        (home / "sub").mkdir(parents=True)
+        mine = {
+            "a.png.dfc": stream_of("another picture", 700),
+            "sub/c.jpg.dfc": b"",
+            "b.png.png": b"painted",
+            ".a.png.png.01234567.part": b"mine",
+        }
+        for name, data in mine.items():
+            (home / name).write_bytes(data)
+        (home / "b.png.dfc").write_bytes(stream_of("b.png", 2000))
+        async with keeping(tmp_path / "kept", daemon.url):
+            await settled(lambda: caplog.text.count("it is kept") == 3)
+        assert (home / "b.png.dfc").read_bytes() != stream_of("b.png", 1999)
+        assert stream_of("b.png", 5000).startswith((home / "b.png.dfc").read_bytes())
+        assert files(home) == sorted([*mine, "b.png.dfc"])
+        assert {name: (home / name).read_bytes() for name in mine} == mine
+
+
+@pytest.mark.asyncio
+async def test_names_lead_nowhere_else_and_not_into_hidden_places(
+    folder: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    (folder / "out").mkdir()
+    (folder / "out" / "c.jpg").write_bytes(b"c")
+    outside = tmp_path / "outside"
+    outside.mkdir()
     async with serving(folder) as daemon:
         home = tmp_path / "kept" / f"127.0.0.1_{daemon.port}"
         home.mkdir(parents=True)
-        (home / "a.png.dfc").write_bytes(stream_of("another picture", 700))
-        (home / "b.png.dfc").write_bytes(b"what is this? not a stream")
-        async with keeping(tmp_path / "kept", daemon.url) as watcher:
-            await watcher.until(lambda w: len(w.complete) == 3)
-        assert (home / "a.png.dfc").read_bytes() == stream_of("a.png", 5000)
-        assert (home / "b.png.dfc").read_bytes() == stream_of("b.png", 5000)
-    assert caplog.text.count("what was kept is of no use") == 2
+        (home / "out").symlink_to(outside)
+        (home / "a.png.dfc").symlink_to(outside / "a")
+        urls = (daemon.url, f"{daemon.url}/.hidden/x.png")
+        async with keeping(tmp_path / "kept", *urls) as watcher:
+            await watcher.until(lambda w: {"b.png", "sub/c.jpg"} <= set(w.complete))
+            await settled(lambda: caplog.text.count("through a link") == 2)
+    assert list(outside.iterdir()) == []
+    assert [path for path in home.iterdir() if path.name == ".hidden"] == []
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"most_pictures": 2}, "2 pictures are as many as are kept; 1 are left out"),
+        ({"most_bytes": 20_000}, "as much as may be filled"),
+    ],
+)
+async def test_limits(
+    folder: Path,
+    tmp_path: Path,
+    options: dict[str, Any],
+    said: str,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    async with serving(folder) as daemon, keeping(tmp_path / "kept", daemon.url, **options):
+        await settled(lambda: said in caplog.text)
 
 
 @pytest.mark.asyncio
@@ -203,13 +281,17 @@ async def test_after_a_change_of_model_streams_go_on_or_are_begun_anew(
     folder: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     """a.png is of a model that the sender still has, b.png of one that it has no more."""
+    port, models = 0, ("12345678", FINGERPRINT, "87654321")
+    for name, model in (("a.png", FINGERPRINT), ("b.png", "87654321")):
+        async with serving(
+            folder, FakeOpener(length=700, fingerprints=(model,)), port=port
+        ) as daemon:
+            port, url = daemon.port, f"{daemon.url}/{name}"
+            async with keeping(tmp_path / "kept", url, models=models) as watcher:
+                await watcher.until(lambda w: len(w.complete) == 1)
     opener = FakeOpener(fingerprints=("12345678", FINGERPRINT))
-    async with serving(folder, opener) as daemon:
-        home = tmp_path / "kept" / f"127.0.0.1_{daemon.port}"
-        home.mkdir(parents=True)
-        (home / "a.png.dfc").write_bytes(stream_of("a.png", 700))
-        (home / "b.png.dfc").write_bytes(stream_of("b.png", 700, "87654321"))
-        models = ("12345678", FINGERPRINT, "87654321")
+    async with serving(folder, opener, port=port) as daemon:
+        home = tmp_path / "kept" / f"127.0.0.1_{port}"
         async with keeping(tmp_path / "kept", daemon.url, models=models) as watcher:
             await watcher.until(lambda w: len(w.complete) == 3)
         assert (home / "a.png.dfc").read_bytes() == stream_of("a.png", 5000)

@@ -19,9 +19,9 @@ from serving import Impaired, pictures, serving
 
 from diffc_benchmarks.impairment import Impairment
 from diffc_client import Address, Mirror, Mirrored
-from diffc_client import mirror as module
+from diffc_client import downloads as module
 from diffc_client.backoff import Backoff
-from diffc_client.kept import FileStream
+from diffc_client.growing import GrowingStream
 from diffc_client.places import size_of
 from diffc_client.records import FILE
 from diffc_server import SenderDaemon, conversation
@@ -85,7 +85,13 @@ async def mirroring(kept: Path, url: str, **options: Any) -> AsyncIterator[Watch
 
 
 def files(home: Path) -> list[str]:
-    return sorted(str(path.relative_to(home)) for path in home.rglob("*") if path.is_file())
+    """Return all files but the mirror's own notes."""
+    found = (path for path in home.rglob("*") if path.is_file() and not is_notes(path))
+    return sorted(str(path.relative_to(home)) for path in found)
+
+
+def is_notes(path: Path) -> bool:
+    return path.name.startswith(".diffc-written-")
 
 
 def asked(caplog: pytest.LogCaptureFixture, name: str) -> list[int]:
@@ -128,17 +134,28 @@ async def test_what_is_here_is_not_asked_for_again(
     assert asked(caplog, "new.png") == [0, 256]
 
 
-async def test_a_file_that_was_tampered_with_is_asked_for_again(folder: Path, kept: Path) -> None:
+async def test_a_file_that_was_changed_is_somebodys_and_stays(
+    folder: Path, kept: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     async with serving(folder) as daemon:
         async with mirroring(kept, daemon.url) as watcher:
             await watcher.until_complete(*NAMES)
         whole = (kept / "a.png.dfc").read_bytes()
         (kept / "a.png.dfc").write_bytes(whole[:1000])
-        (kept / "b.png.dfc").write_bytes(b"!" + whole)
-        async with mirroring(kept, daemon.url) as watcher:
-            await watcher.until_complete("a.png", "b.png")
-    assert (kept / "a.png.dfc").read_bytes() == whole
-    assert (kept / "b.png.dfc").read_bytes() == stream_of("b.png", 5000)
+        changed = bytes([whole[0] ^ 1]) + (kept / "b.png.dfc").read_bytes()[1:]
+        before = (kept / "b.png.dfc").stat()
+        (kept / "b.png.dfc").write_bytes(changed)
+        os.utime(kept / "b.png.dfc", ns=(before.st_atime_ns, before.st_mtime_ns))
+        (folder / "b.png").write_bytes(b"another")
+        (folder / "sub" / "c.jpg").unlink()
+        async with mirroring(kept, daemon.url, delete=True) as watcher:
+            await watcher.until(lambda: caplog.text.count("it is kept") == 2)
+            (folder / "a.png").unlink()
+            (folder / "b.png").unlink()
+            await watcher.until(lambda: caplog.text.count(" is kept") >= 4)
+    assert (kept / "a.png.dfc").read_bytes() == whole[:1000]
+    assert (kept / "b.png.dfc").read_bytes() == changed
+    assert files(kept) == [FILE, "a.png.dfc", "b.png.dfc"]
 
 
 async def test_ten_cuts_and_no_byte_comes_twice(
@@ -354,7 +371,7 @@ async def test_one_that_goes_before_it_comes(kept: Path) -> None:
     async with Mirror(kept) as mirror, asyncio.TaskGroup() as tasks:
         mirror._take(said("a.png", changes=False), first=True)
         link: Any = Refusing()
-        receiving = tasks.create_task(mirror._receive_all(link, tasks, lambda: None))
+        receiving = tasks.create_task(mirror._downloads.receive_all(link, tasks, lambda: None))
         await asyncio.sleep(0)
         # It has its turn, and has not begun.
         mirror._take(said(removed=("a.png",)), first=True)
@@ -412,19 +429,19 @@ async def test_a_disk_that_is_full(
     monkeypatch.setattr(module, "AT_ONCE_AT_FIRST", 4)
     for number in range(17):
         (folder / f"{number}.png").write_bytes(b"picture")
-    append = FileStream.append
+    append = GrowingStream.append
 
-    def full(self: FileStream, data: bytes) -> None:
+    def full(self: GrowingStream, data: bytes) -> None:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
-    monkeypatch.setattr(FileStream, "append", full)
+    monkeypatch.setattr(GrowingStream, "append", full)
     async with serving(folder) as daemon, mirroring(kept, daemon.url) as watcher:
         await watcher.until(lambda: "No space left on device" in caplog.text)
         await asyncio.sleep(30)
         assert sum(" gets " in text for text in caplog.messages) <= 4
         assert caplog.text.count("No space left on device") == 1
         assert [name for name in files(kept) if name.endswith(".dfc")] == []
-        monkeypatch.setattr(FileStream, "append", append)
+        monkeypatch.setattr(GrowingStream, "append", append)
         await watcher.until(lambda: watcher.mirror.pictures == 20 and not watcher.mirror.missing)
 
 
@@ -434,7 +451,7 @@ async def test_what_was_replaced_takes_no_disk(
     streams = {name: stream_of(name, 9000) for name in ("a.png", "b.png", "c.jpg")}
     async with (
         serving(folder, StreamOpener(streams)) as daemon,
-        mirroring(kept, daemon.url, most_bytes=50_000) as watcher,
+        mirroring(kept, daemon.url, most_bytes=58_192) as watcher,
     ):
         await watcher.until_complete(*NAMES)
         for count in range(2, 8):
@@ -450,13 +467,13 @@ async def test_what_was_taken_back_takes_disk(
     folder: Path, kept: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     async with serving(folder) as daemon:
-        async with mirroring(kept, daemon.url, most_bytes=24_576) as watcher:
+        async with mirroring(kept, daemon.url, most_bytes=32_768) as watcher:
             await watcher.until_complete(*NAMES)
             for name in NAMES:
                 (folder / name).unlink()
             await watcher.until(lambda: watcher.mirror.pictures == 0)
         (folder / "new.png").write_bytes(b"new")
-        async with mirroring(kept, daemon.url, most_bytes=24_576) as watcher:
+        async with mirroring(kept, daemon.url, most_bytes=32_768) as watcher:
             await watcher.until(lambda: "as much as may be filled" in caplog.text)
     assert size_of(kept / "new.png.dfc") == 0
 

@@ -36,7 +36,11 @@ def test_names_and_places(home: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "name", [".hidden.png", ".mirror.json", "sub/.git/a.png", "x" * 252 + ".png", "ä" * 127]
+    "name",
+    [
+        *(".hidden.png", ".mirror.json", ".diffc-written-1.log", "sub/.git/a.png"),
+        *("x" * 252 + ".png", "ä" * 127, "/".join("x" * 34)),
+    ],
 )
 def test_names_that_are_no_files_here(home: Path, name: str) -> None:
     with pytest.raises(Unplaceable):
@@ -80,6 +84,27 @@ def test_the_folder_itself_may_be_a_link(home: Path, tmp_path: Path) -> None:
     assert Places(tmp_path / "link").claim("a.png").stream == home / "a.png.dfc"
 
 
+def test_a_folder_that_may_not_be_a_link(home: Path, tmp_path: Path) -> None:
+    home.mkdir()
+    (tmp_path / "link").symlink_to(home)
+    Places(home, linked=False)
+    with pytest.raises(Unplaceable, match="is a link"):
+        Places(tmp_path / "link", linked=False)
+
+
+def test_streams_of_streams(home: Path) -> None:
+    places = Places(home, doubled=True)
+    assert places.claim("a.png.dfc").stream == home / "a.png.dfc.dfc"
+    assert places.claim("a.png").stream == home / "a.png.dfc"
+
+
+def test_whose_a_place_is(home: Path) -> None:
+    places = Places(home)
+    assert places.owner("a") is None
+    places.claim("a.dfc")
+    assert (places.owner("a"), places.owner("a.dfc")) == ("a.dfc", "a.dfc")
+
+
 def test_two_names_of_one_file(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     places = Places(home)
     places.claim("a.png")
@@ -109,43 +134,6 @@ def test_whether_case_matters_is_tried_out(home: Path) -> None:
     assert list(home.iterdir()) == []
 
 
-def test_a_newer_stream_takes_the_place_when_it_is_as_long(home: Path) -> None:
-    place = Places(home).claim("a.png")
-    assert place.growing == place.stream
-    place.settle(ended=True)
-    place.stream.write_bytes(b"old one")
-    assert place.growing == place.stream
-    place.beside.write_bytes(b"newer")
-    assert (place.growing, place.taken) == (place.beside, 2 * 4096)
-    place.settle(ended=False)
-    assert place.stream.read_bytes() == b"old one"
-    place.beside.write_bytes(b"newer one")
-    place.settle(ended=False)
-    assert place.stream.read_bytes() == b"newer one"
-    place.beside.write_bytes(b"!")
-    place.settle(ended=True)
-    assert place.stream.read_bytes() == b"!"
-    assert not place.beside.exists()
-
-
-def test_removing(home: Path) -> None:
-    places = Places(home)
-    for name in ("sub/deep/a.png", "sub/b.png"):
-        place = places.claim(name)
-        place.stream.parent.mkdir(parents=True, exist_ok=True)
-        place.stream.write_bytes(b"")
-        place.picture.write_bytes(b"")
-        place.beside.write_bytes(b"")
-    places.remove("sub/deep/a.png")
-    assert sorted(path.name for path in (home / "sub").iterdir() if path.name[0] != ".") == [
-        "b.png.dfc",
-        "b.png.png",
-    ]
-    places.remove("sub/b.png")
-    assert list(home.iterdir()) == []
-    places.remove("never.png")
-
-
 def test_blocks() -> None:
     assert [blocks(size) for size in (0, 1, 4096, 4097)] == [0, 4096, 4096, 8192]
 
@@ -156,24 +144,9 @@ def test_what_the_system_refuses_to_look_at(home: Path, monkeypatch: pytest.Monk
     def refuse(path: Path) -> bool:
         raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path))
 
-    place = places.claim("a")
     monkeypatch.setattr(Path, "is_symlink", refuse)
-    monkeypatch.setattr(Path, "exists", refuse)
     with pytest.raises(Unplaceable, match="'a' cannot be reached: Permission denied"):
         places.claim("a")
-    assert place.growing == place.stream
-    place.settle(ended=True)
-
-
-def test_disk_that_streams_take(home: Path) -> None:
-    places = Places(home)
-    assert places.taken() == 0
-    for name in ("a", "sub/b.DFC", "mine.txt"):
-        places.claim(name).stream.parent.mkdir(exist_ok=True)
-        places.claim(name).stream.write_bytes(b"!" * 5000)
-    (home / "mine.txt").write_bytes(b"mine" * 5000)
-    places.claim("sub/b.DFC").beside.write_bytes(b"!")
-    assert places.taken() == 7 * 4096
 
 
 def test_when_a_picture_is_of_its_stream(home: Path) -> None:

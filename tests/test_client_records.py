@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from diffc_client.holdings import Holdings
+from diffc_client.ledger import Content
+from diffc_client.places import Places
 from diffc_client.records import FILE, Record, Records
 from diffc_stream.session import WHOLE, Entry, Reason, Target
 
@@ -14,7 +18,14 @@ ENTRY = Entry(name="sub/a.png", size=5, time=7, thumbprint="0123456789abcdef")
 MARK = "f" * 16
 
 
-def saved(folder: Path, target: Target = WHOLE) -> Records:
+@pytest.fixture
+def holdings(tmp_path: Path) -> Iterator[Holdings]:
+    holdings = Holdings(Places(tmp_path))
+    yield holdings
+    holdings.close()
+
+
+def saved(holdings: Holdings, target: Target = WHOLE) -> Records:
     images = {
         "sub/a.png": Record(entry=ENTRY, ended=Reason.COMPLETE, length=5000),
         "b.png": Record(entry=Entry(name="b.png", size=0, time=0, thumbprint="0" * 16)),
@@ -25,20 +36,20 @@ def saved(folder: Path, target: Target = WHOLE) -> Records:
         ),
     }
     records = Records(mark=MARK, images=images)
-    records.save(folder, target, mark=MARK)
+    records.save(holdings, target, mark=MARK)
     return records
 
 
-def test_there_and_back(tmp_path: Path) -> None:
-    assert Records.load(tmp_path, WHOLE) == Records()
-    records = saved(tmp_path)
-    assert Records.load(tmp_path, WHOLE) == records
-    assert [path.name for path in tmp_path.iterdir()] == [FILE]
+def test_there_and_back(tmp_path: Path, holdings: Holdings) -> None:
+    assert Records.load(holdings, WHOLE) == Records()
+    records = saved(holdings)
+    assert Records.load(holdings, WHOLE) == records
+    assert sorted(path.name for path in tmp_path.iterdir()) == [".diffc-written-1.log", FILE]
 
 
-def test_what_another_target_ended_may_go_on(tmp_path: Path) -> None:
-    saved(tmp_path, Target(bytes=300))
-    images = Records.load(tmp_path, Target(psnr=30.0)).images
+def test_what_another_target_ended_may_go_on(holdings: Holdings) -> None:
+    saved(holdings, Target(bytes=300))
+    images = Records.load(holdings, Target(psnr=30.0)).images
     assert [record.ended for record in images.values()] == [Reason.COMPLETE, None, None]
 
 
@@ -76,25 +87,48 @@ FACTS: dict[str, object] = {
         ),
     ],
 )
-def test_nonsense_is_nothing(tmp_path: Path, text: str, caplog: pytest.LogCaptureFixture) -> None:
+def test_nonsense_is_nothing(
+    tmp_path: Path, holdings: Holdings, text: str, caplog: pytest.LogCaptureFixture
+) -> None:
     (tmp_path / FILE).write_text(text)
-    assert Records.load(tmp_path, WHOLE) == Records()
+    assert Records.load(holdings, WHOLE) == Records()
     [message] = caplog.messages
     assert "is of no use" in message
     assert "\n" not in message
 
 
 def test_too_much_is_not_read(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    holdings: Holdings, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    saved(tmp_path)
+    saved(holdings)
     monkeypatch.setattr("diffc_client.records.MOST_BYTES", 10)
-    assert Records.load(tmp_path, WHOLE) == Records()
+    assert Records.load(holdings, WHOLE) == Records()
     assert "too large" in caplog.text
 
 
-def test_what_is_half_written_is_swept(tmp_path: Path) -> None:
-    saved(tmp_path)
-    (tmp_path / f".{FILE}.0a1b2c3d.part").write_bytes(b"{")
-    assert len(Records.load(tmp_path, WHOLE).images) == 3
-    assert [path.name for path in tmp_path.iterdir()] == [FILE]
+def test_what_was_changed_is_not_believed_and_stays(
+    tmp_path: Path, holdings: Holdings, caplog: pytest.LogCaptureFixture
+) -> None:
+    saved(holdings)
+    changed = (tmp_path / FILE).read_bytes().replace(b"5000", b"5001")
+    (tmp_path / FILE).write_bytes(changed)
+    holdings.close()
+    again = Holdings(Places(tmp_path))
+    assert Records.load(again, WHOLE) == Records()
+    assert "is not as it was written here" in caplog.text
+    with pytest.raises(OSError, match="it is kept"):
+        saved(again)
+    assert (tmp_path / FILE).read_bytes() == changed
+    again.close()
+
+
+def test_those_of_an_earlier_version_are_taken_over(tmp_path: Path, holdings: Holdings) -> None:
+    saved(holdings)
+    data = (tmp_path / FILE).read_bytes()
+    holdings.close()
+    (tmp_path / ".diffc-written-1.log").unlink()
+    again = Holdings(Places(tmp_path))
+    assert len(Records.load(again, WHOLE).images) == 3
+    assert again.ledger.get(FILE) == (Content.of(data), None)
+    saved(again)
+    again.close()

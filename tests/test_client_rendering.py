@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -11,8 +12,25 @@ import pytest
 from fakes import FakeDecoder, FakeDecoders, FakePicture, stream_of
 
 from diffc_client import Method, Mirrored
+from diffc_client.holdings import Holdings
+from diffc_client.places import Places
 from diffc_client.rendering import Renderer
 from diffc_stream.picture import load_picture
+
+OPENED: dict[Path, Holdings] = {}
+
+
+def holdings(home: Path) -> Holdings:
+    if home not in OPENED:
+        OPENED[home] = Holdings(Places(home))
+    return OPENED[home]
+
+
+@pytest.fixture(autouse=True)
+def _close() -> Iterator[None]:
+    yield
+    while OPENED:
+        OPENED.popitem()[1].close()
 
 
 def mirrored(home: Path, name: str, size: int, fingerprint: str = "0f0f0f0f") -> Mirrored:
@@ -20,12 +38,17 @@ def mirrored(home: Path, name: str, size: int, fingerprint: str = "0f0f0f0f") ->
     stream = home / f"{name}.dfc"
     stream.write_bytes(stream_of(name, size, fingerprint))
     return Mirrored(
-        name=name, stream=stream, picture=home / f"{name}.png", bytes=size, complete=False
+        name=name,
+        stream=stream,
+        picture=home / f"{name}.png",
+        bytes=size,
+        complete=False,
+        holdings=holdings(home),
     )
 
 
 def names(home: Path) -> list[str]:
-    return sorted(path.name for path in home.iterdir())
+    return sorted(path.name for path in home.iterdir() if path.name[0] != ".")
 
 
 async def there(path: Path, shown: int) -> None:
@@ -121,3 +144,24 @@ async def test_what_cannot_be_rendered_is_said_and_lived_through(
     assert "needs the model 12345678" in caplog.text
     assert "bug.png cannot be rendered" in caplog.text
     assert "gone.png: " in caplog.text
+
+
+@pytest.mark.asyncio
+async def test_a_picture_of_somebody_elses_stays(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    (tmp_path / "mine.png").write_bytes(b"my own")
+    (tmp_path / ".mine.png.0123abcd.part").write_bytes(b"my own")
+    async with Renderer(FakeDecoders()) as renderer:
+        renderer.put(mirrored(tmp_path, "mine", 100))
+        renderer.put(mirrored(tmp_path, "a", 100))
+        await there(tmp_path / "a.png", 100)
+        # One that was rendered here and then painted over is another.
+        (tmp_path / "a.png").write_bytes(b"painted over")
+        renderer.put(mirrored(tmp_path, "a", 200))
+        renderer.put(mirrored(tmp_path, "b", 100))
+        await there(tmp_path / "b.png", 100)
+    assert (tmp_path / "mine.png").read_bytes() == b"my own"
+    assert (tmp_path / "a.png").read_bytes() == b"painted over"
+    assert (tmp_path / ".mine.png.0123abcd.part").exists()
+    assert caplog.text.count("it is kept") == 2

@@ -135,6 +135,51 @@ async def test_comparisons_come_from_the_sender(
 
 
 @pytest.mark.asyncio
+@pytest.mark.parametrize(
+    ("head", "status", "kind"),
+    [
+        ("200 OK\r\nContent-Type: text/html", 502, "text/plain; charset=utf-8"),
+        ("200 OK\r\nContent-Type: image/svg+xml", 502, "text/plain; charset=utf-8"),
+        ("200 OK\r\nContent-Type: text/html; a=image/png", 502, "text/plain; charset=utf-8"),
+        ("200 OK", 502, "text/plain; charset=utf-8"),
+        ("404 Not Found\r\nContent-Type: text/html", 404, "text/plain; charset=utf-8"),
+        ("302 Found\r\nLocation: http://elsewhere/", 502, "text/plain; charset=utf-8"),
+        ("200 OK\r\nContent-Type: Image/PNG; x=y\r\nSet-Cookie: a=b", 200, "image/png"),
+        ("200 OK\r\nContent-Type: image/webp\r\nCache-Control: max-age=7", 200, "image/webp"),
+    ],
+)
+async def test_what_a_hostile_sender_answers_is_a_picture_or_plain_words(
+    site: Site, head: str, status: int, kind: str
+) -> None:
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        body = b"<script>parent.run()</script>"
+        more = f"HTTP/1.1 {head}\r\nContent-Length: {len(body)}\r\n\r\n"
+        writer.write(more.encode() + body)
+        await writer.drain()
+        writer.close()
+
+    server = await asyncio.start_server(answer, "127.0.0.1", 0)
+    address = Address(scheme="ws", host="127.0.0.1", port=server.sockets[0].getsockname()[1])
+    async with server, View(address, site, compare=True) as view:
+        found, fields, _ = await ask(view, COMPARISON)
+    assert (found, fields["Content-Type"]) == (status, kind)
+    assert "sandbox" in fields["Content-Security-Policy"]
+    assert fields["X-Content-Type-Options"] == "nosniff"
+    assert not {"Location", "Set-Cookie"} & fields.keys()
+
+
+@pytest.mark.asyncio
+async def test_all_that_is_served_says_what_it_may_do(site: Site) -> None:
+    async with View(nowhere(), site) as view:
+        for path in ("/", "/-/viewer.json", "/-/models.json", "/-/gone.js", "/x", COMPARISON):
+            for more in ((), ("Host: rebound.example",), ("Sec-Fetch-Site: cross-site",)):
+                _, fields, _ = await ask(view, path, *more)
+                assert fields["Content-Security-Policy"].startswith("default-src 'none'")
+                assert fields["X-Content-Type-Options"] == "nosniff"
+
+
+@pytest.mark.asyncio
 async def test_a_sender_that_says_nothing_does_not_hold_up_the_end(
     site: Site, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -23,7 +23,7 @@ def fill(folder: Path) -> list[Path]:
 @pytest.mark.parametrize("most", [0, 99, 100, 250, 399, 400])
 def test_the_oldest_go_first(tmp_path: Path, most: int) -> None:
     paths = fill(tmp_path)
-    evict(tmp_path, ".dfc", most, spare=tmp_path / "none.dfc")
+    evict(tmp_path, "*.dfc", most, spare=tmp_path / "none.dfc")
     kept = most // 100
     assert [path for path in paths if path.exists()] == paths[len(paths) - kept :]
     assert (tmp_path / "other.txt").exists()
@@ -31,7 +31,7 @@ def test_the_oldest_go_first(tmp_path: Path, most: int) -> None:
 
 def test_one_is_spared(tmp_path: Path) -> None:
     paths = fill(tmp_path)
-    evict(tmp_path, ".dfc", 150, spare=paths[0])
+    evict(tmp_path, "*.dfc", 150, spare=paths[0])
     assert [path for path in paths if path.exists()] == [paths[0]]
 
 
@@ -42,5 +42,5 @@ def test_files_may_vanish_meanwhile(tmp_path: Path, monkeypatch: pytest.MonkeyPa
         yield from [*paths, tmp_path / "gone.dfc"]
 
     monkeypatch.setattr(Path, "glob", glob)
-    evict(tmp_path, ".dfc", 100, spare=paths[0])
+    evict(tmp_path, "*.dfc", 100, spare=paths[0])
     assert paths[0].exists()
