@@ -13,9 +13,12 @@ from diffc_stream.diffusion.engine import Engine, engines
 from diffc_stream.diffusion.model import load_model
 from diffc_stream.diffusion.unet import UNet
 from training import export, train
-from training.photographs import Photographs, pyramid, split
+from training.photographs import Photographs, decoded, pyramid, split
 
-TINY = ("--widths", "8,16", "--blocks", "1,1", "--batch", "2", "--threads", "1")
+TINY = (
+    *("--widths", "8,16", "--blocks", "1,1"),
+    *("--batch", "2", "--threads", "1", "--graphics", "4"),
+)
 
 
 @pytest.fixture(scope="module")
@@ -60,7 +63,7 @@ def test_several_folders_are_trained_on(folder: Path, tmp_path: Path) -> None:
 
 
 def test_a_pyramid_halves_until_it_is_small(folder: Path) -> None:
-    sizes = [level.shape[:2] for level in pyramid(folder / "0.png")]
+    sizes = [level.shape[:2] for level in pyramid(decoded(folder / "0.png"))]
     assert sizes == [(131, 150), (65, 75), (32, 37), (16, 18)]
 
 
@@ -72,6 +75,14 @@ def test_crops_are_of_pictures_and_the_same_for_the_same_seed(folder: Path) -> N
         assert first.shape == (20, 3, side, side)
         assert first.abs().max() <= 2.0001
         assert torch.equal(first, again)
+
+
+def test_a_share_of_the_crops_is_of_graphics(folder: Path) -> None:
+    purple = np.full((80, 80, 3), (255, 0, 255), np.uint8)
+    photographs = Photographs(split(folder)[0], [purple])
+    crops = photographs.crops(300, 16, np.random.default_rng(6))
+    flat = (crops.std(dim=(2, 3)) < 1e-3).all(dim=1)
+    assert 10 <= int(flat.sum()) <= 60
 
 
 def test_an_interrupted_run_is_the_run_that_was_not(

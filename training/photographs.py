@@ -1,4 +1,4 @@
-"""Photographs for training: a folder decoded once, random crops over scales ever after."""
+"""Pictures for training: folders decoded once, random crops over scales ever after."""
 
 from __future__ import annotations
 
@@ -13,6 +13,8 @@ from torch import Tensor
 from torch.nn import functional as F
 
 SUFFIXES = {".webp", ".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp"}
+DRAWN = 0.1
+"""Share of the crops that come from graphics: many of what people send are no photographs."""
 _SMALLEST_SIDE = 16
 
 
@@ -30,10 +32,14 @@ def split(folder: Path, without: Sequence[str] = ()) -> tuple[list[Path], list[P
     return [p for p in paths if p not in set(held_out)], held_out
 
 
-def pyramid(path: Path) -> list[NDArray[np.uint8]]:
-    """Decode one photograph into its octaves, finest first, each the 2x2 box mean of the last."""
+def decoded(path: Path) -> NDArray[np.uint8]:
+    """Return the pixels of a photograph, (H, W, 3)."""
     with Image.open(path) as picture:
-        level = np.asarray(picture.convert("RGB"))
+        return np.asarray(picture.convert("RGB"))
+
+
+def pyramid(level: NDArray[np.uint8]) -> list[NDArray[np.uint8]]:
+    """Return the octaves of a picture, finest first, each the 2x2 box mean of the last."""
     levels = [level]
     while min(level.shape[:2]) >= 2 * _SMALLEST_SIDE:
         height, width = level.shape[0] // 2 * 2, level.shape[1] // 2 * 2
@@ -44,10 +50,12 @@ def pyramid(path: Path) -> list[NDArray[np.uint8]]:
 
 
 class Photographs:
-    """All photographs of a list, in memory, as octave pyramids."""
+    """All photographs of a list, in memory, as octave pyramids, and graphics beside them."""
 
-    def __init__(self, paths: list[Path]) -> None:
-        self._pyramids = [pyramid(path) for path in paths]
+    def __init__(self, paths: list[Path], graphics: Sequence[NDArray[np.uint8]] = ()) -> None:
+        """Decode ``paths``; the share :data:`DRAWN` of the crops come from ``graphics``, if any."""
+        self._pyramids = [pyramid(decoded(path)) for path in paths]
+        self._graphics = [pyramid(graphic) for graphic in graphics]
 
     def crops(self, count: int, side: int, rng: np.random.Generator) -> Tensor:
         """Draw ``count`` square crops as a (count, 3, side, side) tensor of values in [-2, 2].
@@ -60,7 +68,9 @@ class Photographs:
 
     def _crop(self, side: int, rng: np.random.Generator) -> Tensor:
         while True:
-            levels = self._pyramids[rng.integers(len(self._pyramids))]
+            drawn = self._graphics and rng.random() < DRAWN
+            pyramids = self._graphics if drawn else self._pyramids
+            levels = pyramids[rng.integers(len(pyramids))]
             usable = sum(min(level.shape[:2]) >= side for level in levels)
             if usable:
                 break

@@ -43,6 +43,7 @@ from diffc_stream.diffusion.architecture import MAP_RANGE, Architecture, field_f
 from diffc_stream.diffusion.unet import UNet
 from diffc_stream.replacement import replacing
 from training import fields
+from training.graphics import graphic
 from training.photographs import Photographs, split
 
 VALIDATION_LEVELS = (-6.0, -4.0, -2.0, 0.0, 2.0, 4.0, 6.0)
@@ -66,8 +67,8 @@ def main(argv: list[str] | None = None) -> None:
         learnt, kept = split(folder, arguments.without)
         train_paths += learnt
         held_out += kept
-    train_paths += [p for p in train_paths if p.name.startswith(arguments.often)] * 2
-    photographs = Photographs(train_paths)
+    drawn = [graphic(np.random.default_rng((arguments.seed, i))) for i in range(arguments.graphics)]
+    photographs = Photographs(train_paths, drawn)
     validation = Photographs(held_out).crops(
         len(held_out), VALIDATION_SIDE, np.random.default_rng(0)
     )
@@ -131,7 +132,7 @@ def parse_arguments(argv: list[str] | None) -> argparse.Namespace:
         "--without", nargs="*", default=(), metavar="PREFIX", help="leave out files so called"
     )
     parser.add_argument(
-        "--often", default="syn-", metavar="PREFIX", help="three times as often: files so called"
+        "--graphics", type=int, default=400, metavar="N", help="generated ones beside (default 400)"
     )
     parser.add_argument("--out", type=Path, required=True, help="folder for checkpoints")
     parser.add_argument("--widths", type=integers, default=default.widths, metavar="N,N,...")
