@@ -53,10 +53,12 @@ class Leftovers:
 
     def pytest_sessionstart(self, session: pytest.Session) -> None:
         """Begin to listen, and have temporary files made where nobody else makes any."""
-        session.config._tmp_path_factory.getbasetemp()  # type: ignore[attr-defined]  # not in there
+        base = session.config._tmp_path_factory.getbasetemp()  # type: ignore[attr-defined]  # not in there
         folder = tempfile.mkdtemp(prefix="diffc-tests-")
         self._patch.setattr(tempfile, "tempdir", folder)
         self._patch.setenv("TMPDIR", folder)
+        # PyTorch's compiler makes its folder, and says where, when an optimiser is first used.
+        self._patch.setenv("TORCHINDUCTOR_CACHE_DIR", str(base / "torchinductor"))
         self._patch.setattr(asyncio.runners, "_cancel_all_tasks", self._watched_cancelling())
         logging.getLogger("asyncio").addHandler(_Errors(self._complaints))
         sys.addaudithook(self._hear)
