@@ -16,6 +16,21 @@ def is_loopback(host: str) -> bool:
         return name == "localhost" or name.endswith(".localhost")
 
 
+def neighbourhood(address: str) -> str:
+    """Return what of an address stands for whoever has it: of IPv6 the first 64 bits."""
+    try:
+        number = ipaddress.ip_address(address.partition("%")[0])
+    except ValueError:
+        return address
+    if isinstance(number, ipaddress.IPv6Address):
+        if number.ipv4_mapped is not None:
+            return str(number.ipv4_mapped)
+        if number.is_loopback:
+            return str(number)
+        return str(ipaddress.ip_network((number, 64), strict=False))
+    return str(number)
+
+
 def check_exposure(host: str, *, tls: bool, tokens: bool, insecure: bool) -> None:
     """Raise SafetyError if listening on ``host`` would show pictures to whoever comes by.
 

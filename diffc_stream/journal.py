@@ -4,19 +4,39 @@ Whoever logs uses the standard library's loggers.  A line also carries what hold
 written (``structlog.contextvars``): of a connection, which one; and what the call itself adds as
 ``extra``.  What others have named (a picture, a page) stays within its line whatever it holds.
 Times are UTC.
+
+What peers can cause is not written as often as they like: see :class:`Restraint`.
 """
 
 from __future__ import annotations
 
 import argparse
+import contextlib
+import ipaddress
 import json
 import logging
 import sys
-from collections.abc import MutableMapping
+import threading
+import time
+from collections.abc import Callable, MutableMapping
 from typing import Any, TextIO
+
+from .exposure import neighbourhood
+from .sparing import Sparing
 
 LEVELS = ("debug", "info", "warning", "error")
 FORMATS = ("console", "json")
+
+USUAL = 60
+"""Lines a minute of one kind about one peer that say what it did, as it should;"""
+UNUSUAL = 1
+"""and warnings and errors."""
+USUAL_KIND, UNUSUAL_KIND = 600, 60
+"""The same of one kind about all peers."""
+ALL = 1200
+"""Lines a minute of all kinds."""
+MOST_MESSAGE = 300
+"""Characters that tell one thing from another."""
 
 
 def add_journal(group: argparse._ActionsContainer) -> None:
@@ -41,7 +61,9 @@ def start(level: str, form: str, stream: TextIO | None = None) -> None:
     import structlog
 
     render = [structlog.processors.JSONRenderer()] if form == "json" else [_console]
-    handler = logging.StreamHandler(stream or sys.stderr)
+    _printable("\n")  # loads what it takes, which could not be opened when files are short
+    handler = _Handler(stream or sys.stderr)
+    handler.addFilter(Restraint())
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
             foreign_pre_chain=[
@@ -56,6 +78,68 @@ def start(level: str, form: str, stream: TextIO | None = None) -> None:
         )
     )
     logging.basicConfig(level=level.upper(), handlers=[handler])
+
+
+class Restraint(logging.Filter):
+    """Lets through as many lines a minute as can be read, and counts those left out.
+
+    Lines are of one kind if one place of the code writes them, and about one peer if they begin
+    with its address, or else if they say the same.  One that comes after others were left out has
+    their number, ``left_out``.  What is only written for debugging is left alone.
+    """
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        super().__init__()
+        self._lock = threading.Lock()
+        self._things = Sparing(clock=clock)
+        self._kinds = Sparing(clock=clock)
+        self._all = Sparing(clock=clock)
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        if record.levelno < logging.INFO:
+            return True
+        usual = record.levelno < logging.WARNING
+        kind = (record.pathname, record.lineno, usual)
+        with self._lock:
+            left_out = 0
+            for table, key, most in (
+                (self._things, (kind, _about(record)), USUAL if usual else UNUSUAL),
+                (self._kinds, kind, USUAL_KIND if usual else UNUSUAL_KIND),
+                (self._all, None, ALL),
+            ):
+                withheld = table.due(key, most)
+                if withheld is None:
+                    return False
+                left_out += withheld
+        if left_out:
+            record.left_out = left_out + getattr(record, "left_out", 0)
+        return True
+
+
+def _about(record: logging.LogRecord) -> str:
+    """Return whom or what a line is about."""
+    first = record.args[0] if isinstance(record.args, tuple) and record.args else None
+    if isinstance(first, str):
+        address = peer_of(first)
+        if address:
+            return address
+    return record.getMessage()[:MOST_MESSAGE]
+
+
+def peer_of(text: str) -> str:
+    """Return what stands for the peer at ``ADDRESS`` or ``ADDRESS:PORT``; nothing if it is none."""
+    for address in (text, text.rpartition(":")[0]):
+        with contextlib.suppress(ValueError):
+            ipaddress.ip_address(address.partition("%")[0])
+            return neighbourhood(address)
+    return ""
+
+
+class _Handler(logging.StreamHandler[TextIO]):
+    """Writes lines, and does without where they cannot be written: a full disk ends nothing."""
+
+    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 (logging's name)
+        """Leave it out."""
 
 
 def _console(_logger: object, _method: str, facts: MutableMapping[str, Any]) -> str:

@@ -26,16 +26,17 @@ from urllib.parse import urlsplit
 from diffc_stream import journal
 from diffc_stream.allocation import keep_freed_memory
 from diffc_stream.configuration import Configuration, add_configuration
+from diffc_stream.descriptors import allow
 from diffc_stream.errors import ConfigurationError, DiffcError
 from diffc_stream.exposure import is_loopback
 from diffc_stream.flags import endpoint, integer, number, size
+from diffc_stream.intake import descriptors_for
 from diffc_stream.interruption import leave
 from diffc_stream.journal import add_journal
 from diffc_stream.session import MAX_WINDOW, MIN_WINDOW, Terms
 from diffc_stream.threads import wait_asleep
 
 from .catalogue import Catalogue
-from .descriptors import allow
 from .safety import add_options, new_token, read
 from .supervisor import Supervisor
 
@@ -279,7 +280,7 @@ def _announce(
 
 def _allowed(connections: int) -> int:
     """Return how many connections there may be; a warning says so if they are fewer."""
-    allowed = allow(connections)
+    allowed = allow(connections, descriptors_for)
     if allowed < connections:
         logging.getLogger("diffc_server").warning(
             "no more than %d connections: the system allows too few open files (ulimit -n)", allowed

@@ -7,6 +7,7 @@ import contextlib
 import http
 import logging
 import secrets
+import socket
 from collections.abc import Iterable
 from typing import Any, Self
 
@@ -16,10 +17,13 @@ from websockets.http11 import Request, Response
 from websockets.protocol import State
 from websockets.typing import Subprotocol
 
+from diffc_stream.descriptors import Spare
+from diffc_stream.entrance import BACKLOG, Entrance
+from diffc_stream.intake import Intake
 from diffc_stream.session import MAX_MESSAGE, SUBPROTOCOL, Terms
-from diffc_stream.websocket import PacedServerConnection
 from diffc_viewer import Door, Site
 
+from .arrival import OPENING, Arrival, quiet_logger, refused
 from .buffers import Buffers
 from .catalogue import Catalogue
 from .certificate import Certificate
@@ -28,15 +32,11 @@ from .conversation import Conversation, connection_id
 from .exchange import Exchange, is_local
 from .figures import Figures
 from .pipeline import Pipeline
-from .reception import Reception, Refusal
+from .reception import RETRY_AFTER, Reception, Refusal
 from .visits import Visit
 
 MOST_CONNECTIONS = 2000
 """Receivers at once, unless told otherwise."""
-BACKLOG = 1024
-"""Connections that the system holds until they are accepted: a thousand may come at once."""
-OPENING = 10.0
-"""Seconds that a request may take to arrive, and a WebSocket to be opened."""
 REREAD = 2.0
 """Seconds between two looks at whether tokens or certificate have changed."""
 DRAIN_GRACE = 10.0
@@ -99,10 +99,18 @@ class SenderDaemon:
         self._host = host
         self._port = port
         self._terms = terms or Terms()
-        self._most = connections
         self._site = site
         self._comparison = comparison
         self._reception = Reception() if reception is None else reception
+        self._spare = Spare()
+        self.intake = Intake(
+            connections,
+            by_address=self._reception.newcomers,
+            logger=logger,
+            spare=self._spare,
+        )
+        """Who has connected, whether he has asked for anything or not."""
+        self.figures.intake = self.intake
         self._certificate = certificate
         self._door = Door(
             names=names,
@@ -117,21 +125,36 @@ class SenderDaemon:
         self._exchanges: set[Exchange] = set()
         self._buffers = Buffers()
         self.figures.buffered = lambda: self._buffers.nbytes
-        self._open: set[_Connection] = set()
+        self._open: set[Arrival] = set()
         """All, those that are being opened or closed included."""
         self._epoch = secrets.token_hex(8)
-        self._server: Server | None = None
+        self._entrance: Entrance | None = None
 
     async def __aenter__(self) -> Self:
         """Listen.  Raises OSError if the port is taken, or cannot be shared."""
-        # Else somebody could begin to speak TLS and never go on.
+        entrance = Entrance(self.intake)
+        await entrance.open(self._host, self._port, self._serve, reuse_port=self._reuse_port)
+        self._spare.open()
+        self._entrance = entrance
+        if self._certificate is not None or self._reception.guarded:
+            self._watch = asyncio.create_task(self._keep_watch())
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.drain()
+
+    async def _serve(self, listening: socket.socket) -> Server:
         secure: dict[str, Any] = {"ssl": None}
         if self._certificate is not None:
-            secure = {"ssl": self._certificate.context, "ssl_handshake_timeout": OPENING}
-        self._server = await serve(
+            # Else somebody could begin to speak TLS and never go on, or never hang up.
+            secure = {
+                "ssl": self._certificate.context,
+                "ssl_handshake_timeout": OPENING,
+                "ssl_shutdown_timeout": min(self._grace, GOODBYE) or None,
+            }
+        return await serve(
             self._converse,
-            self._host,
-            self._port,
+            sock=listening,
             subprotocols=[Subprotocol(SUBPROTOCOL)],
             process_request=self._admit,
             # Bounds the opening itself, and lets plain answers take longer.
@@ -146,29 +169,21 @@ class SenderDaemon:
             ping_interval=None,
             ping_timeout=None,
             close_timeout=self._grace,
-            reuse_port=self._reuse_port or None,
             max_size=MAX_MESSAGE,
             max_queue=8,
             write_limit=4096,
             # Nobody needs to know what this runs on.
             server_header=None,
             # Failed handshakes are other people's mistakes, not errors of this daemon.
-            logger=_quiet_logger(),
+            logger=quiet_logger(),
             **secure,
         )
-        if self._certificate is not None or self._reception.guarded:
-            self._watch = asyncio.create_task(self._keep_watch())
-        return self
-
-    async def __aexit__(self, *_: object) -> None:
-        await self.drain()
 
     @property
     def port(self) -> int:
         """The port it listens on."""
-        assert self._server is not None
-        port: int = next(iter(self._server.sockets)).getsockname()[1]
-        return port
+        assert self._entrance is not None
+        return self._entrance.port
 
     @property
     def url(self) -> str:
@@ -187,10 +202,10 @@ class SenderDaemon:
 
         What has been built for them is still sent, for as long as the grace lasts.
         """
-        if self._server is None:
+        if self._entrance is None:
             return
         self.figures.draining = True
-        self._server.close(close_connections=False)
+        self._entrance.close(close_connections=False)
         for conversation in self._conversations:
             conversation.drain()
         for exchange in self._exchanges:
@@ -201,8 +216,8 @@ class SenderDaemon:
 
     async def abort(self) -> None:
         """Stop as if killed: no word to anybody."""
-        if self._server is not None:
-            self._server.close(close_connections=False)
+        if self._entrance is not None:
+            self._entrance.close(close_connections=False)
             self._cut_off()
             await self._finish()
             self._pipeline.close()
@@ -221,7 +236,7 @@ class SenderDaemon:
 
     def look_again(self) -> None:
         """Have :meth:`reread` done now, and return at once."""
-        if self._server is not None:
+        if self._entrance is not None:
             self._looking = asyncio.get_running_loop().create_task(self._look())
 
     async def _keep_watch(self) -> None:
@@ -237,7 +252,7 @@ class SenderDaemon:
             logger.exception("looking at tokens and certificate failed")
 
     async def _finish(self) -> None:
-        assert self._server is not None
+        assert self._entrance is not None
         if self._watch is not None:
             self._watch.cancel()
             with contextlib.suppress(asyncio.CancelledError):
@@ -245,17 +260,18 @@ class SenderDaemon:
             self._watch = None
         try:
             async with asyncio.timeout(self._grace):
-                await asyncio.shield(self._server.wait_closed())
+                await asyncio.shield(self._entrance.wait_closed())
         except TimeoutError:
             logger.warning("%d connections were still open, and are cut", len(self._open))
             self._cut_off()
             # Of TLS that is being agreed on nothing can be cut; it ends by itself, if not now.
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(CUTTING):
-                    await asyncio.shield(self._server.wait_closed())
+                    await asyncio.shield(self._entrance.wait_closed())
         if self._comparison is not None:
             self._comparison.close()
-        self._server = None
+        self._entrance = None
+        self._spare.close()
 
     def _cut_off(self) -> None:
         # Those too that have yet to ask for something, or do not answer to a goodbye.
@@ -263,7 +279,7 @@ class SenderDaemon:
             connection.transport.abort()
 
     async def _converse(self, websocket: ServerConnection) -> None:
-        assert isinstance(websocket, _Connection)
+        assert isinstance(websocket, Arrival)
         conversation = Conversation(
             websocket,
             self._catalogue,
@@ -289,20 +305,19 @@ class SenderDaemon:
 
     async def _admit(self, connection: ServerConnection, request: Request) -> Response | None:
         unavailable = http.HTTPStatus.SERVICE_UNAVAILABLE
-        if self.connections >= self._most:
-            self.figures.turned_away["full"] += 1
-            return connection.respond(unavailable, "too many receivers\n")
-        assert isinstance(connection, _Connection)
+        assert isinstance(connection, Arrival)
+        if self.intake.full or self.intake.pressed:
+            return self._no_room(connection)
         if any("websocket" in value.lower() for value in request.headers.get_all("Upgrade")):
             return self._turned_away(connection, request) or self._received(connection, request)
-        if self._server is None or not self._server.is_serving():
+        if self._entrance is None or not self._entrance.is_serving():
             self.figures.turned_away["draining"] += 1
             return connection.respond(unavailable, "shutting down\n")
         # Whoever has no business here is told so, and not asked for a token.
         if self._objection(connection, request) is None:
-            refused = self._received(connection, request)
-            if refused is not None:
-                return refused
+            refusal = self._received(connection, request)
+            if refusal is not None:
+                return refusal
         # From here on it is the exchange that knows how long things may take.
         connection.deadline.reschedule(None)
         exchange = Exchange(
@@ -329,6 +344,17 @@ class SenderDaemon:
             self._exchanges.discard(exchange)
             self.figures.exchanges -= 1
 
+    def _no_room(self, connection: ServerConnection) -> Response:
+        """Say that there is no room for another, and when there may be."""
+        self.figures.turned_away["full" if self.intake.full else "short"] += 1
+        text = "too many receivers" if self.intake.full else "too many open files"
+        refusal = Refusal(
+            status=http.HTTPStatus.SERVICE_UNAVAILABLE,
+            text=f"{text}: come back later",
+            after=RETRY_AFTER,
+        )
+        return refused(connection, refusal)
+
     def _turned_away(self, connection: ServerConnection, request: Request) -> Response | None:
         """Refuse a WebSocket to pages of other sites, which browsers let ask anybody."""
         objection = self._objection(connection, request, socket=True)
@@ -348,7 +374,7 @@ class SenderDaemon:
             socket=socket,
         )
 
-    def _received(self, connection: _Connection, request: Request) -> Response | None:
+    def _received(self, connection: Arrival, request: Request) -> Response | None:
         """Let somebody in, or answer why not."""
         fields = request.headers.get_all
         host, origins = next(iter(fields("Host")), ""), fields("Origin")
@@ -358,69 +384,11 @@ class SenderDaemon:
         found = self._reception.receive(connection.peer, fields, own=own)
         if isinstance(found, Visit):
             connection.visit = found
-            connection.arrived()
+            connection.settle()
             return None
         why = "unauthorized" if found.status is http.HTTPStatus.UNAUTHORIZED else "limited"
         self.figures.turned_away[why] += 1
-        return _refused(connection, found)
+        return refused(connection, found)
 
-    def _connection(self, *arguments: Any, **more: Any) -> _Connection:
-        return _Connection(*arguments, reception=self._reception, among=self._open, **more)
-
-
-class _Connection(PacedServerConnection):
-    """A connection whose opening has a deadline that can be moved, and a place that it takes."""
-
-    deadline: asyncio.Timeout
-
-    def __init__(
-        self, *arguments: Any, reception: Reception, among: set[_Connection], **more: Any
-    ) -> None:
-        """Prepare one that is ``among`` the others for as long as it is open."""
-        super().__init__(*arguments, **more)
-        self.peer = "somebody"
-        """Where it comes from."""
-        self.visit: Visit | None = None
-        """What it may have, once it was let in."""
-        self._reception = reception
-        self._among = among
-        self._knocking = False
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        super().connection_made(transport)
-        self._among.add(self)
-        self.peer = str((self.remote_address or (self.peer,))[0])
-        self._knocking = True
-        if not self._reception.knock(self.peer):
-            self.transport.abort()
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        self._among.discard(self)
-        self.arrived()
-        if self.visit is not None:
-            self.visit.end()
-        super().connection_lost(exc)
-
-    async def handshake(self, *arguments: Any, **more: Any) -> None:
-        async with asyncio.timeout(OPENING) as self.deadline:
-            await super().handshake(*arguments, **more)
-        self.arrived()
-
-    def arrived(self) -> None:
-        """Give back the place of those that have yet to say what they want."""
-        if self._knocking:
-            self._knocking = False
-            self._reception.knocked(self.peer)
-
-
-def _refused(connection: ServerConnection, refusal: Refusal) -> Response:
-    response = connection.respond(refusal.status, f"{refusal.text}\n")
-    for name, value in refusal.fields:
-        response.headers[name] = value
-    return response
-
-
-def _quiet_logger() -> logging.Logger:
-    quiet = logging.getLogger("diffc_server.websockets")
-    quiet.setLevel(logging.CRITICAL)
-    return quiet
+    def _connection(self, *arguments: Any, **more: Any) -> Arrival:
+        return Arrival(*arguments, intake=self.intake, among=self._open, **more)

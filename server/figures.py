@@ -16,6 +16,7 @@ from prometheus_client import ProcessCollector as Process
 from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
+from diffc_stream.intake import Intake
 from diffc_stream.session import Code, Reason
 
 FIRST_BYTES = (0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0, 60.0)
@@ -23,7 +24,7 @@ FIRST_BYTES = (0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0, 60.0)
 ENDS: Final = (*(reason.value for reason in Reason), "error", "lost")
 """How streams end: as END says, by an ERROR, or with the connection."""
 CODES: Final = tuple(code for name, code in vars(Code).items() if name.isupper())
-TURNED_AWAY: Final = ("full", "draining", "forbidden", "unauthorized", "limited")
+TURNED_AWAY: Final = (*("full", "short", "draining", "forbidden", "unauthorized", "limited"),)
 """Why connections are refused before a word is said."""
 MEDIA_TYPE = CONTENT_TYPE_LATEST
 """Of what :meth:`Figures.text` returns."""
@@ -54,6 +55,8 @@ class Figures(Collector):
         """HTTP answers, by class of status."""
         self.body = 0
         """Bytes sent over plain HTTP, heads included."""
+        self.intake: Intake | None = None
+        """Who counts connections when they are accepted."""
         self.waiting: Callable[[], int] = int
         """Returns how many streams wait for an encoder."""
         self.buffered: Callable[[], int] = int
@@ -99,6 +102,7 @@ class Figures(Collector):
             self.turned_away,
             "reason",
         )
+        yield from _accepted(self.intake)
         yield GaugeMetricFamily("diffc_streams", "Streams being sent now.", value=self.streams)
         yield _counter("diffc_streams_ended", "Streams that have ended.", self.ended, "reason")
         yield _counter("diffc_refusals", "ERRORs said to receivers.", self.refused, "code")
@@ -136,6 +140,24 @@ class Figures(Collector):
         yield GaugeMetricFamily(
             "diffc_draining", "1 when it has been told to stop.", value=int(self.draining)
         )
+
+
+def _accepted(intake: Intake | None) -> Iterator[Metric]:
+    yield GaugeMetricFamily(
+        "diffc_newcomers",
+        "Connections that have yet to say what they want.",
+        value=intake.newcomers if intake else 0,
+    )
+    yield CounterMetricFamily(
+        "diffc_newcomers_dropped",
+        "Connections closed before they had said what they want, for others.",
+        value=intake.dropped if intake else 0,
+    )
+    yield CounterMetricFamily(
+        "diffc_accept_shortages",
+        "Times that there was no descriptor or no memory for a connection.",
+        value=intake.shortages if intake else 0,
+    )
 
 
 def _counter(name: str, what: str, values: dict[str, int], label: str) -> Metric:

@@ -5,19 +5,18 @@ from __future__ import annotations
 import logging
 import math
 import time
-from collections import Counter
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from http import HTTPStatus
 
 from diffc_stream.errors import SafetyError
-from diffc_stream.exposure import is_loopback
+from diffc_stream.exposure import is_loopback, neighbourhood
 from diffc_stream.tokens import Token, Tokens
 
 from .bucket import longest_wait
 from .limits import NONE, Limits
 from .showing import Fields, Showing, cookie, shown
-from .visits import Clock, Visit, Visitor, Visits, neighbourhood
+from .visits import Clock, Visit, Visitor, Visits
 
 RETRY_AFTER = 5
 """Seconds after which somebody who has too many connections should come back."""
@@ -71,7 +70,6 @@ class Reception:
         self._secure = secure
         self._clock = clock
         self._visits = Visits(clock)
-        self._opening: Counter[str] = Counter()
 
     @property
     def guarded(self) -> bool:
@@ -88,21 +86,12 @@ class Reception:
         """Visitors that are remembered, most of which may have left."""
         return len(self._visits)
 
-    def knock(self, address: str) -> bool:
-        """Let somebody begin to ask, whose request has yet to come; see :meth:`knocked`.
+    def newcomers(self, address: str) -> int:
+        """Return how many may be about to ask from an address; 0: any number.
 
         As many may be at it as may be connected: who sends a byte a second holds a place too.
         """
-        home, most = neighbourhood(address), self._of(address).connections
-        self._opening[home] += 1
-        return not 0 < most < self._opening[home]
-
-    def knocked(self, address: str) -> None:
-        """Undo one knock(): the request has come, or whoever began it has gone."""
-        home = neighbourhood(address)
-        self._opening[home] -= 1
-        if self._opening[home] <= 0:
-            del self._opening[home]
+        return self._of(address).connections
 
     def receive(self, address: str, fields: Fields, *, own: bool) -> Visit | Refusal:
         """Let whoever asks in, or say why not.

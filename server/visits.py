@@ -6,11 +6,11 @@ A visitor is whoever shows one token, from wherever, or without tokens an addres
 
 from __future__ import annotations
 
-import ipaddress
 import time
 from collections import OrderedDict
 from collections.abc import Callable
 
+from diffc_stream.exposure import neighbourhood
 from diffc_stream.tokens import Token
 
 from .bucket import Bucket, longest_wait
@@ -166,18 +166,3 @@ class Visits:
                 del self._visitors[key]
                 return True
         return False
-
-
-def neighbourhood(address: str) -> str:
-    """Return what of an address stands for whoever has it."""
-    try:
-        number = ipaddress.ip_address(address.partition("%")[0])
-    except ValueError:
-        return address
-    if isinstance(number, ipaddress.IPv6Address):
-        if number.ipv4_mapped is not None:
-            return str(number.ipv4_mapped)
-        if number.is_loopback:
-            return str(number)
-        return str(ipaddress.ip_network((number, 64), strict=False))
-    return str(number)

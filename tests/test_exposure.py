@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from diffc_stream.errors import SafetyError
-from diffc_stream.exposure import check_exposure, is_loopback
+from diffc_stream.exposure import check_exposure, is_loopback, neighbourhood
 
 
 @pytest.mark.parametrize(
@@ -31,3 +31,19 @@ def test_others_come_over_tls_with_tokens(host: str) -> None:
         check_exposure(host, tls=tls, tokens=tokens, insecure=True)
     check_exposure(host, tls=True, tokens=True, insecure=False)
     check_exposure("localhost", tls=False, tokens=False, insecure=False)
+
+
+@pytest.mark.parametrize(
+    ("address", "home"),
+    [
+        ("10.0.0.1", "10.0.0.1"),
+        ("::ffff:10.0.0.1", "10.0.0.1"),
+        ("2001:db8:1:2:3:4:5:6", "2001:db8:1:2::/64"),
+        ("2001:db8:1:2::9%eth0", "2001:db8:1:2::/64"),
+        ("::1", "::1"),
+        ("::ffff:127.0.0.1", "127.0.0.1"),
+        ("somebody", "somebody"),
+    ],
+)
+def test_neighbours_are_one(address: str, home: str) -> None:
+    assert neighbourhood(address) == home

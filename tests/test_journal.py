@@ -6,6 +6,7 @@ import io
 import json
 import logging
 import re
+from collections.abc import Iterator
 
 import pytest
 from logs import unattended
@@ -90,3 +91,133 @@ def test_whoever_has_seen_to_logging_is_left_alone() -> None:
         level = root.level
         journal.start("debug", "json")
         assert (root.handlers, root.level) == ([mine], level)
+
+
+class Clock:
+    now = 100.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+class Kept(logging.Handler):
+    """Keeps what is written, beyond the restraint of a journal."""
+
+    def __init__(self, clock: Clock) -> None:
+        super().__init__()
+        self.lines: list[tuple[str, int]] = []
+        self.addFilter(journal.Restraint(clock))
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.lines.append((record.getMessage(), getattr(record, "left_out", 0)))
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def kept(clock: Clock) -> Iterator[Kept]:
+    handler = Kept(clock)
+    logger = logging.getLogger("flooded")
+    logger.setLevel(logging.DEBUG)
+    logger.addHandler(handler)
+    yield handler
+    logger.removeHandler(handler)
+    logger.setLevel(logging.NOTSET)
+
+
+def flood(times: int, address: str, level: int = logging.WARNING) -> None:
+    logger = logging.getLogger("flooded")
+    for number in range(times):
+        logger.log(level, "%s has shown token %d", f"{address}:{4000 + number}", number)
+
+
+def test_a_peer_is_warned_of_once_a_minute(kept: Kept, clock: Clock) -> None:
+    flood(1000, "192.0.2.1")
+    flood(1, "192.0.2.2")
+    clock.now += 60
+    flood(3, "192.0.2.1")
+    assert kept.lines == [
+        ("192.0.2.1:4000 has shown token 0", 0),
+        ("192.0.2.2:4000 has shown token 0", 0),
+        ("192.0.2.1:4000 has shown token 0", 999),
+    ]
+
+
+def test_neighbours_are_one_peer(kept: Kept) -> None:
+    for number in range(100):
+        flood(1, f"2001:db8:1:2::{number:x}")
+    assert len(kept.lines) == 1
+
+
+def test_what_a_peer_does_as_it_should_is_written_sixty_times_a_minute(
+    kept: Kept, clock: Clock
+) -> None:
+    flood(1000, "192.0.2.1", logging.INFO)
+    assert len(kept.lines) == journal.USUAL
+    clock.now += 60
+    flood(1, "192.0.2.1", logging.INFO)
+    assert kept.lines[-1][1] == 1000 - journal.USUAL
+
+
+def test_many_peers_together_fill_no_log_either(kept: Kept, clock: Clock) -> None:
+    for number in range(20_000):
+        flood(1, f"10.0.{number // 250}.{number % 250}")
+    assert len(kept.lines) == journal.UNUSUAL_KIND
+    clock.now += 60
+    flood(1, "192.0.2.1")
+    assert kept.lines[-1][1] > 19_000
+
+
+def test_all_kinds_together_have_an_end(kept: Kept) -> None:
+    for kind in range(5000):
+        record = logging.LogRecord("flooded", logging.INFO, f"{kind}.py", 1, "x", None, None)
+        logging.getLogger("flooded").handle(record)
+    assert len(kept.lines) == journal.ALL
+
+
+def test_what_is_for_debugging_is_left_alone(kept: Kept) -> None:
+    flood(3000, "192.0.2.1", logging.DEBUG)
+    assert len(kept.lines) == 3000
+
+
+def test_what_says_something_else_is_another_thing(kept: Kept) -> None:
+    logger = logging.getLogger("flooded")
+    for name in ("a.png", "a.png", "b.png"):
+        logger.warning("%s: %s cannot be kept", "pictures", name)
+    assert [line for line, _ in kept.lines] == [
+        "pictures: a.png cannot be kept",
+        "pictures: b.png cannot be kept",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("text", "peer"),
+    [
+        ("192.0.2.1:80", "192.0.2.1"),
+        ("192.0.2.1", "192.0.2.1"),
+        ("::ffff:192.0.2.1:80", "192.0.2.1"),
+        ("2001:db8:1:2:3:4:5:6:80", "2001:db8:1:2::/64"),
+        ("2001:db8:1:2::6%eth0:80", "2001:db8:1:2::/64"),
+        ("ws://192.0.2.1:80", ""),
+        ("a.png", ""),
+        ("", ""),
+    ],
+)
+def test_peers_are_known_by_their_addresses(text: str, peer: str) -> None:
+    assert journal.peer_of(text) == peer
+
+
+def test_a_log_that_cannot_be_written_ends_nothing(capsys: pytest.CaptureFixture[str]) -> None:
+    class Full(io.StringIO):
+        def write(self, _: str) -> int:
+            raise OSError(28, "No space left on device")
+
+    with unattended() as root:
+        journal.start("info", "console", Full())
+        root.warning("the disk is full")
+        for handler in root.handlers[:]:
+            root.removeHandler(handler)
+    assert capsys.readouterr().err == ""

@@ -21,7 +21,11 @@ BELOW: dict[str, set[str]] = {
     "work": set(),
     "flags": set(),
     "configuration": {"errors"},
-    "journal": set(),
+    "journal": {"exposure", "sparing"},
+    "sparing": set(),
+    "descriptors": set(),
+    "intake": {"descriptors", "exposure", "sparing"},
+    "entrance": {"intake"},
     "opening": set(),
     "replacement": set(),
     "eviction": set(),
@@ -44,12 +48,14 @@ BELOW: dict[str, set[str]] = {
     "viewer": {"diffusion", "opening"},
     "server": {
         *("allocation", "session", "container", "codec", "diffusion", "eviction", "opening"),
-        *("configuration", "exports", "exposure", "flags", "interruption", "journal", "threads"),
+        *("configuration", "descriptors", "entrance", "exports", "exposure", "flags", "intake"),
+        *("interruption", "journal", "threads"),
         *("picture", "replacement", "metrics", "errors", "tokens", "websocket"),
     },
     "client": {
         *("allocation", "session", "container", "codec", "diffusion", "eviction"),
-        *("configuration", "exports", "exposure", "flags", "interruption", "journal", "threads"),
+        *("configuration", "descriptors", "entrance", "exports", "exposure", "flags", "intake"),
+        *("interruption", "journal", "threads"),
         *("picture", "replacement", "metrics", "errors", "tokens", "websocket"),
     },
     "benchmarks": {
@@ -70,6 +76,10 @@ FOREIGN: dict[str, set[str]] = {
     "configuration": set(),
     "journal": {"structlog"},
     "opening": set(),
+    "sparing": set(),
+    "descriptors": set(),
+    "intake": set(),
+    "entrance": {"websockets"},
     "replacement": set(),
     "eviction": set(),
     "exposure": set(),
@@ -97,7 +107,7 @@ FOREIGN: dict[str, set[str]] = {
 
 EVENT_LOOPS = {"asyncio", "selectors", "socket", "socketserver", "ssl"}
 """Parts of the standard library that are for NETWORKED alone."""
-NETWORKED = ("server", "client", "benchmarks", "websocket")
+NETWORKED = ("server", "client", "benchmarks", "entrance", "websocket")
 """The daemons, what measures them, and what the connections of both have in common."""
 
 TORCH = {"diffusion/network.py", "diffusion/unet.py"}

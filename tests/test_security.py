@@ -37,7 +37,7 @@ from websockets.typing import Origin, Subprotocol
 
 import diffc_client
 from diffc_client.backoff import Backoff
-from diffc_server import Catalogue, Pipeline, SenderDaemon, daemon, reception
+from diffc_server import Catalogue, Pipeline, SenderDaemon, arrival, daemon, reception
 from diffc_server.__main__ import main
 from diffc_server.limits import Limits
 from diffc_server.reception import Reception
@@ -399,7 +399,7 @@ async def test_slow_handshake(folder: Path, tmp_path: Path, tls: bool) -> None:
                 break
             writer.write(bytes([byte]))
             await asyncio.sleep(1)
-        assert clock() - began <= daemon.OPENING + 5
+        assert clock() - began <= arrival.OPENING + 5
         writer.close()
         with suppress(ConnectionError):
             await ended
@@ -835,8 +835,8 @@ async def test_ports_of_others(folder: Path) -> None:
                 roots = {name.partition(".")[0] for name in names}
                 assert not roots & {"ray", "dask", "distributed", "celery"}, path
     async with serving(folder) as sender:
-        assert sender._server is not None
-        assert len(list(sender._server.sockets)) == 1
+        assert sender._entrance is not None
+        assert len(sender._entrance.sockets) == 1
 
 
 @pytest.mark.asyncio

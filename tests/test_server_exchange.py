@@ -18,7 +18,7 @@ from test_viewer_assets import viewer
 from websockets.exceptions import InvalidStatus
 
 from diffc_server import Pipeline, SenderDaemon
-from diffc_server.daemon import _Connection
+from diffc_server.arrival import Arrival
 from diffc_server.growing import MEDIA_TYPE, MOST_RANGE
 from diffc_server.limits import Limits
 from diffc_server.pipeline import LOOK_AHEAD
@@ -519,7 +519,7 @@ async def test_one_request_and_no_more(folder: Path) -> None:
 
 @pytest.mark.asyncio
 async def test_a_request_that_does_not_come(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("diffc_server.daemon.OPENING", 0.01)
+    monkeypatch.setattr("diffc_server.arrival.OPENING", 0.01)
     async with serving(folder) as daemon, asking(daemon, b"GET /a.png.dfc HT") as reader:
         with suppress(ConnectionError):
             assert await reader.read() == b""
@@ -532,7 +532,7 @@ async def test_an_answer_may_take_longer_than_a_request(folder: Path) -> None:
         answering = asyncio.create_task(ask(daemon, "/a.png.dfc"))
         await settled(lambda: daemon.connections == 1)
         [exchange] = daemon._exchanges
-        assert isinstance(exchange._connection, _Connection)
+        assert isinstance(exchange._connection, Arrival)
         assert exchange._connection.deadline.when() is None
         gate.release(100)
         assert (await answering).body == STREAM

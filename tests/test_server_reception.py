@@ -123,22 +123,16 @@ def test_too_many_requests(clock: Clock) -> None:
     let_in(ask(reception))
 
 
-def test_who_begins_to_ask_holds_a_place(clock: Clock) -> None:
-    reception = Reception(limits=Limits(connections=2), clock=clock)
-    assert [reception.knock(FAR) for _ in range(3)] == [True, True, False]
-    assert reception.knock("192.0.2.2")
-    reception.knocked(FAR)
-    assert not reception.knock(FAR)
-    for _ in range(3):
-        reception.knocked(FAR)
-    assert reception.knock(FAR)
+def test_as_many_may_begin_to_ask_as_may_be_connected(clock: Clock) -> None:
+    assert Reception(limits=Limits(connections=2), clock=clock).newcomers(FAR) == 2
+    assert Reception(clock=clock).newcomers(FAR) == 1000
 
 
 @pytest.mark.parametrize("here", ["127.0.0.1", "::1", "::ffff:127.0.0.1"])
 def test_this_machine_may_speak_for_everybody(clock: Clock, here: str) -> None:
     usual = Reception(clock=clock)
     visits = [let_in(ask(usual, address=here)) for _ in range(1500)]
-    assert all(usual.knock(here) for _ in range(1500))
+    assert usual.newcomers(here) == 0
     assert visits[0].hold(100_000)
     far = [let_in(ask(usual)) for _ in range(1000)]
     assert refused(ask(usual))[0] == HTTPStatus.TOO_MANY_REQUESTS

@@ -213,6 +213,7 @@ async def test_labels_are_few_and_name_nobody() -> None:
         "websocket",
         "http",
         "full",
+        "short",
         "draining",
         "forbidden",
         "unauthorized",

@@ -6,7 +6,7 @@ import pytest
 
 from diffc_server import visits as module
 from diffc_server.limits import Limits
-from diffc_server.visits import Visit, Visits, neighbourhood, unlimited
+from diffc_server.visits import Visit, Visits, unlimited
 from diffc_stream.tokens import Token
 
 SHIP = Token(name="ship", sha256="0" * 64)
@@ -101,19 +101,3 @@ def test_who_has_left_is_forgotten_when_there_are_many(
         assert len(visits) <= 10
     assert visits.visitor("10.0.0.1", None, Limits()) is stays
     here.end()
-
-
-@pytest.mark.parametrize(
-    ("address", "home"),
-    [
-        ("10.0.0.1", "10.0.0.1"),
-        ("::ffff:10.0.0.1", "10.0.0.1"),
-        ("2001:db8:1:2:3:4:5:6", "2001:db8:1:2::/64"),
-        ("2001:db8:1:2::9%eth0", "2001:db8:1:2::/64"),
-        ("::1", "::1"),
-        ("::ffff:127.0.0.1", "127.0.0.1"),
-        ("somebody", "somebody"),
-    ],
-)
-def test_neighbours_are_one(address: str, home: str) -> None:
-    assert neighbourhood(address) == home

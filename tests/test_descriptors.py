@@ -7,7 +7,7 @@ import sys
 import pytest
 
 import diffc_server.__main__ as commands
-from diffc_server.descriptors import SPARE, allow
+from diffc_stream.descriptors import SPARE, allow
 
 resource = pytest.importorskip("resource")
 
@@ -64,7 +64,7 @@ def test_a_system_without_limits(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_too_few_open_files_are_told(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(commands, "allow", lambda wanted: min(wanted, 100))
+    monkeypatch.setattr(commands, "allow", lambda wanted, _: min(wanted, 100))
     assert commands._allowed(100) == 100
     assert caplog.text == ""
     assert commands._allowed(2000) == 100

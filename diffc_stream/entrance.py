@@ -1,0 +1,159 @@
+"""The sockets that a port listens on: whoever comes is counted when he is accepted.
+
+An event loop accepts by ``accept()`` of the socket that it was given, which is where to count: TLS
+and requests begin later.  On Windows it does so otherwise, and a connection is counted when it has
+been made.  Like ``websocket`` this knows of an event loop, since both daemons listen.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import errno
+import logging
+import socket
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from websockets.asyncio.server import Server, ServerConnection
+
+from .intake import Intake, Place, Shortage
+
+BACKLOG = 1024
+"""Connections that the system holds until they are accepted: a thousand may come at once."""
+
+Serve = Callable[[socket.socket], Awaitable[Server]]
+"""Serves whoever comes to a socket that listens."""
+
+
+class Entrance:
+    """All sockets of one port, open or not."""
+
+    def __init__(self, intake: Intake) -> None:
+        """Count with ``intake``."""
+        self.intake = intake
+        self._servers: list[Server] = []
+
+    async def open(self, host: str, port: int, serve: Serve, *, reuse_port: bool = False) -> None:
+        """Listen on ``port`` of all addresses of ``host``; 0 is any free port.
+
+        Raises OSError if it is taken, or cannot be shared with other processes.
+        """
+        for listening in await _bound(host, port, reuse_port=reuse_port):
+            self._servers.append(await serve(_Doorway(listening, self.intake)))
+
+    @property
+    def sockets(self) -> list[socket.socket]:
+        """Those that listen."""
+        return [listening for server in self._servers for listening in server.sockets]
+
+    @property
+    def port(self) -> int:
+        """The port of the first address."""
+        port: int = self.sockets[0].getsockname()[1]
+        return port
+
+    @property
+    def connections(self) -> set[ServerConnection]:
+        """WebSockets that are open."""
+        return set[ServerConnection]().union(*(server.connections for server in self._servers))
+
+    def is_serving(self) -> bool:
+        """Tell whether anybody is let in."""
+        return any(server.is_serving() for server in self._servers)
+
+    def close(self, *, close_connections: bool = True) -> None:
+        """Listen no more, and close the WebSockets that are open unless told otherwise."""
+        for server in self._servers:
+            server.close(close_connections)
+
+    async def wait_closed(self) -> None:
+        """Wait until all connections have ended."""
+        await asyncio.gather(*(server.wait_closed() for server in self._servers))
+
+
+def counted(intake: Intake, transport: asyncio.BaseTransport, peer: str) -> Place | None:
+    """Return the place of a connection that was made; None: it has to end."""
+    accepted: socket.socket | None = transport.get_extra_info("socket")
+    descriptor = -1 if accepted is None else accepted.fileno()
+    place = intake.place(descriptor)
+    if place is None and isinstance(transport, asyncio.Transport):
+        place = intake.enter(peer, descriptor, transport.abort)
+    return place
+
+
+async def _bound(host: str, port: int, *, reuse_port: bool) -> list[socket.socket]:
+    found = await asyncio.get_running_loop().getaddrinfo(
+        host or None, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+    )
+    listening: list[socket.socket] = []
+    missing: OSError | None = None
+    with contextlib.ExitStack() as undo:
+        for family, address in dict.fromkeys((family, where) for family, *_, where in found):
+            try:
+                one = socket.create_server(
+                    address[:2], family=family, backlog=BACKLOG, reuse_port=reuse_port
+                )
+            except OSError as error:
+                why = (error.strerror or str(error)).partition(" (while")[0].lower()
+                missing = OSError(error.errno, f"cannot listen on {address[0]} {port}: {why}")
+                if error.errno in (errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT):
+                    continue
+                raise missing from error
+            undo.callback(one.close)
+            listening.append(one)
+        if missing is not None and not listening:
+            raise missing
+        undo.pop_all()
+    return listening
+
+
+class _Doorway(socket.socket):
+    """A socket that listens and counts."""
+
+    def __init__(self, listening: socket.socket, intake: Intake) -> None:
+        # Only of what is said to be TCP an event loop sees to it that small frames are not held up.
+        tcp = socket.IPPROTO_TCP
+        super().__init__(listening.family, listening.type, tcp, fileno=listening.detach())
+        self._intake = intake
+
+    def accept(self) -> tuple[socket.socket, Any]:
+        while True:
+            connection, address = self._intake.accept(super().accept)
+            guest = _Guest(connection, self._intake, str(address[0]))
+            if guest.place is not None:
+                return guest, address
+            guest.close()
+
+
+class _Guest(socket.socket):
+    """A connection that is counted until its descriptor is closed."""
+
+    def __init__(self, connection: socket.socket, intake: Intake, peer: str) -> None:
+        family, kind, proto = connection.family, connection.type, connection.proto
+        super().__init__(family, kind, proto, fileno=connection.detach())
+        self._intake = intake
+        self.place = intake.enter(peer, self.fileno(), self._hang_up)
+
+    def close(self) -> None:
+        if self.place is not None:
+            self.place.leave()
+        super().close()
+        self._intake.refill()
+
+    def __del__(self) -> None:
+        # It may be dropped before anything was made of it.
+        self.close()
+
+    def _hang_up(self) -> None:
+        # Whoever reads from it takes this for the end, and closes it.
+        with contextlib.suppress(OSError):
+            self.shutdown(socket.SHUT_RDWR)
+
+
+def _unless_told(record: logging.LogRecord) -> bool:
+    """Keep back what asyncio says of a shortage: it was said once, in one line."""
+    return not (record.exc_info and isinstance(record.exc_info[1], Shortage))
+
+
+logging.getLogger("asyncio").addFilter(_unless_told)

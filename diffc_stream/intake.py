@@ -1,0 +1,263 @@
+"""Counts connections from the moment they are accepted, by address and in all.
+
+A connection is a newcomer until it has said what it wants and may have it; only then is it a guest.
+Newcomers have a budget of their own, so that whoever connects and says nothing takes no guest's
+place.  When it is full the one that has waited longest goes, of the address that has most of them:
+who does speak gets in meanwhile.
+"""
+
+from __future__ import annotations
+
+import errno
+import logging
+import os
+import time
+from collections.abc import Callable
+from typing import TypeVar
+
+from .descriptors import Spare
+from .exposure import neighbourhood
+from .sparing import Sparing
+
+LEAST_NEWCOMERS = 64
+MOST_LEAVING = 64
+"""Connections that were told to go and whose descriptors are still open; with more of them nobody
+is taken in."""
+AT_ONCE = 32
+"""Connections accepted before others have their turn."""
+SHORT = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
+"""Errors of accept() that pass when something is given back."""
+PASSING = frozenset(
+    getattr(errno, name)
+    for name in (
+        *("EPROTO", "ENOPROTOOPT", "EHOSTDOWN", "ENONET", "EHOSTUNREACH", "EOPNOTSUPP"),
+        *("ENETDOWN", "ENETUNREACH", "ECONNRESET", "EPERM", "ETIMEDOUT"),
+    )
+    if hasattr(errno, name)
+)
+"""Errors of accept() that are of the connection that it would have been, on Linux."""
+
+Drop = Callable[[], None]
+"""Has a connection end, soon and without a word."""
+
+Accepted = TypeVar("Accepted")
+
+
+class Shortage(OSError):
+    """The system has no descriptor or no memory for another connection; it was logged."""
+
+
+def newcomers_beside(guests: int) -> int:
+    """Return how many newcomers there may be beside so many guests, unless told otherwise."""
+    return max(LEAST_NEWCOMERS, guests // 2)
+
+
+def descriptors_for(guests: int) -> int:
+    """Return how many descriptors so many guests take, with newcomers and those that leave."""
+    return guests + newcomers_beside(guests) + MOST_LEAVING
+
+
+class Place:
+    """What one connection takes, until it leaves."""
+
+    __slots__ = ("_drop", "_intake", "descriptor", "home", "is_")
+
+    def __init__(self, intake: Intake, home: str, descriptor: int, drop: Drop) -> None:
+        self._intake = intake
+        self._drop = drop
+        self.home = home
+        """Of its address, what stands for whoever has it."""
+        self.descriptor = descriptor
+        self.is_ = _NEWCOMER
+
+    def settle(self) -> None:
+        """Make it a guest: it has said what it wants, and may have it."""
+        if self.is_ == _NEWCOMER:
+            self._become(_GUEST)
+
+    def drop(self) -> None:
+        """Have it end, if it is a newcomer."""
+        if self.is_ == _NEWCOMER:
+            self._become(_LEAVING)
+            self._drop()
+
+    def leave(self) -> None:
+        """Give everything back: it is closed.  A second time nothing happens."""
+        if self.is_ != _GONE:
+            self._become(_GONE)
+
+    def _become(self, what: int) -> None:
+        before, self.is_ = self.is_, what
+        if what == _GONE:
+            self._drop = _nothing
+        self._intake.moved(self, before)
+
+
+_NEWCOMER, _GUEST, _LEAVING, _GONE = range(4)
+
+
+def _nothing() -> None:
+    """Drop what has gone."""
+
+
+class Intake:
+    """All connections of one port."""
+
+    def __init__(
+        self,
+        most: int,
+        *,
+        newcomers: int | None = None,
+        by_address: Callable[[str], int] = lambda _: 0,
+        logger: logging.Logger,
+        spare: Spare | None = None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """Take in ``most`` guests, and so many ``newcomers`` beside them, by default half of it.
+
+        ``by_address`` says how many newcomers may come from an address; 0 is no limit.  When there
+        are no descriptors left a few of the ``spare`` ones are used, so that who comes can be told.
+        """
+        self.most = most
+        self.most_newcomers = newcomers_beside(most) if newcomers is None else newcomers
+        self.dropped = 0
+        """Newcomers that had to go for others, or were not taken in, so far."""
+        self.shortages = 0
+        """Times that the system had no descriptor or no memory for a connection."""
+        self._by_address = by_address
+        self._logger = logger
+        self._spare = spare
+        self._places: dict[int, Place] = {}
+        self._waiting: dict[str, dict[Place, None]] = {}
+        """Newcomers by home, the oldest first."""
+        self._counts = [0, 0, 0, 0]
+        self._in_a_row = 0
+        self._paused = False
+        self._sparing = Sparing(clock=clock)
+
+    @property
+    def open(self) -> int:
+        """Connections whose descriptors are open."""
+        return len(self._places)
+
+    @property
+    def guests(self) -> int:
+        """Those that have said what they want, and may have it."""
+        return self._counts[_GUEST]
+
+    @property
+    def newcomers(self) -> int:
+        """Those that have yet to."""
+        return self._counts[_NEWCOMER]
+
+    @property
+    def full(self) -> bool:
+        """There is no place for another guest."""
+        return self.guests >= self.most
+
+    @property
+    def pressed(self) -> bool:
+        """There are no descriptors but the spare ones: nobody can be given more than an answer."""
+        return self._spare is not None and self._spare.lent > 0
+
+    def place(self, descriptor: int) -> Place | None:
+        """Return the place of an open connection by its descriptor, if it was counted."""
+        return self._places.get(descriptor)
+
+    def enter(self, address: str, descriptor: int, drop: Drop) -> Place | None:
+        """Count a connection that was just accepted; None: it has to be closed at once."""
+        home = neighbourhood(address)
+        most = self._by_address(address)
+        if 0 < most <= len(self._waiting.get(home, ())):
+            self._drop_oldest(home)
+        elif self.newcomers >= self.most_newcomers:
+            self._drop_oldest(self._crowded())
+        if self._counts[_LEAVING] > MOST_LEAVING:
+            self._note_dropped(home)
+            return None
+        place = self._places[descriptor] = Place(self, home, descriptor, drop)
+        self._waiting.setdefault(home, {})[place] = None
+        self._counts[_NEWCOMER] += 1
+        return place
+
+    def accept(self, accept: Callable[[], Accepted]) -> Accepted:
+        """Return what ``accept`` returns, a connection that is to be counted.
+
+        Raises BlockingIOError when others should have their turn, ConnectionAbortedError if it has
+        gone already, Shortage if there is nothing to accept it with, so that one should wait for a
+        second, and whatever else ``accept`` raises.
+        """
+        if self._paused or self._in_a_row >= AT_ONCE:
+            self._in_a_row, self._paused = 0, False
+            raise BlockingIOError(errno.EAGAIN, "others have their turn")
+        while True:
+            try:
+                accepted = accept()
+            except MemoryError as error:
+                raise self._short_of(errno.ENOMEM) from error
+            except OSError as error:
+                self._in_a_row = 0
+                if error.errno in PASSING:
+                    raise ConnectionAbortedError(error.errno, error.strerror) from error
+                if error.errno not in SHORT:
+                    raise
+                if self._spare is None or not self._spare.lend():
+                    raise self._short_of(error.errno) from error
+                self._note_shortage(error.errno)
+            else:
+                self._in_a_row += 1
+                return accepted
+
+    def moved(self, place: Place, before: int) -> None:
+        """Count a place as what it has become; called by itself."""
+        if before == _NEWCOMER:
+            waiting = self._waiting[place.home]
+            del waiting[place]
+            if not waiting:
+                del self._waiting[place.home]
+        self._counts[before] -= 1
+        if place.is_ != _GONE:
+            self._counts[place.is_] += 1
+            return
+        del self._places[place.descriptor]
+
+    def refill(self) -> None:
+        """Take back the spare descriptors that were lent: one has been closed."""
+        if self._spare is not None and self._spare.lent:
+            self._spare.refill()
+
+    def _crowded(self) -> str:
+        """Return the home that most newcomers are from."""
+        return max(self._waiting, key=lambda home: len(self._waiting[home]))
+
+    def _drop_oldest(self, home: str) -> None:
+        next(iter(self._waiting[home])).drop()
+        self._note_dropped(home)
+
+    def _note_dropped(self, home: str) -> None:
+        self.dropped += 1
+        more = self._sparing.due(home)
+        if more is not None:
+            self._logger.warning(
+                "%s has too many connections that ask for nothing: the oldest are closed",
+                home,
+                extra={"left_out": more} if more else {},
+            )
+
+    def _short_of(self, number: int) -> Shortage:
+        """Make room if there is any to be made, and return what accept() raises."""
+        self._paused = True
+        self._note_shortage(number)
+        for _ in range(min(AT_ONCE, self.newcomers)):
+            self._drop_oldest(self._crowded())
+        return Shortage(number, os.strerror(number))
+
+    def _note_shortage(self, number: int) -> None:
+        self.shortages += 1
+        more = self._sparing.due(number)
+        if more is not None:
+            self._logger.error(
+                "connections have to wait: %s",
+                os.strerror(number).lower(),
+                extra={"open": self.open, **({"left_out": more} if more else {})},
+            )

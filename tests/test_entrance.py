@@ -1,0 +1,239 @@
+"""Sockets that count whoever comes, before TLS and before any request."""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import gc
+import logging
+import os
+import socket
+import tracemalloc
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, suppress
+from pathlib import Path
+
+import pytest
+from authority import issue
+from serving import pictures, serving, settled
+from test_server_daemon import HELLO, dial, heard
+from test_server_exchange import head_of, request
+
+from diffc_server import SenderDaemon
+from diffc_server.limits import Limits
+from diffc_server.reception import Reception
+from diffc_stream.entrance import _Doorway
+from diffc_stream.intake import LEAST_NEWCOMERS
+from diffc_stream.session import Welcome
+
+pytestmark = pytest.mark.asyncio
+
+FILES = Path("/proc/self/fd")
+"""Where Linux lists the open files of a process."""
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    return pictures(tmp_path)
+
+
+@asynccontextmanager
+async def mute(port: int, number: int, say: bytes = b"") -> AsyncIterator[list[socket.socket]]:
+    """Connect and say nothing more; afterwards hang up."""
+    held: list[socket.socket] = []
+    try:
+        for _ in range(number):
+            one = socket.socket()
+            held.append(one)
+            one.setblocking(False)
+            await asyncio.get_running_loop().sock_connect(one, ("127.0.0.1", port))
+            one.send(say)
+        yield held
+    finally:
+        for one in held:
+            one.close()
+
+
+async def served(port: int) -> int:
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    writer.write(request("/a.png.dfc"))
+    status, _ = await head_of(reader)
+    writer.transport.abort()
+    with suppress(ConnectionError):
+        await writer.wait_closed()
+    return status
+
+
+def open_files() -> int:
+    return sum(1 for _ in FILES.iterdir())
+
+
+@pytest.mark.parametrize("say", [b"", b"G", request("/a.png.dfc")[:-2]])
+async def test_who_says_nothing_keeps_nobody_out(folder: Path, say: bytes) -> None:
+    async with (
+        serving(folder, connections=4) as daemon,
+        mute(daemon.port, 5 * LEAST_NEWCOMERS, say),
+    ):
+        assert await served(daemon.port) == 200
+        async with dial(daemon.url) as websocket:
+            await websocket.send(HELLO)
+            assert isinstance(await heard(websocket), Welcome)
+        assert daemon.intake.newcomers <= LEAST_NEWCOMERS
+
+
+@pytest.mark.parametrize("say", [b"", b"\x16\x03\x01\x02\x00"])
+async def test_handshakes_count_too(folder: Path, tmp_path: Path, say: bytes) -> None:
+    issued = issue(tmp_path)
+    async with (
+        serving(folder, connections=4, certificate=issued.certificate) as daemon,
+        mute(daemon.port, 3 * LEAST_NEWCOMERS, say),
+    ):
+        await settled(lambda: daemon.intake.dropped >= 2 * LEAST_NEWCOMERS)
+        assert daemon.intake.newcomers <= LEAST_NEWCOMERS
+        assert not daemon._open  # nobody has got as far as TLS
+        await settled(lambda: daemon.intake.open <= LEAST_NEWCOMERS)
+
+
+async def test_an_address_has_its_share_of_newcomers(folder: Path) -> None:
+    reception = Reception(limits=Limits(connections=3))
+    async with serving(folder, reception=reception) as daemon, mute(daemon.port, 20):
+        await settled(lambda: daemon.intake.dropped == 17)
+        assert daemon.intake.newcomers == 3
+        assert await served(daemon.port) == 200
+
+
+async def test_guests_stay_however_many_newcomers_come(folder: Path) -> None:
+    async with serving(folder, connections=2) as daemon, dial(daemon.url) as websocket:
+        await websocket.send(HELLO)
+        assert isinstance(await heard(websocket), Welcome)
+        async with mute(daemon.port, 3 * LEAST_NEWCOMERS):
+            await settled(lambda: daemon.intake.dropped >= 2 * LEAST_NEWCOMERS)
+            assert (await websocket.ping()) is not None
+            assert daemon.intake.guests == 1
+
+
+async def test_a_full_house_is_told_in_words(folder: Path) -> None:
+    async with serving(folder, connections=1) as daemon, dial(daemon.url) as websocket:
+        await websocket.send(HELLO)
+        await heard(websocket)
+        assert await served(daemon.port) == 503
+        assert daemon.figures.turned_away["full"] == 1
+
+
+class Short:
+    """Stands for a system that has no descriptors left, for a while."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, number: int = errno.EMFILE) -> None:
+        self.asked = 0
+        self.short = True
+        accept = socket.socket.accept
+
+        def accepting(listening: socket.socket) -> tuple[socket.socket, object]:
+            if isinstance(listening, _Doorway) and self.short:
+                self.asked += 1
+                raise OSError(number, os.strerror(number))
+            return accept(listening)
+
+        monkeypatch.setattr(socket.socket, "accept", accepting)
+
+
+@pytest.mark.virtual_time
+@pytest.mark.parametrize("number", [errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM])
+async def test_a_shortage_neither_spins_nor_lasts(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, number: int
+) -> None:
+    async with serving(folder) as daemon:
+        short = Short(monkeypatch, number)
+        answer = asyncio.create_task(served(daemon.port))
+        await asyncio.sleep(30)
+        assert not answer.done()
+        # Once a second, and at first for each descriptor that was kept for this.
+        assert 10 < short.asked < 60
+        short.short = False
+        assert await answer in (200, 503)
+        daemon.intake.refill()
+        assert await served(daemon.port) == 200
+    told = [record for record in caplog.records if record.levelno >= logging.WARNING]
+    assert len(told) == 1
+    assert "connections have to wait" in told[0].getMessage()
+    assert told[0].exc_info is None
+
+
+async def test_who_comes_while_files_are_short_is_told_so(folder: Path) -> None:
+    async with serving(folder) as daemon:
+        assert daemon._spare.lend()
+        assert await served(daemon.port) == 503
+        assert daemon.figures.turned_away["short"] == 1
+        # What was lent came back when a connection had closed.
+        await settled(lambda: not daemon.intake.pressed)
+        assert await served(daemon.port) == 200
+
+
+@pytest.fixture
+def collected() -> Iterator[None]:
+    gc.collect()
+    yield
+    gc.collect()
+
+
+async def abuse(daemon: SenderDaemon, kind: str) -> None:
+    """Let peers behave badly, a hundred of them, and go."""
+    say = {"idle": b"", "half": b"GET / HTTP", "nonsense": b"\x00\xff" * 50}.get(kind, b"")
+    async with mute(daemon.port, 100, say) as held:
+        if kind == "reset":
+            for one in held:
+                one.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
+        if kind == "half-closed":
+            for one in held:
+                one.shutdown(socket.SHUT_WR)
+        await asyncio.sleep(0)
+    await settled(lambda: daemon.intake.open == 0 and not daemon._open)
+
+
+@pytest.mark.skipif(not FILES.is_dir(), reason="counts open files in /proc")
+@pytest.mark.parametrize("secure", [False, True], ids=["plain", "tls"])
+@pytest.mark.parametrize("kind", ["idle", "half", "nonsense", "reset", "half-closed"])
+async def test_nothing_is_left_of_abuse(
+    folder: Path,
+    tmp_path: Path,
+    kind: str,
+    secure: bool,
+    collected: None,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    certificate = issue(tmp_path).certificate if secure else None
+    async with serving(folder, connections=10, certificate=certificate) as daemon:
+        await abuse(daemon, kind)  # whatever is loaded once is loaded now
+        gc.collect()
+        before = open_files(), len(asyncio.all_tasks())
+        tracemalloc.start()
+        await abuse(daemon, kind)
+        gc.collect()
+        memory, _ = tracemalloc.get_traced_memory()
+        for _ in range(3):
+            await abuse(daemon, kind)
+        gc.collect()
+        grown = tracemalloc.get_traced_memory()[0] - memory
+        tracemalloc.stop()
+        await settled(lambda: len(asyncio.all_tasks()) <= before[1])
+        assert (open_files(), len(asyncio.all_tasks())) == before
+        assert grown < 100_000
+    assert not [record for record in caplog.records if record.exc_info]
+    assert len(caplog.records) <= 2
+
+
+async def test_localhost_is_all_that_it_stands_for(folder: Path) -> None:
+    from fakes import FakeOpener
+
+    from diffc_server import Catalogue, Pipeline
+
+    async with SenderDaemon(Catalogue(folder), Pipeline(FakeOpener()), host="") as daemon:
+        assert await served(daemon.port) == 200
+        assert daemon.port == daemon._entrance.sockets[0].getsockname()[1]  # type: ignore[union-attr]
+
+
+async def test_a_port_that_is_taken(folder: Path) -> None:
+    async with serving(folder) as daemon:
+        with pytest.raises(OSError, match="address"):
+            async with serving(folder, port=daemon.port):
+                pass
