@@ -24,6 +24,7 @@ from websockets.http11 import Request, Response
 
 from diffc_stream.container.grammar import VERSION
 from diffc_stream.errors import LinkLost, RequestRefused
+from diffc_stream.exposure import neighbourhood
 from diffc_stream.opening import is_passing
 from diffc_stream.session import Code
 from diffc_viewer import Answer, Door, Question, Site
@@ -40,7 +41,7 @@ from .pipeline import Pipeline
 from .ranges import precondition, ranged
 from .ready import entity_tag, length
 from .reply import Reply
-from .visits import Visit, neighbourhood, unlimited
+from .visits import Visit, unlimited
 
 CHUNK = 32_768
 """Bytes of what lies ready that are read at once, and have to be taken before the next."""
