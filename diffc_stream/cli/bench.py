@@ -15,6 +15,7 @@ _SUMMARY = "measure what the codec gives, beside the codecs people use (needs th
 _BENCHMARKS = {
     "rd": ("rate_distortion", "rate and distortion beside other codecs"),
     "rcc": ("channel_simulation", "what reverse channel coding costs"),
+    "denoising": ("denoising", "how well a model takes noise away"),
     "gaussian": ("gaussian", "a Gaussian, where theory is exact"),
 }
 """Modules of ``diffc_benchmarks``, each with a ``main``, and what they measure."""
