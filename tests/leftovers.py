@@ -57,6 +57,8 @@ class Leftovers:
         folder = tempfile.mkdtemp(prefix="diffc-tests-")
         self._patch.setattr(tempfile, "tempdir", folder)
         self._patch.setenv("TMPDIR", folder)
+        # The first network that is loaded sets this for as long as the process lives.
+        self._patch.setenv("ORT_DISABLE_TELEMETRY", "1")
         # PyTorch's compiler makes its folder, and says where, when an optimiser is first used.
         self._patch.setenv("TORCHINDUCTOR_CACHE_DIR", str(base / "torchinductor"))
         self._patch.setattr(asyncio.runners, "_cancel_all_tasks", self._watched_cancelling())
