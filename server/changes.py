@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import AsyncGenerator, Sequence
+from contextlib import suppress
 from contextvars import Context
 from itertools import takewhile
 
@@ -21,6 +22,8 @@ EVERY = 1.0
 """Seconds from look to look ..."""
 SHARE = 10
 """... or so many times as long as a look takes: ten thousand files take a tenth of a second."""
+PATIENCE = 1.0
+"""Seconds that who asks what there is waits for a look, if there was one before."""
 MOST_MARKS = 1000
 """States of the catalogue of which it is known what has changed since."""
 MOST_GONE = 10_000
@@ -53,7 +56,8 @@ class Changes:
         self._listing: Pages = ()
         self._listed: tuple[Entry, ...] | None = None
         """What is in that."""
-        self._listers = 0
+        self._asked = False
+        """Somebody wants to know what the next look finds."""
         self._next: asyncio.Task[None] | None = None
         """The look that who asks now gets."""
         self._looking = asyncio.Lock()
@@ -65,13 +69,15 @@ class Changes:
     async def listing(self) -> Pages:
         """Return pages of all pictures as a look finds them that is taken now or a little later.
 
-        They are the last ones known if the folder cannot be looked at.
+        They are the last ones known if the folder cannot be looked at, or not soon.
         """
-        self._listers += 1
-        try:
-            await self._look()
-        finally:
-            self._listers -= 1
+        resting = self._rested - asyncio.get_running_loop().time()
+        if self._listing and resting > PATIENCE:
+            return self._listing
+        self._asked = True
+        with suppress(TimeoutError):
+            async with asyncio.timeout(PATIENCE if self._listing else None):
+                await self._look()
         return self._listing or (Page(Catalogue(images=(), last=True)),)
 
     async def pages(self, mark: str | None) -> AsyncGenerator[Pages, None]:
@@ -116,10 +122,11 @@ class Changes:
         async with self._looking:
             await asyncio.sleep(max(0.0, self._rested - clock()))
             self._next = None
+            asked, self._asked = self._asked, False
             began = clock()
             try:
                 look = await asyncio.to_thread(looked, self._catalogue, self._latest)
-                if self._listers:
+                if asked:
                     self._list(await asyncio.to_thread(listed, self._catalogue, look))
             except OSError as error:
                 # A disk that is away for a moment is not a folder without pictures.
