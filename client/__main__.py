@@ -22,7 +22,6 @@ import time
 import webbrowser
 from collections.abc import Callable, Iterator
 from dataclasses import asdict
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -47,6 +46,7 @@ from diffc_stream.threads import wait_asleep
 from . import mirroring
 from .access import Access, access_from, check_one_host
 from .address import Address
+from .listing import line
 from .mirroring import LONGEST
 from .staying import stay
 
@@ -217,8 +217,7 @@ def _list(options: argparse.Namespace) -> int:
         if options.json:
             print(json.dumps(asdict(entry)))
         else:
-            when = datetime.fromtimestamp(entry.time, UTC).strftime("%Y-%m-%d %H:%M:%S")
-            print(f"{entry.size:>12,}  {when}  {entry.thumbprint}  {entry.name}")
+            print(line(entry))
     return 0
 
 

@@ -47,6 +47,7 @@ from diffc_stream.session import (
     Terms,
     peer_error,
 )
+from diffc_stream.session.messages import ENTRIES_PER_PAGE
 from diffc_stream.websocket import Paced, PacedClientConnection, connect
 
 from .access import NO_ACCESS, WANTS_TOKEN, Access, silent, unsecured
@@ -59,6 +60,10 @@ OPEN_TIMEOUT = 20.0
 """Seconds that a handshake may take."""
 MOST_ENTRIES = 100_000
 """Pictures in a catalogue; a sender that never says which page is the last is not believed."""
+LEAST_ENTRIES = ENTRIES_PER_PAGE // 2
+"""Pictures as which a page of a catalogue counts at least: a sender might say nothing for ever."""
+PAGE = 4.0
+"""Messages of the simplest kind as which a page counts."""
 UNAUTHORIZED, FORBIDDEN, MISDIRECTED, TOO_MANY_REQUESTS = 401, 403, 421, 429
 CLOSE_TIMEOUT = 2.0
 """Seconds that a polite goodbye may take."""
@@ -112,6 +117,8 @@ class Link:
         self._flushed = asyncio.Event()
         self._arrivals: dict[int, Arrivals] = {}
         self._entries: list[Entry] = []
+        self._announced = 0
+        """How many that may have been, as far as limits go."""
         self._listed: asyncio.Future[list[Entry]] | None = None
         self._pages: asyncio.Queue[Catalogue | SessionError] | None = None
         self._lost: SessionError | None = None
@@ -286,26 +293,34 @@ class Link:
 
     def _act(self, event: Message | None) -> None:
         match event:
-            case Catalogue() if self._pages is not None:
-                self._pages.put_nowait(event)
             case Catalogue():
-                self._entries += event.images
-                if len(self._entries) > MOST_ENTRIES:
-                    raise RemoteProtocolError(f"a CATALOGUE of more than {MOST_ENTRIES} pictures")
-                if event.last and self._listed is not None:
-                    self._listed.set_result(self._entries)
-                    self._listed, self._entries = None, []
+                self._websocket.charge(PAGE)
+                self._take(event)
             case Goaway():
                 self._leaving = SenderLeaving(event.wait)
             case End(reason=Reason.DRAINING) if event.stream in self._arrivals:
                 leaving = self._leaving or LinkLost("the sender is shutting down")
                 self._arrivals.pop(event.stream).put(leaving)
-            case Data() if event.stream in self._arrivals:
-                self._arrivals[event.stream].put(event)
+            case Data():
+                self._websocket.earn(len(event.payload))
+                if event.stream in self._arrivals:
+                    self._arrivals[event.stream].put(event)
             case End() if event.stream in self._arrivals:
                 self._arrivals.pop(event.stream).put(event)
             case Error() if event.stream in self._arrivals:
                 self._arrivals.pop(event.stream).put(peer_error(event))
+
+    def _take(self, page: Catalogue) -> None:
+        if self._pages is not None:
+            self._pages.put_nowait(page)
+            return
+        self._entries += page.images
+        self._announced += max(LEAST_ENTRIES, len(page.images))
+        if self._announced > MOST_ENTRIES:
+            raise RemoteProtocolError(f"a CATALOGUE of more than {MOST_ENTRIES} pictures")
+        if page.last and self._listed is not None:
+            self._listed.set_result(self._entries)
+            self._listed, self._entries, self._announced = None, [], 0
 
     async def _write(self) -> None:
         while True:

@@ -20,6 +20,8 @@ from .address import Address
 CONNECT_TIMEOUT = 10.0
 """Seconds."""
 CLOSE_TIMEOUT = 2.0
+TURN = 32
+"""Reads after which others have their turn: a body may come in chunks of a byte."""
 BLOCK = 4096
 """Bytes of a body that are read at most at once."""
 MOST_LINE = 8192
@@ -69,6 +71,7 @@ class Wire:
         self._idle = idle
         self._kept = True
         self._chunked = False
+        self._reads = 0
         self._left: int | None = 0
         """Bytes that are to come of the body or the chunk; None: until the connection ends."""
 
@@ -119,6 +122,9 @@ class Wire:
 
     async def read(self) -> bytes:
         """Return the next bytes of the body, b"" at its end.  Raises LinkLost if it is cut off."""
+        self._reads += 1
+        if self._reads % TURN == 0:
+            await asyncio.sleep(0)
         try:
             async with asyncio.timeout(self._idle):
                 if self._chunked and self._left == 0:

@@ -10,10 +10,12 @@ from socket import socket
 import pytest
 from fakes import FakeDecoders
 from websockets.asyncio.server import ServerConnection, serve
+from websockets.frames import Frame, Opcode
 from websockets.typing import Subprotocol
 
 import diffc_client
 from diffc_client import Address, MemoryStream
+from diffc_client import link as link_module
 from diffc_client.link import Link
 from diffc_stream.errors import AddressError, LinkLost, PeerError, RemoteProtocolError
 from diffc_stream.session import (
@@ -23,17 +25,20 @@ from diffc_stream.session import (
     Code,
     Data,
     End,
+    Entry,
     Error,
     Hello,
     List,
     Message,
     Open,
     Reason,
+    ReceiverSession,
     Terms,
     Welcome,
     decode,
     encode,
 )
+from diffc_stream.websocket import FRAMES, PIECE
 
 WELCOME = encode(Welcome(window=8192, idle=60.0, streams=16))
 
@@ -230,3 +235,67 @@ async def test_a_catalogue_that_goes_on(can: bool) -> None:
         # And at last why there are no more.
         assert isinstance(await pages.get(), LinkLost)
         await link.close()
+
+
+FLOODS = {
+    "ALIVE": encode(Alive()),
+    "empty pages": encode(Catalogue(images=(), last=False)),
+    "whole pages": encode(
+        Catalogue(
+            images=tuple(
+                Entry(name=f"{number}", size=1, time=1, thumbprint="0" * 16) for number in range(50)
+            ),
+            last=False,
+        )
+    ),
+}
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize("kind", FLOODS)
+async def test_a_flood_holds_up_nobody_else(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """However much a sender says, others have their turn after some of it."""
+    loop = asyncio.get_running_loop()
+    heard, most, turns = 0, 0, 0
+    real = ReceiverSession.receive
+
+    def counted(session: ReceiverSession, data: bytes | str, now: float) -> Message | None:
+        nonlocal heard
+        heard += 1
+        return real(session, data, now)
+
+    def look(before: int) -> None:
+        nonlocal most, turns
+        most, turns = max(most, heard - before), turns + 1
+        handle[0] = loop.call_soon(look, heard)
+
+    async def pour(websocket: ServerConnection) -> None:
+        await websocket.recv()
+        websocket.transport.write(frame(WELCOME))
+        for _ in range(40):
+            websocket.transport.write(frame(FLOODS[kind]) * 100)
+            await websocket.drain()
+        await websocket.wait_closed()
+
+    monkeypatch.setattr(ReceiverSession, "receive", counted)
+    monkeypatch.setattr(link_module, "MOST_ENTRIES", 8000)
+    async with sender(pour) as address:
+        link = await Link.dial(Address.parse(address), models=(), terms=Terms())
+        handle = [loop.call_soon(look, heard)]
+        asking = asyncio.create_task(link.catalogue())
+        if kind == "ALIVE":
+            while heard < 1900:  # noqa: ASYNC110
+                await asyncio.sleep(0)
+            asking.cancel()
+        else:
+            # It ends: nobody has a catalogue that is as long.
+            with pytest.raises(LinkLost, match="damaged: a CATALOGUE of more than"):
+                await asking
+        handle[0].cancel()
+        await link.close()
+    assert most <= FRAMES + PIECE // 5 + 8
+    assert turns > 10
+
+
+def frame(data: bytes) -> bytes:
+    return Frame(Opcode.BINARY, data).serialize(mask=False)
