@@ -42,10 +42,10 @@ from diffc_stream.session.interleaving import FRAME, Outlook, cut
 from diffc_stream.websocket import Paced
 
 from .catalogue import Catalogue
-from .encoding import is_stream
 from .figures import Figures
+from .finding import Finder
 from .outgoing import Outgoing, Plan
-from .pipeline import Pipeline, SharedStream
+from .pipeline import Pipeline
 from .visits import Visit, unlimited
 from .writing import write
 
@@ -94,7 +94,7 @@ class Conversation:
         self._figures = figures or Figures()
         self._websocket = websocket
         self._catalogue = catalogue
-        self._pipeline = pipeline
+        self._finder = Finder(catalogue, pipeline)
         self._clock = asyncio.get_running_loop().time
         self._session = SenderSession(
             now=self._clock(),
@@ -274,7 +274,10 @@ class Conversation:
 
     async def _prepare(self, request: Open) -> None:
         try:
-            shared = await self._shared(request)
+            hello = self._session.hello
+            assert hello is not None
+            account = self.visit.account
+            shared = await self._finder.find(request, hello, self._wake, account)
         except RequestRefused as error:
             self._websocket.charge(REFUSAL)
             self._preparing.pop(request.stream, None)
@@ -306,70 +309,6 @@ class Conversation:
             else:  # stopped before it began
                 shared.leave(self._wake)
         self._wake()
-
-    async def _shared(self, request: Open) -> SharedStream:
-        file = await asyncio.to_thread(self._catalogue.file, request.image)
-        model = None if is_stream(file.path) else self._model(request)
-        shared = self._pipeline.of(file, model)
-        account = self.visit.account
-        shared.join(self._wake, account)
-        try:
-            await shared.reach(request.start, account)
-            assert shared.model is not None
-            self._check_format()
-            self._check_model(shared.model)
-            if request.start and shared.prefix(request.start) != request.prefix:
-                raise RequestRefused(
-                    Code.PREFIX_MISMATCH,
-                    f"the first {request.start} bytes are not as held: begin anew without them",
-                )
-        except BaseException:
-            shared.leave(self._wake)
-            raise
-        return shared
-
-    def _model(self, request: Open) -> str:
-        """Return the model to encode a picture with.  Raises RequestRefused if there is none."""
-        ours = self._pipeline.opener.fingerprints
-        if request.model is None:
-            chosen = next(filter(self._decodes, ours), ours[0])
-            self._check_model(chosen)
-            return chosen
-        # The bytes held go on with the model that they were made with, preferred or not.
-        self._check_model(request.model)
-        if request.model not in ours:
-            raise RequestRefused(
-                Code.PREFIX_MISMATCH,
-                f"the bytes held are of the model {request.model}, which is not here: "
-                "begin anew without them",
-            )
-        return request.model
-
-    def _check_format(self) -> None:
-        """Raise RequestRefused if the receiver says which formats it reads, and not ours."""
-        hello = self._session.hello
-        assert hello is not None
-        formats = [word for word in hello.capabilities if word.startswith("dfc")]
-        if formats and Capability.DFC1 not in formats:
-            raise RequestRefused(
-                Code.UNSUPPORTED,
-                f"streams here are {Capability.DFC1}, and you read {', '.join(formats)} only",
-            )
-
-    def _check_model(self, model: str) -> None:
-        """Raise RequestRefused if the receiver could do nothing with a stream of ``model``."""
-        if not self._decodes(model):
-            raise RequestRefused(
-                Code.UNKNOWN_MODEL,
-                f"it needs the model {model}, which you do not have: get its file and ask again",
-                model=model,
-            )
-
-    def _decodes(self, model: str) -> bool:
-        """Tell whether the receiver has ``model``, or at least does not say that it lacks it."""
-        hello = self._session.hello
-        assert hello is not None
-        return not hello.models or model in hello.models
 
     def _fill(self) -> None:
         """Move what goes out next into the session, as much as is written together."""
