@@ -42,8 +42,9 @@ def _nothing_of_the_developer(tmp_path_factory: pytest.TempPathFactory) -> Itera
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("DIFFC_MODELS", str(tmp_path_factory.mktemp("models")))
         patch.setenv("DIFFC_CACHE", str(tmp_path_factory.mktemp("streams")))
-        # As every command has it, whichever is the first to be tested.
+        # As commands and the library have them, whichever is the first to be tested.
         patch.setenv(threads.POLICY, "PASSIVE")
+        patch.setenv("ORT_DISABLE_TELEMETRY", "1")
         yield
 
 

@@ -22,6 +22,7 @@ import threading
 import time
 import warnings
 from collections.abc import Callable, Generator, Iterator
+from multiprocessing import resource_tracker
 from pathlib import Path
 from typing import Any
 
@@ -63,6 +64,8 @@ class Leftovers:
         self._patch.setenv("TORCHINDUCTOR_CACHE_DIR", str(base / "torchinductor"))
         self._patch.setattr(asyncio.runners, "_cancel_all_tasks", self._watched_cancelling())
         logging.getLogger("asyncio").addHandler(_Errors(self._complaints))
+        if sys.platform != "win32":
+            resource_tracker.ensure_running()  # which whatever needs it first would leave
         sys.addaudithook(self._hear)
 
     def pytest_sessionfinish(self) -> None:
@@ -136,7 +139,7 @@ class Leftovers:
         if any(fixture.argname.endswith("_scoped_runner") for fixture in self._lasting):
             # An event loop that goes on keeps the threads it has.
             new = frozenset(thing for thing in new if " asyncio_" not in thing)
-        return frozenset(thing for thing in new if not _of_onnx_runtime(thing))
+        return new
 
     def _freeze(self) -> None:
         """Leave modules, and all else that is there now, out of later collections."""
@@ -242,8 +245,3 @@ def _children() -> Iterator[str]:
         except OSError:
             continue  # of a thread that has ended
         yield from (f"child {number}" for number in numbers)
-
-
-def _of_onnx_runtime(thing: str) -> bool:
-    """Tell what its telemetry opens when it is first used."""
-    return ".onnxruntime/" in thing or thing == "temporary file .ses"

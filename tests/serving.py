@@ -81,7 +81,7 @@ class Impaired(Protocol):
 
 async def settled(condition: Callable[[], bool]) -> None:
     """Let the event loop run until ``condition`` holds."""
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while not condition():  # noqa: ASYNC110 (nobody tells when)
             await asyncio.sleep(0)
 
@@ -97,7 +97,7 @@ class Background:
 
     def __enter__(self) -> str:
         self._thread.start()
-        assert self._ready.wait(10)
+        assert self._ready.wait(60)
         return self._url
 
     def __exit__(self, *_: object) -> None:

@@ -9,6 +9,7 @@ import pytest
 
 from diffc_benchmarks import agreement
 from diffc_benchmarks.agreement import Case, Picture, Receiver, measured, page, receivers
+from diffc_stream import threads
 from diffc_stream.diffusion.collection import DEFAULT
 from diffc_stream.diffusion.engine import Engine
 from diffc_stream.diffusion.model import load_model
@@ -58,6 +59,7 @@ def test_receivers_agree_and_browsers_are_among_them(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(agreement, "METHODS", ("mmse",))  # which takes fewer evaluations
+    monkeypatch.setenv(threads.NUMBER, str(threads.count()))  # so that it is put back
     out, kept = tmp_path / "page.md", tmp_path / "streams"
     command = ["--images", str(photo.parent), "--out", str(out), "--streams", str(kept)]
     command += ["--bpp", "1"]

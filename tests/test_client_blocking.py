@@ -56,7 +56,7 @@ def test_a_slow_body_gets_the_newest_picture(folder: Path) -> None:
 
         decoder.feed = watched  # type: ignore[method-assign]
         gate.release(3)
-        assert complete.wait(10)  # everything arrives and is decoded behind our back
+        assert complete.wait(60)  # everything arrives and is decoded behind our back
         assert [refinement.bytes for refinement in loop][-1] == 900
 
 

@@ -42,7 +42,7 @@ class Watcher:
         self._changed.set()
 
     async def until(self, condition: Callable[[Watcher], bool]) -> None:
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             while not condition(self):
                 self._changed.clear()
                 await self._changed.wait()

@@ -66,7 +66,7 @@ def paint(*shown: Refinement, how: Capability | None, sizes: list[tuple[int, int
     with Display(terminal, how, describe, lambda: next(ahead)) as display:
         for each in shown:
             display.show(each)
-            assert terminal.painted.acquire(timeout=10)
+            assert terminal.painted.acquire(timeout=60)
     return terminal.getvalue()
 
 
@@ -147,7 +147,7 @@ def in_a_terminal(
         pass  # the last one has closed it
     finally:
         os.close(ours)
-    return output.decode(), process.wait(20)
+    return output.decode(), process.wait(60)
 
 
 @pytest.mark.parametrize(

@@ -319,7 +319,7 @@ def test_view_until_it_is_told_to_stop(more: list[str], tmp_path: Path) -> None:
         assert re.fullmatch(r"http://127\.0\.0\.1:\d+/#/a\.png", url)
         assert more or shown.read_text() == url
         process.send_signal(signal.SIGTERM)
-        assert process.wait(20) == 0
+        assert process.wait(60) == 0
         assert process.stderr.read() == ""
 
 
@@ -349,7 +349,7 @@ def test_run_until_it_is_told_to_stop(folder: Path, tmp_path: Path) -> None:
             assert process.stderr is not None
             assert "bytes" in process.stderr.readline()
             process.send_signal(signal.SIGTERM)
-            assert process.wait(20) == 0
+            assert process.wait(60) == 0
             assert "Traceback" not in process.stderr.read()
         gate.release(100)
     [stream] = kept.rglob("*.dfc")

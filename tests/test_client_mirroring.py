@@ -6,7 +6,7 @@ import json
 import signal
 import subprocess
 import sys
-import time
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -19,6 +19,8 @@ from diffc_client.__main__ import main
 from diffc_server.__main__ import main as serve
 from diffc_stream.tokens import add_token
 
+PATIENCE = 120.0
+"""Seconds that a daemon may take for all of it."""
 STREAMS = {"a.dfc": stream(), "sub/b.dfc": long_stream()}
 
 
@@ -40,14 +42,19 @@ def daemon(module: str, *arguments: str) -> Iterator[subprocess.Popen[str]]:
         stderr=subprocess.PIPE,
         text=True,
     ) as process:
+        # Whoever waits for what it says is told by its end that it says nothing.
+        given_up = threading.Timer(PATIENCE, process.kill)
+        given_up.start()
         try:
             yield process
             process.send_signal(signal.SIGTERM)
-            assert process.wait(60) == 0
+            assert process.wait(PATIENCE) == 0
             assert process.stderr is not None
             assert "Traceback" not in process.stderr.read()
         finally:
             process.kill()
+            given_up.cancel()
+            given_up.join()
 
 
 def line(process: subprocess.Popen[str]) -> str:
@@ -55,28 +62,27 @@ def line(process: subprocess.Popen[str]) -> str:
     return process.stdout.readline()
 
 
-def wait_for(home: Path, names: dict[str, bytes]) -> None:
-    deadline = time.monotonic() + 60
-
-    def there() -> bool:
-        return all(
-            (home / name).exists() and (home / name).read_bytes() == data
-            for name, data in names.items()
-        )
-
-    while not there():
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
+def wait_for(mirror: subprocess.Popen[str], home: Path, names: dict[str, bytes]) -> None:
+    """Read what a mirror says until it has them all."""
+    assert mirror.stderr is not None
+    told, missing = "", {f": {name}, {len(data)} bytes: " for name, data in names.items()}
+    while missing:
+        told += (said := mirror.stderr.readline())
+        assert said, told
+        missing = {words for words in missing if words not in said}
+    assert "Traceback" not in told
+    for name, data in names.items():
+        assert (home / name).read_bytes() == data
 
 
 def test_until_it_is_told_to_stop(folder: Path, tmp_path: Path) -> None:
     kept = tmp_path / "kept"
     with daemon("diffc_server", str(folder), "--port", "0", "--json") as sender:
         url = json.loads(line(sender))["url"]
-        with daemon("diffc_client", "mirror", url, str(kept), "--bytes", "1000"):
-            wait_for(kept, {name: data[:1000] for name, data in STREAMS.items()})
-        with daemon("diffc_client", "mirror", url, str(kept)):
-            wait_for(kept, STREAMS)
+        with daemon("diffc_client", "mirror", url, str(kept), "--bytes", "1000") as mirror:
+            wait_for(mirror, kept, {name: data[:1000] for name, data in STREAMS.items()})
+        with daemon("diffc_client", "mirror", url, str(kept)) as mirror:
+            wait_for(mirror, kept, STREAMS)
 
 
 def test_a_sender_that_dials(folder: Path, tmp_path: Path) -> None:
@@ -85,7 +91,7 @@ def test_a_sender_that_dials(folder: Path, tmp_path: Path) -> None:
         port = json.loads(line(hub))["port"]
         dial = ("--dial", f"ws://127.0.0.1:{port}/camera")
         with daemon("diffc_server", str(folder), *dial, "--no-listen"):
-            wait_for(kept / "camera", STREAMS)
+            wait_for(hub, kept / "camera", STREAMS)
 
 
 def test_a_sender_that_shows_a_token_over_tls(folder: Path, tmp_path: Path) -> None:
@@ -99,7 +105,7 @@ def test_a_sender_that_shows_a_token_over_tls(folder: Path, tmp_path: Path) -> N
         with daemon(
             "diffc_server", str(folder), *dial, "--no-listen", "--dial-token", str(shown)
         ) as sender:
-            wait_for(kept / "camera", STREAMS)
+            wait_for(hub, kept / "camera", STREAMS)
         assert [path.name for path in kept.iterdir()] == ["camera"]
         assert sender.args is not None
         assert shown.read_text() not in str(sender.args)

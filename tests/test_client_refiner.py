@@ -51,7 +51,7 @@ async def test_bytes_never_wait_for_a_picture_that_takes_long(worker: ThreadPool
     class Slow(FakeDecoder):
         def render(self, method: Method = "mmse") -> FakePicture:
             loop.call_soon_threadsafe(begun.set)
-            assert go.wait(10)
+            assert go.wait(60)
             rendered.append(len(self.data))
             return super().render(method)
 

@@ -142,7 +142,7 @@ async def test_who_does_not_read_holds_the_sender_back() -> None:
 
     async with carried(pour) as (page, _, _):
         seen = -1
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             while seen != sent or not sent:
                 seen = sent
                 # Long enough for whatever can still move on the loopback.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,6 +16,7 @@ from diffc_client import Method, Mirrored
 from diffc_client.holdings import Holdings
 from diffc_client.places import Places
 from diffc_client.rendering import Renderer
+from diffc_stream.errors import UnreadablePicture
 from diffc_stream.picture import load_picture
 
 OPENED: dict[Path, Holdings] = {}
@@ -51,25 +53,36 @@ def names(home: Path) -> list[str]:
     return sorted(path.name for path in home.iterdir() if path.name[0] != ".")
 
 
-async def there(path: Path, shown: int) -> None:
-    """Wait until a picture shows so many bytes, modulo 256."""
+class Watched(Renderer):
+    """A renderer that can be waited for."""
 
-    def shows() -> bool:
-        return path.exists() and bool(np.all(load_picture(path) == shown % 256))
+    def __init__(self, decoders: FakeDecoders) -> None:
+        super().__init__(decoders)
+        self._loop, self._written = asyncio.get_running_loop(), asyncio.Event()
+        self._shown: dict[Path, list[int]] = {}
 
-    async with asyncio.timeout(60):
-        while not await asyncio.to_thread(shows):  # noqa: ASYNC110 (nobody tells when)
-            await asyncio.sleep(0.005)
+    def _write(self, mirrored: Mirrored) -> None:
+        super()._write(mirrored)
+        with contextlib.suppress(UnreadablePicture):
+            self._shown[mirrored.picture] = np.unique(load_picture(mirrored.picture)).tolist()
+        self._loop.call_soon_threadsafe(self._written.set)
+
+    async def until(self, path: Path, shown: int) -> None:
+        """Wait until a picture shows so many bytes, modulo 256."""
+        async with asyncio.timeout(60):
+            while self._shown.get(path) != [shown % 256]:
+                self._written.clear()
+                await self._written.wait()
 
 
 @pytest.mark.asyncio
 async def test_pictures_grow(tmp_path: Path) -> None:
-    async with Renderer(FakeDecoders()) as renderer:
+    async with Watched(FakeDecoders()) as renderer:
         for size in (700, 900):
             renderer.put(mirrored(tmp_path, "a", size))
             renderer.put(mirrored(tmp_path, "b", size + 1))
-            await there(tmp_path / "a.png", size)
-            await there(tmp_path / "b.png", size + 1)
+            await renderer.until(tmp_path / "a.png", size)
+            await renderer.until(tmp_path / "b.png", size + 1)
     assert names(tmp_path) == ["a.dfc", "a.png", "b.dfc", "b.png"]
     # By that a mirror knows what it need not have rendered again.
     assert (tmp_path / "a.png").stat().st_mtime_ns == (tmp_path / "a.dfc").stat().st_mtime_ns
@@ -86,10 +99,10 @@ async def test_one_that_is_deleted_while_it_is_rendered_leaves_nothing(tmp_path:
         def new(self) -> FakeDecoder:
             return Deleting(self.fingerprints)
 
-    async with Renderer(Decoders()) as renderer:
+    async with Watched(Decoders()) as renderer:
         renderer.put(mirrored(tmp_path, "gone", 100))
         renderer.put(mirrored(tmp_path, "a", 100))
-        await there(tmp_path / "a.png", 100)
+        await renderer.until(tmp_path / "a.png", 100)
     assert names(tmp_path) == ["a.dfc", "a.png"]
 
 
@@ -109,13 +122,13 @@ async def test_one_that_grows_faster_than_it_is_rendered_is_rendered_once(tmp_pa
         def new(self) -> FakeDecoder:
             return Slow(self.fingerprints)
 
-    async with Renderer(SlowDecoders()) as renderer:
+    async with Watched(SlowDecoders()) as renderer:
         renderer.put(mirrored(tmp_path, "a", 100))
         assert await asyncio.to_thread(begun.wait, 60)
         for size in (200, 300, 400):
             renderer.put(mirrored(tmp_path, "a", size))
         go_on.set()
-        await there(tmp_path / "a.png", 400)
+        await renderer.until(tmp_path / "a.png", 400)
     assert rendered == [100, 400]
 
 
@@ -130,7 +143,7 @@ async def test_what_cannot_be_rendered_is_said_and_lived_through(
                 raise RuntimeError("a bug")
             return super().new()
 
-    async with Renderer(Broken()) as renderer:
+    async with Watched(Broken()) as renderer:
         for size in (3, 0):
             renderer.put(mirrored(tmp_path, f"short{size}", size))
         renderer.put(mirrored(tmp_path, "strange", 100, "12345678"))
@@ -139,7 +152,7 @@ async def test_what_cannot_be_rendered_is_said_and_lived_through(
         gone.stream.unlink()
         renderer.put(gone)
         renderer.put(mirrored(tmp_path, "a", 100))
-        await there(tmp_path / "a.png", 100)
+        await renderer.until(tmp_path / "a.png", 100)
     assert [name for name in names(tmp_path) if name.endswith(".png")] == ["a.png"]
     assert "needs the model 12345678" in caplog.text
     assert "bug.png cannot be rendered" in caplog.text
@@ -152,15 +165,15 @@ async def test_a_picture_of_somebody_elses_stays(
 ) -> None:
     (tmp_path / "mine.png").write_bytes(b"my own")
     (tmp_path / ".mine.png.0123abcd.part").write_bytes(b"my own")
-    async with Renderer(FakeDecoders()) as renderer:
+    async with Watched(FakeDecoders()) as renderer:
         renderer.put(mirrored(tmp_path, "mine", 100))
         renderer.put(mirrored(tmp_path, "a", 100))
-        await there(tmp_path / "a.png", 100)
+        await renderer.until(tmp_path / "a.png", 100)
         # One that was rendered here and then painted over is another.
         (tmp_path / "a.png").write_bytes(b"painted over")
         renderer.put(mirrored(tmp_path, "a", 200))
         renderer.put(mirrored(tmp_path, "b", 100))
-        await there(tmp_path / "b.png", 100)
+        await renderer.until(tmp_path / "b.png", 100)
     assert (tmp_path / "mine.png").read_bytes() == b"my own"
     assert (tmp_path / "a.png").read_bytes() == b"painted over"
     assert (tmp_path / ".mine.png.0123abcd.part").exists()

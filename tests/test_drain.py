@@ -152,7 +152,7 @@ async def test_a_long_drain_is_no_reason_to_keep_who_does_not_answer(tmp_path: P
 
 def status(url: str, path: str) -> tuple[int, str]:
     try:
-        with urllib.request.urlopen(url + path, timeout=20) as answer:
+        with urllib.request.urlopen(url + path, timeout=60) as answer:
             return answer.status, answer.read().decode()
     except urllib.error.HTTPError as error:
         with error:

@@ -64,7 +64,7 @@ def test_from_start_to_stop(tmp_path: Path) -> None:
         process.send_signal(signal.SIGTERM)
         with pytest.raises(LinkLost):
             list(loop)
-        assert process.wait(20) == 0
+        assert process.wait(60) == 0
         assert process.stdout.read() == ""
         assert "Traceback" not in process.stderr.read()
     assert list(store.glob("*.stream"))
@@ -86,7 +86,7 @@ def test_the_viewer_can_be_done_without(viewer: bool, tmp_path: Path) -> None:
             ("other.example", "other.example", 421),
         ]:
             fields = {"Host": host, "Origin": f"http://{page}"}
-            connection = HTTPConnection("127.0.0.1", port, timeout=20)
+            connection = HTTPConnection("127.0.0.1", port, timeout=60)
             connection.request("GET", "/-/viewer.json", headers=fields)
             answer = connection.getresponse()
             assert answer.status == status
@@ -105,7 +105,7 @@ def test_to_look_again_is_not_the_end_of_who_dials(tmp_path: Path) -> None:
             assert line
         process.send_signal(signal.SIGHUP)
         process.terminate()
-        assert process.wait(20) == 0
+        assert process.wait(60) == 0
 
 
 def test_a_port_that_is_taken(tmp_path: Path) -> None:
@@ -113,7 +113,7 @@ def test_a_port_that_is_taken(tmp_path: Path) -> None:
         assert first.stdout is not None
         port = json.loads(first.stdout.readline())["url"].rpartition(":")[2]
         with server(str(tmp_path), "--port", port) as second:
-            assert second.wait(20) == 1
+            assert second.wait(60) == 1
             assert second.stderr is not None
             [line] = second.stderr.read().splitlines()
     assert line.startswith("diffc-server: ")

@@ -25,7 +25,7 @@ def systemd(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[tuple[so
     name = f"@diffc {secrets.token_hex(8)}" if request.param else str(tmp_path / "notify")
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as listening:
         listening.bind("\0" + name[1:] if request.param else name)
-        listening.settimeout(10)
+        listening.settimeout(60)
         yield listening, name
 
 

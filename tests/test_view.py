@@ -60,11 +60,11 @@ def test_from_start_to_stop(number: signal.Signals, tmp_path: Path) -> None:
         assert line.startswith("watch at 500 bytes per second: http://127.0.0.1:")
         url = line.split(": ", 1)[1].split()[0]
         direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-        with direct.open(f"{url}-/viewer.json", timeout=20) as answer:
+        with direct.open(f"{url}-/viewer.json", timeout=60) as answer:
             facts = json.load(answer)
         assert (facts["rate"], facts["compare"]) == (500.0, True)
         process.send_signal(number)
-        assert process.wait(20) == 0
+        assert process.wait(60) == 0
         assert process.stderr.read() == ""
 
 

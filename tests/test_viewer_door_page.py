@@ -48,7 +48,7 @@ async def test_the_token_is_the_password(tmp_path: Path) -> None:
         )
         page.on("pageerror", lambda error: complaints.heard.append(str(error)))
         await page.goto(url)
-        await expect(page.locator("#status")).to_have_text("Connected", timeout=30_000)
+        await expect(page.locator("#status")).to_have_text("Connected", timeout=120_000)
         [cookie] = await page.context.cookies()
         assert (cookie["name"], cookie["httpOnly"], cookie["secure"], cookie["sameSite"]) == (
             "__Host-diffc",
