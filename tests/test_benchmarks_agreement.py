@@ -18,6 +18,11 @@ from diffc_stream.picture import load_picture, save_png
 RATES = (1.0, 2.0)
 
 
+@pytest.fixture(autouse=True)
+def _as_many_threads_as_before(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(threads.NUMBER, str(threads.count()))  # so that it is put back
+
+
 @pytest.fixture
 def photo(tmp_path: Path) -> Path:
     path = tmp_path / "photos" / "ramp.png"
@@ -59,7 +64,6 @@ def test_receivers_agree_and_browsers_are_among_them(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(agreement, "METHODS", ("mmse",))  # which takes fewer evaluations
-    monkeypatch.setenv(threads.NUMBER, str(threads.count()))  # so that it is put back
     out, kept = tmp_path / "page.md", tmp_path / "streams"
     command = ["--images", str(photo.parent), "--out", str(out), "--streams", str(kept)]
     command += ["--bpp", "1"]
