@@ -42,9 +42,10 @@ def _nothing_of_the_developer(tmp_path_factory: pytest.TempPathFactory) -> Itera
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("DIFFC_MODELS", str(tmp_path_factory.mktemp("models")))
         patch.setenv("DIFFC_CACHE", str(tmp_path_factory.mktemp("streams")))
-        # As commands and the library have them, whichever is the first to be tested.
+        # What the process has for good once a command, a network or an optimiser was tested.
         patch.setenv(threads.POLICY, "PASSIVE")
         patch.setenv("ORT_DISABLE_TELEMETRY", "1")
+        patch.setenv("TORCHINDUCTOR_CACHE_DIR", str(tmp_path_factory.mktemp("torchinductor")))
         yield
 
 

@@ -54,14 +54,10 @@ class Leftovers:
 
     def pytest_sessionstart(self, session: pytest.Session) -> None:
         """Begin to listen, and have temporary files made where nobody else makes any."""
-        base = session.config._tmp_path_factory.getbasetemp()  # type: ignore[attr-defined]  # not in there
+        session.config._tmp_path_factory.getbasetemp()  # type: ignore[attr-defined]  # not in it
         folder = tempfile.mkdtemp(prefix="diffc-tests-")
         self._patch.setattr(tempfile, "tempdir", folder)
         self._patch.setenv("TMPDIR", folder)
-        # The first network that is loaded sets this for as long as the process lives.
-        self._patch.setenv("ORT_DISABLE_TELEMETRY", "1")
-        # PyTorch's compiler makes its folder, and says where, when an optimiser is first used.
-        self._patch.setenv("TORCHINDUCTOR_CACHE_DIR", str(base / "torchinductor"))
         self._patch.setattr(asyncio.runners, "_cancel_all_tasks", self._watched_cancelling())
         logging.getLogger("asyncio").addHandler(_Errors(self._complaints))
         if sys.platform != "win32":
