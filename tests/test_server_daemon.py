@@ -547,6 +547,7 @@ async def test_refused_requests_leave_nothing_behind(folder: Path) -> None:
 
 
 @pytest.mark.asyncio
+@pytest.mark.virtual_time
 async def test_a_bunch_of_streams_begins_together(folder: Path) -> None:
     """Whatever is ready first: nobody gets a second frame before all have had a first one."""
     async with receiving(folder, window=8192) as receiver:
