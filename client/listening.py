@@ -6,7 +6,9 @@ import asyncio
 import http
 import logging
 import re
+import socket
 from collections.abc import Callable, Iterable
+from functools import partial
 from pathlib import Path
 from ssl import SSLContext
 from typing import Self
@@ -16,9 +18,11 @@ from websockets.asyncio.server import Server, ServerConnection, serve
 from websockets.http11 import Request, Response
 from websockets.typing import Subprotocol
 
+from diffc_stream.descriptors import Spare
+from diffc_stream.entrance import BACKLOG, CountedConnection, Entrance
 from diffc_stream.errors import SessionError
+from diffc_stream.intake import Intake
 from diffc_stream.session import MAX_MESSAGE, PUSH_SUBPROTOCOL, Terms
-from diffc_stream.websocket import PacedServerConnection
 
 from .link import CLOSE_TIMEOUT, OPEN_TIMEOUT, Link
 from .mirror import Mirror
@@ -92,20 +96,39 @@ class Listener:
         self._most = most
         self._links: dict[str, Link] = {}
         self._turns: dict[str, asyncio.Lock] = {}
-        self._server: Server | None = None
+        self._spare = Spare()
+        # Of a name there are two for a moment, when a sender has dialled again.
+        self.intake = Intake(2 * most, logger=logger, spare=self._spare)
+        """Who has connected, a sender or not."""
+        self._entrance = Entrance(self.intake)
         self._watch: asyncio.Task[None] | None = None
 
     async def __aenter__(self) -> Self:
         """Listen.  Raises OSError if the port is taken."""
-        self._server = await serve(
+        await self._entrance.open(self._host, self._port, self._serve)
+        self._spare.open()
+        self._watch = asyncio.create_task(self._keep_watch())
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        assert self._watch is not None
+        self._watch.cancel()
+        self._entrance.close(close_connections=False)
+        await asyncio.gather(*(link.close() for link in self._links.values()))
+        self._entrance.close()
+        await self._entrance.wait_closed()
+        self._spare.close()
+
+    async def _serve(self, listening: socket.socket) -> Server:
+        return await serve(
             self._mirror,
-            self._host,
-            self._port,
+            sock=listening,
             subprotocols=[Subprotocol(PUSH_SUBPROTOCOL)],
             process_request=self._admit,
-            create_connection=_Connection,
+            create_connection=partial(_Connection, intake=self.intake),  # type: ignore[arg-type]
             ssl=self._tls,
-            open_timeout=OPEN_TIMEOUT,
+            open_timeout=OPEN_TIMEOUT,  # of TLS too, and of what follows
+            backlog=BACKLOG,
             # Pages in browsers have nothing to send.
             origins=[None],
             compression=None,
@@ -117,54 +140,51 @@ class Listener:
             write_limit=4096,
             logger=_quiet_logger(),
         )
-        self._watch = asyncio.create_task(self._keep_watch())
-        return self
-
-    async def __aexit__(self, *_: object) -> None:
-        assert self._server is not None
-        assert self._watch is not None
-        self._watch.cancel()
-        self._server.close(close_connections=False)
-        await asyncio.gather(*(link.close() for link in self._links.values()))
-        self._server.close()
-        await self._server.wait_closed()
 
     @property
     def port(self) -> int:
         """The port it listens on."""
-        assert self._server is not None
-        port: int = next(iter(self._server.sockets)).getsockname()[1]
-        return port
+        return self._entrance.port
 
     @property
     def senders(self) -> tuple[str, ...]:
         """Names of the senders that are connected, in no order."""
         return tuple(self._links)
 
-    def _admit(self, connection: ServerConnection, request: Request) -> Response | None:
-        name = self._authenticate(request)
+    async def _admit(self, connection: ServerConnection, request: Request) -> Response | None:
+        unavailable = http.HTTPStatus.SERVICE_UNAVAILABLE
+        if self.intake.full or self.intake.pressed:
+            return connection.respond(unavailable, "not at the moment: come back later\n")
+        # Tokens are in a file, and senders in a folder.
+        name, others = await asyncio.to_thread(self._look, request)
         if isinstance(name, http.HTTPStatus):
             return connection.respond(name, f"{name.phrase}\n")
-        if not is_name(name):
-            return connection.respond(http.HTTPStatus.NOT_FOUND, "not a sender's name\n")
         if len(self._links) >= self._most and name not in self._links:
-            return connection.respond(http.HTTPStatus.SERVICE_UNAVAILABLE, "too many senders\n")
-        if _folders(self._folder, beside=name) >= MOST_NAMES:
-            return connection.respond(http.HTTPStatus.SERVICE_UNAVAILABLE, "too many names\n")
+            return connection.respond(unavailable, "too many senders\n")
+        if others >= MOST_NAMES:
+            return connection.respond(unavailable, "too many names\n")
         assert isinstance(connection, _Connection)
         connection.sender = name
+        connection.settle()
         return None
+
+    def _look(self, request: Request) -> tuple[str | http.HTTPStatus, int]:
+        """Return who asks, or how it is refused, and how many others there are.  Reads files."""
+        name = self._authenticate(request)
+        if isinstance(name, str) and not is_name(name):
+            name = http.HTTPStatus.NOT_FOUND
+        return name, _folders(self._folder, beside=name) if isinstance(name, str) else 0
 
     async def _keep_watch(self) -> None:
         """Turn away senders that were let in, and would not be any more."""
         while True:
             await asyncio.sleep(REREAD)
-            assert self._server is not None
-            for connection in self._server.connections:
+            for connection in self._entrance.connections:
                 assert isinstance(connection, _Connection)
                 if connection.request is None or not connection.sender:
                     continue
-                if self._authenticate(connection.request) != connection.sender:
+                found = await asyncio.to_thread(self._authenticate, connection.request)
+                if found != connection.sender:
                     logger.info("%s is not welcome any more", connection.sender)
                     connection.transport.abort()
 
@@ -205,7 +225,7 @@ def _folders(home: Path, *, beside: str) -> int:
     return sum(path.name != beside for path in home.iterdir()) if home.exists() else 0
 
 
-class _Connection(PacedServerConnection):
+class _Connection(CountedConnection):
     """A connection of a sender that has a name."""
 
     sender = ""

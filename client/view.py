@@ -13,9 +13,11 @@ import asyncio
 import json
 import logging
 import re
+import socket
 from collections.abc import Mapping
 from dataclasses import replace
 from email.utils import formatdate
+from functools import partial
 from http import HTTPStatus
 from typing import Any, Self
 from urllib.parse import quote
@@ -25,7 +27,9 @@ from websockets.datastructures import Headers
 from websockets.http11 import Request, Response
 from websockets.typing import Subprotocol
 
+from diffc_stream.entrance import CountedConnection, Entrance
 from diffc_stream.errors import AddressError, DiffcError
+from diffc_stream.intake import Intake
 from diffc_stream.session import MAX_MESSAGE, SUBPROTOCOL
 from diffc_stream.websocket import PacedServerConnection
 from diffc_viewer import Answer, Door, Facts, Question, Site
@@ -40,6 +44,8 @@ from .wire import Wire
 HOST = "127.0.0.1"
 """Nobody else has any business here."""
 MOST_PAGES = 32
+MOST_CONNECTIONS = 8 * MOST_PAGES
+"""A browser opens six at once beside a page's own."""
 MOST_FILE = 16 * 2**20
 """Bytes of a picture for comparison."""
 MOST_FACTS = 2**16
@@ -52,6 +58,8 @@ ASKING = 3.0
 """Seconds that it may take to say whether it makes any."""
 GRACE = 2.0
 """Seconds that pages get to take note of the end."""
+
+logger = logging.getLogger("diffc_client")
 
 _COMPARISON = f"{PREFIX}compare/"
 _TARGET = re.compile(r"[!-~]{1,4096}")
@@ -101,7 +109,8 @@ class View:
         self._access = access
         self._facts = Facts(sender=str(address.sender), rate=rate)
         self._door = Door()
-        self._server: Server | None = None
+        self._intake = Intake(MOST_CONNECTIONS, logger=logger)
+        self._entrance = Entrance(self._intake)
         self._pages = 0
         self._turns = asyncio.Semaphore(MOST_FILES)
         self._asking: dict[asyncio.Task[Any], ServerConnection] = {}
@@ -112,15 +121,38 @@ class View:
 
     async def __aenter__(self) -> Self:
         """Listen.  Raises OSError if the port is taken."""
-        logger = logging.getLogger("diffc_client.websockets")
-        logger.setLevel(logging.CRITICAL)  # failed handshakes are browsers' mistakes
-        self._server = await serve(
+        await self._entrance.open(HOST, self._port, self._serve)
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        self._entrance.close()
+        try:
+            async with asyncio.timeout(GRACE):
+                await asyncio.shield(self._entrance.wait_closed())
+        except TimeoutError:
+            # They wait for a sender, or for a line that is slow.
+            for task, page in self._asking.items():
+                page.transport.abort()
+                task.cancel()
+            await self._entrance.wait_closed()
+
+    @property
+    def url(self) -> str:
+        """What to open in a browser."""
+        picture = f"#/{quote(self._address.image)}" if self._address.image else ""
+        return f"http://{HOST}:{self._entrance.port}/{picture}"
+
+    async def _serve(self, listening: socket.socket) -> Server:
+        quiet = logging.getLogger("diffc_client.websockets")
+        quiet.setLevel(logging.CRITICAL)  # failed handshakes are browsers' mistakes
+        return await serve(
             self._carry,
-            HOST,
-            self._port,
+            sock=listening,
             subprotocols=[Subprotocol(SUBPROTOCOL)],
             process_request=self._admit,
-            create_connection=PacedServerConnection,
+            create_connection=partial(  # type: ignore[arg-type]
+                CountedConnection, intake=self._intake
+            ),
             compression=None,
             # websockets answers plain requests within the opening.
             open_timeout=PATIENCE + ASKING,
@@ -129,30 +161,8 @@ class View:
             max_size=MAX_MESSAGE,
             max_queue=8,
             write_limit=4096,
-            logger=logger,
+            logger=quiet,
         )
-        return self
-
-    async def __aexit__(self, *_: object) -> None:
-        assert self._server is not None
-        self._server.close()
-        try:
-            async with asyncio.timeout(GRACE):
-                await asyncio.shield(self._server.wait_closed())
-        except TimeoutError:
-            # They wait for a sender, or for a line that is slow.
-            for task, page in self._asking.items():
-                page.transport.abort()
-                task.cancel()
-            await self._server.wait_closed()
-
-    @property
-    def url(self) -> str:
-        """What to open in a browser."""
-        assert self._server is not None
-        port: int = next(iter(self._server.sockets)).getsockname()[1]
-        picture = f"#/{quote(self._address.image)}" if self._address.image else ""
-        return f"http://{HOST}:{port}/{picture}"
 
     async def _carry(self, page: ServerConnection) -> None:
         assert isinstance(page, PacedServerConnection)
@@ -169,11 +179,15 @@ class View:
         task.add_done_callback(self._asking.pop)
         headers = request.headers
         path = request.path.partition("?")[0]
-        socket = any("websocket" in value.lower() for value in headers.get_all("Upgrade"))
-        refusal = self._door.objection(headers.get_all, path=path, local=True, socket=socket)
+        upgrade = any("websocket" in value.lower() for value in headers.get_all("Upgrade"))
+        refusal = self._door.objection(headers.get_all, path=path, local=True, socket=upgrade)
         if refusal is not None:
             return _said(refusal, "pages of other sites have no business here")
-        if socket:
+        if self._intake.full:
+            return _said(HTTPStatus.SERVICE_UNAVAILABLE, "too many connections")
+        assert isinstance(page, CountedConnection)
+        page.settle()
+        if upgrade:
             if self._pages < MOST_PAGES:
                 return None
             return _said(HTTPStatus.SERVICE_UNAVAILABLE, "too many pages")

@@ -18,6 +18,7 @@ from typing import Any
 from websockets.asyncio.server import Server, ServerConnection
 
 from .intake import Intake, Place, Shortage
+from .websocket import PacedServerConnection
 
 BACKLOG = 1024
 """Connections that the system holds until they are accepted: a thousand may come at once."""
@@ -72,14 +73,37 @@ class Entrance:
         await asyncio.gather(*(server.wait_closed() for server in self._servers))
 
 
-def counted(intake: Intake, transport: asyncio.BaseTransport, peer: str) -> Place | None:
-    """Return the place of a connection that was made; None: it has to end."""
-    accepted: socket.socket | None = transport.get_extra_info("socket")
-    descriptor = -1 if accepted is None else accepted.fileno()
-    place = intake.place(descriptor)
-    if place is None and isinstance(transport, asyncio.Transport):
-        place = intake.enter(peer, descriptor, transport.abort)
-    return place
+class CountedConnection(PacedServerConnection):
+    """A connection that has a place, a newcomer's until it has settled."""
+
+    def __init__(self, *arguments: Any, intake: Intake, **more: Any) -> None:
+        """Prepare one that ``intake`` counts for as long as it is open."""
+        super().__init__(*arguments, **more)
+        self.peer = "somebody"
+        """Where it comes from."""
+        self._intake = intake
+        self._place: Place | None = None
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        super().connection_made(transport)
+        self.peer = str((self.remote_address or (self.peer,))[0])
+        accepted: socket.socket | None = transport.get_extra_info("socket")
+        descriptor = -1 if accepted is None else accepted.fileno()
+        self._place = self._intake.place(descriptor) or self._intake.enter(
+            self.peer, descriptor, self.transport.abort
+        )
+        if self._place is None:
+            self.transport.abort()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        if self._place is not None:
+            self._place.leave()
+        super().connection_lost(exc)
+
+    def settle(self) -> None:
+        """Let it stay, beside those that have yet to say what they want."""
+        if self._place is not None:
+            self._place.settle()
 
 
 async def _bound(host: str, port: int, *, reuse_port: bool) -> list[socket.socket]:

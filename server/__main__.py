@@ -148,6 +148,7 @@ async def _serve(options: argparse.Namespace) -> None:
     )
     assets = Assets(models.files)
     site = Site(assets, Facts(compare=options.compare)) if options.viewer else None
+    names = [*own_names(), *safety.names]
     daemon = SenderDaemon(
         catalogue,
         pipeline,
@@ -155,7 +156,7 @@ async def _serve(options: argparse.Namespace) -> None:
         port=options.port,
         terms=Terms(window=options.window),
         connections=_allowed(options.connections),
-        names=[options.host, *own_names(), *safety.names],
+        names=[options.host, *names],
         site=site,
         comparison=Comparison(catalogue) if site and options.compare else None,
         figures=figures,
@@ -169,7 +170,7 @@ async def _serve(options: argparse.Namespace) -> None:
     with contextlib.suppress(NotImplementedError, AttributeError):  # not on Windows
         # Whether it listens or not: otherwise this signal would be the end.
         asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, daemon.look_again)
-    status = _status(figures, store, options)
+    status = _status(figures, store, names, options)
     async with contextlib.AsyncExitStack() as ports:
         watched = (await ports.enter_async_context(status)).url if status else None
         diallers = [
@@ -243,14 +244,15 @@ def _exit() -> NoReturn:
 
 
 def _status(
-    figures: Figures, store: Store | None, options: argparse.Namespace
+    figures: Figures, store: Store | None, names: Iterable[str], options: argparse.Namespace
 ) -> StatusPort | None:
     """Return the port for who watches, if there shall be one."""
     from .status import StatusPort
 
     if options.metrics is None:
         return None
-    return StatusPort(options.metrics, figures, partial(_problem, options.folder, store))
+    check = partial(_problem, options.folder, store)
+    return StatusPort(options.metrics, figures, check, names=names, strict=bool(options.name))
 
 
 def _problem(folder: Path, store: Store | None) -> str:

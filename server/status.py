@@ -10,15 +10,21 @@ from __future__ import annotations
 import asyncio
 import http
 import logging
-from collections.abc import Callable
+import socket
+from collections.abc import Callable, Iterable
+from functools import partial
 from typing import Self
 
 from websockets.asyncio.server import Server, ServerConnection, serve
 from websockets.datastructures import Headers
 from websockets.http11 import Request, Response
 
+from diffc_stream.entrance import CountedConnection, Entrance
 from diffc_stream.flags import Endpoint
+from diffc_stream.intake import Intake
+from diffc_viewer import Door
 
+from .exchange import is_local
 from .figures import MEDIA_TYPE, Figures
 
 MOST_CONNECTIONS = 32
@@ -27,6 +33,8 @@ OPENING = 5.0
 PATIENCE = 5.0
 """Seconds that a check may take: what takes longer than that is not ready."""
 
+logger = logging.getLogger("diffc_server")
+
 Check = Callable[[], str]
 """Returns why the sender is not ready, in a few words, or nothing.  Called on a worker thread."""
 
@@ -34,50 +42,68 @@ Check = Callable[[], str]
 class StatusPort:
     """Answers who watches, for as long as it is open."""
 
-    def __init__(self, endpoint: Endpoint, figures: Figures, check: Check) -> None:
-        """Prepare to listen; port 0 is any free one."""
+    def __init__(
+        self,
+        endpoint: Endpoint,
+        figures: Figures,
+        check: Check,
+        *,
+        names: Iterable[str] = (),
+        strict: bool = False,
+    ) -> None:
+        """Prepare to listen; port 0 is any free one.
+
+        This machine is called by its number, localhost or one of ``names``: on the loopback a
+        request has to say one of them, and if ``strict`` elsewhere too.  Pages get nothing.
+        """
         self._endpoint = endpoint
         self._figures = figures
         self._check = check
-        self._answering = 0
         self._checking: asyncio.Future[str] | None = None
-        self._server: Server | None = None
+        self._door = Door(names=(endpoint.host, *names), pages=False, strict=strict)
+        self._intake = Intake(MOST_CONNECTIONS, logger=logger)
+        self._entrance = Entrance(self._intake)
 
     async def __aenter__(self) -> Self:
         """Listen.  Raises OSError if the port is taken."""
-        self._server = await serve(
+        await self._entrance.open(self._endpoint.host, self._endpoint.port, self._serve)
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        self._entrance.close()
+        await self._entrance.wait_closed()
+
+    async def _serve(self, listening: socket.socket) -> Server:
+        return await serve(
             _nothing,
-            self._endpoint.host,
-            self._endpoint.port,
+            sock=listening,
             process_request=self._answer,
+            create_connection=partial(  # type: ignore[arg-type]
+                CountedConnection, intake=self._intake
+            ),
             open_timeout=OPENING,
             compression=None,
             logger=_quiet_logger(),
         )
-        return self
-
-    async def __aexit__(self, *_: object) -> None:
-        assert self._server is not None
-        self._server.close()
-        await self._server.wait_closed()
 
     @property
     def url(self) -> str:
         """Its address."""
-        assert self._server is not None
-        port: int = next(iter(self._server.sockets)).getsockname()[1]
-        return f"http://{Endpoint(host=self._endpoint.host, port=port)}"
+        return f"http://{Endpoint(host=self._endpoint.host, port=self._entrance.port)}"
 
     async def _answer(self, connection: ServerConnection, request: Request) -> Response:
-        if self._answering >= MOST_CONNECTIONS:
+        if self._intake.full:
             return connection.respond(http.HTTPStatus.SERVICE_UNAVAILABLE, "too many ask\n")
-        self._answering += 1
-        try:
-            return await self._answered(connection, request)
-        finally:
-            self._answering -= 1
-
-    async def _answered(self, connection: ServerConnection, request: Request) -> Response:
+        assert isinstance(connection, CountedConnection)
+        connection.settle()
+        objection = self._door.objection(
+            request.headers.get_all,
+            path=request.path.partition("?")[0],
+            local=is_local(connection),
+            old=request.protocol == "HTTP/1.0",
+        )
+        if objection is not None:
+            return connection.respond(objection, f"{objection.phrase}\n")
         if request.method != "GET":
             return connection.respond(http.HTTPStatus.METHOD_NOT_ALLOWED, "GET is all there is\n")
         match request.path.partition("?")[0]:

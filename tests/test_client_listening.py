@@ -6,11 +6,12 @@ import asyncio
 import http
 import logging
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from functools import partial
 from pathlib import Path
 
 import pytest
+from authority import issue
 from fakes import FakeOpener, stream_of
 from serving import pictures
 from websockets.asyncio.client import ClientConnection, connect
@@ -22,9 +23,11 @@ from websockets.typing import Origin, Subprotocol
 from diffc_benchmarks.bad_link import Link
 from diffc_benchmarks.impairment import Impairment
 from diffc_client import Listener, listening
+from diffc_client.admission import listening_context
 from diffc_client.listening import is_name
 from diffc_server import Catalogue, Dialler, Pipeline
 from diffc_server.figures import Figures
+from diffc_stream.intake import LEAST_NEWCOMERS
 from diffc_stream.session import PUSH_SUBPROTOCOL, SUBPROTOCOL, Hello, decode
 
 pytestmark = [pytest.mark.asyncio, pytest.mark.virtual_time]
@@ -291,3 +294,40 @@ async def test_who_is_no_receiver(
 async def test_addresses_that_lead_nowhere(folder: Path, caplog: pytest.LogCaptureFixture) -> None:
     async with dialling("http://hub/x", folder):
         await until(lambda: "does not answer like a receiver" in caplog.text)
+
+
+async def test_who_connects_and_says_nothing_keeps_no_sender_out(folder: Path, kept: Path) -> None:
+    async with Listener(kept, most=1) as listener:
+        held = [await asyncio.open_connection("127.0.0.1", listener.port) for _ in range(200)]
+        assert listener.intake.newcomers <= LEAST_NEWCOMERS
+        async with dialling(f"ws://127.0.0.1:{listener.port}/camera", folder):
+            await until(lambda: whole(kept / "camera"))
+        for _, writer in held:
+            writer.close()
+            with suppress(ConnectionError):
+                await writer.wait_closed()
+        await until(lambda: listener.intake.open == 0)
+
+
+async def test_handshakes_count_as_connections(kept: Path, tmp_path: Path) -> None:
+    secure = listening_context(issue(tmp_path).chain)
+    async with Listener(kept, tls=secure) as listener:
+        held = [await asyncio.open_connection("127.0.0.1", listener.port) for _ in range(100)]
+        await until(lambda: listener.intake.dropped >= 100 - LEAST_NEWCOMERS)
+        assert listener.intake.newcomers <= LEAST_NEWCOMERS
+        for _, writer in held:
+            writer.close()
+            with suppress(ConnectionError):
+                await writer.wait_closed()
+        await until(lambda: listener.intake.open == 0)
+
+
+async def test_a_hub_without_files_to_open_says_so(kept: Path) -> None:
+    async with Listener(kept) as listener:
+        assert listener._spare.lend()
+        with pytest.raises(InvalidStatus) as caught:
+            await dial(listener.port)
+        assert caught.value.response.status_code == 503
+        await until(lambda: not listener.intake.pressed)
+        async with dial(listener.port):
+            pass

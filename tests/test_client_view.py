@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 import sources
 from fakes import FakeDecoders
-from serving import pictures, serving
+from serving import pictures, serving, settled
 from test_client_relay import echo, listening
 from test_server_daemon import dial
 from test_server_exchange import head_of, request
@@ -241,3 +241,22 @@ def test_addresses(site: Site) -> None:
 async def test_a_picture_may_be_named(site: Site) -> None:
     async with View(Address.parse("ws://station/sub/a%20b.png"), site) as view:
         assert view.url.endswith("/#/sub/a%20b.png")
+
+
+@pytest.mark.asyncio
+async def test_who_says_nothing_keeps_no_page_out(site: Site) -> None:
+    async with View(nowhere(), site) as view:
+        port = int(view.url.split(":")[2].split("/")[0])
+        held = [await asyncio.open_connection("127.0.0.1", port) for _ in range(400)]
+        assert (await ask(view, "/"))[0] == 200
+        assert view._intake.newcomers <= view._intake.most_newcomers
+        for _, writer in held:
+            writer.transport.abort()
+        await settled(lambda: view._intake.open == 0)
+
+
+@pytest.mark.asyncio
+async def test_a_full_house_is_told_in_words(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "MOST_CONNECTIONS", 0)
+    async with View(nowhere(), site) as view:
+        assert (await ask(view, "/"))[0] == 503

@@ -25,7 +25,7 @@ BELOW: dict[str, set[str]] = {
     "sparing": set(),
     "descriptors": set(),
     "intake": {"descriptors", "exposure", "sparing"},
-    "entrance": {"intake"},
+    "entrance": {"intake", "websocket"},
     "opening": set(),
     "replacement": set(),
     "eviction": set(),

@@ -234,3 +234,40 @@ async def test_the_document_tells_of_every_metric() -> None:
     ours = [family for family in families if family.name.startswith("diffc_")]
     names = [family.name + ("_total" if family.type == "counter" else "") for family in ours]
     assert sorted(rows) == sorted(names)
+
+
+async def asked_as(url: str, host: str, more: str = "") -> int:
+    """Return how a request for the metrics is answered that says whom it means."""
+    port = int(url.rpartition(":")[2])
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    writer.write(f"GET /metrics HTTP/1.1\r\nHost: {host}\r\n{more}\r\n".encode())
+    head = await reader.read()
+    writer.close()
+    return int(head.split()[1])
+
+
+async def test_names_that_lead_here_by_deceit_are_turned_away() -> None:
+    async with watched() as url:
+        assert await asked_as(url, "localhost:9765") == 200
+        assert await asked_as(url, "127.0.0.1") == 200
+        assert await asked_as(url, "evil.example:9765") == 421
+        assert await asked_as(url, "localhost", "Host: evil.example\r\n") == 400
+        assert await asked_as(url, "localhost", "Origin: https://evil.example\r\n") == 403
+        assert await asked_as(url, "localhost", "Sec-Fetch-Site: cross-site\r\n") == 403
+        assert await asked_as(url, "localhost", "Sec-Fetch-Site: none\r\n") == 200
+
+
+async def test_this_machine_may_be_called_by_its_names() -> None:
+    endpoint = Endpoint(host="127.0.0.1", port=0)
+    async with StatusPort(endpoint, Figures(), str, names=["station"]) as port:
+        assert await asked_as(port.url, "station:9765") == 200
+        assert await asked_as(port.url, "stations:9765") == 421
+
+
+async def test_who_asks_for_nothing_keeps_no_watcher_out() -> None:
+    async with watched() as url:
+        port = int(url.rpartition(":")[2])
+        held = [await asyncio.open_connection("127.0.0.1", port) for _ in range(100)]
+        assert await ask(url, "/livez") == (200, "alive\n")
+        for _, writer in held:
+            writer.transport.abort()
