@@ -34,7 +34,7 @@ LONGEST_TOKEN = 256
 LIMITS = frozenset(
     [
         *("connections", "streams", "bytes_per_second", "bytes_per_hour"),
-        *("encoder_seconds_per_hour", "requests_per_second"),
+        *("encoder_seconds_per_hour", "unproven_seconds_per_hour", "requests_per_second"),
     ]
 )
 """What a token may set for itself."""

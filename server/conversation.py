@@ -276,8 +276,7 @@ class Conversation:
         try:
             hello = self._session.hello
             assert hello is not None
-            account = self.visit.account
-            shared = await self._finder.find(request, hello, self._wake, account)
+            shared = await self._finder.find(request, hello, self._wake, self.visit)
         except RequestRefused as error:
             self._websocket.charge(REFUSAL)
             self._preparing.pop(request.stream, None)

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
 
 from diffc_stream.errors import RequestRefused
 from diffc_stream.session import Capability, Code, Hello, Open
 
 from .catalogue import Catalogue
 from .encoding import is_stream
-from .pipeline import Account, Pipeline, SharedStream
+from .listeners import Wake
+from .pipeline import Pipeline, SharedStream
+from .visits import Visit
 
 
 class Finder:
@@ -20,24 +21,22 @@ class Finder:
         self._catalogue = catalogue
         self._pipeline = pipeline
 
-    async def find(
-        self, request: Open, hello: Hello, wake: Callable[[], None], account: Account | None
-    ) -> SharedStream:
+    async def find(self, request: Open, hello: Hello, wake: Wake, visit: Visit) -> SharedStream:
         """Return the stream that is asked for, joined, as soon as it has come to where it starts.
 
-        ``wake`` is called whenever there is more of it, and ``account`` pays.  Raises
+        ``wake`` is called whenever there is more of it, and the visit's account pays.  Raises
         RequestRefused.
         """
         file = await asyncio.to_thread(self._catalogue.file, request.image)
         model = None if is_stream(file.path) else self._model(request, hello)
         shared = self._pipeline.of(file, model)
-        shared.join(wake, account)
+        shared.join(wake, visit.account)
         try:
-            await shared.reach(request.start, account)
+            await shared.reach(0, visit.account)
             assert shared.model is not None
             _check_format(hello)
             _check_model(hello, shared.model)
-            if request.start and shared.prefix(request.start) != request.prefix:
+            if not await _proven(request, shared, wake, visit):
                 raise RequestRefused(
                     Code.PREFIX_MISMATCH,
                     f"the first {request.start} bytes are not as held: begin anew without them",
@@ -63,6 +62,21 @@ class Finder:
                 "begin anew without them",
             )
         return request.model
+
+
+async def _proven(request: Open, shared: SharedStream, wake: Wake, visit: Visit) -> bool:
+    """Tell whether the receiver has what it says to hold; what that takes is on trust."""
+    if shared.light or shared.complete or len(shared) >= request.start:
+        await shared.reach(request.start, visit.account)
+        return not request.start or shared.prefix(request.start) == request.prefix
+    async with visit.claims.claim(visit.account) as claim:
+        shared.bill(wake, claim)
+        await shared.reach(request.start, claim)
+        proven = shared.prefix(request.start) == request.prefix
+        if proven:
+            claim.prove()
+        shared.bill(wake, visit.account)
+    return proven
 
 
 def _check_format(hello: Hello) -> None:

@@ -24,6 +24,9 @@ class Limits:
     """The same over a longer time: so much may go at once after a rest."""
     encoder_seconds_per_hour: float = 0
     """Of a thread that encodes; what is too much is refused with the time to come back."""
+    unproven_seconds_per_hour: float = 180
+    """The same towards what a visitor says to hold already and does not prove; a third of it at
+    once.  What is proven costs nothing of this."""
     requests_per_second: float = 100
     """On average, openings of WebSockets included; ten times as many may come at once."""
 
@@ -33,4 +36,4 @@ class Limits:
 
 
 NONE = Limits(connections=0, streams=0, requests_per_second=0)
-"""No limits at all."""
+"""No limits at all, but for what nobody proves."""

@@ -41,6 +41,12 @@ class Listeners:
         del self._users[next(i for i, (known, _) in enumerate(self._users) if known == wake)]
         self._changed.set()
 
+    def bill(self, wake: Wake, account: Account | None) -> None:
+        """Have another account pay for one who has joined."""
+        place = next(i for i, (known, _) in enumerate(self._users) if known == wake)
+        self._users[place] = (wake, account)
+        self._changed.set()
+
     def notify(self) -> None:
         """Wake all."""
         for wake, _ in tuple(self._users):

@@ -102,6 +102,7 @@ def _add_limits(parser: argparse.ArgumentParser) -> None:
         ("bytes-per-second", "BYTES", "what is too much waits"),
         ("bytes-per-hour", "BYTES", "the same, over a longer time"),
         ("encoder-seconds-per-hour", "SECONDS", "of a thread that encodes; then it is busy"),
+        ("unproven-seconds-per-hour", "SECONDS", "the same towards what is held, not proven"),
         ("requests-per-second", "N", "on average; ten times as many may come at once"),
     ]:
         usually = getattr(usual, name.replace("-", "_"))

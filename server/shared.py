@@ -152,6 +152,10 @@ class SharedStream:
         self._rest_later()
         self._seats.look()
 
+    def bill(self, wake: Wake, account: Account | None) -> None:
+        """Have another account pay for somebody who has joined."""
+        self._listeners.bill(wake, account)
+
     def want(self, length: int) -> None:
         """Ask for the first ``length`` bytes, for somebody who has joined; returns at once."""
         self._wanted = max(self._wanted, min(length, MAX_STREAM))

@@ -14,6 +14,7 @@ from diffc_stream.exposure import neighbourhood
 from diffc_stream.tokens import Token
 
 from .bucket import Bucket, longest_wait
+from .claims import Claims
 from .limits import NONE, Limits
 
 MOST_VISITORS = 4096
@@ -72,6 +73,7 @@ class Visitor:
         self.guesses = Bucket(1 / GUESSING, GUESSES, now)
         encoding = limits.encoder_seconds_per_hour
         self.encoding = Budget(encoding, clock) if encoding else None
+        self.claims = Claims(clock, limits.unproven_seconds_per_hour)
 
 
 class Visit:
@@ -79,7 +81,7 @@ class Visit:
 
     __slots__ = (
         *("_ended", "_held", "_sending", "_visitor"),
-        *("account", "cookie", "name", "peer", "token"),
+        *("account", "claims", "cookie", "name", "peer", "token"),
     )
 
     def __init__(
@@ -94,6 +96,8 @@ class Visit:
         """Of its token."""
         self.account = visitor.encoding
         """Who pays for what is encoded for it; None: nobody counts."""
+        self.claims = visitor.claims
+        """What it says to hold already, and has yet to prove."""
         self._visitor = visitor
         self._sending = visitor.sending
         self._held = 0
