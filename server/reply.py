@@ -114,10 +114,14 @@ class Reply:
     async def finish(self) -> None:
         """Have all that was written sent, and let the client close the connection first."""
         transport = self._connection.transport
-        transport.set_write_buffer_limits(0)
-        await self._flush()
-        if not transport.is_closing():
-            transport.write_eof()
+        if transport.can_write_eof():
+            transport.set_write_buffer_limits(0)
+            await self._flush()
+            if not transport.is_closing():
+                transport.write_eof()
+        else:
+            # Of TLS no half can be closed: this sends what is left, and says that it is all.
+            transport.close()
         await asyncio.wait([self.gone], timeout=LINGER)
 
     def abort(self) -> None:

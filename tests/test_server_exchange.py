@@ -9,8 +9,10 @@ from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from ssl import create_default_context
 
 import pytest
+from authority import issue
 from fakes import FakeOpener, stream_of
 from serving import pictures, serving, settled
 from test_server_daemon import dial
@@ -620,3 +622,22 @@ async def test_what_takes_a_token_is_for_no_cache_on_the_way(folder: Path, tmp_p
         refused = await ask(daemon, "/ready.dfc")
         assert (refused.status, refused.fields["Cache-Control"]) == (401, "no-store")
         assert "Server" not in refused.fields
+
+
+@pytest.mark.asyncio
+@pytest.mark.virtual_time
+async def test_over_tls_the_end_is_told(folder: Path, tmp_path: Path) -> None:
+    """Of TLS no half can be closed: who reads until the end gets it, and does not wait for it."""
+    issued = issue(tmp_path)
+    clock = asyncio.get_running_loop().time
+    async with serving(folder, certificate=issued.certificate) as daemon:
+        reader, writer = await asyncio.open_connection(
+            "localhost", daemon.port, ssl=create_default_context(cafile=issued.ca)
+        )
+        began = clock()
+        writer.write(request("/a.png.dfc"))
+        assert STREAM[-300:] in await reader.read()
+        assert clock() - began < 2.0
+        writer.close()
+        with suppress(OSError):
+            await writer.wait_closed()
