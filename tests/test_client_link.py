@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
+from pathlib import Path
 from socket import socket
 
 import pytest
 from fakes import FakeDecoders
 from websockets.asyncio.server import ServerConnection, serve
+from websockets.exceptions import ConnectionClosed
 from websockets.frames import Frame, Opcode
 from websockets.typing import Subprotocol
 
 import diffc_client
-from diffc_client import Address, MemoryStream
+from diffc_client import Address, MemoryStream, Mirror
 from diffc_client import link as link_module
+from diffc_client import mirror as mirror_module
 from diffc_client.link import Link
 from diffc_stream.errors import AddressError, LinkLost, PeerError, RemoteProtocolError
 from diffc_stream.session import (
@@ -299,3 +303,23 @@ async def test_a_flood_holds_up_nobody_else(kind: str, monkeypatch: pytest.Monke
 
 def frame(data: bytes) -> bytes:
     return Frame(Opcode.BINARY, data).serialize(mask=False)
+
+
+@pytest.mark.asyncio
+async def test_a_catalogue_without_end_is_not_mirrored(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def handler(websocket: ServerConnection) -> None:
+        assert isinstance(decode(await websocket.recv()), Hello)  # type: ignore[arg-type]
+        await websocket.send(WELCOME)
+        with suppress(ConnectionClosed):
+            for number in itertools.count():
+                names = [f"{number}-{n}.png" for n in range(50)]
+                images = tuple(Entry(name=n, size=1, time=1, thumbprint="0" * 16) for n in names)
+                await websocket.send(encode(Catalogue(images=images, last=False)))
+
+    monkeypatch.setattr(mirror_module, "MOST_ENTRIES", 120)
+    async with sender(handler) as address, Mirror(tmp_path / "kept") as mirror:
+        link = await Link.dial(Address.parse(address), models=(), terms=Terms())
+        with pytest.raises(RemoteProtocolError, match="more than 120 pictures"):
+            await mirror.follow(link)

@@ -1,0 +1,395 @@
+"""Everything that a peer can make grow has an owner that counts it: the table in docs/security.md.
+
+What opens, spawns or buffers is found by a walk over the code.  Each such thing belongs to a row of
+the table, or is named here with the reason why no peer can make it grow.
+"""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+
+import pytest
+
+from diffc_client import __main__ as client
+from diffc_server import __main__ as server
+
+ROOT = Path(__file__).parent.parent
+FOLDERS = ("server", "client", "diffc_stream")
+
+CALLS = {
+    "file": {"mkdir", "makedirs", "scandir", "mkstemp", "NamedTemporaryFile", "TemporaryDirectory"},
+    "task": {"create_task", "ensure_future", "TaskGroup", "run_coroutine_threadsafe"},
+    "thread": {"Thread", "ThreadPoolExecutor", "to_thread", "run_in_executor"},
+    "process": {"Popen", "ProcessPoolExecutor", "create_subprocess_exec", "fork"},
+    "socket": {"serve", "connect", "start_server", "open_connection", "create_connection"},
+    "timer": {"call_later", "call_at"},
+}
+"""What takes something of the machine, by what is called."""
+BUFFERS = {
+    *("dict", "list", "set", "bytearray", "deque", "OrderedDict", "defaultdict", "Counter"),
+    *("Queue", "LifoQueue", "PriorityQueue", "SimpleQueue", "BytesIO", "WeakValueDictionary"),
+}
+MODES = re.compile(r"[rwxa]\+?b?\+?")
+
+
+def found(tree: ast.Module) -> Iterator[str]:
+    """Yield what a module takes: kinds of calls, and names of what grows in it.
+
+    Names are ``self.NAME`` of attributes, ``NAME`` of what the module itself holds, and ``@NAME``
+    of functions whose answers are all remembered.
+    """
+    for statement in tree.body:
+        match statement:
+            case ast.Assign(targets=[ast.Name(id=name)], value=value):
+                yield from [name] if _grows(value) else []
+            case ast.AnnAssign(target=ast.Name(id=name), value=value):
+                yield from [name] if _grows(value) else []
+    for node in ast.walk(tree):
+        match node:
+            case ast.Call():
+                yield from _taken(node)
+            case (
+                ast.Assign(targets=[ast.Attribute(attr=name)], value=value)
+                | ast.AnnAssign(target=ast.Attribute(attr=name), value=value)
+            ):
+                yield from [f"self.{name}"] if _grows(value) else []
+            case ast.AnnAssign(target=ast.Name(id=name), value=ast.Call(keywords=keywords)):
+                made = [key.value for key in keywords if key.arg == "default_factory"]
+                yield from [f"self.{name}"] if any(map(_makes_what_grows, made)) else []
+            case ast.FunctionDef(name=name, decorator_list=decorators) if node.args.args:
+                every = [
+                    one for one in decorators if isinstance(one, ast.Name) and one.id == "cache"
+                ]
+                yield from [f"@{name}"] if every else []
+
+
+def _taken(node: ast.Call) -> Iterator[str]:
+    """Yield the kinds of things that a call takes."""
+    owner, name = "", ""
+    match node.func:
+        case ast.Name(id=name):
+            pass
+        case ast.Attribute(value=ast.Name(id=owner), attr=name):
+            pass
+        case ast.Attribute(attr=name):
+            pass
+    bare = isinstance(node.func, ast.Name)
+    if name == "open" and (bare or owner in ("os", "Image") or _mode(node)):
+        yield "file"
+    if owner == name == "socket":
+        yield "socket"
+    if owner == "subprocess":
+        yield "process"
+    yield from (kind for kind, names in CALLS.items() if name in names)
+
+
+def _mode(node: ast.Call) -> bool:
+    """Tell whether the first argument is how to open a file."""
+    match node.args:
+        case [ast.Constant(value=str(text)), *_]:
+            return MODES.fullmatch(text) is not None
+    return False
+
+
+def _grows(value: ast.expr | None) -> bool:
+    """Tell whether something is an empty container without a bound."""
+    match value:
+        case ast.Dict(keys=[]) | ast.List(elts=[]):
+            return True
+        case ast.Call(func=function, args=[], keywords=keywords):
+            bounded = any(key.arg in ("maxlen", "maxsize") for key in keywords)
+            return _makes_what_grows(function) and not bounded
+        case ast.Call(func=ast.Name(id="defaultdict")):
+            return True
+    return False
+
+
+def _makes_what_grows(function: ast.expr) -> bool:
+    match function:
+        case ast.Name(id=name):
+            return name in BUFFERS
+        case ast.Attribute(
+            value=ast.Name(id="asyncio" | "collections" | "queue" | "io"), attr=name
+        ):
+            return name in BUFFERS
+        case ast.Subscript(value=inner):
+            return _makes_what_grows(inner)
+        case ast.Lambda(body=body):
+            return _grows(body)
+    return False
+
+
+def walked() -> set[tuple[str, str]]:
+    return {
+        (path.relative_to(ROOT).as_posix(), thing)
+        for folder in FOLDERS
+        for path in sorted((ROOT / folder).rglob("*.py"))
+        if "node_modules" not in path.parts
+        for thing in found(ast.parse(path.read_text()))
+    }
+
+
+COUNTED = {
+    "Newcomers": """
+        diffc_stream/intake.py self._places self._waiting
+        """,
+    "Connections": """
+        diffc_stream/entrance.py socket self._servers
+        server/daemon.py socket self._open self._conversations self._exchanges
+        """,
+    "Descriptors": """
+        diffc_stream/descriptors.py file self._kept
+        diffc_stream/opening.py file
+        server/catalogue.py file
+        """,
+    "Visitors and their budgets": """
+        server/visits.py self._visitors
+        """,
+    "Turns of the event loop": """
+        diffc_stream/websocket.py timer
+        """,
+    "Streams of a connection": """
+        server/conversation.py task timer
+        server/finding.py thread
+        server/conversation.py self._wanted self._asked self._preparing self._outgoing
+        diffc_stream/session/session.py self._progress
+        diffc_stream/session/state.py self._streams
+        server/listeners.py self._users
+        """,
+    "Messages that wait to be sent": """
+        diffc_stream/session/session.py self._outbox
+        diffc_stream/session/sender.py self._pages
+        """,
+    "Looks at the folder": """
+        server/changes.py task thread self._touched self._marks self._beyond self._news
+        server/look.py self.places
+        server/catalogue.py self._thumbprints
+        """,
+    "Streams in memory": """
+        server/holding.py self._streams
+        server/shared.py self._data task timer
+        diffc_stream/codec/curve.py self._openings self._points self._psnr self._sizes
+        diffc_stream/codec/curve.py self.boundaries self.offsets
+        """,
+    "Encoders": """
+        server/seats.py self._seated self._line timer
+        server/workers.py thread
+        diffc_stream/codec/encoder.py self._coarser self._errors
+        """,
+    "HTTP answers": """
+        server/exchange.py thread
+        server/reply.py task
+        server/ready.py self._tags self._asking task
+        server/buffers.py self._by_visitor self._holders
+        client/viewer/bodies.py self._tags self._unpacked
+        """,
+    "Comparisons": """
+        server/comparison.py self._tried thread file
+        """,
+    "Disk of the store": """
+        server/shelf.py file
+        server/remote.py file self._used
+        server/store.py self._troubles self._damaged
+        server/keeping.py task
+        """,
+    "Who watches": """
+        server/status.py socket task thread
+        """,
+    "Lines of the log": """
+        diffc_stream/sparing.py self._said
+        client/complaints.py self._since
+        """,
+    "Senders of a mirror": """
+        client/listening.py socket task thread self._links self._turns
+        """,
+    "Pictures that a sender names": """
+        client/mirror.py self._left_out self._doubtful self._removing
+        client/parking.py self._parked timer
+        client/records.py self.images
+        client/link.py self._entries self._pages
+        client/rounds.py self._heap self._waiting self._sizes
+        client/places.py self._owners
+        """,
+    "Streams on their way to a receiver": """
+        client/link.py self._arrivals self._queue task
+        client/downloads.py self._running self._told task thread timer
+        client/mirror.py task thread
+        client/daemon.py task thread
+        client/ranges.py self._open
+        client/refiner.py self._pending thread
+        diffc_stream/codec/decoder.py self._payload
+        """,
+    "Files and folders of a mirror": """
+        client/beneath.py file
+        client/holdings.py file
+        client/ledger.py self._meanwhile self.files self.folders self.temporary
+        client/places.py file
+        client/daemon.py file
+        """,
+    "Streams that a receiver keeps": """
+        client/kept.py file self._data
+        client/store.py file
+        """,
+    "Pictures to be rendered": """
+        client/rendering.py self._waiting task thread
+        """,
+    "Steps and pixels of a stream": """
+        diffc_stream/container/prefix.py self.records
+        """,
+    "Pages that look through a receiver": """
+        client/view.py socket thread self._asking
+        client/relay.py task
+        """,
+}
+"""By rows of the table: what of the code belongs to each."""
+
+OF_NOBODY_ELSE = {
+    "once for each process, or at its start or end": """
+        server/__main__.py task
+        server/daemon.py task thread timer
+        server/supervisor.py socket
+        client/__main__.py thread
+        client/display.py thread
+        client/staying.py task timer
+        diffc_stream/interruption.py thread
+        diffc_stream/replacement.py _unfinished
+        server/figures.py self.opened
+        """,
+    "as often as its user asks, in his own program": """
+        client/background.py socket task thread self._following
+        client/watching.py thread
+        client/sender.py task thread
+        client/fetch.py socket thread
+        client/daemon.py socket
+        client/link.py socket
+        client/wire.py socket
+        server/dialling.py socket task
+        """,
+    "files of the operator, closed when they have been read": """
+        client/access.py file self.tokens
+        server/dialling.py file
+        diffc_stream/configuration.py file
+        diffc_stream/tokens.py file self._by_hash self.limits
+        diffc_stream/cli/streams.py file
+        diffc_stream/picture.py file
+        diffc_stream/replacement.py file
+        diffc_stream/diffusion/collection.py file self._files self._loaded
+        diffc_stream/diffusion/files.py file
+        diffc_stream/diffusion/weights.py file
+        """,
+    "of a fixed set of keys, whatever a stream says": """
+        diffc_stream/channel/pfr.py @rate
+        diffc_stream/channel/rotation.py @_hadamard
+        diffc_stream/channel/zipf.py @_harmonic @_model @_uniform @frequencies self._written
+        """,
+}
+"""What no peer can make grow, by the reason why."""
+
+
+def listed(what: dict[str, str]) -> list[tuple[str, str]]:
+    return [
+        (module, thing)
+        for lines in what.values()
+        for line in lines.split("\n")
+        if line.strip()
+        for module, *things in [line.split()]
+        for thing in things
+    ]
+
+
+@cache
+def rows() -> dict[str, list[str]]:
+    """Return the cells of each row of the table, by its first one."""
+    text = (ROOT / "docs" / "security.md").read_text()
+    section = text.partition("\n## Resources\n")[2].partition("\n## ")[0]
+    lines = [line for line in section.splitlines() if line.startswith("| ")][1:]
+    cells = [[cell.strip() for cell in line.strip("|").split("|")] for line in lines]
+    return {first: rest for first, *rest in cells}
+
+
+def test_whatever_grows_is_counted() -> None:
+    known = {*listed(COUNTED), *listed(OF_NOBODY_ELSE)}
+    new = sorted(walked() - known)
+    assert not new, (
+        "these may grow: say in COUNTED which row of the table in docs/security.md has their "
+        f"limit, or in OF_NOBODY_ELSE why no peer can make them: {new}"
+    )
+
+
+def test_nothing_is_counted_that_is_not_there() -> None:
+    known = [*listed(COUNTED), *listed(OF_NOBODY_ELSE)]
+    assert sorted(set(known) - walked()) == []
+    assert len(known) == len(set(known))
+
+
+def test_every_row_has_something_that_grows() -> None:
+    assert list(rows()) == list(COUNTED)
+
+
+@pytest.mark.parametrize("row", COUNTED)
+def test_a_row(row: str) -> None:
+    """It names who counts, how much there may be, and a test; options and metrics exist."""
+    owner, limit, option, metric, tests = rows()[row]
+    owners = re.findall(r"`([\w/]+\.py)`", owner)
+    assert owners
+    assert all((ROOT / path).is_file() for path in owners)
+    assert re.search(r"\d|none", limit)
+    for flag in re.findall(r"`(--[\w-]+)`", option):
+        assert flag in flags(), flag
+    for name in re.findall(r"`(diffc_\w+)`", metric):
+        assert name in (ROOT / "docs" / "operating.md").read_text(), name
+    named = re.findall(r"`(test_\w+)`", tests)
+    assert named
+    assert not set(named) - defined()
+
+
+@cache
+def flags() -> set[str]:
+    """Return the options of both commands, as far as they stay up."""
+    return {
+        f"--{setting.key}"
+        for command in (server, client)
+        for settings in command.configuration().settings.values()
+        for setting in settings
+    }
+
+
+@cache
+def defined() -> set[str]:
+    """Return the names of all tests."""
+    return {
+        name
+        for path in (ROOT / "tests").glob("test_*.py")
+        for name in re.findall(r"^(?:async )?def (test_\w+)", path.read_text(), re.MULTILINE)
+    }
+
+
+@pytest.mark.parametrize(
+    ("code", "things"),
+    [
+        ("CACHE = {}", ["CACHE"]),
+        ("SEEN: set[str] = set()", ["SEEN"]),
+        ("NAMES = {1: 2}\nMORE = frozenset()", []),
+        (
+            "class A:\n def f(self):\n  self.a = []\n  self._b: dict[int, int] = {}",
+            ["self.a", "self._b"],
+        ),
+        ("self.a = deque(maxlen=3)\nself.b = deque()", ["self.b"]),
+        ("self.q = asyncio.Queue[int]()\nself.r = asyncio.Queue(8)", ["self.q"]),
+        ("self.wake = self.awoken.set\nself.c = [1]", []),
+        ("class A:\n b: list[int] = field(default_factory=list)", ["self.b"]),
+        ("class A:\n b: C = field(default_factory=lambda: defaultdict(list))", ["self.b"]),
+        ("@cache\ndef f(n): pass\n@cache\ndef once(): pass\n@lru_cache(3)\ndef g(n): pass", ["@f"]),
+        ("open(p)\np.open('rb')\nos.open(p, 0)\nImage.open(p)", ["file"] * 4),
+        ("link.open('a.png')\nstore.open(address)", []),
+        ("asyncio.create_task(x)\nTaskGroup()\nto_thread(f)", ["task", "task", "thread"]),
+        ("subprocess.run(x)\nsocket.socket()\nserve(f)", ["process", "socket", "socket"]),
+        ("loop.call_later(3, f)\np.mkdir()", ["timer", "file"]),
+    ],
+)
+def test_the_walk_sees(code: str, things: list[str]) -> None:
+    assert sorted(found(ast.parse(code))) == sorted(things)
