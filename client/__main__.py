@@ -29,7 +29,7 @@ from diffc_stream import journal
 from diffc_stream.allocation import keep_freed_memory
 from diffc_stream.configuration import Configuration, add_configuration
 from diffc_stream.errors import AddressError, DiffcError
-from diffc_stream.flags import add_rendering, integer, number
+from diffc_stream.flags import add_max_pixels, add_rendering, integer, number
 from diffc_stream.journal import add_journal
 from diffc_stream.session import (
     MAX_BPP,
@@ -189,7 +189,7 @@ def _get(options: argparse.Namespace) -> int:
         terms=Terms(window=options.window),
         access=_access(options),
     )
-    decoders = ModelDecoders.load(options.model)
+    decoders = ModelDecoders.load(options.model, max_pixels=options.max_pixels)
     with _progress(options) as show:
         fetched = asyncio.run(fetch(request, decoders, show))
     if options.json:
@@ -239,7 +239,7 @@ def _run(options: argparse.Namespace) -> int:
     daemon = ReceiverDaemon(
         addresses,
         options.folder,
-        ModelDecoders.load(options.model),
+        ModelDecoders.load(options.model, max_pixels=options.max_pixels),
         render=options.render,
         every=options.every,
         terms=Terms(window=options.window),
@@ -504,6 +504,7 @@ def _add_access(parser: argparse.ArgumentParser) -> None:
 
 def _add_common(parser: argparse.ArgumentParser) -> None:
     add_rendering(parser)
+    add_max_pixels(parser)
     parser.add_argument(
         "--model", metavar="FILE", type=Path, help="a model beside those that diffc models lists"
     )

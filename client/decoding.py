@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Literal, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from diffc_stream.flags import MAX_PIXELS
+
 if TYPE_CHECKING:
     from diffc_stream.diffusion.model import Model
 
@@ -69,13 +71,16 @@ class Decoders(Protocol):
 class ModelDecoders:
     """Decoders with the models at hand, each loaded when the first stream names it."""
 
-    def __init__(self, models: Mapping[str, Model]) -> None:
-        """Decode with ``models``, by fingerprint."""
+    def __init__(self, models: Mapping[str, Model], *, max_pixels: int = MAX_PIXELS) -> None:
+        """Decode with ``models``, by fingerprint; streams of larger pictures are refused."""
         self._models = models
+        self._max_pixels = max_pixels
 
     @classmethod
-    def load(cls, given: Path | None = None) -> ModelDecoders:
+    def load(cls, given: Path | None = None, *, max_pixels: int = MAX_PIXELS) -> ModelDecoders:
         """Find the models at hand (see ``diffc models``), and that in the file ``given``, if any.
+
+        Streams of pictures of more than ``max_pixels`` pixels are refused.
 
         Takes a second or two.  Raises UnreadableModel.
         """
@@ -83,7 +88,7 @@ class ModelDecoders:
         from diffc_stream import codec  # noqa: F401
         from diffc_stream.diffusion.collection import Collection
 
-        return cls(Collection.at_hand(given))
+        return cls(Collection.at_hand(given), max_pixels=max_pixels)
 
     @property
     def fingerprints(self) -> tuple[str, ...]:
@@ -94,4 +99,4 @@ class ModelDecoders:
         """Return a decoder that has seen nothing yet."""
         from diffc_stream.codec import Decoder
 
-        return Decoder(self._models)
+        return Decoder(self._models, most_pixels=self._max_pixels)

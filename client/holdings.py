@@ -16,6 +16,7 @@ import threading
 from collections.abc import Iterator
 from pathlib import Path
 
+from diffc_stream.replacement import unfinished
 from diffc_stream.session import MAX_STREAM
 
 from .beneath import Beneath, is_file
@@ -221,7 +222,7 @@ class Holdings:
         folder, slash, _ = relative.rpartition("/")
         # Nobody else has a file of such a name, and it is made anew.
         temporary = f"{folder}{slash}.diffc-{secrets.token_hex(8)}.part"
-        with self.ledger.temporary(temporary):
+        with self.ledger.temporary(temporary), unfinished(self.folder / temporary):
             descriptor = self.beneath.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL)
             try:
                 try:

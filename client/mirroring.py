@@ -9,6 +9,7 @@ import json
 import logging
 import sys
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 from diffc_stream import journal
@@ -164,7 +165,7 @@ async def _mirror(options: argparse.Namespace, address: Address | None) -> None:
         if options.png:
             from .decoding import ModelDecoders
 
-            decoders = ModelDecoders.load(options.model)
+            decoders = ModelDecoders.load(options.model, max_pixels=options.max_pixels)
             models = decoders.fingerprints
             renderer = await stack.enter_async_context(Renderer(decoders, options.render))
 
@@ -179,7 +180,7 @@ async def _mirror(options: argparse.Namespace, address: Address | None) -> None:
                 every=options.every,
                 models=models,
                 terms=terms,
-                on_change=renderer.put if renderer else None,
+                on_change=partial(renderer.put, sender=str(folder)) if renderer else None,
             )
 
         if address is not None:

@@ -14,6 +14,7 @@ from diffc_stream.picture import png_bytes
 from .complaints import Complaints
 from .decoding import Decoders, Method
 from .downloads import Mirrored
+from .turns import Turns
 
 logger = logging.getLogger("diffc_client")
 
@@ -21,15 +22,17 @@ logger = logging.getLogger("diffc_client")
 class Renderer:
     """Renders files that grow, one after the other, on a thread of its own.
 
-    One that has grown again before its turn is rendered once, as it is then.  Left with those that
-    still wait unrendered.  Where somebody else's file is in a picture's place, it stays.
+    One that has grown again before its turn is rendered once, as it is then.  Senders have equal
+    shares of the time: whoever sends what takes long waits the longer for the next turn.  Left
+    with those that still wait unrendered.  Where somebody else's file is in a picture's place, it
+    stays.
     """
 
     def __init__(self, decoders: Decoders, render: Method = "mmse") -> None:
         self._decoders = decoders
         self._method: Method = render
         self._complaints = Complaints(logger)
-        self._waiting: dict[str, Mirrored] = {}
+        self._turns: Turns[Mirrored] = Turns()
         self._changed = asyncio.Event()
         self._worker = ThreadPoolExecutor(1, thread_name_prefix="renderer")
 
@@ -43,17 +46,19 @@ class Renderer:
             await self._task
         self._worker.shutdown(wait=False, cancel_futures=True)
 
-    def put(self, mirrored: Mirrored) -> None:
-        """Have a picture rendered when its turn comes."""
-        self._waiting.setdefault(str(mirrored.stream), mirrored)
+    def put(self, mirrored: Mirrored, *, sender: str = "") -> None:
+        """Have a picture of ``sender`` rendered when its turn comes."""
+        self._turns.put(sender, str(mirrored.stream), mirrored)
         self._changed.set()
 
     async def _run(self) -> None:
         loop = asyncio.get_running_loop()
         while True:
-            while self._waiting:
-                mirrored = self._waiting.pop(next(iter(self._waiting)))
+            while (turn := self._turns.next()) is not None:
+                sender, mirrored = turn
+                began = loop.time()
                 await loop.run_in_executor(self._worker, self._write, mirrored)
+                self._turns.spent(sender, loop.time() - began)
             self._changed.clear()
             await self._changed.wait()
 

@@ -56,6 +56,22 @@ def add_rendering(parser: argparse.ArgumentParser) -> None:
     )
 
 
+MAX_PIXELS = 100_000_000
+"""What a receiver takes unless told otherwise; and what a sender sends."""
+
+
+def add_max_pixels(parser: argparse._ActionsContainer) -> None:
+    """Add ``--max-pixels``, what a stream may ask for."""
+    parser.add_argument(
+        "--max-pixels",
+        metavar="N",
+        type=integer(1, 65_535**2),
+        default=MAX_PIXELS,
+        help="refuse streams of larger pictures: a few bytes can name any size, and showing it "
+        "takes 12 bytes of memory a pixel and more (%(default)s)",
+    )
+
+
 def realism(text: str) -> float:
     """Return a number from 0 to 1.  Raises ArgumentTypeError, or ValueError for no number."""
     value = float(text)

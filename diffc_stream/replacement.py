@@ -44,6 +44,16 @@ def replacing(path: Path) -> Iterator[BinaryIO]:
         _unfinished.discard(temporary)
 
 
+@contextmanager
+def unfinished(path: Path) -> Iterator[None]:
+    """Have :func:`abandon` delete a file that is being written within the block."""
+    _unfinished.add(path)
+    try:
+        yield
+    finally:
+        _unfinished.discard(path)
+
+
 def abandon() -> None:
     """Delete what is being written, and let nothing more be: for a process that is about to end."""
     _guard.acquire(timeout=_PATIENCE)  # for good

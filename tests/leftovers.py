@@ -36,6 +36,8 @@ SIGNALS = [s for s in ("SIGINT", "SIGTERM", "SIGHUP", "SIGCHLD", "SIGPIPE") if h
 OPENING = ("socket.__new__", "subprocess.Popen", "os.posix_spawn", "os.fork")
 DESCRIPTORS = Path("/proc/self/fd")
 
+SET = frozenset(("PYTEST_CURRENT_TEST", "ORT_DISABLE_TELEMETRY"))
+"""Variables that are set for good: by pytest, and where ONNX Runtime is first imported."""
 Holding = frozenset[str]
 
 
@@ -192,9 +194,7 @@ def held() -> Holding:
     threads = (f"thread {thread.ident}: {thread.name}" for thread in threading.enumerate())
     temporary = (f"temporary file {path.name}" for path in Path(tempfile.gettempdir()).iterdir())
     variables = (
-        f"variable {name}={value}"
-        for name, value in os.environ.items()
-        if name != "PYTEST_CURRENT_TEST"
+        f"variable {name}={value}" for name, value in os.environ.items() if name not in SET
     )
     return frozenset((*_descriptors(), *threads, *_children(), *temporary, *variables))
 

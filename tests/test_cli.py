@@ -441,3 +441,15 @@ def test_bench_knows_its_benchmarks(capsys: Capture) -> None:
         cli.main(["bench", "nothing"])
     assert error.value.code == 2
     assert "invalid choice" in capsys.readouterr().err
+
+
+def test_streams_of_larger_pictures_than_allowed_are_refused(
+    photo: Path, tmp_path: Path, weights: Path, capsys: Capture
+) -> None:
+    stream = tmp_path / "a.dfc"
+    assert run("encode", photo, stream, "--bytes", 300, weights=weights) == 0
+    for command in (("decode", stream, tmp_path / "a.png"), ("inspect", stream)):
+        more = ("--original", photo) if command[0] == "inspect" else ()
+        assert run(*command, *more, "--max-pixels", 100, weights=weights) == 4
+        assert "more than the limit of 100 pixels" in capsys.readouterr().err
+    assert not (tmp_path / "a.png").exists()

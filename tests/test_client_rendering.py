@@ -178,3 +178,30 @@ async def test_a_picture_of_somebody_elses_stays(
     assert (tmp_path / "a.png").read_bytes() == b"painted over"
     assert (tmp_path / ".mine.png.0123abcd.part").exists()
     assert caplog.text.count("it is kept") == 2
+
+
+@pytest.mark.asyncio
+async def test_senders_take_turns(tmp_path: Path) -> None:
+    begun, go_on = threading.Event(), threading.Event()
+    rendered: list[int] = []
+
+    class Slow(FakeDecoder):
+        def render(self, method: Method = "mmse") -> FakePicture:
+            rendered.append(len(self.data))
+            begun.set()
+            go_on.wait(60)
+            return super().render(method)
+
+    class SlowDecoders(FakeDecoders):
+        def new(self) -> FakeDecoder:
+            return Slow(self.fingerprints)
+
+    async with Watched(SlowDecoders()) as renderer:
+        for number in range(20):
+            renderer.put(mirrored(tmp_path, f"bomb {number}", 100 + number), sender="bomber")
+        assert await asyncio.to_thread(begun.wait, 60)
+        renderer.put(mirrored(tmp_path, "honest", 300), sender="honest")
+        go_on.set()
+        await renderer.until(tmp_path / "honest.png", 300)
+        await renderer.until(tmp_path / "bomb 19.png", 119)
+    assert rendered[:2] == [100, 300]

@@ -235,7 +235,8 @@ COUNTED = {
         client/store.py file
         """,
     "Pictures to be rendered": """
-        client/rendering.py self._waiting task thread
+        client/rendering.py task thread
+        client/turns.py self._had self._waiting
         """,
     "Steps and pixels of a stream": """
         diffc_stream/container/prefix.py self.records

@@ -12,7 +12,7 @@ from diffc_stream.cli.arguments import Commands, command, count
 from diffc_stream.cli.output import print_json, progress
 from diffc_stream.diffusion.collection import Collection
 from diffc_stream.errors import StreamError
-from diffc_stream.flags import add_rendering
+from diffc_stream.flags import add_max_pixels, add_rendering
 from diffc_stream.picture import save_png
 
 
@@ -26,6 +26,7 @@ def add(commands: Commands) -> None:
     )
     parser.add_argument("output", type=Path, metavar="OUT")
     add_rendering(parser)
+    add_max_pixels(parser)
     parser.add_argument(
         "--symmetries",
         type=int,
@@ -54,7 +55,11 @@ def run(arguments: argparse.Namespace) -> None:
     with progress("decoding", len(data)) as advance:
         from diffc_stream import codec
 
-        decoder = codec.Decoder(Collection.at_hand(arguments.model), damaged=arguments.damaged)
+        decoder = codec.Decoder(
+            Collection.at_hand(arguments.model),
+            damaged=arguments.damaged,
+            most_pixels=arguments.max_pixels,
+        )
         try:
             for start in range(0, len(data), 1024):
                 decoder.feed(data[start : start + 1024])

@@ -15,6 +15,7 @@ from diffc_stream.cli.output import print_json, progress
 from diffc_stream.container import grammar
 from diffc_stream.diffusion.collection import Collection
 from diffc_stream.errors import NothingDecodable, StreamError, TargetError
+from diffc_stream.flags import add_max_pixels
 from diffc_stream.metrics import bits_per_pixel, psnr
 from diffc_stream.picture import load_picture
 
@@ -30,6 +31,7 @@ def add(commands: Commands) -> None:
     parser.add_argument(
         "--original", type=Path, metavar="IMAGE", help="also compare predicted and true PSNR"
     )
+    add_max_pixels(parser)
     parser.add_argument(
         "--plot",
         type=plot.out,
@@ -114,7 +116,7 @@ def _quality(arguments: argparse.Namespace, data: bytes, ends: list[int]) -> lis
     from diffc_stream import codec
 
     original = load_picture(arguments.original)
-    decoder = codec.Decoder(Collection.at_hand(arguments.model))
+    decoder = codec.Decoder(Collection.at_hand(arguments.model), most_pixels=arguments.max_pixels)
     points: list[dict[str, float]] = []
     with progress("decoding", len(data)) as advance:
         for end in ends:
