@@ -116,6 +116,7 @@ class Listener:
         self._entrance.close(close_connections=False)
         await asyncio.gather(*(link.close() for link in self._links.values()))
         self._entrance.close()
+        self.intake.drop_newcomers()
         await self._entrance.wait_closed()
         self._spare.close()
 

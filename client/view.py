@@ -134,6 +134,7 @@ class View:
             for task, page in self._asking.items():
                 page.transport.abort()
                 task.cancel()
+            self._intake.drop_newcomers()
             await self._entrance.wait_closed()
 
     @property

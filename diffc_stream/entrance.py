@@ -33,6 +33,7 @@ class Entrance:
     def __init__(self, intake: Intake) -> None:
         """Count with ``intake``."""
         self.intake = intake
+        self._doorways: list[_Doorway] = []
         self._servers: list[Server] = []
 
     async def open(self, host: str, port: int, serve: Serve, *, reuse_port: bool = False) -> None:
@@ -41,7 +42,9 @@ class Entrance:
         Raises OSError if it is taken, or cannot be shared with other processes.
         """
         for listening in await _bound(host, port, reuse_port=reuse_port):
-            self._servers.append(await serve(_Doorway(listening, self.intake)))
+            doorway = _Doorway(listening, self.intake)
+            self._doorways.append(doorway)
+            self._servers.append(await serve(doorway))
 
     @property
     def sockets(self) -> list[socket.socket]:
@@ -65,12 +68,17 @@ class Entrance:
 
     def close(self, *, close_connections: bool = True) -> None:
         """Listen no more, and close the WebSockets that are open unless told otherwise."""
+        for doorway in self._doorways:
+            doorway.shut = True
         for server in self._servers:
             server.close(close_connections)
 
     async def wait_closed(self) -> None:
-        """Wait until all connections have ended."""
+        """Wait until all connections have ended, those too that TLS is being agreed on with."""
         await asyncio.gather(*(server.wait_closed() for server in self._servers))
+        emptied = asyncio.Event()
+        self.intake.when_empty(emptied.set)
+        await emptied.wait()
 
 
 class CountedConnection(PacedServerConnection):
@@ -139,10 +147,14 @@ class _Doorway(socket.socket):
         # Only of what is said to be TCP an event loop sees to it that small frames are not held up.
         tcp = socket.IPPROTO_TCP
         super().__init__(listening.family, listening.type, tcp, fileno=listening.detach())
+        self.shut = False
+        """A server that closes would drop, open, whom an event loop has accepted meanwhile."""
         self._intake = intake
 
     def accept(self) -> tuple[socket.socket, Any]:
         while True:
+            if self.shut:
+                raise BlockingIOError(errno.EAGAIN, "nobody is let in any more")
             connection, address = self._intake.accept(super().accept)
             guest = _Guest(connection, self._intake, str(address[0]))
             if guest.place is not None:

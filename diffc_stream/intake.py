@@ -131,6 +131,7 @@ class Intake:
         self._waiting: dict[str, dict[Place, None]] = {}
         """Newcomers by home, the oldest first."""
         self._counts = [0, 0, 0, 0]
+        self._when_empty: list[Callable[[], None]] = []
         self._in_a_row = 0
         self._paused = False
         self._sparing = Sparing(clock=clock)
@@ -208,6 +209,17 @@ class Intake:
                 self._in_a_row += 1
                 return accepted
 
+    def drop_newcomers(self) -> None:
+        """Have everybody end who has yet to say what he wants."""
+        for waiting in tuple(self._waiting.values()):
+            for place in tuple(waiting):
+                place.drop()
+
+    def when_empty(self, call: Callable[[], None]) -> None:
+        """Have ``call`` called when no connection is open any more, or now."""
+        self._when_empty.append(call)
+        self._look()
+
     def moved(self, place: Place, before: int) -> None:
         """Count a place as what it has become; called by itself."""
         if before == _NEWCOMER:
@@ -220,11 +232,16 @@ class Intake:
             self._counts[place.is_] += 1
             return
         del self._places[place.descriptor]
+        self._look()
 
     def refill(self) -> None:
         """Take back the spare descriptors that were lent: one has been closed."""
         if self._spare is not None and self._spare.lent:
             self._spare.refill()
+
+    def _look(self) -> None:
+        while self._when_empty and not self._places:
+            self._when_empty.pop()()
 
     def _crowded(self) -> str:
         """Return the home that most newcomers are from."""

@@ -264,7 +264,6 @@ class SenderDaemon:
         except TimeoutError:
             logger.warning("%d connections were still open, and are cut", len(self._open))
             self._cut_off()
-            # Of TLS that is being agreed on nothing can be cut; it ends by itself, if not now.
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(CUTTING):
                     await asyncio.shield(self._entrance.wait_closed())
@@ -277,6 +276,7 @@ class SenderDaemon:
         # Those too that have yet to ask for something, or do not answer to a goodbye.
         for connection in tuple(self._open):
             connection.transport.abort()
+        self.intake.drop_newcomers()  # some speak no TLS yet, and are not among them
 
     async def _converse(self, websocket: ServerConnection) -> None:
         assert isinstance(websocket, Arrival)

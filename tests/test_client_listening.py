@@ -331,3 +331,18 @@ async def test_a_hub_without_files_to_open_says_so(kept: Path) -> None:
         await until(lambda: not listener.intake.pressed)
         async with dial(listener.port):
             pass
+
+
+async def test_leaving_ends_handshakes(kept: Path, tmp_path: Path) -> None:
+    clock = asyncio.get_running_loop().time
+    async with Listener(kept, tls=listening_context(issue(tmp_path).chain)) as listener:
+        reader, writer = await asyncio.open_connection("127.0.0.1", listener.port)
+        await until(lambda: listener.intake.newcomers == 1)
+        left = clock()
+    assert clock() - left < 5.0
+    assert listener.intake.open == 0
+    with suppress(ConnectionError):
+        assert await reader.read() == b""
+    writer.close()
+    with suppress(ConnectionError):
+        await writer.wait_closed()

@@ -9,17 +9,18 @@ import logging
 import os
 import socket
 import tracemalloc
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
 import pytest
 from authority import issue
+from fakes import FakeOpener
 from serving import pictures, serving, settled
 from test_server_daemon import HELLO, dial, heard
 from test_server_exchange import head_of, request
 
-from diffc_server import SenderDaemon
+from diffc_server import Catalogue, Pipeline, SenderDaemon
 from diffc_server.limits import Limits
 from diffc_server.reception import Reception
 from diffc_stream.entrance import _Doorway
@@ -118,6 +119,49 @@ async def test_a_full_house_is_told_in_words(folder: Path) -> None:
         await heard(websocket)
         assert await served(daemon.port) == 503
         assert daemon.figures.turned_away["full"] == 1
+
+
+@pytest.mark.parametrize("say", [b"", b"\x16\x03\x01\x02\x00"])
+@pytest.mark.parametrize("killed", [False, True])
+async def test_the_end_waits_for_handshakes_or_ends_them(
+    folder: Path, tmp_path: Path, say: bytes, killed: bool
+) -> None:
+    daemon = SenderDaemon(
+        Catalogue(folder),
+        Pipeline(FakeOpener()),
+        certificate=issue(tmp_path).certificate,
+        grace=0.05,
+    )
+    async with daemon, mute(daemon.port, 3, say):
+        await settled(lambda: daemon.intake.newcomers == 3)
+        assert not daemon._open
+        await (daemon.abort() if killed else daemon.drain())
+        assert daemon.intake.open == 0
+
+
+async def test_who_comes_while_it_is_closed_is_not_dropped_open(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    loop = asyncio.get_running_loop()
+    async with serving(folder) as daemon:
+        entrance, intake = daemon._entrance, daemon.intake
+        assert entrance is not None
+        accept, let_in = intake.accept, 0
+
+        def accepting(one: Callable[[], tuple[socket.socket, object]]) -> object:
+            nonlocal let_in
+            accepted = accept(one)
+            let_in += 1
+            # Before the event loop has made anything of it; and then there is another.
+            loop.call_soon(entrance.close)
+            return accepted
+
+        monkeypatch.setattr(intake, "accept", accepting)
+        async with mute(daemon.port, 1):
+            await settled(lambda: not entrance.is_serving())
+            assert let_in == 1
+            await daemon.abort()
+            assert intake.open == 0
 
 
 class Short:
@@ -223,10 +267,6 @@ async def test_nothing_is_left_of_abuse(
 
 
 async def test_localhost_is_all_that_it_stands_for(folder: Path) -> None:
-    from fakes import FakeOpener
-
-    from diffc_server import Catalogue, Pipeline
-
     async with SenderDaemon(Catalogue(folder), Pipeline(FakeOpener()), host="") as daemon:
         assert await served(daemon.port) == 200
         assert daemon.port == daemon._entrance.sockets[0].getsockname()[1]  # type: ignore[union-attr]

@@ -212,3 +212,20 @@ def test_who_has_gone_already_is_nobodys_error() -> None:
         door().intake.accept(failing(OSError(errno.EBADF, "bad")))
     with pytest.raises(BlockingIOError):
         door().intake.accept(failing(BlockingIOError(errno.EAGAIN, "nobody")))
+
+
+def test_when_all_have_gone_it_is_said() -> None:
+    entry, told = door(), []
+    entry.intake.when_empty(lambda: told.append("at once"))
+    assert told == ["at once"]
+    newcomer, guest = entry.enter(), entry.enter()
+    assert newcomer is not None
+    assert guest is not None
+    guest.settle()
+    entry.intake.when_empty(lambda: told.append("then"))
+    entry.intake.drop_newcomers()
+    assert entry.dropped == [newcomer.descriptor]
+    entry.close_dropped()
+    assert told == ["at once"]
+    guest.leave()
+    assert told == ["at once", "then"]
