@@ -18,12 +18,14 @@ from websockets.asyncio.server import Server, ServerConnection, serve
 from websockets.http11 import Request, Response
 from websockets.typing import Subprotocol
 
-from diffc_stream.descriptors import Spare
+from diffc_stream.descriptors import Spare, allow
 from diffc_stream.entrance import BACKLOG, CountedConnection, Entrance
 from diffc_stream.errors import SessionError
-from diffc_stream.intake import Intake
+from diffc_stream.intake import Intake, descriptors_for
+from diffc_stream.opening import is_passing
 from diffc_stream.session import MAX_MESSAGE, PUSH_SUBPROTOCOL, Terms
 
+from .downloads import AT_ONCE
 from .link import CLOSE_TIMEOUT, OPEN_TIMEOUT, Link
 from .mirror import Mirror
 
@@ -43,6 +45,19 @@ Authenticate = Callable[[Request], str | http.HTTPStatus]
 """Returns the name of the sender that asks, or how it is refused."""
 MakeMirror = Callable[[str, Path], Mirror]
 """Makes the mirror of a sender, given its name and folder."""
+
+
+def senders_allowed() -> int:
+    """Return for how many senders the system allows descriptors; a warning says so if too few.
+
+    The limit of the process is raised as far as it may be.
+    """
+    allowed = allow(MOST_SENDERS, lambda most: descriptors_for(2 * most) + most * AT_ONCE)
+    if allowed < MOST_SENDERS:
+        logger.warning(
+            "no more than %d senders: the system allows too few open files (ulimit -n)", allowed
+        )
+    return allowed
 
 
 def named_by_path(request: Request) -> str | http.HTTPStatus:
@@ -153,18 +168,24 @@ class Listener:
         return tuple(self._links)
 
     async def _admit(self, connection: ServerConnection, request: Request) -> Response | None:
+        assert isinstance(connection, _Connection)
         unavailable = http.HTTPStatus.SERVICE_UNAVAILABLE
         if self.intake.full or self.intake.pressed:
             return connection.respond(unavailable, "not at the moment: come back later\n")
         # Tokens are in a file, and senders in a folder.
-        name, others = await asyncio.to_thread(self._look, request)
+        try:
+            name, others = await asyncio.to_thread(self._look, request)
+        except (OSError, RuntimeError, MemoryError) as error:
+            if not is_passing(error):
+                raise
+            logger.warning("%s has to come back: %s", connection.peer, error)
+            return connection.respond(unavailable, "not at the moment: come back later\n")
         if isinstance(name, http.HTTPStatus):
             return connection.respond(name, f"{name.phrase}\n")
         if len(self._links) >= self._most and name not in self._links:
             return connection.respond(unavailable, "too many senders\n")
         if others >= MOST_NAMES:
             return connection.respond(unavailable, "too many names\n")
-        assert isinstance(connection, _Connection)
         connection.sender = name
         connection.settle()
         return None
@@ -184,10 +205,18 @@ class Listener:
                 assert isinstance(connection, _Connection)
                 if connection.request is None or not connection.sender:
                     continue
-                found = await asyncio.to_thread(self._authenticate, connection.request)
-                if found != connection.sender:
+                if not await self._welcome(connection, connection.request):
                     logger.info("%s is not welcome any more", connection.sender)
                     connection.transport.abort()
+
+    async def _welcome(self, connection: _Connection, request: Request) -> bool:
+        """Tell whether a sender would be let in again; if that cannot be told now, it stays."""
+        try:
+            return await asyncio.to_thread(self._authenticate, request) == connection.sender
+        except (OSError, RuntimeError, MemoryError) as error:
+            if not is_passing(error):
+                raise
+            return True
 
     async def _mirror(self, connection: ServerConnection) -> None:
         assert isinstance(connection, _Connection)

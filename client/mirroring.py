@@ -150,7 +150,7 @@ async def _mirror(options: argparse.Namespace, address: Address | None) -> None:
     # Late, because they bring what --help can do without.
     from .access import access_from
     from .admission import by_token, listening_context
-    from .listening import Listener, named_by_path
+    from .listening import Listener, named_by_path, senders_allowed
     from .mirror import Mirror
     from .rendering import Renderer
 
@@ -196,6 +196,7 @@ async def _mirror(options: argparse.Namespace, address: Address | None) -> None:
             tls=secure,
             models=models,
             terms=terms,
+            most=senders_allowed(),
         )
         await stack.enter_async_context(listener)
         line = f"waiting for senders on port {listener.port}"

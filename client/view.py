@@ -30,6 +30,7 @@ from websockets.typing import Subprotocol
 from diffc_stream.entrance import CountedConnection, Entrance
 from diffc_stream.errors import AddressError, DiffcError
 from diffc_stream.intake import Intake
+from diffc_stream.opening import is_passing
 from diffc_stream.session import MAX_MESSAGE, SUBPROTOCOL
 from diffc_stream.websocket import PacedServerConnection
 from diffc_viewer import Answer, Door, Facts, Question, Site
@@ -203,7 +204,12 @@ class View:
         facts = self._facts
         if path == FACTS and self._compare:
             facts = replace(facts, compare=await self._sender_compares())
-        return _response(await asyncio.to_thread(self._site.answer, question, facts))
+        try:
+            return _response(await asyncio.to_thread(self._site.answer, question, facts))
+        except (OSError, RuntimeError, MemoryError) as error:
+            if not is_passing(error):
+                raise
+            return _said(HTTPStatus.SERVICE_UNAVAILABLE, "not at the moment: come back later")
 
     async def _comparison(self, target: str) -> Response:
         if not (self._compare and _TARGET.fullmatch(target)):

@@ -26,6 +26,7 @@ from diffc_stream.errors import (
     SessionError,
     Unauthorized,
 )
+from diffc_stream.opening import is_passing
 from diffc_stream.session import (
     Capability,
     Code,
@@ -146,6 +147,13 @@ class Conversation:
             level, why = logging.WARNING, str(group.exceptions[0])
             code = CloseCode.PROTOCOL_ERROR
             self._figures.refused[Code.PROTOCOL] += 1
+        except* (OSError, RuntimeError, MemoryError) as group:
+            # What runs out comes back, and so may the receiver.
+            _, faults = group.split(is_passing)
+            if faults is not None:
+                raise
+            level, why = logging.WARNING, "it cannot be served at the moment"
+            code = CloseCode.TRY_AGAIN_LATER
         finally:
             self._forget_all("lost")
         await self._say_goodbye(code)

@@ -20,6 +20,7 @@ from websockets.typing import Subprotocol
 from diffc_stream.descriptors import Spare
 from diffc_stream.entrance import BACKLOG, Entrance
 from diffc_stream.intake import Intake
+from diffc_stream.opening import is_passing
 from diffc_stream.session import MAX_MESSAGE, SUBPROTOCOL, Terms
 from diffc_viewer import Door, Site
 
@@ -247,9 +248,12 @@ class SenderDaemon:
     async def _look(self) -> None:
         try:
             await self.reread()
-        except Exception:
-            # A bug, and no reason to let tokens live for ever.
-            logger.exception("looking at tokens and certificate failed")
+        except Exception as error:
+            if is_passing(error):
+                logger.warning("tokens and certificate are looked at later: %s", error)
+            else:
+                # A bug, and no reason to let tokens live for ever.
+                logger.exception("looking at tokens and certificate failed")
 
     async def _finish(self) -> None:
         assert self._entrance is not None

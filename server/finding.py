@@ -5,10 +5,12 @@ from __future__ import annotations
 import asyncio
 
 from diffc_stream.errors import RequestRefused
+from diffc_stream.opening import is_passing
 from diffc_stream.session import Capability, Code, Hello, Open
 
 from .catalogue import Catalogue
 from .encoding import is_stream
+from .files import later
 from .listeners import Wake
 from .pipeline import Pipeline, SharedStream
 from .visits import Visit
@@ -27,7 +29,13 @@ class Finder:
         ``wake`` is called whenever there is more of it, and the visit's account pays.  Raises
         RequestRefused.
         """
-        file = await asyncio.to_thread(self._catalogue.file, request.image)
+        try:
+            file = await asyncio.to_thread(self._catalogue.file, request.image)
+        except (OSError, RuntimeError, MemoryError) as error:
+            # Without threads or memory nothing could be looked at.
+            if is_passing(error):
+                raise later() from error
+            raise
         model = None if is_stream(file.path) else self._model(request, hello)
         shared = self._pipeline.of(file, model)
         shared.join(wake, visit.account)

@@ -22,6 +22,7 @@ from websockets.http11 import Request, Response
 from diffc_stream.entrance import CountedConnection, Entrance
 from diffc_stream.flags import Endpoint
 from diffc_stream.intake import Intake
+from diffc_stream.opening import is_passing
 from diffc_viewer import Door
 
 from .exchange import is_local
@@ -123,7 +124,7 @@ class StatusPort:
         All who ask meanwhile wait for the same check: a disk that hangs holds one thread.
         """
         if self._checking is None:
-            self._checking = asyncio.ensure_future(asyncio.to_thread(self._check))
+            self._checking = asyncio.create_task(asyncio.to_thread(self._check))
             self._checking.add_done_callback(self._checked)
         try:
             async with asyncio.timeout(PATIENCE):
@@ -132,6 +133,10 @@ class StatusPort:
             return "its disks do not answer"
         except OSError as error:
             return error.strerror or "its disks fail"
+        except (RuntimeError, MemoryError) as error:
+            if is_passing(error):
+                return "it has no threads or no memory left"
+            raise
 
     def _checked(self, done: asyncio.Future[str]) -> None:
         self._checking = None

@@ -24,7 +24,7 @@ from diffc_benchmarks.bad_link import Link
 from diffc_benchmarks.impairment import Impairment
 from diffc_client import Listener, listening
 from diffc_client.admission import listening_context
-from diffc_client.listening import is_name
+from diffc_client.listening import MOST_SENDERS, is_name
 from diffc_server import Catalogue, Dialler, Pipeline
 from diffc_server.figures import Figures
 from diffc_stream.intake import LEAST_NEWCOMERS
@@ -346,3 +346,14 @@ async def test_leaving_ends_handshakes(kept: Path, tmp_path: Path) -> None:
     writer.close()
     with suppress(ConnectionError):
         await writer.wait_closed()
+
+
+async def test_too_few_open_files_are_told(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(listening, "allow", lambda wanted, _: min(wanted, 100))
+    assert listening.senders_allowed() == MOST_SENDERS
+    assert caplog.text == ""
+    monkeypatch.setattr(listening, "allow", lambda wanted, _: min(wanted, 10))
+    assert listening.senders_allowed() == 10
+    assert "no more than 10 senders: the system allows too few open files" in caplog.text

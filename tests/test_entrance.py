@@ -8,6 +8,7 @@ import gc
 import logging
 import os
 import socket
+import ssl
 import tracemalloc
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, suppress
@@ -17,6 +18,7 @@ import pytest
 from authority import issue
 from fakes import FakeOpener
 from serving import pictures, serving, settled
+from test_security import upgrade
 from test_server_daemon import HELLO, dial, heard
 from test_server_exchange import head_of, request
 
@@ -206,12 +208,12 @@ def collected() -> Iterator[None]:
 
 
 async def abuse(daemon: SenderDaemon, kind: str) -> None:
-    """Let peers behave badly, a hundred of them, and go."""
+    """Let peers behave badly, forty of them, and go."""
     say = {"idle": b"", "half": b"GET / HTTP", "nonsense": b"\x00\xff" * 50}.get(kind, b"")
-    async with mute(daemon.port, 100, say) as held:
+    async with mute(daemon.port, 40, say) as held:
         if kind == "reset":
             for one in held:
-                one.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
+                one.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET)
         if kind == "half-closed":
             for one in held:
                 one.shutdown(socket.SHUT_WR)
@@ -239,7 +241,7 @@ async def test_nothing_is_left_of_abuse(
         await abuse(daemon, kind)
         gc.collect()
         memory, _ = tracemalloc.get_traced_memory()
-        for _ in range(3):
+        for _ in range(2):
             await abuse(daemon, kind)
         gc.collect()
         grown = tracemalloc.get_traced_memory()[0] - memory
@@ -262,3 +264,54 @@ async def test_a_port_that_is_taken(folder: Path) -> None:
         with pytest.raises(OSError, match="address"):
             async with serving(folder, port=daemon.port):
                 pass
+
+
+RESET = b"\1\0\0\0\0\0\0\0"
+"""What a socket's SO_LINGER is for its closing to be a reset."""
+
+
+@pytest.mark.parametrize("secure", [False, True], ids=["plain", "tls"])
+async def test_resets_are_nobodys_errors(
+    folder: Path, tmp_path: Path, secure: bool, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Whenever they come: while a WebSocket is open, a stream under way, or an answer written."""
+    issued = issue(tmp_path)
+    trust = ssl.create_default_context(cafile=issued.ca) if secure else None
+    certificate = issued.certificate if secure else None
+    opener = FakeOpener(length=500_000)
+    async with serving(folder, opener, certificate=certificate) as daemon:
+        for number in range(12):
+            reader, writer = await asyncio.open_connection(
+                "localhost" if secure else "127.0.0.1", daemon.port, ssl=trust
+            )
+            await asyncio.sleep(0)
+            match number % 3:
+                case 0:
+                    writer.write(request("/a.png.dfc"))
+                case 1:
+                    writer.write(request("/a.png.dfc"))
+                    await reader.read(100)
+                case 2:
+                    writer.write(request("/", *upgrade("127.0.0.1")))
+                    await reader.read(100)
+            raw = writer.get_extra_info("socket")
+            raw.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET)
+            writer.transport.abort()
+            with suppress(ConnectionError):
+                await writer.wait_closed()
+        await settled(lambda: daemon.intake.open == 0)
+        assert await served_as(daemon, trust) == 200
+    assert not [record for record in caplog.records if record.exc_info]
+    assert not [record for record in caplog.records if record.name == "asyncio"]
+
+
+async def served_as(daemon: SenderDaemon, trust: ssl.SSLContext | None) -> int:
+    reader, writer = await asyncio.open_connection(
+        "localhost" if trust else "127.0.0.1", daemon.port, ssl=trust
+    )
+    writer.write(request("/a.png.dfc"))
+    status, _ = await head_of(reader)
+    writer.transport.abort()
+    with suppress(ConnectionError):
+        await writer.wait_closed()
+    return status

@@ -55,7 +55,7 @@ BELOW: dict[str, set[str]] = {
     "client": {
         *("allocation", "session", "container", "codec", "diffusion", "eviction"),
         *("configuration", "descriptors", "entrance", "exports", "exposure", "flags", "intake"),
-        *("interruption", "journal", "threads"),
+        *("interruption", "journal", "opening", "threads"),
         *("picture", "replacement", "metrics", "errors", "tokens", "websocket"),
     },
     "benchmarks": {
