@@ -46,7 +46,7 @@ from .closed_loop import (
     tasks,
     walked,
 )
-from .command import exit_code
+from .command import count, exit_code
 from .ideal import Compared
 from .pictures import commit, cores, machine, pictures
 from .workers import spread
@@ -397,15 +397,15 @@ def _parser(prog: str) -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--quick", action="store_true", help="small steps and few chains")
-    parser.add_argument("--bits", type=_count, nargs="+", help="sizes of steps (default: all)")
+    parser.add_argument("--bits", type=count, nargs="+", help="sizes of steps (default: all)")
     names = [contender.name for contender in CONTENDERS]
     parser.add_argument(
         "--simulators", choices=names, default=names, nargs="+", help="of chains (default: all)"
     )
-    parser.add_argument("--seeds", type=_count, default=100, help="chains of each size at most")
+    parser.add_argument("--seeds", type=count, default=100, help="chains of each size at most")
     parser.add_argument("--no-chains", action="store_true", help="pictures only")
     parser.add_argument("--images", type=Path, metavar="DIR", help="pictures to look at, too")
-    parser.add_argument("--every", type=_count, default=1, help="take every N-th picture")
+    parser.add_argument("--every", type=count, default=1, help="take every N-th picture")
     parser.add_argument(
         "--growth",
         type=_growth,
@@ -414,7 +414,7 @@ def _parser(prog: str) -> argparse.ArgumentParser:
         help="of further schedules: what a step multiplies the signal-to-noise ratio by",
     )
     parser.add_argument("--model", type=Path, metavar="FILE", help="instead of the default model")
-    parser.add_argument("--jobs", type=_count, help="processes (default: one per core)")
+    parser.add_argument("--jobs", type=count, help="processes (default: one per core)")
     parser.add_argument(
         "--json",
         nargs="?",
@@ -423,13 +423,6 @@ def _parser(prog: str) -> argparse.ArgumentParser:
         help="write everything there too, or to standard output instead of the tables",
     )
     return parser
-
-
-def _count(text: str) -> int:
-    value = int(text)
-    if not 1 <= value <= 1_000_000:
-        raise argparse.ArgumentTypeError(f"{text} is not between 1 and 1,000,000")
-    return value
 
 
 def _growth(text: str) -> float:

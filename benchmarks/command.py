@@ -1,7 +1,8 @@
-"""How a benchmark ends as a command: an exit code, and one line on stderr if something is wrong."""
+"""What benchmarks have in common as commands: their flags, an exit code, one line on stderr."""
 
 from __future__ import annotations
 
+import argparse
 import sys
 from collections.abc import Callable
 
@@ -22,3 +23,11 @@ def exit_code(name: str, work: Callable[[], None], *, interrupted: str = "interr
         print(f"{name}: {interrupted}", file=sys.stderr)
         return 130
     return 0
+
+
+def count(text: str) -> int:
+    """Return a number that a flag gives, from 1 to 1,000,000."""
+    value = int(text)
+    if not 1 <= value <= 1_000_000:
+        raise argparse.ArgumentTypeError(f"{text} is not between 1 and 1,000,000")
+    return value

@@ -23,14 +23,13 @@ from numpy.typing import NDArray
 from rich.console import Console
 from rich.progress import Progress
 
-from diffc_stream.cli.arguments import count
 from diffc_stream.diffusion import octaves
 from diffc_stream.diffusion.collection import default_model
 from diffc_stream.diffusion.model import Model, load_model
 from diffc_stream.picture import load_picture
 from diffc_stream.replacement import replacing
 
-from .command import exit_code
+from .command import count, exit_code
 from .pictures import commit, machine, pictures
 
 Floats = NDArray[np.float32]
