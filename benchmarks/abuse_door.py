@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import random
 
+from diffc_stream.errors import LinkLost
 from diffc_stream.session import PUSH_SUBPROTOCOL, SUBPROTOCOL
 
 from .abuse_attack import Attack, keep_up
@@ -25,7 +26,7 @@ async def idle(attack: Attack) -> None:
     async def once(_: int) -> None:
         wire = await Wire.dial(attack.front, source="127.0.0.2", secure=False)
         try:
-            await wire.gone(HELD)
+            await _held(wire, HELD)
         finally:
             wire.close()
 
@@ -122,7 +123,7 @@ async def nonsense(attack: Attack) -> None:
             else:
                 await wire.upgrade(attack.front, attack.token, _protocol(attack))
                 await wire.send(drawn.choice(frames))
-            await wire.gone(5.0)
+            await _held(wire, 5.0)
         finally:
             wire.close()
 
@@ -133,8 +134,13 @@ async def _drip(wire: Wire, data: bytes) -> None:
     """Send a byte a second, the last one for ever, until the daemon hangs up."""
     for place in range(int(HELD)):
         await wire.send(data[place : place + 1] or b"a")
-        if await wire.gone(1.0):
-            break
+        await _held(wire, 1.0)
+
+
+async def _held(wire: Wire, seconds: float) -> None:
+    """Keep a connection up for so long.  Raises LinkLost if the daemon does not."""
+    if await wire.gone(seconds):
+        raise LinkLost("it hung up")
 
 
 def _protocol(attack: Attack) -> str:
