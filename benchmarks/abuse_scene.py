@@ -24,6 +24,8 @@ from .process import Process, running
 
 READY, LENGTH = 3000, 2000
 """Ready streams in the sender's folder, and bytes of each."""
+MOST_PIXELS = "16000000"
+"""Of a picture that the mirror renders."""
 LARGE = 20_000_000
 """Bytes of one more."""
 PHOTOS, SIDE = 8, 320
@@ -175,7 +177,15 @@ class Scene:
             mirror = await stack.enter_async_context(
                 running(
                     *("diffc_client", "mirror", "--listen", "0", "--json", "--png", "--delete"),
-                    *("--most", "64M", *safe, *tokens, str(self.mirrored)),
+                    *(
+                        "--most",
+                        "64M",
+                        "--max-pixels",
+                        MOST_PIXELS,
+                        *safe,
+                        *tokens,
+                        str(self.mirrored),
+                    ),
                     log=self.log("mirror"),
                 )
             )

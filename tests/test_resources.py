@@ -135,10 +135,10 @@ def walked() -> set[tuple[str, str]]:
 
 COUNTED = {
     "Newcomers": """
-        diffc_stream/intake.py self._places self._waiting
+        diffc_stream/intake.py self._places self._waiting self._when_empty
         """,
     "Connections": """
-        diffc_stream/entrance.py socket self._servers
+        diffc_stream/entrance.py socket self._servers self._doorways
         server/daemon.py socket self._open self._conversations self._exchanges
         """,
     "Descriptors": """
