@@ -44,6 +44,8 @@ class Chain:
         self.steps = 0
         self.evaluations = 0.0
         """Denoiser evaluations so far, in units of one at full resolution."""
+        self.work = 0
+        """Pixels evaluated for the steps so far."""
         self.seed = seed
         self._denoiser = denoiser
         self._estimate: Floats | None = None
@@ -79,6 +81,11 @@ class Chain:
         if kind is Kind.REFINE:
             return octaves.dimensions(self.observation.size)
         return octaves.detail_dimensions(self.finer)
+
+    @property
+    def cost(self) -> int:
+        """Pixels to evaluate for the next step, whatever it is; of what nothing is known, none."""
+        return prod(self.observation.size) if self.observation.snr else 0
 
     @property
     def finer(self) -> octaves.Size:
@@ -124,6 +131,7 @@ class Chain:
     def advance(self, step: Step, payload: bytes) -> None:
         """Execute a step whose whole payload has arrived."""
         after = self.after(step, payload)
+        self.work += self.cost
         self.observation, self.forecast = after.observation, after.forecast
         self.steps += 1
         self._estimate = self._shown = self._foreseen = None

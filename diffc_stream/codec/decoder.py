@@ -9,7 +9,7 @@ from typing import Literal, get_args
 import numpy as np
 from numpy.typing import NDArray
 
-from diffc_stream.codec import continuation
+from diffc_stream.codec import allowance, continuation
 from diffc_stream.codec.chain import After, Chain
 from diffc_stream.container import Check, Header, Payload, Step, StreamReader
 from diffc_stream.diffusion import octaves, symmetry
@@ -92,6 +92,7 @@ class Decoder:
                     self._begin(event)
                 case Step():
                     self._started.admit(event, offset=self._reader.offset)
+                    allowance.check(self._started.work, self._reader.offset)
                     self._step = event
                 case Payload():
                     self._payload += event.data

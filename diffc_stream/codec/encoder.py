@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from diffc_stream.channel import trellis, viterbi
 from diffc_stream.channel.simulator import Sample, Simulation
+from diffc_stream.codec import allowance
 from diffc_stream.codec.chain import After, Chain
 from diffc_stream.codec.schedule import Schedule, step_length
 from diffc_stream.codec.simulators import SIMULATORS
@@ -250,7 +251,8 @@ class Encoder:
         observation = self.chain.observation
         missing = self._energy(Kind.OPEN) if observation.octave and observation.snr else 0.0
         planned = self._schedule.next(observation, missing)
-        if planned is None:
+        # Where a simulator takes fewer bytes than a step has to have, that was the last one.
+        if planned is None or not allowance.allows(self.chain.work, self.written):
             return None
         kind, wanted = planned
         dims = self.chain.dimensions(kind)
@@ -264,7 +266,8 @@ class Encoder:
         if kind is Kind.REFINE:
             stretched = self._schedule.stretched(observation, length)
             spent = min(stretched, max(length, dims // 16))
-        spent = self._short(kind, spent)
+        least = allowance.least(self.chain.work + self.chain.cost, self.written)
+        spent = self._short(kind, max(spent, min(least, dims // 16)))
         if kind is Kind.REFINE:
             # Gain in proportion to what is spent, which is near enough for steps so short.
             wanted *= spent / length

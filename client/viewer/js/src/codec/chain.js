@@ -171,6 +171,11 @@ export class Chain {
     return xHat;
   }
 
+  /** Pixels to evaluate for the next step, whatever it is; of what nothing is known, none. */
+  get cost() {
+    return this.observation.snr ? octaves.area(this.observation.size) : 0;
+  }
+
   /** The size of the next finer octave; undefined if there is none. */
   get finer() {
     return this.sizes[this.observation.octave - 1];

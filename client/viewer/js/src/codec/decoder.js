@@ -6,6 +6,7 @@
 
 import { StreamReader } from "../container/reader.js";
 import { NothingDecodable, PictureTooLarge, UnknownModel } from "../errors.js";
+import * as allowance from "./allowance.js";
 import { Chain } from "./chain.js";
 import { observed, rendered } from "./rendering.js";
 
@@ -69,6 +70,7 @@ export class Decoder {
   #step = null;
   #payload = new Uint8Array(0);
   #arrived = 0;
+  #work = 0;
   /** @type {Promise<unknown>} */
   #turn = Promise.resolve();
   /** Checks that failed so far; only with `damaged`, else the first one throws. */
@@ -186,6 +188,8 @@ export class Decoder {
   /** @param {Step} step */
   #start(step) {
     this.#chain?.admit(step, this.#reader.offset);
+    allowance.check(this.#work, this.#reader.offset);
+    this.#work += this.#chain?.cost ?? 0;
     this.#step = step;
     this.#payload = new Uint8Array(step.length);
     this.#arrived = 0;

@@ -12,6 +12,7 @@ import { Kind, delta } from "../container/grammar.js";
 import { StreamReader } from "../container/reader.js";
 import { area, sizes } from "../diffusion/octaves.js";
 import { CorruptStream, NothingDecodable, StreamError } from "../errors.js";
+import * as allowance from "./allowance.js";
 import { admit } from "./chain.js";
 import { MOST_STEPS } from "./curve.js";
 import { begun } from "./decoder.js";
@@ -42,6 +43,7 @@ export class History {
   #records = [];
   #octave = 0;
   #snr = 0;
+  #work = 0;
   /** @type {Map<number, Chain>} */
   #links = new Map();
   /** @type {StreamError | null} */
@@ -194,6 +196,8 @@ export class History {
     if (this.#records.length >= MOST_STEPS) {
       throw new CorruptStream("more steps than any picture has", offset);
     }
+    allowance.check(this.#work, offset);
+    this.#work += snr ? area(this.#sizes[octave]) : 0;
     const payload = new Uint8Array(step.length);
     this.#records.push({ step, payload, arrived: 0, pieces: [], octave, snr });
     if (step.kind === Kind.OPEN) {
