@@ -24,6 +24,7 @@ from diffc_stream.session import Terms
 from .access import NO_ACCESS, Access
 from .address import Address
 from .backoff import Backoff
+from .closing import to_the_end
 from .complaints import Complaints
 from .decoding import Decoders, Method
 from .downloads import SCARCE
@@ -146,7 +147,7 @@ class ReceiverDaemon:
                     holdings.adopt_all(SUFFIX, PICTURE_SUFFIX)
                 yield holdings
             finally:
-                await asyncio.shield(asyncio.to_thread(holdings.close))
+                await to_the_end(holdings.close)
         finally:
             places.unlock()
 

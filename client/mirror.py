@@ -26,6 +26,7 @@ from diffc_stream.session import WHOLE, Catalogue, Entry, Target, Terms
 from .access import NO_ACCESS, Access
 from .address import Address
 from .backoff import Backoff
+from .closing import to_the_end
 from .downloads import Downloads, Mirrored, mirrored
 from .holdings import MOST_BYTES, MOST_PICTURES, Holdings
 from .ledger import ASK
@@ -118,9 +119,9 @@ class Mirror:
             if self._removal is not None:
                 await self._removal
             with contextlib.suppress(OSError):
-                await asyncio.to_thread(self._save)
+                await to_the_end(self._save)
         finally:
-            await asyncio.shield(asyncio.to_thread(self._holdings.close))
+            await to_the_end(self._holdings.close)
             self._places.unlock()
 
     @property

@@ -96,8 +96,9 @@ class Leftovers:
         return result
 
     def pytest_fixture_post_finalizer(self, fixturedef: pytest.FixtureDef[Any]) -> None:
-        """Hold it to having closed that."""
-        self._lasting.pop(fixturedef, None)
+        """Hold it to having closed that, unless it is what a process has once and for all."""
+        if fixturedef.scope != "session":
+            self._lasting.pop(fixturedef, None)
 
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_makereport(self) -> Generator[None, pytest.TestReport, pytest.TestReport]:

@@ -115,7 +115,7 @@ SCRIPT = (
     # What is started in the background of a shell ignores it.
     "signal.signal(signal.SIGINT, signal.default_int_handler);"
     "from diffc_client.__main__ import main;"
-    "ModelDecoders.load = lambda _=None: FakeDecoders(); sys.exit(main())"
+    "ModelDecoders.load = lambda *_, **__: FakeDecoders(); sys.exit(main())"
 )
 
 

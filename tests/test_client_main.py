@@ -31,7 +31,7 @@ def folder(tmp_path: Path) -> Path:
 
 @pytest.fixture(autouse=True)
 def _fake_models(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(ModelDecoders, "load", lambda _weights=None: FakeDecoders())
+    monkeypatch.setattr(ModelDecoders, "load", lambda *_, **__: FakeDecoders())
 
 
 @pytest.fixture(autouse=True)
@@ -131,7 +131,7 @@ def test_get_as_much_as_is_of_use(
         "quality": next(o for o, q in zip(curve.offsets, curve.psnr(), strict=True) if q >= 22.5),
         "bytes": 300,
     }
-    monkeypatch.setattr(ModelDecoders, "load", lambda _weights=None: FakeDecoders(models))
+    monkeypatch.setattr(ModelDecoders, "load", lambda *_, **__: FakeDecoders(models))
     opener = StreamOpener({"a.png": stream()}, fingerprints=models)
     with Background(folder, opener) as url:
         assert get(f"{url}/a.png", tmp_path / "out.png", "--json", *more) == 0
@@ -335,7 +335,7 @@ def test_run_until_it_is_told_to_stop(folder: Path, tmp_path: Path) -> None:
     script = (
         "import sys; from fakes import FakeDecoders; from diffc_client import ModelDecoders;"
         "from diffc_client.__main__ import main;"
-        "ModelDecoders.load = lambda _=None: FakeDecoders(); sys.exit(main())"
+        "ModelDecoders.load = lambda *_, **__: FakeDecoders(); sys.exit(main())"
     )
     kept = tmp_path / "kept"
     with Background(folder, FakeOpener(gate=gate)) as url:

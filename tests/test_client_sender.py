@@ -53,7 +53,7 @@ class Window:
 
 @pytest.fixture
 def url(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
-    monkeypatch.setattr(ModelDecoders, "load", lambda _weights=None: FakeDecoders())
+    monkeypatch.setattr(ModelDecoders, "load", lambda *_, **__: FakeDecoders())
     folder = pictures(tmp_path)
     (folder / "coffee.jpg").write_bytes(b"")
     with Background(folder) as address:

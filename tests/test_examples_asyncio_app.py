@@ -17,7 +17,7 @@ NAMES = ("a.png", "b.png", "sub/c.jpg")
 
 @pytest.fixture(autouse=True)
 def _fake_models(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(ModelDecoders, "load", lambda _weights=None: FakeDecoders())
+    monkeypatch.setattr(ModelDecoders, "load", lambda *_, **__: FakeDecoders())
 
 
 def test_all_pictures_until_they_are_good_enough(

@@ -72,7 +72,7 @@ def test_every_cell_does_what_it_says(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    monkeypatch.setattr(ModelDecoders, "load", lambda _weights=None: FakeDecoders())
+    monkeypatch.setattr(ModelDecoders, "load", lambda *_, **__: FakeDecoders())
     cells = json.loads(NOTEBOOK.read_text())["cells"]
     assert all(not cell.get("outputs") for cell in cells)
     with Background(pictures(tmp_path)) as url:

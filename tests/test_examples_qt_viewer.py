@@ -25,10 +25,12 @@ from examples import qt_viewer
 from examples.qt_viewer import Arrivals, Viewer
 
 
-@pytest.fixture
-def application(monkeypatch: pytest.MonkeyPatch) -> QCoreApplication:
-    monkeypatch.setenv("QT_QPA_PLATFORM", "offscreen")
-    return QApplication.instance() or QApplication([])
+@pytest.fixture(scope="session")
+def application() -> QCoreApplication:
+    """The one that a process may have, and does not get rid of."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("QT_QPA_PLATFORM", "offscreen")
+        return QApplication.instance() or QApplication([])
 
 
 @pytest.fixture

@@ -15,7 +15,7 @@ from examples import script
 
 @pytest.fixture(autouse=True)
 def _fake_models(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(ModelDecoders, "load", lambda _weights=None: FakeDecoders())
+    monkeypatch.setattr(ModelDecoders, "load", lambda *_, **__: FakeDecoders())
 
 
 def test_a_picture_and_its_stream(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

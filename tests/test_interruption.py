@@ -156,7 +156,7 @@ def render(*_):
     threading.Event().wait()
 
 FakeDecoder.render = render
-ModelDecoders.load = lambda _=None: FakeDecoders()
+ModelDecoders.load = lambda *_, **__: FakeDecoders()
 """
 
 
