@@ -68,7 +68,7 @@ def add_max_pixels(parser: argparse._ActionsContainer) -> None:
         type=integer(1, 65_535**2),
         default=MAX_PIXELS,
         help="refuse streams of larger pictures: a few bytes can name any size, and showing it "
-        "takes 12 bytes of memory a pixel and more (%(default)s)",
+        "takes several bytes of memory a pixel (%(default)s)",
     )
 
 

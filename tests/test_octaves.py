@@ -73,3 +73,15 @@ def test_dimensions_add_up() -> None:
     fine, coarse = (17, 31), octaves.coarser((17, 31))
     assert octaves.detail_dimensions(fine) == 3 * octaves.dimensions(coarse)
     assert octaves.details(field(fine)).size == octaves.detail_dimensions(fine)
+
+
+@pytest.mark.parametrize("size", [(200, 300), (65, 17), (129, 131), (333, 40), (1000, 18)])
+@pytest.mark.parametrize("octave", [0, 1, 2, 4])
+def test_pictures_are_enlarged_strip_by_strip_to_the_same_bytes(
+    size: tuple[int, int], octave: int
+) -> None:
+    sizes = octaves.sizes(*size)
+    octave = min(octave, len(sizes) - 1)
+    x = np.random.default_rng(0).uniform(-2.2, 2.2, (3, *sizes[octave])).astype(np.float32)
+    whole = octaves.picture(octaves.enlarged(x, sizes[:octave]))
+    assert np.array_equal(octaves.enlarged_picture(x, sizes[:octave]), whole)

@@ -190,7 +190,14 @@ class Chain:
         return replace(now, observation=opened, forecast=forecast, absent=lambda whole: whole)
 
     def mean(self, after: After, *, symmetries: int = 1, shown: int = 0) -> Floats:
-        """Return the posterior mean given ``after``, of the size of octave ``shown``, (3, H, W).
+        """Return the posterior mean given ``after``, of the size of octave ``shown``, (3, H, W)."""
+        x_hat, octave = self.known(after, symmetries=symmetries, shown=shown)
+        return octaves.enlarged(x_hat, self.sizes[shown:octave])
+
+    def known(self, after: After, *, symmetries: int = 1, shown: int = 0) -> tuple[Floats, int]:
+        """Return the posterior mean given ``after``, and its octave, ``shown`` or a coarser one.
+
+        What is finer than that octave is its enlargement.
 
         The next finer octave, if there is one of use, is foreseen (:meth:`_finer_mean`).  Estimates
         are averaged over the first ``symmetries``, 1 to 8, mirror images and turns.
@@ -212,7 +219,7 @@ class Chain:
             x_hat, octave = self._finer_mean(seen, x_hat, symmetries), octave - 1
         for _ in range(octave, shown):
             x_hat = octaves.means(x_hat)
-        return octaves.enlarged(x_hat, self.sizes[shown:octave])
+        return x_hat, max(octave, shown)
 
     def _before_opening(self, symmetries: int, shown: int) -> Floats:
         """Return the picture as it was before the opening that is under way.

@@ -149,24 +149,31 @@ class Decoder:
         header = self._reader.header
         assert header is not None
         if method == "mmse":
-            x = chain.mean(newest, symmetries=symmetries, shown=_shown(chain.sizes, max_side))
-        elif isinstance(method, str):
-            x = continuation.continued(chain, newest, ancestral=method == "ancestral")
+            shown = _shown(chain.sizes, max_side)
+            x, octave = chain.known(newest, symmetries=symmetries, shown=shown)
+            larger = chain.sizes[shown:octave]
         else:
-            mean = chain.mean(newest, symmetries=symmetries)
-            flow = continuation.continued(chain, newest, ancestral=False)
-            flow -= mean
-            flow *= np.float32(method)
-            x = np.add(mean, flow, out=flow)
-        while not _fits(x.shape[1:], max_side):
+            x, larger = self._drawn(newest, method, symmetries), []
+        while not larger and not _fits(x.shape[1:], max_side):
             x = octaves.means(x)
         return Rendering(
-            image=octaves.picture(x),
+            image=octaves.enlarged_picture(x, larger),
             method=method,
             bytes=self.bytes_received,
             bpp=bits_per_pixel(self.bytes_received, header.width, header.height),
             predicted_psnr=newest.psnr,
         )
+
+    def _drawn(self, newest: After, method: Method, symmetries: int) -> Floats:
+        """Return a picture that looks real, or one between that and the mean."""
+        chain = self._started
+        if isinstance(method, str):
+            return continuation.continued(chain, newest, ancestral=method == "ancestral")
+        mean = chain.mean(newest, symmetries=symmetries)
+        flow = continuation.continued(chain, newest, ancestral=False)
+        flow -= mean
+        flow *= np.float32(method)
+        return np.add(mean, flow, out=flow)
 
     def observation(self) -> NDArray[np.uint8]:
         """Return the noisy observation itself as a picture, (H, W, 3), its pixels enlarged.

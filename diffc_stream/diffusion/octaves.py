@@ -11,7 +11,7 @@ All of it is computed some rows at a time, whose intermediate results stay in a 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,6 +26,8 @@ BANDS = 3
 
 _STRIP = 2**15
 """About how many pixels are computed at a time."""
+_ROWS = 64
+"""... and no fewer rows than this where each strip needs some of its neighbours."""
 
 
 def signal(picture: NDArray[np.uint8]) -> Floats:
@@ -124,12 +126,7 @@ def upsampled(x: Floats, size: Size) -> Floats:
     result = np.empty((x.shape[0], *size), np.float32)
     height, width = x.shape[1:]
     for rows in _strips(height, width):
-        near = np.arange(rows.start - 2, rows.stop + 2).clip(0, height - 1)
-        tall = np.empty((x.shape[0], 2 * (rows.stop - rows.start), width), np.float32)
-        _double(x[:, near].swapaxes(1, 2), tall.swapaxes(1, 2))
-        padded = np.pad(tall, ((0, 0), (0, 0), (2, 2)), mode="edge")
-        wide = np.empty((*tall.shape[:2], 2 * width), np.float32)
-        _double(padded, wide)
+        wide = _doubled(x[:, _around(rows, height)])
         filled = result[:, 2 * rows.start : 2 * rows.stop]
         filled[:] = wide[:, : filled.shape[1], : size[1]]
     return result
@@ -140,6 +137,47 @@ def enlarged(x: Floats, octaves: list[Size]) -> Floats:
     for size in reversed(octaves):
         x = upsampled(x, size)
     return x
+
+
+def enlarged_picture(x: Floats, octaves: Sequence[Size]) -> NDArray[np.uint8]:
+    """Return the 8-bit picture of :func:`enlarged`, in little more memory than it takes itself."""
+    if not octaves:
+        return picture(x)
+    height, width = octaves[0]
+    result = np.empty((height, width, CHANNELS), np.uint8)
+    for rows in _strips(height, width, least=_ROWS):
+        result[rows] = picture(_enlarged_rows(x, octaves, rows))
+    return result
+
+
+def _enlarged_rows(x: Floats, octaves: Sequence[Size], rows: slice) -> Floats:
+    """Return some rows of :func:`enlarged`, for which each octave needs half as many, and four."""
+    if not octaves:
+        return x[:, rows]
+    (_, width), coarser = octaves[0], octaves[1:]
+    height = coarser[0][0] if coarser else x.shape[1]
+    halves = slice(rows.start // 2, (rows.stop + 1) // 2)
+    near = _around(halves, height)
+    block = _enlarged_rows(x, coarser, slice(int(near[0]), int(near[-1]) + 1))
+    wide = _doubled(block[:, near - near[0]])
+    first = rows.start - 2 * halves.start
+    return wide[:, first : first + rows.stop - rows.start, :width]
+
+
+def _around(rows: slice, height: int) -> NDArray[np.intp]:
+    """Return which rows of ``height`` it takes to double some: two more on either side."""
+    return np.arange(rows.start - 2, rows.stop + 2).clip(0, height - 1)
+
+
+def _doubled(near: Floats) -> Floats:
+    """Return rows, two more on either side, twice as high (without these) and twice as wide."""
+    channels, rows, width = near.shape
+    tall = np.empty((channels, 2 * (rows - 4), width), np.float32)
+    _double(near.swapaxes(1, 2), tall.swapaxes(1, 2))
+    padded = np.pad(tall, ((0, 0), (0, 0), (2, 2)), mode="edge")
+    wide = np.empty((*tall.shape[:2], 2 * width), np.float32)
+    _double(padded, wide)
+    return wide
 
 
 # Keys' kernel at distances 1.25, 0.25, 0.75, 1.75; multiples of 2^-7, exact.
@@ -163,7 +201,7 @@ def _corners(x: Floats) -> tuple[Floats, Floats, Floats, Floats]:
     return even[:, 0::2, 0::2], even[:, 0::2, 1::2], even[:, 1::2, 0::2], even[:, 1::2, 1::2]
 
 
-def _strips(height: int, width: int) -> Iterator[slice]:
-    rows = max(1, _STRIP // max(1, width))
+def _strips(height: int, width: int, *, least: int = 1) -> Iterator[slice]:
+    rows = max(least, _STRIP // max(1, width))
     for first in range(0, height, rows):
         yield slice(first, min(height, first + rows))
