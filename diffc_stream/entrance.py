@@ -21,7 +21,8 @@ from .intake import Intake, Place, Shortage
 from .websocket import PacedServerConnection
 
 BACKLOG = 1024
-"""Connections that the system holds until they are accepted: a thousand may come at once."""
+"""Connections that the system holds until they are accepted: a thousand may come at once, and who
+comes after a flood does not wait for all of it."""
 
 Serve = Callable[[socket.socket], Awaitable[Server]]
 """Serves whoever comes to a socket that listens."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+from functools import lru_cache
 
 from diffc_stream.errors import SafetyError
 
@@ -16,6 +17,7 @@ def is_loopback(host: str) -> bool:
         return name == "localhost" or name.endswith(".localhost")
 
 
+@lru_cache(4096)
 def neighbourhood(address: str) -> str:
     """Return what of an address stands for whoever has it: of IPv6 the first 64 bits."""
     try:

@@ -19,12 +19,12 @@ from .descriptors import Spare
 from .exposure import neighbourhood
 from .sparing import Sparing
 
-LEAST_NEWCOMERS = 64
+LEAST_NEWCOMERS = 16
 MOST_LEAVING = 64
 """Connections that were told to go and whose descriptors are still open; with more of them nobody
 is taken in."""
-AT_ONCE = 32
-"""Connections accepted before others have their turn."""
+AT_ONCE = 16
+"""Connections accepted before others have their turn: those dropped for them close meanwhile."""
 SHORT = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
 """Errors of accept() that pass when something is given back."""
 PASSING = frozenset(

@@ -27,7 +27,6 @@ from diffc_client.admission import listening_context
 from diffc_client.listening import MOST_SENDERS, is_name
 from diffc_server import Catalogue, Dialler, Pipeline
 from diffc_server.figures import Figures
-from diffc_stream.intake import LEAST_NEWCOMERS
 from diffc_stream.session import PUSH_SUBPROTOCOL, SUBPROTOCOL, Hello, decode
 
 pytestmark = [pytest.mark.asyncio, pytest.mark.virtual_time]
@@ -299,7 +298,7 @@ async def test_addresses_that_lead_nowhere(folder: Path, caplog: pytest.LogCaptu
 async def test_who_connects_and_says_nothing_keeps_no_sender_out(folder: Path, kept: Path) -> None:
     async with Listener(kept, most=1) as listener:
         held = [await asyncio.open_connection("127.0.0.1", listener.port) for _ in range(200)]
-        assert listener.intake.newcomers <= LEAST_NEWCOMERS
+        assert listener.intake.newcomers <= listener.intake.most_newcomers
         async with dialling(f"ws://127.0.0.1:{listener.port}/camera", folder):
             await until(lambda: whole(kept / "camera"))
         for _, writer in held:
@@ -313,8 +312,8 @@ async def test_handshakes_count_as_connections(kept: Path, tmp_path: Path) -> No
     secure = listening_context(issue(tmp_path).chain)
     async with Listener(kept, tls=secure) as listener:
         held = [await asyncio.open_connection("127.0.0.1", listener.port) for _ in range(100)]
-        await until(lambda: listener.intake.dropped >= 100 - LEAST_NEWCOMERS)
-        assert listener.intake.newcomers <= LEAST_NEWCOMERS
+        await until(lambda: listener.intake.dropped >= 100 - MOST_SENDERS)
+        assert listener.intake.newcomers <= listener.intake.most_newcomers
         for _, writer in held:
             writer.close()
             with suppress(ConnectionError):
