@@ -357,10 +357,11 @@ class Ledger:
             descriptor = self._beneath.open(name, os.O_RDONLY)
         except OSError:
             return None
+        status = os.fstat(descriptor)
+        if not is_file(status) or status.st_size > MOST_BYTES:
+            os.close(descriptor)
+            return None
         with os.fdopen(descriptor, "rb") as file:
-            status = os.fstat(descriptor)
-            if not is_file(status) or status.st_size > MOST_BYTES:
-                return None
             reading, check = _Reading(_State()), hashlib.sha256()
             title = False
             for text in file:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 from pathlib import Path
 
 import pytest
@@ -201,6 +203,47 @@ async def test_a_store_that_cannot_be_used_is_done_without(folder: Path, tmp_pat
         get.store = folder / "b.png"
         assert (await get(bytes=900)).bytes == 900
         assert (folder / "b.png").read_bytes() == b"b.png"
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize("room", [0, 700, 3000])
+async def test_a_store_whose_disk_is_full_costs_no_picture(
+    folder: Path,
+    tmp_path: Path,
+    room: int,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    append = FileStream.append
+
+    def full(self: FileStream, data: bytes) -> None:
+        if self.length + len(data) > room:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        append(self, data)
+
+    async with serving(folder) as daemon:
+        get = Fetcher(daemon.url, tmp_path)
+        with monkeypatch.context() as patch:
+            patch.setattr(FileStream, "append", full)
+            assert (await get()).bytes == 5000
+        messages = [text for text in caplog.messages if "not remembered" in text]
+        assert messages == ["not remembered for the next time: No space left on device"]
+        assert get.held() == stream_of("a.png", len(get.held()))
+        assert (await get()).bytes == 5000
+    assert get.held() == stream_of("a.png", 5000)
+
+
+@pytest.mark.asyncio
+async def test_a_store_that_cannot_be_opened_is_said_once(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def full(*_: object) -> None:
+        raise OSError(errno.EROFS, os.strerror(errno.EROFS))
+
+    monkeypatch.setattr(Store, "open", full)
+    async with serving(folder) as daemon:
+        assert (await Fetcher(daemon.url, tmp_path)(bytes=900)).bytes == 900
+    assert [text for text in caplog.messages if "nothing is remembered: Read-only" in text]
 
 
 @pytest.mark.asyncio

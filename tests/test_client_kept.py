@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+from io import FileIO
 from pathlib import Path
 
 import pytest
@@ -100,3 +101,33 @@ def test_a_file_without_a_byte_is_not_left_where_the_disk_is_full(
     with pytest.raises(OSError, match="No space left"):
         kept.close()
     assert list(tmp_path.iterdir()) == []
+
+
+def test_what_a_full_disk_takes_of_it_is_not_held(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Full(FileIO):
+        def write(self, data: object) -> int:
+            assert isinstance(data, memoryview)
+            if len(data) > 2:
+                return super().write(data[:2])
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    path = tmp_path / "stream"
+    with FileStream(path) as kept:
+        kept.append(b"abc")
+        with monkeypatch.context() as patch:
+            patch.setattr(kept, "_file", Full(path, "a+"))
+            with pytest.raises(OSError, match="No space"):
+                kept.append(b"defg")
+            kept._file.close()
+        assert path.read_bytes() == b"abc"
+        kept.append(b"def")
+    assert path.read_bytes() == b"abcdef"
+
+
+def test_an_empty_file_that_was_there_stays(tmp_path: Path) -> None:
+    (tmp_path / "mine").write_bytes(b"")
+    with FileStream(tmp_path / "mine"):
+        pass
+    assert (tmp_path / "mine").exists()

@@ -84,10 +84,12 @@ def test_what_is_wanted_stays(tmp_path: Path) -> None:
 
 
 def test_other_files_are_left_alone(tmp_path: Path) -> None:
-    (tmp_path / "notes.txt").write_bytes(bytes(1000))
+    for name in ("notes.txt", "mine.dfc"):  # whoever names the folder may have his own there
+        (tmp_path / name).write_bytes(bytes(1000))
     keep(Store(tmp_path, most_bytes=50), "a.png", 40)
     assert held(Store(tmp_path, most_bytes=50), "a.png") == 40
     assert (tmp_path / "notes.txt").exists()
+    assert (tmp_path / "mine.dfc").exists()
 
 
 def test_one_user_at_a_time(tmp_path: Path) -> None:
