@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import NoReturn
+from urllib.parse import urlsplit
 
 import pytest
 from playwright.async_api import Browser, Page, async_playwright
@@ -23,12 +24,17 @@ QUIET = (
 
 @dataclass(slots=True)
 class Complaints:
-    """What a browser had to say against a page: errors, policies violated, files not found."""
+    """What is to be said against a page: errors, policies violated, files not found, strangers.
+
+    A stranger is whoever the page, or a worker of it, asks beside where it comes from.
+    """
 
     heard: list[str] = field(default_factory=list)
 
     def listen(self, page: Page) -> None:
         """Note what is said of ``page`` from now on."""
+        page.on("request", lambda request: self._look(page, request.url))
+        page.on("websocket", lambda socket: self._look(page, socket.url))
         page.on("pageerror", lambda error: self.heard.append(f"error: {error}"))
         page.on(
             "console",
@@ -46,6 +52,12 @@ class Complaints:
                 else None
             ),
         )
+
+    def _look(self, page: Page, url: str) -> None:
+        own = {urlsplit(page.url).netloc, ""}  # what is made in the page has no host
+        asked = urlsplit(url).netloc
+        if page.url != "about:blank" and asked not in own:
+            self.heard.append(f"a stranger is asked: {url}")
 
 
 def chromium() -> str:

@@ -46,8 +46,9 @@ def test_the_page_may_use_threads_and_its_import_map_and_nothing_else(site: Site
     digest = base64.b64encode(hashlib.sha256(MAP.encode()).digest()).decode()
     assert policy["script-src"] == f"'self' 'wasm-unsafe-eval' 'sha256-{digest}'"
     assert policy["connect-src"] == "'self' ws://h:1 wss://h:1"
-    assert policy["worker-src"] == "'self' blob:"
-    assert policy["img-src"] == "'self' blob: data:"
+    assert policy["worker-src"] == "'self'"
+    assert policy["img-src"] == "'self' blob:"
+    assert "font-src" not in policy
     for nothing in ("default-src", "base-uri", "form-action", "frame-ancestors"):
         assert policy[nothing] == "'none'"
 

@@ -190,10 +190,9 @@ def policy(host: str, hashes: tuple[str, ...] = ()) -> str:
         [
             "default-src 'none'",
             f"script-src 'self' 'wasm-unsafe-eval'{scripts}",
-            "worker-src 'self' blob:",
+            "worker-src 'self'",
             "style-src 'self'",
-            "img-src 'self' blob: data:",
-            "font-src 'self'",
+            "img-src 'self' blob:",  # pictures of other formats, which came as answers to fetch()
             f"connect-src 'self'{sockets}",
             "base-uri 'none'",
             "form-action 'none'",
