@@ -128,7 +128,8 @@ def _line_art(image: Image.Image, rng: np.random.Generator) -> None:
         elif kind == 1:
             draw.ellipse(box, outline=ink, width=thickness)
         elif kind == 2:
-            draw.arc(box, *rng.uniform(0, 360, 2), fill=ink, width=thickness)
+            start, end = rng.uniform(0, 360, 2).tolist()
+            draw.arc(box, start, end, fill=ink, width=thickness)
         else:
             draw.line(box, fill=ink, width=thickness)
 
