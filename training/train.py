@@ -67,8 +67,8 @@ def main(argv: list[str] | None = None) -> None:
         learnt, kept = split(folder, arguments.without)
         train_paths += learnt
         held_out += kept
-    drawn = [graphic(np.random.default_rng((arguments.seed, i))) for i in range(arguments.graphics)]
-    photographs = Photographs(train_paths, drawn)
+    graphics = [graphic(np.random.default_rng((arguments.seed, i))) for i in range(arguments.graphics)]
+    photographs = Photographs(train_paths, graphics)
     validation = Photographs(held_out).crops(
         len(held_out), VALIDATION_SIDE, np.random.default_rng(0)
     )
@@ -300,7 +300,8 @@ def estimate(network: UNet, batch: Batch) -> Tensor:
     seen = torch.cat([z, shown], 1).contiguous(memory_format=torch.channels_last)
     with torch.autocast(z.device.type, torch.bfloat16, enabled=has_bfloat16(z.device)):
         v = network(seen, features).float()
-    return alpha * z - (1.0 - alpha.square()).sqrt() * v
+    x_hat: Tensor = alpha * z - (1.0 - alpha.square()).sqrt() * v
+    return x_hat
 
 
 @cache
