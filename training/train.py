@@ -67,7 +67,9 @@ def main(argv: list[str] | None = None) -> None:
         learnt, kept = split(folder, arguments.without)
         train_paths += learnt
         held_out += kept
-    graphics = [graphic(np.random.default_rng((arguments.seed, i))) for i in range(arguments.graphics)]
+    graphics = [
+        graphic(np.random.default_rng((arguments.seed, i))) for i in range(arguments.graphics)
+    ]
     photographs = Photographs(train_paths, graphics)
     validation = Photographs(held_out).crops(
         len(held_out), VALIDATION_SIDE, np.random.default_rng(0)
