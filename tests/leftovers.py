@@ -34,7 +34,6 @@ IMPORTS = 100
 """Modules loaded since, after which what is there is left out of collections anew."""
 SIGNALS = [s for s in ("SIGINT", "SIGTERM", "SIGHUP", "SIGCHLD", "SIGPIPE") if hasattr(signal, s)]
 OPENING = ("socket.__new__", "subprocess.Popen", "os.posix_spawn", "os.fork")
-DESCRIPTORS = Path("/proc/self/fd")
 
 SET = frozenset(("PYTEST_CURRENT_TEST", "ORT_DISABLE_TELEMETRY"))
 """Variables that are set for good: by pytest, and where ONNX Runtime is first imported."""
@@ -118,11 +117,14 @@ class Leftovers:
 
     def _left(self) -> list[str]:
         """Return what there is now and was not before the test, a line each."""
-        complaints = collected() if self._opened or self._new() else []
+        complaints, new = [], self._new()
+        if self._opened or new:
+            complaints, new = collected(), self._new()
         deadline = time.monotonic() + PATIENCE
-        while (new := self._new()) and time.monotonic() < deadline and not self._failed:
+        while new and time.monotonic() < deadline and not self._failed:
             time.sleep(0.01)
             complaints += collected()
+            new = self._new()
         if len(sys.modules) > self._modules + IMPORTS:
             self._freeze()
         now = shared()
@@ -193,7 +195,7 @@ def collected() -> list[str]:
 def held() -> Holding:
     """Return what this process holds, a line each."""
     threads = (f"thread {thread.ident}: {thread.name}" for thread in threading.enumerate())
-    temporary = (f"temporary file {path.name}" for path in Path(tempfile.gettempdir()).iterdir())
+    temporary = (f"temporary file {name}" for name in _listed(tempfile.gettempdir()))
     variables = (
         f"variable {name}={value}" for name, value in os.environ.items() if name not in SET
     )
@@ -227,18 +229,30 @@ def described(thing: str) -> str:
     return thing
 
 
+# These are asked several times a test: paths would take a second a thousand.
+
+
+def _listed(folder: str) -> list[str]:
+    try:
+        return os.listdir(folder)  # noqa: PTH208
+    except OSError:
+        return []  # not Linux, or a thread that has ended
+
+
 def _descriptors() -> Iterator[str]:
-    for entry in DESCRIPTORS.iterdir() if DESCRIPTORS.is_dir() else ():
+    for number in _listed("/proc/self/fd"):
         try:
-            yield f"descriptor {entry.name}: {entry.readlink()}"
+            target = os.readlink(f"/proc/self/fd/{number}")  # noqa: PTH115
         except OSError:
             continue  # what the folder itself was read by
+        yield f"descriptor {number}: {target}"
 
 
 def _children() -> Iterator[str]:
-    for listing in Path("/proc/self/task").glob("*/children"):
+    for thread in _listed("/proc/self/task"):
         try:
-            numbers = listing.read_text().split()
+            with open(f"/proc/self/task/{thread}/children") as listing:  # noqa: PTH123
+                numbers = listing.read().split()
         except OSError:
-            continue  # of a thread that has ended
+            continue  # it has ended
         yield from (f"child {number}" for number in numbers)
