@@ -37,6 +37,9 @@ OPENING = ("socket.__new__", "subprocess.Popen", "os.posix_spawn", "os.fork")
 
 SET = frozenset(("PYTEST_CURRENT_TEST", "ORT_DISABLE_TELEMETRY"))
 """Variables that are set for good: by pytest, and where ONNX Runtime is first imported."""
+FONTS = (".ttf", ".otf", ".ttc")
+"""matplotlib keeps those that it has used open."""
+
 Holding = frozenset[str]
 
 
@@ -140,7 +143,7 @@ class Leftovers:
         if any(fixture.argname.endswith("_scoped_runner") for fixture in self._lasting):
             # An event loop that goes on keeps the threads it has.
             new = frozenset(thing for thing in new if " asyncio_" not in thing)
-        return new
+        return frozenset(thing for thing in new if not thing.endswith(FONTS))
 
     def _freeze(self) -> None:
         """Leave modules, and all else that is there now, out of later collections."""
