@@ -13,7 +13,7 @@ from diffc_stream.picture import png_bytes
 
 from .complaints import Complaints
 from .decoding import Decoders, Method
-from .downloads import Mirrored
+from .downloads import RETRY_DISK, SCARCE, Mirrored
 from .turns import Turns
 
 logger = logging.getLogger("diffc_client")
@@ -57,12 +57,17 @@ class Renderer:
             while (turn := self._turns.next()) is not None:
                 sender, mirrored = turn
                 began = loop.time()
-                await loop.run_in_executor(self._worker, self._write, mirrored)
+                scarce = await loop.run_in_executor(self._worker, self._write, mirrored)
                 self._turns.spent(sender, loop.time() - began)
+                if scarce:
+                    # Others would fare no better.
+                    self.put(mirrored, sender=sender)
+                    await asyncio.sleep(RETRY_DISK)
             self._changed.clear()
             await self._changed.wait()
 
-    def _write(self, mirrored: Mirrored) -> None:
+    def _write(self, mirrored: Mirrored) -> bool:
+        """Render a picture; tell whether there was no room for it."""
         holdings = mirrored.holdings
         assert holdings is not None
         stream, picture = map(holdings.relative, (mirrored.stream, mirrored.picture))
@@ -78,7 +83,11 @@ class Renderer:
                 if not holdings.beneath.exists(stream):
                     holdings.remove(picture)  # they were deleted meanwhile
         except (DiffcError, OSError) as error:
+            if isinstance(error, OSError) and error.errno in SCARCE:
+                self._complaints.say("the disk", "%s: %s", mirrored.picture, error.strerror, most=1)
+                return True
             self._complaints.say("pictures", "%s: %s", mirrored.picture, error)
         except Exception:
             # The streams are what matters.
             logger.exception("%s cannot be rendered", mirrored.picture)
+        return False

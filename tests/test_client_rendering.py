@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
+import os
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,6 +15,7 @@ import pytest
 from fakes import FakeDecoder, FakeDecoders, FakePicture, stream_of
 
 from diffc_client import Method, Mirrored
+from diffc_client import rendering as module
 from diffc_client.holdings import Holdings
 from diffc_client.places import Places
 from diffc_client.rendering import Renderer
@@ -61,11 +64,12 @@ class Watched(Renderer):
         self._loop, self._written = asyncio.get_running_loop(), asyncio.Event()
         self._shown: dict[Path, list[int]] = {}
 
-    def _write(self, mirrored: Mirrored) -> None:
-        super()._write(mirrored)
+    def _write(self, mirrored: Mirrored) -> bool:
+        scarce = super()._write(mirrored)
         with contextlib.suppress(UnreadablePicture):
             self._shown[mirrored.picture] = np.unique(load_picture(mirrored.picture)).tolist()
         self._loop.call_soon_threadsafe(self._written.set)
+        return scarce
 
     async def until(self, path: Path, shown: int) -> None:
         """Wait until a picture shows so many bytes, modulo 256."""
@@ -205,3 +209,27 @@ async def test_senders_take_turns(tmp_path: Path) -> None:
         await renderer.until(tmp_path / "honest.png", 300)
         await renderer.until(tmp_path / "bomb 19.png", 119)
     assert rendered[:2] == [100, 300]
+
+
+@pytest.mark.asyncio
+async def test_a_disk_that_is_full_is_looked_at_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    tried: list[str] = []
+    replace = Holdings.replace
+
+    def full(self: Holdings, relative: str, data: bytes, *, time: int | None = None) -> None:
+        tried.append(relative)
+        if len(tried) < 4:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        replace(self, relative, data, time=time)
+
+    monkeypatch.setattr(Holdings, "replace", full)
+    monkeypatch.setattr(module, "RETRY_DISK", 0.001)
+    async with Watched(FakeDecoders()) as renderer:
+        for name in ("a", "b"):
+            renderer.put(mirrored(tmp_path, name, 100))
+        for name in ("a", "b"):
+            await renderer.until(tmp_path / f"{name}.png", 100)
+    assert len(tried) == 5
+    assert caplog.text.count("No space left on device") == 1
