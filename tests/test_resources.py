@@ -204,6 +204,7 @@ COUNTED = {
         client/complaints.py self._since
         """,
     "Senders of a mirror": """
+        client/closing.py task thread
         client/listening.py socket task thread self._links self._turns
         """,
     "Pictures that a sender names": """
