@@ -72,6 +72,12 @@ def _gathered(futures: Iterable[Future[Result]], advance: Callable[[], None]) ->
         for future in as_completed(futures):
             future.result()
             advance()
+    except KeyboardInterrupt:
+        # The pool would wait for them.  It fails what is left by itself, and trips over what was
+        # cancelled.
+        for child in multiprocessing.active_children():
+            child.kill()
+        raise
     except BaseException:
         for future in futures:
             future.cancel()

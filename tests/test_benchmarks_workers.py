@@ -1,7 +1,12 @@
 from __future__ import annotations
 
+import multiprocessing
+import time
+from typing import NoReturn
+
 import pytest
 
+from diffc_benchmarks import workers
 from diffc_benchmarks.workers import spread
 
 
@@ -17,3 +22,13 @@ def test_processes_give_the_same() -> None:
 def test_errors_come_through() -> None:
     with pytest.raises(ZeroDivisionError):
         spread("broken", lambda number: 1 // number, [1, 0], jobs=1, threads=1)
+
+
+def test_nobody_waits_for_workers_after_an_interruption(monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupted(_: object) -> NoReturn:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(workers, "as_completed", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        spread("", time.sleep, [3600.0, 3600.0], jobs=2, threads=1)
+    assert multiprocessing.active_children() == []
