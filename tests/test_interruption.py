@@ -21,7 +21,7 @@ from diffc_stream.picture import save_png
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="signals are those of POSIX")
 
-SOON = 5.0
+SOON = 15.0
 """Seconds: one, and what a machine that has other things to do adds to it."""
 
 HOOK = """\

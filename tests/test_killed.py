@@ -31,6 +31,8 @@ HOLD = 1500
 """Bytes that a relay carries before it holds the rest back."""
 WINDOW = "512"
 """Small, so that what was sent is in the middle too."""
+PATIENCE = 120.0
+"""Seconds for whatever a test waits for."""
 OVERHEAD = 600
 """Bytes of a connection that are no payload: the handshake, and eleven or so with each frame."""
 
@@ -150,7 +152,7 @@ def url_of(server: subprocess.Popen[str]) -> str:
 
 def finished(process: subprocess.Popen[str]) -> str:
     """Wait for a process that ends well and return what it said on stdout."""
-    out, err = process.communicate(timeout=60)
+    out, err = process.communicate(timeout=PATIENCE)
     assert process.returncode == 0, err
     return out
 
@@ -188,13 +190,13 @@ def test_a_sender_is_killed_and_started_again(weights: Path, tmp_path: Path) -> 
     with Relay() as relay:
         get = ["get", f"{relay.url}/a.png", "-o", str(tmp_path / "out.png"), "--window", WINDOW]
         get += ["--bytes", str(BYTES), "--keep-stream", str(kept), "--json", *model]
-        with (
-            command("diffc_server", *serve, "--port", "0") as server,
-            command("diffc_client", *get) as client,
-        ):
-            url = url_of(server)
-            relay.connect(url, hold=HOLD)
-            assert relay.held.wait(60)
+        get += ["--patience", "600"]
+        with contextlib.ExitStack() as processes:
+            server = processes.enter_context(command("diffc_server", *serve, "--port", "0"))
+            # Not before it is there: to start may take longer than others wait.
+            relay.connect(url := url_of(server), hold=HOLD)
+            client = processes.enter_context(command("diffc_client", *get))
+            assert relay.held.wait(PATIENCE)
             server.kill()
             server.wait()
             relay.release()
@@ -226,7 +228,7 @@ def test_get_is_killed_and_called_again(
         get += ["--model", str(weights), "--json"]
         relay.connect(sender, hold=HOLD)
         with command("diffc_client", *get, store=store) as client:
-            assert relay.held.wait(60)
+            assert relay.held.wait(PATIENCE)
             client.kill()
             client.wait()
         relay.release()
@@ -252,7 +254,7 @@ def test_run_is_killed_and_started_again(
         run = ("run", relay.url, str(folder), "--window", WINDOW, "--model", str(weights))
         relay.connect(sender, hold=HOLD)
         with command("diffc_client", *run) as client:
-            assert relay.held.wait(60)
+            assert relay.held.wait(PATIENCE)
             client.kill()
             client.wait()
         relay.release()
