@@ -72,6 +72,9 @@ class StatusPort:
 
     async def __aexit__(self, *_: object) -> None:
         self._entrance.close()
+        self._intake.drop_newcomers()
+        if self._checking is not None:
+            self._checking.cancel()  # nobody waits for a disk that hangs
         await self._entrance.wait_closed()
 
     async def _serve(self, listening: socket.socket) -> Server:

@@ -74,16 +74,18 @@ async def test_a_disk_that_hangs_is_not_ready_and_holds_one_thread(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr("diffc_server.status.PATIENCE", 0.01)
-    hanging, calls = threading.Event(), []
+    begun, hanging, calls = threading.Event(), threading.Event(), []
 
     def check() -> str:
         calls.append(1)
+        begun.set()
         hanging.wait()
         return ""
 
     async with watched(check=check) as url:
         for _ in range(3):
             assert await ask(url, "/readyz") == (503, "its disks do not answer\n")
+        assert await asyncio.to_thread(begun.wait, 60)
         assert calls == [1]
         assert await ask(url, "/livez") == (200, "alive\n")
         hanging.set()
