@@ -65,6 +65,7 @@ async def test_every_byte_is_cut_behind(tmp_path: Path, monkeypatch: pytest.Monk
 
 
 @pytest.mark.asyncio
+@pytest.mark.virtual_time
 async def test_a_slow_link_is_alive(tmp_path: Path) -> None:
     result = await transfers.slow(tmp_path, rate=20_000, round_trip=0.02, seconds=1)
     assert result.alive
@@ -75,6 +76,7 @@ async def test_a_slow_link_is_alive(tmp_path: Path) -> None:
 
 
 @pytest.mark.asyncio
+@pytest.mark.virtual_time
 async def test_little_comes_after_a_stop(tmp_path: Path) -> None:
     result = await transfers.stopped(tmp_path, rate=50_000, delay=0.01, after=0.3)
     assert 0 <= result.late <= result.window + 200

@@ -192,9 +192,10 @@ async def test_a_host_that_cannot_be() -> None:
 
 
 @pytest.mark.asyncio
+@pytest.mark.virtual_time
 async def test_a_sender_that_falls_silent_is_given_up() -> None:
     async with sender(saying()) as address:
-        link = await Link.dial(Address.parse(address), models=(), terms=Terms(idle=0.02))
+        link = await Link.dial(Address.parse(address), models=(), terms=Terms(idle=20.0))
         arrivals = link.open("a.png")
         with pytest.raises(LinkLost, match="nothing heard from the sender"):
             await arrivals.next()
