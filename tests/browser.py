@@ -16,6 +16,8 @@ from playwright.async_api import Browser, Page, async_playwright
 from diffc_viewer import Assets
 
 NAMES = ("chromium", "chromium-browser", "google-chrome", "chrome")
+PATIENCE = 120_000.0
+"""Milliseconds for whatever a test waits for, where other programs have the cores."""
 QUIET = (
     *("--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-sync"),
     *("--disable-background-networking", "--disable-component-update"),
@@ -82,7 +84,9 @@ async def browsing() -> AsyncIterator[Browser]:
     """Run a browser."""
     path = chromium()
     async with async_playwright() as playwright:
-        browser = await playwright.chromium.launch(executable_path=path, args=list(QUIET))
+        browser = await playwright.chromium.launch(
+            executable_path=path, args=list(QUIET), timeout=PATIENCE
+        )
         try:
             yield browser
         finally:

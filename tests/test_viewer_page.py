@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 import pytest_asyncio
-from browser import Complaints, browsing
+from browser import PATIENCE, Complaints, browsing
 from PIL import Image
 from playwright.async_api import Browser, Page, expect
 from viewing import scene, streamed, viewing
@@ -21,8 +21,6 @@ from diffc_stream.codec.curve import Curve
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 SCREENSHOTS = Path(__file__).parent.parent / "build" / "screenshots"
-PATIENCE = 120_000.0
-"""Milliseconds for whatever a test waits for."""
 expect.set_options(timeout=PATIENCE)
 SIDE = 128
 TARGET = int(0.2 * SIDE * SIDE / 8)
