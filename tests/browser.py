@@ -7,7 +7,7 @@ import shutil
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from typing import NoReturn
+from typing import Any, NoReturn
 from urllib.parse import urlsplit
 
 import pytest
@@ -91,3 +91,10 @@ async def browsing() -> AsyncIterator[Browser]:
             yield browser
         finally:
             await browser.close()
+
+
+async def opened(browser: Browser, **options: Any) -> Page:
+    """Open a page that is patient."""
+    page = await browser.new_page(**options)
+    page.set_default_timeout(PATIENCE)
+    return page

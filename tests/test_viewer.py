@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
-from browser import Complaints, browsing
+from browser import Complaints, browsing, opened
 from serving import pictures, serving
 
 from diffc_client.address import Address
@@ -51,7 +51,7 @@ async def addresses(home: Path) -> AsyncIterator[list[str]]:
 async def test_the_page_is_isolated_and_nothing_is_missing(tmp_path: Path) -> None:
     async with addresses(tmp_path) as urls, browsing() as browser:
         for url in urls:
-            page, complaints = await browser.new_page(), Complaints()
+            page, complaints = await opened(browser), Complaints()
             complaints.listen(page)
             await page.goto(url, wait_until="networkidle")
             assert await page.evaluate("crossOriginIsolated") is True
@@ -62,7 +62,7 @@ async def test_the_page_is_isolated_and_nothing_is_missing(tmp_path: Path) -> No
 @pytest.mark.asyncio
 async def test_the_model_runs_in_threads(tmp_path: Path) -> None:
     async with addresses(tmp_path) as urls, browsing() as browser:
-        page, complaints = await browser.new_page(), Complaints()
+        page, complaints = await opened(browser), Complaints()
         await page.goto(urls[0])
         complaints.listen(page)
         assert await page.evaluate(EVALUATE) == [[1, 3, 64, 64], True]

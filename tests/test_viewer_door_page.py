@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from authority import issue
-from browser import PATIENCE, Complaints, browsing
+from browser import PATIENCE, Complaints, browsing, opened
 from playwright.async_api import Error, expect
 from serving import serving
 from viewing import scene, streamed
@@ -38,16 +38,15 @@ async def test_the_token_is_the_password(tmp_path: Path) -> None:
         ) as sender,
     ):
         url = sender.url.replace("ws", "http", 1)
-        stranger = await browser.new_page(ignore_https_errors=True)
-        stranger.set_default_timeout(PATIENCE)
+        stranger = await opened(browser, ignore_https_errors=True)
         with suppress(Error):  # some browsers have no page for it without a window
             answer = await stranger.goto(url)
             assert answer is None or answer.status == 401
-        page = await browser.new_page(
+        page = await opened(
+            browser,
             ignore_https_errors=True,
             http_credentials={"username": "anybody", "password": token},
         )
-        page.set_default_timeout(PATIENCE)
         page.on("pageerror", lambda error: complaints.heard.append(str(error)))
         await page.goto(url)
         await expect(page.locator("#status")).to_have_text("Connected", timeout=PATIENCE)
