@@ -216,7 +216,7 @@ async def test_the_slider_goes_back_to_what_was_shown(browser: Browser, folder: 
 async def test_looking_differently_asks_for_no_byte(browser: Browser, folder: Path) -> None:
     async with viewing(folder) as served, visit(browser, f"{served.url}#/harbour.dfc") as page:
         await finished(page)
-        closest, carried = await page.evaluate(PIXELS), served.link.carried_down
+        closest, sent = await page.evaluate(PIXELS), served.daemon.figures.payload
         await page.locator("#realism").fill("1")
         await has(page, "#canvas", "data-realism", re.compile("^(1|flow)$"))
         assert await page.evaluate(PIXELS) != closest
@@ -231,7 +231,7 @@ async def test_looking_differently_asks_for_no_byte(browser: Browser, folder: Pa
         await page.get_by_role("switch", name="Show what was sent").check()
         await has(page, "#canvas", "data-state", "observation")
         await expect(page.get_by_text("Detail is synthesised")).to_be_hidden()
-        assert served.link.carried_down == carried
+        assert served.daemon.figures.payload == sent  # of a slow test it has signs of life, too
 
 
 async def test_good_enough_stops_within_the_window(browser: Browser, folder: Path) -> None:
@@ -240,7 +240,7 @@ async def test_good_enough_stops_within_the_window(browser: Browser, folder: Pat
         visit(browser, f"{served.url}#/harbour.dfc") as page,
     ):
         await finished(page)
-        served.link.impair(down=Impairment(rate=400))
+        served.link.impair(down=Impairment(rate=200))
         await page.get_by_role("button", name="More").click()
         await page.get_by_role("button", name="More").click()
         await expect(page.locator("#cost")).to_contain_text("to go")
@@ -287,8 +287,8 @@ async def test_a_link_that_was_cut_goes_on_where_it_was(browser: Browser, folder
             # By an event, which needs no button: it may have tried by itself meanwhile.
             await page.locator("#retry").dispatch_event("click")
             await finished(page)
-            # Two handshakes, two greetings, and the payload once, in frames.
-            assert served.link.carried_down < TARGET * 1.5 + 2 * 400 + WINDOW / 2
+            # Two handshakes, or one more of its own, two greetings, and the payload in frames.
+            assert served.link.carried_down < TARGET * 1.5 + 3 * 400 + WINDOW / 2
             assert (await page.evaluate("seen"))[-1][0] == TARGET
 
 
