@@ -20,8 +20,8 @@ from .listeners import Account
 
 BURST = 1 / 3
 """Of an hour's worth, at once after a rest."""
-TURNS = 4
-"""Of a visitor's claims that are looked into at once; others wait."""
+TURNS = 1
+"""Of a visitor's claims that are looked into at once: new pictures wait for a piece of each."""
 HOUR = 3600.0
 
 
