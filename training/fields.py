@@ -95,9 +95,7 @@ class Fields:
         return total / error.numel()
 
 
-def uniform(
-    levels: Tensor, side: int, *, ratio: float = RATIO, scales: int | None = None
-) -> Fields:
+def uniform(levels: Tensor, side: int, *, ratio: float = RATIO) -> Fields:
     """Return fields that are the same everywhere, for crops of ``side``."""
     count = len(levels)
     return Fields(
@@ -105,7 +103,7 @@ def uniform(
         ratios=torch.full((count,), ratio),
         shares=torch.ones(count),
         maps=torch.ones(count, 1, side, side),
-        scales=most_scales(side) if scales is None else scales,
+        scales=most_scales(side),
     )
 
 

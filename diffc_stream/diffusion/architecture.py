@@ -107,8 +107,3 @@ def field_features(level: float, ratio: float, share: float) -> list[float]:
         for u in shape
         for number in (2 * u - 1, *(math.cos(math.pi * k * u) for k in range(1, SHAPE_FEATURES)))
     ]
-
-
-def map_channel(precision: float) -> float:
-    """Return how a place of a field of ``precision`` times the level's is shown: in [-1, 1]."""
-    return min(max(math.log(precision) / MAP_RANGE, -1.0), 1.0) if precision > 0 else -1.0
