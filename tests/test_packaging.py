@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import fnmatch
+import json
+import re
 import subprocess
 import sys
 import sysconfig
@@ -68,6 +70,26 @@ def test_every_other_file_is_package_data(package: str) -> None:
     assert "py.typed" in others
     for name in others:
         assert any(fnmatch.fnmatch(name, pattern) for pattern in patterns), name
+
+
+def test_every_package_comes_with_its_licence() -> None:
+    scripts = folder_of("diffc_viewer") / "js"
+    manifest = json.loads((scripts / "package.json").read_text())
+    assert PROJECT["project"]["license"] == manifest["license"] == "Apache-2.0"
+    assert PROJECT["project"]["license-files"] == ["LICENSE", "NOTICE"]
+    assert "NOTICE" in manifest["files"]  # npm takes LICENSE along unasked, but no links
+    for name in ("LICENSE", "NOTICE"):
+        assert (scripts / name).read_bytes() == (ROOT / name).read_bytes()
+        assert not (scripts / name).is_symlink()
+
+
+def test_the_notice_warns_as_the_readme_does() -> None:
+    notice, readme = ((ROOT / name).read_text() for name in ("NOTICE", "README.md"))
+    section = readme.partition("## Licence and patents")[2].partition("\n## ")[0]
+    assert re.findall(r"US\d+\w*", notice) == re.findall(r"US\d+\w*", section) != []
+    for words in ("freedom to operate", "terms allow research use"):
+        assert words in " ".join(notice.split())
+        assert words in " ".join(section.split())
 
 
 def test_no_generic_names_are_installed(tmp_path: Path) -> None:
