@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from diffc_stream.picture import png_bytes
-from diffc_stream.tokens import digest_of
+from diffc_stream.transport.tokens import digest_of
 
 from .abuse_adversary import MIRROR, SENDER
 from .abuse_attack import Prey

@@ -23,9 +23,8 @@ from diffc_server import Catalogue, Pipeline, SenderDaemon
 from diffc_server.encoding import FileOpener
 from diffc_stream.container import Header, Kind, Step, StreamWriter
 from diffc_stream.session import Terms
-
-from .bad_link import Link
-from .impairment import PERFECT, Impairment
+from diffc_stream.transport.impaired_link import Link
+from diffc_stream.transport.impairment import PERFECT, Impairment
 
 MODEL = "0f0f0f0f"
 SHORT = 700

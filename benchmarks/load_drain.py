@@ -22,9 +22,9 @@ from pathlib import Path
 import diffc_client
 from diffc_client import MemoryStream
 from diffc_stream.errors import DiffcError
+from diffc_stream.transport.impaired_link import Link
+from diffc_stream.transport.impairment import Impairment
 
-from .bad_link import Link
-from .impairment import Impairment
 from .link_transfers import NoDecoders, stream
 
 RECEIVERS = 200

@@ -30,9 +30,8 @@ from diffc_stream.codec import Encoder
 from diffc_stream.diffusion import octaves
 from diffc_stream.diffusion.analytic import GaussianSource
 from diffc_stream.diffusion.model import Model
-
-from .bad_link import Link
-from .impairment import Impairment
+from diffc_stream.transport.impaired_link import Link
+from diffc_stream.transport.impairment import Impairment
 
 RATE = 2000.0
 """Bytes per second."""

@@ -51,7 +51,7 @@ from diffc_stream.session import (
 )
 from diffc_stream.session.fields import Name
 from diffc_stream.session.interleaving import Outlook, turn
-from diffc_stream.tokens import is_token
+from diffc_stream.transport.tokens import is_token
 from diffc_viewer import Assets, Door, Question, Site
 
 from .mutation import Mutator

@@ -25,12 +25,9 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from diffc_stream import journal
 from diffc_stream.allocation import keep_freed_memory
-from diffc_stream.configuration import Configuration, add_configuration
 from diffc_stream.errors import AddressError, DiffcError
 from diffc_stream.flags import add_max_pixels, add_rendering, integer, number
-from diffc_stream.journal import add_journal
 from diffc_stream.session import (
     MAX_BPP,
     MAX_PSNR,
@@ -42,6 +39,8 @@ from diffc_stream.session import (
     Terms,
 )
 from diffc_stream.threads import wait_asleep
+from diffc_stream.transport.logging import add_logging, start_logging
+from diffc_stream.transport.settings import Configuration, add_configuration
 
 from . import mirroring
 from .access import Access, access_from, check_one_host
@@ -225,7 +224,7 @@ def _run(options: argparse.Namespace) -> int:
     from .daemon import Place, ReceiverDaemon
     from .decoding import ModelDecoders
 
-    journal.start(options.log_level, options.log_format)
+    start_logging(options.log_level, options.log_format)
     logging.getLogger("websockets").setLevel(logging.ERROR)
     logger = logging.getLogger("diffc_client")
 
@@ -434,10 +433,10 @@ def _parser() -> tuple[argparse.ArgumentParser, Configuration]:
     mirroring.add_limits(run)
     _add_common(run)
     add_configuration(run)
-    add_journal(run)
+    add_logging(run)
     mirror = mirroring.add_to(commands, _add_common)
     add_configuration(mirror)
-    add_journal(mirror)
+    add_logging(mirror)
     _add_view(commands)
     staying = {"run": run, "mirror": mirror}
     return parser, Configuration("DIFFC_CLIENT", staying)

@@ -16,8 +16,8 @@ from diffc_stream.errors import (
     SessionError,
     Unauthorized,
 )
-from diffc_stream.exposure import is_loopback
-from diffc_stream.tokens import is_token
+from diffc_stream.transport.exposure import is_loopback
+from diffc_stream.transport.tokens import is_token
 
 from .address import Address
 from .unreachable import unreachable

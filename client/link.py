@@ -15,9 +15,9 @@ from websockets.exceptions import (
     InvalidMessage,
     InvalidStatus,
     InvalidURI,
+    NegotiationError,
 )
 from websockets.frames import CloseCode
-from websockets.typing import Subprotocol
 
 from diffc_stream.errors import (
     AddressError,
@@ -29,7 +29,6 @@ from diffc_stream.errors import (
     Unauthorized,
 )
 from diffc_stream.session import (
-    MAX_MESSAGE,
     SUBPROTOCOL,
     WHOLE,
     Capability,
@@ -48,7 +47,8 @@ from diffc_stream.session import (
     peer_error,
 )
 from diffc_stream.session.messages import ENTRIES_PER_PAGE
-from diffc_stream.websocket import Paced, PacedClientConnection, connect
+from diffc_stream.transport.pacing import Paced, PacedClientConnection
+from diffc_stream.transport.websocket import connect
 
 from .access import NO_ACCESS, WANTS_TOKEN, Access, silent, unsecured
 from .address import Address
@@ -363,36 +363,27 @@ async def open_websocket(address: Address, access: Access = NO_ACCESS) -> PacedC
     sender = str(address.sender)
     fields, secure = access.fields(address), access.context(address)
     try:
-        websocket = await connect(
+        return await connect(
             sender,
-            additional_headers=fields,
-            ssl=secure,
-            subprotocols=[Subprotocol(SUBPROTOCOL)],
-            proxy=None,
-            compression=None,
-            ping_interval=None,
-            ping_timeout=None,
-            close_timeout=CLOSE_TIMEOUT,
+            subprotocol=SUBPROTOCOL,
+            headers=fields,
+            tls=secure,
             # At 50 bytes a second the handshake takes ten.
             open_timeout=OPEN_TIMEOUT,
-            max_size=MAX_MESSAGE,
-            max_queue=8,
-            write_limit=4096,
+            close_timeout=CLOSE_TIMEOUT,
         )
     except InvalidStatus as error:
         raise _refusal(sender, error) from error
     except InvalidMessage as error:
         raise silent(address.sender) from error
+    except NegotiationError as error:
+        raise RemoteProtocolError(f"{sender} does not speak {SUBPROTOCOL}") from error
     except InvalidHandshake as error:
         raise RemoteProtocolError(f"{sender} does not speak {SUBPROTOCOL}: {error}") from error
     except (InvalidURI, UnicodeError) as error:
         raise AddressError(f"{sender!r} is not an address: {error}") from error
     except OSError as error:
         raise unsecured(address.sender, error) from error
-    if websocket.subprotocol != SUBPROTOCOL:
-        await websocket.close()
-        raise RemoteProtocolError(f"{sender} does not speak {SUBPROTOCOL}")
-    return websocket
 
 
 def _refusal(sender: str, error: InvalidStatus) -> SessionError:

@@ -14,16 +14,16 @@ from ssl import SSLContext
 from typing import Self
 from urllib.parse import unquote
 
-from websockets.asyncio.server import Server, ServerConnection, serve
+from websockets.asyncio.server import Server, ServerConnection
 from websockets.http11 import Request, Response
-from websockets.typing import Subprotocol
 
-from diffc_stream.descriptors import Spare, allow
-from diffc_stream.entrance import BACKLOG, CountedConnection, Entrance
 from diffc_stream.errors import SessionError
-from diffc_stream.intake import Intake, descriptors_for
 from diffc_stream.opening import is_passing
-from diffc_stream.session import MAX_MESSAGE, PUSH_SUBPROTOCOL, Terms
+from diffc_stream.session import PUSH_SUBPROTOCOL, Terms
+from diffc_stream.transport.admission import Admission, descriptors_for
+from diffc_stream.transport.fd_limit import Spare, allow
+from diffc_stream.transport.listener import CountedConnection, PortListener
+from diffc_stream.transport.websocket import listen
 
 from .downloads import AT_ONCE
 from .link import CLOSE_TIMEOUT, OPEN_TIMEOUT, Link
@@ -113,14 +113,14 @@ class Listener:
         self._turns: dict[str, asyncio.Lock] = {}
         self._spare = Spare()
         # Of a name there are two for a moment, when a sender has dialled again.
-        self.intake = Intake(2 * most, logger=logger, spare=self._spare)
+        self.admission = Admission(2 * most, logger=logger, spare=self._spare)
         """Who has connected, a sender or not."""
-        self._entrance = Entrance(self.intake)
+        self._listener = PortListener(self.admission)
         self._watch: asyncio.Task[None] | None = None
 
     async def __aenter__(self) -> Self:
         """Listen.  Raises OSError if the port is taken."""
-        await self._entrance.open(self._host, self._port, self._serve)
+        await self._listener.open(self._host, self._port, self._serve)
         self._spare.open()
         self._watch = asyncio.create_task(self._keep_watch())
         return self
@@ -128,39 +128,31 @@ class Listener:
     async def __aexit__(self, *_: object) -> None:
         assert self._watch is not None
         self._watch.cancel()
-        self._entrance.close(close_connections=False)
+        self._listener.close(close_connections=False)
         await asyncio.gather(*(link.close() for link in self._links.values()))
-        self._entrance.close()
-        self.intake.drop_newcomers()
-        await self._entrance.wait_closed()
+        self._listener.close()
+        self.admission.drop_newcomers()
+        await self._listener.wait_closed()
         self._spare.close()
 
     async def _serve(self, listening: socket.socket) -> Server:
-        return await serve(
+        return await listen(
+            listening,
             self._mirror,
-            sock=listening,
-            subprotocols=[Subprotocol(PUSH_SUBPROTOCOL)],
             process_request=self._admit,
-            create_connection=partial(_Connection, intake=self.intake),  # type: ignore[arg-type]
-            ssl=self._tls,
+            make=partial(_Connection, admission=self.admission),
+            logger="diffc_client.websockets",
+            subprotocol=PUSH_SUBPROTOCOL,
+            origins=[None],  # pages in browsers have nothing to send
             open_timeout=OPEN_TIMEOUT,  # of TLS too, and of what follows
-            backlog=BACKLOG,
-            # Pages in browsers have nothing to send.
-            origins=[None],
-            compression=None,
-            ping_interval=None,
-            ping_timeout=None,
             close_timeout=CLOSE_TIMEOUT,
-            max_size=MAX_MESSAGE,
-            max_queue=8,
-            write_limit=4096,
-            logger=_quiet_logger(),
+            tls=self._tls,
         )
 
     @property
     def port(self) -> int:
         """The port it listens on."""
-        return self._entrance.port
+        return self._listener.port
 
     @property
     def senders(self) -> tuple[str, ...]:
@@ -170,7 +162,7 @@ class Listener:
     async def _admit(self, connection: ServerConnection, request: Request) -> Response | None:
         assert isinstance(connection, _Connection)
         unavailable = http.HTTPStatus.SERVICE_UNAVAILABLE
-        if self.intake.full or self.intake.pressed:
+        if self.admission.full or self.admission.pressed:
             return connection.respond(unavailable, "not at the moment: come back later\n")
         # Tokens are in a file, and senders in a folder.
         try:
@@ -201,7 +193,7 @@ class Listener:
         """Turn away senders that were let in, and would not be any more."""
         while True:
             await asyncio.sleep(REREAD)
-            for connection in self._entrance.connections:
+            for connection in self._listener.connections:
                 assert isinstance(connection, _Connection)
                 if connection.request is None or not connection.sender:
                     continue
@@ -259,9 +251,3 @@ class _Connection(CountedConnection):
     """A connection of a sender that has a name."""
 
     sender = ""
-
-
-def _quiet_logger() -> logging.Logger:
-    quiet = logging.getLogger("diffc_client.websockets")
-    quiet.setLevel(logging.CRITICAL)
-    return quiet

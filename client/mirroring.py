@@ -12,12 +12,12 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
-from diffc_stream import journal
 from diffc_stream.errors import AddressError
-from diffc_stream.exposure import check_exposure
 from diffc_stream.flags import endpoint, integer, number, size
 from diffc_stream.session import MAX_BPP, MAX_PSNR, MAX_STREAM, Target, Terms
-from diffc_stream.tokens import Tokens
+from diffc_stream.transport.exposure import check_exposure
+from diffc_stream.transport.logging import start_logging
+from diffc_stream.transport.tokens import Tokens
 
 from .address import Address
 from .staying import stay
@@ -141,7 +141,7 @@ def mirrored(options: argparse.Namespace) -> int:
         )
     elif options.tokens or options.tls_cert or options.tls_key:
         raise AddressError("--tokens, --tls-cert and --tls-key are for --listen")
-    journal.start(options.log_level, options.log_format)
+    start_logging(options.log_level, options.log_format)
     logging.getLogger("websockets").setLevel(logging.ERROR)
     stay(_mirror(options, address))
 
@@ -149,7 +149,7 @@ def mirrored(options: argparse.Namespace) -> int:
 async def _mirror(options: argparse.Namespace, address: Address | None) -> None:
     # Late, because they bring what --help can do without.
     from .access import access_from
-    from .admission import by_token, listening_context
+    from .authentication import by_token, listening_context
     from .listening import Listener, named_by_path, senders_allowed
     from .mirror import Mirror
     from .rendering import Renderer

@@ -8,7 +8,7 @@ from websockets.exceptions import ConnectionClosed
 from websockets.frames import EXTERNAL_CLOSE_CODES, CloseCode
 
 from diffc_stream.errors import DiffcError
-from diffc_stream.websocket import Paced
+from diffc_stream.transport.pacing import Paced
 
 from .access import NO_ACCESS, Access
 from .address import Address

@@ -13,9 +13,9 @@ import os
 from pathlib import Path
 
 from diffc_stream.container import Header
-from diffc_stream.eviction import evict
 
 from .address import Address
+from .eviction import evict
 from .kept import FileStream, MemoryStream
 
 FOLDER = "DIFFC_CACHE"

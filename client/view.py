@@ -22,17 +22,17 @@ from http import HTTPStatus
 from typing import Any, Self
 from urllib.parse import quote
 
-from websockets.asyncio.server import Server, ServerConnection, serve
+from websockets.asyncio.server import Server, ServerConnection
 from websockets.datastructures import Headers
 from websockets.http11 import Request, Response
-from websockets.typing import Subprotocol
 
-from diffc_stream.entrance import CountedConnection, Entrance
 from diffc_stream.errors import AddressError, DiffcError
-from diffc_stream.intake import Intake
 from diffc_stream.opening import is_passing
-from diffc_stream.session import MAX_MESSAGE, SUBPROTOCOL
-from diffc_stream.websocket import PacedServerConnection
+from diffc_stream.session import SUBPROTOCOL
+from diffc_stream.transport.admission import Admission
+from diffc_stream.transport.listener import CountedConnection, PortListener
+from diffc_stream.transport.pacing import PacedServerConnection
+from diffc_stream.transport.websocket import listen
 from diffc_viewer import Answer, Door, Facts, Question, Site
 from diffc_viewer.assets import PREFIX
 from diffc_viewer.site import FACTS
@@ -110,8 +110,8 @@ class View:
         self._access = access
         self._facts = Facts(sender=str(address.sender), rate=rate)
         self._door = Door()
-        self._intake = Intake(MOST_CONNECTIONS, logger=logger)
-        self._entrance = Entrance(self._intake)
+        self._admission = Admission(MOST_CONNECTIONS, logger=logger)
+        self._listener = PortListener(self._admission)
         self._pages = 0
         self._turns = asyncio.Semaphore(MOST_FILES)
         self._asking: dict[asyncio.Task[Any], ServerConnection] = {}
@@ -122,48 +122,38 @@ class View:
 
     async def __aenter__(self) -> Self:
         """Listen.  Raises OSError if the port is taken."""
-        await self._entrance.open(HOST, self._port, self._serve)
+        await self._listener.open(HOST, self._port, self._serve)
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        self._entrance.close()
+        self._listener.close()
         try:
             async with asyncio.timeout(GRACE):
-                await asyncio.shield(self._entrance.wait_closed())
+                await asyncio.shield(self._listener.wait_closed())
         except TimeoutError:
             # They wait for a sender, or for a line that is slow.
             for task, page in self._asking.items():
                 page.transport.abort()
                 task.cancel()
-            self._intake.drop_newcomers()
-            await self._entrance.wait_closed()
+            self._admission.drop_newcomers()
+            await self._listener.wait_closed()
 
     @property
     def url(self) -> str:
         """What to open in a browser."""
         picture = f"#/{quote(self._address.image)}" if self._address.image else ""
-        return f"http://{HOST}:{self._entrance.port}/{picture}"
+        return f"http://{HOST}:{self._listener.port}/{picture}"
 
     async def _serve(self, listening: socket.socket) -> Server:
-        quiet = logging.getLogger("diffc_client.websockets")
-        quiet.setLevel(logging.CRITICAL)  # failed handshakes are browsers' mistakes
-        return await serve(
+        return await listen(
+            listening,
             self._carry,
-            sock=listening,
-            subprotocols=[Subprotocol(SUBPROTOCOL)],
             process_request=self._admit,
-            create_connection=partial(  # type: ignore[arg-type]
-                CountedConnection, intake=self._intake
-            ),
-            compression=None,
-            # websockets answers plain requests within the opening.
+            make=partial(CountedConnection, admission=self._admission),
+            logger="diffc_client.websockets",
+            subprotocol=SUBPROTOCOL,
+            # Plain requests are answered within the opening.
             open_timeout=PATIENCE + ASKING,
-            ping_interval=None,
-            ping_timeout=None,
-            max_size=MAX_MESSAGE,
-            max_queue=8,
-            write_limit=4096,
-            logger=quiet,
         )
 
     async def _carry(self, page: ServerConnection) -> None:
@@ -185,7 +175,7 @@ class View:
         refusal = self._door.objection(headers.get_all, path=path, local=True, socket=upgrade)
         if refusal is not None:
             return _said(refusal, "pages of other sites have no business here")
-        if self._intake.full:
+        if self._admission.full:
             return _said(HTTPStatus.SERVICE_UNAVAILABLE, "too many connections")
         assert isinstance(page, CountedConnection)
         page.settle()

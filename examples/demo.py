@@ -25,11 +25,11 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from diffc_benchmarks.bad_link import Link
-from diffc_benchmarks.impairment import Impairment
 from diffc_stream import load_picture, save_png
 from diffc_stream.errors import DiffcError, LinkLost, UnreadablePicture
 from diffc_stream.threads import wait_asleep
+from diffc_stream.transport.impaired_link import Link
+from diffc_stream.transport.impairment import Impairment
 from diffc_viewer import Assets
 
 SERVED_AS_IT_IS = {".png", ".jpg", ".jpeg", ".webp", ".tif", ".tiff"}

@@ -23,18 +23,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 from urllib.parse import urlsplit
 
-from diffc_stream import journal
 from diffc_stream.allocation import keep_freed_memory
-from diffc_stream.configuration import Configuration, add_configuration
-from diffc_stream.descriptors import allow
 from diffc_stream.errors import ConfigurationError, DiffcError
-from diffc_stream.exposure import is_loopback
 from diffc_stream.flags import endpoint, integer, number, size
-from diffc_stream.intake import descriptors_for
 from diffc_stream.interruption import leave
-from diffc_stream.journal import add_journal
 from diffc_stream.session import MAX_WINDOW, MIN_WINDOW, Terms
 from diffc_stream.threads import wait_asleep
+from diffc_stream.transport.admission import descriptors_for
+from diffc_stream.transport.exposure import is_loopback
+from diffc_stream.transport.fd_limit import allow
+from diffc_stream.transport.logging import add_logging, start_logging
+from diffc_stream.transport.settings import Configuration, add_configuration
 
 from .catalogue import Catalogue
 from .safety import add_options, new_token, read
@@ -98,7 +97,7 @@ def main(arguments: list[str] | None = None) -> int:
         return _failed("with --no-listen it has to --dial somebody", 2)
     keep_freed_memory()
     wait_asleep()
-    journal.start(options.log_level, options.log_format)
+    start_logging(options.log_level, options.log_format)
     try:
         asyncio.run(_serve(options))
     except DiffcError as error:
@@ -438,7 +437,7 @@ def _add_store(parser: argparse.ArgumentParser) -> None:
 def _add_operations(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group("operations")
     add_configuration(group)
-    add_journal(group)
+    add_logging(group)
     group.add_argument(
         "--metrics",
         metavar="[HOST:]PORT",

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 from typing import Any
 
 from websockets.asyncio.server import ServerConnection
 from websockets.http11 import Response
 
-from diffc_stream.entrance import CountedConnection
+from diffc_stream.transport.listener import CountedConnection
 
 from .reception import Refusal
 from .visits import Visit
@@ -51,10 +50,3 @@ def refused(connection: ServerConnection, refusal: Refusal) -> Response:
     for name, value in refusal.fields:
         response.headers[name] = value
     return response
-
-
-def quiet_logger() -> logging.Logger:
-    """Return a logger for what websockets says of connections that fail to open."""
-    quiet = logging.getLogger("diffc_server.websockets")
-    quiet.setLevel(logging.CRITICAL)
-    return quiet

@@ -40,7 +40,7 @@ from diffc_stream.session import (
     Update,
 )
 from diffc_stream.session.interleaving import FRAME, Outlook, cut
-from diffc_stream.websocket import Paced
+from diffc_stream.transport.pacing import Paced
 
 from .catalogue import Catalogue
 from .figures import Figures

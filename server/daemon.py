@@ -12,19 +12,19 @@ from collections.abc import Iterable
 from typing import Any, Self
 
 from structlog.contextvars import bound_contextvars
-from websockets.asyncio.server import Server, ServerConnection, serve
+from websockets.asyncio.server import Server, ServerConnection
 from websockets.http11 import Request, Response
 from websockets.protocol import State
-from websockets.typing import Subprotocol
 
-from diffc_stream.descriptors import Spare
-from diffc_stream.entrance import BACKLOG, Entrance
-from diffc_stream.intake import Intake
 from diffc_stream.opening import is_passing
-from diffc_stream.session import MAX_MESSAGE, SUBPROTOCOL, Terms
+from diffc_stream.session import SUBPROTOCOL, Terms
+from diffc_stream.transport.admission import Admission
+from diffc_stream.transport.fd_limit import Spare
+from diffc_stream.transport.listener import PortListener
+from diffc_stream.transport.websocket import listen
 from diffc_viewer import Door, Site
 
-from .arrival import OPENING, Arrival, quiet_logger, refused
+from .arrival import OPENING, Arrival, refused
 from .buffers import Buffers
 from .catalogue import Catalogue
 from .certificate import Certificate
@@ -104,14 +104,14 @@ class SenderDaemon:
         self._comparison = comparison
         self._reception = Reception() if reception is None else reception
         self._spare = Spare()
-        self.intake = Intake(
+        self.admission = Admission(
             connections,
             by_address=self._reception.newcomers,
             logger=logger,
             spare=self._spare,
         )
         """Who has connected, whether he has asked for anything or not."""
-        self.figures.intake = self.intake
+        self.figures.admission = self.admission
         self._certificate = certificate
         self._door = Door(
             names=names,
@@ -129,14 +129,14 @@ class SenderDaemon:
         self._open: set[Arrival] = set()
         """All, those that are being opened or closed included."""
         self._epoch = secrets.token_hex(8)
-        self._entrance: Entrance | None = None
+        self._listener: PortListener | None = None
 
     async def __aenter__(self) -> Self:
         """Listen.  Raises OSError if the port is taken, or cannot be shared."""
-        entrance = Entrance(self.intake)
-        await entrance.open(self._host, self._port, self._serve, reuse_port=self._reuse_port)
+        listener = PortListener(self.admission)
+        await listener.open(self._host, self._port, self._serve, reuse_port=self._reuse_port)
         self._spare.open()
-        self._entrance = entrance
+        self._listener = listener
         if self._certificate is not None or self._reception.guarded:
             self._watch = asyncio.create_task(self._keep_watch())
         return self
@@ -145,46 +145,28 @@ class SenderDaemon:
         await self.drain()
 
     async def _serve(self, listening: socket.socket) -> Server:
-        secure: dict[str, Any] = {"ssl": None}
-        if self._certificate is not None:
-            # Else somebody could begin to speak TLS and never go on, or never hang up.
-            secure = {
-                "ssl": self._certificate.context,
-                "ssl_handshake_timeout": OPENING,
-                "ssl_shutdown_timeout": min(self._grace, GOODBYE) or None,
-            }
-        return await serve(
+        return await listen(
+            listening,
             self._converse,
-            sock=listening,
-            subprotocols=[Subprotocol(SUBPROTOCOL)],
             process_request=self._admit,
             # Bounds the opening itself, and lets plain answers take longer.
-            create_connection=self._connection,  # type: ignore[arg-type]
+            make=self._connection,
             open_timeout=None,
-            backlog=BACKLOG,
-            # The door has seen to it.
-            origins=None,
-            # What is sent is incompressible, and inflating can be turned against us.
-            compression=None,
-            # Pings queue behind data and kill slow links; the session has its own signs of life.
-            ping_interval=None,
-            ping_timeout=None,
+            logger="diffc_server.websockets",
+            subprotocol=SUBPROTOCOL,
+            origins=None,  # the door has seen to it
             close_timeout=self._grace,
-            max_size=MAX_MESSAGE,
-            max_queue=8,
-            write_limit=4096,
-            # Nobody needs to know what this runs on.
-            server_header=None,
-            # Failed handshakes are other people's mistakes, not errors of this daemon.
-            logger=quiet_logger(),
-            **secure,
+            tls=self._certificate.context if self._certificate else None,
+            # Else somebody could begin to speak TLS and never go on, or never hang up.
+            tls_open_timeout=OPENING,
+            tls_close_timeout=min(self._grace, GOODBYE) or None,
         )
 
     @property
     def port(self) -> int:
         """The port it listens on."""
-        assert self._entrance is not None
-        return self._entrance.port
+        assert self._listener is not None
+        return self._listener.port
 
     @property
     def url(self) -> str:
@@ -203,10 +185,10 @@ class SenderDaemon:
 
         What has been built for them is still sent, for as long as the grace lasts.
         """
-        if self._entrance is None:
+        if self._listener is None:
             return
         self.figures.draining = True
-        self._entrance.close(close_connections=False)
+        self._listener.close(close_connections=False)
         for conversation in self._conversations:
             conversation.drain()
         for exchange in self._exchanges:
@@ -217,8 +199,8 @@ class SenderDaemon:
 
     async def abort(self) -> None:
         """Stop as if killed: no word to anybody."""
-        if self._entrance is not None:
-            self._entrance.close(close_connections=False)
+        if self._listener is not None:
+            self._listener.close(close_connections=False)
             self._cut_off()
             await self._finish()
             self._pipeline.close()
@@ -237,7 +219,7 @@ class SenderDaemon:
 
     def look_again(self) -> None:
         """Have :meth:`reread` done now, and return at once."""
-        if self._entrance is not None:
+        if self._listener is not None:
             self._looking = asyncio.get_running_loop().create_task(self._look())
 
     async def _keep_watch(self) -> None:
@@ -256,7 +238,7 @@ class SenderDaemon:
                 logger.exception("looking at tokens and certificate failed")
 
     async def _finish(self) -> None:
-        assert self._entrance is not None
+        assert self._listener is not None
         if self._watch is not None:
             self._watch.cancel()
             with contextlib.suppress(asyncio.CancelledError):
@@ -264,23 +246,23 @@ class SenderDaemon:
             self._watch = None
         try:
             async with asyncio.timeout(self._grace):
-                await asyncio.shield(self._entrance.wait_closed())
+                await asyncio.shield(self._listener.wait_closed())
         except TimeoutError:
             logger.warning("%d connections were still open, and are cut", len(self._open))
             self._cut_off()
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(CUTTING):
-                    await asyncio.shield(self._entrance.wait_closed())
+                    await asyncio.shield(self._listener.wait_closed())
         if self._comparison is not None:
             self._comparison.close()
-        self._entrance = None
+        self._listener = None
         self._spare.close()
 
     def _cut_off(self) -> None:
         # Those too that have yet to ask for something, or do not answer to a goodbye.
         for connection in tuple(self._open):
             connection.transport.abort()
-        self.intake.drop_newcomers()  # some speak no TLS yet, and are not among them
+        self.admission.drop_newcomers()  # some speak no TLS yet, and are not among them
 
     async def _converse(self, websocket: ServerConnection) -> None:
         assert isinstance(websocket, Arrival)
@@ -310,11 +292,11 @@ class SenderDaemon:
     async def _admit(self, connection: ServerConnection, request: Request) -> Response | None:
         unavailable = http.HTTPStatus.SERVICE_UNAVAILABLE
         assert isinstance(connection, Arrival)
-        if self.intake.full or self.intake.pressed:
+        if self.admission.full or self.admission.pressed:
             return self._no_room(connection)
         if any("websocket" in value.lower() for value in request.headers.get_all("Upgrade")):
             return self._turned_away(connection, request) or self._received(connection, request)
-        if self._entrance is None or not self._entrance.is_serving():
+        if self._listener is None or not self._listener.is_serving():
             self.figures.turned_away["draining"] += 1
             return connection.respond(unavailable, "shutting down\n")
         # Whoever has no business here is told so, and not asked for a token.
@@ -350,8 +332,8 @@ class SenderDaemon:
 
     def _no_room(self, connection: ServerConnection) -> Response:
         """Say that there is no room for another, and when there may be."""
-        self.figures.turned_away["full" if self.intake.full else "short"] += 1
-        text = "too many receivers" if self.intake.full else "too many open files"
+        self.figures.turned_away["full" if self.admission.full else "short"] += 1
+        text = "too many receivers" if self.admission.full else "too many open files"
         refusal = Refusal(
             status=http.HTTPStatus.SERVICE_UNAVAILABLE,
             text=f"{text}: come back later",
@@ -395,4 +377,4 @@ class SenderDaemon:
         return refused(connection, found)
 
     def _connection(self, *arguments: Any, **more: Any) -> Arrival:
-        return Arrival(*arguments, intake=self.intake, among=self._open, **more)
+        return Arrival(*arguments, admission=self.admission, among=self._open, **more)

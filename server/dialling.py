@@ -13,13 +13,12 @@ from typing import Self
 from urllib.parse import urlsplit
 
 from websockets.exceptions import InvalidHandshake, InvalidStatus, InvalidURI
-from websockets.typing import Subprotocol
 
 from diffc_stream.errors import SafetyError
-from diffc_stream.exposure import is_loopback
-from diffc_stream.session import MAX_MESSAGE, PUSH_SUBPROTOCOL, Terms
-from diffc_stream.tokens import is_token
-from diffc_stream.websocket import connect
+from diffc_stream.session import PUSH_SUBPROTOCOL, Terms
+from diffc_stream.transport.exposure import is_loopback
+from diffc_stream.transport.tokens import is_token
+from diffc_stream.transport.websocket import connect
 
 from .catalogue import Catalogue
 from .conversation import Conversation
@@ -165,18 +164,11 @@ class Dialler:
         try:
             websocket = await connect(
                 self._url,
-                subprotocols=[Subprotocol(PUSH_SUBPROTOCOL)],
-                additional_headers=self._headers,
-                ssl=(self._tls or True) if self._url.startswith("wss:") else None,
-                proxy=None,
-                compression=None,
-                ping_interval=None,
-                ping_timeout=None,
-                close_timeout=CLOSING,
+                subprotocol=PUSH_SUBPROTOCOL,
+                headers=self._headers,
+                tls=self._tls,
                 open_timeout=OPENING,
-                max_size=MAX_MESSAGE,
-                max_queue=8,
-                write_limit=4096,
+                close_timeout=CLOSING,
             )
         except InvalidStatus as error:
             return f"refused (HTTP {error.response.status_code})"
@@ -186,9 +178,6 @@ class Dialler:
             return "does not answer"
         except OSError as error:
             return f"cannot be reached: {error.strerror or error}"
-        if websocket.subprotocol != PUSH_SUBPROTOCOL:
-            await websocket.close()
-            return f"does not speak {PUSH_SUBPROTOCOL}"
         self._conversation = Conversation(
             websocket, self._catalogue, self._pipeline, self._terms, self._figures
         )

@@ -24,9 +24,9 @@ from websockets.http11 import Request, Response
 
 from diffc_stream.container.grammar import VERSION
 from diffc_stream.errors import LinkLost, RequestRefused
-from diffc_stream.exposure import neighbourhood
 from diffc_stream.opening import is_passing
 from diffc_stream.session import Code
+from diffc_stream.transport.exposure import neighbourhood
 from diffc_viewer import Answer, Door, Question, Site
 
 from .buffers import Buffers

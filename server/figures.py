@@ -16,8 +16,8 @@ from prometheus_client import ProcessCollector as Process
 from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-from diffc_stream.intake import Intake
 from diffc_stream.session import Code, Reason
+from diffc_stream.transport.admission import Admission
 
 FIRST_BYTES = (0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0, 60.0)
 """Seconds: the buckets of the histogram."""
@@ -55,7 +55,7 @@ class Figures(Collector):
         """HTTP answers, by class of status."""
         self.body = 0
         """Bytes sent over plain HTTP, heads included."""
-        self.intake: Intake | None = None
+        self.admission: Admission | None = None
         """Who counts connections when they are accepted."""
         self.waiting: Callable[[], int] = int
         """Returns how many streams wait for an encoder."""
@@ -102,7 +102,7 @@ class Figures(Collector):
             self.turned_away,
             "reason",
         )
-        yield from _accepted(self.intake)
+        yield from _accepted(self.admission)
         yield GaugeMetricFamily("diffc_streams", "Streams being sent now.", value=self.streams)
         yield _counter("diffc_streams_ended", "Streams that have ended.", self.ended, "reason")
         yield _counter("diffc_refusals", "ERRORs said to receivers.", self.refused, "code")
@@ -142,21 +142,21 @@ class Figures(Collector):
         )
 
 
-def _accepted(intake: Intake | None) -> Iterator[Metric]:
+def _accepted(admission: Admission | None) -> Iterator[Metric]:
     yield GaugeMetricFamily(
         "diffc_newcomers",
         "Connections that have yet to say what they want.",
-        value=intake.newcomers if intake else 0,
+        value=admission.newcomers if admission else 0,
     )
     yield CounterMetricFamily(
         "diffc_newcomers_dropped",
         "Connections closed before they had said what they want, for others.",
-        value=intake.dropped if intake else 0,
+        value=admission.dropped if admission else 0,
     )
     yield CounterMetricFamily(
         "diffc_accept_shortages",
         "Times that there was no descriptor or no memory for a connection.",
-        value=intake.shortages if intake else 0,
+        value=admission.shortages if admission else 0,
     )
 
 

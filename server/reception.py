@@ -10,8 +10,8 @@ from datetime import UTC, datetime
 from http import HTTPStatus
 
 from diffc_stream.errors import SafetyError
-from diffc_stream.exposure import is_loopback, neighbourhood
-from diffc_stream.tokens import Token, Tokens
+from diffc_stream.transport.exposure import is_loopback, neighbourhood
+from diffc_stream.transport.tokens import Token, Tokens
 
 from .bucket import longest_wait
 from .limits import NONE, Limits

@@ -9,9 +9,9 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from diffc_stream.errors import SafetyError
-from diffc_stream.exposure import check_exposure
 from diffc_stream.flags import integer, number
-from diffc_stream.tokens import Tokens, add_token
+from diffc_stream.transport.exposure import check_exposure
+from diffc_stream.transport.tokens import Tokens, add_token
 
 from .certificate import Certificate
 from .limits import Limits

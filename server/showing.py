@@ -11,7 +11,7 @@ import base64
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from diffc_stream.tokens import is_token
+from diffc_stream.transport.tokens import is_token
 
 OFFER = "bearer."
 """What a subprotocol begins with that is a token."""

@@ -15,14 +15,15 @@ from collections.abc import Callable, Iterable
 from functools import partial
 from typing import Self
 
-from websockets.asyncio.server import Server, ServerConnection, serve
+from websockets.asyncio.server import Server, ServerConnection
 from websockets.datastructures import Headers
 from websockets.http11 import Request, Response
 
-from diffc_stream.entrance import CountedConnection, Entrance
 from diffc_stream.flags import Endpoint
-from diffc_stream.intake import Intake
 from diffc_stream.opening import is_passing
+from diffc_stream.transport.admission import Admission
+from diffc_stream.transport.listener import CountedConnection, PortListener
+from diffc_stream.transport.websocket import listen
 from diffc_viewer import Door
 
 from .exchange import is_local
@@ -62,41 +63,38 @@ class StatusPort:
         self._check = check
         self._checking: asyncio.Future[str] | None = None
         self._door = Door(names=(endpoint.host, *names), pages=False, strict=strict)
-        self._intake = Intake(MOST_CONNECTIONS, logger=logger)
-        self._entrance = Entrance(self._intake)
+        self._admission = Admission(MOST_CONNECTIONS, logger=logger)
+        self._listener = PortListener(self._admission)
 
     async def __aenter__(self) -> Self:
         """Listen.  Raises OSError if the port is taken."""
-        await self._entrance.open(self._endpoint.host, self._endpoint.port, self._serve)
+        await self._listener.open(self._endpoint.host, self._endpoint.port, self._serve)
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        self._entrance.close()
-        self._intake.drop_newcomers()
+        self._listener.close()
+        self._admission.drop_newcomers()
         if self._checking is not None:
             self._checking.cancel()  # nobody waits for a disk that hangs
-        await self._entrance.wait_closed()
+        await self._listener.wait_closed()
 
     async def _serve(self, listening: socket.socket) -> Server:
-        return await serve(
+        return await listen(
+            listening,
             _nothing,
-            sock=listening,
             process_request=self._answer,
-            create_connection=partial(  # type: ignore[arg-type]
-                CountedConnection, intake=self._intake
-            ),
+            make=partial(CountedConnection, admission=self._admission),
             open_timeout=OPENING,
-            compression=None,
-            logger=_quiet_logger(),
+            logger="diffc_server.status",
         )
 
     @property
     def url(self) -> str:
         """Its address."""
-        return f"http://{Endpoint(host=self._endpoint.host, port=self._entrance.port)}"
+        return f"http://{Endpoint(host=self._endpoint.host, port=self._listener.port)}"
 
     async def _answer(self, connection: ServerConnection, request: Request) -> Response:
-        if self._intake.full:
+        if self._admission.full:
             return connection.respond(http.HTTPStatus.SERVICE_UNAVAILABLE, "too many ask\n")
         assert isinstance(connection, CountedConnection)
         connection.settle()
@@ -156,9 +154,3 @@ def _metrics(text: bytes) -> Response:
 
 async def _nothing(_: ServerConnection) -> None:
     """Never called: every request is answered before it could become a WebSocket."""
-
-
-def _quiet_logger() -> logging.Logger:
-    quiet = logging.getLogger("diffc_server.status")
-    quiet.setLevel(logging.CRITICAL)
-    return quiet

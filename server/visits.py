@@ -10,8 +10,8 @@ import time
 from collections import OrderedDict
 from collections.abc import Callable
 
-from diffc_stream.exposure import neighbourhood
-from diffc_stream.tokens import Token
+from diffc_stream.transport.exposure import neighbourhood
+from diffc_stream.transport.tokens import Token
 
 from .bucket import Bucket, longest_wait
 from .claims import Claims

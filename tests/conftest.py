@@ -14,10 +14,10 @@ from leftovers import Leftovers
 from serving import Impaired
 from virtual_time import VirtualLoop
 
-from diffc_benchmarks.bad_link import Link
-from diffc_benchmarks.impairment import PERFECT, Impairment
 from diffc_server import SenderDaemon
 from diffc_stream import threads
+from diffc_stream.transport.impaired_link import Link
+from diffc_stream.transport.impairment import PERFECT, Impairment
 
 # The same examples in every run: what is looked for at length, fuzzing looks for.
 settings.register_profile("suite", derandomize=True)

@@ -18,12 +18,12 @@ from fakes import FakeDecoders, FakeOpener, stream_of
 from serving import Impaired, pictures, serving
 
 import diffc_client
-from diffc_benchmarks.bad_link import Link
-from diffc_benchmarks.impairment import PERFECT, Break, Impairment
 from diffc_client import MemoryStream
 from diffc_server import SenderDaemon
 from diffc_stream.errors import DiffcError, LinkLost
 from diffc_stream.session import Reason, Terms
+from diffc_stream.transport.impaired_link import Link
+from diffc_stream.transport.impairment import PERFECT, Break, Impairment
 
 pytestmark = [pytest.mark.asyncio, pytest.mark.virtual_time]
 

@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 
 from diffc_benchmarks import link_transfers as transfers
-from diffc_benchmarks.impairment import Impairment
 from diffc_client import MemoryStream
 from diffc_stream.container import Check, Header, StreamReader
 from diffc_stream.session import Reason
+from diffc_stream.transport.impairment import Impairment
 
 
 def nothing(_done: int, _of: int) -> None:

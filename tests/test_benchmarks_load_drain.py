@@ -14,14 +14,14 @@ from serving import pictures, serving, settled
 import diffc_client
 from diffc_benchmarks.load_drain import _most_within, _read
 from diffc_client import MemoryStream
-from diffc_stream import journal
+from diffc_stream.transport.logging import start_logging
 
 
 @pytest.mark.asyncio
 async def test_what_a_sender_sent_is_in_its_log(tmp_path: Path) -> None:
     log, began = io.StringIO(), datetime.now(UTC)
     with unattended():
-        journal.start("info", "json", log)
+        start_logging("info", "json", log)
         async with serving(pictures(tmp_path), FakeOpener(length=5000)) as daemon:
             async with diffc_client.connect(daemon.url, decoders=FakeDecoders()) as sender:
                 await sender.receive("a.png", MemoryStream())

@@ -31,7 +31,7 @@ from diffc_stream.errors import (
     SafetyError,
     Unauthorized,
 )
-from diffc_stream.tokens import Tokens, add_token
+from diffc_stream.transport.tokens import Tokens, add_token
 from diffc_viewer import Assets, Site
 
 

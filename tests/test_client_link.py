@@ -42,7 +42,7 @@ from diffc_stream.session import (
     decode,
     encode,
 )
-from diffc_stream.websocket import FRAMES, PIECE
+from diffc_stream.transport.pacing import FRAMES, PIECE
 
 WELCOME = encode(Welcome(window=8192, idle=60.0, streams=16))
 

@@ -20,14 +20,14 @@ from websockets.exceptions import InvalidStatus
 from websockets.http11 import Request
 from websockets.typing import Origin, Subprotocol
 
-from diffc_benchmarks.bad_link import Link
-from diffc_benchmarks.impairment import Impairment
 from diffc_client import Listener, listening
-from diffc_client.admission import listening_context
+from diffc_client.authentication import listening_context
 from diffc_client.listening import MOST_SENDERS, is_name
 from diffc_server import Catalogue, Dialler, Pipeline
 from diffc_server.figures import Figures
 from diffc_stream.session import PUSH_SUBPROTOCOL, SUBPROTOCOL, Hello, decode
+from diffc_stream.transport.impaired_link import Link
+from diffc_stream.transport.impairment import Impairment
 
 pytestmark = [pytest.mark.asyncio, pytest.mark.virtual_time]
 
@@ -298,27 +298,27 @@ async def test_addresses_that_lead_nowhere(folder: Path, caplog: pytest.LogCaptu
 async def test_who_connects_and_says_nothing_keeps_no_sender_out(folder: Path, kept: Path) -> None:
     async with Listener(kept, most=1) as listener:
         held = [await asyncio.open_connection("127.0.0.1", listener.port) for _ in range(200)]
-        assert listener.intake.newcomers <= listener.intake.most_newcomers
+        assert listener.admission.newcomers <= listener.admission.most_newcomers
         async with dialling(f"ws://127.0.0.1:{listener.port}/camera", folder):
             await until(lambda: whole(kept / "camera"))
         for _, writer in held:
             writer.close()
             with suppress(ConnectionError):
                 await writer.wait_closed()
-        await until(lambda: listener.intake.open == 0)
+        await until(lambda: listener.admission.open == 0)
 
 
 async def test_handshakes_count_as_connections(kept: Path, tmp_path: Path) -> None:
     secure = listening_context(issue(tmp_path).chain)
     async with Listener(kept, tls=secure) as listener:
         held = [await asyncio.open_connection("127.0.0.1", listener.port) for _ in range(100)]
-        await until(lambda: listener.intake.dropped >= 100 - MOST_SENDERS)
-        assert listener.intake.newcomers <= listener.intake.most_newcomers
+        await until(lambda: listener.admission.dropped >= 100 - MOST_SENDERS)
+        assert listener.admission.newcomers <= listener.admission.most_newcomers
         for _, writer in held:
             writer.close()
             with suppress(ConnectionError):
                 await writer.wait_closed()
-        await until(lambda: listener.intake.open == 0)
+        await until(lambda: listener.admission.open == 0)
 
 
 async def test_a_hub_without_files_to_open_says_so(kept: Path) -> None:
@@ -327,7 +327,7 @@ async def test_a_hub_without_files_to_open_says_so(kept: Path) -> None:
         with pytest.raises(InvalidStatus) as caught:
             await dial(listener.port)
         assert caught.value.response.status_code == 503
-        await until(lambda: not listener.intake.pressed)
+        await until(lambda: not listener.admission.pressed)
         async with dial(listener.port):
             pass
 
@@ -336,10 +336,10 @@ async def test_leaving_ends_handshakes(kept: Path, tmp_path: Path) -> None:
     clock = asyncio.get_running_loop().time
     async with Listener(kept, tls=listening_context(issue(tmp_path).chain)) as listener:
         reader, writer = await asyncio.open_connection("127.0.0.1", listener.port)
-        await until(lambda: listener.intake.newcomers == 1)
+        await until(lambda: listener.admission.newcomers == 1)
         left = clock()
     assert clock() - left < 5.0
-    assert listener.intake.open == 0
+    assert listener.admission.open == 0
     with suppress(ConnectionError):
         assert await reader.read() == b""
     writer.close()

@@ -17,7 +17,6 @@ import pytest
 from fakes import FakeOpener, StreamOpener, stream_of
 from serving import Impaired, pictures, serving
 
-from diffc_benchmarks.impairment import Impairment
 from diffc_client import Address, Mirror, Mirrored
 from diffc_client import downloads as module
 from diffc_client.backoff import Backoff
@@ -28,6 +27,7 @@ from diffc_server import SenderDaemon, conversation
 from diffc_server.changes import Changes
 from diffc_stream.errors import PeerError
 from diffc_stream.session import Capability, Catalogue, Code, Entry, Target, Terms
+from diffc_stream.transport.impairment import Impairment
 
 pytestmark = [pytest.mark.asyncio, pytest.mark.virtual_time]
 

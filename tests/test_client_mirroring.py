@@ -17,7 +17,7 @@ from sources import long_stream, stream
 
 from diffc_client.__main__ import main
 from diffc_server.__main__ import main as serve
-from diffc_stream.tokens import add_token
+from diffc_stream.transport.tokens import add_token
 
 PATIENCE = 120.0
 """Seconds that a daemon may take for all of it."""

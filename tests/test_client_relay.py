@@ -18,7 +18,7 @@ from diffc_client import relay
 from diffc_client.address import Address
 from diffc_client.relay import Line, carry
 from diffc_stream.session import SUBPROTOCOL
-from diffc_stream.websocket import PacedServerConnection
+from diffc_stream.transport.pacing import PacedServerConnection
 
 Handler = Callable[[PacedServerConnection], Awaitable[None]]
 

@@ -17,7 +17,6 @@ from test_client_relay import echo, listening
 from test_server_daemon import dial
 from test_server_exchange import head_of, request
 from test_viewer_assets import viewer
-from websockets.asyncio.server import serve
 from websockets.exceptions import InvalidStatus
 
 import diffc_client
@@ -26,6 +25,7 @@ from diffc_client.address import Address
 from diffc_client.view import View
 from diffc_stream import save_png
 from diffc_stream.errors import AddressError
+from diffc_stream.transport import websocket
 from diffc_viewer import Assets, Facts, Site
 
 COMPARISON = "/-/compare/p.png?format=jpeg&bytes=2000&of=2000"
@@ -211,9 +211,9 @@ async def test_a_comparison_may_take_as_long_as_it_says(
 
     def noted(*arguments: Any, **more: Any) -> object:
         told.update(more)
-        return serve(*arguments, **more)
+        return websocket.listen(*arguments, **more)
 
-    monkeypatch.setattr(module, "serve", noted)
+    monkeypatch.setattr(module, "listen", noted)
     async with View(nowhere(), site):
         assert told["open_timeout"] == module.PATIENCE + module.ASKING
 
@@ -249,10 +249,10 @@ async def test_who_says_nothing_keeps_no_page_out(site: Site) -> None:
         port = int(view.url.split(":")[2].split("/")[0])
         held = [await asyncio.open_connection("127.0.0.1", port) for _ in range(400)]
         assert (await ask(view, "/"))[0] == 200
-        assert view._intake.newcomers <= view._intake.most_newcomers
+        assert view._admission.newcomers <= view._admission.most_newcomers
         for _, writer in held:
             writer.transport.abort()
-        await settled(lambda: view._intake.open == 0)
+        await settled(lambda: view._admission.open == 0)
 
 
 @pytest.mark.asyncio

@@ -111,7 +111,7 @@ CLIENT = ("get", "list", "run", "mirror", "view")
     ("name", "module"),
     [
         *((name, "diffc_stream.cli.arguments") for name in NAMES),
-        *((name, "diffc_stream.configuration") for name in ("server", *CLIENT)),
+        *((name, "diffc_stream.transport.settings") for name in ("server", *CLIENT)),
         ("encode", "diffc_stream.codec.encoder"),
         ("encode", "onnxruntime.capi._pybind_state"),
         ("models", "safetensors"),

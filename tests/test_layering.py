@@ -20,20 +20,10 @@ BELOW: dict[str, set[str]] = {
     "threads": set(),
     "work": set(),
     "flags": set(),
-    "configuration": {"errors"},
-    "journal": {"exposure", "sparing"},
-    "sparing": set(),
-    "descriptors": set(),
-    "intake": {"descriptors", "exposure", "sparing"},
-    "entrance": {"intake", "websocket"},
     "opening": set(),
     "replacement": set(),
-    "eviction": set(),
-    "exposure": {"errors"},
     "interruption": set(),
-    "tokens": {"errors", "replacement"},
     "picture": {"errors", "replacement"},
-    "websocket": set(),
     "diffusion": {"errors", "replacement", "threads", "work"},
     "channel": {"errors", "work"},
     "container": {"errors"},
@@ -45,25 +35,24 @@ BELOW: dict[str, set[str]] = {
     },
     "start": {"cli", "interruption"},
     "__main__": {"start"},
+    "transport": {"errors", "replacement", "session"},
     "viewer": {"diffusion", "opening"},
     "server": {
-        *("allocation", "session", "container", "codec", "diffusion", "eviction", "opening"),
-        *("configuration", "descriptors", "entrance", "exports", "exposure", "flags", "intake"),
-        *("interruption", "journal", "threads"),
-        *("picture", "replacement", "metrics", "errors", "tokens", "websocket"),
+        *("allocation", "session", "container", "codec", "diffusion", "opening", "transport"),
+        *("exports", "flags", "interruption", "threads"),
+        *("picture", "replacement", "metrics", "errors"),
     },
     "client": {
-        *("allocation", "session", "container", "codec", "diffusion", "eviction"),
-        *("configuration", "descriptors", "entrance", "exports", "exposure", "flags", "intake"),
-        *("interruption", "journal", "opening", "threads"),
-        *("picture", "replacement", "metrics", "errors", "tokens", "websocket"),
+        *("allocation", "session", "container", "codec", "diffusion", "opening", "transport"),
+        *("exports", "flags", "interruption", "threads"),
+        *("picture", "replacement", "errors"),
     },
     "benchmarks": {
         *("channel", "codec", "container", "diffusion", "flags", "session", "threads"),
-        *("picture", "replacement", "metrics", "errors", "tokens"),
+        *("picture", "replacement", "metrics", "errors", "transport"),
     },
 }
-"""What each module or subpackage may import of the project, beside itself."""
+"""What each module or subpackage imports of the project, beside itself: neither more nor less."""
 
 FOREIGN: dict[str, set[str]] = {
     "errors": set(),
@@ -73,42 +62,33 @@ FOREIGN: dict[str, set[str]] = {
     "threads": set(),
     "work": set(),
     "flags": set(),
-    "configuration": set(),
-    "journal": {"structlog"},
     "opening": set(),
-    "sparing": set(),
-    "descriptors": set(),
-    "intake": set(),
-    "entrance": {"websockets"},
     "replacement": set(),
-    "eviction": set(),
-    "exposure": set(),
     "interruption": set(),
-    "tokens": set(),
     "picture": {"numpy", "pi_heif", "PIL"},
-    "websocket": {"websockets"},
     "diffusion": {"numpy", "onnxruntime", "torch", "safetensors"},
-    "channel": {"constriction", "numba", "numpy"},
+    "channel": {"numba", "numpy"},  # and, by name, constriction
     "container": {"google_crc32c"},
-    "session": {"google_crc32c", "msgpack"},
+    "session": {"msgpack"},
     "codec": {"numpy"},
-    "cli": {"matplotlib", "numpy", "rich"},
+    "cli": {"matplotlib", "rich"},
     "start": set(),
     "__main__": set(),
+    "transport": {"structlog", "websockets"},
     "viewer": set(),
-    "server": {*("fsspec", "numpy", "PIL", "prometheus_client", "rich", "structlog", "websockets")},
-    "client": {"numpy", "rich", "structlog", "websockets"},
+    "server": {"fsspec", "numpy", "PIL", "prometheus_client", "structlog", "websockets"},
+    "client": {"numpy", "structlog", "websockets"},
     "benchmarks": {
         *("numpy", "rich", "torch", "PIL", "matplotlib", "playwright", "ssimulacra2"),
         "websockets",
     },
 }
-"""What each may import beside the project and the standard library."""
+"""What each imports beside the project and the standard library: neither more nor less."""
 
 EVENT_LOOPS = {"asyncio", "selectors", "socket", "socketserver", "ssl"}
 """Parts of the standard library that are for NETWORKED alone."""
-NETWORKED = ("server", "client", "benchmarks", "entrance", "websocket")
-"""The daemons, what measures them, and what the connections of both have in common."""
+NETWORKED = ("server", "client", "benchmarks", "transport")
+"""The daemons, what measures them, and the floor that both stand on."""
 
 TORCH = {"diffusion/network.py", "diffusion/unet.py"}
 """What of the library imports torch, which is an extra."""
@@ -163,14 +143,27 @@ FILES = [
 ]
 
 
+@pytest.mark.parametrize("unit", BELOW)
+def test_imports_are_those_of_the_table(unit: str) -> None:
+    names = {name for other, path in units() if other == unit for name in imported(path)}
+    ours = {name.split(".")[1] for name in names if name.startswith("diffc_stream.")}
+    foreign = {
+        first
+        for first in (name.partition(".")[0] for name in names)
+        if first not in sys.stdlib_module_names
+        and not first.startswith("diffc_")
+        and first not in FOLDERS
+    }
+    assert ours - {unit} == BELOW[unit]
+    assert foreign == FOREIGN[unit]
+    assert unit in NETWORKED or not {name.partition(".")[0] for name in names} & EVENT_LOOPS
+
+
 @pytest.mark.parametrize(("unit", "path"), FILES)
-def test_imports_point_downwards(unit: str, path: Path) -> None:
+def test_folders_keep_to_themselves(unit: str, path: Path) -> None:
     for name in imported(path):
-        first, _, rest = name.partition(".")
-        if first == "diffc_stream":
-            target = rest.partition(".")[0]
-            assert target == unit or target in BELOW[unit], f"{name} is not below {unit}"
-        elif first == "diffc_viewer":
+        first = name.partition(".")[0]
+        if first == "diffc_viewer":
             assert unit in VIEWER_OF
         elif path.stem in DRIVERS and first in ("diffc_server", "diffc_client"):
             assert unit == "benchmarks"
@@ -180,10 +173,19 @@ def test_imports_point_downwards(unit: str, path: Path) -> None:
             assert first not in {f"diffc_{folder}" for folder in FOLDERS}, (
                 f"{name}: relative imports only"
             )
-            if first in sys.stdlib_module_names:
-                assert unit in NETWORKED or first not in EVENT_LOOPS, name
-            else:
-                assert first in FOREIGN[unit], f"{unit} must do without {first}"
+
+
+def test_nothing_of_the_library_stands_on_the_daemons_floor() -> None:
+    library = BELOW.keys() - FOLDERS.keys()
+    assert not [unit for unit in library if "transport" in BELOW[unit]]
+
+
+def test_arrows_lead_nowhere_back() -> None:
+    placed: set[str] = set()
+    while rest := BELOW.keys() - placed:
+        lowest = {unit for unit in rest if BELOW[unit] <= placed}
+        assert lowest, f"these import each other: {rest}"
+        placed |= lowest
 
 
 def test_torch_is_in_its_place() -> None:

@@ -25,7 +25,14 @@ CALLS = {
     "task": {"create_task", "ensure_future", "TaskGroup", "run_coroutine_threadsafe"},
     "thread": {"Thread", "ThreadPoolExecutor", "to_thread", "run_in_executor"},
     "process": {"Popen", "ProcessPoolExecutor", "create_subprocess_exec", "fork"},
-    "socket": {"serve", "connect", "start_server", "open_connection", "create_connection"},
+    "socket": {
+        "serve",
+        "listen",
+        "connect",
+        "start_server",
+        "open_connection",
+        "create_connection",
+    },
     "timer": {"call_later", "call_at"},
 }
 """What takes something of the machine, by what is called."""
@@ -135,14 +142,14 @@ def walked() -> set[tuple[str, str]]:
 
 COUNTED = {
     "Newcomers": """
-        diffc_stream/intake.py self._places self._waiting self._when_empty
+        diffc_stream/transport/admission.py self._places self._waiting self._when_empty
         """,
     "Connections": """
-        diffc_stream/entrance.py socket self._servers self._doorways
+        diffc_stream/transport/listener.py socket self._servers self._doorways
         server/daemon.py socket self._open self._conversations self._exchanges
         """,
     "Descriptors": """
-        diffc_stream/descriptors.py file self._kept
+        diffc_stream/transport/fd_limit.py file self._kept
         diffc_stream/opening.py file
         server/catalogue.py file
         """,
@@ -150,7 +157,7 @@ COUNTED = {
         server/visits.py self._visitors
         """,
     "Turns of the event loop": """
-        diffc_stream/websocket.py timer
+        diffc_stream/transport/pacing.py timer
         """,
     "Streams of a connection": """
         server/conversation.py task timer
@@ -200,7 +207,7 @@ COUNTED = {
         server/status.py socket task thread
         """,
     "Lines of the log": """
-        diffc_stream/sparing.py self._said
+        diffc_stream/transport/throttle.py self._said
         client/complaints.py self._since
         """,
     "Senders of a mirror": """
@@ -270,12 +277,18 @@ OF_NOBODY_ELSE = {
         client/link.py socket
         client/wire.py socket
         server/dialling.py socket task
+        diffc_stream/transport/websocket.py socket
+        """,
+    "of a bad link, which its user puts before a receiver or sender of his own": """
+        diffc_stream/transport/impaired_link.py socket task
+        diffc_stream/transport/impaired_link.py self._flight self._sockets self.arrivals
+        diffc_stream/transport/impaired_link.py self.connections
         """,
     "files of the operator, closed when they have been read": """
         client/access.py file self.tokens
         server/dialling.py file
-        diffc_stream/configuration.py file
-        diffc_stream/tokens.py file self._by_hash self.limits
+        diffc_stream/transport/settings.py file
+        diffc_stream/transport/tokens.py file self._by_hash self.limits
         diffc_stream/cli/streams.py file
         diffc_stream/picture.py file
         diffc_stream/replacement.py file

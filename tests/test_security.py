@@ -78,7 +78,7 @@ from diffc_stream.session import (
     encode,
 )
 from diffc_stream.session.messages import CONTROL
-from diffc_stream.tokens import Tokens, add_token
+from diffc_stream.transport.tokens import Tokens, add_token
 from diffc_viewer import Assets, Site
 
 ROOT = Path(__file__).parent.parent
@@ -835,8 +835,8 @@ async def test_ports_of_others(folder: Path) -> None:
                 roots = {name.partition(".")[0] for name in names}
                 assert not roots & {"ray", "dask", "distributed", "celery"}, path
     async with serving(folder) as sender:
-        assert sender._entrance is not None
-        assert len(sender._entrance.sockets) == 1
+        assert sender._listener is not None
+        assert len(sender._listener.sockets) == 1
 
 
 @pytest.mark.asyncio

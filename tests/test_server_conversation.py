@@ -24,7 +24,7 @@ from diffc_stream.errors import RequestRefused
 from diffc_stream.session import Ack, Hello, Message, Open, Reason, Terms, Update, Welcome
 from diffc_stream.session.interleaving import FIRST_FRAME, Outlook, turn
 from diffc_stream.session.messages import Data, decode, encode
-from diffc_stream.websocket import Paced
+from diffc_stream.transport.pacing import Paced
 
 DATA = long_stream()
 WINDOW = 16_384

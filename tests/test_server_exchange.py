@@ -26,7 +26,7 @@ from diffc_server.limits import Limits
 from diffc_server.pipeline import LOOK_AHEAD
 from diffc_server.reception import Reception
 from diffc_stream.session import Terms
-from diffc_stream.tokens import Tokens, add_token
+from diffc_stream.transport.tokens import Tokens, add_token
 from diffc_viewer import Assets, Facts, Site
 
 LENGTH = 5000

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict
 
 from diffc_server.limits import NONE, Limits
-from diffc_stream.tokens import LIMITS
+from diffc_stream.transport.tokens import LIMITS
 
 
 def test_tokens_may_set_them_all() -> None:

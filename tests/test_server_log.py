@@ -18,22 +18,22 @@ from test_server_daemon import HELLO, dial, everything
 import diffc_client
 from diffc_client import MemoryStream, Sender
 from diffc_server import SenderDaemon
-from diffc_stream import journal
 from diffc_stream.errors import UnknownImage
 from diffc_stream.session import Open
 from diffc_stream.session.messages import encode
+from diffc_stream.transport.logging import start_logging
 
 pytestmark = pytest.mark.asyncio
 
 HOSTILE = 'a.png connection=0 end=complete "} {"event": "all is well'
-"""Of what is worse no name can be made: see test_journal."""
+"""Of what is worse no name can be made: see test_transport_logging."""
 
 
 @asynccontextmanager
 async def logged(folder: Path, log: io.StringIO, form: str = "json") -> AsyncIterator[SenderDaemon]:
     """Run a sender, and have what it says written to ``log``."""
     with unattended():
-        journal.start("info", form, log)
+        start_logging("info", form, log)
         async with serving(folder, FakeOpener(length=5000)) as daemon:
             yield daemon
             await settled(lambda: daemon.connections == 0)

@@ -12,7 +12,7 @@ import pytest
 from diffc_server.limits import Limits
 from diffc_server.reception import Reception, Refusal
 from diffc_server.visits import Visit
-from diffc_stream.tokens import Tokens, add_token
+from diffc_stream.transport.tokens import Tokens, add_token
 
 FAR = "192.0.2.1"
 

@@ -12,7 +12,7 @@ from authority import issue
 from diffc_server.limits import Limits
 from diffc_server.safety import Safety, add_options, new_token, read
 from diffc_stream.errors import SafetyError
-from diffc_stream.tokens import Tokens
+from diffc_stream.transport.tokens import Tokens
 
 
 def options(*arguments: str, host: str = "127.0.0.1") -> argparse.Namespace:

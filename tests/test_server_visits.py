@@ -7,7 +7,7 @@ import pytest
 from diffc_server import visits as module
 from diffc_server.limits import Limits
 from diffc_server.visits import Visit, Visits, unlimited
-from diffc_stream.tokens import Token
+from diffc_stream.transport.tokens import Token
 
 SHIP = Token(name="ship", sha256="0" * 64)
 

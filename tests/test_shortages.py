@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 from serving import pictures, serving, settled
 from test_client_listening import dial as dial_hub
-from test_entrance import served
 from test_server_daemon import HELLO, dial, heard
 from test_server_status import ask
+from test_transport_listener import served
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from diffc_client import Listener

@@ -15,7 +15,7 @@ from viewing import scene, streamed
 from diffc_server.encoding import FileOpener
 from diffc_server.reception import Reception
 from diffc_stream.diffusion.collection import Collection
-from diffc_stream.tokens import Tokens, add_token
+from diffc_stream.transport.tokens import Tokens, add_token
 from diffc_viewer import Assets, Site
 
 

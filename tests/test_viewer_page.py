@@ -15,8 +15,8 @@ from PIL import Image
 from playwright.async_api import Browser, Page, expect
 from viewing import scene, streamed, viewing
 
-from diffc_benchmarks.impairment import PERFECT, Impairment
 from diffc_stream.codec.curve import Curve
+from diffc_stream.transport.impairment import PERFECT, Impairment
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 

@@ -13,7 +13,7 @@ import pytest
 from fakes import FakeOpener, stream_of
 from serving import Impaired, pictures, serving
 
-from diffc_benchmarks.impairment import PERFECT, Impairment
+from diffc_stream.transport.impairment import PERFECT, Impairment
 
 HERE = Path(__file__).parent
 NODE = shutil.which("node")

@@ -10,7 +10,6 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from diffc_benchmarks.bad_link import Link
 from diffc_client.address import Address
 from diffc_client.view import View
 from diffc_server import Catalogue, Pipeline, SenderDaemon
@@ -19,6 +18,7 @@ from diffc_server.encoding import FileOpener
 from diffc_stream.codec import Encoder
 from diffc_stream.diffusion.collection import Collection
 from diffc_stream.session import Terms
+from diffc_stream.transport.impaired_link import Link
 from diffc_viewer import Assets, Facts, Site
 
 

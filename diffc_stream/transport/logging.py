@@ -22,7 +22,7 @@ from collections.abc import Callable, MutableMapping
 from typing import Any, TextIO
 
 from .exposure import neighbourhood
-from .sparing import Sparing
+from .throttle import Throttle
 
 LEVELS = ("debug", "info", "warning", "error")
 FORMATS = ("console", "json")
@@ -39,7 +39,7 @@ MOST_MESSAGE = 300
 """Characters that tell one thing from another."""
 
 
-def add_journal(group: argparse._ActionsContainer) -> None:
+def add_logging(group: argparse._ActionsContainer) -> None:
     """Add ``--log-level`` and ``--log-format``."""
     group.add_argument(
         "--log-level", choices=LEVELS, default="info", help="what is logged (%(default)s)"
@@ -52,7 +52,7 @@ def add_journal(group: argparse._ActionsContainer) -> None:
     )
 
 
-def start(level: str, form: str, stream: TextIO | None = None) -> None:
+def start_logging(level: str, form: str, stream: TextIO | None = None) -> None:
     """Write what is logged from ``level`` on as one of FORMATS, on stderr unless told otherwise.
 
     Does nothing where somebody has seen to logging already.
@@ -91,9 +91,9 @@ class Restraint(logging.Filter):
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         super().__init__()
         self._lock = threading.Lock()
-        self._things = Sparing(clock=clock)
-        self._kinds = Sparing(clock=clock)
-        self._all = Sparing(clock=clock)
+        self._things = Throttle(clock=clock)
+        self._kinds = Throttle(clock=clock)
+        self._all = Throttle(clock=clock)
 
     def filter(self, record: logging.LogRecord) -> bool:
         if record.levelno < logging.INFO:

@@ -13,6 +13,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import math
+import os
 import socket
 import struct
 from collections.abc import Sequence
@@ -20,6 +21,10 @@ from typing import Self
 
 from .impairment import PERFECT, Break, Faults, Impairment, Line
 
+MOST_CONNECTIONS = 256
+"""At once, unless told otherwise; more are reset when they come."""
+MOST_IN_FLIGHT = 2**24
+"""Bytes that can be under way, one way of a connection, whatever its rate and delay would allow."""
 QUEUE = 4096
 """Bytes that may wait before a way: few, or the sender would not notice that it is slow."""
 MOST_DRAINED = 1 << 20
@@ -29,12 +34,15 @@ MOST_DRAINED = 1 << 20
 class Way:
     """One way of one connection."""
 
-    def __init__(self, impairment: Impairment, line: Line, faults: Faults, queue: int) -> None:
+    def __init__(
+        self, impairment: Impairment, line: Line, faults: Faults, queue: int, *, recorded: bool
+    ) -> None:
         self.impairment = impairment
         self.carried = 0
         """Bytes that have arrived at its end."""
         self.arrivals: list[tuple[float, int]] = []
-        """When they did, in the event loop's time, and how many."""
+        """When they did, in the event loop's time, and how many, if that is recorded."""
+        self._recorded = recorded
         self._line = line
         self._faults = faults
         self._queue = queue
@@ -99,7 +107,8 @@ class Way:
                     return item
                 await loop.sock_sendall(sink, item)
                 self.carried += len(item)
-                self.arrivals.append((self._clock(), len(item)))
+                if self._recorded:
+                    self.arrivals.append((self._clock(), len(item)))
                 self._airborne -= len(item)
                 self._landed.set()
                 await asyncio.sleep(0)  # whoever reads on this loop gets to see the piece
@@ -115,7 +124,7 @@ class Way:
     async def _waited_for_room(self) -> bool:
         """Wait until no more is in flight than this way holds; tell whether that took time."""
         waited = False
-        while self._airborne >= self.impairment.holds + self._queue:
+        while self._airborne >= min(self.impairment.holds, MOST_IN_FLIGHT) + self._queue:
             waited = True
             self._landed.clear()
             await self._landed.wait()
@@ -160,7 +169,7 @@ class Connection:
 
 
 class Link:
-    """Offer what ``host``:``port`` serves on a port of this machine, over a bad link.
+    """Offer what ``host``:``port`` serves at another address, by default here, over a bad link.
 
     ``down`` and ``up`` are one impairment each, or one for every successive connection, the last
     of them for all that follow.  TCP's own handshake takes a round trip here too.  An end that
@@ -176,12 +185,25 @@ class Link:
         up: Impairment | Sequence[Impairment] = PERFECT,
         seed: int = 0,
         queue: int = QUEUE,
+        listen: tuple[str, int] = ("127.0.0.1", 0),
+        most: int = MOST_CONNECTIONS,
+        recorded: bool = True,
     ) -> None:
-        """Let about ``queue`` bytes wait before either way of a connection."""
+        """Let about ``queue`` bytes wait before either way of a connection, of ``most`` at once.
+
+        ``listen`` is where to connect; port 0 is any free one.  What is ``recorded``, every
+        connection and when its bytes arrived, takes memory for as long as the link is there.
+        """
         self.port = 0
         """Where to connect, once entered."""
         self.connections: list[Connection] = []
-        """All that there have been."""
+        """Those that there have been, or if they are not recorded those that are open."""
+        self.accepted = 0
+        """Connections that there have been."""
+        self._listen = listen
+        self._most = most
+        self._recorded = recorded
+        self._open = self._gone_down = self._gone_up = 0
         self._upstream = (host, port)
         self._seed = seed
         self._queue = queue
@@ -190,8 +212,17 @@ class Link:
         self._take_on(down, up)
 
     async def __aenter__(self) -> Self:
-        self._listener = self._socket()
-        self._listener.bind(("127.0.0.1", 0))
+        """Listen.  Raises OSError if the address is taken, or either host has none."""
+        self._family, self._upstream = await _resolved(*self._upstream)
+        family, address = await _resolved(*self._listen)
+        self._listener = self._socket(family)
+        try:
+            if os.name == "posix":  # elsewhere that means to share it
+                self._listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, True)
+            self._listener.bind(address)
+        except BaseException:
+            self._close(self._listener, Break.CUT)
+            raise
         self._listener.listen()
         self.port = self._listener.getsockname()[1]
         self._accepting = asyncio.create_task(self._accept())
@@ -209,12 +240,17 @@ class Link:
     @property
     def carried_down(self) -> int:
         """Bytes that have arrived at those who connected."""
-        return sum(connection.down.carried for connection in self.connections)
+        return self._gone_down + sum(connection.down.carried for connection in self.connections)
 
     @property
     def carried_up(self) -> int:
         """Bytes that they have said."""
-        return sum(connection.up.carried for connection in self.connections)
+        return self._gone_up + sum(connection.up.carried for connection in self.connections)
+
+    @property
+    def open(self) -> int:
+        """Connections that there are."""
+        return self._open
 
     def impair(self, *, down: Impairment | None = None, up: Impairment | None = None) -> None:
         """From the next bytes on have other impairments, on all connections; None: as it is."""
@@ -240,6 +276,10 @@ class Link:
             while True:
                 near, _ = await loop.sock_accept(self._listener)
                 self._sockets.add(near)
+                if self._open >= self._most:
+                    self._close(near, Break.RESET)
+                    continue
+                self._open += 1
                 tasks.create_task(self._connect(near))
 
     async def _connect(self, near: socket.socket) -> None:
@@ -248,7 +288,8 @@ class Link:
             self._way("up", self._up, self._up_line),
         )
         self.connections.append(connection)
-        far = self._socket()
+        self.accepted += 1
+        far = self._socket(self._family)
         round_trip = connection.down.impairment.delay + connection.up.impairment.delay
         try:
             near.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, True)
@@ -257,17 +298,25 @@ class Link:
             how = await connection.carry(near, far)
         except OSError:
             how = Break.RESET  # nobody is there
-        if how is not Break.SILENCE:
+        if how is not Break.SILENCE:  # those keep their sockets, and their place
             self._close(near, how)
             self._close(far, how)
+            self._open -= 1
+        if not self._recorded:
+            self._forget(connection)
+
+    def _forget(self, connection: Connection) -> None:
+        self._gone_down += connection.down.carried
+        self._gone_up += connection.up.carried
+        self.connections.remove(connection)
 
     def _way(self, name: str, choices: Sequence[Impairment], line: Line) -> Way:
-        number = len(self.connections)
-        faults = Faults(f"{self._seed} {number} {name}")
-        return Way(choices[min(number, len(choices) - 1)], line, faults, self._queue)
+        faults = Faults(f"{self._seed} {self.accepted} {name}")
+        chosen = choices[min(self.accepted, len(choices) - 1)]
+        return Way(chosen, line, faults, self._queue, recorded=self._recorded)
 
-    def _socket(self) -> socket.socket:
-        made = socket.socket()
+    def _socket(self, family: socket.AddressFamily) -> socket.socket:
+        made = socket.socket(family)
         made.setblocking(False)
         # What is accepted inherits it.
         made.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, self._queue)
@@ -286,6 +335,17 @@ class Link:
                 drained = 0
                 while drained < MOST_DRAINED and (data := used.recv(QUEUE)):
                     drained += len(data)
+
+
+async def _resolved(host: str, port: int) -> tuple[socket.AddressFamily, tuple[str, int]]:
+    """Return the first address of a host, which may be one already."""
+    for family in (socket.AF_INET, socket.AF_INET6):
+        with contextlib.suppress(OSError):
+            socket.inet_pton(family, host)
+            return family, (host, port)
+    found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    family, *_, address = found[0]
+    return family, (str(address[0]), port)
 
 
 async def _receive(source: socket.socket, size: int) -> tuple[bytes, bool]:

@@ -2,7 +2,7 @@
 
 An event loop accepts by ``accept()`` of the socket that it was given, which is where to count: TLS
 and requests begin later.  On Windows it does so otherwise, and a connection is counted when it has
-been made.  Like ``websocket`` this knows of an event loop, since both daemons listen.
+been made.
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ from typing import Any
 
 from websockets.asyncio.server import Server, ServerConnection
 
-from .intake import Intake, Place, Shortage
-from .websocket import PacedServerConnection
+from .admission import Admission, Place, Shortage
+from .pacing import PacedServerConnection
 
 BACKLOG = 1024
 """Connections that the system holds until they are accepted: a thousand may come at once, and who
@@ -28,12 +28,12 @@ Serve = Callable[[socket.socket], Awaitable[Server]]
 """Serves whoever comes to a socket that listens."""
 
 
-class Entrance:
+class PortListener:
     """All sockets of one port, open or not."""
 
-    def __init__(self, intake: Intake) -> None:
-        """Count with ``intake``."""
-        self.intake = intake
+    def __init__(self, admission: Admission) -> None:
+        """Count with ``admission``."""
+        self.admission = admission
         self._doorways: list[_Doorway] = []
         self._servers: list[Server] = []
 
@@ -43,7 +43,7 @@ class Entrance:
         Raises OSError if it is taken, or cannot be shared with other processes.
         """
         for listening in await _bound(host, port, reuse_port=reuse_port):
-            doorway = _Doorway(listening, self.intake)
+            doorway = _Doorway(listening, self.admission)
             self._doorways.append(doorway)
             self._servers.append(await serve(doorway))
 
@@ -78,19 +78,19 @@ class Entrance:
         """Wait until all connections have ended, those too that TLS is being agreed on with."""
         await asyncio.gather(*(server.wait_closed() for server in self._servers))
         emptied = asyncio.Event()
-        self.intake.when_empty(emptied.set)
+        self.admission.when_empty(emptied.set)
         await emptied.wait()
 
 
 class CountedConnection(PacedServerConnection):
     """A connection that has a place, a newcomer's until it has settled."""
 
-    def __init__(self, *arguments: Any, intake: Intake, **more: Any) -> None:
-        """Prepare one that ``intake`` counts for as long as it is open."""
+    def __init__(self, *arguments: Any, admission: Admission, **more: Any) -> None:
+        """Prepare one that ``admission`` counts for as long as it is open."""
         super().__init__(*arguments, **more)
         self.peer = "somebody"
         """Where it comes from."""
-        self._intake = intake
+        self._admission = admission
         self._place: Place | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -98,7 +98,7 @@ class CountedConnection(PacedServerConnection):
         self.peer = str((self.remote_address or (self.peer,))[0])
         accepted: socket.socket | None = transport.get_extra_info("socket")
         descriptor = -1 if accepted is None else accepted.fileno()
-        self._place = self._intake.place(descriptor) or self._intake.enter(
+        self._place = self._admission.place(descriptor) or self._admission.enter(
             self.peer, descriptor, self.transport.abort
         )
         if self._place is None:
@@ -144,20 +144,20 @@ async def _bound(host: str, port: int, *, reuse_port: bool) -> list[socket.socke
 class _Doorway(socket.socket):
     """A socket that listens and counts."""
 
-    def __init__(self, listening: socket.socket, intake: Intake) -> None:
+    def __init__(self, listening: socket.socket, admission: Admission) -> None:
         # Only of what is said to be TCP an event loop sees to it that small frames are not held up.
         tcp = socket.IPPROTO_TCP
         super().__init__(listening.family, listening.type, tcp, fileno=listening.detach())
         self.shut = False
         """A server that closes would drop, open, whom an event loop has accepted meanwhile."""
-        self._intake = intake
+        self._admission = admission
 
     def accept(self) -> tuple[socket.socket, Any]:
         while True:
             if self.shut:
                 raise BlockingIOError(errno.EAGAIN, "nobody is let in any more")
-            connection, address = self._intake.accept(super().accept)
-            guest = _Guest(connection, self._intake, str(address[0]))
+            connection, address = self._admission.accept(super().accept)
+            guest = _Guest(connection, self._admission, str(address[0]))
             if guest.place is not None:
                 return guest, address
             guest.close()
@@ -166,17 +166,17 @@ class _Doorway(socket.socket):
 class _Guest(socket.socket):
     """A connection that is counted until its descriptor is closed."""
 
-    def __init__(self, connection: socket.socket, intake: Intake, peer: str) -> None:
+    def __init__(self, connection: socket.socket, admission: Admission, peer: str) -> None:
         family, kind, proto = connection.family, connection.type, connection.proto
         super().__init__(family, kind, proto, fileno=connection.detach())
-        self._intake = intake
-        self.place = intake.enter(peer, self.fileno(), self._hang_up)
+        self._admission = admission
+        self.place = admission.enter(peer, self.fileno(), self._hang_up)
 
     def close(self) -> None:
         if self.place is not None:
             self.place.leave()
         super().close()
-        self._intake.refill()
+        self._admission.refill()
 
     def __del__(self) -> None:
         # It may be dropped before anything was made of it.

@@ -25,9 +25,9 @@ from test_server_exchange import head_of, request
 from diffc_server import Catalogue, Pipeline, SenderDaemon
 from diffc_server.limits import Limits
 from diffc_server.reception import Reception
-from diffc_stream.entrance import _Doorway
-from diffc_stream.intake import LEAST_NEWCOMERS
 from diffc_stream.session import Welcome
+from diffc_stream.transport.admission import LEAST_NEWCOMERS
+from diffc_stream.transport.listener import _Doorway
 
 pytestmark = pytest.mark.asyncio
 
@@ -81,7 +81,7 @@ async def test_who_says_nothing_keeps_nobody_out(folder: Path, say: bytes) -> No
         async with dial(daemon.url) as websocket:
             await websocket.send(HELLO)
             assert isinstance(await heard(websocket), Welcome)
-        assert daemon.intake.newcomers <= LEAST_NEWCOMERS
+        assert daemon.admission.newcomers <= LEAST_NEWCOMERS
 
 
 @pytest.mark.parametrize("say", [b"", b"\x16\x03\x01\x02\x00"])
@@ -91,17 +91,17 @@ async def test_handshakes_count_too(folder: Path, tmp_path: Path, say: bytes) ->
         serving(folder, connections=4, certificate=issued.certificate) as daemon,
         mute(daemon.port, 3 * LEAST_NEWCOMERS, say),
     ):
-        await settled(lambda: daemon.intake.dropped >= 2 * LEAST_NEWCOMERS)
-        assert daemon.intake.newcomers <= LEAST_NEWCOMERS
+        await settled(lambda: daemon.admission.dropped >= 2 * LEAST_NEWCOMERS)
+        assert daemon.admission.newcomers <= LEAST_NEWCOMERS
         assert not daemon._open  # nobody has got as far as TLS
-        await settled(lambda: daemon.intake.open <= LEAST_NEWCOMERS)
+        await settled(lambda: daemon.admission.open <= LEAST_NEWCOMERS)
 
 
 async def test_an_address_has_its_share_of_newcomers(folder: Path) -> None:
     reception = Reception(limits=Limits(connections=3))
     async with serving(folder, reception=reception) as daemon, mute(daemon.port, 20):
-        await settled(lambda: daemon.intake.dropped == 17)
-        assert daemon.intake.newcomers == 3
+        await settled(lambda: daemon.admission.dropped == 17)
+        assert daemon.admission.newcomers == 3
         assert await served(daemon.port) == 200
 
 
@@ -110,9 +110,9 @@ async def test_guests_stay_however_many_newcomers_come(folder: Path) -> None:
         await websocket.send(HELLO)
         assert isinstance(await heard(websocket), Welcome)
         async with mute(daemon.port, 3 * LEAST_NEWCOMERS):
-            await settled(lambda: daemon.intake.dropped >= 2 * LEAST_NEWCOMERS)
+            await settled(lambda: daemon.admission.dropped >= 2 * LEAST_NEWCOMERS)
             assert (await websocket.ping()) is not None
-            assert daemon.intake.guests == 1
+            assert daemon.admission.guests == 1
 
 
 async def test_a_full_house_is_told_in_words(folder: Path) -> None:
@@ -135,20 +135,20 @@ async def test_the_end_waits_for_handshakes_or_ends_them(
         grace=0.05,
     )
     async with daemon, mute(daemon.port, 3, say):
-        await settled(lambda: daemon.intake.newcomers == 3)
+        await settled(lambda: daemon.admission.newcomers == 3)
         assert not daemon._open
         await (daemon.abort() if killed else daemon.drain())
-        assert daemon.intake.open == 0
+        assert daemon.admission.open == 0
 
 
 async def test_who_comes_while_it_is_closed_is_not_dropped_open(folder: Path) -> None:
     async with serving(folder) as daemon:
-        assert daemon._entrance is not None
+        assert daemon._listener is not None
         with socket.create_connection(("127.0.0.1", daemon.port)):
             await asyncio.sleep(0)  # the event loop is about to accept it
-            daemon._entrance.close()
+            daemon._listener.close()
             await daemon.abort()
-    assert daemon.intake.open == 0
+    assert daemon.admission.open == 0
 
 
 class Short:
@@ -182,7 +182,7 @@ async def test_a_shortage_neither_spins_nor_lasts(
         assert 10 < short.asked < 60
         short.short = False
         assert await answer in (200, 503)
-        daemon.intake.refill()
+        daemon.admission.refill()
         assert await served(daemon.port) == 200
     told = [record for record in caplog.records if record.levelno >= logging.WARNING]
     assert len(told) == 1
@@ -196,7 +196,7 @@ async def test_who_comes_while_files_are_short_is_told_so(folder: Path) -> None:
         assert await served(daemon.port) == 503
         assert daemon.figures.turned_away["short"] == 1
         # What was lent came back when a connection had closed.
-        await settled(lambda: not daemon.intake.pressed)
+        await settled(lambda: not daemon.admission.pressed)
         assert await served(daemon.port) == 200
 
 
@@ -218,7 +218,7 @@ async def abuse(daemon: SenderDaemon, kind: str) -> None:
             for one in held:
                 one.shutdown(socket.SHUT_WR)
         await asyncio.sleep(0)
-    await settled(lambda: daemon.intake.open == 0 and not daemon._open)
+    await settled(lambda: daemon.admission.open == 0 and not daemon._open)
 
 
 @pytest.mark.skipif(not FILES.is_dir(), reason="counts open files in /proc")
@@ -256,7 +256,7 @@ async def test_nothing_is_left_of_abuse(
 async def test_localhost_is_all_that_it_stands_for(folder: Path) -> None:
     async with SenderDaemon(Catalogue(folder), Pipeline(FakeOpener()), host="") as daemon:
         assert await served(daemon.port) == 200
-        assert daemon.port == daemon._entrance.sockets[0].getsockname()[1]  # type: ignore[union-attr]
+        assert daemon.port == daemon._listener.sockets[0].getsockname()[1]  # type: ignore[union-attr]
 
 
 async def test_a_port_that_is_taken(folder: Path) -> None:
@@ -299,7 +299,7 @@ async def test_resets_are_nobodys_errors(
             writer.transport.abort()
             with suppress(ConnectionError):
                 await writer.wait_closed()
-        await settled(lambda: daemon.intake.open == 0)
+        await settled(lambda: daemon.admission.open == 0)
         assert await served_as(daemon, trust) == 200
     assert not [record for record in caplog.records if record.exc_info]
     assert not [record for record in caplog.records if record.name == "asyncio"]

@@ -1,7 +1,7 @@
 """WebSocket connections that take in no more at a time than others can wait for.
 
-The one module of the library that knows of an event loop: both daemons have such connections, at
-either end of them, and whatever a peer floods one with comes through here.
+Both daemons have such connections, at either end of them, and whatever a peer floods one with comes
+through here.
 
 websockets parses all that a read has brought, up to 256 KiB, before anybody else has a turn, which
 may be a hundred thousand frames; and it answers every PING, whether or not the peer takes the
@@ -17,7 +17,6 @@ import threading
 from typing import Any
 
 from websockets.asyncio.client import ClientConnection
-from websockets.asyncio.client import connect as _connect
 from websockets.asyncio.connection import Connection
 from websockets.asyncio.server import ServerConnection
 from websockets.protocol import Event, State
@@ -166,17 +165,3 @@ class PacedServerConnection(Paced, ServerConnection):
 
 class PacedClientConnection(Paced, ClientConnection):
     """One that was made."""
-
-
-async def connect(uri: str, **more: Any) -> PacedClientConnection:
-    """Open a connection as websockets does, to ``uri`` and to nowhere else it may be sent."""
-    connection = await _Connect(uri, create_connection=PacedClientConnection, **more)
-    assert isinstance(connection, PacedClientConnection)
-    return connection
-
-
-class _Connect(_connect):
-    """Goes where it is told and nowhere else: a token is for one host."""
-
-    def process_redirect(self, exc: Exception) -> Exception:
-        return exc

@@ -11,9 +11,9 @@ from authority import issue
 from websockets.datastructures import Headers
 from websockets.http11 import Request
 
-from diffc_client.admission import Admit, by_token, listening_context
+from diffc_client.authentication import Admit, by_token, listening_context
 from diffc_stream.errors import SafetyError
-from diffc_stream.tokens import Tokens, add_token
+from diffc_stream.transport.tokens import Tokens, add_token
 
 
 def asked(admit: Admit, *values: str) -> str | HTTPStatus:

@@ -12,7 +12,7 @@ import pytest
 from logs import unattended
 from structlog.contextvars import bound_contextvars
 
-from diffc_stream import journal
+from diffc_stream.transport import logging as journal
 
 HOSTILE = 'a.png\n2026-01-01T00:00:00Z INFO root logged in connection=0\r\x1b[2K\u2028\x85"} {"'
 
@@ -21,7 +21,7 @@ def lines(form: str) -> list[str]:
     """Log what a sender does, and return the lines."""
     stream = io.StringIO()
     with unattended() as root:
-        journal.start("info", form, stream)
+        journal.start_logging("info", form, stream)
         _log(root)
     return stream.getvalue().split("\n")[:-1]
 
@@ -79,7 +79,7 @@ def test_lines_for_people() -> None:
 def test_values_are_quoted_where_they_must_be(value: object, shown: str) -> None:
     stream = io.StringIO()
     with unattended() as root:
-        journal.start("info", "console", stream)
+        journal.start_logging("info", "console", stream)
         root.getChild("pump").info("x", extra={"image": value})
     assert stream.getvalue().endswith(f" INFO x image={shown}\n")
 
@@ -89,7 +89,7 @@ def test_whoever_has_seen_to_logging_is_left_alone() -> None:
     with unattended() as root:
         root.addHandler(mine)
         level = root.level
-        journal.start("debug", "json")
+        journal.start_logging("debug", "json")
         assert (root.handlers, root.level) == ([mine], level)
 
 
@@ -216,7 +216,7 @@ def test_a_log_that_cannot_be_written_ends_nothing(capsys: pytest.CaptureFixture
             raise OSError(28, "No space left on device")
 
     with unattended() as root:
-        journal.start("info", "console", Full())
+        journal.start_logging("info", "console", Full())
         root.warning("the disk is full")
         for handler in root.handlers[:]:
             root.removeHandler(handler)

@@ -9,36 +9,36 @@ from itertools import count
 
 import pytest
 
-from diffc_stream.descriptors import Spare
-from diffc_stream.intake import (
+from diffc_stream.transport.admission import (
     AT_ONCE,
     LEAST_NEWCOMERS,
     MOST_LEAVING,
-    Intake,
+    Admission,
     Place,
     Shortage,
     descriptors_for,
     newcomers_beside,
 )
+from diffc_stream.transport.fd_limit import Spare
 
-LOGGER = logging.getLogger("intake")
+LOGGER = logging.getLogger("admission")
 
 
 class Door:
     """Connections that come, each with a descriptor, and close when they are told to."""
 
-    def __init__(self, intake: Intake) -> None:
-        self.intake = intake
+    def __init__(self, admission: Admission) -> None:
+        self.admission = admission
         self.dropped: list[int] = []
         self._numbers = count(1)
 
     def enter(self, address: str = "192.0.2.1") -> Place | None:
         number = next(self._numbers)
-        return self.intake.enter(address, number, lambda: self.dropped.append(number))
+        return self.admission.enter(address, number, lambda: self.dropped.append(number))
 
     def close_dropped(self) -> None:
         for number in self.dropped:
-            place = self.intake.place(number)
+            place = self.admission.place(number)
             assert place is not None
             place.leave()
         self.dropped.clear()
@@ -50,7 +50,7 @@ def door(
     by_address: Callable[[str], int] = lambda _: 0,
     spare: Spare | None = None,
 ) -> Door:
-    intake = Intake(
+    admission = Admission(
         most,
         newcomers=newcomers,
         by_address=by_address,
@@ -58,11 +58,11 @@ def door(
         spare=spare,
         clock=lambda: 0.0,
     )
-    return Door(intake)
+    return Door(admission)
 
 
 def counts(at: Door) -> tuple[int, int, int, bool]:
-    return at.intake.newcomers, at.intake.guests, at.intake.open, at.intake.full
+    return at.admission.newcomers, at.admission.guests, at.admission.open, at.admission.full
 
 
 def test_from_newcomer_to_guest_to_nobody() -> None:
@@ -78,7 +78,7 @@ def test_from_newcomer_to_guest_to_nobody() -> None:
     place.leave()
     assert counts(at) == (0, 0, 0, False)
     assert at.dropped == []
-    assert at.intake.place(1) is None
+    assert at.admission.place(1) is None
 
 
 def test_who_says_nothing_makes_way_for_others() -> None:
@@ -86,11 +86,11 @@ def test_who_says_nothing_makes_way_for_others() -> None:
     for _ in range(5):
         assert at.enter()
     assert at.dropped == [1, 2]
-    assert at.intake.newcomers == 3
-    assert at.intake.open == 5  # until they are closed
+    assert at.admission.newcomers == 3
+    assert at.admission.open == 5  # until they are closed
     at.close_dropped()
-    assert at.intake.open == 3
-    assert at.intake.dropped == 2
+    assert at.admission.open == 3
+    assert at.admission.dropped == 2
 
 
 def test_the_address_with_most_newcomers_makes_way() -> None:
@@ -99,7 +99,7 @@ def test_the_address_with_most_newcomers_makes_way() -> None:
     for number in range(20):
         at.enter("192.0.2.1" if number % 4 else "192.0.2.2")
     assert 1 not in at.dropped
-    assert at.intake.place(1) is not None
+    assert at.admission.place(1) is not None
 
 
 def test_of_ipv6_it_is_the_network() -> None:
@@ -122,7 +122,7 @@ def test_with_too_many_that_do_not_close_nobody_is_taken_in() -> None:
     at = door(newcomers=1)
     taken = [at.enter() for _ in range(MOST_LEAVING + 10)]
     assert None in taken
-    assert at.intake.open <= MOST_LEAVING + 2
+    assert at.admission.open <= MOST_LEAVING + 2
     at.close_dropped()
     assert at.enter()
 
@@ -133,9 +133,9 @@ def test_all_that_can_be_open_is_known_beforehand() -> None:
     at = door(most=10)
     for number in range(500):
         place = at.enter()
-        if place and not at.intake.full:
+        if place and not at.admission.full:
             place.settle()
-        assert at.intake.open <= descriptors_for(10) + 1, number
+        assert at.admission.open <= descriptors_for(10) + 1, number
 
 
 def test_a_flood_is_one_line(caplog: pytest.LogCaptureFixture) -> None:
@@ -149,11 +149,11 @@ def test_a_flood_is_one_line(caplog: pytest.LogCaptureFixture) -> None:
 
 
 def test_others_have_their_turn() -> None:
-    intake = door().intake
-    assert [intake.accept(lambda: 1) for _ in range(AT_ONCE)] == [1] * AT_ONCE
+    admission = door().admission
+    assert [admission.accept(lambda: 1) for _ in range(AT_ONCE)] == [1] * AT_ONCE
     with pytest.raises(BlockingIOError):
-        intake.accept(lambda: 1)
-    assert intake.accept(lambda: 1) == 1
+        admission.accept(lambda: 1)
+    assert admission.accept(lambda: 1) == 1
 
 
 def failing(*errors: BaseException) -> Callable[[], int]:
@@ -175,55 +175,55 @@ def test_a_shortage_is_waited_for(number: int, caplog: pytest.LogCaptureFixture)
         at.enter()
     for _ in range(5):
         with pytest.raises(Shortage) as caught:
-            at.intake.accept(failing(OSError(number, "short")))
+            at.admission.accept(failing(OSError(number, "short")))
         assert caught.value.errno == number
         # An event loop goes on asking in the same turn.
         with pytest.raises(BlockingIOError):
-            at.intake.accept(lambda: 1)
-    assert at.intake.accept(lambda: 1) == 1
-    assert at.intake.shortages == 5
+            at.admission.accept(lambda: 1)
+    assert at.admission.accept(lambda: 1) == 1
+    assert at.admission.shortages == 5
     assert at.dropped == [1, 2, 3]  # room is made as far as it can be
     assert len([line for line in caplog.records if "have to wait" in line.getMessage()]) == 1
 
 
 def test_no_memory_is_a_shortage_too() -> None:
     with pytest.raises(Shortage):
-        door().intake.accept(failing(MemoryError()))
+        door().admission.accept(failing(MemoryError()))
 
 
 def test_spare_descriptors_are_used_first() -> None:
     short = OSError(errno.EMFILE, "short")
     with Spare(2) as spare:
         at = door(spare=spare)
-        assert at.intake.pressed is False
-        assert [at.intake.accept(failing(short)) for _ in range(2)] == [1, 1]
+        assert at.admission.pressed is False
+        assert [at.admission.accept(failing(short)) for _ in range(2)] == [1, 1]
         assert spare.lent == 2
         with pytest.raises(Shortage):
-            at.intake.accept(failing(short))
-        at.intake.refill()
+            at.admission.accept(failing(short))
+        at.admission.refill()
         assert spare.lent == 0
 
 
 def test_who_has_gone_already_is_nobodys_error() -> None:
     for number in (errno.EPROTO, errno.ENETDOWN, errno.ECONNRESET):
         with pytest.raises(ConnectionAbortedError):
-            door().intake.accept(failing(OSError(number, "gone")))
+            door().admission.accept(failing(OSError(number, "gone")))
     with pytest.raises(OSError, match="bad"):
-        door().intake.accept(failing(OSError(errno.EBADF, "bad")))
+        door().admission.accept(failing(OSError(errno.EBADF, "bad")))
     with pytest.raises(BlockingIOError):
-        door().intake.accept(failing(BlockingIOError(errno.EAGAIN, "nobody")))
+        door().admission.accept(failing(BlockingIOError(errno.EAGAIN, "nobody")))
 
 
 def test_when_all_have_gone_it_is_said() -> None:
     entry, told = door(), []
-    entry.intake.when_empty(lambda: told.append("at once"))
+    entry.admission.when_empty(lambda: told.append("at once"))
     assert told == ["at once"]
     newcomer, guest = entry.enter(), entry.enter()
     assert newcomer is not None
     assert guest is not None
     guest.settle()
-    entry.intake.when_empty(lambda: told.append("then"))
-    entry.intake.drop_newcomers()
+    entry.admission.when_empty(lambda: told.append("then"))
+    entry.admission.drop_newcomers()
     assert entry.dropped == [newcomer.descriptor]
     entry.close_dropped()
     assert told == ["at once"]

@@ -12,7 +12,7 @@ from pathlib import Path
 from websockets.http11 import Request
 
 from diffc_stream.errors import SafetyError
-from diffc_stream.tokens import Tokens
+from diffc_stream.transport.tokens import Tokens
 
 Admit = Callable[[Request], str | HTTPStatus]
 """Returns what to call the sender that makes a request, or the status to refuse it with."""

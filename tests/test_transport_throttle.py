@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from diffc_stream.sparing import Sparing
+from diffc_stream.transport.throttle import Throttle
 
 
 class Clock:
@@ -14,7 +14,7 @@ class Clock:
 
 def test_a_thing_is_said_once_a_minute_and_then_how_often_it_was_not() -> None:
     clock = Clock()
-    said = Sparing(clock=clock)
+    said = Throttle(clock=clock)
     assert [said.due("a") for _ in range(5)] == [0, None, None, None, None]
     assert said.due("b") == 0
     clock.now += 59
@@ -27,7 +27,7 @@ def test_a_thing_is_said_once_a_minute_and_then_how_often_it_was_not() -> None:
 
 def test_some_things_may_be_said_more_often() -> None:
     clock = Clock()
-    said = Sparing(clock=clock)
+    said = Throttle(clock=clock)
     assert [said.due("a", 3) for _ in range(5)] == [0, 0, 0, None, None]
     clock.now += 61
     assert [said.due("a", 3) for _ in range(4)] == [2, 0, 0, None]
@@ -35,7 +35,7 @@ def test_some_things_may_be_said_more_often() -> None:
 
 def test_a_clock_that_was_put_back_silences_nobody() -> None:
     clock = Clock()
-    said = Sparing(clock=clock)
+    said = Throttle(clock=clock)
     said.due("a")
     clock.now = 5.0
     assert said.due("a") == 0
@@ -43,7 +43,7 @@ def test_a_clock_that_was_put_back_silences_nobody() -> None:
 
 def test_of_many_things_the_oldest_are_forgotten() -> None:
     clock = Clock()
-    said = Sparing(keys=10, clock=clock)
+    said = Throttle(keys=10, clock=clock)
     for number in range(1000):
         said.due(number)
         assert len(said) <= 10

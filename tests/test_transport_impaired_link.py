@@ -11,8 +11,8 @@ from contextlib import asynccontextmanager, suppress
 
 import pytest
 
-from diffc_benchmarks.bad_link import QUEUE, Link
-from diffc_benchmarks.impairment import PERFECT, Break, Impairment
+from diffc_stream.transport.impaired_link import QUEUE, Link
+from diffc_stream.transport.impairment import PERFECT, Break, Impairment
 
 pytestmark = [pytest.mark.asyncio, pytest.mark.virtual_time]
 

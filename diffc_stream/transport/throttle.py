@@ -11,7 +11,7 @@ MOST_KEYS = 4096
 """Things that are remembered; those that were said longest ago are forgotten first."""
 
 
-class Sparing:
+class Throttle:
     """Counts what is said by what it is about, in a table of bounded size.
 
     Threads may not share one without a lock.

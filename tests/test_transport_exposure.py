@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from diffc_stream.errors import SafetyError
-from diffc_stream.exposure import check_exposure, is_loopback, neighbourhood
+from diffc_stream.transport.exposure import check_exposure, is_loopback, neighbourhood
 
 
 @pytest.mark.parametrize(

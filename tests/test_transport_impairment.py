@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from diffc_benchmarks.impairment import Break, Faults, Impairment, Line
+from diffc_stream.transport.impairment import Break, Faults, Impairment, Line
 
 
 def cut(data: bytes, sizes: list[int]) -> Iterator[tuple[int, bytes]]:

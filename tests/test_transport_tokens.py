@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from diffc_stream import tokens as module
 from diffc_stream.errors import SafetyError
-from diffc_stream.tokens import Tokens, add_token, digest_of, is_token
+from diffc_stream.transport import tokens as module
+from diffc_stream.transport.tokens import Tokens, add_token, digest_of, is_token
 
 NOW = datetime(2026, 11, 21, tzinfo=UTC)
 HASH = "0" * 64

@@ -7,7 +7,7 @@ import sys
 import pytest
 
 import diffc_server.__main__ as commands
-from diffc_stream.descriptors import SPARE, allow
+from diffc_stream.transport.fd_limit import SPARE, allow
 
 resource = pytest.importorskip("resource")
 

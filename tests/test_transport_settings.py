@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 
 import diffc_client.__main__
 import diffc_server.__main__
-from diffc_stream.configuration import MOST_BYTES, Configuration, Setting, add_configuration
 from diffc_stream.errors import ConfigurationError
 from diffc_stream.flags import add_rendering, integer
+from diffc_stream.transport.settings import MOST_BYTES, Configuration, Setting, add_configuration
 
 CANDIDATES: Final = (
     *("2048", "4096", "7", "3", "0.5", "1", "127.0.0.1:7", "127.0.0.1:8"),

@@ -15,9 +15,9 @@ import time
 from collections.abc import Callable
 from typing import TypeVar
 
-from .descriptors import Spare
 from .exposure import neighbourhood
-from .sparing import Sparing
+from .fd_limit import Spare
+from .throttle import Throttle
 
 LEAST_NEWCOMERS = 16
 MOST_LEAVING = 64
@@ -60,10 +60,10 @@ def descriptors_for(guests: int) -> int:
 class Place:
     """What one connection takes, until it leaves."""
 
-    __slots__ = ("_drop", "_intake", "descriptor", "home", "is_")
+    __slots__ = ("_admission", "_drop", "descriptor", "home", "is_")
 
-    def __init__(self, intake: Intake, home: str, descriptor: int, drop: Drop) -> None:
-        self._intake = intake
+    def __init__(self, admission: Admission, home: str, descriptor: int, drop: Drop) -> None:
+        self._admission = admission
         self._drop = drop
         self.home = home
         """Of its address, what stands for whoever has it."""
@@ -90,7 +90,7 @@ class Place:
         before, self.is_ = self.is_, what
         if what == _GONE:
             self._drop = _nothing
-        self._intake.moved(self, before)
+        self._admission.moved(self, before)
 
 
 _NEWCOMER, _GUEST, _LEAVING, _GONE = range(4)
@@ -100,7 +100,7 @@ def _nothing() -> None:
     """Drop what has gone."""
 
 
-class Intake:
+class Admission:
     """All connections of one port."""
 
     def __init__(
@@ -134,7 +134,7 @@ class Intake:
         self._when_empty: list[Callable[[], None]] = []
         self._in_a_row = 0
         self._paused = False
-        self._sparing = Sparing(clock=clock)
+        self._throttle = Throttle(clock=clock)
 
     @property
     def open(self) -> int:
@@ -253,7 +253,7 @@ class Intake:
 
     def _note_dropped(self, home: str) -> None:
         self.dropped += 1
-        more = self._sparing.due(home)
+        more = self._throttle.due(home)
         if more is not None:
             self._logger.warning(
                 "%s has too many connections that ask for nothing: the oldest are closed",
@@ -271,7 +271,7 @@ class Intake:
 
     def _note_shortage(self, number: int) -> None:
         self.shortages += 1
-        more = self._sparing.due(number)
+        more = self._throttle.due(number)
         if more is not None:
             self._logger.error(
                 "connections have to wait: %s",

@@ -1,0 +1,128 @@
+"""WebSockets as both daemons open and serve them: paced, and with little that waits on its way."""
+
+from __future__ import annotations
+
+import logging
+import socket
+import ssl
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import Any
+
+from websockets.asyncio.client import connect as _connect
+from websockets.asyncio.server import Server, ServerConnection, serve
+from websockets.exceptions import NegotiationError
+from websockets.http11 import Request, Response
+from websockets.typing import Origin, Subprotocol
+
+from diffc_stream.session import MAX_MESSAGE
+
+from .listener import BACKLOG
+from .pacing import PacedClientConnection
+
+CLOSE_TIMEOUT = 10.0
+"""Seconds that a polite goodbye may take, unless told otherwise."""
+
+Handler = Callable[[ServerConnection], Awaitable[None]]
+"""Talks over a WebSocket that has been opened."""
+ProcessRequest = Callable[[ServerConnection, Request], Awaitable[Response | None]]
+"""Answers a request; None opens the WebSocket that it asks for."""
+
+_LINK: Mapping[str, Any] = {
+    # What is sent is incompressible, and inflating can be turned against us.
+    "compression": None,
+    # Pings queue behind data and kill slow links; the session has its own signs of life.
+    "ping_interval": None,
+    "ping_timeout": None,
+    "max_size": MAX_MESSAGE,
+    # Little waits: or else the sender would not notice that the link is slow.
+    "max_queue": 8,
+    "write_limit": 4096,
+}
+"""What holds at either end."""
+
+
+async def connect(
+    uri: str,
+    *,
+    subprotocol: str | None = None,
+    headers: Mapping[str, str] | None = None,
+    tls: ssl.SSLContext | None = None,
+    open_timeout: float | None = CLOSE_TIMEOUT,
+    close_timeout: float = CLOSE_TIMEOUT,
+) -> PacedClientConnection:
+    """Open a WebSocket to ``uri`` and to nowhere else it may be sent; timeouts are in seconds.
+
+    ``headers`` go with the request.  ``tls`` says whom to believe where ``uri`` is ``wss://``,
+    by default the authorities of the system.  Raises InvalidHandshake, among others if the peer
+    does not speak ``subprotocol``, InvalidURI, TimeoutError, or OSError.
+    """
+    connection = await _Connect(
+        uri,
+        create_connection=PacedClientConnection,
+        subprotocols=None if subprotocol is None else [Subprotocol(subprotocol)],
+        additional_headers=headers,
+        ssl=(tls or True) if uri.startswith("wss:") else None,
+        proxy=None,
+        open_timeout=open_timeout,
+        close_timeout=close_timeout,
+        **_LINK,
+    )
+    assert isinstance(connection, PacedClientConnection)
+    if connection.subprotocol != subprotocol:
+        await connection.close()
+        raise NegotiationError(f"it does not speak {subprotocol}")
+    return connection
+
+
+async def listen(
+    listening: socket.socket,
+    handler: Handler,
+    *,
+    process_request: ProcessRequest,
+    make: Callable[..., ServerConnection],
+    logger: str,
+    subprotocol: str | None = None,
+    origins: Sequence[Origin | None] | None = None,
+    open_timeout: float | None = None,
+    close_timeout: float = CLOSE_TIMEOUT,
+    tls: ssl.SSLContext | None = None,
+    tls_open_timeout: float | None = None,
+    tls_close_timeout: float | None = None,
+) -> Server:
+    """Serve whoever connects to a socket; timeouts are in seconds.
+
+    ``make`` makes their connections.  Browsers' pages are let in from ``origins``, by default from
+    everywhere.  What websockets says of those that fail to open, which are other people's mistakes,
+    goes to a ``logger`` of that name, critical errors alone.
+    """
+    return await serve(
+        handler,
+        sock=listening,
+        subprotocols=None if subprotocol is None else [Subprotocol(subprotocol)],
+        process_request=process_request,
+        create_connection=make,  # type: ignore[arg-type]
+        origins=origins,
+        open_timeout=open_timeout,
+        close_timeout=close_timeout,
+        backlog=BACKLOG,
+        ssl=tls,
+        ssl_handshake_timeout=tls_open_timeout if tls else None,
+        ssl_shutdown_timeout=tls_close_timeout if tls else None,
+        # Nobody needs to know what this runs on.
+        server_header=None,
+        logger=_quiet(logger),
+        **_LINK,
+    )
+
+
+class _Connect(_connect):
+    """Goes where it is told and nowhere else: a token is for one host."""
+
+    def process_redirect(self, exc: Exception) -> Exception:
+        return exc
+
+
+def _quiet(name: str) -> logging.Logger:
+    quiet = logging.getLogger(name)
+    quiet.setLevel(logging.CRITICAL)
+    return quiet
