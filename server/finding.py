@@ -40,7 +40,7 @@ class Finder:
         shared = self._pipeline.of(file, model)
         shared.join(wake, visit.account)
         try:
-            await shared.reach(0, visit.account)
+            await shared.reach(0, visit.account, claimed=request.start > 0)
             assert shared.model is not None
             _check_format(hello)
             _check_model(hello, shared.model)
@@ -79,7 +79,7 @@ async def _proven(request: Open, shared: SharedStream, wake: Wake, visit: Visit)
         return not request.start or shared.prefix(request.start) == request.prefix
     async with visit.claims.claim(visit.account) as claim:
         shared.bill(wake, claim)
-        await shared.reach(request.start, claim)
+        await shared.reach(request.start, claim, claimed=True)
         proven = shared.prefix(request.start) == request.prefix
         if proven:
             claim.prove()

@@ -120,7 +120,7 @@ class Growing:
         """Have encoded what the client says by its range to hold already; nothing proves it."""
         async with self._visit.claims.claim(self._visit.account) as claim:
             self._shared.bill(self._wake, claim)
-            await self._reach(length)
+            await self._reach(length, claimed=True)
             self._shared.bill(self._wake, self._visit.account)
 
     async def _send_whole(self) -> None:
@@ -144,7 +144,7 @@ class Growing:
         if chunked:
             await self._reply.write(b"0\r\n\r\n")
 
-    async def _reach(self, length: int) -> None:
+    async def _reach(self, length: int, *, claimed: bool = False) -> None:
         """Wait for ``length`` bytes, or all there are.  Raises RequestRefused or LinkLost.
 
         The encoder is asked for a little at a time: when nobody waits any more, it stops.
@@ -156,7 +156,8 @@ class Growing:
                 raise LinkLost("the connection was closed")
             if self._draining:
                 raise RequestRefused(Code.BUSY, "the sender is shutting down", retry=True)
-            self._shared.want(min(length, len(self._shared) + LOOK_AHEAD))
+            ahead = min(length, len(self._shared) + LOOK_AHEAD)
+            self._shared.want(ahead, claimed=claimed)
             self._awoken.clear()
             await self._awoken.wait()
 

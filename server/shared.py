@@ -14,20 +14,19 @@ the last, and what is new is put into the store.
 from __future__ import annotations
 
 import asyncio
-import logging
 from collections.abc import Callable
-from time import perf_counter
 from typing import TypeVar, TypeVarTuple
 
 from diffc_stream.codec.curve import Curve
 from diffc_stream.container import Header
-from diffc_stream.errors import PictureError, PrefixMismatch, RequestRefused, StreamError
-from diffc_stream.opening import Identity, is_passing
+from diffc_stream.errors import PrefixMismatch, RequestRefused
+from diffc_stream.opening import Identity
 from diffc_stream.session import MAX_STREAM, Code, PrefixHash
 
 from .encoding import Opener, Source, is_stream
+from .failures import refusal
 from .figures import Figures
-from .files import File, later, refused
+from .files import File
 from .keeping import Keeping
 from .listeners import Account, Listeners, Wake
 from .seats import Seats
@@ -38,8 +37,8 @@ LOOK_AHEAD = 4096
 """Bytes computed beyond what is wanted, so that a link does not wait for the encoder."""
 REST = 60.0
 """Seconds without a listener after which what computes a stream is let go of."""
-
-logger = logging.getLogger("diffc_server")
+_NOTHING = -1
+"""Bytes that nobody wants; with none of them, the picture is opened."""
 
 Hold = Callable[[int], None]
 """Counts bytes that a stream has grown by.  Raises RequestRefused if there is no room for more."""
@@ -86,11 +85,14 @@ class SharedStream:
         self._figures = figures
         self._data = bytearray()
         self._listeners = Listeners()
-        self._wanted = 0
+        self._wanted = self._claimed = _NOTHING
+        """So many bytes: to be sent, and to have proven that somebody holds them."""
         self._source: Source | None = None
         self._task: asyncio.Task[None] | None = None
         self._in_line = False
         """It waits for a seat."""
+        self._computing = False
+        """An encoder has a piece of it."""
         self._unpaid = False
         """It waits for somebody who can pay."""
         self._spent = 0.0
@@ -142,7 +144,7 @@ class SharedStream:
         self._listeners.leave(wake)
         if not self.idle:
             return
-        self._wanted = 0
+        self._wanted = self._claimed = _NOTHING
         if self._in_line and self._task is not None:
             self._task.cancel()
         if self._spent:
@@ -156,15 +158,27 @@ class SharedStream:
         """Have another account pay for somebody who has joined."""
         self._listeners.bill(wake, account)
 
-    def want(self, length: int) -> None:
-        """Ask for the first ``length`` bytes, for somebody who has joined; returns at once."""
-        self._wanted = max(self._wanted, min(length, MAX_STREAM))
+    def want(self, length: int, *, claimed: bool = False) -> None:
+        """Ask for the first ``length`` bytes, for somebody who has joined; returns at once.
+
+        ``claimed``: he says that he holds them, and has yet to prove it; others go first.
+        """
+        length = min(length, MAX_STREAM)
+        if claimed:
+            self._claimed = max(self._claimed, length)
+        else:
+            self._wanted = max(self._wanted, length)
+            if self._computing and self._due(self._wanted):
+                self._workers.encoders.need(self)
         self._go_on()
 
-    async def reach(self, length: int, account: Account | None = None) -> None:
+    async def reach(
+        self, length: int, account: Account | None = None, *, claimed: bool = False
+    ) -> None:
         """Wait until the picture is open and ``length`` bytes are there, or all there are.
 
-        Raises RequestRefused as :meth:`refusal` has it, if that comes first.
+        ``claimed`` is as in :meth:`want`.  Raises RequestRefused as :meth:`refusal` has it, if that
+        comes first.
         """
         changed = asyncio.Event()
         self.join(changed.set, account)
@@ -172,7 +186,8 @@ class SharedStream:
             while self.pixels is None or not (self.complete or len(self) >= length):
                 if (refusal := self.refusal(account)) is not None:
                     raise refusal
-                self.want(length)
+                # A little at a time: when nobody waits any more, it stops.
+                self.want(min(length, len(self) + LOOK_AHEAD), claimed=claimed)
                 changed.clear()
                 await changed.wait()
         finally:
@@ -214,7 +229,11 @@ class SharedStream:
         """Tell whether somebody waits for more than is there."""
         if self._closed or self.idle or self.failure is not None or self.complete:
             return False
-        return self.pixels is None or len(self) < self._wanted
+        return self._due(max(self._wanted, self._claimed))
+
+    def _due(self, length: int) -> bool:
+        """Tell whether there is something to compute for who wants so many bytes."""
+        return length > len(self) or (self.pixels is None and length > _NOTHING)
 
     def _go_on(self) -> None:
         if self._task is None and self._lacks():
@@ -249,6 +268,7 @@ class SharedStream:
     async def _pause(self) -> None:
         """Wait until somebody can pay, or comes or goes; others may have the seat."""
         self.spare_since = asyncio.get_running_loop().time()
+        self._workers.encoders.rest(self)
         self._listeners.notify()
         self._seats.look()
         await self._listeners.changed(within=self._listeners.wait())
@@ -257,6 +277,7 @@ class SharedStream:
     def _settle(self) -> None:
         """Nothing is computed at the moment."""
         self.spare_since = asyncio.get_running_loop().time()
+        self._workers.encoders.rest(self)
         if self._source is None:
             self._seats.leave(self)
         if self.idle or self.complete:
@@ -299,6 +320,7 @@ class SharedStream:
         """Have made what computes the stream; if it is an encoder, in a seat."""
         if not self.light:
             self._in_line = True
+            self._workers.encoders.rest(self)
             await self._seats.take(self)
             self._in_line = False
         data = bytes(self._data)
@@ -327,8 +349,13 @@ class SharedStream:
         """Run something on a thread; those who listen pay for the time that it computes."""
         if self.light:
             return await self._workers.read(function, *arguments)
-        payers = self._listeners.payers()
-        result, seconds = await self._workers.compute(_timed, function, *arguments)
+        payers, encoders = self._listeners.payers(), self._workers.encoders
+        (encoders.need if self._due(self._wanted) else encoders.rest)(self)
+        self._computing = True
+        try:
+            result, seconds = await encoders.compute(self, function, *arguments)
+        finally:
+            self._computing = False
         self._spent += seconds
         self._figures.encoder_seconds += seconds
         for account in payers:
@@ -359,40 +386,8 @@ class SharedStream:
 
     def _fail(self, error: Exception) -> None:
         self._source = None
-        name = self._file.path.name
-        match error:
-            case RequestRefused():
-                self.failure = error
-                return
-            case _ if is_passing(error):
-                # It says nothing about the picture, and is not remembered as if it did.
-                logger.warning("cannot serve %s at the moment: %s", name, error)
-                self.failure = later()
-                return
-            case PrefixMismatch():
-                # Some of it may have been sent: what is encoded anew is another stream's business.
-                logger.warning("cannot go on with %s: %s", name, error)
-                code, message = Code.INTERNAL, "it cannot be continued as it began"
-            case PictureError() | StreamError():
-                logger.warning("cannot serve %s: %s", name, error)
-                code, message = Code.UNREADABLE_IMAGE, "it cannot be read as a picture"
-            case OSError():
-                logger.warning("cannot serve %s: %s", name, error.strerror or error)
-                self.failure = refused(error)
-                return
-            case _:
-                # Whatever went wrong in there, it is this picture's problem and not the daemon's.
-                logger.error("encoding %s failed", name, exc_info=error)
-                code, message = Code.INTERNAL, f"encoding it failed: {type(error).__name__}"
-        self.failure = RequestRefused(code, message)
+        self.failure = refusal(self._file.path.name, error)
 
 
 def _next(source: Source) -> bytes | None:
     return next(source.pieces, None)
-
-
-def _timed(function: Callable[[*Given], Result], *arguments: *Given) -> tuple[Result, float]:
-    """Return a function's result, and how many seconds it took."""
-    began = perf_counter()
-    result = function(*arguments)
-    return result, perf_counter() - began

@@ -7,6 +7,8 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar, TypeVarTuple
 
+from .encoders import Encoders
+
 READERS = 4
 
 Result = TypeVar("Result")
@@ -14,21 +16,17 @@ Given = TypeVarTuple("Given")
 
 
 class Workers:
-    """Some that compute, some that read files, and some for the store, which may be slow.
+    """Some that encode, some that read files, and some for the store, which may be slow.
 
     None waits for another's work.
     """
 
     def __init__(self, encoders: int) -> None:
-        """Compute on ``encoders`` threads."""
-        self._encoders = ThreadPoolExecutor(encoders, thread_name_prefix="encoder")
+        """Encode ``encoders`` pieces at once."""
+        self.encoders = Encoders(encoders)
         self._readers = ThreadPoolExecutor(READERS, thread_name_prefix="reader")
         self._recalling = ThreadPoolExecutor(READERS, thread_name_prefix="store")
         self._writer = ThreadPoolExecutor(1, thread_name_prefix="writer")
-
-    async def compute(self, function: Callable[[*Given], Result], *arguments: *Given) -> Result:
-        """Return what a function gives that takes an encoder's time."""
-        return await self._run(self._encoders, function, *arguments)
 
     async def read(self, function: Callable[[*Given], Result], *arguments: *Given) -> Result:
         """Return what a function gives that reads files."""
@@ -44,7 +42,8 @@ class Workers:
 
     def close(self) -> None:
         """Start nothing more; what has been started is finished, and dropped."""
-        for pool in (self._encoders, self._readers, self._recalling, self._writer):
+        self.encoders.close()
+        for pool in (self._readers, self._recalling, self._writer):
             pool.shutdown(wait=False, cancel_futures=True)
 
     async def _run(

@@ -39,7 +39,7 @@ BELOW: dict[str, set[str]] = {
     "viewer": {"diffusion", "opening"},
     "server": {
         *("allocation", "session", "container", "codec", "diffusion", "opening", "transport"),
-        *("exports", "flags", "interruption", "threads"),
+        *("exports", "flags", "interruption", "threads", "work"),
         *("picture", "replacement", "metrics", "errors"),
     },
     "client": {

@@ -184,6 +184,7 @@ COUNTED = {
         """,
     "Encoders": """
         server/seats.py self._seated self._line timer
+        server/encoders.py thread self._needed
         server/workers.py thread
         diffc_stream/codec/encoder.py self._coarser self._errors
         """,

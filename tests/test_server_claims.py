@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,7 +15,9 @@ from test_server_exchange import ask, asking, request
 from websockets.asyncio.client import connect
 from websockets.typing import Subprotocol
 
+from diffc_server import Pipeline
 from diffc_server.claims import TURNS, Claims
+from diffc_server.shared import LOOK_AHEAD
 from diffc_stream.errors import RequestRefused
 from diffc_stream.session import SUBPROTOCOL, Code, Data, Error, Open, PrefixHash, Welcome, encode
 
@@ -106,7 +109,7 @@ class Slow(FakeOpener):
 
 @pytest.fixture
 def slow(monkeypatch: pytest.MonkeyPatch) -> Slow:
-    monkeypatch.setattr("diffc_server.shared.perf_counter", lambda: Slow.now)
+    monkeypatch.setattr("diffc_server.encoders.perf_counter", lambda: Slow.now)
     return Slow(length=LENGTH)
 
 
@@ -152,6 +155,62 @@ async def test_honest_resumes_go_on_as_ever(tmp_path: Path, slow: Slow) -> None:
                 answer = await resumed(daemon.url, name, held, len(held))
                 assert isinstance(answer, Data)
                 assert answer.offset == len(held)
+
+
+class Stuck(FakeOpener):
+    """Of ``a.png`` no piece ends before it is told to."""
+
+    began, go_on = threading.Event(), threading.Event()
+
+    def _pieces(self, name: str, model: str, first: int) -> Iterator[bytes]:
+        for piece in super()._pieces(name, model, first):
+            if name == "a.png":
+                self.began.set()
+                self.go_on.wait()
+            yield piece
+
+
+@pytest.mark.parametrize("ask_for", ["a stream", "a range"])
+async def test_a_piece_of_a_claim_keeps_nobody_from_a_new_picture(
+    tmp_path: Path, ask_for: str
+) -> None:
+    Stuck.began, Stuck.go_on = threading.Event(), threading.Event()
+    opener = Stuck(length=LENGTH)
+    async with serving(pictures(tmp_path), opener) as daemon, asyncio.TaskGroup() as tasks:
+        try:
+            if ask_for == "a stream":
+                forged = resumed(daemon.url, "a.png", b"made up", 10_000)
+                claim: asyncio.Task[object] = tasks.create_task(forged)
+            else:
+                far = ask(daemon, "/a.png.dfc", "Range: bytes=10000-10009")
+                claim = tasks.create_task(far)
+            await asyncio.to_thread(opener.began.wait)
+            assert isinstance(await resumed(daemon.url, "b.png", b"", 0), Data)
+            assert not claim.done()
+        finally:
+            opener.go_on.set()
+
+
+async def test_who_is_sent_a_stream_does_not_wait_as_claims_of_it_do(tmp_path: Path) -> None:
+    """Nor is more of it computed for who has claimed it and left."""
+    path = pictures(tmp_path) / "a.png"
+    gate = threading.Semaphore(0)
+    pipeline = Pipeline(FakeOpener(length=LENGTH, gate=gate))
+    stream, way = pipeline.stream(path), pipeline._workers.encoders._way
+    stream.join(lambda: None)
+    claim = asyncio.create_task(stream.reach(15_000, claimed=True))
+    await settled(lambda: stream.awake)
+    assert not way.needs(stream)
+    stream.want(300)
+    assert way.needs(stream)
+    gate.release()
+    await settled(lambda: len(stream) == 300)
+    assert not way.needs(stream)
+    claim.cancel()
+    gate.release(1000)
+    await settled(lambda: not stream.busy)
+    assert len(stream) <= 300 + LOOK_AHEAD + 300
+    pipeline.close()
 
 
 async def test_far_ranges_are_claims_too(tmp_path: Path, slow: Slow) -> None:
