@@ -14,7 +14,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from diffc_client.address import Address
-from diffc_client.backoff import Backoff
 from diffc_client.decoding import StreamDecoder
 from diffc_client.kept import MemoryStream
 from diffc_client.link import Link as WebSocketLink
@@ -23,6 +22,7 @@ from diffc_server import Catalogue, Pipeline, SenderDaemon
 from diffc_server.encoding import FileOpener
 from diffc_stream.container import Header, Kind, Step, StreamWriter
 from diffc_stream.session import Terms
+from diffc_stream.transport.backoff import Backoff
 from diffc_stream.transport.impaired_link import Link
 from diffc_stream.transport.impairment import PERFECT, Impairment
 

@@ -16,7 +16,6 @@ import contextlib
 import json
 import logging
 import os
-import signal
 import threading
 import time
 import webbrowser
@@ -41,13 +40,13 @@ from diffc_stream.session import (
 from diffc_stream.threads import wait_asleep
 from diffc_stream.transport.logging import add_logging, start_logging
 from diffc_stream.transport.settings import Configuration, add_configuration
+from diffc_stream.transport.signals import on_stop, stay
 
 from . import mirroring
 from .access import Access, access_from, check_one_host
 from .address import Address
 from .listing import line
 from .mirroring import LONGEST
-from .staying import stay
 
 if TYPE_CHECKING:
     from .refiner import Refinement
@@ -268,9 +267,7 @@ def _view(options: argparse.Namespace) -> int:
 
     async def until_told() -> None:
         stopped = asyncio.Event()
-        for signum in (signal.SIGINT, signal.SIGTERM):
-            with contextlib.suppress(NotImplementedError):  # not on Windows
-                asyncio.get_running_loop().add_signal_handler(signum, stopped.set)
+        on_stop(stopped.set)
         async with view:
             facts = {"url": view.url, "sender": options.url}
             print(json.dumps(facts) if options.json else f"look at {view.url}", flush=True)

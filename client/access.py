@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import functools
 import os
 import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from http import HTTPStatus
 from pathlib import Path
 
 from diffc_stream.errors import (
@@ -16,7 +16,8 @@ from diffc_stream.errors import (
     SessionError,
     Unauthorized,
 )
-from diffc_stream.transport.exposure import is_loopback
+from diffc_stream.transport.exposure import in_the_clear
+from diffc_stream.transport.tls import believing
 from diffc_stream.transport.tokens import is_token
 
 from .address import Address
@@ -26,6 +27,14 @@ MOST_FILE = 65_536
 """Bytes of a file of tokens."""
 WANTS_TOKEN = "wants a token, or another one: --token-file FILE, or DIFFC_TOKEN (HTTP 401)"
 """What a sender means that says so."""
+LATER = (
+    HTTPStatus.REQUEST_TIMEOUT,
+    HTTPStatus.TOO_EARLY,
+    HTTPStatus.TOO_MANY_REQUESTS,
+)
+"""Statuses beside 500 to 599 that say to try again."""
+MOST_LOCATION = 200
+"""Characters of where an answer says to look."""
 EVERYWHERE = ""
 """In place of a host: whoever is asked."""
 
@@ -59,11 +68,16 @@ class Access:
         )
         if token is None:
             return {}
-        if not (address.secure or self.exposed or is_loopback(address.host)):
-            raise Unauthorized(
-                f"{address.sender} is not encrypted, and others could read the token: say wss://"
-                " or https://, or --insecure if nobody else is on the way"
-            )
+        tls, insecure = address.secure, self.exposed
+        objection = in_the_clear(
+            str(address.sender),
+            address.host,
+            tls=tls,
+            insecure=insecure,
+            better="wss:// or https://",
+        )
+        if objection is not None:
+            raise Unauthorized(objection)
         return {"Authorization": f"Bearer {token}"}
 
     def context(self, address: Address) -> ssl.SSLContext | None:
@@ -71,7 +85,7 @@ class Access:
 
         Raises SafetyError if the authorities cannot be read.
         """
-        return _context(self.ca) if address.secure else None
+        return believing(self.ca) if address.secure else None
 
 
 NO_ACCESS = Access()
@@ -129,6 +143,22 @@ def check_one_host(access: Access, addresses: list[Address]) -> None:
         )
 
 
+def refused(sender: Address, status: int, location: str, otherwise: str) -> SessionError:
+    """Return the error for an answer of HTTP that gives nothing.
+
+    ``location`` is where it says to look, if it does, and ``otherwise`` what a status means that
+    means nothing in particular.
+    """
+    if status >= 500 or status in LATER:
+        return LinkLost(f"{sender} cannot serve at the moment (HTTP {status})")
+    if status == HTTPStatus.UNAUTHORIZED:
+        return Unauthorized(f"{sender} {WANTS_TOKEN}")
+    location = location[:MOST_LOCATION]
+    if 300 <= status < 400 and location.isprintable():
+        return RemoteProtocolError(f"{sender} says to ask elsewhere: {location}")
+    return RemoteProtocolError(f"{sender} {otherwise} (HTTP {status})")
+
+
 def unsecured(sender: Address, error: OSError) -> SessionError:
     """Return the error for a connection to ``sender`` that could not be made, TLS or not."""
     if isinstance(error, ssl.SSLCertVerificationError):
@@ -155,13 +185,3 @@ def tls_hint(sender: Address) -> str:
     if sender.secure:
         return f" (if it has no TLS: {sender.scheme[:-1]}://)"
     return f" (if it has TLS: {sender.scheme}s://)"
-
-
-@functools.lru_cache(maxsize=8)
-def _context(ca: Path | None) -> ssl.SSLContext:
-    try:
-        return ssl.create_default_context(cafile=ca)
-    except ssl.SSLError as error:
-        raise SafetyError(f"{ca} holds no certificates") from error
-    except OSError as error:
-        raise SafetyError(f"{ca} cannot be read: {error.strerror}") from error

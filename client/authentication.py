@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import contextlib
-import ssl
 from collections.abc import Callable
 from datetime import UTC, datetime
 from http import HTTPStatus
-from pathlib import Path
 
 from websockets.http11 import Request
 
@@ -35,25 +33,3 @@ def by_token(tokens: Tokens) -> Admit:
         return found.name
 
     return admit
-
-
-def listening_context(chain: Path, key: Path | None = None) -> ssl.SSLContext:
-    """Return what a receiver that listens speaks TLS by, 1.2 or later.
-
-    Without a ``key`` it is in the same file as the certificates.  Raises SafetyError.
-    """
-    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-    context.minimum_version = ssl.TLSVersion.TLSv1_2
-    try:
-        context.load_cert_chain(chain, key or chain, password=_no_password)
-    except ssl.SSLError as error:
-        reason = (error.reason or str(error)).replace("_", " ").lower()
-        raise SafetyError(f"{chain} is no certificate with its key: {reason}") from error
-    except OSError as error:
-        raise SafetyError(f"{chain} or its key cannot be read: {error.strerror}") from error
-    return context
-
-
-def _no_password() -> str:
-    # OpenSSL would ask on the terminal, and a daemon has none.
-    raise SafetyError("the key is encrypted: store it without a password, for this user alone")

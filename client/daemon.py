@@ -20,10 +20,10 @@ from diffc_stream.errors import (
 )
 from diffc_stream.picture import png_bytes
 from diffc_stream.session import Terms
+from diffc_stream.transport.backoff import Backoff
 
 from .access import NO_ACCESS, Access
 from .address import Address
-from .backoff import Backoff
 from .closing import to_the_end
 from .complaints import Complaints
 from .decoding import Decoders, Method

@@ -12,14 +12,10 @@ from io import FileIO
 from pathlib import Path
 from typing import Protocol, Self
 
-try:
-    import fcntl
-except ImportError:  # not on Windows
-    fcntl = None  # type: ignore[assignment]
-
 from diffc_stream.container import Header, StreamReader
 from diffc_stream.errors import NotAStream, NothingDecodable, PeerError, StreamError
 from diffc_stream.session import MAX_STREAM, Code, PrefixHash
+from diffc_stream.transport.locks import try_lock
 
 LONGEST_HEADER = 32
 """Bytes; a header is shorter."""
@@ -193,8 +189,5 @@ def lock(descriptor: int, path: Path | str) -> None:
 
     Raises OSError if one is.
     """
-    if fcntl is not None:
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            raise OSError(f"{path}: somebody else is writing to it") from error
+    if not try_lock(descriptor):
+        raise OSError(f"{path}: somebody else is writing to it")

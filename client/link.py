@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Iterable
+from http import HTTPStatus
 
 from websockets.exceptions import (
     ConnectionClosed,
@@ -50,7 +51,7 @@ from diffc_stream.session.messages import ENTRIES_PER_PAGE
 from diffc_stream.transport.pacing import Paced, PacedClientConnection
 from diffc_stream.transport.websocket import connect
 
-from .access import NO_ACCESS, WANTS_TOKEN, Access, silent, unsecured
+from .access import NO_ACCESS, Access, refused, silent, unsecured
 from .address import Address
 
 MOST_BACKLOG = 64
@@ -64,7 +65,6 @@ LEAST_ENTRIES = ENTRIES_PER_PAGE // 2
 """Pictures as which a page of a catalogue counts at least: a sender might say nothing for ever."""
 PAGE = 4.0
 """Messages of the simplest kind as which a page counts."""
-UNAUTHORIZED, FORBIDDEN, MISDIRECTED, TOO_MANY_REQUESTS = 401, 403, 421, 429
 CLOSE_TIMEOUT = 2.0
 """Seconds that a polite goodbye may take."""
 
@@ -373,7 +373,7 @@ async def open_websocket(address: Address, access: Access = NO_ACCESS) -> PacedC
             close_timeout=CLOSE_TIMEOUT,
         )
     except InvalidStatus as error:
-        raise _refusal(sender, error) from error
+        raise _refusal(address.sender, error) from error
     except InvalidMessage as error:
         raise silent(address.sender) from error
     except NegotiationError as error:
@@ -386,20 +386,14 @@ async def open_websocket(address: Address, access: Access = NO_ACCESS) -> PacedC
         raise unsecured(address.sender, error) from error
 
 
-def _refusal(sender: str, error: InvalidStatus) -> SessionError:
+def _refusal(sender: Address, error: InvalidStatus) -> SessionError:
     status, fields = error.response.status_code, error.response.headers
-    if status >= 500 or status == TOO_MANY_REQUESTS:
-        return LinkLost(f"{sender} cannot serve at the moment (HTTP {status})")
-    if status == UNAUTHORIZED:
-        return Unauthorized(f"{sender} {WANTS_TOKEN}")
-    if status == MISDIRECTED:
+    if status == HTTPStatus.MISDIRECTED_REQUEST:
         return RemoteProtocolError(f"{sender} goes by another name: diffc-server --name (HTTP 421)")
-    if status == FORBIDDEN:
+    if status == HTTPStatus.FORBIDDEN:
         return Unauthorized(f"{sender} has no business with us (HTTP {status})")
-    location = next(iter(fields.get_all("Location")), "")[:200]
-    if 300 <= status < 400 and location.isprintable():
-        return RemoteProtocolError(f"{sender} says to ask elsewhere: {location}")
-    return RemoteProtocolError(f"{sender} does not speak {SUBPROTOCOL} (HTTP {status})")
+    location = next(iter(fields.get_all("Location")), "")
+    return refused(sender, status, location, f"does not speak {SUBPROTOCOL}")
 
 
 def _closed(error: BaseException) -> LinkLost:

@@ -22,10 +22,10 @@ from diffc_stream.errors import (
     Unauthorized,
 )
 from diffc_stream.session import WHOLE, Catalogue, Entry, Target, Terms
+from diffc_stream.transport.backoff import Backoff
 
 from .access import NO_ACCESS, Access
 from .address import Address
-from .backoff import Backoff
 from .closing import to_the_end
 from .downloads import Downloads, Mirrored, mirrored
 from .holdings import MOST_BYTES, MOST_PICTURES, Holdings

@@ -17,10 +17,10 @@ from diffc_stream.flags import endpoint, integer, number, size
 from diffc_stream.session import MAX_BPP, MAX_PSNR, MAX_STREAM, Target, Terms
 from diffc_stream.transport.exposure import check_exposure
 from diffc_stream.transport.logging import start_logging
+from diffc_stream.transport.signals import stay
 from diffc_stream.transport.tokens import Tokens
 
 from .address import Address
-from .staying import stay
 
 LONGEST = 366 * 86_400.0
 """Seconds that anything can be told to take."""
@@ -148,8 +148,10 @@ def mirrored(options: argparse.Namespace) -> int:
 
 async def _mirror(options: argparse.Namespace, address: Address | None) -> None:
     # Late, because they bring what --help can do without.
+    from diffc_stream.transport.tls import Certificate
+
     from .access import access_from
-    from .authentication import by_token, listening_context
+    from .authentication import by_token
     from .listening import Listener, named_by_path, senders_allowed
     from .mirror import Mirror
     from .rendering import Renderer
@@ -158,7 +160,7 @@ async def _mirror(options: argparse.Namespace, address: Address | None) -> None:
     # What is wrong with a file is told before a folder is made.
     access = access_from(options.token_file, options.ca, exposed=options.insecure)
     tokens = by_token(Tokens(options.tokens)) if options.tokens else named_by_path
-    secure = listening_context(options.tls_cert, options.tls_key) if options.tls_cert else None
+    secure = Certificate(options.tls_cert, options.tls_key).context if options.tls_cert else None
     async with contextlib.AsyncExitStack() as stack:
         renderer: Renderer | None = None
         models: tuple[str, ...] = ()

@@ -16,10 +16,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-try:
-    import fcntl
-except ImportError:  # not on Windows
-    fcntl = None  # type: ignore[assignment]
+from diffc_stream.transport.locks import SUPPORTED, try_lock
 
 SUFFIX = ".dfc"
 BESIDE_SUFFIX = ".new"
@@ -89,15 +86,17 @@ class Places:
 
     def lock(self) -> None:
         """Keep other mirrors out, until :meth:`unlock`.  Raises OSError if there is one."""
-        if fcntl is not None:
-            self._lock = os.open(self.folder, os.O_RDONLY)
-            try:
-                fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError as error:
-                self.unlock()
-                raise OSError(f"{self.folder}: another mirror is kept there") from error
-            except OSError:
-                self.unlock()  # not every file system has locks for folders
+        if not SUPPORTED:
+            return
+        self._lock = os.open(self.folder, os.O_RDONLY)
+        try:
+            alone = try_lock(self._lock)
+        except OSError:
+            self.unlock()  # not every file system has locks for folders
+            return
+        if not alone:
+            self.unlock()
+            raise OSError(f"{self.folder}: another mirror is kept there")
 
     def unlock(self) -> None:
         """Let other mirrors in."""

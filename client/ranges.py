@@ -18,12 +18,11 @@ from diffc_stream.errors import (
     PeerError,
     RemoteProtocolError,
     SessionError,
-    Unauthorized,
     UnknownImage,
 )
 from diffc_stream.session import MAX_STREAM, Code, Data, End, Entry, Reason, Target, Terms
 
-from .access import NO_ACCESS, WANTS_TOKEN, Access
+from .access import NO_ACCESS, Access, refused
 from .address import Address
 from .kept import LONGEST_HEADER, header_of
 from .wire import Answer, Dropped, Wire
@@ -35,8 +34,6 @@ OVERLAP = 64
 """Bytes held that are asked for again, to see that they are the same."""
 
 _CONTENT_RANGE = re.compile(r"bytes ([0-9]{1,18})-([0-9]{1,18})/([0-9]{1,18}|\*)")
-_LATER = (408, 425, 429)
-"""Statuses beside 500 to 599 that say to try again."""
 
 
 def how_far(target: Target, pixels: int | None, curve: Curve) -> int:
@@ -303,13 +300,7 @@ def _refusal(address: Address, answer: Answer) -> SessionError:
     if status in (404, 410):
         hint = "" if str(image).endswith(".dfc") else "; streams are called PICTURE.dfc"
         return UnknownImage(Code.UNKNOWN_IMAGE, f"there is no {image} (HTTP {status}){hint}")
-    if status == 401:
-        return Unauthorized(f"{sender} {WANTS_TOKEN}")
     if status == 415:
         return PeerError(Code.UNREADABLE_IMAGE, f"{image} cannot be read as a picture")
-    if status >= 500 or status in _LATER:
-        return LinkLost(f"{sender} cannot serve at the moment (HTTP {status})")
-    location = answer.fields.get("location", "")[:200]
-    if 300 <= status < 400 and location.isprintable():
-        return RemoteProtocolError(f"{sender} says to ask elsewhere: {location}")
-    return RemoteProtocolError(f"{sender} refuses {image} (HTTP {status})")
+    location = answer.fields.get("location", "")
+    return refused(sender, status, location, f"refuses {image}")

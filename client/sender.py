@@ -27,10 +27,10 @@ from diffc_stream.errors import (
     UnknownModel,
 )
 from diffc_stream.session import Code, End, Entry, Reason, Target, Terms
+from diffc_stream.transport.backoff import Backoff
 
 from .access import NO_ACCESS, Access
 from .address import Address
-from .backoff import Backoff
 from .decoding import Decoders, Method, ModelDecoders
 from .delivery import Delivery
 from .kept import Kept, MemoryStream

@@ -16,17 +16,15 @@ import contextlib
 import json
 import logging
 import os
-import signal
 from collections.abc import Awaitable, Callable, Iterable
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from diffc_stream.allocation import keep_freed_memory
 from diffc_stream.errors import ConfigurationError, DiffcError
 from diffc_stream.flags import endpoint, integer, number, size
-from diffc_stream.interruption import leave
 from diffc_stream.session import MAX_WINDOW, MIN_WINDOW, Terms
 from diffc_stream.threads import wait_asleep
 from diffc_stream.transport.admission import descriptors_for
@@ -34,6 +32,7 @@ from diffc_stream.transport.exposure import is_loopback
 from diffc_stream.transport.fd_limit import allow
 from diffc_stream.transport.logging import add_logging, start_logging
 from diffc_stream.transport.settings import Configuration, add_configuration
+from diffc_stream.transport.signals import leave_at_once, on_hangup, on_stop
 
 from .catalogue import Catalogue
 from .safety import add_options, new_token, read
@@ -106,7 +105,7 @@ def main(arguments: list[str] | None = None) -> int:
         return _failed(str(error), 1)
     except KeyboardInterrupt:
         pass
-    return _exit()
+    return leave_at_once()
 
 
 def configuration() -> Configuration:
@@ -119,12 +118,13 @@ async def _serve(options: argparse.Namespace) -> None:
     # Late, because they bring the codec, which --help can do without.
     from diffc_stream import codec
     from diffc_stream.diffusion.collection import Collection
+    from diffc_stream.transport.tls import believing
     from diffc_viewer import Assets, Facts, Site
     from diffc_viewer.door import own_names
 
     from .comparison import Comparison
     from .daemon import SenderDaemon
-    from .dialling import Dialler, bearing, trusting
+    from .dialling import Dialler, bearing
     from .encoding import FileOpener
     from .figures import Figures
     from .pipeline import Pipeline
@@ -166,9 +166,7 @@ async def _serve(options: argparse.Namespace) -> None:
         origins=safety.origins,
         strict=safety.strict,
     )
-    with contextlib.suppress(NotImplementedError, AttributeError):  # not on Windows
-        # Whether it listens or not: otherwise this signal would be the end.
-        asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, daemon.look_again)
+    on_hangup(daemon.look_again)  # whether it listens or not
     status = _status(figures, store, names, options)
     async with contextlib.AsyncExitStack() as ports:
         watched = (await ports.enter_async_context(status)).url if status else None
@@ -181,7 +179,7 @@ async def _serve(options: argparse.Namespace) -> None:
                 headers=bearing(url, options.dial_token, exposed=options.insecure)
                 if options.dial_token
                 else None,
-                tls=trusting(options.dial_ca) if options.dial_ca else None,
+                tls=believing(options.dial_ca) if options.dial_ca else None,
                 figures=figures,
                 grace=options.drain,
             )
@@ -223,23 +221,11 @@ def _on_signals() -> asyncio.Event:
 
     def told() -> None:
         if stopped.is_set():
-            _exit()
+            leave_at_once()
         stopped.set()
 
-    for signum in (signal.SIGINT, signal.SIGTERM):
-        with contextlib.suppress(NotImplementedError):  # not on Windows
-            asyncio.get_running_loop().add_signal_handler(signum, told)
+    on_stop(told)
     return stopped
-
-
-def _exit() -> NoReturn:
-    """End as told.
-
-    A step that is being computed may take long, and is of no use any more, but the interpreter
-    would wait for its thread.
-    """
-    logging.shutdown()
-    leave(0)
 
 
 def _status(

@@ -21,13 +21,13 @@ from diffc_stream.session import SUBPROTOCOL, Terms
 from diffc_stream.transport.admission import Admission
 from diffc_stream.transport.fd_limit import Spare
 from diffc_stream.transport.listener import PortListener
+from diffc_stream.transport.tls import Certificate
 from diffc_stream.transport.websocket import listen
 from diffc_viewer import Door, Site
 
 from .arrival import OPENING, Arrival, refused
 from .buffers import Buffers
 from .catalogue import Catalogue
-from .certificate import Certificate
 from .comparison import Comparison
 from .conversation import Conversation, connection_id
 from .exchange import Exchange, is_local

@@ -8,15 +8,16 @@ import logging
 import random
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from ssl import SSLContext, SSLError, create_default_context
+from ssl import SSLContext
 from typing import Self
 from urllib.parse import urlsplit
 
 from websockets.exceptions import InvalidHandshake, InvalidStatus, InvalidURI
 
-from diffc_stream.errors import SafetyError
+from diffc_stream.errors import LinkLost, SafetyError
 from diffc_stream.session import PUSH_SUBPROTOCOL, Terms
-from diffc_stream.transport.exposure import is_loopback
+from diffc_stream.transport.backoff import Backoff
+from diffc_stream.transport.exposure import in_the_clear
 from diffc_stream.transport.tokens import is_token
 from diffc_stream.transport.websocket import connect
 
@@ -48,11 +49,11 @@ def bearing(url: str, token: Path, *, exposed: bool) -> dict[str, str]:
     ``exposed``.
     """
     parts = urlsplit(url)
-    if not (parts.scheme == "wss" or exposed or is_loopback(parts.hostname or "")):
-        raise SafetyError(
-            f"{url} is not encrypted, and others could read the token: say wss://, or --insecure "
-            "if nobody else is on the way"
-        )
+    objection = in_the_clear(
+        url, parts.hostname or "", tls=parts.scheme == "wss", insecure=exposed, better="wss://"
+    )
+    if objection is not None:
+        raise SafetyError(objection)
     try:
         with token.open("rb") as file:
             text = file.read(MOST_FILE).decode("ascii", errors="replace").strip()
@@ -62,19 +63,6 @@ def bearing(url: str, token: Path, *, exposed: bool) -> dict[str, str]:
         # Nothing of it is quoted: it may be a token all the same.
         raise SafetyError(f"{token} holds no token, or more than one")
     return {"Authorization": f"Bearer {text}"}
-
-
-def trusting(authorities: Path) -> SSLContext:
-    """Return what wss:// is secured by if these authorities, PEM, are believed and no others.
-
-    Raises SafetyError.
-    """
-    try:
-        return create_default_context(cafile=authorities)
-    except SSLError as error:
-        raise SafetyError(f"{authorities} holds no certificates") from error
-    except OSError as error:
-        raise SafetyError(f"{authorities} cannot be read: {error.strerror}") from error
 
 
 class Dialler:
@@ -143,21 +131,20 @@ class Dialler:
 
     async def _run(self) -> None:
         clock = asyncio.get_running_loop().time
-        failures, told = 0, ""
+        backoff = Backoff(first=FIRST, longest=LONGEST, patience=None, draw=self._draw)
+        told = ""
         while True:
             began = clock()
             reason = await self._converse()
             if clock() - began >= STEADY:
-                failures = 0
+                backoff.progress()
             if self._leaving:
                 return
             # Once, however long it lasts.
             level = logging.DEBUG if reason == told else logging.WARNING
             logger.log(level, "%s: %s; trying again", self._url, reason)
             told = reason
-            wait = min(LONGEST, FIRST * 2.0 ** min(failures, 30)) * self._draw()
-            failures += 1
-            await asyncio.sleep(wait)
+            await backoff.pause(LinkLost(reason))
 
     async def _converse(self) -> str:
         """Serve a receiver for as long as it stays; return why it is not there."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import logging
 import re
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -11,12 +12,14 @@ from pathlib import Path
 from diffc_stream.errors import SafetyError
 from diffc_stream.flags import integer, number
 from diffc_stream.transport.exposure import check_exposure
+from diffc_stream.transport.tls import Certificate
 from diffc_stream.transport.tokens import Tokens, add_token
 
-from .certificate import Certificate
 from .limits import Limits
 from .reception import Reception
 from .visits import Clock
+
+logger = logging.getLogger("diffc_server")
 
 _HOST = re.compile(r"[0-9A-Za-z_-]+(\.[0-9A-Za-z_-]+)*\.?")
 _ORIGIN = re.compile(r"https?://[0-9A-Za-z.:\[\]_-]{1,255}")
@@ -133,7 +136,7 @@ def read(options: argparse.Namespace, clock: Clock) -> Safety:
     )
     certificate = None
     if options.tls_cert is not None:
-        certificate = Certificate(options.tls_cert, options.tls_key)
+        certificate = Certificate(options.tls_cert, options.tls_key, logger=logger)
     given = {
         key.removeprefix(_PREFIX): value
         for key, value in vars(options).items()

@@ -18,13 +18,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-try:
-    import fcntl
-except ImportError:  # not on Windows
-    fcntl = None  # type: ignore[assignment]
-
 from diffc_stream.opening import open_regular
 from diffc_stream.replacement import replacing
+from diffc_stream.transport.locks import try_lock
 
 SUFFIX = ".stream"
 """Of objects' names."""
@@ -181,11 +177,11 @@ class FolderShelf:
     def _lock(self, descriptor: int) -> bool:
         """Try to lock a file, and tell whether it is now the one that all others lock too."""
         try:
-            if fcntl is not None:
-                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            if not try_lock(descriptor):
+                return False
             # Somebody may have deleted it, or the folder, and others lock a newer one.
             named, held = (self._folder / _LOCK).stat(), os.fstat(descriptor)
-        except (BlockingIOError, FileNotFoundError):
+        except FileNotFoundError:
             return False
         return (named.st_dev, named.st_ino) == (held.st_dev, held.st_ino)
 

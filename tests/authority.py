@@ -8,7 +8,7 @@ from pathlib import Path
 
 import trustme
 
-from diffc_server.certificate import Certificate
+from diffc_stream.transport.tls import Certificate
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,13 +12,13 @@ from typing import Protocol
 from fakes import FakeOpener
 
 from diffc_server import Catalogue, Opener, Pipeline, SenderDaemon
-from diffc_server.certificate import Certificate
 from diffc_server.comparison import Comparison
 from diffc_server.daemon import MOST_CONNECTIONS
 from diffc_server.reception import Reception
 from diffc_stream.session import Terms
 from diffc_stream.transport.impaired_link import Link
 from diffc_stream.transport.impairment import PERFECT, Impairment
+from diffc_stream.transport.tls import Certificate
 from diffc_viewer import Site
 
 

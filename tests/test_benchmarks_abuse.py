@@ -32,7 +32,7 @@ from diffc_benchmarks.abuse_tally import Pace, Tally
 from diffc_benchmarks.abuse_wire import PING, Front, frame
 from diffc_benchmarks.link_transfers import Streams, stream
 from diffc_client import Listener, Mirror
-from diffc_client.authentication import by_token, listening_context
+from diffc_client.authentication import by_token
 from diffc_server import Source
 from diffc_server.reception import Reception
 from diffc_stream.errors import LinkLost, RemoteProtocolError
@@ -107,7 +107,7 @@ async def mirror(tmp_path: Path, issued: Issued, tokens: dict[str, str]) -> Asyn
         tmp_path / "kept",
         make=lambda _, folder: Mirror(folder, delete=True, most_bytes=2**20),
         authenticate=by_token(Tokens(tmp_path / "tokens.toml")),
-        tls=listening_context(issued.chain),
+        tls=issued.certificate.context,
     ) as listener:
         yield Front(port=listener.port, ca=str(issued.ca), tokens=tokens, pushed=True)
 

@@ -14,7 +14,7 @@ from serving import serving
 from diffc_benchmarks import link_transfers, load_mirror
 from diffc_benchmarks.link_transfers import Streams
 from diffc_client import Address, Mirror
-from diffc_client.backoff import Backoff
+from diffc_stream.transport.backoff import Backoff
 from diffc_stream.transport.impaired_link import Link
 from diffc_stream.transport.impairment import Impairment
 

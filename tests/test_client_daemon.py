@@ -15,10 +15,10 @@ from fakes import FINGERPRINT, FakeDecoders, FakeOpener, StreamOpener, stream_of
 from serving import pictures, serving, settled
 
 from diffc_client import Address, Refinement
-from diffc_client.backoff import Backoff
 from diffc_client.daemon import Place, ReceiverDaemon
 from diffc_stream.errors import AddressError
 from diffc_stream.picture import load_picture
+from diffc_stream.transport.backoff import Backoff
 
 
 @pytest.fixture

@@ -21,7 +21,6 @@ from websockets.http11 import Request
 from websockets.typing import Origin, Subprotocol
 
 from diffc_client import Listener, listening
-from diffc_client.authentication import listening_context
 from diffc_client.listening import MOST_SENDERS, is_name
 from diffc_server import Catalogue, Dialler, Pipeline
 from diffc_server.figures import Figures
@@ -309,7 +308,7 @@ async def test_who_connects_and_says_nothing_keeps_no_sender_out(folder: Path, k
 
 
 async def test_handshakes_count_as_connections(kept: Path, tmp_path: Path) -> None:
-    secure = listening_context(issue(tmp_path).chain)
+    secure = issue(tmp_path).certificate.context
     async with Listener(kept, tls=secure) as listener:
         held = [await asyncio.open_connection("127.0.0.1", listener.port) for _ in range(100)]
         await until(lambda: listener.admission.dropped >= 100 - MOST_SENDERS)
@@ -334,7 +333,7 @@ async def test_a_hub_without_files_to_open_says_so(kept: Path) -> None:
 
 async def test_leaving_ends_handshakes(kept: Path, tmp_path: Path) -> None:
     clock = asyncio.get_running_loop().time
-    async with Listener(kept, tls=listening_context(issue(tmp_path).chain)) as listener:
+    async with Listener(kept, tls=issue(tmp_path).certificate.context) as listener:
         reader, writer = await asyncio.open_connection("127.0.0.1", listener.port)
         await until(lambda: listener.admission.newcomers == 1)
         left = clock()

@@ -19,7 +19,6 @@ from serving import Impaired, pictures, serving
 
 from diffc_client import Address, Mirror, Mirrored
 from diffc_client import downloads as module
-from diffc_client.backoff import Backoff
 from diffc_client.growing import GrowingStream
 from diffc_client.places import size_of
 from diffc_client.records import FILE
@@ -27,6 +26,7 @@ from diffc_server import SenderDaemon, conversation
 from diffc_server.changes import Changes
 from diffc_stream.errors import PeerError
 from diffc_stream.session import Capability, Catalogue, Code, Entry, Target, Terms
+from diffc_stream.transport.backoff import Backoff
 from diffc_stream.transport.impairment import Impairment
 
 pytestmark = [pytest.mark.asyncio, pytest.mark.virtual_time]

@@ -17,7 +17,6 @@ from serving import pictures, serving
 
 import diffc_client
 from diffc_client import Address, MemoryStream, Sender
-from diffc_client.backoff import Backoff
 from diffc_client.ranges import FIRST_RANGE, MOST_RANGE, OVERLAP, RangeLink, how_far
 from diffc_stream.codec import Curve
 from diffc_stream.errors import (
@@ -29,6 +28,7 @@ from diffc_stream.errors import (
     UnknownImage,
 )
 from diffc_stream.session import MAX_STREAM, Code, End, Reason, Target, Terms
+from diffc_stream.transport.backoff import Backoff
 
 LENGTH = 100_000
 STREAM = stream_of("a.png", LENGTH)

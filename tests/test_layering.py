@@ -35,7 +35,7 @@ BELOW: dict[str, set[str]] = {
     },
     "start": {"cli", "interruption"},
     "__main__": {"start"},
-    "transport": {"errors", "replacement", "session"},
+    "transport": {"errors", "interruption", "replacement", "session"},
     "viewer": {"diffusion", "opening"},
     "server": {
         *("allocation", "session", "container", "codec", "diffusion", "opening", "transport"),

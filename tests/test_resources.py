@@ -264,7 +264,7 @@ OF_NOBODY_ELSE = {
         server/supervisor.py socket
         client/__main__.py thread
         client/display.py thread
-        client/staying.py task timer
+        diffc_stream/transport/signals.py task timer
         diffc_stream/interruption.py thread
         diffc_stream/replacement.py _unfinished
         server/figures.py self.opened

@@ -36,7 +36,6 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.typing import Origin, Subprotocol
 
 import diffc_client
-from diffc_client.backoff import Backoff
 from diffc_server import Catalogue, Pipeline, SenderDaemon, arrival, daemon, reception
 from diffc_server.__main__ import main
 from diffc_server.limits import Limits
@@ -78,6 +77,7 @@ from diffc_stream.session import (
     encode,
 )
 from diffc_stream.session.messages import CONTROL
+from diffc_stream.transport.backoff import Backoff
 from diffc_stream.transport.tokens import Tokens, add_token
 from diffc_viewer import Assets, Site
 

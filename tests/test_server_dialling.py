@@ -5,9 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from authority import issue
 
-from diffc_server.dialling import bearing, trusting
+from diffc_server.dialling import bearing
 from diffc_stream.errors import SafetyError
 
 
@@ -35,9 +34,3 @@ def test_what_cannot_be_read(tmp_path: Path) -> None:
     gone = tmp_path / "gone"
     with pytest.raises(SafetyError, match="cannot be read: No such file"):
         bearing("wss://hub", gone, exposed=False)
-    with pytest.raises(SafetyError, match="cannot be read: No such file"):
-        trusting(gone)
-    gone.write_text("nothing of the kind")
-    with pytest.raises(SafetyError, match="holds no certificates"):
-        trusting(gone)
-    assert trusting(issue(tmp_path).ca).check_hostname

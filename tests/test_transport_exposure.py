@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from diffc_stream.errors import SafetyError
-from diffc_stream.transport.exposure import check_exposure, is_loopback, neighbourhood
+from diffc_stream.transport.exposure import check_exposure, in_the_clear, is_loopback, neighbourhood
 
 
 @pytest.mark.parametrize(
@@ -47,3 +47,21 @@ def test_others_come_over_tls_with_tokens(host: str) -> None:
 )
 def test_neighbours_are_one(address: str, home: str) -> None:
     assert neighbourhood(address) == home
+
+
+@pytest.mark.parametrize(
+    ("host", "tls", "insecure", "fine"),
+    [
+        ("station", True, False, True),
+        ("station", False, True, True),
+        ("127.0.0.1", False, False, True),
+        ("station", False, False, False),
+        ("", False, False, False),
+    ],
+)
+def test_tokens_are_sent_where_nobody_else_reads_them(
+    host: str, tls: bool, insecure: bool, fine: bool
+) -> None:
+    objection = in_the_clear("ws://it", host, tls=tls, insecure=insecure, better="wss://")
+    assert (objection is None) is fine
+    assert fine or str(objection).startswith("ws://it is not encrypted, and others could read")

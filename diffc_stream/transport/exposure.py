@@ -33,6 +33,20 @@ def neighbourhood(address: str) -> str:
     return str(number)
 
 
+def in_the_clear(where: str, host: str, *, tls: bool, insecure: bool, better: str) -> str | None:
+    """Return why no token may be sent to ``where``, on ``host``; None if it may.
+
+    Others could read it on the way, unless TLS protects it, or somebody has said that it is
+    ``insecure`` and meant it.  ``better`` says which addresses would do.
+    """
+    if tls or insecure or is_loopback(host):
+        return None
+    return (
+        f"{where} is not encrypted, and others could read the token: say {better}, or --insecure "
+        "if nobody else is on the way"
+    )
+
+
 def check_exposure(host: str, *, tls: bool, tokens: bool, insecure: bool) -> None:
     """Raise SafetyError if listening on ``host`` would show pictures to whoever comes by.
 

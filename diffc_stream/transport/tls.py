@@ -1,7 +1,8 @@
-"""The certificate that this sender shows, read again when it has been renewed."""
+"""TLS at either end: the certificate that a port shows, and whom to believe that somebody is it."""
 
 from __future__ import annotations
 
+import functools
 import logging
 import ssl
 from pathlib import Path
@@ -9,14 +10,21 @@ from pathlib import Path
 from diffc_stream.errors import SafetyError
 from diffc_stream.replacement import stamp
 
-logger = logging.getLogger("diffc_server")
+_LOGGER = logging.getLogger(__name__)
 
 
 class Certificate:
     """A chain of certificates and its key, in files; TLS 1.2 is the least that is spoken."""
 
-    def __init__(self, chain: Path, key: Path | None = None) -> None:
+    def __init__(
+        self,
+        chain: Path,
+        key: Path | None = None,
+        *,
+        logger: logging.Logger = _LOGGER,
+    ) -> None:
         """Read them; without a ``key`` it is in the same file.  Raises SafetyError."""
+        self._logger = logger
         self._chain = chain
         self._key = key or chain
         self._seen = self._stamps()
@@ -36,9 +44,9 @@ class Certificate:
         try:
             self._load(_context())  # what does not fit must not get near the one in use
             self._load(self.context)
-            logger.info("the certificate was read again")
+            self._logger.info("the certificate was read again")
         except SafetyError as error:
-            logger.error("the certificate stays as it was: %s", error)
+            self._logger.error("the certificate stays as it was: %s", error)
 
     def _load(self, context: ssl.SSLContext) -> ssl.SSLContext:
         try:
@@ -57,6 +65,20 @@ class Certificate:
 
     def _stamps(self) -> list[tuple[int, int, int] | None]:
         return [stamp(path) for path in (self._chain, self._key)]
+
+
+@functools.lru_cache(maxsize=8)
+def believing(authorities: Path | None) -> ssl.SSLContext:
+    """Return what makes sure who a peer is; None: by the authorities that the system believes.
+
+    Else those in the file, PEM, and no others.  Raises SafetyError.
+    """
+    try:
+        return ssl.create_default_context(cafile=authorities)
+    except ssl.SSLError as error:
+        raise SafetyError(f"{authorities} holds no certificates") from error
+    except OSError as error:
+        raise SafetyError(f"{authorities} cannot be read: {error.strerror}") from error
 
 
 def _context() -> ssl.SSLContext:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from diffc_client.backoff import Backoff
 from diffc_stream.errors import PeerError, SenderLeaving
+from diffc_stream.transport.backoff import Backoff
 
 
 @pytest.mark.asyncio

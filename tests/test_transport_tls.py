@@ -1,4 +1,4 @@
-"""The certificate that a sender shows."""
+"""The certificate that a port shows, and whom a peer believes."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 from authority import issue
 
-from diffc_server.certificate import Certificate
 from diffc_stream.errors import SafetyError
+from diffc_stream.transport.tls import Certificate, believing
 
 
 @asynccontextmanager
@@ -129,3 +129,14 @@ def test_a_key_under_a_password_is_not_asked_for(tmp_path: Path) -> None:
     (tmp_path / "locked.pem").write_bytes(locked)
     with pytest.raises(SafetyError, match="encrypted"):
         Certificate(issued.chain, tmp_path / "locked.pem")
+
+
+def test_authorities_that_cannot_be_believed(tmp_path: Path) -> None:
+    gone = tmp_path / "gone"
+    with pytest.raises(SafetyError, match="cannot be read: No such file"):
+        believing(gone)
+    gone.write_text("nothing of the kind")
+    with pytest.raises(SafetyError, match="holds no certificates"):
+        believing(gone)
+    assert believing(issue(tmp_path).ca).check_hostname
+    assert believing(None) is believing(None)  # reading the system's takes long
