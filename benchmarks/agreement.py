@@ -29,13 +29,13 @@ from rich.progress import track
 
 from diffc_stream import threads
 from diffc_stream.codec import Decoder, Encoder, Method
+from diffc_stream.destination import writing
 from diffc_stream.diffusion.collection import DEFAULT
 from diffc_stream.diffusion.engine import Engine, engines
 from diffc_stream.diffusion.model import Model, load_model
 from diffc_stream.errors import DiffcError, UnreadablePicture
 from diffc_stream.metrics import psnr
 from diffc_stream.picture import load_picture
-from diffc_stream.replacement import replacing
 
 from .pictures import commit, machine, pictures
 
@@ -129,7 +129,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         outcome = measured(
             pictures(options.images), options.rates, receivers(options.browser), options.streams
         )
-        with replacing(options.out) as file:
+        with writing(options.out) as file:
             file.write(page(outcome).encode())
     except DiffcError as error:
         print(f"agreement: {error}", file=sys.stderr)
@@ -243,7 +243,7 @@ def _streams(
     cuts = {rate: stream[: int(rate * pixels / 8)] for rate in rates}
     for rate, file in files.items():
         file.parent.mkdir(parents=True, exist_ok=True)
-        with replacing(file) as opened:
+        with writing(file) as opened:
             opened.write(cuts[rate])
     return cuts
 

@@ -27,9 +27,9 @@ from pathlib import Path
 
 import numpy as np
 
+from diffc_stream.destination import writing
 from diffc_stream.diffusion.collection import default_model
 from diffc_stream.diffusion.model import Model, load_model
-from diffc_stream.replacement import replacing
 
 from . import ideal
 from .closed_loop import (
@@ -115,7 +115,7 @@ def _run(parsed: argparse.Namespace) -> None:
         return
     print(markdown(record))
     if parsed.json is not None:
-        with replacing(Path(parsed.json)) as file:
+        with writing(Path(parsed.json)) as file:
             file.write(record.json().encode())
 
 

@@ -16,9 +16,9 @@ from typing import Any, cast
 import numpy as np
 from numpy.typing import NDArray
 
+from diffc_stream.destination import writing
 from diffc_stream.metrics import psnr
 from diffc_stream.picture import load_picture
-from diffc_stream.replacement import replacing
 
 from .kept import kept
 from .peers import Attempt, Peer, attempts, enlarged
@@ -132,7 +132,7 @@ def _played(
             score, attempt = max(values, key=lambda entry: entry[0])
             digest = hashlib.sha256(attempt.data).hexdigest()[:8]
             file = f"{name}-{rate:g}-{digest}{peer.suffix}"
-            with replacing(folder / file) as out:
+            with writing(folder / file) as out:
                 out.write(attempt.data)
             played.append(
                 Figure(

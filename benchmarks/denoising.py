@@ -23,11 +23,11 @@ from numpy.typing import NDArray
 from rich.console import Console
 from rich.progress import Progress
 
+from diffc_stream.destination import writing
 from diffc_stream.diffusion import octaves
 from diffc_stream.diffusion.collection import default_model
 from diffc_stream.diffusion.model import Model, load_model
 from diffc_stream.picture import load_picture
-from diffc_stream.replacement import replacing
 
 from .command import count, exit_code
 from .pictures import commit, machine, pictures
@@ -79,7 +79,7 @@ def _run(parsed: argparse.Namespace) -> None:
         if parsed.json == "-":
             print(text)
         else:
-            with replacing(Path(parsed.json)) as file:
+            with writing(Path(parsed.json)) as file:
                 file.write(text.encode())
 
 

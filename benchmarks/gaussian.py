@@ -26,8 +26,8 @@ import numpy as np
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
+from diffc_stream.destination import writing
 from diffc_stream.diffusion.gaussian import Array, Gaussian
-from diffc_stream.replacement import replacing
 
 from . import gaussian_plots, gaussian_tables, gaussian_trajectories
 from .closed_loop import bound
@@ -205,7 +205,7 @@ def _rendered(analysis: Analysis) -> list[Rendered]:
 def _leave(record: Record, folder: Path) -> None:
     # First of all, so that nothing measured is lost to what a plot trips over.
     record.save(folder / "record.json")
-    with replacing(folder / "table.md") as file:
+    with writing(folder / "table.md") as file:
         file.write(gaussian_tables.markdown(record).encode())
     gaussian_plots.draw(record, folder)
 

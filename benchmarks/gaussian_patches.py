@@ -10,11 +10,11 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from diffc_stream.destination import writing
 from diffc_stream.diffusion import octaves
 from diffc_stream.diffusion.gaussian import Gaussian
 from diffc_stream.errors import UnreadablePicture
 from diffc_stream.picture import load_picture
-from diffc_stream.replacement import replacing
 
 SIDE = 16
 """Of a patch, in pixels, as in the paper's analysis (arXiv 2206.08889, section 4)."""
@@ -42,7 +42,7 @@ class Fit:
             "pictures": self.pictures,
             "variances": self.gaussian.variances.tolist(),
         }
-        with replacing(path) as file:
+        with writing(path) as file:
             file.write(f"{json.dumps(entries, indent=1)}\n".encode())
 
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from diffc_stream.replacement import replacing
+from diffc_stream.destination import writing
 
 from .gaussian_coding import Measured
 from .gaussian_pictures import Rendered
@@ -95,5 +95,5 @@ class Record:
 
     def save(self, path: Path) -> None:
         """Write everything as JSON, wholly or not at all."""
-        with replacing(path) as file:
+        with writing(path) as file:
             file.write(f"{self.json()}\n".encode())

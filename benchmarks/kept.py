@@ -7,7 +7,7 @@ import json
 from collections.abc import Callable
 from pathlib import Path
 
-from diffc_stream.replacement import replacing
+from diffc_stream.destination import writing
 
 MOST_BYTES = 2**24
 """A larger file is not one of ours."""
@@ -24,7 +24,7 @@ def kept(path: Path, depends_on: object, compute: Callable[[], object]) -> objec
         return found["result"]
     result = compute()
     path.parent.mkdir(parents=True, exist_ok=True)
-    with replacing(path) as file:
+    with writing(path) as file:
         file.write(json.dumps({"key": key, "result": result}, indent=1).encode())
     return result
 

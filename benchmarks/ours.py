@@ -14,9 +14,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from diffc_stream.codec import Decoder, Encoder, EncodeReport
+from diffc_stream.destination import writing
 from diffc_stream.diffusion.model import Model
 from diffc_stream.picture import load_picture
-from diffc_stream.replacement import replacing
 
 from .quality import Quality
 from .realism import patch_distance
@@ -80,7 +80,7 @@ def streamed(task: Task) -> Streamed:
     limits = {rate: int(rate * height * width / 8) for rate in sorted(task.rates)}
     encoder = Encoder(original, model, target_bytes=max(limits.values()), seed=task.seed)
     file = task.streams / f"{task.path.name}.dfc"
-    with replacing(file) as out:
+    with writing(file) as out:
         for piece in encoder:
             out.write(piece)
     decoder, points = Decoder([model]), []

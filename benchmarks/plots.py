@@ -9,7 +9,7 @@ import matplotlib as mpl
 from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
 
-from diffc_stream.replacement import replacing
+from diffc_stream.destination import writing
 
 from . import progressive
 from .ours import DIAL
@@ -115,7 +115,7 @@ def _saved(figure: Figure, path: Path) -> Path:
     # The same figures give the same file.
     with (
         mpl.rc_context({"svg.hashsalt": OURS, "font.size": 9}),
-        replacing(path) as file,
+        writing(path) as file,
     ):
         FigureCanvasSVG(figure).print_svg(file, metadata={"Date": None})
     return path

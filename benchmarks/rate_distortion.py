@@ -27,11 +27,11 @@ from pathlib import Path
 
 import numpy as np
 
+from diffc_stream.destination import writing
 from diffc_stream.diffusion.collection import default_model
 from diffc_stream.diffusion.model import Model, load_model
 from diffc_stream.errors import UnreadablePicture
 from diffc_stream.picture import load_picture
-from diffc_stream.replacement import replacing
 
 from . import contest, ours, plots, progressive, realism, rows, tables
 from .command import exit_code
@@ -134,7 +134,7 @@ def compare(comparison: Comparison) -> Record:
         )
         # First of all, so that nothing measured is lost to what a plot trips over.
         record.save(comparison.out / "record.json")
-        with replacing(comparison.out / "table.md") as file:
+        with writing(comparison.out / "table.md") as file:
             file.write(tables.markdown(record).encode())
         rows.save(_rows(comparison, record, shown), comparison.out / "rows.jpg")
     plots.draw(record, comparison.out)

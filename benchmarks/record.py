@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from diffc_stream.replacement import replacing
+from diffc_stream.destination import writing
 
 from .contest import LESS_IS_BETTER, MEASURES, Figure
 from .ours import TWICE, Streamed
@@ -64,7 +64,7 @@ class Record:
 
     def save(self, path: Path) -> None:
         """Write everything as JSON, wholly or not at all."""
-        with replacing(path) as file:
+        with writing(path) as file:
             file.write(self.json().encode())
 
     def json(self) -> str:

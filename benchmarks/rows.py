@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
-from diffc_stream.replacement import replacing
+from diffc_stream.destination import writing
 
 SIDE = 256
 """Pixels of a crop, taken from the middle and not scaled."""
@@ -47,7 +47,7 @@ def save(rows: Sequence[Row], path: Path) -> None:
         data = buffer.getvalue()
         if len(data) <= MOST_BYTES:
             break
-    with replacing(path) as file:
+    with writing(path) as file:
         file.write(data)
 
 

@@ -25,8 +25,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from diffc_stream.allocation import keep_freed_memory
+from diffc_stream.console import escape_what_cannot_be_shown
+from diffc_stream.destination import is_standard
 from diffc_stream.errors import AddressError, DiffcError
-from diffc_stream.flags import add_max_pixels, add_rendering, integer, number
+from diffc_stream.flags import add_max_pixels, add_quality, add_rendering, integer, number
+from diffc_stream.formats import FORMATS
 from diffc_stream.session import (
     MAX_BPP,
     MAX_PSNR,
@@ -79,8 +82,8 @@ examples:
 )
 
 GET_DESCRIPTION = """\
-Fetch one picture and write it as PNG when it is complete.  The link may break meanwhile: what has
-come is not asked for again, in later calls neither.
+Fetch one picture and write it when it is complete, in the format of OUT's suffix.  The link may
+break meanwhile: what has come is not asked for again, in later calls neither.
 """
 
 GET_EXAMPLES = (
@@ -142,6 +145,7 @@ Ends at SIGINT or SIGTERM, with exit code 0.
 
 def main(arguments: list[str] | None = None) -> int:
     """Run the command and return its exit code."""
+    escape_what_cannot_be_shown()
     arguments = sys.argv[1:] if arguments is None else arguments
     parser, configuration = _parser()
     try:
@@ -160,7 +164,7 @@ def main(arguments: list[str] | None = None) -> int:
     except DiffcError as error:
         return _failed(str(error), error.exit_code)
     except OSError as error:
-        return _failed(str(error), 1)
+        return _failed(_told(error), 1)
     except KeyboardInterrupt:
         return _failed("interrupted", 130)
 
@@ -180,6 +184,7 @@ def _get(options: argparse.Namespace) -> int:
         bpp=options.bpp,
         side=options.side,
         psnr=options.psnr,
+        quality=options.quality,
         render=options.render,
         keep_stream=options.keep_stream,
         store=None if options.no_cache else usual_folder(),
@@ -190,10 +195,11 @@ def _get(options: argparse.Namespace) -> int:
     decoders = ModelDecoders.load(options.model, max_pixels=options.max_pixels)
     with _progress(options) as show:
         fetched = asyncio.run(fetch(request, decoders, show))
-    if options.json:
-        print(json.dumps(asdict(fetched)))
-    else:
-        print(f"{fetched.out}: {_summary(fetched.bytes, fetched.bpp, fetched.predicted_psnr)}")
+    summary = f"{fetched.out}: {_summary(fetched.bytes, fetched.bpp, fetched.predicted_psnr)}"
+    print(
+        json.dumps(asdict(fetched)) if options.json else summary,
+        file=sys.stderr if is_standard(options.out) else sys.stdout,
+    )
     return 0
 
 
@@ -334,6 +340,11 @@ def _failed(message: str, code: int) -> int:
     return code
 
 
+def _told(error: OSError) -> str:
+    named = error.filename and error.strerror
+    return f"{error.filename}: {error.strerror}" if named else str(error.strerror or error)
+
+
 def configuration() -> Configuration:
     """Return what there is to be told to the commands that stay up, and where."""
     return _parser()[1]
@@ -356,7 +367,16 @@ def _parser() -> tuple[argparse.ArgumentParser, Configuration]:
     )
     get.set_defaults(command=_get)
     get.add_argument("url", metavar="URL", help="ws://HOST:PORT/IMAGE or http://HOST/IMAGE.dfc")
-    get.add_argument("-o", "--out", metavar="OUT", type=Path, required=True, help="PNG to write")
+    get.add_argument(
+        "-o",
+        "--out",
+        metavar="OUT",
+        type=Path,
+        required=True,
+        help=f"picture to write: {', '.join(FORMATS)}, or a PNG where there is no suffix, as to a "
+        "device or a pipe; - is standard output",
+    )
+    add_quality(get)
     get.add_argument(
         "--bytes", metavar="N", type=integer(1, MAX_STREAM), help="stop after so many bytes"
     )

@@ -11,8 +11,9 @@ from contextlib import aclosing
 from dataclasses import dataclass
 from pathlib import Path
 
+from diffc_stream.destination import check
 from diffc_stream.errors import PeerError, StreamError, UnknownModel
-from diffc_stream.picture import save_png
+from diffc_stream.formats import format_of, save_picture
 from diffc_stream.session import Terms
 
 from .access import NO_ACCESS, Access
@@ -36,6 +37,8 @@ class Request:
     bpp: float | None = None
     side: int | None = None
     psnr: float | None = None
+    quality: int | None = None
+    """1 to 100, of a file whose format loses something; else the format's usual one."""
     render: Method = "mmse"
     keep_stream: Path | None = None
     """File that the stream is kept in; one that is there already is continued."""
@@ -64,11 +67,13 @@ class Fetched:
 async def fetch(
     request: Request, decoders: Decoders, show: Callable[[Refinement], None]
 ) -> Fetched:
-    """Fetch a picture and write it as PNG once it is complete; ``show`` sees it grow.
+    """Fetch a picture and write it, in the format that the name of ``out`` asks for, once it is
+    complete; ``show`` sees it grow.
 
     If anything goes wrong, no picture is written; a kept stream stays for the next attempt.
-    Raises AddressError, SessionError, StreamError, UnknownModel or OSError.
+    Raises AddressError, DestinationError, SessionError, StreamError, UnknownModel or OSError.
     """
+    await asyncio.to_thread(_check, request)
     address, image = picture_at(request.url)
     began = time.monotonic()
     newest: Refinement | None = None
@@ -91,7 +96,13 @@ async def fetch(
                 kept.restart()
     # open() ends with a picture or with an error.
     assert newest is not None
-    await asyncio.to_thread(save_png, request.out, newest.image, text=newest.description)
+    await asyncio.to_thread(
+        save_picture,
+        request.out,
+        newest.image,
+        text=newest.description,
+        quality=request.quality,
+    )
     height, width = newest.image.shape[:2]
     return Fetched(
         out=str(request.out),
@@ -104,6 +115,12 @@ async def fetch(
         height=height,
         seconds=time.monotonic() - began,
     )
+
+
+def _check(request: Request) -> None:
+    """Raise what writing would, as far as it can be told before anything has come."""
+    format_of(request.out, request.quality)
+    check(request.out)
 
 
 def _kept(

@@ -14,6 +14,7 @@
     |-- MissingPackage                1   an optional package that this needs is not installed
     |-- UnknownEngine                 2   DIFFC_ENGINE names nothing that runs models
     |-- TargetError                   2   a byte or bpp target that no stream can meet
+    |-- DestinationError              2   what cannot be written to, or not in the way asked for
     |-- AddressError                  2   not the address of a sender, or of a store
     |-- ConfigurationError            2   a file or a variable that says what cannot be
     |-- SafetyError                   2   certificates or tokens that cannot be used, or none at all
@@ -107,6 +108,12 @@ class UnknownEngine(DiffcError):
 
 class TargetError(DiffcError):
     """A byte or bits-per-pixel target that no stream can meet."""
+
+    exit_code = 2
+
+
+class DestinationError(DiffcError):
+    """Something that output cannot go to or input come from, or not in the way asked for."""
 
     exit_code = 2
 

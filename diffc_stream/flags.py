@@ -56,6 +56,16 @@ def add_rendering(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def add_quality(parser: argparse._ActionsContainer) -> None:
+    """Add ``--quality``, of pictures that are written."""
+    parser.add_argument(
+        "--quality",
+        metavar="Q",
+        type=integer(1, 100),
+        help="of a JPEG, WebP or AVIF that is written, 1 to 100 (default 92, 92 and 85)",
+    )
+
+
 MAX_PIXELS = 100_000_000
 """What a receiver takes unless told otherwise; and what a sender sends."""
 

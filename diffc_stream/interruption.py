@@ -1,5 +1,7 @@
 """Ctrl-C ends a command: within a second, with one line, and with nothing left half-written.
 
+So does whoever asks it to end otherwise, as kill does, or a terminal that is closed.
+
 Python hands an interruption to the main thread, between two of its instructions.  While that
 imports, what it meets there has a traceback to show; while it is in native code, an evaluation of
 a large picture for instance, nothing happens for half a minute; and when it has ended, the
@@ -25,6 +27,10 @@ CODE = 130
 GRACE = 0.5
 """Seconds that a command has to close what it has open; then it is ended as it stands."""
 
+_ENDINGS = tuple(getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name))
+"""Signals that end a process which does not mind them; daemons do."""
+_BY_SIGNAL = 128
+"""With its number, the exit code of who was ended by one."""
 _ERRORS = 2
 """Standard error: what Python has around it, others may be writing to."""
 _SHOW_CURSOR = "\x1b[?25h"
@@ -37,8 +43,17 @@ def run(program: str, load: Callable[[], Callable[[], int]]) -> int:
     in what a shell started in the background, it stays so.
     """
     watch = _Watch(program)
+    endings = [number for number in _ENDINGS if signal.getsignal(number) is signal.SIG_DFL]
+    for number in endings:
+        signal.signal(number, _end)
     if signal.getsignal(signal.SIGINT) is not signal.default_int_handler:
-        return load()()
+        watch.begin()
+        try:
+            return load()()
+        finally:
+            watch.close()
+            for number in endings:
+                signal.signal(number, signal.SIG_DFL)
     # Whoever imports has nothing to put away, and is in no state to be told.
     signal.signal(signal.SIGINT, watch.end)
     main = load()
@@ -71,6 +86,11 @@ def leave(code: int) -> NoReturn:
     os._exit(code)
 
 
+def _end(number: int, _frame: FrameType | None) -> NoReturn:
+    """End the process, as the signal would have; a signal handler."""
+    leave(_BY_SIGNAL + number)
+
+
 class _Watch:
     """Sees to it that the process ends."""
 
@@ -79,6 +99,8 @@ class _Watch:
         """The one line has been written."""
         self._program = program
         self._interrupted = threading.Event()
+        self._writing: int | None = None
+        self._hook = sys.unraisablehook
 
     def begin(self) -> None:
         """Watch from now on; for as long as nobody else has signals wake him up."""
@@ -87,10 +109,19 @@ class _Watch:
             return  # there, signals wake up sockets alone
         reading, writing = os.pipe()
         os.set_blocking(writing, False)
+        self._writing = writing
         signal.set_wakeup_fd(writing, warn_on_full_buffer=False)
         threading.Thread(
             target=self._run, args=(reading,), name="interruption", daemon=True
         ).start()
+
+    def close(self) -> None:
+        """Watch no longer."""
+        sys.unraisablehook = self._hook
+        if self._writing is not None:
+            signal.set_wakeup_fd(-1)
+            os.close(self._writing)
+            self._writing = None
 
     def interrupted(self) -> bool:
         """Tell whether there has been a Ctrl-C just now."""
@@ -114,8 +145,14 @@ class _Watch:
         leave(CODE)
 
     def _run(self, reading: int) -> None:
-        while signal.SIGINT not in os.read(reading, 64):
-            pass
+        while signal.SIGINT not in (numbers := os.read(reading, 64)):
+            for number in _ENDINGS:
+                # Native code may keep the main thread from it for long.
+                if number in numbers and signal.getsignal(number) is _end:
+                    leave(_BY_SIGNAL + number)
+            if not numbers:
+                os.close(reading)
+                return
         self._interrupted.set()
         time.sleep(GRACE)
         self.tell()

@@ -20,14 +20,17 @@ from numpy.typing import NDArray
 from PIL import Image, ImageCms, ImageOps, UnidentifiedImageError
 from PIL.PngImagePlugin import PngInfo
 
+from diffc_stream.destination import writing
 from diffc_stream.errors import PictureError, PictureTooLarge, UnreadablePicture
-from diffc_stream.replacement import replacing
 
 PIXEL_LIMIT = 100_000_000
 """Larger pictures are refused before they are decoded; so are streams of larger ones."""
 
 FORMATS = ("PNG", "JPEG", "WEBP", "AVIF", "HEIF", "JPEG2000", "TIFF", "GIF", "BMP", "PPM")
 """What is read.  Pillow knows more, some by handing the file to other programs (EPS)."""
+
+MOST_BYTES = 2**30
+"""Of what comes through a pipe, or from memory: it is held there before it is decoded."""
 
 _BRANDS = frozenset((b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"hevm", b"hevs"))
 """Of files of the ISO base media format that hold pictures coded by HEVC: what phones call HEIC."""
@@ -91,11 +94,12 @@ def save_png(
 ) -> None:
     """Write ``image`` (H, W, 3) to ``path`` as PNG, wholly or not at all.
 
-    Whoever reads ``path`` meanwhile sees the old file or the new one.  ``text`` is as for
-    :func:`png_bytes`.  Raises OSError if it cannot be written; then nothing is left behind.
+    Whoever reads ``path`` meanwhile sees the old file or the new one; what is no file is written to
+    (:func:`~diffc_stream.destination.writing`).  ``text`` is as for :func:`png_bytes`.  Raises
+    OSError if it cannot be written; then nothing is left behind.
     """
     data = png_bytes(image, text)
-    with replacing(path) as file:
+    with writing(path) as file:
         file.write(data)
 
 
@@ -140,13 +144,32 @@ def _check_size(name: str, image: Image.Image) -> None:
 
 
 def _opened(source: Path | bytes | BinaryIO) -> Image.Image:
-    if isinstance(source, bytes):
-        source = io.BytesIO(source)
+    source = _seekable(source)
     if _is_heif(source):
         return _opened_heif(source)
     Image.init()
     formats = [name for name in FORMATS if name in Image.OPEN]
     return Image.open(source, formats=formats)
+
+
+def _seekable(source: Path | bytes | BinaryIO) -> Path | BinaryIO:
+    """Return ``source`` if it can be read at any place, else all there is of it in memory."""
+    if isinstance(source, bytes):
+        return io.BytesIO(source)
+    if isinstance(source, Path):
+        # A folder says so when it is opened.
+        if not source.exists() or source.is_file() or source.is_dir():
+            return source
+        with source.open("rb") as file:
+            return _held(_name(source), file)
+    return source if source.seekable() else _held(_name(source), source)
+
+
+def _held(name: str, file: BinaryIO) -> BinaryIO:
+    data = file.read(MOST_BYTES + 1)
+    if len(data) > MOST_BYTES:
+        raise PictureTooLarge(f"{name}: more than {MOST_BYTES:,} bytes")
+    return io.BytesIO(data)
 
 
 def _is_heif(source: Path | BinaryIO) -> bool:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import errno
 import glob
 import os
 import secrets
+import shutil
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -24,7 +26,9 @@ def replacing(path: Path) -> Iterator[BinaryIO]:
     """Open a file for writing that takes the place of ``path`` when the block ends well.
 
     Whoever reads ``path`` meanwhile sees the old file or the new one.  If the block raises,
-    ``path`` is as it was and nothing is left behind.
+    ``path`` is as it was and nothing is left behind.  Only a file that something is mounted on,
+    which nothing can take the place of, is written to instead.  Raises OSError, which names
+    ``path``.
     """
     # In the same folder, because only within one filesystem is a replacement atomic; opened
     # plainly rather than with mkstemp, whose files nobody else may read.
@@ -35,10 +39,12 @@ def replacing(path: Path) -> Iterator[BinaryIO]:
             opened = temporary.open("xb")
         with opened as file:
             yield file
-        with _guard:
-            os.replace(temporary, path)
-    except BaseException:
+        _put(temporary, path)
+    except BaseException as error:
         temporary.unlink(missing_ok=True)
+        if isinstance(error, OSError) and error.filename in (temporary, str(temporary)):
+            error.filename = str(path)  # nobody knows the other
+            del error.filename2
         raise
     finally:
         _unfinished.discard(temporary)
@@ -78,6 +84,18 @@ def stamp(path: Path) -> tuple[int, int, int] | None:
     except OSError:
         return None
     return stat.st_ino, stat.st_size, stat.st_mtime_ns
+
+
+def _put(temporary: Path, path: Path) -> None:
+    """Have a file take the place of ``path``, or else what is in it that of what is in there."""
+    try:
+        with _guard:
+            os.replace(temporary, path)
+    except OSError as error:
+        if error.errno != errno.EBUSY:
+            raise
+        shutil.copyfile(temporary, path)
+        temporary.unlink()
 
 
 def _beginning(path: Path) -> str:

@@ -23,7 +23,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn, 
 
 from diffc_client import MemoryStream, Refinement, connect
 from diffc_stream import Decoder, DiffcError, default_model, load_picture, psnr, save_png
-from diffc_stream.replacement import replacing
+from diffc_stream.destination import writing
 from examples.filmstrip import Frame, filmstrip, milestones
 
 HEADINGS = f"{'bytes':>9}  {'bpp':>6}  {'PSNR':>8}  {'predicted':>9}  {'after':>7}"
@@ -95,7 +95,7 @@ async def watch(options: argparse.Namespace) -> None:
                 observation = await asyncio.to_thread(decoders.newest.observation)
                 frames.append(_frame(refinement, observation, original))
                 console.print(_row(frames[-1], refinement, time.monotonic() - start))
-    with replacing(options.out / f"{options.original.stem}.dfc") as file:
+    with writing(options.out / f"{options.original.stem}.dfc") as file:
         file.write(kept.read())
     save_png(options.out / "filmstrip.png", filmstrip(frames, title=options.title))
 

@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from diffc_stream.allocation import keep_freed_memory
+from diffc_stream.console import escape_what_cannot_be_shown
 from diffc_stream.errors import ConfigurationError, DiffcError
 from diffc_stream.flags import endpoint, integer, number, size
 from diffc_stream.session import MAX_WINDOW, MIN_WINDOW, Terms
@@ -80,6 +81,7 @@ exit codes: 0 it was told to stop, 1 it could not start, 2 wrong usage, 6 the mo
 
 def main(arguments: list[str] | None = None) -> int:
     """Run the command and return its exit code."""
+    escape_what_cannot_be_shown()
     try:
         told = configuration().read("", arguments, os.environ)
     except ConfigurationError as error:

@@ -1,5 +1,6 @@
 """The command: files in, files out, one line and an exit code when something is wrong."""
 
+import io
 import json
 import subprocess
 import sys
@@ -13,10 +14,11 @@ from PIL import Image
 from diffc_stream import cli
 from diffc_stream.cli import bench
 from diffc_stream.diffusion.architecture import Architecture
-from diffc_stream.diffusion.collection import default_model
+from diffc_stream.diffusion.collection import Collection, default_model
 from diffc_stream.diffusion.model import load_model
 from diffc_stream.diffusion.network import save_model
 from diffc_stream.diffusion.unet import UNet
+from diffc_stream.metrics import psnr
 from diffc_stream.picture import load_picture
 
 Capture = pytest.CaptureFixture[str]
@@ -453,3 +455,81 @@ def test_streams_of_larger_pictures_than_allowed_are_refused(
         assert run(*command, *more, "--max-pixels", 100, weights=weights) == 4
         assert "more than the limit of 100 pixels" in capsys.readouterr().err
     assert not (tmp_path / "a.png").exists()
+
+
+class Standard(io.TextIOWrapper):
+    """Standard input that has something in it."""
+
+    def __init__(self, data: bytes) -> None:
+        super().__init__(io.BytesIO(data))
+
+
+def test_pipes_into_each_other(
+    photo: Path,
+    weights: Path,
+    capsysbinary: pytest.CaptureFixture[bytes],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(sys, "stdin", Standard(photo.read_bytes()))
+    assert run("encode", "-", "-", "--bytes", 500, weights=weights) == 0
+    stream, told = capsysbinary.readouterr()
+    assert len(stream) <= 500
+    assert told.startswith(b"-: ")
+    monkeypatch.setattr(sys, "stdin", Standard(stream))
+    assert run("inspect", "-", "--json", "--original", photo, weights=weights) == 0
+    assert json.loads(capsysbinary.readouterr().out)["bytes"] == len(stream)
+    monkeypatch.setattr(sys, "stdin", Standard(stream))
+    assert run("decode", "-", "-", "--json", weights=weights) == 0
+    picture, facts = capsysbinary.readouterr()
+    assert load_picture(picture).shape == (48, 40, 3)
+    assert json.loads(facts)["bytes"] == len(stream)
+
+
+def test_output_goes_where_a_link_leads(photo: Path, tmp_path: Path, weights: Path) -> None:
+    stream, picture = tmp_path / "link.dfc", tmp_path / "link.png"
+    (tmp_path / "folder").mkdir()
+    stream.symlink_to("folder/a.dfc")
+    picture.symlink_to("folder/a.png")
+    assert run("encode", photo, stream, "--bytes", 300, weights=weights) == 0
+    assert run("decode", stream, picture, weights=weights) == 0
+    assert stream.is_symlink()
+    assert picture.is_symlink()
+    assert load_picture(tmp_path / "folder" / "a.png").shape == (48, 40, 3)
+
+
+def test_output_that_cannot_be_is_told_of_before_anything_is_computed(
+    photo: Path,
+    tmp_path: Path,
+    weights: Path,
+    capsys: Capture,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    stream, nowhere = tmp_path / "photo.dfc", tmp_path / "nowhere"
+    run("encode", photo, stream, "--bytes", 300, weights=weights)
+    capsys.readouterr()
+    monkeypatch.setattr(Collection, "at_hand", lambda *_: pytest.fail("it computes"))
+    for code, arguments in (
+        (1, ("encode", photo, nowhere / "a.dfc")),
+        (1, ("decode", stream, nowhere / "a.png")),
+        (1, ("inspect", stream, "--plot", nowhere / "a.svg")),
+        (1, ("encode", photo, tmp_path)),
+        (2, ("decode", stream, tmp_path / "a.gif")),
+        (2, ("decode", stream, tmp_path / "a.png", "--quality", 90)),
+    ):
+        assert run(*arguments, weights=weights) == code
+        [line] = capsys.readouterr().err.splitlines()
+        assert line.startswith(f"diffc: {arguments[-1] if code == 1 else tmp_path / 'a.'}")
+
+
+@pytest.mark.parametrize("name", ["a.JPG", "a.webp", "a.avif", "a.tiff", "a.png"])
+def test_the_suffix_says_what_is_written(
+    name: str, photo: Path, tmp_path: Path, weights: Path
+) -> None:
+    stream, exact, out = tmp_path / "photo.dfc", tmp_path / "exact", tmp_path / name
+    run("encode", photo, stream, "--bytes", 300, weights=weights)
+    assert run("decode", stream, exact, weights=weights) == 0
+    assert run("decode", stream, out, weights=weights) == 0
+    with Image.open(out) as image:
+        kinds = {"jpg": "JPEG", "tiff": "TIFF", "png": "PNG", "webp": "WEBP", "avif": "AVIF"}
+        assert image.format == kinds[out.suffix[1:].lower()]
+    assert psnr(load_picture(out), load_picture(exact)) > 20  # it is noise, hard on all of them

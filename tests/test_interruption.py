@@ -233,6 +233,43 @@ models.run = run
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.parametrize("name", ["SIGTERM", "SIGHUP"])
+@pytest.mark.parametrize("native", [False, True])
+@pytest.mark.parametrize("background", [False, True])
+def test_other_ends_leave_nothing_half_written(
+    name: str, native: bool, background: bool, tmp_path: Path
+) -> None:
+    more = f"""
+import hashlib
+from pathlib import Path
+from diffc_stream.cli import models
+from diffc_stream.replacement import replacing
+
+if {background}:  # of a shell
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+def send():
+    print("sent", time.monotonic(), file=sys.stderr, flush=True)
+    os.kill(os.getpid(), signal.{name})
+
+def run(_):
+    with replacing(Path({str(tmp_path / "out")!r})) as file:
+        file.write(b"half")
+        if {native}:
+            import threading
+            threading.Timer(0.2, send).start()
+            hashlib.pbkdf2_hmac("sha256", b"", b"", 10**9)
+        send()
+        time.sleep(60)
+
+models.run = run
+"""
+    code, lines, seconds = interrupted(["diffc", "models"], tmp_path, more=more)
+    assert (code, lines) == (128 + getattr(signal, name), [])
+    assert seconds < SOON
+    assert not list(tmp_path.iterdir())
+
+
 def test_one_that_ignores_it_goes_on_doing_so() -> None:
     before = signal.signal(signal.SIGINT, signal.SIG_IGN)
     try:

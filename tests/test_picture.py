@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import io
+import os
 import struct
 import sys
+import threading
 import zlib
 from pathlib import Path
 from typing import Any
@@ -426,6 +428,31 @@ def test_not_a_picture(tmp_path: Path) -> None:
     # EPS would be handed to Ghostscript.
     with pytest.raises(UnreadablePicture):
         load_picture(b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 10 10\n%%EndComments\n")
+
+
+@pytest.mark.skipif(os.name != "posix", reason="pipes are those of POSIX")
+def test_pictures_come_through_pipes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    data = encoded(Image.fromarray(plain()), "TIFF")  # which is read here and there
+
+    def given() -> threading.Thread:
+        thread = threading.Thread(target=pipe.write_bytes, args=(data,))
+        thread.start()
+        return thread
+
+    thread = given()
+    assert np.array_equal(load_picture(pipe), plain())
+    thread.join()
+    thread = given()
+    with pipe.open("rb") as file:
+        assert np.array_equal(load_picture(file), plain())
+    thread.join()
+    monkeypatch.setattr(module, "MOST_BYTES", len(data) - 1)
+    thread = given()
+    with pytest.raises(PictureTooLarge, match="pipe: more than"):
+        load_picture(pipe)
+    thread.join()
 
 
 def test_no_such_file(tmp_path: Path) -> None:

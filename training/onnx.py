@@ -29,6 +29,7 @@ from numpy.typing import NDArray
 from onnx import TensorProto, helper
 from torch.export import Dim
 
+from diffc_stream.destination import writing
 from diffc_stream.diffusion.architecture import field_features, noise_features
 from diffc_stream.diffusion.graph import beside
 from diffc_stream.diffusion.learned import Network
@@ -37,7 +38,6 @@ from diffc_stream.diffusion.runtime import RuntimeNetwork
 from diffc_stream.diffusion.unet import UNet
 from diffc_stream.diffusion.weights import Description, read_verified
 from diffc_stream.errors import DiffcError, UnreadableModel
-from diffc_stream.replacement import replacing
 
 Floats = NDArray[np.float32]
 
@@ -81,7 +81,7 @@ def write_graph(path: Path) -> str:
     verdict = f"{len(graph)} bytes, at most {worst:.1e} from PyTorch"
     if not worst <= TOLERANCE:
         raise UnreadableModel(f"{out}: not written: {verdict}, more than {TOLERANCE}")
-    with replacing(out) as file:
+    with writing(out) as file:
         file.write(graph)
     return f"{out}: {description.name} {description.fingerprint}, {verdict}"
 

@@ -39,9 +39,9 @@ import torch
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from torch import Tensor, nn
 
+from diffc_stream.destination import writing
 from diffc_stream.diffusion.architecture import MAP_RANGE, Architecture, field_features
 from diffc_stream.diffusion.unet import UNet
-from diffc_stream.replacement import replacing
 from training import fields
 from training.graphics import graphic
 from training.photographs import Photographs, split
@@ -107,7 +107,7 @@ def main(argv: list[str] | None = None) -> None:
             progress.update(task, advance=1, description=f"loss {running:.4f}")
             last = run.iteration == arguments.iterations
             if last or time.monotonic() - saved > arguments.save_every:
-                with replacing(checkpoint) as file:
+                with writing(checkpoint) as file:
                     torch.save(run.state(), file)
                 saved = time.monotonic()
             if last or run.iteration % arguments.validate_every == 0:

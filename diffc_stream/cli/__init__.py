@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from diffc_stream.allocation import keep_freed_memory
 from diffc_stream.cli import bench, decode, encode, inspect, models
 from diffc_stream.cli.arguments import EXIT_CODES
+from diffc_stream.console import escape_what_cannot_be_shown
 from diffc_stream.errors import DiffcError
 from diffc_stream.threads import wait_asleep
 
@@ -21,6 +22,7 @@ _COMMANDS = {"encode": encode, "decode": decode, "inspect": inspect, "models": m
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run ``diffc`` and return its exit code; errors are one line on stderr."""
+    escape_what_cannot_be_shown()
     given = list(sys.argv[1:] if arguments is None else arguments)
     if given[:1] == ["bench"]:
         return bench.run(given[1:])
@@ -33,12 +35,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"diffc: {error}", file=sys.stderr)
         return error.exit_code
     except OSError as error:
-        print(f"diffc: {error.filename or ''}: {error.strerror or error}", file=sys.stderr)
+        print(f"diffc: {_told(error)}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         print("diffc: interrupted", file=sys.stderr)
         return 130
     return 0
+
+
+def _told(error: OSError) -> str:
+    reason = str(error.strerror or error)
+    return f"{error.filename}: {reason}" if error.filename else reason
 
 
 def _parser() -> argparse.ArgumentParser:

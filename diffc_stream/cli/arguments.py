@@ -35,7 +35,7 @@ def command(commands: Commands, name: str, summary: str, example: str) -> argpar
         epilog=f"example:\n  {example}\n\n{ENGINE}\n{EXIT_CODES}",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("input", type=Path, metavar="IN")
+    parser.add_argument("input", type=Path, metavar="IN", help="a file; - is standard input")
     parser.add_argument(
         "--model",
         type=Path,

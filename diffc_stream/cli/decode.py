@@ -9,11 +9,12 @@ from pathlib import Path
 from diffc_stream import container
 from diffc_stream.cli import streams
 from diffc_stream.cli.arguments import Commands, command, count
-from diffc_stream.cli.output import print_json, progress
+from diffc_stream.cli.output import print_json, progress, reporting
+from diffc_stream.destination import check
 from diffc_stream.diffusion.collection import Collection
 from diffc_stream.errors import StreamError
-from diffc_stream.flags import add_max_pixels, add_rendering
-from diffc_stream.picture import save_png
+from diffc_stream.flags import add_max_pixels, add_quality, add_rendering
+from diffc_stream.formats import FORMATS, format_of, save_picture
 
 
 def add(commands: Commands) -> None:
@@ -21,10 +22,17 @@ def add(commands: Commands) -> None:
     parser = command(
         commands,
         "decode",
-        "decode a stream, or the beginning of one, to a PNG",
+        "decode a stream, or the beginning of one, to a picture",
         "diffc decode photo.dfc photo.png --max-bytes 2000 --render flow",
     )
-    parser.add_argument("output", type=Path, metavar="OUT")
+    parser.add_argument(
+        "output",
+        type=Path,
+        metavar="OUT",
+        help=f"{', '.join(FORMATS)}, or what has no suffix, as a device or a pipe; - is standard "
+        "output, which gets a PNG",
+    )
+    add_quality(parser)
     add_rendering(parser)
     add_max_pixels(parser)
     parser.add_argument(
@@ -45,6 +53,8 @@ def add(commands: Commands) -> None:
 
 def run(arguments: argparse.Namespace) -> None:
     """Write the picture of a stream, or of its first bytes."""
+    format_of(arguments.output, arguments.quality)
+    check(arguments.output)
     data = streams.read(arguments.input)[: arguments.max_bytes]
     warning: str | None = None
     if not arguments.damaged:
@@ -73,21 +83,27 @@ def run(arguments: argparse.Namespace) -> None:
             arguments.render, symmetries=arguments.symmetries, max_side=arguments.max_side
         )
         advance.working("writing")
-        save_png(arguments.output, rendering.image, text=rendering.description)
-    if arguments.json:
-        facts = {
-            "bytes": rendering.bytes,
-            "bpp": rendering.bpp,
-            "predicted_psnr": rendering.predicted_psnr,
-            "render": rendering.method,
-            "evaluations": decoder.evaluations,
-            "failed_checks": decoder.damage,
-            "warning": warning,
-        }
-        print_json(facts)
-    else:
-        print(
-            f"{arguments.output}: {rendering.bytes} bytes, {rendering.bpp:.3f} bpp, "
-            f"about {rendering.predicted_psnr:.1f} dB as mmse, "
-            f"rendered: {rendering.description['diffc-render']}"
+        save_picture(
+            arguments.output,
+            rendering.image,
+            text=rendering.description,
+            quality=arguments.quality,
         )
+    with reporting(arguments.output):
+        if arguments.json:
+            facts = {
+                "bytes": rendering.bytes,
+                "bpp": rendering.bpp,
+                "predicted_psnr": rendering.predicted_psnr,
+                "render": rendering.method,
+                "evaluations": decoder.evaluations,
+                "failed_checks": decoder.damage,
+                "warning": warning,
+            }
+            print_json(facts)
+        else:
+            print(
+                f"{arguments.output}: {rendering.bytes} bytes, {rendering.bpp:.3f} bpp, "
+                f"about {rendering.predicted_psnr:.1f} dB as mmse, "
+                f"rendered: {rendering.description['diffc-render']}"
+            )

@@ -9,12 +9,11 @@ from typing import TYPE_CHECKING
 
 from diffc_stream.cli import streams
 from diffc_stream.cli.arguments import Commands, command, count
-from diffc_stream.cli.output import Advance, print_json, progress
+from diffc_stream.cli.output import Advance, print_json, progress, reporting
 from diffc_stream.container import Prefix, Simulator
+from diffc_stream.destination import check, opened
 from diffc_stream.diffusion.collection import Collection
 from diffc_stream.errors import NothingDecodable, UnknownModel
-from diffc_stream.picture import load_picture
-from diffc_stream.replacement import replacing
 
 if TYPE_CHECKING:
     from diffc_stream.codec import EncodeReport
@@ -29,7 +28,12 @@ def add(commands: Commands) -> None:
         "encode a picture as a stream",
         "diffc encode photo.jpg photo.dfc --bpp 0.2",
     )
-    parser.add_argument("output", type=Path, metavar="OUT")
+    parser.add_argument(
+        "output",
+        type=Path,
+        metavar="OUT",
+        help="a file, or what is none, as a device or a pipe; - is standard output",
+    )
     target = parser.add_mutually_exclusive_group()
     target.add_argument("--bytes", type=count, help="largest size of the stream")
     target.add_argument("--bpp", type=_rate, help="the same, in bits per pixel")
@@ -52,23 +56,25 @@ def add(commands: Commands) -> None:
 
 def run(arguments: argparse.Namespace) -> None:
     """Write the stream of a picture."""
+    check(arguments.output)
     with progress("encoding") as advance:
         report = _encode(arguments, advance)
-    if arguments.json:
-        print_json(asdict(report))
-    else:
-        print(
-            f"{arguments.output}: {report.bytes} bytes, {report.bpp:.3f} bpp, "
-            f"{report.psnr:.2f} dB, {report.steps} steps, "
-            f"{report.evaluations:.1f} evaluations, {report.seconds:.1f} s"
-        )
+    with reporting(arguments.output):
+        if arguments.json:
+            print_json(asdict(report))
+        else:
+            print(
+                f"{arguments.output}: {report.bytes} bytes, {report.bpp:.3f} bpp, "
+                f"{report.psnr:.2f} dB, {report.steps} steps, "
+                f"{report.evaluations:.1f} evaluations, {report.seconds:.1f} s"
+            )
 
 
 def _encode(arguments: argparse.Namespace, advance: Advance) -> EncodeReport:
     advance.working("reading")
     from diffc_stream import codec
 
-    picture = load_picture(arguments.input)
+    picture = streams.picture(arguments.input)
     height, width = picture.shape[:2]
     target = arguments.bytes
     if arguments.bpp is not None:
@@ -96,10 +102,11 @@ def _encode(arguments: argparse.Namespace, advance: Advance) -> EncodeReport:
         prefix=prefix,
         simulator=Simulator[arguments.simulator.upper()],
     )
-    with replacing(arguments.output) as out:
+    with opened(arguments.output) as out:
         out.write(prefix)
         for piece in encoder:
             out.write(piece)
+            out.flush()  # whoever reads a pipe has a picture already
             advance(encoder.written, f"about {encoder.chain.now().psnr:.1f} dB")
         return encoder.report()
 

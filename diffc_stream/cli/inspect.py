@@ -13,11 +13,11 @@ from diffc_stream.cli import plot, streams
 from diffc_stream.cli.arguments import Commands, command
 from diffc_stream.cli.output import print_json, progress
 from diffc_stream.container import grammar
+from diffc_stream.destination import check
 from diffc_stream.diffusion.collection import Collection
 from diffc_stream.errors import NothingDecodable, StreamError, TargetError
 from diffc_stream.flags import add_max_pixels
 from diffc_stream.metrics import bits_per_pixel, psnr
-from diffc_stream.picture import load_picture
 
 
 def add(commands: Commands) -> None:
@@ -44,6 +44,7 @@ def run(arguments: argparse.Namespace) -> None:
     """List the records of a stream; with the original, true quality too."""
     if arguments.plot is not None:
         plot.require()  # before anything takes long
+        check(arguments.plot)
     data = streams.read(arguments.input)
     reader = container.StreamReader(damaged=True)
     listed: list[_Listed] = []
@@ -115,7 +116,7 @@ def _quality(arguments: argparse.Namespace, data: bytes, ends: list[int]) -> lis
     """Return predicted and true PSNR of the pictures that the first bytes up to each end give."""
     from diffc_stream import codec
 
-    original = load_picture(arguments.original)
+    original = streams.picture(arguments.original)
     decoder = codec.Decoder(Collection.at_hand(arguments.model), most_pixels=arguments.max_pixels)
     points: list[dict[str, float]] = []
     with progress("decoding", len(data)) as advance:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import math
+import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext, redirect_stdout
+from pathlib import Path
 
 from rich.console import Console
 from rich.progress import (
@@ -17,12 +19,18 @@ from rich.progress import (
     TimeElapsedColumn,
 )
 
+from diffc_stream.destination import is_standard
 from diffc_stream.work import watched
 
 
 def print_json(facts: object) -> None:
     """Print ``facts`` as one line of JSON, with null for what JSON has no number for."""
     print(json.dumps(_finite(facts), allow_nan=False))
+
+
+def reporting(path: Path) -> AbstractContextManager[object]:
+    """Have what is printed within the block go to stderr if output to ``path`` is on stdout."""
+    return redirect_stdout(sys.stderr) if is_standard(path) else nullcontext()
 
 
 def _finite(value: object) -> object:

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from diffc_stream.codec.curve import Curve
 from diffc_stream.container import Header, Kind
+from diffc_stream.destination import writing
 from diffc_stream.diffusion import octaves
 from diffc_stream.errors import MissingPackage
-from diffc_stream.replacement import replacing
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -127,7 +127,7 @@ def draw(
         _draw(figure, header, spent(header, steps, len(data)), data, true)
         kind = path.suffix[1:].lower()
         dateless = {"svg": {"Date": None}, "pdf": {"CreationDate": None}}.get(kind)
-        with replacing(path) as file:
+        with writing(path) as file:
             figure.savefig(file, format=kind, metadata=dateless)
 
 

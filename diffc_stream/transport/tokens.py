@@ -14,16 +14,19 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+import os
 import re
 import secrets
+import stat
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
+from diffc_stream.destination import writing
 from diffc_stream.errors import SafetyError
-from diffc_stream.replacement import replacing, stamp
+from diffc_stream.replacement import stamp
 
 MOST_TOKENS = 1000
 MOST_FILE = 2**20
@@ -137,9 +140,10 @@ def add_token(path: Path, name: str, expires: datetime | None = None) -> str:
     if expires is not None:
         lines.append(f"expires = {expires.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}")
     before = path.read_text(encoding="utf-8").rstrip() + "\n\n" if path.exists() else ""
-    with replacing(path) as file:
+    with writing(path) as file:
         # Before anything is in it: hashes betray no token, but names may betray somebody.
-        Path(file.name).chmod(0o600)
+        if stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+            os.chmod(file.fileno() if os.chmod in os.supports_fd else file.name, 0o600)  # noqa: PTH101
         file.write((before + "\n".join(lines) + "\n").encode())
     return token
 
