@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 import random
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterator
 
 from diffc_stream.session import (
     MAX_WINDOW,
@@ -133,28 +133,31 @@ async def lists(attack: Attack) -> None:
 async def beginnings(attack: Attack) -> None:
     """Ask for one byte of every ready stream, one after the other, 200 a second."""
 
-    async def once(_: int) -> None:
-        wire = await Wire.dial(attack.front)
-        try:
-            await wire.upgrade(attack.front, attack.token)
-            await wire.say(_HELLO)
-            await _beside(wire, opening(wire))
-        finally:
-            wire.close()
-
-    async def opening(wire: Wire) -> None:
-        pace = Pace(200)
-        for stream, name in enumerate(itertools.cycle(attack.prey.ready), 1):
-            await pace.turn()
-            attack.tally.tried += 1
-            await wire.say(Open(stream=stream, image=name, bytes=1))
-
-    await keep_up(attack, 1, 1, once)
+    opens = (
+        Open(stream=stream, image=name, bytes=1)
+        for stream, name in enumerate(itertools.cycle(attack.prey.ready), 1)
+    )
+    await _open_all(attack, opens, rate=200)
 
 
 async def resumes(attack: Attack) -> None:
     """Go on twice a second from 60,000 bytes that nobody ever had, of pictures to be encoded."""
     drawn = random.Random(3)
+    opens = (
+        Open(
+            stream=stream,
+            image=drawn.choice(attack.prey.photos),
+            start=60_000 + drawn.randrange(1000),
+            prefix=drawn.randbytes(8).hex(),
+            model=attack.prey.model,
+        )
+        for stream in itertools.count(1)
+    )
+    await _open_all(attack, opens, rate=2)
+
+
+async def _open_all(attack: Attack, opens: Iterator[Open], *, rate: float) -> None:
+    """Ask for so many streams a second, on one connection at a time, and take what comes."""
 
     async def once(_: int) -> None:
         wire = await Wire.dial(attack.front)
@@ -166,18 +169,11 @@ async def resumes(attack: Attack) -> None:
             wire.close()
 
     async def opening(wire: Wire) -> None:
-        pace = Pace(2)
-        for stream in itertools.count(1):
+        pace = Pace(rate)
+        for one in opens:
             await pace.turn()
             attack.tally.tried += 1
-            resume = Open(
-                stream=stream,
-                image=drawn.choice(attack.prey.photos),
-                start=60_000 + drawn.randrange(1000),
-                prefix=drawn.randbytes(8).hex(),
-                model=attack.prey.model,
-            )
-            await wire.say(resume)
+            await wire.say(one)
 
     await keep_up(attack, 1, 1, once)
 

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-import argparse
 import sys
 from collections.abc import Callable
 
 from diffc_stream.errors import DiffcError
+from diffc_stream.flags import integer
+
+count = integer(1, 1_000_000)
+"""A type for argparse: how many of something."""
 
 
 def exit_code(name: str, work: Callable[[], None], *, interrupted: str = "interrupted") -> int:
@@ -23,11 +26,3 @@ def exit_code(name: str, work: Callable[[], None], *, interrupted: str = "interr
         print(f"{name}: {interrupted}", file=sys.stderr)
         return 130
     return 0
-
-
-def count(text: str) -> int:
-    """Return a number that a flag gives, from 1 to 1,000,000."""
-    value = int(text)
-    if not 1 <= value <= 1_000_000:
-        raise argparse.ArgumentTypeError(f"{text} is not between 1 and 1,000,000")
-    return value

@@ -28,10 +28,11 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from diffc_stream.destination import writing
 from diffc_stream.diffusion.gaussian import Array, Gaussian
+from diffc_stream.flags import integer
 
 from . import gaussian_plots, gaussian_tables, gaussian_trajectories
 from .closed_loop import bound
-from .command import exit_code
+from .command import count, exit_code
 from .gaussian_coding import measured
 from .gaussian_patches import Fit, fitted, saved
 from .gaussian_pictures import TARGETS, Rendered, rendered
@@ -230,7 +231,7 @@ def _parser(prog: str) -> argparse.ArgumentParser:
     source = parser.add_mutually_exclusive_group(required=True)
     source.add_argument("--images", type=Path, metavar="DIR", help="fit photographs")
     source.add_argument("--spectrum", type=Path, metavar="FILE", help="an eigenvalues.json")
-    parser.add_argument("--every", type=_every, default=1, help="take every N-th picture")
+    parser.add_argument("--every", type=count, default=1, help="take every N-th picture")
     parser.add_argument(
         "--out", type=Path, default=Path("gaussian"), metavar="FOLDER", help="of results"
     )
@@ -241,32 +242,12 @@ def _parser(prog: str) -> argparse.ArgumentParser:
         metavar="FILE",
         help="write the record there too, or to standard output",
     )
-    parser.add_argument("--samples", type=_count, default=4096, help="coded, of every scheme")
-    parser.add_argument("--trials", type=_count, default=400, help="of every chain")
-    parser.add_argument("--pictures", type=_count, default=16, help="coded at every length")
-    parser.add_argument("--seed", type=_seed, default=0)
+    several = integer(2, 100_000)
+    parser.add_argument("--samples", type=several, default=4096, help="coded, of every scheme")
+    parser.add_argument("--trials", type=several, default=400, help="of every chain")
+    parser.add_argument("--pictures", type=several, default=16, help="coded at every length")
+    parser.add_argument("--seed", type=integer(0, 2**32 - 1), default=0)
     return parser
-
-
-def _count(text: str) -> int:
-    value = int(text)
-    if not 2 <= value <= 100_000:
-        raise argparse.ArgumentTypeError(f"{text} is not between 2 and 100000")
-    return value
-
-
-def _every(text: str) -> int:
-    value = int(text)
-    if not 1 <= value <= 1000:
-        raise argparse.ArgumentTypeError(f"{text} is not between 1 and 1000")
-    return value
-
-
-def _seed(text: str) -> int:
-    value = int(text)
-    if not 0 <= value < 2**32:
-        raise argparse.ArgumentTypeError(f"{text} is not between 0 and 2^32 - 1")
-    return value
 
 
 if __name__ == "__main__":

@@ -34,7 +34,7 @@ from diffc_stream.errors import UnreadablePicture
 from diffc_stream.picture import load_picture
 
 from . import contest, ours, plots, progressive, realism, rows, tables
-from .command import exit_code
+from .command import count, exit_code
 from .contest import Figure
 from .ours import Streamed
 from .peers import PEERS, Peer, enlarged
@@ -313,7 +313,7 @@ def _parser(prog: str) -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--images", type=Path, required=True, metavar="DIR")
-    parser.add_argument("--every", type=_count, default=1, help="take every N-th picture")
+    parser.add_argument("--every", type=count, default=1, help="take every N-th picture")
     parser.add_argument(
         "--out", type=Path, default=Path("rate_distortion"), metavar="FOLDER", help="of results"
     )
@@ -326,15 +326,8 @@ def _parser(prog: str) -> argparse.ArgumentParser:
     )
     parser.add_argument("--model", type=Path, metavar="FILE", help="instead of the default model")
     parser.add_argument("--rates", type=_rate, nargs="+", default=RATES, metavar="BPP")
-    parser.add_argument("--jobs", type=_count, help="processes (default: one per core)")
+    parser.add_argument("--jobs", type=count, help="processes (default: one per core)")
     return parser
-
-
-def _count(text: str) -> int:
-    value = int(text)
-    if not 1 <= value <= 1000:
-        raise argparse.ArgumentTypeError(f"{text} is not between 1 and 1000")
-    return value
 
 
 def _rate(text: str) -> float:

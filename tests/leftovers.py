@@ -35,8 +35,8 @@ IMPORTS = 100
 SIGNALS = [s for s in ("SIGINT", "SIGTERM", "SIGHUP", "SIGCHLD", "SIGPIPE") if hasattr(signal, s)]
 OPENING = ("socket.__new__", "subprocess.Popen", "os.posix_spawn", "os.fork")
 
-SET = frozenset(("PYTEST_CURRENT_TEST", "ORT_DISABLE_TELEMETRY"))
-"""Variables that are set for good: by pytest, and where ONNX Runtime is first imported."""
+SET = frozenset(("PYTEST_CURRENT_TEST",))
+"""Variables that pytest sets for good; conftest.py has those that the project does."""
 FONTS = (".ttf", ".otf", ".ttc")
 """matplotlib keeps those that it has used open."""
 

@@ -2,7 +2,8 @@
 
 A step costs the receiver an evaluation of the octave observed, and the format lets a few bytes ask
 for that.  What encoders make of photographs has 200 pixels evaluated a byte, of pictures of one
-colour up to 1,300, of very small ones more; so a receiver refuses what goes far beyond, and
+colour 825 as measured and up to 1,300 by extrapolation, of very small ones more; so a receiver
+refuses what goes far beyond, and
 :class:`~diffc_stream.codec.encoder.Encoder` sees that no stream of its own does.
 """
 
