@@ -34,7 +34,7 @@ BELOW: dict[str, set[str]] = {
     "codec": {"channel", "container", "diffusion", "exports", "metrics", "errors"},
     "cli": {
         *("allocation", "codec", "container", "diffusion", "flags", "threads", "work"),
-        *("console", "destination", "formats", "picture", "metrics", "errors"),
+        *("console", "destination", "formats", "picture", "metrics", "errors", "transport"),  # see SERVING
     },
     "start": {"cli", "interruption"},
     "__main__": {"start"},
@@ -98,6 +98,10 @@ NETWORKED = ("server", "client", "benchmarks", "transport")
 
 TORCH = {"diffusion/network.py", "diffusion/unet.py"}
 """What of the library imports torch, which is an extra."""
+
+SERVING = {"link"}
+"""Commands of ``diffc`` that serve a link, and may import transport when they are run: until then
+nothing of it is loaded, see ``test_light_modules_stay_light``."""
 
 DRIVERS = ("browser", "link_transfers", "link_gallery", "load_drain", "parsers")
 """Benchmarks that run both daemons, or feed what in them reads from the network."""
@@ -183,7 +187,13 @@ def test_folders_keep_to_themselves(unit: str, path: Path) -> None:
 
 def test_nothing_of_the_library_stands_on_the_daemons_floor() -> None:
     library = BELOW.keys() - FOLDERS.keys()
-    assert not [unit for unit in library if "transport" in BELOW[unit]]
+    assert {unit for unit in library if "transport" in BELOW[unit]} == {"cli"}
+    serving = {
+        path.stem
+        for unit, path in units()
+        if unit == "cli" and any(".transport" in name for name in imported(path))
+    }
+    assert serving == SERVING
 
 
 def test_arrows_lead_nowhere_back() -> None:
@@ -214,6 +224,7 @@ def test_every_unit_has_its_place() -> None:
     [
         *((name, HEAVY) for name in ("diffc_stream", "diffc_stream.codec")),
         *((name, HEAVY) for name in ("diffc_stream.container", "diffc_stream.session")),
+        ("diffc_stream.cli", ("asyncio", "ssl", "torch", "websockets", "diffc_stream.transport")),
         # Whoever sends streams as they are has no models.
         *((name, ("torch",)) for name in ("diffc_stream.codec.curve", "diffc_server")),
     ],
