@@ -34,7 +34,15 @@ BELOW: dict[str, set[str]] = {
     "codec": {"channel", "container", "diffusion", "exports", "metrics", "errors"},
     "cli": {
         *("allocation", "codec", "container", "diffusion", "flags", "threads", "work"),
-        *("console", "destination", "formats", "picture", "metrics", "errors", "transport"),  # see SERVING
+        *(
+            "console",
+            "destination",
+            "formats",
+            "picture",
+            "metrics",
+            "errors",
+            "transport",
+        ),  # see SERVING
     },
     "start": {"cli", "interruption"},
     "__main__": {"start"},
