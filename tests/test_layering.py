@@ -206,6 +206,18 @@ def test_nothing_of_the_library_stands_on_the_daemons_floor() -> None:
     assert serving == SERVING
 
 
+def test_who_may_lean_on_the_benchmarks() -> None:
+    folders = [ROOT / "tests", ROOT / "tests" / "support", ROOT / "examples"]
+    leaning = {
+        path.stem
+        for folder in folders
+        for path in folder.glob("*.py")
+        if any(name.startswith("diffc_benchmarks") for name in imported(path))
+    }
+    doubles = {"comparison"}  # of what the benchmarks themselves measure
+    assert {name for name in leaning if not name.startswith("test_benchmarks_")} == doubles
+
+
 def test_arrows_lead_nowhere_back() -> None:
     placed: set[str] = set()
     while rest := BELOW.keys() - placed:
