@@ -22,8 +22,10 @@ from diffc_stream.channel.rotation import Rotation
 from diffc_stream.channel.simulator import Address
 from diffc_stream.codec import Encoder, EncodeReport, Schedule
 from diffc_stream.codec.chain import Chain
+from diffc_stream.codec.schedule import usual
 from diffc_stream.codec.simulators import SIMULATORS
 from diffc_stream.container import Kind, Simulator
+from diffc_stream.container.grammar import WHITE_RATIO, ratio
 from diffc_stream.diffusion import octaves
 from diffc_stream.diffusion.model import Model
 from diffc_stream.diffusion.observation import Observation
@@ -106,10 +108,11 @@ def compared(task: Task) -> Compared:
         show_from=SHOWN_FROM * min(task.rates) * pixels, end=BEYOND * max(task.rates) * pixels
     )
     # What is compiled on first use is not to count for the first stream.
-    encoded(picture, model, min(task.sizes), Schedule())
+    default = usual(shaped=model.shaped)
+    encoded(picture, model, min(task.sizes), default)
     streams = []
-    for growth in dict.fromkeys((Schedule().growth, *task.growths)):
-        plan = schedule(growth)
+    for growth in dict.fromkeys((default.growth, *task.growths)):
+        plan = schedule(growth, default)
         targets: list[tuple[float | None, int]] = [(None, size) for size in task.sizes]
         targets += [(rate, int(rate * pixels / 8)) for rate in task.rates]
         for rate, target in targets:
@@ -133,7 +136,7 @@ def compared(task: Task) -> Compared:
         streams=streams,
         reproduction=[
             reproduction(model, height, width, max(8, round(share * pixels / 8)))
-            for share in (Schedule().full_step, 4 * Schedule().full_step)
+            for share in (default.full_step, 4 * default.full_step)
         ],
     )
 
@@ -186,13 +189,12 @@ class IdealChain:
             return False
         kind, delta = planned
         predicted = chain.prediction(kind)
-        error = self._truth(kind) - predicted
-        shift = (np.float32(sqrt(delta)) * error).reshape(-1)
-        y = self._ideal.simulate(shift).sample.values.reshape(error.shape)
+        shift = np.float32(sqrt(delta)) * chain.error(kind, self._truth(kind))
+        y = self._ideal.simulate(shift).sample.values
         if kind is Kind.REFINE:
             after = before.refined(predicted, y, delta)
         else:
-            after = before.opened(predicted, y, chain.finer)
+            after = before.opened(predicted, y.reshape(predicted.shape), chain.finer)
         self.bits += information(shift)
         self.evaluations += chain.evaluations
         self._chain = self._holding(after)
@@ -203,27 +205,25 @@ class IdealChain:
         observation = self._chain.observation
         if not observation.octave or not observation.snr:
             return 0.0
-        error = self._truth(Kind.OPEN) - self._chain.prediction(Kind.OPEN)
+        error = self._chain.error(Kind.OPEN, self._truth(Kind.OPEN))
         return float(np.mean(np.square(error, dtype=np.float64)))
 
     def _truth(self, kind: Kind) -> NDArray[np.float32]:
-        octave = self._chain.observation.octave
-        if kind is Kind.REFINE:
-            return self._octaves[octave]
-        return octaves.details(self._octaves[octave - 1])
+        """Return the octave that a step of ``kind`` is about."""
+        return self._octaves[self._chain.observation.octave - (kind is Kind.OPEN)]
 
     def _holding(self, observation: Observation | None) -> Chain:
         """Return a chain at ``observation``: what it has evaluated is of that observation alone."""
         height, width = self._picture.shape[:2]
-        chain = Chain(self._model.denoiser, height=height, width=width, seed=0)
+        code = self._plan.ratio if self._model.shaped else WHITE_RATIO
+        chain = Chain(self._model.denoiser, height=height, width=width, seed=0, ratio=ratio(code))
         if observation is not None:
             chain.observation = observation
         return chain
 
 
-def schedule(growth: float) -> Schedule:
-    """Return the default schedule with all steps shorter, or longer, by one factor."""
-    default = Schedule()
+def schedule(growth: float, default: Schedule) -> Schedule:
+    """Return the ``default`` schedule with all steps shorter, or longer, by one factor."""
     share = log(growth) / log(default.growth)
     return replace(default, growth=growth, full_step=default.full_step * share)
 

@@ -21,6 +21,7 @@ from diffc_stream.container import (
 )
 from diffc_stream.container.grammar import MAX_LENGTH, crc32c
 from diffc_stream.diffusion.denoiser import Floats
+from diffc_stream.diffusion.field import WHITE, Field
 from diffc_stream.diffusion.model import Model
 from diffc_stream.session import (
     Ack,
@@ -288,7 +289,7 @@ def any_text(mutator: Mutator, examples: Sequence[bytes]) -> bytes:
 class _Independent:
     """The denoiser of white values of variance 4/3, which is that of uniform ones; any size."""
 
-    def __call__(self, eta: Floats, snr: float) -> Floats:
+    def __call__(self, eta: Floats, snr: float, _field: Field = WHITE, /) -> Floats:
         return eta / np.float32(snr + 0.75)
 
 

@@ -11,6 +11,7 @@ from diffc_stream.codec.simulators import SIMULATORS
 from diffc_stream.container import Header, Kind, Simulator, Step, StreamWriter
 from diffc_stream.diffusion import octaves
 from diffc_stream.diffusion.denoiser import Floats
+from diffc_stream.diffusion.field import WHITE, Field
 from diffc_stream.diffusion.model import Model
 from diffc_stream.errors import CorruptStream
 
@@ -22,7 +23,7 @@ class Counting:
         self.pixels = 0
         self._colour = colour
 
-    def __call__(self, eta: Floats, snr: float) -> Floats:
+    def __call__(self, eta: Floats, snr: float, field: Field = WHITE) -> Floats:
         self.pixels += eta.shape[1] * eta.shape[2]
         if self._colour is not None:
             return np.full_like(eta, self._colour)

@@ -10,12 +10,13 @@ from PIL import Image
 
 from diffc_benchmarks import denoising
 from diffc_stream.diffusion.collection import DEFAULT
+from diffc_stream.diffusion.field import WHITE, Field
 from diffc_stream.diffusion.model import Model
 
 Floats = NDArray[np.float32]
 
 
-def observed(eta: Floats, snr: float) -> Floats:
+def observed(eta: Floats, snr: float, field: Field = WHITE) -> Floats:
     """Take nothing away: what is observed is the estimate."""
     x_hat: Floats = eta / np.float32(snr)
     return x_hat

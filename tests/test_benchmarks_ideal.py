@@ -51,8 +51,8 @@ def test_a_chain_ends_at_the_top() -> None:
 
 
 def test_schedules_are_scaled_together() -> None:
-    assert schedule(Schedule().growth) == Schedule()
-    fine = schedule(1.2)
+    assert schedule(Schedule().growth, Schedule()) == Schedule()
+    fine = schedule(1.2, Schedule())
     assert fine.growth == 1.2
     assert fine.full_step < Schedule().full_step
     assert fine.opening == FINEST.opening

@@ -2,8 +2,9 @@
 
 import numpy as np
 import pytest
-from sources import SOURCE, picture, stream
+from sources import SOURCE, by_scale, odd_picture, picture, stream
 
+from diffc_stream.codec import Encoder
 from diffc_stream.codec.chain import Chain
 from diffc_stream.container import Header, Kind, Payload, Step, StreamReader
 from diffc_stream.diffusion import octaves
@@ -148,10 +149,10 @@ def test_what_has_not_arrived_of_an_opening_is_told_from_what_has() -> None:
 
 
 def test_draws_have_addresses() -> None:
-    one = chain().drawn(0, 0)
-    assert np.array_equal(one, chain().drawn(0, 0))
-    assert one.shape == (3, 64, 64)
-    assert abs(np.mean(one * chain().drawn(0, 1))) < 0.05
+    one = chain().drawn(0, 0, 12_000)
+    assert np.array_equal(one, chain().drawn(0, 0, 12_000))
+    assert one.shape == (12_000,)
+    assert abs(np.mean(one * chain().drawn(0, 1, 12_000))) < 0.05
     assert np.var(one) == pytest.approx(1, rel=0.05)
 
 
@@ -167,3 +168,55 @@ def test_what_was_shown_is_not_evaluated_again(symmetries: int) -> None:
     walked.advance(first, payload)
     walked.estimate()
     assert walked.evaluations > before
+
+
+def shaped() -> tuple[Chain, list[tuple[Step, bytes]]]:
+    """Return a chain of shaped noise at its beginning, and steps that it can take."""
+    data = b"".join(Encoder(odd_picture(), by_scale(), target_bytes=900))
+    taken: list[tuple[Step, bytes]] = []
+    for event in StreamReader().feed(data):
+        match event:
+            case Step():
+                taken.append((event, b""))
+            case Payload():
+                taken[-1] = (taken[-1][0], taken[-1][1] + event.data)
+    height, width = odd_picture().shape[:2]
+    return Chain(by_scale().denoiser, height=height, width=width, seed=0, ratio=0.6), taken[:-1]
+
+
+def test_an_estimate_of_shaped_noise_asks_about_every_octave_once() -> None:
+    walked, taken = shaped()
+    area = 50 * 61
+    for step, payload in taken:
+        walked.advance(step, payload)
+        before = walked.evaluations
+        walked.estimate()
+        octave = walked.observation.octave
+        asked = [h * w / area for h, w in walked.sizes[octave:]]
+        # What an opening started from has been asked about already.
+        expected = asked[0] if step.kind is Kind.OPEN else sum(asked)
+        assert walked.evaluations - before == pytest.approx(expected)
+        walked.estimate()
+        assert walked.evaluations - before == pytest.approx(expected)
+
+
+def test_a_part_of_an_opening_is_told_and_begins_with_the_picture_before() -> None:
+    walked, taken = shaped()
+    for step, payload in taken:
+        if step.kind is Kind.OPEN:
+            shown = walked.observation.octave - 1
+            x = octaves.signal(odd_picture())
+            for _ in range(shown):
+                x = octaves.means(x)
+            errors = []
+            for end in range(len(payload) + 1):
+                after = walked.after(step, payload[:end])
+                assert after.absent is None
+                if end:
+                    assert after.observation.field.share == pytest.approx(after.received)
+                errors.append(float(np.mean((walked.mean(after, shown=shown) - x) ** 2)))
+            before = float(np.mean((walked.mean(walked.now(), shown=shown) - x) ** 2))
+            assert errors[0] == pytest.approx(before, rel=1e-3)
+            # The detail of this picture is weaker than the denoiser takes it for.
+            assert max(errors) < 1.03 * before
+        walked.advance(step, payload)

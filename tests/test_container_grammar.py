@@ -1,6 +1,7 @@
 """The grammar: every element reads back as written, and nothing else is accepted."""
 
 import itertools
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -134,7 +135,36 @@ def test_another_version_or_signal_is_unsupported() -> None:
         Header.parse(bytes(data))
     body = HEADER.encode()[:3] + b"\x17" + HEADER.encode()[4:-2]
     with pytest.raises(UnsupportedStream, match="signal 7"):
-        Header.parse(body + (grammar.crc32c(body) & 0xFFFF).to_bytes(2, "little"))
+        Header.parse(signed(body))
+
+
+def signed(body: bytes) -> bytes:
+    return body + (grammar.crc32c(body) & 0xFFFF).to_bytes(2, "little")
+
+
+@pytest.mark.parametrize("ratio", [64, 153, 254])
+def test_shaped_noise_is_version_2_and_says_its_ratio(ratio: int) -> None:
+    header = replace(HEADER, ratio=ratio)
+    data = header.encode()
+    assert (data[3], data[-3], len(data)) == (0x20, ratio, len(HEADER.encode()) + 1)
+    assert Header.parse(data + b"more") == (header, len(data))
+    for size in range(len(data)):
+        with pytest.raises(Truncated):
+            Header.parse(data[:size])
+
+
+def test_white_noise_is_version_1_and_says_nothing_of_it() -> None:
+    assert HEADER.encode()[3] == 0x10
+    assert Header.parse(HEADER.encode())[0].ratio == grammar.WHITE_RATIO
+    assert grammar.ratio(grammar.WHITE_RATIO) == 1
+    assert grammar.ratio(153) == 0.6
+
+
+@pytest.mark.parametrize("ratio", [0, 63, 255])
+def test_other_ratios_are_corrupt(ratio: int) -> None:
+    body = replace(HEADER, ratio=153).encode()[:-3]
+    with pytest.raises(CorruptStream, match=f"a ratio of {ratio}"):
+        Header.parse(signed(body + bytes([ratio])))
 
 
 def test_a_picture_without_pixels_is_corrupt() -> None:

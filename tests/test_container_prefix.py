@@ -1,5 +1,7 @@
 """A prefix in records: what is there wholly, what is begun, and whether it is what follows."""
 
+from dataclasses import replace
+
 import pytest
 
 from diffc_stream.container import Check, Header, Kind, Prefix, Simulator, Step, StreamWriter
@@ -85,6 +87,7 @@ def test_headers_that_differ_say_in_what() -> None:
         (Header(model="00112234", width=640, height=480, seed=3), "model 00112233, not 00112234"),
         (Header(model="00112233", width=480, height=640, seed=3), "640x480, not 480x640"),
         (Header(model="00112233", width=640, height=480, seed=4), "seed 3, not 4"),
+        (replace(HEADER, ratio=153), "ratio 255, not 153"),
     ):
         with pytest.raises(PrefixMismatch, match=says):
             Prefix(WHOLE).check(header)

@@ -9,12 +9,12 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from sources import SOURCE, independent, model, picture, stream
+from sources import SOURCE, by_scale, independent, model, odd_picture, picture, stream
 
-from diffc_stream.codec import Decoder, Encoder
+from diffc_stream.codec import Decoder, Encoder, Method, Schedule
 from diffc_stream.codec import decoder as module
 from diffc_stream.container import Header, Kind, Step, StreamWriter
-from diffc_stream.container.grammar import Before
+from diffc_stream.container.grammar import WHITE_RATIO, Before
 from diffc_stream.diffusion import octaves
 from diffc_stream.diffusion.model import Model
 from diffc_stream.errors import (
@@ -23,6 +23,7 @@ from diffc_stream.errors import (
     NothingDecodable,
     PictureTooLarge,
     UnknownModel,
+    UnsupportedStream,
 )
 from diffc_stream.metrics import psnr
 from diffc_stream.picture import PIXEL_LIMIT
@@ -197,6 +198,50 @@ def test_a_picture_beyond_the_limit_is_refused_before_anything_is_allocated() ->
 
 def test_what_can_be_encoded_can_be_decoded() -> None:
     assert module.MOST_PIXELS == PIXEL_LIMIT
+
+
+def test_noise_of_a_shape_that_the_model_does_not_know_is_refused() -> None:
+    header = Header(model=SOURCE.fingerprint, width=64, height=64, seed=0, ratio=153)
+    with pytest.raises(UnsupportedStream, match="its model does not know"):
+        Decoder([model()]).feed(StreamWriter().header(header))
+
+
+def test_every_prefix_of_a_stream_of_shaped_noise_decodes_and_they_improve() -> None:
+    data = b"".join(Encoder(odd_picture(), by_scale(), target_bytes=900))
+    assert data[3] >> 4 == 2
+    best = 0.0
+    for end in range(16, 900, 13):
+        decoder = Decoder([by_scale()])
+        decoder.feed(data[:end])
+        if not decoder.ready:
+            continue
+        quality = psnr(decoder.render().image, odd_picture())
+        assert quality > best - 0.25
+        best = max(best, quality)
+    assert best > 23
+
+
+@pytest.mark.parametrize("method", ["flow", "ancestral", 0.5])
+def test_what_shaped_noise_leaves_open_is_drawn(method: Method) -> None:
+    data = b"".join(Encoder(odd_picture(), by_scale(), target_bytes=900))
+    errors = []
+    for end in (19, 45, 157, 900):  # 45 and 157 are within openings
+        decoder = Decoder([by_scale()])
+        decoder.feed(data[:end])
+        mean, drawn = (decoder.render(of).image for of in ("mmse", method))
+        errors.append(psnr(mean, odd_picture()) - psnr(drawn, odd_picture()))
+    # Of a Gaussian a sample has twice the error of the mean, 3 dB, and flow and dial less; this
+    # picture is not quite one.
+    assert all(-0.5 < error < 4.0 for error in errors)
+
+
+def test_white_noise_of_a_model_that_knows_more_is_version_1() -> None:
+    plan = Schedule(ratio=WHITE_RATIO)
+    data = b"".join(Encoder(odd_picture(), by_scale(), target_bytes=400, schedule=plan))
+    assert data[3] >> 4 == 1
+    decoder = Decoder([by_scale()])
+    decoder.feed(data)
+    assert psnr(decoder.render().image, odd_picture()) > 20
 
 
 def test_a_step_that_cannot_be_is_refused() -> None:

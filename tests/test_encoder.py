@@ -1,16 +1,17 @@
 """The sender's half: targets met, bytes on time, honest accounts."""
 
 import math
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from functools import cache
 
 import numpy as np
 import pytest
-from sources import Floats, independent, model, picture, stream
+from sources import Floats, by_scale, independent, model, odd_picture, picture, stream
 
 from diffc_stream.channel.simulator import Address, Simulation
 from diffc_stream.channel.trellis import Trellis
 from diffc_stream.codec import Decoder, Encoder, Schedule
+from diffc_stream.codec.schedule import SHAPED
 from diffc_stream.container import (
     Check,
     Header,
@@ -24,6 +25,7 @@ from diffc_stream.container import (
     verified,
 )
 from diffc_stream.diffusion.analytic import GaussianSource
+from diffc_stream.diffusion.field import WHITE, Field
 from diffc_stream.diffusion.model import Model
 from diffc_stream.errors import PictureTooLarge, PrefixMismatch, TargetError
 from diffc_stream.metrics import psnr
@@ -130,6 +132,27 @@ def test_the_first_bytes_leave_before_the_coarsest_octave_was_evaluated_twice() 
     first = next(iter(encoder))
     assert len(first) < 60
     assert encoder.chain.evaluations <= 2 / 16
+
+
+def test_noise_is_shaped_for_a_model_that_knows_it() -> None:
+    encoder = Encoder(odd_picture(), by_scale(), target_bytes=900)
+    data = b"".join(encoder)
+    assert Header.parse(data)[0].ratio == SHAPED.ratio
+    report = encoder.report()
+    assert report.state_noise == pytest.approx(1, abs=0.06)
+    decoder = Decoder([by_scale()])
+    decoder.feed(data)
+    assert psnr(decoder.render().image, odd_picture()) == pytest.approx(report.psnr)
+
+
+@pytest.mark.parametrize("cut", [15, 45, 157, 500])
+def test_a_prefix_goes_on_with_the_shape_that_it_has(cut: int) -> None:
+    whole = b"".join(Encoder(odd_picture(), by_scale(), target_bytes=900))
+    other = replace(SHAPED, ratio=204)
+    going_on = Encoder(
+        odd_picture(), by_scale(), target_bytes=900, prefix=whole[:cut], schedule=other
+    )
+    assert whole[:cut] + b"".join(going_on) == whole
 
 
 def test_one_seed_gives_the_same_bytes_and_another_others() -> None:
@@ -392,7 +415,7 @@ def test_a_target_that_has_been_reached_is_refused(target: int) -> None:
 
 def test_whole_steps_of_another_machine_are_gone_on_with() -> None:
     class Elsewhere:
-        def __call__(self, eta: Floats, snr: float) -> Floats:
+        def __call__(self, eta: Floats, snr: float, field: Field = WHITE) -> Floats:
             return model().denoiser(eta, snr) * np.float32(1.001)
 
     other = Model(name="gaussian", fingerprint=model().fingerprint, denoiser=Elsewhere())

@@ -39,3 +39,30 @@ def test_decibels_of_a_signal_of_range_four() -> None:
     assert decibel(16.0) == 0
     assert decibel(0.016) == pytest.approx(30)
     assert decibel(0.0) == pytest.approx(102, abs=1)
+
+
+def test_white_noise_states_errors_as_they_are() -> None:
+    assert Forecast(details=(0.1, 0.05)).plain(0.02, 3.0) == 0.02
+
+
+def test_errors_weighted_by_precision_are_told_as_they_are() -> None:
+    # Of components seen one by one: detail of two octaves, and the means.
+    ratio, snr, details = 0.6, 2.0, (0.3, 0.02)
+    forecast = Forecast(ratio=ratio, details=details)
+    weighted = total = 0.0
+    for share, scale, inverse in (
+        (3 / 4, 0, 1 / 0.02),
+        (3 / 16, 1, 1 / (4 * 0.3)),
+        (1 / 16, 2, 0.0),
+    ):
+        error = share / (snr * ratio**-scale + inverse)
+        weighted, total = weighted + ratio**-scale * error, total + error
+    assert forecast.plain(weighted, snr) == pytest.approx(total)
+    assert total < weighted
+
+
+def test_openings_of_shaped_noise_go_on_from_a_higher_snr() -> None:
+    coarse = Forecast(ratio=0.6).refined(snr=2.0, stated=0.1)
+    once = coarse.opened(snr=0.3, stated=0.08)
+    assert coarse.error(2.0) < once.error(0.3) < coarse.error(2.0) + 0.06
+    assert once.ratio == 0.6

@@ -25,6 +25,7 @@ from diffc_server import (
 from diffc_stream import save_png
 from diffc_stream.codec import Decoder, Encoder
 from diffc_stream.container import Header
+from diffc_stream.diffusion.field import WHITE, Field
 from diffc_stream.errors import (
     NotAStream,
     PrefixMismatch,
@@ -225,7 +226,7 @@ class Counting:
     def __init__(self) -> None:
         self.evaluations = 0
 
-    def __call__(self, eta: Floats, snr: float) -> Floats:
+    def __call__(self, eta: Floats, snr: float, field: Field = WHITE) -> Floats:
         """Estimate."""
         self.evaluations += 1
         return MODEL.denoiser(eta, snr)

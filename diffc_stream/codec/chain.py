@@ -22,6 +22,7 @@ from diffc_stream.codec.simulators import SIMULATORS
 from diffc_stream.container.grammar import Kind, Step, delta
 from diffc_stream.diffusion import octaves, symmetry
 from diffc_stream.diffusion.denoiser import Denoiser
+from diffc_stream.diffusion.field import Field
 from diffc_stream.diffusion.observation import Observation
 from diffc_stream.errors import CorruptStream
 
@@ -34,13 +35,18 @@ class Chain:
     """An observation under refinement, and what both ends know besides.
 
     A chain starts at snr 0 in the coarsest octave of a picture of ``height`` x ``width``.
+    ``ratio`` is that of the observation's field, 1 for white noise.
     """
 
-    def __init__(self, denoiser: Denoiser, *, height: int, width: int, seed: int) -> None:
+    def __init__(
+        self, denoiser: Denoiser, *, height: int, width: int, seed: int, ratio: float = 1.0
+    ) -> None:
         self.sizes = octaves.sizes(height, width)
         coarsest = len(self.sizes) - 1
-        self.observation = Observation.nothing(self.sizes[coarsest], coarsest)
-        self.forecast = Forecast()
+        self.observation = Observation.nothing(
+            self.sizes[coarsest], coarsest, field=Field(ratio=ratio)
+        )
+        self.forecast = Forecast(ratio=ratio)
         self.steps = 0
         self.evaluations = 0.0
         """Denoiser evaluations so far, in units of one at full resolution."""
@@ -72,14 +78,18 @@ class Chain:
     def _evaluated(self, observation: Observation) -> Floats:
         if observation.snr == 0.0:
             return np.zeros_like(observation.eta)
-        height, width = observation.size
-        self.evaluations += height * width / (self.sizes[0][0] * self.sizes[0][1])
-        return self._denoiser(observation.eta, observation.snr)
+        fine = self._denoised(observation.eta, observation.snr, observation.field)
+        coarser = observation.coarser()
+        return fine if coarser is None else observation.joined(fine, self.denoised(coarser))
+
+    def _denoised(self, eta: Floats, snr: float, field: Field) -> Floats:
+        self.evaluations += prod(eta.shape[1:]) / prod(self.sizes[0])
+        return self._denoiser(eta, snr, field)
 
     def dimensions(self, kind: Kind) -> int:
         """Return over how many values a step of ``kind`` would run."""
         if kind is Kind.REFINE:
-            return octaves.dimensions(self.observation.size)
+            return self.observation.dimensions
         return octaves.detail_dimensions(self.finer)
 
     @property
@@ -99,6 +109,15 @@ class Chain:
             return x_hat
         return octaves.details(octaves.upsampled(x_hat, self.finer))
 
+    def error(self, kind: Kind, truth: Floats) -> Floats:
+        """Return what the prediction for a step of ``kind`` misses of the octave it is about.
+
+        In the units, and the order, of the sample that the step brings across at delta 1, (D,).
+        """
+        if kind is Kind.REFINE:
+            return self.observation.scaled(truth - self.prediction(kind))
+        return (octaves.details(truth) - self.prediction(kind)).reshape(-1)
+
     @property
     def address(self) -> Address:
         """Where the next step draws its shared randomness."""
@@ -108,14 +127,12 @@ class Chain:
         """Return the rotation under which the next step, if of ``kind``, is coded."""
         return Rotation(self.dimensions(kind), seed=self.seed, address=self.steps)
 
-    def drawn(self, octave: int, number: int) -> Floats:
-        """Return the receiver's own standard normals, (3, H, W): draw ``number`` in ``octave``.
+    def drawn(self, octave: int, number: int, count: int) -> Floats:
+        """Return ``count`` standard normals of the receiver's own: draw ``number`` in ``octave``.
 
         Addressed by position, so that successive pictures do not shimmer.
         """
-        shape = (octaves.CHANNELS, *self.sizes[octave])
-        address = 256 * octave + number
-        return normals(self.seed, Purpose.RENDERING, address, prod(shape)).reshape(shape)
+        return normals(self.seed, Purpose.RENDERING, 256 * octave + number, count)
 
     def admit(self, step: Step, *, offset: int = 0) -> None:
         """Raise CorruptStream unless ``step`` can come next; nothing is allocated for it before."""
@@ -132,9 +149,13 @@ class Chain:
         """Execute a step whose whole payload has arrived."""
         after = self.after(step, payload)
         self.work += self.cost
+        before, known = self.observation, self._estimate
         self.observation, self.forecast = after.observation, after.forecast
+        # An octave just opened is estimated with what was known before.
+        keeps = self.observation.origin is before and known is not None
+        self._shown = (before, known) if keeps and known is not None else None
         self.steps += 1
-        self._estimate = self._shown = self._foreseen = None
+        self._estimate = self._foreseen = None
 
     def after(self, step: Step, payload: bytes) -> After:
         """Return what holds after ``step`` with ``payload``, or the first part of it.
@@ -151,7 +172,6 @@ class Chain:
         y = rotation.inverse(sample.values)
         del sample  # of a large picture each copy counts
         prediction = self.prediction(step.kind)
-        y = y.reshape(prediction.shape)
         absent: Projection | None = None
         if step.kind is Kind.REFINE:
             gained = delta(step.delta_code)
@@ -159,11 +179,12 @@ class Chain:
             forecast = self.forecast.refined(snr=before.snr, stated=energy / gained)
             error = forecast.total(observation.snr, observation.octave)
         else:
-            observation = before.opened(prediction, y, self.finer)
+            y = y.reshape(prediction.shape)
+            observation = before.opened(prediction, y, self.finer, received=received)
             forecast = self.forecast.opened(snr=observation.snr, stated=energy / observation.snr)
             error = (1.0 - received) * self.forecast.total(before.snr, before.octave)
             error += received * forecast.total(observation.snr, observation.octave)
-            if there < dims:
+            if there < dims and before.field.isotropic:
 
                 def absent(bands: Floats) -> Floats:
                     rotated = rotation.forward(bands.reshape(-1))
@@ -184,10 +205,11 @@ class Chain:
         if step.kind is Kind.REFINE:
             return now
         bands = self.prediction(step.kind)
-        opened = self.observation.opened(bands, np.zeros_like(bands), self.finer)
+        opened = self.observation.opened(bands, np.zeros_like(bands), self.finer, received=0.0)
         # The step has not said yet how much detail is missing.
         forecast = self.forecast.opened(snr=opened.snr, stated=self.forecast.missing(0))
-        return replace(now, observation=opened, forecast=forecast, absent=lambda whole: whole)
+        absent = _everything if self.observation.field.isotropic else None
+        return replace(now, observation=opened, forecast=forecast, absent=absent)
 
     def mean(self, after: After, *, symmetries: int = 1, shown: int = 0) -> Floats:
         """Return the posterior mean given ``after``, of the size of octave ``shown``, (3, H, W)."""
@@ -202,20 +224,20 @@ class Chain:
         The next finer octave, if there is one of use, is foreseen (:meth:`_finer_mean`).  Estimates
         are averaged over the first ``symmetries``, 1 to 8, mirror images and turns.
 
-        While an opening is under way its detail is only partly observed, which the denoiser
-        cannot be told; the picture passes from the one before to the one after in proportion.
+        While an opening is under way its detail is only partly observed, which a denoiser of white
+        noise cannot be told; the picture passes from the one before to the one after in proportion.
         """
         seen = after.observation
         if seen is not self.observation:
             self._shown = (seen, self.denoised(seen))
         x_hat, octave = self._averaged(seen, symmetries), seen.octave
-        if octave < self.observation.octave and after.received < 1.0:
+        if octave < self.observation.octave and after.received < 1.0 and seen.field.isotropic:
             before = self._before_opening(symmetries, shown)
             if octave < shown:
                 x_hat, octave = octaves.means(x_hat), octave + 1
             share = np.float32(after.received)
             x_hat = share * x_hat + (1 - share) * before
-        elif octave > shown and seen.snr:
+        elif octave > shown and seen.snr and seen.field.share == 1.0:
             x_hat, octave = self._finer_mean(seen, x_hat, symmetries), octave - 1
         for _ in range(octave, shown):
             x_hat = octaves.means(x_hat)
@@ -244,8 +266,10 @@ class Chain:
         """
         size = self.sizes[observation.octave - 1]
         bands = octaves.details(octaves.upsampled(x_hat, size))
-        opened = observation.opened(bands, np.zeros_like(bands), size)
+        opened = observation.opened(bands, np.zeros_like(bands), size, received=0.0)
         finer = self._averaged(opened, symmetries)
+        if not observation.field.isotropic:
+            return finer
         return octaves.synthesis(2 * x_hat, octaves.details(finer), size)
 
     def _averaged(self, observation: Observation, symmetries: int) -> Floats:
@@ -253,12 +277,15 @@ class Chain:
             return self.denoised(observation)
 
         def estimate(eta: Floats) -> Floats:
-            if eta is observation.eta:
+            if eta is observation.eta and observation.field.isotropic:
                 return self.denoised(observation)
-            turned = Observation(eta=eta, snr=observation.snr, octave=observation.octave)
-            return self.denoised(turned)
+            return self._denoised(eta, observation.snr, observation.field)
 
-        return symmetry.averaged(estimate, observation.eta, symmetries)
+        fine = symmetry.averaged(estimate, observation.eta, symmetries)
+        coarser = observation.coarser()
+        if coarser is None:
+            return fine
+        return observation.joined(fine, self._averaged(coarser, symmetries))
 
     def now(self) -> After:
         """Return what holds now, between two steps."""
@@ -286,3 +313,7 @@ class After:
     """Projects detail bands on what has not arrived of an opening; None if nothing is absent."""
     psnr: float
     """PSNR in dB to expect of the posterior mean."""
+
+
+def _everything(bands: Floats) -> Floats:
+    return bands

@@ -18,7 +18,7 @@ Draws are addressed by octave and position, so that successive pictures do not s
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from math import exp, log, sqrt
 
@@ -28,11 +28,9 @@ from numpy.typing import NDArray
 from diffc_stream.codec.chain import After, Chain, Projection
 from diffc_stream.codec.forecast import Forecast
 from diffc_stream.diffusion import octaves
-from diffc_stream.diffusion.observation import Observation
+from diffc_stream.diffusion.observation import Held, Observation
 
 Floats = NDArray[np.float32]
-Held = Callable[[Floats, float], Floats]
-"""From u at some snr to the same with a part of it put back."""
 
 FIRST = 0.05
 """snr at which the flow starts if nothing is known at all."""
@@ -43,6 +41,8 @@ LAST = exp(5.5)
 ANCESTRAL_GROWTH = 1.5
 THINNING = 8.0
 """By how much the observation is thinned to fill an octave; there, detail is still noise."""
+BEGINNING = 1 / 16
+"""Share of an octave's detail that is drawn, at least, before the flow goes on from there."""
 FIRST_STEP = 0.3
 """Length of the flow's first step over that of the others: it knows no slope yet."""
 
@@ -71,24 +71,28 @@ def continued(chain: Chain, after: After, *, ancestral: bool) -> Floats:
         octave = observation.octave
         steps, goal = (COARSER, OPENING) if octave else (FINEST, LAST)
         onward = steps.onward
-        if absent is None:
-            # What need not be spent on filling makes the steps shorter.
-            onward += steps.filling
-        else:
+        if absent is not None:
             energy = forecast.details[-1]
             observation = _filled(chain, observation, absent, energy, steps.filling)
+        elif observation.field.share < 1.0:
+            observation = _completed(chain, observation, forecast.details[-1], steps.filling)
+        else:
+            # What need not be spent on filling makes the steps shorter.
+            onward += steps.filling
         if ancestral:
             observation = _refined_from_prior(chain, observation, forecast, goal)
         else:
             snrs = _path(observation.snr, goal, onward, FIRST_STEP)
-            observation = _flowed(chain, observation, snrs)
+            observation = _flowed(chain, observation, [(snr, 1.0) for snr in snrs])
         x_hat = chain.denoised(observation)
         if not octave:
             return x_hat
         bands = octaves.details(octaves.upsampled(x_hat, chain.sizes[octave - 1]))
-        observation = observation.opened(bands, np.zeros_like(bands), chain.sizes[octave - 1])
+        observation = observation.opened(
+            bands, np.zeros_like(bands), chain.sizes[octave - 1], received=0.0
+        )
         forecast = forecast.opened(snr=observation.snr, stated=forecast.missing(0))
-        absent = _everything
+        absent = _everything if observation.field.isotropic else None
 
 
 def _refined_from_prior(
@@ -100,38 +104,35 @@ def _refined_from_prior(
         # A long step's prior is wider than the noise by what the estimate misses.
         delta = snr - observation.snr
         wide = np.float32(sqrt(1.0 + delta * forecast.error(observation.snr)))
-        y = chain.drawn(observation.octave, number)
+        y = chain.drawn(observation.octave, number, observation.dimensions)
         y *= wide
         observation = observation.refined(x_hat, y, delta)
     return observation
 
 
 def _flowed(
-    chain: Chain, observation: Observation, snrs: Sequence[float], held: Held | None = None
+    chain: Chain,
+    observation: Observation,
+    path: Sequence[tuple[float, float]],
+    held: Held | None = None,
 ) -> Observation:
-    """Follow the probability flow through ``snrs``, an evaluation each.
+    """Follow the probability flow through ``path``, (snr, share), an evaluation each.
 
     After every step ``held``, if given, puts back what does not follow.
     """
     past: tuple[Floats, float] | None = None
-    for snr in snrs:
+    for snr, share in path:
         x_hat = chain.denoised(observation)
-        step = 0.5 * log(snr / observation.snr)
-        keep = np.float32(exp(-step))
-        u = np.empty_like(x_hat)
-        # Channel by channel: of a large picture each copy counts.
-        for i in range(octaves.CHANNELS):
-            ahead = x_hat[i]
-            if past is not None:
-                # In the middle of the step, as far ahead of its start as the last one says.
-                ahead = ahead + np.float32(step / (2 * past[1])) * (ahead - past[0][i])
-            noisy = observation.eta[i] / np.float32(observation.snr)
-            u[i] = keep * noisy + (1 - keep) * ahead
+        before = observation
+        step = 0.5 * log(snr / before.snr * (share / before.field.share))
+        ahead = x_hat
+        if past is not None:
+            # In the middle of the step, as far ahead of its start as the last one says.
+            ahead = x_hat - past[0]
+            ahead *= np.float32(step / (2 * past[1]))
+            ahead += x_hat
         past = x_hat, step
-        if held:
-            u = held(u, snr)
-        u *= np.float32(snr)
-        observation = Observation(eta=u, snr=snr, octave=observation.octave)
+        observation = before.moved(ahead, snr, share=share, held=held)
     return observation
 
 
@@ -152,7 +153,7 @@ def _filled(
     def part(u: Floats) -> Floats:
         return octaves.synthesis(low, absent(octaves.details(u)), opened.size)
 
-    noise = chain.drawn(opened.octave, 0)
+    noise = chain.drawn(opened.octave, 0, opened.dimensions).reshape(opened.eta.shape)
     noise_absent = part(noise)
     prediction = part(_noisy(opened))
     known, noise_known = _noisy(opened) - prediction, noise - noise_absent
@@ -171,7 +172,25 @@ def _filled(
     beginning = [_at(opened, held(prediction, start), start)]
     del noise, noise_absent, prediction
     # Handed over: of a large picture each copy counts.
-    return _flowed(chain, beginning.pop(), _path(start, opened.snr, steps), held)
+    path = [(snr, 1.0) for snr in _path(start, opened.snr, steps)]
+    return _flowed(chain, beginning.pop(), path, held)
+
+
+def _completed(chain: Chain, opened: Observation, energy: float, steps: int) -> Observation:
+    """Follow the flow of an opening's detail from the share of it that is there to all of it.
+
+    The rest stays as it is.  Of detail of which nothing is known a little is drawn first;
+    ``energy`` is its variance per value.
+    """
+    share = opened.field.share
+    if share < BEGINNING:
+        share = BEGINNING
+        bands = octaves.details(chain.denoised(opened))
+        noise = chain.drawn(opened.octave, 0, bands.size).reshape(bands.shape)
+        noise *= np.float32(sqrt(1.0 + share * opened.snr * energy))
+        opened = opened.begun(bands, noise, share)
+    path = [(opened.snr, reached) for reached in _path(share, 1.0, steps)]
+    return _flowed(chain, opened, path)
 
 
 def _everything(bands: Floats) -> Floats:
@@ -184,7 +203,7 @@ def _noisy(observation: Observation) -> Floats:
 
 
 def _at(observation: Observation, u: Floats, snr: float) -> Observation:
-    return Observation(eta=u * np.float32(snr), snr=snr, octave=observation.octave)
+    return Observation.white(u * np.float32(snr), snr, observation.octave)
 
 
 def _path(snr: float, goal: float, steps: int, first: float = 1.0) -> list[float]:

@@ -16,8 +16,10 @@ from dataclasses import dataclass
 from diffc_stream.channel import trellis
 from diffc_stream.codec.forecast import DETAIL_SHARE, Forecast, decibel
 from diffc_stream.container import Check, Header, Kind, Payload, Simulator, Step, StreamReader
-from diffc_stream.container.grammar import delta, segments
+from diffc_stream.container.grammar import delta, ratio, segments
 from diffc_stream.diffusion import octaves
+from diffc_stream.diffusion.field import dimensions
+from diffc_stream.diffusion.observation import opened_snr
 from diffc_stream.errors import CorruptStream, StreamError
 
 MOST_STEPS = 10_000
@@ -52,6 +54,7 @@ class Curve:
         self._sizes: list[octaves.Size] = []
         self._points: list[_Point] = []
         self._openings: list[tuple[int, int]] = []
+        self._ratio = 1.0
         self._forecast = Forecast()
         self._step: Step | None = None
         self._segments: Iterator[int] = iter(())
@@ -104,6 +107,8 @@ class Curve:
         match event:
             case Header():
                 self._sizes = octaves.sizes(event.height, event.width)
+                self._ratio = ratio(event.ratio)
+                self._forecast = Forecast(ratio=self._ratio)
                 self.boundaries.append(self._reader.offset)
                 self._add(octave=len(self._sizes) - 1, snr=0.0)
             case Step():
@@ -131,13 +136,13 @@ class Curve:
         last = self._points[-1]
         if step.kind is Kind.REFINE:
             gained = delta(step.delta_code)
-            stated = _energy(step, octaves.dimensions(self._sizes[last.octave])) / gained
+            stated = _energy(step, self._dimensions(last.octave)) / gained
+            last.error = self._forecast.plain(stated, last.snr)
             self._forecast = self._forecast.refined(snr=last.snr, stated=stated)
-            last.error = stated
             del self._psnr[len(self._points) - 1 :]
             self._add(octave=last.octave, snr=last.snr + gained)
         elif last.octave and last.snr:
-            snr = last.snr / 4
+            snr = opened_snr(last.snr, self._ratio)
             finer = self._sizes[last.octave - 1]
             stated = _energy(step, octaves.detail_dimensions(finer)) / snr
             self._forecast = self._forecast.opened(snr=snr, stated=stated)
@@ -147,6 +152,11 @@ class Curve:
             raise CorruptStream("there is no finer octave to open", offset=self._reader.began)
         if len(self._points) > MOST_STEPS:
             raise CorruptStream("more steps than any picture has", offset=self._reader.offset)
+
+    def _dimensions(self, octave: int) -> int:
+        """Return over how many values a refinement of ``octave`` runs."""
+        white = self._ratio == 1.0
+        return dimensions(self._sizes[octave], 0 if white else len(self._sizes) - 1 - octave)
 
     def _add(self, *, octave: int, snr: float) -> None:
         error, opened = self._forecast.error(snr), len(self._forecast.details)

@@ -12,9 +12,10 @@ from numpy.typing import NDArray
 from diffc_stream.codec import allowance, continuation
 from diffc_stream.codec.chain import After, Chain
 from diffc_stream.container import Check, Header, Payload, Step, StreamReader
+from diffc_stream.container.grammar import WHITE_RATIO, ratio
 from diffc_stream.diffusion import octaves, symmetry
 from diffc_stream.diffusion.model import Model
-from diffc_stream.errors import NothingDecodable, PictureTooLarge, UnknownModel
+from diffc_stream.errors import NothingDecodable, PictureTooLarge, UnknownModel, UnsupportedStream
 from diffc_stream.metrics import bits_per_pixel
 
 Floats = NDArray[np.float32]
@@ -202,8 +203,14 @@ class Decoder:
         model = self._models.get(header.model)
         if model is None:
             raise UnknownModel(header.model)
+        if header.ratio != WHITE_RATIO and not model.shaped:
+            raise UnsupportedStream("this stream shapes its noise, which its model does not know")
         self._chain = Chain(
-            model.denoiser, height=header.height, width=header.width, seed=header.seed
+            model.denoiser,
+            height=header.height,
+            width=header.width,
+            seed=header.seed,
+            ratio=ratio(header.ratio),
         )
 
     def _finish_step(self) -> None:

@@ -14,7 +14,7 @@ from diffc_stream.channel import trellis, viterbi
 from diffc_stream.channel.simulator import Sample, Simulation
 from diffc_stream.codec import allowance
 from diffc_stream.codec.chain import After, Chain
-from diffc_stream.codec.schedule import Schedule, step_length
+from diffc_stream.codec.schedule import Schedule, step_length, usual
 from diffc_stream.codec.simulators import SIMULATORS
 from diffc_stream.container import (
     Begun,
@@ -30,8 +30,10 @@ from diffc_stream.container.grammar import (
     CHECK_SIZE,
     MAX_LENGTH,
     MAX_SIDE,
+    WHITE_RATIO,
     delta,
     nearest_delta,
+    ratio,
 )
 from diffc_stream.diffusion import octaves
 from diffc_stream.diffusion.model import Model
@@ -95,7 +97,8 @@ class Encoder:
     it; target, ``written`` and report are of the whole stream.  Steps in the prefix take an
     evaluation each and no search.  Only one that it ends in is coded again and has to begin with
     the bytes that are there, as it does on the machine that they come from.  ``seed`` is that of
-    the prefix, or 0, unless given.
+    the prefix, or 0, unless given; the ratio of shaped noise is that of the prefix, or the
+    schedule's.
 
     Raises TargetError for a target too small for any picture or not beyond the prefix,
     PictureTooLarge for a side of more than 65,535 pixels, PrefixMismatch for a prefix that is
@@ -120,15 +123,26 @@ class Encoder:
                 f"a picture of {width}x{height}: no side may have more than {MAX_SIDE} pixels"
             )
         self._prefix = Prefix(prefix)
-        if seed is None:
-            seed = self._prefix.header.seed if self._prefix.header else 0
-        self._header = Header(model=model.fingerprint, width=width, height=height, seed=seed)
+        self._schedule = schedule or usual(shaped=model.shaped)
+        shape = self._schedule.ratio if model.shaped else WHITE_RATIO
+        if (begun := self._prefix.header) is not None:
+            seed = begun.seed if seed is None else seed
+            shape = begun.ratio if model.shaped else shape
+        seed = seed or 0
+        self._header = Header(
+            model=model.fingerprint,
+            width=width,
+            height=height,
+            seed=seed,
+            ratio=shape,
+        )
         self._prefix.check(self._header)
         self._begun: Begun | None = None
-        self.chain = Chain(model.denoiser, height=height, width=width, seed=seed)
+        self.chain = Chain(
+            model.denoiser, height=height, width=width, seed=seed, ratio=ratio(shape)
+        )
         self._picture = picture
         self._target = target_bytes
-        self._schedule = schedule or Schedule()
         self._named = simulator
         self._writer = StreamWriter()
         # Without the finest, which is as large as all that is computed with.
@@ -316,11 +330,8 @@ class Encoder:
     def _error(self, kind: Kind) -> Floats:
         """Return what the receiver's prediction for a step of ``kind`` misses, shape (D,)."""
         if kind not in self._errors:
-            if kind is Kind.REFINE:
-                truth = self._truth(self._octave)
-            else:
-                truth = octaves.details(self._truth(self._octave - 1))
-            self._errors[kind] = (truth - self.chain.prediction(kind)).reshape(-1)
+            truth = self._truth(self._octave - (kind is Kind.OPEN))
+            self._errors[kind] = self.chain.error(kind, truth)
         return self._errors[kind]
 
     def _step(self, kind: Kind, wanted: float, length: int) -> bytes | None:

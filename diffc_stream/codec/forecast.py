@@ -13,6 +13,8 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from math import log, log10
 
+from diffc_stream.diffusion.observation import opened_snr
+
 SIGNAL_RANGE = 4.0
 
 _USUAL_SLOPE = 0.5
@@ -37,10 +39,15 @@ class Forecast:
     """Power of snr with which the error falls."""
     details: tuple[float, ...] = ()
     """Energy per value of the missing detail, per octave opened, coarsest first."""
+    ratio: float = 1.0
+    """Of the observation's precision field."""
 
     def refined(self, *, snr: float, stated: float) -> Forecast:
-        """Return the forecast given that the estimate at ``snr`` had the error ``stated``."""
-        stated = max(stated, _LEAST_ERROR)
+        """Return the forecast given that the estimate at ``snr`` had the error ``stated``.
+
+        That is the mean of squares weighted by the precision of the observation, relative to snr.
+        """
+        stated = max(self.plain(stated, snr), _LEAST_ERROR)
         slope, (before, error) = self.slope, self.anchor
         if snr > 1.05 * before > 0.0:
             seen = log(error / stated) / log(snr / before)
@@ -55,7 +62,32 @@ class Forecast:
         stated = max(stated, _LEAST_ERROR)
         # Observing detail explains some of it; a denoiser explains more than each value alone.
         left = _SHRINKAGE * DETAIL_SHARE * stated / (1.0 + snr * stated)
-        return Forecast(anchor=(snr, self.error(4.0 * snr) + left), details=(*self.details, stated))
+        before = self.error(snr / opened_snr(1.0, self.ratio))
+        return replace(
+            self,
+            anchor=(snr, before + left),
+            slope=_USUAL_SLOPE,
+            details=(*self.details, stated),
+        )
+
+    def plain(self, stated: float, snr: float) -> float:
+        """Return the mean squared error of an estimate at ``snr`` whose weighted one is ``stated``.
+
+        How errors spread over scales is told from the detail that the openings said was missing:
+        observed at a precision p, detail of variance v misses 1 / (p + 1 / v) of each value.
+        """
+        if self.ratio == 1.0:
+            return stated
+        weighted = total = 0.0
+        for scale, variance in enumerate((*reversed(self.details), None)):
+            weight = self.ratio**-scale
+            # In the finer octave a coarser one's coefficients are twice as large, per scale.
+            share = 4.0**-scale if variance is None else DETAIL_SHARE * 4.0**-scale
+            known = 0.0 if variance is None else 1.0 / max(variance * 4.0**scale, _LEAST_ERROR)
+            error = share / (max(snr, _LEAST_ERROR) * weight + known)
+            weighted += weight * error
+            total += error
+        return stated * total / weighted
 
     def error(self, snr: float) -> float:
         """Return the error to expect of the estimate at ``snr``, in the octave observed."""

@@ -11,7 +11,7 @@ from math import exp, inf, log2, sqrt
 
 from diffc_stream.channel import trellis
 from diffc_stream.container.grammar import Kind
-from diffc_stream.diffusion.observation import Observation
+from diffc_stream.diffusion.observation import Observation, opened_snr
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,6 +41,8 @@ class Schedule:
     """... and at the latest at this one."""
     close: float = 0.85
     """Share of an octave's goal that is as good as the goal: a step for the rest would be short."""
+    ratio: int = 153
+    """Of the precision field of the noise, for a model that knows it (grammar.ratio): 0.6."""
     top: float = 6.5
     """ln snr of the finest octave at which a stream without a target is finished."""
 
@@ -53,11 +55,12 @@ class Schedule:
         if observation.snr == 0.0:
             return Kind.REFINE, self.first
         goal = exp(self.top)
+        opened = opened_snr(1.0, observation.field.ratio)
         if observation.octave:
-            rich = 4.0 * self.detail / missing if missing else inf
+            rich = self.detail / (missing * opened) if missing else inf
             goal = min(max(rich, exp(self.earliest)), exp(self.opening))
         if observation.snr > self.close * goal:
-            return (Kind.OPEN, observation.snr / 4) if observation.octave else None
+            return (Kind.OPEN, observation.snr * opened) if observation.octave else None
         reached = observation.snr * self.growth
         if reached > goal / sqrt(self.growth):
             reached = goal
@@ -70,6 +73,15 @@ class Schedule:
             # At most threefold: the estimate grows stale over a step, on smooth pictures too.
             length = max(length, min(3 * length, round(self.full_step * height * width / 8)))
         return max(length, self.shortest)
+
+
+SHAPED = Schedule(growth=1.7, opening=0.8)
+"""For models that know shaped noise (docs/decisions/0028)."""
+
+
+def usual(*, shaped: bool) -> Schedule:
+    """Return the schedule for models that know shaped noise, or for those that do not."""
+    return SHAPED if shaped else Schedule()
 
 
 def step_length(energy: float, dims: int) -> int:

@@ -1,7 +1,8 @@
 """The grammar of a .dfc stream; each element is defined once, for reading and for writing.
 
     stream  = header record*
-    header  = "DFC" kind:u8 model:4 bytes width:varint height:varint seed:varint check:u16
+    header  = "DFC" kind:u8 model:4 bytes width:varint height:varint seed:varint [ratio:u8]
+              check:u16
     record  = step | check
     step    = (short | long) segment (check? segment)*
     short   = 1 length:4 delta:3                one byte, a refinement by the trellis
@@ -11,10 +12,13 @@
     check   = 0x30 crc:u16                      low half of the CRC32C of the bytes since the last
                                                 check, or since the start
 
-The header's kind is the version, four bits, and the signal, four bits; its check is the low half of
-the CRC32C of the header before it.  A long step's tag is what it does (0x10 refine, 0x20 open an
-octave) plus its simulator; only refine has a delta.  A short one says how its length and its delta
-compare with those of the steps before it, see :class:`Before`.  A check stands between two steps
+The header's kind is the version, four bits, and the signal, four bits.  Version 2 has a ratio, that
+of the precision field of its noise, :func:`ratio`; the noise of version 1 is white.  The header's
+check is the low half of the CRC32C of the header before it.
+
+A long step's tag is what it does (0x10 refine, 0x20 open an octave) plus its simulator; only refine
+has a delta.  A short one says how its length and its delta compare with those of the steps before
+it, see :class:`Before`.  A check stands between two steps
 wherever the sender likes, and at the end of a segment wherever CHECK_DUE bytes or more have gone by
 since the last one: so at most a kilobyte goes unchecked.  Integers are little-endian; a varint
 holds seven bits a byte, lowest first.
@@ -33,7 +37,14 @@ import google_crc32c
 from diffc_stream.errors import CorruptStream, NotAStream, UnsupportedStream
 
 MAGIC = b"DFC"
-VERSION = 1
+VERSION = 2
+"""Of streams whose noise is shaped."""
+VERSION_WHITE = 1
+"""Of streams whose noise is white."""
+LEAST_RATIO = 64
+"""A header names no smaller one: noise of coarse detail would vanish in rounding."""
+WHITE_RATIO = 255
+"""The ratio of white noise, which goes unsaid."""
 SIGNAL_SRGB = 0
 """The only kind of signal so far: three channels of 8-bit sRGB."""
 
@@ -83,16 +94,20 @@ class Header:
     """Pixels, 1 to MAX_SIDE."""
     seed: int
     """Of the shared randomness, 0 to 2^32 - 1."""
+    ratio: int = WHITE_RATIO
+    """Of the noise's precision field, LEAST_RATIO to WHITE_RATIO, see ratio()."""
 
     def encode(self) -> bytes:
         """Return the header's bytes."""
+        white = self.ratio == WHITE_RATIO
         body = (
             MAGIC
-            + bytes([VERSION << 4 | SIGNAL_SRGB])
+            + bytes([(VERSION_WHITE if white else VERSION) << 4 | SIGNAL_SRGB])
             + bytes.fromhex(self.model)
             + encode_varint(self.width)
             + encode_varint(self.height)
             + encode_varint(self.seed)
+            + (b"" if white else bytes([self.ratio]))
         )
         return body + (crc32c(body) & 0xFFFF).to_bytes(2, "little")
 
@@ -106,14 +121,18 @@ class Header:
             raise NotAStream("not a .dfc stream")
         _need(data, 4)
         version, signal = data[3] >> 4, data[3] & 0x0F
-        if version != VERSION:
+        if version not in (VERSION_WHITE, VERSION):
             raise UnsupportedStream(
-                f"this is .dfc version {version}; this release reads version {VERSION}"
+                f"this is .dfc version {version}; this release reads versions 1 and 2"
             )
         _need(data, 8)
         width, place = parse_varint(data, 8)
         height, place = parse_varint(data, place)
         seed, place = parse_varint(data, place)
+        shape = WHITE_RATIO
+        if version == VERSION:
+            _need(data, place + 1)
+            shape, place = data[place], place + 1
         _need(data, place + 2)
         if crc32c(data[:place]) & 0xFFFF != int.from_bytes(data[place : place + 2], "little"):
             raise CorruptStream("the header is damaged", offset=0)
@@ -122,7 +141,9 @@ class Header:
             raise UnsupportedStream(f"this stream carries signal {signal}, which is not known here")
         if not (1 <= width <= MAX_SIDE and 1 <= height <= MAX_SIDE and seed < 2**32):
             raise CorruptStream(f"the header names a picture of {width}x{height}", offset=8)
-        header = cls(model=data[4:8].hex(), width=width, height=height, seed=seed)
+        if shape < LEAST_RATIO or (shape == WHITE_RATIO) != (version == VERSION_WHITE):
+            raise CorruptStream(f"the header names a ratio of {shape}", offset=place - 1)
+        header = cls(model=data[4:8].hex(), width=width, height=height, seed=seed, ratio=shape)
         return header, place + 2
 
 
@@ -265,6 +286,11 @@ def delta(code: int) -> float:
 def nearest_delta(value: float) -> int:
     """Return the code of the delta nearest to ``value`` > 0, in the logarithm."""
     return min(range(256), key=lambda code: max(delta(code) / value, value / delta(code)))
+
+
+def ratio(code: int) -> float:
+    """Return what ``code`` says of a scale's precision: over that of the next coarser one."""
+    return code / WHITE_RATIO
 
 
 def encode_varint(value: int) -> bytes:

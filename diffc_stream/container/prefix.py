@@ -82,6 +82,8 @@ class Prefix:
             )
         elif own.seed != header.seed:
             raise PrefixMismatch(f"the prefix is of the seed {own.seed}, not {header.seed}")
+        elif own.ratio != header.ratio:
+            raise PrefixMismatch(f"the prefix is of the ratio {own.ratio}, not {header.ratio}")
 
     def beyond(self, pieces: Iterator[bytes]) -> Iterator[bytes]:
         """Yield what of ``pieces``, a stream from its start, follows; empty ones where none does.

@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from diffc_stream.diffusion import octaves
+from diffc_stream.diffusion.field import WHITE, Field
 from diffc_stream.diffusion.gaussian import Gaussian
 
 Floats = NDArray[np.float32]
@@ -58,8 +59,13 @@ class GaussianSource:
             result[size] = spectrum
         return result
 
-    def __call__(self, eta: Floats, snr: float) -> Floats:
-        """Return E[x | eta], (3, H, W), of the octave with eta's size, at snr > 0."""
+    def __call__(self, eta: Floats, snr: float, field: Field = WHITE) -> Floats:
+        """Return E[x | eta], (3, H, W), of the octave with eta's size, at snr > 0.
+
+        Raises ValueError for noise that is not white.
+        """
+        if not field.isotropic:
+            raise ValueError("a stationary source knows white noise only")
         spectrum = self.spectra[eta.shape[1], eta.shape[2]]
         x_hat = np.fft.ifft2(np.fft.fft2(eta) * (spectrum / (1.0 + snr * spectrum)))
         return np.ascontiguousarray(x_hat.real.astype(np.float32))

@@ -7,6 +7,8 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from diffc_stream.diffusion.field import WHITE, Field
+
 Floats = NDArray[np.float32]
 
 
@@ -18,6 +20,11 @@ class Denoiser(Protocol):
     how bits are read.
     """
 
-    def __call__(self, eta: Floats, snr: float) -> Floats:
-        """Return x_hat = E[x | eta], shape (3, H, W), for eta = snr x + sqrt(snr) n, snr > 0."""
+    def __call__(self, eta: Floats, snr: float, field: Field = WHITE, /) -> Floats:
+        """Return x_hat = E[x | eta], shape (3, H, W), at ``snr`` > 0.
+
+        With white noise eta = snr x + sqrt(snr) n; with noise of another ``field`` it is what
+        :attr:`~diffc_stream.diffusion.observation.Observation.eta` says.  Raises ValueError for a
+        field that the denoiser does not know.
+        """
         ...

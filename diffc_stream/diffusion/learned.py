@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 
 from diffc_stream import work
 from diffc_stream.diffusion import tiles
-from diffc_stream.diffusion.architecture import field_features, noise_features
+from diffc_stream.diffusion.architecture import MAP_RANGE, field_features, noise_features
+from diffc_stream.diffusion.field import WHITE, Field
 from diffc_stream.diffusion.observation import variance_preserving
 
 Floats = NDArray[np.float32]
@@ -56,7 +57,7 @@ class LearnedDenoiser:
         """Denoise with ``network``, which takes sides that are multiples of ``multiple``.
 
         ``halo`` is how far it sees beyond a block of these sides, and ``largest`` how many pixels
-        it is given at once.  A ``shaped`` network is told the field of white noise.
+        it is given at once.  A ``shaped`` network is told the field of the noise.
         """
         self._network = network
         self._shaped = shaped
@@ -64,31 +65,57 @@ class LearnedDenoiser:
         self._halo = halo
         self._largest = largest
 
-    def __call__(self, eta: Floats, snr: float) -> Floats:
-        """Return x_hat, (3, H, W), for eta (3, H, W) at snr > 0."""
-        level = float(np.log(snr))
-        told = field_features(level, 1.0, 1.0) if self._shaped else noise_features(level)
-        features = np.array([told], np.float32)
+    def __call__(self, eta: Floats, snr: float, field: Field = WHITE) -> Floats:
+        """Return x_hat, (3, H, W), for eta (3, H, W) at snr > 0.
+
+        Raises ValueError for a field other than white noise if the network knows no other.
+        """
+        features = np.array([self._features(float(np.log(snr)), field)], np.float32)
         x_hat = np.empty(eta.shape, np.float32)
         cut = tiles.grid(
             *eta.shape[1:], multiple=self._multiple, halo=self._halo, largest=self._largest
         )
         for done, (rows, columns) in enumerate(cut):
             work.tell(EVALUATING, done / len(cut))
-            z = variance_preserving(eta[:, rows.seen, columns.seen], snr)
-            v = self._network(self._padded(z), features)[0]
-            part = z[:, rows.within, columns.within]
-            # In place: of a large picture each copy counts.
-            part *= np.float32((snr / (1 + snr)) ** 0.5)
-            part -= np.float32((1 / (1 + snr)) ** 0.5) * v[:, rows.within, columns.within]
-            np.clip(part, -LARGEST, LARGEST, out=x_hat[:, rows.kept, columns.kept])
+            seen = rows.seen, columns.seen
+            x_hat[:, rows.kept, columns.kept] = self._evaluated(
+                eta[:, *seen],
+                snr,
+                field.cells if field.cells is None else field.cells[seen],
+                features,
+            )[:, rows.within, columns.within]
         work.tell(EVALUATING, 1.0)
         return x_hat
 
-    def _padded(self, z: Floats) -> Floats:
+    def _features(self, level: float, field: Field) -> list[float]:
+        if self._shaped:
+            return field_features(level, field.ratio, field.share)
+        if not field.isotropic:
+            raise ValueError("this model knows white noise only")
+        return noise_features(level)
+
+    def _evaluated(self, eta: Floats, snr: float, cells: Floats | None, features: Floats) -> Floats:
+        """Return x_hat of a tile, (3, H, W)."""
+        alpha: np.float32 | Floats
+        sigma: np.float32 | Floats
+        shown: Floats | None = None
+        if cells is None:
+            alpha, sigma = np.float32((snr / (1 + snr)) ** 0.5), np.float32((1 / (1 + snr)) ** 0.5)
+            z = variance_preserving(eta, snr)
+        else:
+            local = np.float32(snr) * cells
+            alpha, sigma = np.sqrt(local / (1 + local)), np.sqrt(1 / (1 + local))
+            z = alpha * (eta / np.float32(snr))
+            shown = np.clip(np.log(cells) / np.float32(MAP_RANGE), -1, 1)
+        v = self._network(self._padded(z, shown), features)[0]
+        # In place: of a large picture each copy counts.
+        z *= alpha
+        z -= sigma * v[:, : z.shape[1], : z.shape[2]]
+        return np.clip(z, -LARGEST, LARGEST, out=z)
+
+    def _padded(self, z: Floats, cells: Floats | None) -> Floats:
         """Return ``z``, (3, H, W), as the network takes it, (1, C, H', W')."""
+        if self._shaped:
+            z = np.concatenate([z, np.zeros_like(z[:1]) if cells is None else cells[None]])
         missing = ((0, 0), *((0, -side % self._multiple) for side in z.shape[1:]))
-        padded = np.pad(z, missing, mode="edge")
-        if self._shaped:  # the map of a field that is the same everywhere
-            padded = np.concatenate([padded, np.zeros_like(padded[:1])])
-        return padded[None]
+        return np.pad(z, missing, mode="edge")[None]

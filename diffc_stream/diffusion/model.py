@@ -26,6 +26,8 @@ class Model:
     fingerprint: str
     """The first 4 bytes of the SHA-256 of architecture and weights, as 8 hex digits."""
     denoiser: Denoiser
+    shaped: bool = False
+    """Whether it knows noise of any precision field, not only white noise."""
 
 
 def load_model(path: Path, engine: Engine | None = None) -> Model:
@@ -39,6 +41,7 @@ def load_model(path: Path, engine: Engine | None = None) -> Model:
     return Model(
         name=description.name,
         fingerprint=description.fingerprint,
+        shaped=description.architecture.shaped,
         denoiser=LearnedDenoiser(
             network,
             multiple=description.architecture.multiple,

@@ -1,57 +1,100 @@
 """The noisy observation of the image that sender and receiver share.
 
-    eta = snr * x + sqrt(snr) * n,    n ~ N(0, I)
+    eta = P x + P^(1/2) n,    n ~ N(0, I)
 
-is everything known about x.  At snr 0 nothing is known and eta = 0.  It is the diffusion state
-of Theis et al. (arXiv 2206.08889, section 3) in other coordinates: with alpha^2 = snr / (1 + snr)
-and sigma^2 = 1 / (1 + snr), z = alpha x + sigma n = eta * sigma / sqrt(snr).  These are the
-convenient ones because independent observations of one x simply add.
+is everything known about x.  P is diagonal, the precisions of a field
+(:mod:`~diffc_stream.diffusion.field`), in the Haar transform of the octave observed; white noise,
+P = snr I, needs no transform.  Where P is 0 nothing is known and eta = 0.  It is the diffusion
+state of Theis et al. (arXiv 2206.08889, section 3) in other coordinates: for white noise, with
+alpha^2 = snr / (1 + snr) and sigma^2 = 1 / (1 + snr), z = alpha x + sigma n = eta * sigma /
+sqrt(snr).  These are the convenient ones because independent observations of one x simply add.
 
-One refinement adds a new observation of signal-to-noise ratio delta.  Let x_hat be the posterior
+One refinement adds a new observation of precision D = delta / snr P.  Let x_hat be the posterior
 mean, known to both ends, and e = x - x_hat.  In units of the new observation's noise, and
 around what the receiver expects,
 
-    posterior  q = N(sqrt(delta) e, I)        prior  p = N(0, I)
-    eta <- eta + delta * x_hat + sqrt(delta) * y,    snr <- snr + delta
+    posterior  q = N(D^(1/2) e, I)        prior  p = N(0, I)
+    eta <- eta + D x_hat + D^(1/2) y,     snr <- snr + delta
 
-where y is the sample that reverse channel coding brought across, at KL(q || p) = delta |e|^2 / 2
+where y is the sample that reverse channel coding brought across, at KL(q || p) = |D^(1/2) e|^2 / 2
 nats.  This is q(z_s | z_t, x) against p(z_s | z_t) of DDPM and VDM.
 
-Opening an octave keeps the signal-to-noise ratio and adds dimensions: a coarse octave observed
-at snr is the low band of the finer one observed at snr / 4, and the three detail bands are
-brought from nothing to exactly the same.
+Opening an octave keeps what is known and adds dimensions: the values of a coarse octave are half of
+the finer one's low band, so that they are observed there at a quarter of the precision; the three
+detail bands are brought from nothing to their place in the field.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from math import log, sqrt
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from math import exp, log, prod, sqrt
 
 import numpy as np
 from numpy.typing import NDArray
 
 from diffc_stream.diffusion import octaves
+from diffc_stream.diffusion.field import (
+    WHITE,
+    Field,
+    Precision,
+    dimensions,
+    shapes,
+    transformed,
+    untransformed,
+)
 
 Floats = NDArray[np.float32]
+Held = Callable[[Floats, float], Floats]
+"""From the noisy picture u at some snr to the same with a part of it put back."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+@dataclass(frozen=True, kw_only=True, eq=False)
 class Observation:
-    """What is known of octave ``octave``: ``eta``, shape (3, H, W), at ``snr`` >= 0."""
+    """What is known of octave ``octave``, at ``snr`` >= 0 and the precisions of ``field``."""
 
-    eta: Floats
+    bands: tuple[Floats, ...]
+    """eta: detail (bands, 3, h, w), the finest first, and the low band (3, h, w).
+
+    White noise is never transformed: the low band is the octave itself.
+    """
     snr: float
+    """Signal-to-noise ratio of the finest detail, were it whole."""
     octave: int
+    size: octaves.Size
+    """(height, width) of the octave observed."""
+    field: Field = WHITE
+    origin: Observation | None = None
+    """What it was opened from, as long as no more is known of the octaves seen there."""
 
     @classmethod
-    def nothing(cls, size: octaves.Size, octave: int) -> Observation:
+    def nothing(cls, size: octaves.Size, octave: int, *, field: Field = WHITE) -> Observation:
         """Return the observation that holds no information, of an octave of ``size``."""
-        return cls(eta=np.zeros((octaves.CHANNELS, *size), np.float32), snr=0.0, octave=octave)
+        eta = np.zeros((octaves.CHANNELS, *size), np.float32)
+        return cls(bands=(eta,), snr=0.0, octave=octave, size=size, field=field)
+
+    @classmethod
+    def white(cls, eta: Floats, snr: float, octave: int) -> Observation:
+        """Return an observation with white noise: eta (3, H, W) = snr x + sqrt(snr) n."""
+        return cls(bands=(eta,), snr=snr, octave=octave, size=(eta.shape[1], eta.shape[2]))
+
+    @cached_property
+    def eta(self) -> Floats:
+        """snr times the noisy picture, (3, H, W): of white noise eta itself.
+
+        Finest detail of which a share is known is shrunk by that share.
+        """
+        if self.field.isotropic:
+            return self.bands[0]
+        relative = self.field.precisions(self._scales, whole=True)
+        scaled = [band / whole for band, whole in zip(self.bands, relative, strict=True)]
+        return untransformed(scaled, self.size)
 
     @property
-    def size(self) -> octaves.Size:
-        """(height, width) of the octave observed."""
-        return self.eta.shape[1], self.eta.shape[2]
+    def dimensions(self) -> int:
+        """How many values a refinement runs over."""
+        return dimensions(self.size, self._scales)
 
     @property
     def log_snr(self) -> float:
@@ -62,40 +105,183 @@ class Observation:
         """Return the variance-preserving form alpha x + sigma n, shape (3, H, W)."""
         return variance_preserving(self.eta, self.snr)
 
+    def scaled(self, x: Floats) -> Floats:
+        """Return ``x`` (3, H, W) in units of a refinement's noise at delta 1, shape (D,)."""
+        if self.field.isotropic:
+            return x.reshape(-1)
+        bands = [
+            np.sqrt(relative) * band
+            for band, relative in zip(self._transformed(x), self._relative, strict=True)
+        ]
+        return np.concatenate([band.reshape(-1) for band in bands])
+
     def refined(self, x_hat: Floats, y: Floats, delta: float, received: float = 1.0) -> Observation:
         """Add an observation of signal-to-noise ratio ``delta``.
 
-        ``x_hat`` is the posterior mean, ``y`` the sample around it, both (3, H, W).  If only
-        the fraction ``received`` of a rotated y is there, with zeros for the rest, the
-        observation gains that fraction of delta.
+        ``x_hat`` is the posterior mean, (3, H, W), ``y`` the sample around it, (D,) as
+        :meth:`scaled` gives.  If only the fraction ``received`` of a rotated y is there, with zeros
+        for the rest, the observation gains that fraction of delta.
         """
-        gained = np.float32(received * delta)
-        eta = np.empty_like(self.eta)
-        for summed, before, known, new in zip(eta, self.eta, x_hat, y, strict=True):
-            np.add(before, gained * known, out=summed)
-            np.add(summed, np.float32(sqrt(delta)) * new, out=summed)
-        return Observation(eta=eta, snr=self.snr + received * delta, octave=self.octave)
+        gained, root = np.float32(received * delta), np.float32(sqrt(delta))
+        summed = []
+        bands = zip(self.bands, self._transformed(x_hat), self._cut(y), self._relative, strict=True)
+        for before, known, new, relative in bands:
+            eta = np.empty_like(before)
+            # Part by part: of a large picture each copy counts.
+            for sum_, part, known_part, new_part in zip(eta, before, known, new, strict=True):
+                np.add(part, (gained * relative) * known_part, out=sum_)
+                np.add(sum_, (root * np.sqrt(relative)) * new_part, out=sum_)
+            summed.append(eta)
+        snr = self.snr + received * delta
+        return replace(self, bands=tuple(summed), snr=snr, origin=None)
 
-    def opened(self, bands: Floats, y: Floats, size: octaves.Size) -> Observation:
+    def opened(
+        self,
+        bands: Floats,
+        y: Floats,
+        size: octaves.Size,
+        *,
+        received: float = 1.0,
+        cells: Floats | None = None,
+    ) -> Observation:
         """Add the detail of the next finer octave, of ``size``.
 
         ``bands`` is the prediction of the detail bands and ``y`` the sample around it, both of
-        shape (3, 3, H, W).
+        shape (3, 3, H, W).  If only the fraction ``received`` of a rotated y is there, so is that
+        share of the detail's precision; white noise cannot say so, and takes what is not there for
+        its prediction without noise.  ``cells`` is the finer octave's, if the field has one.
         """
-        snr = self.snr / 4
-        detail = np.float32(snr) * bands
+        snr, white = self.opened_snr, self.field.isotropic
+        share = 1.0 if white else received
+        places: Precision = np.float32(1.0)
+        if cells is not None:
+            places = octaves.means(cells[None])[0]
+        detail: Floats = (np.float32(share * snr) * places) * bands
         for band, new in zip(detail, y, strict=True):
-            np.add(band, np.float32(sqrt(snr)) * new, out=band)
-        eta = octaves.synthesis(self.eta * np.float32(0.5), detail, size)
-        return Observation(eta=eta, snr=snr, octave=self.octave - 1)
+            np.add(band, (np.float32(sqrt(snr)) * np.sqrt(places)) * new, out=band)
+        half = [eta * np.float32(0.5) for eta in self.bands]
+        summed = (octaves.synthesis(half[0], detail, size),) if white else (detail, *half)
+        field = replace(self.field, share=share, cells=cells)
+        return Observation(
+            bands=summed,
+            snr=snr,
+            octave=self.octave - 1,
+            size=size,
+            field=field,
+            origin=None if white else self,
+        )
+
+    def coarser(self) -> Observation | None:
+        """Return what it says of the next coarser octave; None if noise is white or there is none.
+
+        Of white noise the octaves are not kept apart.
+        """
+        if self.field.isotropic or not self._scales:
+            return None
+        if self.origin is not None:
+            return self.origin
+        cells = self.field.cells
+        return Observation(
+            bands=tuple(eta * np.float32(2) for eta in self.bands[1:]),
+            snr=self.snr / opened_snr(1.0, self.field.ratio),
+            octave=self.octave + 1,
+            size=octaves.coarser(self.size),
+            field=Field(
+                ratio=self.field.ratio,
+                cells=None if cells is None else octaves.means(cells[None])[0],
+            ),
+        )
+
+    def joined(self, fine: Floats, coarse: Floats) -> Floats:
+        """Join two estimates of this octave: of itself, and of the next coarser one from there.
+
+        Detail is that of the fine one.  Means are those of the coarse one as long as no detail is
+        observed, and half of each when all of it is: each estimate sees what the other overlooks
+        (docs/decisions/0029).
+        """
+        own = np.float32(self.field.share / 2)
+        low = octaves.means(fine)
+        low *= own
+        low += (1 - own) * coarse
+        low *= np.float32(2)
+        return octaves.synthesis(low, octaves.details(fine), self.size)
+
+    @property
+    def opened_snr(self) -> float:
+        """The snr at which the next finer octave is observed when it opens."""
+        return opened_snr(self.snr, self.field.ratio)
+
+    def moved(
+        self, ahead: Floats, snr: float, *, share: float = 1.0, held: Held | None = None
+    ) -> Observation:
+        """Follow the probability flow to ``snr`` and ``share``, both above what they are.
+
+        ``ahead`` is the posterior mean, (3, H, W), on the way.  The noisy picture u = eta / P keeps
+        of its distance from it what is left of the noise: du / d ln s = u - x_hat, by coefficient,
+        where s is the deviation of its noise.  Then ``held``, if given, puts back what stays.
+        """
+        field = self.field.shared(share)
+        shares = [share / self.field.share, *[1.0] * self._scales]
+        moved = []
+        bands = zip(self.bands, self._transformed(ahead), self._relative, shares, strict=True)
+        for eta, known, relative, more in bands:
+            keep = np.float32(exp(-0.5 * log(snr / self.snr * more)))
+            old, new = np.float32(self.snr) * relative, np.float32(snr * more) * relative
+            u = np.empty_like(eta)
+            for moved_part, part, known_part in zip(u, eta, known, strict=True):
+                moved_part[:] = keep * (part / old) + (1 - keep) * known_part
+            if held:
+                u = held(u, snr)
+            u *= new
+            moved.append(u)
+        origin = self.origin if snr == self.snr else None
+        return replace(self, bands=tuple(moved), snr=snr, field=field, origin=origin)
+
+    def begun(self, bands: Floats, noise: Floats, share: float) -> Observation:
+        """Observe ``share`` of the finest detail, of which nothing was known.
+
+        ``bands`` is what the detail is expected to be, ``noise`` in units of the observation's.
+        """
+        snr = share * self.snr
+        detail = np.float32(snr) * bands + np.float32(sqrt(snr)) * noise
+        field = self.field.shared(share)
+        return replace(self, bands=(detail, *self.bands[1:]), field=field)
 
     def noise_variance(self, x: Floats) -> float:
-        """Return the variance of (eta - snr x) / sqrt(snr), 1 for an ideal observation of x."""
-        total = 0.0
-        for known, true in zip(self.eta, x, strict=True):
-            noise = (known - np.float32(self.snr) * true) / np.float32(sqrt(self.snr))
+        """Return the variance of P^(-1/2) (eta - P x), 1 for an ideal observation of x."""
+        total, count = 0.0, 0
+        for known, true, relative in zip(
+            self.bands, self._transformed(x), self._relative, strict=True
+        ):
+            precision = np.float32(self.snr) * relative
+            noise = (known - precision * true) / np.sqrt(precision)
             total += float(np.square(noise, dtype=np.float64).sum())
-        return total / x.size
+            count += noise.size
+        return total / count
+
+    @property
+    def _scales(self) -> int:
+        return len(self.bands) - 1
+
+    @cached_property
+    def _relative(self) -> list[Precision]:
+        return self.field.precisions(self._scales)
+
+    def _transformed(self, x: Floats) -> Sequence[Floats]:
+        return transformed(x, self._scales) if self._scales else (x,)
+
+    def _cut(self, y: Floats) -> list[Floats]:
+        """Cut ``y`` (D,) into bands."""
+        y, first, result = y.reshape(-1), 0, []
+        for shape in shapes(self.size, self._scales):
+            result.append(y[first : first + prod(shape)].reshape(shape))
+            first += prod(shape)
+        return result
+
+
+def opened_snr(snr: float, ratio: float) -> float:
+    """Return the snr of an octave opened when the next coarser one is observed at ``snr``."""
+    return snr * ratio / 4
 
 
 def variance_preserving(eta: Floats, snr: float) -> Floats:

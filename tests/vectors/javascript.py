@@ -17,9 +17,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 HERE = Path(__file__).parent
-sys.path.insert(0, str(HERE.parent / "support"))
+sys.path.insert(0, str(HERE.parent))
 
-from sources import model, picture, stream  # noqa: E402
+from sources import by_scale, model, odd_picture, picture, stream  # noqa: E402
 
 from diffc_stream.channel.randomness import (  # noqa: E402
     Purpose,
@@ -41,10 +41,11 @@ from diffc_stream.container.grammar import (  # noqa: E402
     Step,
     crc32c,
     delta,
+    ratio,
     segments,
 )
 from diffc_stream.diffusion import octaves, symmetry  # noqa: E402
-from diffc_stream.diffusion.architecture import noise_features  # noqa: E402
+from diffc_stream.diffusion.architecture import field_features, noise_features  # noqa: E402
 from diffc_stream.diffusion.collection import RELEASED, default_model  # noqa: E402
 from diffc_stream.diffusion.model import Model, load_model  # noqa: E402
 
@@ -127,6 +128,7 @@ def grammar() -> Json:
     headers = [
         Header(model="733c846a", width=768, height=512, seed=0),
         Header(model="00ff0a1b", width=65_535, height=1, seed=2**32 - 1),
+        Header(model="00ff0a1b", width=17, height=300, seed=1, ratio=153),
     ]
     steps: list[Json] = []
     before = Before()
@@ -155,7 +157,7 @@ def grammar() -> Json:
         "crc32c": crc32c(bytes(range(256))),
         "headers": [
             {"data": header.encode().hex(), "model": header.model, "width": header.width}
-            | {"height": header.height, "seed": header.seed}
+            | {"height": header.height, "seed": header.seed, "ratio": ratio(header.ratio)}
             for header in headers
         ],
         "steps": steps,
@@ -188,7 +190,8 @@ def pyramid() -> Json:
         )
     sizes = [octaves.sizes(height, width) for height, width in ((512, 768), (17, 65_535), (1, 1))]
     features = {str(level): noise_features(level) for level in (-20.0, 0.0, 1.5)}
-    return {"cases": facts, "sizes": sizes, "features": features}
+    fields = [[*told, field_features(*told)] for told in ((0.3, 1.0, 1.0), (-2.0, 0.6, 0.25))]
+    return {"cases": facts, "sizes": sizes, "features": features, "fields": fields}
 
 
 def pictures(data: bytes, own: Model, ends: list[int], methods: list[Method]) -> list[Json]:
@@ -202,7 +205,7 @@ def pictures(data: bytes, own: Model, ends: list[int], methods: list[Method]) ->
             rendering = decoder.render(method)
             shown[str(method)] = rendering.image.reshape(-1)[::EVERY].tolist()
             shown["predictedPsnr"] = rendering.predicted_psnr
-        turned = decoder.render(symmetries=8 if own.name == "gaussian" else 2)
+        turned = decoder.render(symmetries=2 if own.name == "small" else 8)
         shown["symmetries"] = turned.image.reshape(-1)[::EVERY].tolist()
         shown |= {"bytes": end, "steps": decoder.steps}
         result.append(shown)
@@ -212,7 +215,8 @@ def pictures(data: bytes, own: Model, ends: list[int], methods: list[Method]) ->
 def encoded() -> dict[str, bytes]:
     """Return new streams; a machine's own rounding decides on some of their bits."""
     learned = Encoder(photograph(), default_model(), target_bytes=900)
-    return {"exact": stream(1500), "learned": b"".join(learned)}
+    shaped = Encoder(odd_picture(), by_scale(), target_bytes=900)
+    return {"exact": stream(1500), "learned": b"".join(learned), "shaped": b"".join(shaped)}
 
 
 def other_simulators() -> dict[str, str]:
@@ -232,6 +236,7 @@ def streams(data: dict[str, bytes]) -> list[Json]:
     for name, own, ends, methods in (
         ("exact", model(), [17, 30, 56, 57, 60, 300, 1500], every),
         ("learned", default_model(), [40, 300, 900], few),
+        ("shaped", by_scale(), [19, 45, 157, 300, 900], every),
     ):
         curve = Curve()
         curve.feed(data[name])

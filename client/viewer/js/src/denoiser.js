@@ -9,9 +9,10 @@
  */
 
 import { variancePreserving } from "./diffusion/observation.js";
-import { noiseFeatures } from "./diffusion/noise.js";
-import { CHANNELS, area, dimensions } from "./diffusion/octaves.js";
-import { ModelUnavailable, PictureTooLarge } from "./errors.js";
+import { WHITE } from "./diffusion/field.js";
+import { fieldFeatures, noiseFeatures } from "./diffusion/noise.js";
+import { CHANNELS, area } from "./diffusion/octaves.js";
+import { ModelUnavailable, PictureTooLarge, UnsupportedStream } from "./errors.js";
 import { GOLDEN } from "./golden.js";
 
 /** @typedef {import("./codec/chain.js").Denoiser} Denoiser */
@@ -41,10 +42,13 @@ const LONGEST_HEADER = 2 ** 20;
  * @returns {Promise<Denoiser>}
  */
 export async function loadDenoiser(ort, { fingerprint, graph, weights, provider = "wasm" }) {
-  const multiple = described(weights, fingerprint);
+  const { multiple, shaped } = described(weights, fingerprint);
   const session = await opened(ort, graph, weights, provider);
   /** @type {Denoiser} */
-  const denoiser = async (eta, size, snr) => {
+  const denoiser = async (eta, size, snr, field = WHITE) => {
+    if (!shaped && field.ratio !== 1) {
+      throw new UnsupportedStream("this stream shapes its noise, which its model does not know");
+    }
     if (area(size) > MOST_EVALUATED) {
       throw new PictureTooLarge(
         `${size.width}x${size.height} pixels are more than can be computed here ` +
@@ -56,9 +60,13 @@ export async function loadDenoiser(ort, { fingerprint, graph, weights, provider 
       width: Math.ceil(size.width / multiple) * multiple,
     };
     const z = variancePreserving(eta, snr);
-    const features = noiseFeatures(Math.log(snr));
+    const level = Math.log(snr);
+    const features = shaped ? fieldFeatures(level, field) : noiseFeatures(level);
+    // A shaped network sees a fourth plane: the map of a field, 0 where it is the same everywhere.
+    const channels = CHANNELS + Number(shaped);
+    const seen = padded(z, size, full, channels);
     const results = await session.run({
-      z: new ort.Tensor("float32", padded(z, size, full), [1, CHANNELS, full.height, full.width]),
+      z: new ort.Tensor("float32", seen, [1, channels, full.height, full.width]),
       features: new ort.Tensor("float32", features, [1, features.length]),
     });
     const v = /** @type {Float32Array} */ (await results.v.getData());
@@ -71,7 +79,8 @@ export async function loadDenoiser(ort, { fingerprint, graph, weights, provider 
 }
 
 /**
- * Return of which number of pixels the network's sides are multiples, from the weights' header.
+ * Return of which number of pixels the network's sides are multiples, and whether it is told the
+ * field of the noise, from the weights' header.
  *
  * @param {Uint8Array} weights
  * @param {string} fingerprint
@@ -87,12 +96,7 @@ function described(weights, fingerprint) {
       throw new ModelUnavailable(`the file of the model ${fingerprint} holds the model ${own}`);
     }
     const { widths, shaped } = JSON.parse(architecture);
-    if (shaped) {
-      throw new ModelUnavailable(
-        `the model ${fingerprint} is told the shape of noise, which this receiver cannot do yet`,
-      );
-    }
-    return 2 ** widths.length;
+    return { multiple: 2 ** widths.length, shaped: Boolean(shaped) };
   } catch (error) {
     if (error instanceof ModelUnavailable) throw error;
     throw new ModelUnavailable(`the weights of the model ${fingerprint} are no model file`, {
@@ -144,13 +148,15 @@ export function externalFile(graph) {
 /**
  * Return planes of `size` at the upper left of ones of the size `full`, the borders repeated.
  *
+ * Of `channels` planes those beyond the picture's are 0.
+ *
  * @param {Float32Array} x
  * @param {Size} size
  * @param {Size} full
+ * @param {number} channels
  */
-function padded(x, size, full) {
-  if (size.height === full.height && size.width === full.width) return x;
-  const result = new Float32Array(dimensions(full));
+function padded(x, size, full, channels) {
+  const result = new Float32Array(channels * area(full));
   for (let channel = 0; channel < CHANNELS; channel++) {
     for (let row = 0; row < full.height; row++) {
       const line = channel * size.height + Math.min(row, size.height - 1);

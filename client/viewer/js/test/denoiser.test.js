@@ -3,7 +3,7 @@ import { test } from "node:test";
 
 import { normals } from "../src/channel/randomness.js";
 import { MOST_EVALUATED, externalFile, loadDenoiser, prove } from "../src/denoiser.js";
-import { PictureTooLarge } from "../src/errors.js";
+import { PictureTooLarge, UnsupportedStream } from "../src/errors.js";
 import { golden } from "./golden.js";
 import { modelFile, released, runtime } from "./released.js";
 
@@ -44,17 +44,11 @@ test("files that are not the model's are refused in a line", async () => {
   assert.equal(externalFile(GRAPH), "small-733c846a.safetensors");
 });
 
-test("a model that is told more than a level of noise is refused in a line", async () => {
-  const architecture = JSON.stringify({ widths: [8, 16], blocks: [1, 1], shaped: true });
-  const header = JSON.stringify({ __metadata__: { fingerprint: "733c846a", architecture } });
-  const text = new TextEncoder().encode(header);
-  const weights = new Uint8Array(8 + text.length);
-  new DataView(weights.buffer).setBigUint64(0, BigInt(text.length), true);
-  weights.set(text, 8);
-  await assert.rejects(
-    loadDenoiser(await runtime(), { fingerprint: "733c846a", graph: GRAPH, weights }),
-    { name: "ModelUnavailable", message: /shape of noise/ },
-  );
+test("noise of a shape that a model does not know is refused", async () => {
+  const size = { height: 16, width: 16 };
+  const denoiser = await released("733c846a");
+  const field = { ratio: 0.6, share: 1 };
+  await assert.rejects(denoiser(new Float32Array(768), size, 1, field), UnsupportedStream);
 });
 
 test("octaves that would not fit in memory are refused", async () => {

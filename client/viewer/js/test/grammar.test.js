@@ -48,7 +48,10 @@ test("headers are read, and nothing of one that is cut", () => {
 
 test("what is no stream, another version, another signal or damaged is told apart", () => {
   assert.throws(() => parseHeader(Uint8Array.of(0x44, 0x45)), NotAStream);
-  assert.throws(() => parseHeader(damaged(3, 0x20)), /version 2; this release reads version 1/);
+  assert.throws(
+    () => parseHeader(damaged(3, 0x30)),
+    /version 3; this release reads versions 1 and 2/,
+  );
   assert.throws(() => parseHeader(damaged(3, 0x11)), { name: "CorruptStream", offset: 0 });
   assert.throws(() => parseHeader(damaged(9, HEADER[9] ^ 1)), CorruptStream);
   assert.throws(() => parseHeader(damaged(8, 0xff).fill(0xff, 8)), /too many bytes \(at byte 8\)/);
@@ -56,6 +59,10 @@ test("what is no stream, another version, another signal or damaged is told apar
   assert.throws(() => parseHeader(checked([...start, 0, 1, 0])), /a picture of 0x1 \(at byte 8\)/);
   const seed = [0xff, 0xff, 0xff, 0xff, 0x1f];
   assert.throws(() => parseHeader(checked([...start, 1, 1, ...seed])), CorruptStream);
+  start[3] = 0x20;
+  for (const ratio of [0, 63, 255]) {
+    assert.throws(() => parseHeader(checked([...start, 1, 1, 0, ratio])), /a ratio of/);
+  }
   start[3] = 0x13;
   assert.throws(() => parseHeader(checked([...start, 1, 1, 0])), UnsupportedStream);
 });

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { noiseFeatures } from "../src/diffusion/noise.js";
+import { fieldFeatures, noiseFeatures } from "../src/diffusion/noise.js";
 import * as octaves from "../src/diffusion/octaves.js";
 import { COUNT, turned, turnedBack, turnedSize } from "../src/diffusion/symmetry.js";
 import { VECTORS, near, waves } from "./vectors.js";
@@ -50,5 +50,8 @@ test("octaves go down to 16 pixels", () => {
 test("noise levels are described by the same numbers", () => {
   for (const [level, features] of Object.entries(VECTORS.octaves.features)) {
     near(noiseFeatures(Number(level)), features, 1e-6);
+  }
+  for (const [level, ratio, share, features] of VECTORS.octaves.fields) {
+    near(fieldFeatures(level, { ratio, share }), features, 1e-6);
   }
 });

@@ -1,6 +1,7 @@
 /** What the Python receiver gives, and the exact denoiser of its tests' Gaussian source. */
 
 import assert from "node:assert/strict";
+import { WHITE, precisions, transformed, untransformed } from "../src/diffusion/field.js";
 import { coarser, sizes } from "../src/diffusion/octaves.js";
 import { golden } from "./golden.js";
 
@@ -60,18 +61,39 @@ export function gaussian({ height, width }) {
     for (let channel = 0; channel < 3; channel++) {
       const real = Float64Array.from(eta.subarray(channel * plane, (channel + 1) * plane));
       const imaginary = new Float64Array(plane);
-      transformed(real, imaginary, size, -1);
+      fourier(real, imaginary, size, -1);
       for (let i = 0; i < plane; i++) {
         const gain = power[i] / (1 + snr * power[i]) / plane;
         real[i] *= gain;
         imaginary[i] *= gain;
       }
-      transformed(real, imaginary, size, 1);
+      fourier(real, imaginary, size, 1);
       xHat.set(real, channel * plane);
     }
     return xHat;
   };
 }
+
+/**
+ * The denoiser of detail that knows nothing of the rest, weaker from scale to scale; any size.
+ *
+ * It knows noise of any field: the means have the variance 0.3, the coarsest detail 0.05 and the next
+ * finer one half of that, each in the octave that it is the detail of.
+ *
+ * @type {import("../src/codec/chain.js").Denoiser}
+ */
+export const byScale = async (eta, size, snr, field = WHITE) => {
+  const scales = sizes(size).length - 1;
+  const precision = precisions(field, scales);
+  const whole = precisions({ ...field, share: 1 }, scales);
+  const estimate = transformed(eta, size, scales).map((band, scale) => {
+    const detail = 0.05 * 0.5 ** (scales - 1 - scale) * 4 ** scale;
+    const variance = scale < scales ? detail : 0.3 * 4 ** scales;
+    const gain = (variance * whole[scale]) / (1 + variance * snr * precision[scale]);
+    return band.map((value) => gain * value);
+  });
+  return untransformed(estimate, size);
+};
 
 /** @param {number} i @param {number} count */
 function frequency(i, count) {
@@ -103,7 +125,7 @@ function halved(spectrum, { height, width }) {
  * @param {Size} size
  * @param {number} sign
  */
-function transformed(real, imaginary, { height, width }, sign) {
+function fourier(real, imaginary, { height, width }, sign) {
   for (let row = 0; row < height; row++) line(real, imaginary, row * width, 1, width, sign);
   for (let column = 0; column < width; column++) {
     line(real, imaginary, column, width, height, sign);

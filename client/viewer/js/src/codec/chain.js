@@ -19,13 +19,17 @@ import { Forecast, decibel } from "./forecast.js";
 
 /** @typedef {import("../container/grammar.js").Header} Header */
 /** @typedef {import("../container/grammar.js").Step} Step */
+/** @typedef {import("../diffusion/field.js").Field} Field */
 /** @typedef {import("../diffusion/octaves.js").Size} Size */
 
 /**
  * The posterior mean of an octave given its observation: x_hat = E[x | eta], planes of `size`, for
- * eta = snr x + sqrt(snr) n, snr > 0.  The result is its own, eta is not changed.
+ * eta = snr x + sqrt(snr) n, snr > 0; with noise of another `field`, white by default, it is what
+ * Observation.eta says.  The result is its own, eta is not changed.  Rejects with UnsupportedStream
+ * for a field that it does not know.
  *
- * @typedef {(eta: Float32Array, size: Size, snr: number) => Promise<Float32Array>} Denoiser
+ * @typedef {(eta: Float32Array, size: Size, snr: number, field?: Field) => Promise<Float32Array>}
+ *   Denoiser
  */
 
 /**
@@ -58,21 +62,22 @@ const NAMES = ["trellis", "pfr", "dither"];
 /**
  * Raise unless `step` can come next in an octave; nothing is allocated for it before.
  *
- * `size` is that of the octave observed, `finer` that of the next finer one, if it may be opened.
+ * `refined` is over how many values a refinement runs, `finer` the size of the next finer octave, if
+ * it may be opened.
  * Throws CorruptStream or UnsupportedSimulator; returns over how many values the step runs.
  *
  * @param {Step} step
- * @param {Size} size
+ * @param {number} refined
  * @param {Size | undefined} finer
  * @param {number} offset
  */
-export function admit(step, size, finer, offset) {
+export function admit(step, refined, finer, offset) {
   if (step.simulator !== Simulator.TRELLIS) throw new UnsupportedSimulator(NAMES[step.simulator]);
   if (step.kind === Kind.OPEN && !finer) {
     throw new CorruptStream("there is no finer octave to open", offset);
   }
   const opens = step.kind === Kind.OPEN && finer;
-  const dims = opens ? octaves.detailDimensions(finer) : octaves.dimensions(size);
+  const dims = opens ? octaves.detailDimensions(finer) : refined;
   if (!trellis.admits(dims, step.length)) {
     throw new CorruptStream(`a step of ${step.length} bytes over ${dims} values`, offset);
   }
@@ -107,13 +112,15 @@ export class Chain {
    * Return the chain of a picture at its beginning: at snr 0 in the coarsest octave.
    *
    * @param {Denoiser} denoiser
-   * @param {Pick<Header, "height" | "width" | "seed">} header
+   * @param {Pick<Header, "height" | "width" | "seed" | "ratio">} header
    */
   static beginning(denoiser, header) {
     const sizes = octaves.sizes(header);
     const coarsest = sizes.length - 1;
     const shared = { denoiser, sizes, seed: header.seed, evaluations: 0 };
-    return new Chain(shared, Observation.nothing(sizes[coarsest], coarsest), new Forecast(), 0);
+    const { ratio } = header;
+    const nothing = Observation.nothing(sizes[coarsest], coarsest, { ratio, share: 1 });
+    return new Chain(shared, nothing, new Forecast({ ratio }), 0);
   }
 
   /** The size of every octave, finest first. */
@@ -133,9 +140,10 @@ export class Chain {
 
   /** Bytes that this link keeps. */
   get bytes() {
-    const kept = [this.#estimate, this.#shown?.xHat, this.#shown?.observation.eta];
-    let sum = this.observation.eta.byteLength;
-    for (const data of [...kept, this.#foreseen?.x]) sum += data ? data.byteLength : 0;
+    let sum = this.observation.bytes + (this.#shown?.observation.bytes ?? 0);
+    for (const data of [this.#estimate, this.#shown?.xHat, this.#foreseen?.x]) {
+      sum += data ? data.byteLength : 0;
+    }
     return sum;
   }
 
@@ -144,7 +152,11 @@ export class Chain {
     this.#shown = this.#foreseen = null;
   }
 
-  /** Return x_hat of the octave observed; zeros while nothing is known. */
+  /**
+   * Return x_hat of the octave observed; zeros while nothing is known.
+   *
+   * @returns {Promise<Float32Array>}
+   */
   async estimate() {
     this.#estimate ??= await this.#evaluated(this.observation);
     return this.#estimate;
@@ -156,6 +168,7 @@ export class Chain {
    * What the chain or its last mean() has evaluated already is not evaluated again.
    *
    * @param {Observation} observation
+   * @returns {Promise<Float32Array>}
    */
   async denoised(observation) {
     if (observation === this.observation) return this.estimate();
@@ -163,10 +176,26 @@ export class Chain {
     return this.#evaluated(observation);
   }
 
-  /** @param {Observation} observation */
-  async #evaluated({ eta, size, snr }) {
+  /**
+   * @param {Observation} observation
+   * @returns {Promise<Float32Array>}
+   */
+  async #evaluated(observation) {
+    const { eta, size, snr, field } = observation;
     if (snr === 0) return new Float32Array(eta.length);
-    const xHat = await this.#shared.denoiser(eta, size, snr);
+    const fine = await this.#denoised(eta, size, snr, field);
+    const coarser = observation.coarser();
+    return coarser ? observation.joined(fine, await this.denoised(coarser)) : fine;
+  }
+
+  /**
+   * @param {Float32Array} eta
+   * @param {Size} size
+   * @param {number} snr
+   * @param {Field} field
+   */
+  async #denoised(eta, size, snr, field) {
+    const xHat = await this.#shared.denoiser(eta, size, snr, field);
     this.#shared.evaluations += octaves.area(size) / octaves.area(this.sizes[0]);
     return xHat;
   }
@@ -203,15 +232,15 @@ export class Chain {
   }
 
   /**
-   * Return the receiver's own standard normals: draw `number` in `octave`.
+   * Return `count` standard normals of the receiver's own: draw `number` in `octave`.
    *
    * Addressed by position, so that successive pictures do not shimmer.
    *
    * @param {number} octave
    * @param {number} number
+   * @param {number} count
    */
-  drawn(octave, number) {
-    const count = octaves.dimensions(this.sizes[octave]);
+  drawn(octave, number, count) {
     return normals(this.#shared.seed, Purpose.RENDERING, 256 * octave + number, count);
   }
 
@@ -223,7 +252,7 @@ export class Chain {
    */
   admit(step, offset = 0) {
     const finer = this.observation.snr > 0 ? this.finer : undefined;
-    admit(step, this.observation.size, finer, offset);
+    admit(step, this.observation.dimensions, finer, offset);
   }
 
   /**
@@ -234,7 +263,12 @@ export class Chain {
    */
   async advanced(step, payload) {
     const { observation, forecast } = await this.after(step, payload);
-    return new Chain(this.#shared, observation, forecast, this.steps + 1);
+    const after = new Chain(this.#shared, observation, forecast, this.steps + 1);
+    // An octave just opened is estimated with what was known before.
+    if (observation.origin === this.observation && this.#estimate) {
+      after.#shown = { observation: this.observation, xHat: this.#estimate };
+    }
+    return after;
   }
 
   /**
@@ -248,7 +282,7 @@ export class Chain {
     const before = this.observation;
     const refines = step.kind === Kind.REFINE;
     const dims = refines
-      ? octaves.dimensions(before.size)
+      ? before.dimensions
       : octaves.detailDimensions(this.sizes[before.octave - 1]);
     const { values, there, energy } = trellis.reproduce(payload, dims, step.length);
     if (!there) return this.#notYet(step);
@@ -263,7 +297,7 @@ export class Chain {
       const psnr = decibel(forecast.total(observation.snr, observation.octave));
       return { observation, forecast, received, absent: null, psnr };
     }
-    const observation = before.opened(prediction, y, this.sizes[before.octave - 1]);
+    const observation = before.opened(prediction, y, this.sizes[before.octave - 1], received);
     const forecast = this.forecast.opened(observation.snr, energy / observation.snr);
     const error =
       (1 - received) * this.forecast.total(before.snr, before.octave) +
@@ -274,7 +308,7 @@ export class Chain {
       observation,
       forecast,
       received,
-      absent: there < dims ? absent : null,
+      absent: there < dims && before.white ? absent : null,
       psnr: decibel(error),
     };
   }
@@ -289,10 +323,14 @@ export class Chain {
     const now = { ...this.now(), received: 0 };
     if (step.kind === Kind.REFINE) return now;
     const bands = await this.prediction(step.kind);
-    const opened = this.observation.opened(bands, null, this.sizes[this.observation.octave - 1]);
+    const finer = this.sizes[this.observation.octave - 1];
+    const opened = this.observation.opened(bands, null, finer, 0);
     // The step has not said yet how much detail is missing.
     const forecast = this.forecast.opened(opened.snr, this.forecast.missing(0));
-    return { ...now, observation: opened, forecast, absent: (whole) => whole };
+    /** @param {Float32Array} whole */
+    const everything = (whole) => whole;
+    const absent = this.observation.white ? everything : null;
+    return { ...now, observation: opened, forecast, absent };
   }
 
   /**
@@ -301,8 +339,8 @@ export class Chain {
    * The next finer octave, if there is one of use, is foreseen (#finerMean).  Estimates are
    * averaged over the first `symmetries`, 1 to 8, mirror images and turns.
    *
-   * While an opening is under way its detail is only partly observed, which the denoiser
-   * cannot be told; the picture passes from the one before to the one after in proportion.
+   * While an opening is under way its detail is only partly observed, which a denoiser of white
+   * noise cannot be told; the picture passes from the one before to the one after in proportion.
    *
    * @param {After} after
    * @param {{ symmetries?: number, shown?: number }} [options]
@@ -315,7 +353,7 @@ export class Chain {
     }
     let x = await this.#averaged(seen, symmetries);
     let octave = seen.octave;
-    if (octave < this.observation.octave && after.received < 1) {
+    if (octave < this.observation.octave && after.received < 1 && seen.white) {
       const share = after.received;
       const before = await this.#beforeOpening(symmetries, shown);
       if (shown > octave) {
@@ -323,7 +361,7 @@ export class Chain {
         octave += 1;
       }
       x = x.map((value, i) => share * value + (1 - share) * before[i]);
-    } else if (octave > shown && seen.snr) {
+    } else if (octave > shown && seen.snr && seen.field.share === 1) {
       x = await this.#finerMean(seen, x, symmetries);
       octave -= 1;
     }
@@ -365,8 +403,9 @@ export class Chain {
    */
   async #finerMean(observation, xHat, symmetries) {
     const size = this.sizes[observation.octave - 1];
-    const opened = observation.opened(this.#detail(xHat, observation), null, size);
+    const opened = observation.opened(this.#detail(xHat, observation), null, size, 0);
     const finer = await this.#averaged(opened, symmetries);
+    if (!observation.white) return finer;
     const low = xHat.map((value) => 2 * value);
     return octaves.synthesis(low, octaves.details(finer, size), size);
   }
@@ -374,17 +413,23 @@ export class Chain {
   /**
    * @param {Observation} observation
    * @param {number} symmetries
+   * @returns {Promise<Float32Array>}
    */
   async #averaged(observation, symmetries) {
     if (symmetries === 1 || observation.snr === 0) return this.denoised(observation);
-    const { eta, size, snr, octave } = observation;
-    return symmetry.averaged(
+    const { eta, size, snr, field } = observation;
+    const fine = await symmetry.averaged(
       (turned, as) =>
-        this.denoised(turned === eta ? observation : new Observation(turned, as, snr, octave)),
+        turned === eta && observation.white
+          ? this.denoised(observation)
+          : this.#denoised(turned, as, snr, field),
       eta,
       size,
       symmetries,
     );
+    const coarser = observation.coarser();
+    if (!coarser) return fine;
+    return observation.joined(fine, await this.#averaged(coarser, symmetries));
   }
 
   /**

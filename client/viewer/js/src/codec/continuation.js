@@ -24,12 +24,7 @@ import * as octaves from "../diffusion/octaves.js";
 /** @typedef {import("./chain.js").After} After */
 /** @typedef {import("./chain.js").Projection} Projection */
 /** @typedef {import("./forecast.js").Forecast} Forecast */
-
-/**
- * From u at some snr to the same with a part of it put back.
- *
- * @typedef {(u: Float32Array, snr: number) => Float32Array} Held
- */
+/** @typedef {import("../diffusion/observation.js").Held} Held */
 
 /** snr at which the flow starts if nothing is known at all. */
 const FIRST = 0.05;
@@ -40,6 +35,8 @@ const LAST = Math.exp(5.5);
 const ANCESTRAL_GROWTH = 1.5;
 /** By how much the observation is thinned to fill an octave; there, detail is still noise. */
 const THINNING = 8.0;
+/** Share of an octave's detail that is drawn, at least, before the flow goes on from there. */
+const BEGINNING = 1 / 16;
 /** Length of the flow's first step over that of the others: it knows no slope yet. */
 const FIRST_STEP = 0.3;
 
@@ -65,9 +62,11 @@ export async function continued(chain, after, { ancestral }) {
     const { octave, size } = observation;
     const [steps, goal] = octave ? [COARSER, OPENING] : [FINEST, LAST];
     let onward = steps.onward;
+    const energy = forecast.details[forecast.details.length - 1];
     if (absent) {
-      const energy = forecast.details[forecast.details.length - 1];
       observation = await filled(chain, observation, absent, energy, steps.filling);
+    } else if (observation.field.share < 1) {
+      observation = await completed(chain, observation, energy, steps.filling);
     } else {
       // What need not be spent on filling makes the steps shorter.
       onward += steps.filling;
@@ -76,15 +75,15 @@ export async function continued(chain, after, { ancestral }) {
       observation = await refinedFromPrior(chain, observation, forecast, goal);
     } else {
       const snrs = path(observation.snr, goal, onward, FIRST_STEP);
-      observation = await flowed(chain, observation, snrs);
+      observation = await flowed(chain, observation, whole(snrs));
     }
     const xHat = await chain.denoised(observation);
     if (!octave) return xHat;
     const finer = chain.sizes[octave - 1];
     const bands = octaves.details(octaves.upsampled(xHat, size, finer), finer);
-    observation = observation.opened(bands, null, finer);
+    observation = observation.opened(bands, null, finer, 0);
     forecast = forecast.opened(observation.snr, forecast.missing(0));
-    absent = (whole) => whole;
+    absent = observation.white ? (all) => all : null;
   }
 }
 
@@ -119,28 +118,29 @@ async function refinedFromPrior(chain, observation, forecast, goal) {
     // A long step's prior is wider than the noise by what the estimate misses.
     const delta = snrs[number - 1] - observation.snr;
     const wide = Math.fround(Math.sqrt(1 + delta * forecast.error(observation.snr)));
-    const y = chain.drawn(observation.octave, number).map((value) => wide * value);
+    const drawn = chain.drawn(observation.octave, number, observation.dimensions);
+    const y = drawn.map((value) => wide * value);
     observation = observation.refined(xHat, y, delta);
   }
   return observation;
 }
 
 /**
- * Follow the probability flow through `snrs`, an evaluation each.
+ * Follow the probability flow through `steps`, an evaluation each.
  *
  * After every step `held`, if given, puts back what does not follow.
  *
  * @param {Chain} chain
  * @param {Observation} observation
- * @param {number[]} snrs
+ * @param {{ snr: number, share: number }[]} steps
  * @param {Held | null} [held]
  */
-async function flowed(chain, observation, snrs, held = null) {
+async function flowed(chain, observation, steps, held = null) {
   /** @type {{ xHat: Float32Array, length: number } | null} */
   let past = null;
-  for (const snr of snrs) {
+  for (const { snr, share } of steps) {
     const xHat = await chain.denoised(observation);
-    const step = 0.5 * Math.log(snr / observation.snr);
+    const step = 0.5 * Math.log((snr / observation.snr) * (share / observation.field.share));
     let ahead = xHat;
     if (past) {
       // In the middle of the step, as far ahead of its start as the last one says.
@@ -149,9 +149,7 @@ async function flowed(chain, observation, snrs, held = null) {
       ahead = xHat.map((value, i) => value + slope * (value - before[i]));
     }
     past = { xHat, length: step };
-    const keep = Math.exp(-step);
-    const u = noisy(observation).map((value, i) => keep * value + (1 - keep) * ahead[i]);
-    observation = at(observation, held ? held(u, snr) : u, snr);
+    observation = observation.moved(ahead, snr, share, held);
   }
   return observation;
 }
@@ -177,7 +175,7 @@ async function filled(chain, opened, absent, energy, steps) {
   const low = new Float32Array(octaves.dimensions(octaves.coarser(size)));
   /** @param {Float32Array} u */
   const part = (u) => octaves.synthesis(low, absent(octaves.details(u, size)), size);
-  const noise = chain.drawn(octave, 0);
+  const noise = chain.drawn(octave, 0, opened.dimensions);
   const noiseAbsent = part(noise);
   const u = noisy(opened);
   const prediction = part(u);
@@ -192,7 +190,40 @@ async function filled(chain, opened, absent, energy, steps) {
   const start = snr / THINNING;
   const wide = Math.sqrt(1 / start + energy);
   const thinned = prediction.map((value, i) => value + wide * noiseAbsent[i]);
-  return flowed(chain, at(opened, held(thinned, start), start), path(start, snr, steps), held);
+  const beginning = at(opened, held(thinned, start), start);
+  return flowed(chain, beginning, whole(path(start, snr, steps)), held);
+}
+
+/**
+ * Follow the flow of an opening's detail from the share of it that is there to all of it.
+ *
+ * The rest stays as it is.  Of detail of which nothing is known a little is drawn first; `energy` is
+ * its variance per value.
+ *
+ * @param {Chain} chain
+ * @param {Observation} opened
+ * @param {number} energy
+ * @param {number} steps
+ */
+async function completed(chain, opened, energy, steps) {
+  const { octave, size, snr } = opened;
+  if (opened.field.share < BEGINNING) {
+    const bands = octaves.details(await chain.denoised(opened), size);
+    const wide = Math.sqrt(1 + BEGINNING * snr * energy);
+    const noise = chain.drawn(octave, 0, bands.length).map((value) => wide * value);
+    opened = opened.begun(bands, noise, BEGINNING);
+  }
+  const shares = path(opened.field.share, 1, steps).map((share) => ({ snr, share }));
+  return flowed(chain, opened, shares);
+}
+
+/**
+ * Return steps through `snrs` with all of the detail there.
+ *
+ * @param {number[]} snrs
+ */
+function whole(snrs) {
+  return snrs.map((snr) => ({ snr, share: 1 }));
 }
 
 /**
@@ -210,12 +241,7 @@ function noisy({ eta, snr }) {
  * @param {number} snr
  */
 function at({ size, octave }, u, snr) {
-  return new Observation(
-    u.map((value) => value * snr),
-    size,
-    snr,
-    octave,
-  );
+  return new Observation([u.map((value) => value * snr)], size, snr, octave);
 }
 
 /**

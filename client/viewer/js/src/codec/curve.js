@@ -12,6 +12,7 @@
 import { cosineSquared } from "../channel/trellis.js";
 import { Kind, Simulator, delta } from "../container/grammar.js";
 import { StreamReader } from "../container/reader.js";
+import { openedSnr, refinement } from "../diffusion/observation.js";
 import * as octaves from "../diffusion/octaves.js";
 import { CorruptStream, StreamError } from "../errors.js";
 import { DETAIL_SHARE, Forecast, decibel } from "./forecast.js";
@@ -45,6 +46,7 @@ export class Curve {
   #sizes = [];
   /** @type {Point[]} */
   #points = [];
+  #ratio = 1;
   #forecast = new Forecast();
   /** @type {import("../container/grammar.js").Step | null} */
   #step = null;
@@ -100,6 +102,8 @@ export class Curve {
   #take(event) {
     if (event.type === "header") {
       this.#sizes = octaves.sizes(event.header);
+      this.#ratio = event.header.ratio;
+      this.#forecast = new Forecast({ ratio: this.#ratio });
       this.#add(this.#sizes.length - 1, 0);
     } else if (event.type === "step") {
       this.#step = event.step;
@@ -118,12 +122,12 @@ export class Curve {
     const last = this.#points[this.#points.length - 1];
     if (step.kind === Kind.REFINE) {
       const gained = delta(step.deltaCode);
-      const stated = energy(step, octaves.dimensions(this.#sizes[last.octave])) / gained;
+      const stated = energy(step, refinement(this.#sizes, last.octave, this.#ratio)) / gained;
+      last.error = this.#forecast.plain(stated, last.snr);
       this.#forecast = this.#forecast.refined(last.snr, stated);
-      last.error = stated;
       this.#add(last.octave, last.snr + gained);
     } else if (last.octave && last.snr) {
-      const snr = last.snr / 4;
+      const snr = openedSnr(last.snr, this.#ratio);
       const stated = energy(step, octaves.detailDimensions(this.#sizes[last.octave - 1])) / snr;
       this.#forecast = this.#forecast.opened(snr, stated);
       this.#add(last.octave - 1, snr);

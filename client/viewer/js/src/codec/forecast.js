@@ -11,6 +11,8 @@
  * @module
  */
 
+import { openedSnr } from "../diffusion/observation.js";
+
 const SIGNAL_RANGE = 4;
 
 const USUAL_SLOPE = 0.5;
@@ -29,11 +31,13 @@ export class Forecast {
   /**
    * `anchor` is snr and error of the last estimate whose error was stated, `slope` the power of snr
    * with which the error falls, `details` the energy per value of the missing detail, per octave
-   * opened, coarsest first.
+   * opened, coarsest first, `ratio` that of the observation's precision field.
    *
-   * @param {{ anchor?: readonly [number, number], slope?: number, details?: readonly number[] }} [known]
+   * @param {{ anchor?: readonly [number, number], slope?: number, details?: readonly number[],
+   *   ratio?: number }} [known]
    */
-  constructor({ anchor = [0, 1], slope = USUAL_SLOPE, details = [] } = {}) {
+  constructor({ anchor = [0, 1], slope = USUAL_SLOPE, details = [], ratio = 1 } = {}) {
+    this.ratio = ratio;
     this.anchor = anchor;
     this.slope = slope;
     this.details = details;
@@ -42,18 +46,20 @@ export class Forecast {
   /**
    * Return the forecast given that the estimate at `snr` had the error `stated`.
    *
+   * That is the mean of squares weighted by the precision of the observation, relative to snr.
+   *
    * @param {number} snr
    * @param {number} stated
    */
   refined(snr, stated) {
-    stated = Math.max(stated, LEAST_ERROR);
+    stated = Math.max(this.plain(stated, snr), LEAST_ERROR);
     let slope = this.slope;
     const [before, error] = this.anchor;
     if (before > 0 && snr > 1.05 * before) {
       const seen = Math.log(error / stated) / Math.log(snr / before);
       slope = 0.5 * slope + 0.5 * Math.min(Math.max(seen, 0.2), 0.9);
     }
-    return new Forecast({ anchor: [snr, stated], slope, details: this.details });
+    return new Forecast({ anchor: [snr, stated], slope, details: this.details, ratio: this.ratio });
   }
 
   /**
@@ -68,8 +74,34 @@ export class Forecast {
     stated = Math.max(stated, LEAST_ERROR);
     // Observing detail explains some of it; a denoiser explains more than each value alone.
     const left = (SHRINKAGE * DETAIL_SHARE * stated) / (1 + snr * stated);
-    const anchor = /** @type {const} */ ([snr, this.error(4 * snr) + left]);
-    return new Forecast({ anchor, details: [...this.details, stated] });
+    const before = this.error(snr / openedSnr(1, this.ratio));
+    const anchor = /** @type {const} */ ([snr, before + left]);
+    return new Forecast({ anchor, details: [...this.details, stated], ratio: this.ratio });
+  }
+
+  /**
+   * Return the mean squared error of an estimate at `snr` whose weighted one is `stated`.
+   *
+   * How errors spread over scales is told from the detail that the openings said was missing:
+   * observed at a precision p, detail of variance v misses 1 / (p + 1 / v) of each value.
+   *
+   * @param {number} stated
+   * @param {number} snr
+   */
+  plain(stated, snr) {
+    if (this.ratio === 1) return stated;
+    let [weighted, total] = [0, 0];
+    for (let scale = 0; scale <= this.details.length; scale++) {
+      const weight = this.ratio ** -scale;
+      const variance = this.details.at(-1 - scale);
+      const share = (variance === undefined ? 1 : DETAIL_SHARE) * 4 ** -scale;
+      // In the finer octave a coarser one's coefficients are twice as large, per scale.
+      const known = variance === undefined ? 0 : 1 / Math.max(variance * 4 ** scale, LEAST_ERROR);
+      const error = share / (Math.max(snr, LEAST_ERROR) * weight + known);
+      weighted += weight * error;
+      total += error;
+    }
+    return (stated * total) / weighted;
   }
 
   /**

@@ -10,6 +10,7 @@
 
 import { Kind, delta } from "../container/grammar.js";
 import { StreamReader } from "../container/reader.js";
+import { openedSnr, refinement } from "../diffusion/observation.js";
 import { area, sizes } from "../diffusion/octaves.js";
 import { CorruptStream, NothingDecodable, StreamError } from "../errors.js";
 import * as allowance from "./allowance.js";
@@ -43,6 +44,7 @@ export class History {
   #records = [];
   #octave = 0;
   #snr = 0;
+  #ratio = 1;
   #work = 0;
   /** @type {Map<number, Chain>} */
   #links = new Map();
@@ -152,7 +154,11 @@ export class History {
     const record = this.#records[whole];
     const opening = part > 0 && record.step.kind === Kind.OPEN;
     const { octave, snr } = record ?? { octave: this.#octave, snr: this.#snr };
-    const state = { octave: octave - Number(opening), snr: opening ? snr / 4 : snr, opening };
+    const state = {
+      octave: octave - Number(opening),
+      snr: opening ? openedSnr(snr, this.#ratio) : snr,
+      opening,
+    };
     return { cost: cost / area(this.#sizes[0]), state, sizes: this.#sizes };
   }
 
@@ -186,13 +192,15 @@ export class History {
   /** @param {import("../container/grammar.js").Header} header */
   #begin(header) {
     this.#sizes = sizes(header);
+    this.#ratio = header.ratio;
     this.#octave = this.#sizes.length - 1;
   }
 
   /** @param {Step} step */
   #start(step) {
     const [octave, snr, offset] = [this.#octave, this.#snr, this.#reader.offset];
-    admit(step, this.#sizes[octave], snr ? this.#sizes[octave - 1] : undefined, offset);
+    const refined = refinement(this.#sizes, octave, this.#ratio);
+    admit(step, refined, snr ? this.#sizes[octave - 1] : undefined, offset);
     if (this.#records.length >= MOST_STEPS) {
       throw new CorruptStream("more steps than any picture has", offset);
     }
@@ -202,7 +210,7 @@ export class History {
     this.#records.push({ step, payload, arrived: 0, pieces: [], octave, snr });
     if (step.kind === Kind.OPEN) {
       this.#octave -= 1;
-      this.#snr /= 4;
+      this.#snr = openedSnr(this.#snr, this.#ratio);
     } else {
       this.#snr += delta(step.deltaCode);
     }

@@ -2,7 +2,8 @@
  * The grammar of a .dfc stream, for reading.
  *
  *     stream  = header record*
- *     header  = "DFC" kind:u8 model:4 bytes width:varint height:varint seed:varint check:u16
+ *     header  = "DFC" kind:u8 model:4 bytes width:varint height:varint seed:varint [ratio:u8]
+ *               check:u16
  *     record  = step | check
  *     step    = (short | long) segment (check? segment)*
  *     short   = 1 length:4 delta:3                one byte, a refinement by the trellis
@@ -12,8 +13,11 @@
  *     check   = 0x30 crc:u16                      low half of the CRC32C of the bytes since the last
  *                                                 check, or since the start
  *
- * The header's kind is the version, four bits, and the signal, four bits; its check is the low half
- * of the CRC32C of the header before it.  A long step's tag is what it does (0x10 refine, 0x20 open
+ * The header's kind is the version, four bits, and the signal, four bits.  Version 2 has a ratio, that
+ * of the precision field of its noise, in 255ths; the noise of version 1 is white.  The header's check
+ * is the low half of the CRC32C of the header before it.
+ *
+ * A long step's tag is what it does (0x10 refine, 0x20 open
  * an octave) plus its simulator; only refine has a delta.  A short one says how its length and its
  * delta compare with those of the steps before it, see Before.  A check stands between two steps
  * wherever the sender likes, and at the end of a segment wherever CHECK_DUE bytes or more have gone
@@ -30,7 +34,14 @@ import { crc32c } from "../crc32c.js";
 import { CorruptStream, NotAStream, UnsupportedStream } from "../errors.js";
 
 const MAGIC = [0x44, 0x46, 0x43];
-export const VERSION = 1;
+/** Of streams whose noise is shaped. */
+export const VERSION = 2;
+/** Of streams whose noise is white. */
+export const VERSION_WHITE = 1;
+/** A header names no smaller ratio: noise of coarse detail would vanish in rounding. */
+export const LEAST_RATIO = 64;
+/** The ratio of white noise, which goes unsaid. */
+export const WHITE_RATIO = 255;
 /** The only kind of signal so far: three channels of 8-bit sRGB. */
 export const SIGNAL_SRGB = 0;
 
@@ -52,9 +63,10 @@ export const Simulator = Object.freeze({ TRELLIS: 0, PFR: 1, DITHER: 2 });
 
 /**
  * What a receiver has to know before the first record: the model's fingerprint (8 hex digits), the
- * picture's sides (pixels, 1 to MAX_SIDE), the seed of the shared randomness (0 to 2^32 - 1).
+ * picture's sides (pixels, 1 to MAX_SIDE), the seed of the shared randomness (0 to 2^32 - 1), the
+ * ratio of the noise's precision field (up to 1, white noise).
  *
- * @typedef {{ model: string, width: number, height: number, seed: number }} Header
+ * @typedef {{ model: string, width: number, height: number, seed: number, ratio: number }} Header
  */
 
 /**
@@ -79,18 +91,20 @@ export function parseHeader(data) {
   if (data.length < 4) return null;
   const version = data[3] >> 4;
   const signal = data[3] & 0x0f;
-  if (version !== VERSION) {
+  if (version !== VERSION && version !== VERSION_WHITE) {
     throw new UnsupportedStream(
-      `this is .dfc version ${version}; this release reads version ${VERSION}`,
+      `this is .dfc version ${version}; this release reads versions 1 and 2`,
     );
   }
   if (data.length < 8) return null;
   const width = parseVarint(data, 8);
   const height = width && parseVarint(data, width.place);
   const seed = height && parseVarint(data, height.place);
-  if (!seed || data.length < seed.place + 2) return null;
-  const check = data[seed.place] | (data[seed.place + 1] << 8);
-  if ((crc32c(data.subarray(0, seed.place)) & 0xffff) !== check) {
+  if (!seed) return null;
+  const end = seed.place + Number(version === VERSION);
+  if (data.length < end + 2) return null;
+  const check = data[end] | (data[end + 1] << 8);
+  if ((crc32c(data.subarray(0, end)) & 0xffff) !== check) {
     throw new CorruptStream("the header is damaged", 0);
   }
   // Only after the check: a damaged byte should be called damage, not a new kind of signal.
@@ -101,14 +115,19 @@ export function parseHeader(data) {
   if (!(sides.every((side) => side >= 1 && side <= MAX_SIDE) && seed.value < 2 ** 32)) {
     throw new CorruptStream(`the header names a picture of ${width.value}x${height.value}`, 8);
   }
+  const ratio = version === VERSION ? data[seed.place] : WHITE_RATIO;
+  if (ratio < LEAST_RATIO || (ratio === WHITE_RATIO) !== (version === VERSION_WHITE)) {
+    throw new CorruptStream(`the header names a ratio of ${ratio}`, seed.place);
+  }
   const model = Array.from(data.subarray(4, 8), (byte) => byte.toString(16).padStart(2, "0"));
   const header = {
     model: model.join(""),
     width: width.value,
     height: height.value,
     seed: seed.value,
+    ratio: ratio / WHITE_RATIO,
   };
-  return { header, size: seed.place + 2 };
+  return { header, size: end + 2 };
 }
 
 /**

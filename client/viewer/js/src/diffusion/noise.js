@@ -1,11 +1,13 @@
 /**
- * How a network is told a noise level: computed here, outside its graph.
+ * How a network is told a noise level, or a field: computed here, outside its graph.
  *
  * @module
  */
 
 /** How many numbers describe a noise level to the network. */
 export const NOISE_FEATURES = 16;
+/** How many more describe each of the ratio and the share of a precision field. */
+export const SHAPE_FEATURES = 8;
 
 /**
  * Describe the noise level `logSnr` (natural logarithm) by NOISE_FEATURES numbers.
@@ -20,4 +22,24 @@ export function noiseFeatures(logSnr) {
   return Float32Array.from({ length: NOISE_FEATURES }, (_, k) =>
     k ? Math.cos(Math.PI * k * u) : 2 * u - 1,
   );
+}
+
+/**
+ * Describe a precision field by NOISE_FEATURES + 2 SHAPE_FEATURES numbers in [-1, 1].
+ *
+ * `level` is the natural logarithm of the precision of the finest detail, were it whole; a ratio is
+ * in [1/e, 1], a share in [0, 1]; values beyond are clamped.
+ *
+ * @param {number} level
+ * @param {import("./field.js").Field} field
+ */
+export function fieldFeatures(level, { ratio, share }) {
+  const shape = [
+    1 + Math.log(Math.min(Math.max(ratio, 1 / Math.E), 1)),
+    Math.sqrt(Math.min(Math.max(share, 0), 1)),
+  ];
+  const described = shape.flatMap((u) =>
+    Array.from({ length: SHAPE_FEATURES }, (_, k) => (k ? Math.cos(Math.PI * k * u) : 2 * u - 1)),
+  );
+  return Float32Array.from([...noiseFeatures(level), ...described]);
 }

@@ -1,42 +1,66 @@
 /**
  * The noisy observation of the image that sender and receiver share.
  *
- *     eta = snr * x + sqrt(snr) * n,    n ~ N(0, I)
+ *     eta = P x + P^(1/2) n,    n ~ N(0, I)
  *
- * is everything known about x.  At snr 0 nothing is known and eta = 0.  These are the convenient
- * coordinates because independent observations of one x simply add.
+ * is everything known about x.  P is diagonal, the precisions of a field (field.js), in the Haar
+ * transform of the octave observed; white noise, P = snr I, needs no transform.  Where P is 0 nothing
+ * is known and eta = 0.  These are the convenient coordinates because independent observations of one
+ * x simply add.
  *
- * One refinement adds a new observation of signal-to-noise ratio delta.  Let x_hat be the posterior
+ * One refinement adds a new observation of precision D = delta / snr P.  Let x_hat be the posterior
  * mean, known to both ends; then
  *
- *     eta <- eta + delta * x_hat + sqrt(delta) * y,    snr <- snr + delta
+ *     eta <- eta + D x_hat + D^(1/2) y,    snr <- snr + delta
  *
  * where y is the sample that reverse channel coding brought across.
  *
- * Opening an octave keeps the signal-to-noise ratio and adds dimensions: a coarse octave observed
- * at snr is the low band of the finer one observed at snr / 4, and the three detail bands are
- * brought from nothing to exactly the same.
+ * Opening an octave keeps what is known and adds dimensions: the values of a coarse octave are half
+ * of the finer one's low band, so that they are observed there at a quarter of the precision; the
+ * three detail bands are brought from nothing to their place in the field.
  *
  * @module
  */
 
-import { dimensions, synthesis } from "./octaves.js";
+import { WHITE, coefficients, precisions, transformed, untransformed } from "./field.js";
+import { coarser, details, dimensions, means, synthesis } from "./octaves.js";
 
+/** @typedef {import("./field.js").Field} Field */
 /** @typedef {import("./octaves.js").Size} Size */
 
-/** What is known of octave `octave`: `eta`, planes of `size`, at `snr` >= 0.  Never changed. */
+/**
+ * From the noisy picture u at some snr to the same with a part of it put back.
+ *
+ * @typedef {(u: Float32Array, snr: number) => Float32Array} Held
+ */
+
+/**
+ * What is known of octave `octave`, of `size`, at `snr` >= 0 and the precisions of `field`.
+ *
+ * `bands` are eta: detail, the finest first, and the low band.  White noise is never transformed: the
+ * low band is the octave itself.  Never changed.
+ */
 export class Observation {
+  /** @type {Float32Array | null} */
+  #eta = null;
+
   /**
-   * @param {Float32Array} eta
+   * `origin` is what it was opened from, as long as no more is known of the octaves seen there.
+   *
+   * @param {Float32Array[]} bands
    * @param {Size} size
    * @param {number} snr
    * @param {number} octave
+   * @param {Field} [field]
+   * @param {Observation | null} [origin]
    */
-  constructor(eta, size, snr, octave) {
-    this.eta = eta;
+  constructor(bands, size, snr, octave, field = WHITE, origin = null) {
+    this.bands = bands;
     this.size = size;
     this.snr = snr;
     this.octave = octave;
+    this.field = field;
+    this.origin = origin;
   }
 
   /**
@@ -44,9 +68,45 @@ export class Observation {
    *
    * @param {Size} size
    * @param {number} octave
+   * @param {Field} [field]
    */
-  static nothing(size, octave) {
-    return new Observation(new Float32Array(dimensions(size)), size, 0, octave);
+  static nothing(size, octave, field = WHITE) {
+    return new Observation([new Float32Array(dimensions(size))], size, 0, octave, field);
+  }
+
+  /**
+   * snr times the noisy picture, planes of `size`: of white noise eta itself.
+   *
+   * Finest detail of which a share is known is shrunk by that share.
+   */
+  get eta() {
+    if (this.white) return this.bands[0];
+    if (!this.#eta) {
+      const whole = precisions({ ...this.field, share: 1 }, this.#scales);
+      const scaled = this.bands.map((band, i) => band.map((value) => value / whole[i]));
+      this.#eta = untransformed(scaled, this.size);
+    }
+    return this.#eta;
+  }
+
+  /** Whether the noise is white. */
+  get white() {
+    return this.field.ratio === 1;
+  }
+
+  /** Bytes that this keeps. */
+  get bytes() {
+    return this.bands.reduce((sum, band) => sum + band.byteLength, this.#eta?.byteLength ?? 0);
+  }
+
+  /** Over how many values a refinement runs. */
+  get dimensions() {
+    return coefficients(this.size, this.#scales);
+  }
+
+  /** The snr at which the next finer octave is observed when it opens. */
+  get openedSnr() {
+    return openedSnr(this.snr, this.field.ratio);
   }
 
   /** Return the variance-preserving form alpha x + sigma n. */
@@ -57,8 +117,9 @@ export class Observation {
   /**
    * Add an observation of signal-to-noise ratio `delta`.
    *
-   * `xHat` is the posterior mean, `y` the sample around it.  If only the fraction `received` of a
-   * rotated y is there, with zeros for the rest, the observation gains that fraction of delta.
+   * `xHat` is the posterior mean, `y` the sample around it: the low band comes last.  If only the
+   * fraction `received` of a rotated y is there, with zeros for the rest, the observation gains that
+   * fraction of delta.
    *
    * @param {Float32Array} xHat
    * @param {Float32Array} y
@@ -66,29 +127,143 @@ export class Observation {
    * @param {number} [received]
    */
   refined(xHat, y, delta, received = 1) {
-    const gained = received * delta;
-    const root = Math.sqrt(delta);
-    const eta = this.eta.map((value, i) => value + gained * xHat[i] + root * y[i]);
-    return new Observation(eta, this.size, this.snr + gained, this.octave);
+    const known = transformed(xHat, this.size, this.#scales);
+    const relative = precisions(this.field, this.#scales);
+    let first = 0;
+    const bands = this.bands.map((band, i) => {
+      const gained = received * delta * relative[i];
+      const root = Math.sqrt(delta * relative[i]);
+      const start = first;
+      first += band.length;
+      return band.map((value, j) => value + gained * known[i][j] + root * y[start + j]);
+    });
+    return new Observation(bands, this.size, this.snr + received * delta, this.octave, this.field);
   }
 
   /**
    * Add the detail of the next finer octave, of `size`.
    *
-   * `bands` is the prediction of the detail bands and `y` the sample around it; without one, the
-   * detail lies at its prediction.
+   * `bands` is the prediction of the detail bands and `y` the sample around it, null for none.  If
+   * only the fraction `received` of a rotated y is there, so is that share of the detail's precision;
+   * white noise cannot say so, and takes what is not there for its prediction without noise.
    *
    * @param {Float32Array} bands
    * @param {Float32Array | null} y
    * @param {Size} size
+   * @param {number} received
    */
-  opened(bands, y, size) {
-    const snr = this.snr / 4;
+  opened(bands, y, size, received) {
+    const snr = this.openedSnr;
+    const share = this.white ? 1 : received;
     const root = Math.sqrt(snr);
-    const detail = bands.map((value, i) => snr * value + (y ? root * y[i] : 0));
-    const low = this.eta.map((value) => value / 2);
-    return new Observation(synthesis(low, detail, size), size, snr, this.octave - 1);
+    const detail = bands.map((value, i) => share * snr * value + (y ? root * y[i] : 0));
+    const half = this.bands.map((band) => band.map((value) => value / 2));
+    const field = { ...this.field, share };
+    const octave = this.octave - 1;
+    if (this.white)
+      return new Observation([synthesis(half[0], detail, size)], size, snr, octave, field);
+    return new Observation([detail, ...half], size, snr, octave, field, this);
   }
+
+  /**
+   * Return what it says of the next coarser octave; null if noise is white or there is none.
+   *
+   * Of white noise the octaves are not kept apart.
+   */
+  coarser() {
+    if (this.white || !this.#scales) return null;
+    if (this.origin) return this.origin;
+    const { ratio } = this.field;
+    const bands = this.bands.slice(1).map((band) => band.map((value) => 2 * value));
+    const snr = this.snr / openedSnr(1, ratio);
+    return new Observation(bands, coarser(this.size), snr, this.octave + 1, { ratio, share: 1 });
+  }
+
+  /**
+   * Join two estimates of this octave: of itself, and of the next coarser one from there.
+   *
+   * Detail is that of the fine one.  Means are those of the coarse one as long as no detail is
+   * observed, and half of each when all of it is: each estimate sees what the other overlooks
+   * (docs/decisions/0029).
+   *
+   * @param {Float32Array} fine
+   * @param {Float32Array} coarse
+   */
+  joined(fine, coarse) {
+    const own = this.field.share / 2;
+    const low = means(fine, this.size).map((value, i) => 2 * (own * value + (1 - own) * coarse[i]));
+    return synthesis(low, details(fine, this.size), this.size);
+  }
+
+  /**
+   * Follow the probability flow to `snr` and `share`, neither below what it is.
+   *
+   * `ahead` is the posterior mean on the way.  The noisy picture u = eta / P keeps of its distance
+   * from it what is left of the noise: du / d ln s = u - x_hat, by coefficient, where s is the
+   * deviation of its noise.  Then `held`, if given, puts back what stays.
+   *
+   * @param {Float32Array} ahead
+   * @param {number} snr
+   * @param {number} share
+   * @param {Held | null} held
+   */
+  moved(ahead, snr, share, held) {
+    const known = transformed(ahead, this.size, this.#scales);
+    const relative = precisions(this.field, this.#scales);
+    const bands = this.bands.map((band, i) => {
+      const more = i === 0 ? share / this.field.share : 1;
+      const keep = Math.exp(-0.5 * Math.log((snr / this.snr) * more));
+      const [before, after] = [this.snr * relative[i], snr * more * relative[i]];
+      const u = band.map((value, j) => keep * (value / before) + (1 - keep) * known[i][j]);
+      return (held ? held(u, snr) : u).map((value) => value * after);
+    });
+    const origin = snr === this.snr ? this.origin : null;
+    const field = { ...this.field, share };
+    return new Observation(bands, this.size, snr, this.octave, field, origin);
+  }
+
+  /**
+   * Observe `share` of the finest detail, of which nothing was known.
+   *
+   * `bands` is what the detail is expected to be, `noise` in units of the observation's.
+   *
+   * @param {Float32Array} bands
+   * @param {Float32Array} noise
+   * @param {number} share
+   */
+  begun(bands, noise, share) {
+    const snr = share * this.snr;
+    const root = Math.sqrt(snr);
+    const detail = bands.map((value, i) => snr * value + root * noise[i]);
+    const all = [detail, ...this.bands.slice(1)];
+    const field = { ...this.field, share };
+    return new Observation(all, this.size, this.snr, this.octave, field, this.origin);
+  }
+
+  get #scales() {
+    return this.bands.length - 1;
+  }
+}
+
+/**
+ * Return the snr of an octave opened when the next coarser one is observed at `snr`.
+ *
+ * @param {number} snr
+ * @param {number} ratio
+ */
+export function openedSnr(snr, ratio) {
+  return (snr * ratio) / 4;
+}
+
+/**
+ * Return over how many values a refinement of `octave` runs, of a picture of such `sizes`.
+ *
+ * @param {Size[]} sizes
+ * @param {number} octave
+ * @param {number} ratio
+ */
+export function refinement(sizes, octave, ratio) {
+  return coefficients(sizes[octave], ratio === 1 ? 0 : sizes.length - 1 - octave);
 }
 
 /**

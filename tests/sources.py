@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from diffc_stream.codec import Encoder
 from diffc_stream.diffusion import octaves
 from diffc_stream.diffusion.analytic import GaussianSource
+from diffc_stream.diffusion.field import WHITE, Field, transformed, untransformed
 from diffc_stream.diffusion.model import Model
 
 Floats = NDArray[np.float32]
@@ -49,10 +50,45 @@ def collection(*models: Model) -> Mapping[str, Model]:
 class _Independent:
     """The denoiser of white values of variance 4/3, which is that of uniform ones; any size."""
 
-    def __call__(self, eta: Floats, snr: float) -> Floats:
+    def __call__(self, eta: Floats, snr: float, field: Field = WHITE) -> Floats:
         return eta / np.float32(snr + 0.75)
 
 
 def independent(fingerprint: str = "00000001") -> Model:
     """Return a model for pictures of any size."""
     return Model(name="independent", fingerprint=fingerprint, denoiser=_Independent())
+
+
+class _ByScale:
+    """The denoiser of detail that knows nothing of the rest, weaker from scale to scale; any size.
+
+    It knows noise of any field.  The means have the variance 0.3, the coarsest detail 0.05 and the
+    next finer one half of that, each in the octave that it is the detail of.
+    """
+
+    def __call__(self, eta: Floats, snr: float, field: Field = WHITE) -> Floats:
+        size = (eta.shape[1], eta.shape[2])
+        scales = len(octaves.sizes(*size)) - 1
+        variances = [0.05 * 0.5 ** (scales - 1 - scale) * 4.0**scale for scale in range(scales)]
+        estimate = []
+        bands = zip(
+            transformed(eta, scales),
+            [*variances, 0.3 * 4.0**scales],
+            field.precisions(scales),
+            field.precisions(scales, whole=True),
+            strict=True,
+        )
+        for seen, variance, precision, whole in bands:
+            v = np.float32(variance)
+            estimate.append(v * whole / (1 + v * np.float32(snr) * precision) * seen)
+        return untransformed(estimate, size)
+
+
+def by_scale() -> Model:
+    """Return a model that knows noise of any field, for pictures of any size."""
+    return Model(name="by-scale", fingerprint="00000002", denoiser=_ByScale(), shaped=True)
+
+
+def odd_picture() -> NDArray[np.uint8]:
+    """Return a picture whose octaves have odd sides, three of them."""
+    return octaves.picture(SOURCE.sample(np.random.default_rng(3))[:, :50, :61])
