@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 PACKAGE = Path(__file__).parent.parent / "client" / "viewer" / "js"
+TESTS = sorted(path.name for path in (PACKAGE / "test").glob("*.test.js"))
 
 
 @pytest.fixture
@@ -24,9 +25,18 @@ def npm() -> str:
     return found
 
 
-@pytest.mark.parametrize("script", ["test", "lint"])
-def test_the_javascript_receiver(npm: str, script: str) -> None:
-    run(npm, "run", "--silent", script)
+@pytest.mark.parametrize("file", TESTS)
+def test_the_javascript_receiver(npm: str, file: str) -> None:
+    run("node", "--test", f"test/{file}")
+
+
+def test_its_types_and_its_format(npm: str) -> None:
+    run(npm, "run", "--silent", "lint")
+
+
+def test_npm_runs_all_of_its_tests() -> None:
+    scripts = json.loads((PACKAGE / "package.json").read_text())["scripts"]
+    assert scripts["test"] == "node --test test/*.test.js"
 
 
 def test_what_is_published_is_all_that_it_says(npm: str) -> None:
