@@ -20,13 +20,16 @@ TYPED := diffc_stream build/typing/diffc_server build/typing/diffc_client \
          build/typing/diffc_viewer build/typing/diffc_benchmarks examples tests training
 
 VIEWER := client/viewer
+# A process for every core: half of the tests wait for a browser, a program or a link.  What they
+# start, some hundred Python programs, would compile every module anew if it might not be kept.
+PARALLEL := --numprocesses auto --maxprocesses 4 --dist worksteal
 # Node, where the machine has none, is in .venv.
 WITH_NODE := PATH="$(CURDIR)/$(BIN):$$PATH"
 
 .PHONY: test lint demo view viewer clean
 
 test: lint viewer
-	$(WITH_NODE) $(BIN)/python -m pytest
+	$(WITH_NODE) env -u PYTHONDONTWRITEBYTECODE $(BIN)/python -m pytest $(PARALLEL)
 
 lint: .venv/.ready-to-test build/typing
 	$(BIN)/ruff check .

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import signal
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import AsyncExitStack
@@ -27,8 +28,13 @@ settings.load_profile("suite")
 def pytest_configure(config: pytest.Config) -> None:
     # A shell that runs the suite in the background has it, and all that it starts, ignore Ctrl-C.
     signal.signal(signal.SIGINT, signal.default_int_handler)
+    # Before anything reads them: pictures here are too small to gain by threads, which wait for
+    # each other, or spin, wherever something else has a core.
+    for name, value in ((threads.NUMBER, "1"), (threads.POLICY, "PASSIVE")):
+        os.environ.setdefault(name, value)
     config.addinivalue_line("markers", "virtual_time: sleeping takes no time; see virtual_time.py")
-    config.pluginmanager.register(Leftovers())
+    if config.getoption("dist", "no") == "no":  # else its workers look
+        config.pluginmanager.register(Leftovers())
 
 
 def pytest_asyncio_loop_factories(
@@ -45,8 +51,7 @@ def _nothing_of_the_developer(tmp_path_factory: pytest.TempPathFactory) -> Itera
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("DIFFC_MODELS", str(tmp_path_factory.mktemp("models")))
         patch.setenv("DIFFC_CACHE", str(tmp_path_factory.mktemp("streams")))
-        # What the process has for good once a command, a network or an optimiser was tested.
-        patch.setenv(threads.POLICY, "PASSIVE")
+        # What the process has for good once a network or an optimiser was tested.
         patch.setenv("ORT_DISABLE_TELEMETRY", "1")
         patch.setenv("TORCHINDUCTOR_CACHE_DIR", str(tmp_path_factory.mktemp("torchinductor")))
         yield
