@@ -20,8 +20,9 @@ from diffc_stream import threads
 from diffc_stream.transport.impaired_link import Link
 from diffc_stream.transport.impairment import PERFECT, Impairment
 
-# The same examples in every run: what is looked for at length, fuzzing looks for.
-settings.register_profile("suite", derandomize=True)
+# The same examples in every run: what is looked for at length, fuzzing looks for.  How long one
+# takes says how busy the machine is.
+settings.register_profile("suite", derandomize=True, deadline=None)
 settings.load_profile("suite")
 
 
