@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from typing import TypeVar
+
+Result = TypeVar("Result")
 
 
-async def to_the_end(work: Callable[[], object]) -> None:
-    """Do ``work`` on a thread, and return when it is done; raises what it raises.
+async def to_the_end(work: Callable[[], Result]) -> Result:
+    """Do ``work`` on a thread, and return what it does when it is done; raises what it raises.
 
     Whoever is cancelled meanwhile is so when it is done: what follows would find it half closed,
     and the end of an event loop would not wait for it.
@@ -19,6 +22,7 @@ async def to_the_end(work: Callable[[], object]) -> None:
             await asyncio.wait((running,))
         except asyncio.CancelledError as error:
             cancelled = error
-    running.result()
+    result = running.result()
     if cancelled is not None:
         raise cancelled
+    return result

@@ -28,7 +28,7 @@ from .closing import to_the_end
 from .complaints import Complaints
 from .decoding import Decoders, Method
 from .downloads import SCARCE
-from .growing import GrowingStream
+from .growing import GrowingStream, growing
 from .holdings import MOST_BYTES, MOST_PICTURES, Full, Holdings
 from .kept import outdated
 from .places import PICTURE_SUFFIX, SUFFIX, Places
@@ -204,7 +204,7 @@ class ReceiverDaemon:
     async def _keep(self, sender: Sender, home: _Home, image: str, full: asyncio.Event) -> bool:
         """Receive a picture and return whether it is complete; set ``full`` if none can be."""
         try:
-            place = home.place(image)
+            place = await asyncio.to_thread(home.place, image)
             await self._fetch(sender, home.holdings, place, image)
         except PeerError as error:
             self._complain("pictures", home, f"{image}: {error}")
@@ -227,7 +227,7 @@ class ReceiverDaemon:
         self._complaints.say(kind, "%s/%s", home.address, error)
 
     async def _fetch(self, sender: Sender, holdings: Holdings, place: Place, image: str) -> None:
-        with GrowingStream(holdings, holdings.relative(place.stream)) as kept:
+        async with growing(holdings, holdings.relative(place.stream)) as kept:
             try:
                 await self._refine(sender, holdings, place, image, kept)
             except (PeerError, StreamError) as error:
@@ -235,7 +235,7 @@ class ReceiverDaemon:
                     raise
                 text = f"what was kept is of no use: {error}"
                 self._complaints.say("replaced pictures", "%s: %s", place.address, text)
-                kept.restart()
+                await to_the_end(kept.restart)
                 await self._refine(sender, holdings, place, image, kept)
 
     async def _refine(
@@ -264,6 +264,7 @@ class _Home:
     def place(self, image: str) -> Place:
         """Return where one is.  Raises Unplaceable."""
         place = self.holdings.places.claim(image)
+        self.holdings.places.check(place)
         address = replace(self.address, image=image)
         return Place(address=address, picture=place.picture, stream=place.stream)
 

@@ -7,16 +7,20 @@ import contextlib
 import errno
 import logging
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
-from pathlib import Path
+from dataclasses import dataclass, replace
+from functools import partial
 
 from diffc_stream.errors import DiffcError, PeerError, SessionError
 from diffc_stream.session import Code, End, Reason, Target
 
+from .arrivals import Arrivals
+from .by_turns import by_turns
+from .closing import to_the_end
 from .complaints import Complaints
-from .growing import GrowingStream
+from .growing import GrowingStream, growing
 from .holdings import Full, Holdings, Occupied
-from .link import Arrivals, Link
+from .link import Link
+from .mirrored import Mirrored, mirrored
 from .parking import Parking
 from .places import Place, Unplaceable
 from .records import Record, Records
@@ -36,21 +40,6 @@ RETRY_DISK = 60.0
 """Seconds after which a file that could not be written is tried again."""
 
 logger = logging.getLogger("diffc_client")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Mirrored:
-    """How far a picture has come."""
-
-    name: str
-    stream: Path
-    picture: Path
-    """Where it would be rendered to."""
-    bytes: int
-    complete: bool
-    """There is no more of it, or no more is wanted."""
-    holdings: Holdings | None = field(default=None, repr=False, compare=False)
-    """What knows whether a picture there is ours to replace."""
 
 
 @dataclass(slots=True, kw_only=True, eq=False)
@@ -122,10 +111,10 @@ class Downloads:
         """Pictures that are not kept because others' files are where they would be."""
         return len(self._told)
 
-    def begin(self) -> None:
+    async def begin(self) -> None:
         """Have all wait that are wanted: there is another link."""
         self._parking.clear()
-        for name in self._records.images:
+        async for name in by_turns(tuple(self._records.images)):
             self.wait(name)
 
     def end(self) -> None:
@@ -144,8 +133,8 @@ class Downloads:
         if self._is_busy(name):
             return
         try:
-            held = self._holdings.size(self._growing(self._holdings.places.claim(name)))
-        except OSError as error:
+            held = self._holdings.noted(self._holdings.places.claim(name))
+        except Unplaceable as error:
             self._park(name, error, RETRY_DISK)
             return
         self._rounds.put(name, held=held, time=record.entry.time)
@@ -193,6 +182,8 @@ class Downloads:
             await self.changed.wait()
 
     def _growing(self, place: Place) -> str:
+        """Return the file that grows, on a thread.  Raises Unplaceable."""
+        self._holdings.places.check(place)
         return self._holdings.beside(place) or self._holdings.relative(place.stream)
 
     def _park(self, name: str, error: Exception, seconds: float | None) -> None:
@@ -223,7 +214,7 @@ class Downloads:
         try:
             place = self._holdings.places.claim(name)
             ended = await self._go_on(link, reception, place, heard)
-            await self._settle(place, ended=ended is not None)
+            length = await asyncio.to_thread(self._settle, place, ended=ended is not None)
         except PeerError as error:
             retry = max(error.after or 0.0, RETRY) if error.retry else None
             self._finish(reception, error, retry)
@@ -245,7 +236,7 @@ class Downloads:
         else:
             if ended is not None and record.entry.thumbprint == thumbprint:
                 record.ended = ended
-                record.length = self._holdings.size(self._holdings.relative(place.stream))
+                record.length = length
             self._say(reception, record, place)
             self._finish(reception)
 
@@ -288,34 +279,40 @@ class Downloads:
         self, link: Link, reception: _Reception, place: Place, heard: Callable[[], object]
     ) -> Reason | None:
         """Receive some of a stream, and return why no more of it is wanted; None if more is."""
-        growing = self._growing(place)
+        relative = await asyncio.to_thread(self._growing, place)
         try:
-            return await self._grow(link, reception, growing, heard)
+            return await self._grow(link, reception, relative, heard)
         except PeerError as error:
             if error.code != Code.PREFIX_MISMATCH:
                 raise
-            known = self._holdings.ledger.get(growing)
+            known = self._holdings.ledger.get(relative)
             if known is not None and not known[0].proven:
-                raise self._holdings.occupied(growing) from error
+                raise await asyncio.to_thread(self._holdings.occupied, relative) from error
         # It is another picture by now; the old one stays until this one is as good.
         logger.info("%s: %s is another by now", self._holdings.folder, reception.name)
-        beside = self._holdings.beside(place) or self._holdings.beside(place, anew=True)
+        beside = await asyncio.to_thread(self._anew, place)
         if beside is None:
             raise Occupied(f"{place.beside} and others are in the way; they are kept")
         return await self._grow(link, reception, beside, heard, anew=True)
 
-    async def _settle(self, place: Place, *, ended: bool) -> None:
-        """Have the newer stream take the old one's place, if it is as long or has ended."""
+    def _anew(self, place: Place) -> str | None:
+        return self._holdings.beside(place) or self._holdings.beside(place, anew=True)
+
+    def _settle(self, place: Place, *, ended: bool) -> int:
+        """Have the newer stream take the old one's place, if it is as long or has ended.
+
+        On a thread; returns the bytes of what is there then.
+        """
         holdings, older = self._holdings, self._holdings.relative(place.stream)
         newer = holdings.beside(place)
-        if newer is None or not (ended or holdings.size(newer) >= holdings.size(older)):
-            return
-        try:
-            await asyncio.to_thread(holdings.settle, newer, older)
-        except Occupied:
-            with contextlib.suppress(OSError):
-                await asyncio.to_thread(holdings.remove, newer)
-            raise
+        if newer is not None and (ended or holdings.size(newer) >= holdings.size(older)):
+            try:
+                holdings.settle(newer, older)
+            except Occupied:
+                with contextlib.suppress(OSError):
+                    holdings.remove(newer)
+                raise
+        return holdings.size(older)
 
     async def _grow(
         self,
@@ -326,13 +323,10 @@ class Downloads:
         *,
         anew: bool = False,
     ) -> Reason | None:
-        # On this thread, since one that is told to stop meanwhile would leave a file locked.
-        with GrowingStream(self._holdings, relative) as kept:
-            if anew:
-                kept.restart()
+        async with growing(self._holdings, relative, anew=anew) as kept:
             reception.held = kept.length
             target, weight, bound = self._goal(max(kept.length, kept.doubtful))
-            header = kept.header
+            header = await to_the_end(lambda: kept.header)
             arrivals = reception.arrivals = link.open(
                 reception.name,
                 start=kept.length,
@@ -340,6 +334,7 @@ class Downloads:
                 target=target,
                 weight=weight,
                 model=header.model if header else None,
+                bounded=True,
             )
             if reception.curtailed:
                 reception.curtail()
@@ -349,8 +344,9 @@ class Downloads:
                 reception.arrivals = None
                 arrivals.stop()
             if kept.doubtful and end.reason is not Reason.TARGET:
-                raise self._holdings.occupied(relative)  # it is longer than all there is
-            kept.confirm()
+                # It is longer than all there is.
+                raise await asyncio.to_thread(self._holdings.occupied, relative)
+            await to_the_end(kept.confirm)
         # If it ended where it had to, for others, nobody knows what there is beyond.
         more = reception.curtailed or (bound is not None and kept.length >= bound)
         return None if end.reason is Reason.TARGET and more else end.reason
@@ -378,20 +374,12 @@ class Downloads:
         kept: GrowingStream,
         heard: Callable[[], object],
     ) -> End:
-        while not isinstance(event := await arrivals.next(), End):
-            kept.append(event.payload)
-            reception.held = 0 if kept.doubtful else kept.length
+        while True:
+            # While a disk writes more arrives: together that is one write again.
+            data, end = await arrivals.several()
+            if data:
+                await to_the_end(partial(kept.append, data))
+                reception.held = 0 if kept.doubtful else kept.length
             heard()
-        return event
-
-
-def mirrored(record: Record, place: Place, held: int, holdings: Holdings) -> Mirrored:
-    """Return what is told of a picture."""
-    return Mirrored(
-        name=record.entry.name,
-        stream=place.stream,
-        picture=place.picture,
-        bytes=held,
-        complete=record.ended is not None,
-        holdings=holdings,
-    )
+            if end is not None:
+                return end

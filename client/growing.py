@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import os
+from collections.abc import AsyncIterator
 from typing import Self
 
 from diffc_stream.container import Header
@@ -16,6 +17,7 @@ from diffc_stream.session import MAX_STREAM
 from diffc_stream.session.prefix import DIGITS
 
 from .beneath import is_file
+from .closing import to_the_end
 from .holdings import PIECE, Holdings
 from .kept import LONGEST_HEADER, header_of, lock
 from .ledger import ASK, EMPTY, Content, digest_of, write_all
@@ -218,6 +220,29 @@ class GrowingStream:
             return b""
         os.lseek(self._descriptor, 0, os.SEEK_SET)
         return os.read(self._descriptor, most)
+
+
+@contextlib.asynccontextmanager
+async def growing(
+    holdings: Holdings, relative: str, *, anew: bool = False
+) -> AsyncIterator[GrowingStream]:
+    """Open a stream on a thread, and close it on one, whoever is told to stop meanwhile.
+
+    With ``anew`` all bytes held are dropped.  Raises what GrowingStream does.
+    """
+    opened: list[GrowingStream] = []
+
+    def work() -> None:
+        opened.append(kept := GrowingStream(holdings, relative))
+        if anew:
+            kept.restart()
+
+    try:
+        await to_the_end(work)
+        yield opened[0]
+    finally:
+        for kept in opened:
+            await to_the_end(kept.close)
 
 
 def _stamp(status: os.stat_result) -> tuple[int, int, int, int, int]:

@@ -95,14 +95,25 @@ class Holdings:
 
         With ``anew`` one that is to grow; None if others' files are everywhere.
         """
-        for number in range(1, MOST_BESIDE + 1):
-            more = f"-{number}" if number > 1 else ""
-            path = place.beside.with_name(f"{place.beside.stem}{more}{place.beside.suffix}")
-            relative = self.relative(path)
+        for relative in self._beside(place):
             ours, there = self.ledger.get(relative) is not None, self.beneath.exists(relative)
             if (ours and there) or (anew and not there):
                 return relative
         return None
+
+    def noted(self, place: Place) -> int:
+        """Return how many bytes are noted of the stream that grows in a place; looks at no disk."""
+        for relative in (*self._beside(place), self.relative(place.stream)):
+            known = self.ledger.get(relative)
+            if known is not None:
+                return known[0].size
+        return 0
+
+    def _beside(self, place: Place) -> Iterator[str]:
+        stem, dot, suffix = self.relative(place.beside).rpartition(".")
+        yield f"{stem}{dot}{suffix}"
+        for number in range(2, MOST_BESIDE + 1):
+            yield f"{stem}-{number}{dot}{suffix}"
 
     def check_room(self, growth: int, *, files: int = 0, folders: int = 0) -> None:
         """Raise Full if there is no room for so many bytes, files and folders more."""
@@ -290,6 +301,21 @@ class Holdings:
             self.ledger.forget(relative)
             self.tidy(relative)
             return proof is not Proof.FOREIGN
+
+    def clear(self, place: Place) -> tuple[list[str], bool]:
+        """Delete what is ours of a place; return what is not, and tell whether anything was.
+
+        Not quick.  Raises OSError.
+        """
+        before, kept = self.ledger.files, []
+        while (beside := self.beside(place)) is not None:
+            if not self.remove(beside):
+                break
+        for path in (place.stream, place.picture):
+            relative = self.relative(path)
+            if not self.remove(relative):
+                kept.append(relative)
+        return kept, self.ledger.files < before
 
     def tidy(self, relative: str) -> None:
         """Delete the folders that something was in, if they were made here and are empty."""

@@ -53,6 +53,7 @@ from diffc_stream.transport.websocket import connect
 
 from .access import NO_ACCESS, Access, refused, silent, unsecured
 from .address import Address
+from .arrivals import Arrivals, Backlog
 
 MOST_BACKLOG = 64
 """Messages waiting to be sent beyond which nothing more is read."""
@@ -69,43 +70,6 @@ CLOSE_TIMEOUT = 2.0
 """Seconds that a polite goodbye may take."""
 
 
-class Arrivals:
-    """What arrives of one stream."""
-
-    def __init__(self, link: Link, stream: int) -> None:
-        self._link = link
-        self._stream = stream
-        self._queue: asyncio.Queue[Data | End | SessionError] = asyncio.Queue()
-        self._updates = 0
-
-    async def next(self) -> Data | End:
-        """Wait for the next bytes, or the end.
-
-        Raises PeerError, RemoteProtocolError, LinkLost, or as a kind of that SenderLeaving.
-        """
-        event = await self._queue.get()
-        if isinstance(event, SessionError):
-            raise event
-        return event
-
-    def update(self, target: Target, weight: float) -> None:
-        """Change how far the stream goes and its weight, if it has not ended."""
-        self._updates += 1
-        self._link.update(self._stream, target, weight)
-
-    def heard(self, end: End) -> bool:
-        """Tell whether the sender knew of all updates when it ended the stream."""
-        return end.updates == self._updates
-
-    def put(self, event: Data | End | SessionError) -> None:
-        """Take what the link has for this stream."""
-        self._queue.put_nowait(event)
-
-    def stop(self) -> None:
-        """Say that no more is wanted."""
-        self._link.stop(self._stream)
-
-
 class Link:
     """A connection to a sender; make one with :meth:`dial`."""
 
@@ -116,6 +80,7 @@ class Link:
         self._awoken = asyncio.Event()
         self._flushed = asyncio.Event()
         self._arrivals: dict[int, Arrivals] = {}
+        self._backlog = Backlog()
         self._entries: list[Entry] = []
         self._announced = 0
         """How many that may have been, as far as limits go."""
@@ -187,13 +152,19 @@ class Link:
         target: Target = WHOLE,
         weight: float = 1.0,
         model: str | None = None,
+        bounded: bool = False,
     ) -> Arrivals:
-        """Ask for a picture's stream from byte ``start``; see ReceiverSession.open()."""
+        """Ask for a picture's stream from byte ``start``; see ReceiverSession.open().
+
+        Nothing more is read of the link while too much waits to be taken of ``bounded`` ones.
+        """
         self._check()
         stream = self._session.open(
             image, start=start, prefix=prefix, target=target, weight=weight, model=model
         )
-        arrivals = self._arrivals[stream] = Arrivals(self, stream)
+        arrivals = self._arrivals[stream] = Arrivals(
+            self, stream, self._backlog if bounded else None
+        )
         self._awoken.set()
         return arrivals
 
@@ -290,6 +261,7 @@ class Link:
             while self._session.backlog > MOST_BACKLOG:
                 self._flushed.clear()
                 await self._flushed.wait()
+            await self._backlog.room()
 
     def _act(self, event: Message | None) -> None:
         match event:

@@ -26,11 +26,13 @@ from diffc_stream.transport.backoff import Backoff
 
 from .access import NO_ACCESS, Access
 from .address import Address
+from .by_turns import by_turns
 from .closing import to_the_end
-from .downloads import Downloads, Mirrored, mirrored
+from .downloads import Downloads
 from .holdings import MOST_BYTES, MOST_PICTURES, Holdings
 from .ledger import ASK
 from .link import MOST_ENTRIES, Link
+from .mirrored import Mirrored, mirrored
 from .places import SUFFIX, Place, Places, Unplaceable
 from .records import Record, Records
 
@@ -108,9 +110,13 @@ class Mirror:
             on_gone=self._gone,
             is_busy=self._is_busy,
         )
-        for one in unseen:
-            if self._on_change is not None:
-                self._on_change(one)
+        try:
+            async for one in by_turns(unseen):
+                if self._on_change is not None:
+                    self._on_change(one)
+        except BaseException:
+            await self.__aexit__()
+            raise
         return self
 
     async def __aexit__(self, *_: object) -> None:
@@ -162,7 +168,7 @@ class Mirror:
 
         ``heard`` is called when something has come.  Raises SessionError.
         """
-        self._downloads.begin()
+        await self._downloads.begin()
         failure: BaseException = LinkLost("the link has ended")
         try:
             async with asyncio.TaskGroup() as tasks:
@@ -184,7 +190,8 @@ class Mirror:
         while True:
             page = await _next(pages, None)
             heard()
-            self._take(page, first=first)
+            await self._take(page, first=first)
+            await asyncio.sleep(0)  # many pages may be here at once
             first = page.last
             if page.last:
                 self._summarise()
@@ -198,7 +205,7 @@ class Mirror:
         more = f", others' files in place of {displaced}" if displaced else ""
         logger.info("%s: %d pictures, %d to get%s", self._folder, self.pictures, self.missing, more)
 
-    def _take(self, page: Catalogue, *, first: bool) -> None:
+    async def _take(self, page: Catalogue, *, first: bool) -> None:
         if first and not page.changes:
             self._doubtful = set(self._records.images)
             self._records.mark = None
@@ -210,7 +217,7 @@ class Mirror:
         for name in page.removed:
             self._withdraw(name)
         if page.last:
-            for name in self._doubtful:
+            async for name in by_turns(tuple(self._doubtful)):
                 self._withdraw(name)
             self._doubtful.clear()
         if len(self._records.images) + self._beyond > MOST_ENTRIES:
@@ -301,7 +308,7 @@ class Mirror:
         while self._removing:
             relative, (name, place) = next(iter(self._removing.items()))
             try:
-                kept, gone = await asyncio.to_thread(self._remove, place)
+                kept, gone = await asyncio.to_thread(self._holdings.clear, place)
             except OSError as error:
                 self._downloads.complain("files", f"{name} cannot be deleted: {error}")
             else:
@@ -317,19 +324,6 @@ class Mirror:
                 if owner is not None:
                     self._downloads.wait(owner)
         self._removal = None
-
-    def _remove(self, place: Place) -> tuple[list[str], bool]:
-        """Delete what is ours; return what is not, and tell whether anything was."""
-        holdings = self._holdings
-        before, kept = holdings.ledger.files, []
-        while (beside := holdings.beside(place)) is not None:
-            if not holdings.remove(beside):
-                break
-        for path in (place.stream, place.picture):
-            relative = holdings.relative(path)
-            if not holdings.remove(relative):
-                kept.append(relative)
-        return kept, holdings.ledger.files < before
 
     # What is remembered
 
@@ -352,6 +346,7 @@ class Mirror:
         for name, record in tuple(self._records.images.items()):
             try:
                 place = self._places.claim(name)
+                self._places.check(place)
             except Unplaceable:
                 # It will be said when the sender offers it.
                 del self._records.images[name]

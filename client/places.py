@@ -105,9 +105,9 @@ class Places:
             self._lock = None
 
     def claim(self, name: str) -> Place:
-        """Return where a picture is kept.
+        """Return where a picture is kept, wherever that leads; looks at no disk.
 
-        Raises Unplaceable if that cannot be a file here, or is another's already.
+        Raises Unplaceable if it cannot be a file here, or is another's already.
         """
         place = self._place(name)
         key = self._key(place)
@@ -115,6 +115,21 @@ class Places:
         if owner != name:
             raise Unplaceable(f"{name!r} would be the same file as {owner!r}")
         return place
+
+    def check(self, place: Place) -> None:
+        """Look where a place leads.  Raises Unplaceable unless it is what it says, below here."""
+        home = place.stream.parent
+        # Links are the user's own, and may lead anywhere: no place for a stranger's bytes.
+        try:
+            linked = _resolved(home) != home or any(
+                path.is_symlink() for path in (place.stream, place.beside)
+            )
+        except OSError as error:
+            name = place.stream.relative_to(self.folder).as_posix()
+            raise Unplaceable(f"{name!r} cannot be reached: {error.strerror}") from error
+        if linked:
+            name = place.stream.relative_to(self.folder).as_posix()
+            raise Unplaceable(f"{name!r} leads through a link")
 
     def rival(self, name: str) -> str | None:
         """Return the other picture whose place this one would have."""
@@ -148,13 +163,6 @@ class Places:
         home = self.folder.joinpath(*folders)
         stream = home / file
         beside = home / f".{hashlib.sha256(file.encode()).hexdigest()[:16]}{BESIDE_SUFFIX}"
-        # Links are the user's own, and may lead anywhere: no place for a stranger's bytes.
-        try:
-            linked = _resolved(home) != home or stream.is_symlink() or beside.is_symlink()
-        except OSError as error:
-            raise Unplaceable(f"{name!r} cannot be reached: {error.strerror}") from error
-        if linked:
-            raise Unplaceable(f"{name!r} leads through a link")
         return Place(stream=stream, beside=beside, picture=home / f"{last}{PICTURE_SUFFIX}")
 
     def _key(self, place: Place) -> str:

@@ -84,21 +84,16 @@ class Records:
 
     def save(self, holdings: Holdings, target: Target, *, mark: str | None) -> None:
         """Replace what was saved.  Raises Occupied or another OSError."""
-        images = [
-            (
-                dataclasses.asdict(record.entry),
-                record.ended and record.ended.value,
-                record.length,
-            )
-            for record in tuple(self.images.values())
-        ]
-        facts = {
-            "format": FORMAT,
-            "mark": mark,
-            "target": dataclasses.asdict(target),
-            "images": images,
-        }
-        holdings.replace(FILE, json.dumps(facts).encode(), durable=True)
+        # One by one: the event loop stands still while something is made text.
+        images = ", ".join(_text(record) for record in tuple(self.images.values()))
+        facts = {"format": FORMAT, "mark": mark, "target": dataclasses.asdict(target)}
+        text = f'{json.dumps(facts)[:-1]}, "images": [{images}]}}'
+        holdings.replace(FILE, text.encode(), durable=True)
+
+
+def _text(record: Record) -> str:
+    ended = record.ended and record.ended.value
+    return json.dumps((dataclasses.asdict(record.entry), ended, record.length))
 
 
 def _record(plain: object, ended: object, length: object) -> Record:

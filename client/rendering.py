@@ -13,7 +13,8 @@ from diffc_stream.picture import png_bytes
 
 from .complaints import Complaints
 from .decoding import Decoders, Method
-from .downloads import RETRY_DISK, SCARCE, Mirrored
+from .downloads import RETRY_DISK, SCARCE
+from .mirrored import Mirrored
 from .turns import Turns
 
 logger = logging.getLogger("diffc_client")

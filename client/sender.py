@@ -31,10 +31,11 @@ from diffc_stream.transport.backoff import Backoff
 
 from .access import NO_ACCESS, Access
 from .address import Address
+from .arrivals import Arrivals
 from .decoding import Decoders, Method, ModelDecoders
 from .delivery import Delivery
 from .kept import Kept, MemoryStream
-from .link import Arrivals, Link
+from .link import Link
 from .ranges import RangeArrivals, RangeLink
 from .refiner import Refinement, Refiner
 from .wanted import Wanted

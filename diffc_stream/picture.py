@@ -12,16 +12,24 @@ import contextlib
 import io
 import warnings
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageCms, ImageOps, UnidentifiedImageError
+from PIL import Image, ImageCms, UnidentifiedImageError
 from PIL.PngImagePlugin import PngInfo
 
 from diffc_stream.destination import writing
 from diffc_stream.errors import PictureError, PictureTooLarge, UnreadablePicture
+from diffc_stream.imaging import Unsupported, bmp, boxes, exif, jpeg, jxl, png, tiff
+from diffc_stream.imaging.boxes import NOTHING, Told
+from diffc_stream.imaging.colour import in_srgb
+from diffc_stream.imaging.depth import FLOAT, INTEGER, eight_bits
+from diffc_stream.imaging.kinds import HEAD, kind_of
+from diffc_stream.imaging.png import Png
+from diffc_stream.imaging.tiff import Tiff
 
 PIXEL_LIMIT = 100_000_000
 """Larger pictures are refused before they are decoded; so are streams of larger ones."""
@@ -31,12 +39,6 @@ FORMATS = ("PNG", "JPEG", "WEBP", "AVIF", "HEIF", "JPEG2000", "TIFF", "GIF", "BM
 
 MOST_BYTES = 2**30
 """Of what comes through a pipe, or from memory: it is held there before it is decoded."""
-
-_BRANDS = frozenset((b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"hevm", b"hevs"))
-"""Of files of the ISO base media format that hold pictures coded by HEVC: what phones call HEIC."""
-
-_HEAD = 256
-"""Bytes of a file that its brands are looked for in."""
 
 
 def load_picture(source: Path | bytes | BinaryIO) -> NDArray[np.uint8]:
@@ -50,13 +52,17 @@ def load_picture(source: Path | bytes | BinaryIO) -> NDArray[np.uint8]:
     """
     name = _name(source)
     try:
-        with _quiet(), _opened(source) as image:
-            _check_size(name, image)
-            image.load()
-            _check_size(name, image)  # a HEIF file may have said otherwise before
-            return _array(_flattened(_upright(image)))
+        with _quiet(), _file(source) as file:
+            opened = _opened(name, file)
+            _check_size(name, *opened.image.size)
+            _loaded(opened, file)
+            with opened.image as image:
+                _check_size(name, *image.size)  # a HEIF file may have said otherwise before
+                return _array(exif.upright(_flattened(opened), image))
     except PictureError:
         raise
+    except Unsupported as error:
+        raise UnreadablePicture(f"{name}: {error}") from error
     except Image.DecompressionBombError as error:
         raise PictureTooLarge(_too_large(name, "the picture")) from error
     except MemoryError as error:
@@ -135,34 +141,23 @@ def _quiet() -> Iterator[None]:
         yield
 
 
-def _check_size(name: str, image: Image.Image) -> None:
-    width, height = image.size
+def _check_size(name: str, width: int, height: int) -> None:
     if width < 1 or height < 1:
         raise UnreadablePicture(f"{name}: a picture of {width} x {height} has no pixels")
     if width * height > PIXEL_LIMIT:
         raise PictureTooLarge(_too_large(name, f"{width} x {height} pixels"))
 
 
-def _opened(source: Path | bytes | BinaryIO) -> Image.Image:
-    source = _seekable(source)
-    if _is_heif(source):
-        return _opened_heif(source)
-    Image.init()
-    formats = [name for name in FORMATS if name in Image.OPEN]
-    return Image.open(source, formats=formats)
-
-
-def _seekable(source: Path | bytes | BinaryIO) -> Path | BinaryIO:
-    """Return ``source`` if it can be read at any place, else all there is of it in memory."""
+@contextlib.contextmanager
+def _file(source: Path | bytes | BinaryIO) -> Iterator[BinaryIO]:
+    """Open ``source``, or what comes through a pipe to its end; who handed in a file closes it."""
     if isinstance(source, bytes):
-        return io.BytesIO(source)
-    if isinstance(source, Path):
-        # A folder says so when it is opened.
-        if not source.exists() or source.is_file() or source.is_dir():
-            return source
+        yield io.BytesIO(source)
+    elif isinstance(source, Path):
         with source.open("rb") as file:
-            return _held(_name(source), file)
-    return source if source.seekable() else _held(_name(source), source)
+            yield file if file.seekable() else _held(_name(source), file)
+    else:
+        yield source if source.seekable() else _held(_name(source), source)
 
 
 def _held(name: str, file: BinaryIO) -> BinaryIO:
@@ -172,54 +167,146 @@ def _held(name: str, file: BinaryIO) -> BinaryIO:
     return io.BytesIO(data)
 
 
-def _is_heif(source: Path | BinaryIO) -> bool:
-    """Tell by the brands that a file claims in its first box; AVIF, its sibling, has none of these.
+@dataclass(slots=True)
+class _Opened:
+    """A picture, and what is known of it beside."""
 
-    An open file is left where it was.
-    """
-    if isinstance(source, Path):
-        with source.open("rb") as file:
-            head = file.read(_HEAD)
-    else:
-        place = source.tell()
-        head = source.read(_HEAD)
-        source.seek(place)
-    length = min(int.from_bytes(head[:4], "big"), len(head))
-    brands = [head[8:12], *(head[i : i + 4] for i in range(16, length - 3, 4))]
-    return head[4:8] == b"ftyp" and not _BRANDS.isdisjoint(brands)
+    image: Image.Image
+    told: Told = NOTHING
+    png: Png | None = None
+    tiff: Tiff | None = None
 
 
-def _opened_heif(source: Path | BinaryIO) -> Image.Image:
+def _opened(name: str, file: BinaryIO) -> _Opened:
+    file.seek(0)
+    kind = kind_of(file.read(HEAD))
+    file.seek(0)
+    try:
+        match kind:
+            case "PNG":
+                found = png.opened(file)
+                image = _by_pillow(found.file)
+                image.info.pop("icc_profile", None)  # something else may count more
+                return _Opened(image, Told(found.profile, found.coding), png=found)
+            case "TIFF":
+                return _opened_tiff(name, file)
+            case "BMP":
+                file, told = bmp.opened(file)
+                return _Opened(_by_pillow(file), told)
+            case "HEIF" | "AVIF":
+                told = boxes.of_heif(file)
+                file.seek(0)
+                image = _opened_heif(name, file) if kind == "HEIF" else _by_pillow(file)
+                return _Opened(image, told)
+            case "JPEG2000":
+                told = boxes.of_jp2(file)
+                file.seek(0)
+                return _Opened(_by_pillow(file), told)
+            case "JPEG XL":
+                return _Opened(_opened_jxl(name, file))
+            case _:
+                return _Opened(_by_pillow(file))
+    except UnidentifiedImageError as error:
+        if kind is None:
+            raise
+        ours = "a kind of {} that is not read, or damaged" if kind in FORMATS else "{} is not read"
+        raise UnreadablePicture(f"{name}: {ours.format(kind)}") from error
+
+
+def _by_pillow(file: BinaryIO) -> Image.Image:
+    Image.init()
+    formats = [name for name in FORMATS if name in Image.OPEN]
+    return Image.open(file, formats=formats)
+
+
+def _opened_tiff(name: str, file: BinaryIO) -> _Opened:
+    found = tiff.looked_at(file)
+    file.seek(0)
+    if found is None:
+        return _Opened(_by_pillow(file))
+    try:
+        if found.misread:
+            raise ValueError("not by Pillow")
+        image = _by_pillow(tiff.beginning_with(file, found) if found.place is None else file)
+        if found.place:
+            image.seek(found.place)
+    except (UnidentifiedImageError, SyntaxError, ValueError, KeyError):
+        _check_size(name, *found.size)
+        image = tiff.decoded(file, found)
+        return _Opened(image)
+    return _Opened(image, tiff=found)
+
+
+def _opened_heif(name: str, file: BinaryIO) -> Image.Image:
     """Open a HEIF file, without having Pillow know of it: the process may not be ours alone."""
     try:
         from pi_heif.as_plugin import HeifImageFile
     except ImportError as error:
-        name = _name(source)
         raise UnreadablePicture(f"{name}: HEIF needs pip install pi-heif") from error
-    image: Image.Image = HeifImageFile(source)
+    image: Image.Image = HeifImageFile(file)
     return image
 
 
-def _upright(image: Image.Image) -> Image.Image:
+def _opened_jxl(name: str, file: BinaryIO) -> Image.Image:
     try:
-        return ImageOps.exif_transpose(image)
-    except Exception:
-        return image  # EXIF that cannot be read says nothing about the rotation
+        from pillow_jxl.JpegXLImagePlugin import JXLImageFile
+    except ImportError as error:
+        needed = "pip install 'diffc-stream[jxl]'"
+        raise UnreadablePicture(f"{name}: JPEG XL needs {needed}") from error
+    _check_size(name, *jxl.size_of(file))
+    file.seek(0)
+    image: Image.Image = JXLImageFile(file)
+    if not getattr(image, "jpeg", False):
+        image.info.pop("exif", None)  # it has been turned already
+    return image
 
 
-def _flattened(image: Image.Image) -> Image.Image:
-    """Return ``image`` as RGB in sRGB, laid over white where it is transparent."""
-    profile = image.info.get("icc_profile")
-    colours = _eight_bits(image)
-    alpha = None
-    if colours.has_transparency_data:
+def _loaded(opened: _Opened, file: BinaryIO) -> None:
+    """Have the samples decoded."""
+    try:
+        opened.image.load()
+    except OSError:
+        if opened.image.format not in ("JPEG", "MPO"):
+            raise
+        file.seek(0)
+        whole = jpeg.ended(file.read(MOST_BYTES))
+        if whole is None:
+            raise
+        opened.image = Image.open(whole, formats=["JPEG"])
+        opened.image.load()
+
+
+def _flattened(opened: _Opened) -> Image.Image:
+    """Return a picture as RGB in sRGB, laid over white where it is transparent."""
+    image = opened.image
+    told = opened.told
+    if not any(told):
+        profile = image.info.get("icc_profile")
+        told = Told(profile=profile) if profile else exif.colour(image)
+    alpha = _keyed(opened)
+    deep = opened.png if opened.png is not None and opened.png.deep else None
+    if deep is not None and (told.coding is not None or deep.key is not None):
+        samples = deep.samples()
+        if deep.key is not None:
+            alpha = _paperless(np.all(samples == np.array(deep.key, np.uint16), axis=-1))
+        elif samples.shape[2] == 4:
+            alpha = Image.fromarray((samples[..., 3] >> 8).astype(np.uint8))
+        coloured = samples[..., :3]
+        shown = in_srgb(coloured, told.coding) if told.coding else coloured >> 8
+        colours = Image.fromarray(shown.astype(np.uint8))
+        told = Told(profile=told.profile)
+    else:
+        colours = _eight_bits(opened)
+    if colours.mode == "La":
+        colours = colours.convert("LA")
+    if alpha is None and colours.has_transparency_data:
         grey = colours.mode in ("L", "LA", "La", "1")
         rgba = colours.convert("RGBA")
         alpha = rgba.getchannel("A")
         colours = rgba.convert("RGB")
         if grey:
             colours = colours.getchannel("R")
-    colours = _in_srgb(colours, profile)
+    colours = _in_srgb(colours, told)
     if alpha is None:
         return colours
     paper = Image.new("RGB", colours.size, "white")
@@ -227,35 +314,57 @@ def _flattened(image: Image.Image) -> Image.Image:
     return paper
 
 
-def _eight_bits(image: Image.Image) -> Image.Image:
-    """Return ``image`` with 8 bits per channel.
+def _keyed(opened: _Opened) -> Image.Image | None:
+    """Return what of a PNG is not the one colour that is transparent, if there is one."""
+    found, image = opened.png, opened.image
+    if found is None or found.key is None:
+        return None
+    image.info.pop("transparency", None)
+    if found.deep:
+        return None  # not by these samples
+    key = found.key
+    if image.mode == "L":
+        key = (key[0] * 255 // ((1 << found.depth) - 1),)
+    samples = np.asarray(image)
+    same = samples == (np.array(key) if samples.ndim == 3 else key[0])
+    return _paperless(np.all(same, axis=-1) if samples.ndim == 3 else same)
+
+
+def _paperless(transparent: NDArray[np.bool_]) -> Image.Image:
+    return Image.fromarray(np.where(transparent, 0, 255).astype(np.uint8))
+
+
+def _eight_bits(opened: _Opened) -> Image.Image:
+    """Return a picture with 8 bits per channel.
 
     Grey of 16 bits is divided by 257.  Wider integers and floats are taken to span 0 to 1
     (floats), 255 (floats) or 65535, the first that holds them all; failing that their own range
-    is stretched.  What is not a number is black.
+    is stretched.
     """
+    image = opened.image
     if image.mode not in ("I", "F") and not image.mode.startswith("I;16"):
         return image
-    values = np.nan_to_num(np.asarray(image).astype(np.float64), nan=0.0, posinf=0.0, neginf=0.0)
-    low, high = float(values.min()), float(values.max())
-    spans = (1.0, 255.0, 65535.0) if image.mode == "F" else (65535.0,)
-    span = next((s for s in spans if low >= 0.0 and high <= s), None)
-    if span is None:
-        values, span = values - low, (high - low) or 1.0
-    return Image.fromarray(np.round(values * (255.0 / span)).astype(np.uint8))
+    spans = FLOAT if image.mode == "F" else INTEGER
+    if opened.tiff is not None and 8 < opened.tiff.bits < 16:
+        spans = (float((1 << opened.tiff.bits) - 1),)
+    values = eight_bits(np.asarray(image), spans)
+    negative = opened.tiff is not None and opened.tiff.white_is_least
+    return Image.fromarray(255 - values if negative else values)
 
 
-def _in_srgb(image: Image.Image, profile: bytes | None) -> Image.Image:
-    """Convert from the embedded profile, or from the mode's usual meaning without a usable one."""
+def _in_srgb(image: Image.Image, told: Told) -> Image.Image:
+    """Convert from what is said, or from the mode's usual meaning where nothing usable is."""
     if image.mode not in ("L", "RGB", "CMYK", "LAB"):
         image = image.convert("L" if image.mode == "1" else "RGB")
-    if profile:
+    if told.profile:
         try:
-            return _converted(image, ImageCms.ImageCmsProfile(io.BytesIO(profile)))
+            return _converted(image, ImageCms.ImageCmsProfile(io.BytesIO(told.profile)))
         except (ImageCms.PyCMSError, OSError, ValueError):
             pass  # a broken profile, or one for other colours: as if there were none
     if image.mode == "LAB":
         return _converted(image, ImageCms.ImageCmsProfile(ImageCms.createProfile("LAB")))
+    if told.coding is not None and image.mode != "CMYK":
+        return Image.fromarray(in_srgb(np.asarray(image.convert("RGB")), told.coding))
     return image.convert("RGB")
 
 

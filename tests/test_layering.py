@@ -26,7 +26,8 @@ BELOW: dict[str, set[str]] = {
     "destination": {"errors", "replacement"},
     "formats": {"destination", "errors", "picture"},
     "interruption": set(),
-    "picture": {"destination", "errors"},
+    "imaging": set(),
+    "picture": {"destination", "errors", "imaging"},
     "diffusion": {"errors", "replacement", "threads", "work"},
     "channel": {"errors", "work"},
     "container": {"errors"},
@@ -34,7 +35,15 @@ BELOW: dict[str, set[str]] = {
     "codec": {"channel", "container", "diffusion", "exports", "metrics", "errors"},
     "cli": {
         *("allocation", "codec", "container", "diffusion", "flags", "threads", "work"),
-        *("console", "destination", "formats", "picture", "metrics", "errors"),
+        *(
+            "console",
+            "destination",
+            "formats",
+            "picture",
+            "metrics",
+            "errors",
+            "transport",
+        ),  # see SERVING
     },
     "start": {"cli", "interruption"},
     "__main__": {"start"},
@@ -71,7 +80,8 @@ FOREIGN: dict[str, set[str]] = {
     "formats": {"PIL", "numpy"},
     "console": set(),
     "interruption": set(),
-    "picture": {"numpy", "pi_heif", "PIL"},
+    "imaging": {"numpy", "PIL"},
+    "picture": {"numpy", "pi_heif", "pillow_jxl", "PIL"},
     "diffusion": {"numpy", "onnxruntime", "torch", "safetensors"},
     "channel": {"numba", "numpy"},  # and, by name, constriction
     "container": {"google_crc32c"},
@@ -98,6 +108,10 @@ NETWORKED = ("server", "client", "benchmarks", "transport")
 
 TORCH = {"diffusion/network.py", "diffusion/unet.py"}
 """What of the library imports torch, which is an extra."""
+
+SERVING = {"link"}
+"""Commands of ``diffc`` that serve a link, and may import transport when they are run: until then
+nothing of it is loaded, see ``test_light_modules_stay_light``."""
 
 DRIVERS = ("browser", "link_transfers", "link_gallery", "load_drain", "parsers")
 """Benchmarks that run both daemons, or feed what in them reads from the network."""
@@ -183,7 +197,25 @@ def test_folders_keep_to_themselves(unit: str, path: Path) -> None:
 
 def test_nothing_of_the_library_stands_on_the_daemons_floor() -> None:
     library = BELOW.keys() - FOLDERS.keys()
-    assert not [unit for unit in library if "transport" in BELOW[unit]]
+    assert {unit for unit in library if "transport" in BELOW[unit]} == {"cli"}
+    serving = {
+        path.stem
+        for unit, path in units()
+        if unit == "cli" and any(".transport" in name for name in imported(path))
+    }
+    assert serving == SERVING
+
+
+def test_who_may_lean_on_the_benchmarks() -> None:
+    folders = [ROOT / "tests", ROOT / "tests" / "support", ROOT / "examples"]
+    leaning = {
+        path.stem
+        for folder in folders
+        for path in folder.glob("*.py")
+        if any(name.startswith("diffc_benchmarks") for name in imported(path))
+    }
+    doubles = {"comparison"}  # of what the benchmarks themselves measure
+    assert {name for name in leaning if not name.startswith("test_benchmarks_")} == doubles
 
 
 def test_arrows_lead_nowhere_back() -> None:
@@ -214,6 +246,7 @@ def test_every_unit_has_its_place() -> None:
     [
         *((name, HEAVY) for name in ("diffc_stream", "diffc_stream.codec")),
         *((name, HEAVY) for name in ("diffc_stream.container", "diffc_stream.session")),
+        ("diffc_stream.cli", ("asyncio", "ssl", "torch", "websockets", "diffc_stream.transport")),
         # Whoever sends streams as they are has no models.
         *((name, ("torch",)) for name in ("diffc_stream.codec.curve", "diffc_server")),
     ],

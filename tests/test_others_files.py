@@ -128,9 +128,10 @@ class Hostile:
         arrivals._events = self._events
         return arrivals
 
-    async def next(self) -> Any:
+    async def several(self) -> tuple[bytes, End | None]:
         await asyncio.sleep(0)
-        return next(self._events)
+        event = next(self._events)
+        return (b"", event) if isinstance(event, End) else (event.payload, None)
 
     def stop(self) -> None:
         """Nothing to stop."""
@@ -177,7 +178,7 @@ async def session(
                 images = (entry,) if what == "announce" else ()
                 removed = (name,) if what == "withdraw" else ()
                 page = Catalogue(images=images, removed=removed, last=True, changes=True)
-                mirror._take(page, first=True)
+                await mirror._take(page, first=True)
             for _ in range(draw(12)):
                 await asyncio.sleep(0)
             if draw(4) == 0:
@@ -259,7 +260,7 @@ async def _asking(home: Path, link: Any, count: int, **options: Any) -> None:
         for number in range(count):
             digits = hashlib.sha256(str(number).encode()).hexdigest()[:30]
             entry = Entry(name=f"{'/'.join(digits)}/x", size=1, time=1, thumbprint="0" * 16)
-            mirror._take(Catalogue(images=(entry,), last=True, changes=True), first=True)
+            await mirror._take(Catalogue(images=(entry,), last=True, changes=True), first=True)
             await asyncio.sleep(0)
         await asyncio.sleep(20)
         receiving.cancel()

@@ -224,7 +224,8 @@ COUNTED = {
         client/places.py self._owners
         """,
     "Streams on their way to a receiver": """
-        client/link.py self._arrivals self._queue task
+        client/link.py self._arrivals task
+        client/arrivals.py self._queue
         client/downloads.py self._running self._told task thread timer
         client/mirror.py task thread
         client/daemon.py task thread

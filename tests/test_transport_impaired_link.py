@@ -417,3 +417,53 @@ async def test_a_link_is_taken_down_while_it_carries(down: Impairment) -> None:
         await asyncio.sleep(1)
         assert asyncio.all_tasks() == before
     gc.collect()  # what was not closed would be a warning, and so an error
+
+
+async def test_what_is_not_recorded_takes_no_memory() -> None:
+    async with upstream() as server, Link("127.0.0.1", server.port, recorded=False) as link:
+        for number in range(1, 4):
+            assert await fetched(link) == SENT
+            assert link.accepted == number
+        async with dialled(link) as (reader, _):
+            await reader.readexactly(10)
+            assert link.open == 1
+            assert link.connections[0].down.arrivals == []
+            await reader.read()
+        await asyncio.sleep(1)
+        assert link.open == 0
+        assert (link.connections, link.carried_down) == ([], 4 * len(SENT))
+
+
+async def test_no_more_connections_than_it_may_have() -> None:
+    down = Impairment(stall_after=100, stall=FOREVER)
+    async with (
+        upstream() as server,
+        Link("127.0.0.1", server.port, down=down, most=2) as link,
+        dialled(link) as (first, _),
+        dialled(link) as (second, _),
+    ):
+        await first.readexactly(100)
+        await second.readexactly(100)
+        with pytest.raises(ConnectionResetError):
+            await fetched(link)
+        assert (link.open, link.accepted) == (2, 2)
+
+
+async def test_little_is_under_way_however_late_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("diffc_stream.transport.impaired_link.MOST_IN_FLIGHT", 2048)
+    down = Impairment(delay=60.0)
+    async with upstream() as server, Link("127.0.0.1", server.port, down=down) as link:
+        async with dialled(link) as (reader, _):
+            await reader.readexactly(10)
+            way = link.connections[0].down
+            assert way._airborne <= 2048 + 2 * QUEUE
+            rest = await reader.read()
+        assert len(rest) == len(SENT) - 10
+
+
+async def test_a_name_will_do() -> None:
+    async with (
+        upstream(b"hello") as server,
+        Link("localhost", server.port, listen=("127.0.0.1", 0)) as link,
+    ):
+        assert await fetched(link) == b"hello"

@@ -19,6 +19,8 @@ import struct
 from collections.abc import Sequence
 from typing import Self
 
+from diffc_stream.errors import AddressError
+
 from .impairment import PERFECT, Break, Faults, Impairment, Line
 
 MOST_CONNECTIONS = 256
@@ -212,7 +214,7 @@ class Link:
         self._take_on(down, up)
 
     async def __aenter__(self) -> Self:
-        """Listen.  Raises OSError if the address is taken, or either host has none."""
+        """Listen.  Raises AddressError if the address cannot be had, or either host has none."""
         self._family, self._upstream = await _resolved(*self._upstream)
         family, address = await _resolved(*self._listen)
         self._listener = self._socket(family)
@@ -220,9 +222,10 @@ class Link:
             if os.name == "posix":  # elsewhere that means to share it
                 self._listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, True)
             self._listener.bind(address)
-        except BaseException:
+        except OSError as error:
             self._close(self._listener, Break.CUT)
-            raise
+            why = (error.strerror or str(error)).lower()
+            raise AddressError(f"cannot listen on {address[0]} {address[1]}: {why}") from error
         self._listener.listen()
         self.port = self._listener.getsockname()[1]
         self._accepting = asyncio.create_task(self._accept())
@@ -338,12 +341,16 @@ class Link:
 
 
 async def _resolved(host: str, port: int) -> tuple[socket.AddressFamily, tuple[str, int]]:
-    """Return the first address of a host, which may be one already."""
+    """Return the first address of a host, which may be one already.  Raises AddressError."""
     for family in (socket.AF_INET, socket.AF_INET6):
         with contextlib.suppress(OSError):
             socket.inet_pton(family, host)
             return family, (host, port)
-    found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    try:
+        found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    except (OSError, UnicodeError) as error:
+        why = (getattr(error, "strerror", None) or str(error)).lower()
+        raise AddressError(f"{host!r} cannot be found: {why}") from error
     family, *_, address = found[0]
     return family, (str(address[0]), port)
 

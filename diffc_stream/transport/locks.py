@@ -16,7 +16,7 @@ def try_lock(descriptor: int) -> bool:
 
     It stays so until the descriptor is closed.  Raises OSError where the file system has no locks.
     """
-    if fcntl is None:
+    if not SUPPORTED:
         return True
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 HERE = Path(__file__).parent
-sys.path.insert(0, str(HERE.parent))
+sys.path.insert(0, str(HERE.parent / "support"))
 
 from sources import by_scale, model, odd_picture, picture, stream  # noqa: E402
 
