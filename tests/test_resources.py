@@ -293,6 +293,9 @@ OF_NOBODY_ELSE = {
         diffc_stream/transport/tokens.py file self._by_hash self.limits
         diffc_stream/cli/streams.py file
         diffc_stream/picture.py file
+        diffc_stream/imaging/jpeg.py file
+        diffc_stream/imaging/png.py file
+        diffc_stream/imaging/tiff.py file
         diffc_stream/destination.py file
         diffc_stream/replacement.py file
         diffc_stream/diffusion/collection.py file self._files self._loaded
