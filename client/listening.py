@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import http
 import logging
+import math
 import re
 import socket
 from collections.abc import Callable, Iterable
@@ -22,6 +23,7 @@ from diffc_stream.opening import is_passing
 from diffc_stream.session import PUSH_SUBPROTOCOL, Terms
 from diffc_stream.transport.admission import Admission, descriptors_for
 from diffc_stream.transport.fd_limit import Spare, allow
+from diffc_stream.transport.guesses import Guesses
 from diffc_stream.transport.listener import CountedConnection, PortListener
 from diffc_stream.transport.websocket import listen
 
@@ -116,6 +118,7 @@ class Listener:
         self.admission = Admission(2 * most, logger=logger, spare=self._spare)
         """Who has connected, a sender or not."""
         self._listener = PortListener(self.admission)
+        self._guesses = Guesses(asyncio.get_running_loop().time)
         self._watch: asyncio.Task[None] | None = None
 
     async def __aenter__(self) -> Self:
@@ -173,7 +176,7 @@ class Listener:
             logger.warning("%s has to come back: %s", connection.peer, error)
             return connection.respond(unavailable, "not at the moment: come back later\n")
         if isinstance(name, http.HTTPStatus):
-            return connection.respond(name, f"{name.phrase}\n")
+            return self._refuse(connection, request, name)
         if len(self._links) >= self._most and name not in self._links:
             return connection.respond(unavailable, "too many senders\n")
         if others >= MOST_NAMES:
@@ -181,6 +184,21 @@ class Listener:
         connection.sender = name
         connection.settle()
         return None
+
+    def _refuse(
+        self, connection: CountedConnection, request: Request, status: http.HTTPStatus
+    ) -> Response:
+        """Refuse who is not known, and whoever shows one token after the other for a while."""
+        if status is http.HTTPStatus.UNAUTHORIZED and request.headers.get_all("Authorization"):
+            wait = self._guesses.count(connection.peer)
+            if wait:
+                status = http.HTTPStatus.TOO_MANY_REQUESTS
+                response = connection.respond(status, "too many tries: come back later\n")
+                response.headers["Retry-After"] = str(math.ceil(wait))
+                return response
+            text = "%s has shown a token that is not known, or has expired"
+            logger.warning(text, connection.peer)
+        return connection.respond(status, f"{status.phrase}\n")
 
     def _look(self, request: Request) -> tuple[str | http.HTTPStatus, int]:
         """Return who asks, or how it is refused, and how many others there are.  Reads files."""

@@ -14,8 +14,8 @@ from contextlib import asynccontextmanager
 
 from diffc_stream.errors import RequestRefused
 from diffc_stream.session import Code
+from diffc_stream.transport.bucket import Bucket
 
-from .bucket import Bucket
 from .listeners import Account
 
 BURST = 1 / 3

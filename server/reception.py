@@ -10,10 +10,10 @@ from datetime import UTC, datetime
 from http import HTTPStatus
 
 from diffc_stream.errors import SafetyError
+from diffc_stream.transport.bucket import longest_wait
 from diffc_stream.transport.exposure import is_loopback, neighbourhood
 from diffc_stream.transport.tokens import Token, Tokens
 
-from .bucket import longest_wait
 from .limits import NONE, Limits
 from .showing import Fields, Showing, cookie, shown
 from .visits import Clock, Visit, Visitor, Visits

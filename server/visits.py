@@ -10,10 +10,11 @@ import time
 from collections import OrderedDict
 from collections.abc import Callable
 
+from diffc_stream.transport import guesses
+from diffc_stream.transport.bucket import Bucket, longest_wait
 from diffc_stream.transport.exposure import neighbourhood
 from diffc_stream.transport.tokens import Token
 
-from .bucket import Bucket, longest_wait
 from .claims import Claims
 from .limits import NONE, Limits
 
@@ -24,10 +25,6 @@ LEAST_BURST = 4096.0
 """Bytes that may always be sent at once after a rest: a frame is not cut into slivers."""
 BURST = 10.0
 """Seconds' worth of requests that may come at once."""
-GUESSES = 10
-"""Tokens that nobody has which may be shown at once."""
-GUESSING = 6.0
-"""Seconds until another one may be shown."""
 
 Clock = Callable[[], float]
 
@@ -70,7 +67,7 @@ class Visitor:
         )
         requests = limits.requests_per_second
         self.requests = (Bucket(requests, max(1.0, BURST * requests), now),) if requests else ()
-        self.guesses = Bucket(1 / GUESSING, GUESSES, now)
+        self.guesses = guesses.allowance(now)
         encoding = limits.encoder_seconds_per_hour
         self.encoding = Budget(encoding, clock) if encoding else None
         self.claims = Claims(clock, limits.unproven_seconds_per_hour)

@@ -17,16 +17,18 @@ from serving import pictures
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.asyncio.server import ServerConnection, serve
 from websockets.exceptions import InvalidStatus
-from websockets.http11 import Request
+from websockets.http11 import Request, Response
 from websockets.typing import Origin, Subprotocol
 
 from diffc_client import Listener, listening
+from diffc_client.authentication import by_token
 from diffc_client.listening import MOST_SENDERS, is_name
 from diffc_server import Catalogue, Dialler, Pipeline
 from diffc_server.figures import Figures
 from diffc_stream.session import PUSH_SUBPROTOCOL, SUBPROTOCOL, Hello, decode
 from diffc_stream.transport.impaired_link import Link
 from diffc_stream.transport.impairment import Impairment
+from diffc_stream.transport.tokens import Tokens, digest_of
 
 pytestmark = [pytest.mark.asyncio, pytest.mark.virtual_time]
 
@@ -238,6 +240,37 @@ async def test_somebody_else_may_say_who_it_is(folder: Path, kept: Path) -> None
         catalogue, pipeline = Catalogue(folder), Pipeline(FakeOpener())
         async with Dialler(url, catalogue, pipeline, headers={"Authorization": "Bearer x"}):
             await until(lambda: whole(kept / "cam"))
+
+
+async def test_tokens_are_not_guessed_without_end(
+    folder: Path, kept: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    tokens = tmp_path / "tokens.toml"
+    tokens.write_text(f'[[token]]\nname = "cam"\nsha256 = "{digest_of("right")}"\n')
+
+    async def refused(listener: Listener, **headers: str) -> Response:
+        with pytest.raises(InvalidStatus) as caught:
+            await connect(
+                f"ws://127.0.0.1:{listener.port}/",
+                subprotocols=[Subprotocol(PUSH_SUBPROTOCOL)],
+                additional_headers=headers,
+                proxy=None,
+            )
+        return caught.value.response
+
+    async with Listener(kept, authenticate=by_token(Tokens(tokens))) as listener:
+        answers = [await refused(listener, Authorization=f"Bearer {n}") for n in range(12)]
+        assert [answer.status_code for answer in answers] == [401] * 10 + [429] * 2
+        assert answers[-1].headers["Retry-After"] == "6"
+        assert caplog.text.count("127.0.0.1 has shown a token that is not known") == 10
+        # Who has a right one is let in meanwhile, and who shows none is told what it takes.
+        assert (await refused(listener)).status_code == 401
+        url = f"ws://127.0.0.1:{listener.port}/"
+        right = {"Authorization": "Bearer right"}
+        async with Dialler(url, Catalogue(folder), Pipeline(FakeOpener()), headers=right):
+            await until(lambda: whole(kept / "cam"))
+        await asyncio.sleep(7)
+        assert (await refused(listener, Authorization="Bearer x")).status_code == 401
 
 
 async def test_who_is_not_welcome_any_more_has_to_go(folder: Path, kept: Path) -> None:

@@ -211,6 +211,9 @@ COUNTED = {
         diffc_stream/transport/throttle.py self._said
         client/complaints.py self._since
         """,
+    "Tokens that nobody has": """
+        diffc_stream/transport/guesses.py self._buckets
+        """,
     "Senders of a mirror": """
         client/closing.py task thread
         client/listening.py socket task thread self._links self._turns

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from diffc_server.bucket import Bucket, longest_wait
+from diffc_stream.transport.bucket import Bucket, longest_wait
 
 
 def test_it_starts_full_and_fills_up_to_that() -> None:
