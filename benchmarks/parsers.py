@@ -51,6 +51,7 @@ from diffc_stream.session import (
 )
 from diffc_stream.session.fields import Name
 from diffc_stream.session.interleaving import Outlook, turn
+from diffc_stream.session.messages import MAX_NAME
 from diffc_stream.transport.tokens import is_token
 from diffc_viewer import Assets, Door, Question, Site
 
@@ -189,7 +190,7 @@ def parsers(folder: Path) -> tuple[Parser, ...]:
             reads="Name.parse: the name of a picture",
             errors=(ValueError,),
             source=lambda mutator: any_text(mutator, NAMES),
-            parse=lambda data: Name(255).parse(data.decode(errors="surrogateescape")),
+            parse=lambda data: Name(MAX_NAME).parse(data.decode(errors="surrogateescape")),
         ),
         Parser(
             name="catalogue",
@@ -357,7 +358,7 @@ def _find(catalogue: Catalogue, folder: Path, data: bytes) -> Path:
 
 def _claim(places: Places, data: bytes) -> None:
     name = data.decode(errors="surrogateescape")
-    Name(255).parse(name)
+    Name(MAX_NAME).parse(name)
     place = places.claim(name)
     places.release(name)
     for path in (place.stream, place.beside, place.picture):

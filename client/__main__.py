@@ -210,18 +210,22 @@ def _list(options: argparse.Namespace) -> int:
     if address.plain:
         raise AddressError(f"{options.url!r} has no catalogue: ask its sender, ws://HOST:PORT")
 
-    async def entries() -> list[Entry]:
+    async def entries() -> tuple[list[Entry], int]:
         link = await Link.dial(address, models=(), terms=Terms(), access=_access(options))
         try:
-            return await link.catalogue()
+            return await link.catalogue(), link.left_out
         finally:
             await link.close()
 
-    for entry in asyncio.run(entries()):
+    listed, left_out = asyncio.run(entries())
+    for entry in listed:
         if options.json:
             print(json.dumps(asdict(entry)))
         else:
             print(line(entry))
+    if left_out:
+        older = f"{left_out:,} older pictures are left out, and can be asked for by name"
+        print(f"diffc-client: {older}", file=sys.stderr)
     return 0
 
 

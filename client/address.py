@@ -7,6 +7,7 @@ from urllib.parse import quote, unquote, urlsplit
 
 from diffc_stream.errors import AddressError
 from diffc_stream.session.fields import Name
+from diffc_stream.session.messages import MAX_NAME
 
 DEFAULT_PORT = 8765
 _PORTS = {"ws": DEFAULT_PORT, "wss": 443, "http": 80, "https": 443}
@@ -48,7 +49,7 @@ class Address:
         image = unquote(parts.path).removeprefix("/")
         if image:
             try:
-                Name(255).parse(image)
+                Name(MAX_NAME).parse(image)
             except ValueError as error:
                 raise AddressError(f"{image!r} is not a picture's name: it {error}") from error
         return cls(

@@ -82,6 +82,8 @@ class Link:
         self._arrivals: dict[int, Arrivals] = {}
         self._backlog = Backlog()
         self._entries: list[Entry] = []
+        self.left_out = 0
+        """How many older pictures the catalogue that came last leaves out."""
         self._announced = 0
         """How many that may have been, as far as limits go."""
         self._listed: asyncio.Future[list[Entry]] | None = None
@@ -290,6 +292,7 @@ class Link:
         self._announced += max(LEAST_ENTRIES, len(page.images))
         if self._announced > MOST_ENTRIES:
             raise RemoteProtocolError(f"a CATALOGUE of more than {MOST_ENTRIES} pictures")
+        self.left_out = page.left_out
         if page.last and self._listed is not None:
             self._listed.set_result(self._entries)
             self._listed, self._entries, self._announced = None, [], 0

@@ -6,13 +6,16 @@ import hashlib
 import logging
 import os
 from collections.abc import Iterator
+from heapq import nlargest
 from itertools import islice
 from pathlib import Path
+from unicodedata import normalize
 
 from diffc_stream.errors import RequestRefused
 from diffc_stream.opening import is_exhausted, is_passing, open_resolved
 from diffc_stream.session import Code, Entry
 from diffc_stream.session.fields import Name
+from diffc_stream.session.messages import MAX_NAME
 
 from .changes import Changes
 from .files import File, later
@@ -20,14 +23,20 @@ from .look import Version
 
 SUFFIXES = frozenset(
     [
-        *(".png", ".jpg", ".jpeg", ".webp", ".avif", ".heic", ".heif", ".jp2", ".j2k"),
-        *(".tif", ".tiff", ".gif", ".bmp", ".ppm", ".pgm", ".pnm", ".dfc"),
+        *(".png", ".apng", ".jpg", ".jpeg", ".jpe", ".jfif", ".mpo", ".webp", ".avif", ".avifs"),
+        *(".heic", ".heif", ".hif", ".heics", ".heifs", ".jp2", ".j2k", ".j2c", ".jpc", ".jpf"),
+        *(".jpx", ".jxl", ".tif", ".tiff", ".gif", ".bmp", ".dib", ".ppm", ".pgm", ".pbm", ".pnm"),
+        *(".pfm", ".dfc"),
     ]
 )
 """What is served; upper case will do too."""
 
 MOST_NAMES = 10_000
-"""A catalogue lists so many; others can still be asked for by name."""
+"""A catalogue lists so many, the newest; others can still be asked for by name."""
+MOST_FILES = 100_000
+"""Of which the newest are looked for."""
+MOST_UNSERVED = 1000
+"""Files whose names cannot be told, that are remembered to have been spoken of."""
 LATEST = 253_402_300_799
 """Seconds since 1970 until the last moment that a calendar of four digits has, which receivers show
 times by."""
@@ -57,7 +66,13 @@ class Catalogue:
             raise NotADirectoryError(f"{folder} is not a folder")
         self.changes = Changes(self)
         """For those who want to know what changes in it."""
-        self._name = Name(255)
+        self._name = Name(MAX_NAME)
+        self.left_out = 0
+        """How many older files than those of the catalogue the last walk has found."""
+        self.unserved = 0
+        """How many files it has found whose names cannot be told."""
+        self._spoken_of: set[str] = set()
+        """Which of them the log has named."""
         self._gone = False
         self._thumbprints: dict[tuple[str, Version], str] = {}
 
@@ -74,14 +89,39 @@ class Catalogue:
         Raises OSError if it cannot be told at the moment.
         """
         found = {}
-        for name, file in islice(self._files(), MOST_NAMES):
+        unserved: dict[str, str] = {}
+        for name, file in islice(self._files(unserved), MOST_FILES):
             try:
                 stat = file.stat()
             except OSError as error:
                 _raise_if_exhausted(error)
                 continue  # gone meanwhile
             found[name] = Version(stat.st_size, stat.st_mtime_ns, stat.st_ino)
+        self._speak_of(unserved)
+        left_out = max(0, len(found) - MOST_NAMES)
+        if left_out:
+            newest = nlargest(MOST_NAMES, found.items(), key=lambda item: (item[1].time, item[0]))
+            found = dict(newest)
+        if left_out and not self.left_out:
+            logger.warning(
+                "a catalogue holds %d pictures: of %s it leaves out the %d oldest, "
+                "which can be asked for by name",
+                MOST_NAMES,
+                self.folder,
+                left_out,
+            )
+        self.left_out = left_out
         return dict(sorted(found.items()))
+
+    def _speak_of(self, unserved: dict[str, str]) -> None:
+        """Name, once, what is left out because its name cannot be told."""
+        self.unserved = len(unserved)
+        for name, reason in unserved.items():
+            if len(self._spoken_of) >= MOST_UNSERVED:
+                break
+            if name not in self._spoken_of:
+                self._spoken_of.add(name)
+                logger.warning("%s is left out: its name %s", name, reason)
 
     def entry(self, name: str, version: Version) -> Entry | None:
         """Return what there is to say of a picture; None if it cannot be read.
@@ -116,7 +156,7 @@ class Catalogue:
 
         Raises OSError if it cannot be told at the moment.
         """
-        return tuple(sorted(name for name, _ in islice(self._files(), MOST_NAMES)))
+        return tuple(self.versions())
 
     def file(self, name: str) -> File:
         """Return the file of that name as it is now; raises what :meth:`path` does."""
@@ -153,7 +193,7 @@ class Catalogue:
             self._name.parse(name)
             if any(segment.startswith(".") for segment in name.split("/")):
                 return None
-            path = (self.folder / name).resolve(strict=True)
+            path = self._present(name).resolve(strict=True)
             inside = path.is_relative_to(self.folder) and path.is_file()
         except (OSError, ValueError, RuntimeError) as error:
             if is_passing(error):
@@ -161,8 +201,27 @@ class Catalogue:
             return None  # not a name, no such file, or links in a circle
         return path if inside and Path(name).suffix.lower() in SUFFIXES else None
 
-    def _files(self, below: str = "") -> Iterator[tuple[str, os.DirEntry[str]]]:
-        """Walk the folder: the files in it first, and by name."""
+    def _present(self, name: str) -> Path:
+        """Return where a picture is to be, under its name or one that looks the same.
+
+        Who types a name may compose its accents otherwise than the system that made the file.
+        """
+        path = self.folder / name
+        if name.isascii() or path.exists():
+            return path
+        path = self.folder
+        for segment in name.split("/"):
+            spelled = (segment, *(normalize(form, segment) for form in ("NFC", "NFD")))
+            path = next((path / way for way in spelled if (path / way).exists()), path / segment)
+        return path
+
+    def _files(
+        self, unserved: dict[str, str], below: str = ""
+    ) -> Iterator[tuple[str, os.DirEntry[str]]]:
+        """Walk the folder: the files in it first, and by name.
+
+        Files whose names cannot be told are put into ``unserved``, with the reason why.
+        """
         try:
             with os.scandir(self.folder / below) as found:
                 entries = sorted(found, key=lambda entry: entry.name)
@@ -176,20 +235,24 @@ class Catalogue:
                 continue
             if entry.is_dir(follow_symlinks=False):
                 folders.append(f"{name}/")
-            elif self._is_served(name, entry):
+            elif self._is_served(name, entry, unserved):
                 yield name, entry
         for folder in folders:
-            yield from self._files(folder)
+            yield from self._files(unserved, folder)
 
-    def _is_served(self, name: str, entry: os.DirEntry[str]) -> bool:
-        if entry.is_symlink():  # only these have to be followed to know where they lead
-            return self._there(name)
+    def _is_served(self, name: str, entry: os.DirEntry[str], unserved: dict[str, str]) -> bool:
+        suffix = os.path.splitext(name)[1]  # noqa: PTH122  (ten thousand times)
+        if suffix.lower() not in SUFFIXES:
+            return False
         try:
             self._name.parse(name)
-        except ValueError:
+        except ValueError as error:
+            if entry.is_file() and len(unserved) < MOST_FILES:
+                unserved[name] = str(error)
             return False
-        suffix = os.path.splitext(name)[1]  # noqa: PTH122  (ten thousand times)
-        return suffix.lower() in SUFFIXES and entry.is_file(follow_symlinks=False)
+        if entry.is_symlink():  # only these have to be followed to know where they lead
+            return self._there(name)
+        return entry.is_file(follow_symlinks=False)
 
     def _there(self, name: str) -> bool:
         try:

@@ -8,13 +8,15 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from bisect import bisect_left
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import suppress
 from contextvars import Context
 from itertools import takewhile
 
 from diffc_stream.session import Catalogue, Entry
-from diffc_stream.session.messages import ENTRIES_PER_PAGE, Page
+from diffc_stream.session.messages import Page
+from diffc_stream.session.paging import starts
 
 from .look import Folder, Known, Look, by_time, listed, looked
 
@@ -49,12 +51,14 @@ class Changes:
         self._watching: asyncio.Task[None] | None = None
         self._looked = asyncio.Event()
         self._turned = asyncio.Event()
+        self._begins = [0]
+        """Where pages of all there is begin."""
         self._beyond: dict[bool, Pages] = {}
         """All there is, as news or not."""
         self._news: dict[int, Pages] = {}
         """What has changed since a version, and is told to all who have come so far."""
         self._listing: Pages = ()
-        self._listed: tuple[Entry, ...] | None = None
+        self._listed: tuple[tuple[Entry, ...], int] | None = None
         """What is in that."""
         self._asked = False
         """Somebody wants to know what the next look finds."""
@@ -127,7 +131,8 @@ class Changes:
             try:
                 look = await asyncio.to_thread(looked, self._catalogue, self._latest)
                 if asked:
-                    self._list(await asyncio.to_thread(listed, self._catalogue, look))
+                    entries = await asyncio.to_thread(listed, self._catalogue, look)
+                    self._list(entries, look.left_out)
             except OSError as error:
                 # A disk that is away for a moment is not a folder without pictures.
                 # Once, however long it lasts.
@@ -143,9 +148,10 @@ class Changes:
             finally:
                 self._rested = clock() + SHARE * (clock() - began)
 
-    def _list(self, entries: tuple[Entry, ...]) -> None:
-        if entries != self._listed:
-            self._listed, self._listing = entries, _whole(entries)
+    def _list(self, entries: tuple[Entry, ...], left_out: int) -> None:
+        told = (entries, left_out)
+        if told != self._listed:
+            self._listed, self._listing = told, _whole(entries, left_out)
 
     def _take(self, look: Look) -> None:
         before, self._latest = self._latest, look
@@ -153,6 +159,7 @@ class Changes:
             self._version += 1
             self._news = {}
             self._beyond = {}
+            self._begins = starts(look.entries)
             changed = [
                 name
                 for name in before.known.keys() | look.known.keys()
@@ -185,19 +192,22 @@ class Changes:
         if held is None:
             return self._all(changes=False)
         # Up to where a page of all ends, and the rest of those.
-        first = -(-held // ENTRIES_PER_PAGE)
+        begins = self._begins
+        first = bisect_left(begins, held)
         rest = self._all(changes=True)[first:]
-        if held % ENTRIES_PER_PAGE or not rest:
-            rest = (_page(self._latest, held, changes=True), *rest)
+        if not rest or begins[first] != held:
+            end = begins[first] if rest else len(self._latest.entries)
+            rest = (_page(self._latest, held, end, changes=True), *rest)
         return rest
 
     def _all(self, *, changes: bool) -> Pages:
         """Return pages of all entries, the same ones to all who ask."""
         if changes not in self._beyond:
-            count = len(self._latest.entries)
-            starts = range(0, count, ENTRIES_PER_PAGE) or [0]
-            pages = tuple(_page(self._latest, start, changes=changes) for start in starts)
-            self._beyond[changes] = pages
+            ends = [*self._begins[1:], len(self._latest.entries)]
+            self._beyond[changes] = tuple(
+                _page(self._latest, start, end, changes=changes)
+                for start, end in zip(self._begins, ends, strict=True)
+            )
         return self._beyond[changes]
 
     def _since(self, version: int) -> Pages:
@@ -211,40 +221,40 @@ class Changes:
         known = self._latest.known
         images = sorted((known[name][1] for name in names if name in known), key=by_time)
         news: list[Entry | str] = [*images, *(name for name in names if name not in known)]
-        starts = range(0, len(news), ENTRIES_PER_PAGE) or [0]
+        begins = starts(news)
+        ends = [*begins[1:], len(news)]
         return tuple(
-            _changed(
-                news[start : start + ENTRIES_PER_PAGE],
-                self._latest.marks[-1] if start == starts[-1] else None,
-            )
-            for start in starts
+            _changed(news[start:end], self._latest.marks[-1] if end == len(news) else None)
+            for start, end in zip(begins, ends, strict=True)
         )
 
 
-def _whole(entries: Sequence[Entry]) -> Pages:
+def _whole(entries: Sequence[Entry], left_out: int) -> Pages:
     """Return pages of all entries for who does not follow them."""
-    starts = range(0, len(entries), ENTRIES_PER_PAGE) or [0]
+    begins = starts(entries)
+    ends = [*begins[1:], len(entries)]
     return tuple(
         Page(
             Catalogue(
-                images=tuple(entries[start : start + ENTRIES_PER_PAGE]),
-                last=start == starts[-1],
+                images=tuple(entries[start:end]),
+                last=end == len(entries),
+                left_out=left_out if end == len(entries) else 0,
             )
         )
-        for start in starts
+        for start, end in zip(begins, ends, strict=True)
     )
 
 
-def _page(look: Look, held: int, *, changes: bool) -> Page:
-    """Return the page of entries after the first ones, which are ``held``."""
-    count = len(look.entries)
-    end = min(count, held - held % ENTRIES_PER_PAGE + ENTRIES_PER_PAGE)
+def _page(look: Look, held: int, end: int, *, changes: bool) -> Page:
+    """Return the page of entries after the first ones, which are ``held``, up to ``end``."""
+    last = end == len(look.entries)
     return Page(
         Catalogue(
             images=look.entries[held:end],
-            last=end == count,
+            last=last,
             changes=changes,
             mark=look.marks[end],
+            left_out=look.left_out if last else 0,
         )
     )
 

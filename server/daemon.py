@@ -125,6 +125,8 @@ class SenderDaemon:
         self._conversations: set[Conversation] = set()
         self._exchanges: set[Exchange] = set()
         self._buffers = Buffers()
+        self.figures.beyond = lambda: catalogue.left_out
+        self.figures.unnamed = lambda: catalogue.unserved
         self.figures.buffered = lambda: self._buffers.nbytes
         self._open: set[Arrival] = set()
         """All, those that are being opened or closed included."""

@@ -59,6 +59,10 @@ class Figures(Collector):
         """Who counts connections when they are accepted."""
         self.waiting: Callable[[], int] = int
         """Returns how many streams wait for an encoder."""
+        self.beyond: Callable[[], int] = int
+        """Returns how many older pictures than those of the catalogue there are; and how many whose
+        names cannot be told:"""
+        self.unnamed: Callable[[], int] = int
         self.buffered: Callable[[], int] = int
         """Returns how many bytes HTTP answers hold that wait to be taken."""
         self.encoder_seconds = 0.0
@@ -116,6 +120,13 @@ class Figures(Collector):
         yield _counter("diffc_http_answers", "Plain HTTP answers.", self.answered, "status")
         yield GaugeMetricFamily(
             "diffc_encoder_queue", "Streams that wait for an encoder.", value=self.waiting()
+        )
+        yield _gauge(
+            "diffc_pictures_left_out",
+            "Pictures that the catalogue leaves out: older than as many as it holds, or of a name "
+            "that cannot be told.",
+            {"older": self.beyond(), "name": self.unnamed()},
+            "reason",
         )
         yield GaugeMetricFamily(
             "diffc_http_buffered_bytes",

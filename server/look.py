@@ -33,6 +33,11 @@ class Folder(Protocol):
 
     folder: Path
 
+    @property
+    def left_out(self) -> int:
+        """How many older files the last walk has found beside."""
+        ...
+
     def versions(self) -> dict[str, Version]:
         """Return the files of all pictures, by name; walks the folder, so not quick."""
         ...
@@ -60,6 +65,8 @@ class Look:
     """The same by time, so that what is new comes last."""
     marks: tuple[str, ...] = (hashlib.sha256().hexdigest()[:16],)
     """Of nothing, of the first entry, of the first two, and so on."""
+    left_out: int = 0
+    """How many older files there are beside."""
     places: dict[str, int] = field(default_factory=dict)
     """How many entries a mark stands for."""
 
@@ -73,6 +80,7 @@ def looked(catalogue: Folder, before: Look, now: float | None = None) -> Look:
     catalogue.folder.stat()
     old_enough = ((time.time() if now is None else now) - RESTING) * 1e9
     seen = catalogue.versions()
+    left_out = catalogue.left_out
     known: Known = {}
     for name, version in seen.items():
         old = before.known.get(name)
@@ -90,11 +98,13 @@ def looked(catalogue: Folder, before: Look, now: float | None = None) -> Look:
             seen[name], known[name] = old[0], old
     catalogue.forget(seen)
     if known == before.known and before.places:
-        return replace(before, seen=seen, known=known)
+        return replace(before, seen=seen, known=known, left_out=left_out)
     entries = tuple(sorted((entry for _, entry in known.values()), key=by_time))
     marks = _marks(entries)
     places = {mark: place for place, mark in enumerate(marks)}
-    return Look(seen=seen, known=known, entries=entries, marks=marks, places=places)
+    return Look(
+        seen=seen, known=known, entries=entries, marks=marks, left_out=left_out, places=places
+    )
 
 
 def _out_of_sight(path: Path) -> bool:

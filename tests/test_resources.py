@@ -300,6 +300,9 @@ OF_NOBODY_ELSE = {
         diffc_stream/imaging/png.py file
         diffc_stream/imaging/tiff.py file
         diffc_stream/destination.py file
+        diffc_stream/imaging/jpeg.py file
+        diffc_stream/imaging/png.py file
+        diffc_stream/imaging/tiff.py file
         diffc_stream/replacement.py file
         diffc_stream/diffusion/collection.py file self._files self._loaded
         diffc_stream/diffusion/files.py file

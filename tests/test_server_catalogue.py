@@ -148,8 +148,10 @@ def test_what_has_not_changed_is_not_read_again(
 def test_a_file_that_vanishes_meanwhile(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     files = Catalogue._files
 
-    def slow(self: Catalogue, below: str = "") -> Iterator[tuple[str, os.DirEntry[str]]]:
-        found = list(files(self, below))
+    def slow(
+        self: Catalogue, unserved: dict[str, str], below: str = ""
+    ) -> Iterator[tuple[str, os.DirEntry[str]]]:
+        found = list(files(self, unserved, below))
         (folder / "B.JPG").unlink(missing_ok=True)
         yield from found
 
@@ -278,3 +280,105 @@ def test_a_walk_follows_nothing_but_links(folder: Path, monkeypatch: pytest.Monk
     assert len(served.versions()) == 204
     # Links alone are followed.
     assert set(calls) <= {"out.png", "up", "within.png", "dangling.png", "loop.png"}
+
+
+ODD = (
+    *("Screenshot 2024-03-01 at 9.41.00\u202fAM.png", "Sn\u00edmek v\u00a013.05.png"),
+    *(
+        "\u590f\u3000\u4f11\u307f.png",
+        "\u0645\u06cc\u200c\u062e.png",
+        "\U0001f469\u200d\U0001f680.png",
+    ),
+    *("rtl\u200f.png", "lrm\u200e\u061c.png", "\u202a+49 170\u202c.png", "soft\u00adhyphen.png"),
+    *("\U0001fae8.png", "\U0001fae9\U000e0041.png", "\ue000.png", "\ufeffbom.png", "a b.png"),
+    *(f"photo{suffix}" for suffix in (".jfif", ".jpe", ".HIF", ".mpo", ".apng", ".j2c", ".jpx")),
+    *("photo.pbm", "photo.dib", "photo.avifs", "photo.jxl"),
+    "/".join(("a" * 150, "ä" * 100, "b" * 200 + ".png")),
+)
+"""As phones, cameras and people name them."""
+
+
+@pytest.mark.parametrize("name", ODD)
+def test_names_that_people_have_are_served(name: str, tmp_path: Path) -> None:
+    path = tmp_path / name
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(b"")
+    served = Catalogue(tmp_path)
+    [entry] = served.entries()
+    assert entry.name == name
+    assert served.path(name) == path
+    assert served.unserved == 0
+    encode(Page(images=(entry,), last=True))
+
+
+@pytest.mark.parametrize(
+    ("name", "says"),
+    [
+        (b"caf\xe9.png", "is not Unicode text"),
+        (b"tab\t.png", "has characters that no picture's name has"),
+        (b"back\\slash.png", "has characters that no picture's name has"),
+        ("over\u202egnp.png".encode(), "has characters that no picture's name has"),
+        (b"/".join([b"a" * 200] * 5 + [b"b.png"]), "has more than 1000 bytes"),
+    ],
+)
+def test_names_that_cannot_be_told_are_said_once(
+    name: bytes, says: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    path = os.path.join(os.fsencode(tmp_path), name)  # noqa: PTH118  (of bytes)
+    os.makedirs(os.path.dirname(path), exist_ok=True)  # noqa: PTH103, PTH120
+    with open(path, "wb"):  # noqa: PTH123
+        pass
+    (tmp_path / "plain.png").write_bytes(b"")
+    (tmp_path / "notes\t.txt").write_bytes(b"")
+    served = Catalogue(tmp_path)
+    for _ in range(3):
+        assert served.names() == ("plain.png",)
+        assert served.unserved == 1
+    [record] = caplog.records
+    assert record.getMessage() == f"{os.fsdecode(name)} is left out: its name {says}"
+
+
+def test_names_that_look_the_same_are_found(tmp_path: Path) -> None:
+    composed, apart = "caf\u00e9 \u00fc.png", "cafe\u0301 u\u0308.png"
+    for there, asked in ((composed, apart), (apart, composed)):
+        folder = tmp_path / f"{len(there)}"
+        (folder / there).mkdir(parents=True)
+        (folder / there / there).write_bytes(b"")
+        served = Catalogue(folder)
+        assert served.path(f"{asked}/{asked}") == folder / there / there
+        assert served.path(f"{there}/{asked}") == folder / there / there
+        with pytest.raises(RequestRefused):
+            served.path(f"{asked}/../{asked}/{asked}")
+        # What is there is what counts.
+        if not (folder / there / asked).exists():
+            (folder / there / asked).write_bytes(b"other")
+            assert served.path(f"{there}/{asked}") == folder / there / asked
+
+
+def test_of_too_many_the_newest_are_listed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(catalogue, "MOST_NAMES", 3)
+    served = Catalogue(tmp_path)
+    for number in range(6):
+        path = tmp_path / f"{number}.png"
+        path.write_bytes(b"")
+        os.utime(path, (1000 + number, 1000 + number))
+        names = served.names()
+        assert names == tuple(f"{n}.png" for n in range(max(0, number - 2), number + 1))
+        assert served.left_out == max(0, number - 2)
+    [record] = caplog.records
+    assert "leaves out the 1 oldest" in record.getMessage()
+    assert served.path("0.png") == tmp_path / "0.png"
+
+
+async def test_whoever_asks_is_told_how_many_are_left_out(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(catalogue, "MOST_NAMES", 60)
+    for number in range(64):
+        (tmp_path / f"{number}.png").write_bytes(b"")
+    changes = Catalogue(tmp_path).changes
+    pages = [page.message for page in await changes.listing()]
+    assert [page.left_out for page in pages] == [0, 4]
+    assert [page.last for page in pages] == [False, True]

@@ -9,10 +9,15 @@ value a message holds, or raises ValueError with a phrase that fits after the fi
 from __future__ import annotations
 
 import dataclasses
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import Enum
 from typing import Any, Protocol, get_args, get_type_hints
+
+_NO_NAME = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u202d\u202e\\]")
+"""What no name of a picture has: controls, ends of lines, what has it read backwards, and what
+separates folders elsewhere."""
 
 
 class Field(Protocol):
@@ -116,8 +121,8 @@ class Text(Plain):
 class Name(Plain):
     """The name of a picture: a relative path with forward slashes, safe to join to a folder.
 
-    No empty, "." or ".." segment, no leading or trailing slash, no backslash, only characters that
-    can be printed; at most ``limit`` bytes of UTF-8.
+    No empty, "." or ".." segment, no leading or trailing slash, no backslash, no control character,
+    no end of a line, and nothing that overrides directions; at most ``limit`` bytes of UTF-8.
     """
 
     limit: int
@@ -129,7 +134,7 @@ class Name(Plain):
             raise ValueError(f"has more than {self.limit} bytes")
         if any(segment in ("", ".", "..") for segment in value.split("/")):
             raise ValueError("is not a relative path")
-        if not value.isprintable() or "\\" in value:
+        if _NO_NAME.search(value):
             raise ValueError("has characters that no picture's name has")
         return value
 

@@ -57,7 +57,10 @@ MOST_CAPABILITIES = 16
 MUST = "!"
 """What a capability begins with that the peer has to understand."""
 ENTRIES_PER_PAGE = 50
-"""Entries in one CATALOGUE; with names of 255 bytes each, they fit a message."""
+"""Entries in one CATALOGUE; with names of 255 bytes each, they fit a message, with longer ones
+fewer do."""
+MAX_NAME = 1000
+"""Bytes of the name of a picture, which is a path."""
 MAX_SIDE = 65_535
 """Pixels."""
 MAX_PSNR = 100.0
@@ -68,7 +71,7 @@ _CRC_SIZE = 4
 
 StreamId = Annotated[int, Integer(1, 2**31 - 1)]
 AnyStream = Annotated[int, Integer(0, 2**31 - 1)]
-ImageName = Annotated[str, Name(255)]
+ImageName = Annotated[str, Name(MAX_NAME)]
 Size = Annotated[int, Integer(0, MAX_STREAM)]
 Total = Annotated[int, Integer(0, 2**53)]
 Count = Annotated[int, Integer(0, 2**31 - 1)]
@@ -205,10 +208,12 @@ class Catalogue(Message):
     """No further page follows, before something changes."""
     changes: Annotated[bool, Flag()] = False
     """What is known otherwise still holds; false: from the first such page to the last is all."""
-    removed: Annotated[tuple[str, ...], Many(Name(255), ENTRIES_PER_PAGE)] = ()
+    removed: Annotated[tuple[str, ...], Many(Name(MAX_NAME), ENTRIES_PER_PAGE)] = ()
     """Pictures that are no more.  Of these and ``images`` together there are not more either."""
     mark: Mark = None
     """Stands for all that was said up to here, in a later LIST."""
+    left_out: Annotated[int, Integer(0, 2**31 - 1)] = 0
+    """How many older pictures there are beyond those that are told of; on the last page."""
 
 
 class Page:

@@ -7,7 +7,6 @@ from collections.abc import Iterable
 
 from diffc_stream.errors import LocalProtocolError, RemoteProtocolError
 from diffc_stream.session.messages import (
-    ENTRIES_PER_PAGE,
     LONGEST,
     Ack,
     Capability,
@@ -31,6 +30,8 @@ from diffc_stream.session.messages import (
 from diffc_stream.session.pace import Pace
 from diffc_stream.session.session import Progress, Session, Terms, one_line
 from diffc_stream.session.state import ConnectionState, Role, Way
+
+from .paging import starts
 
 COME_BACK = 5.0
 """Seconds within which receivers come back to a sender that said GOAWAY."""
@@ -90,10 +91,11 @@ class SenderSession(Session):
     def catalogue(self, images: Iterable[Entry]) -> None:
         """Answer a List event with all pictures."""
         entries = tuple(images)
-        starts = range(0, len(entries), ENTRIES_PER_PAGE) or [0]
+        begins = starts(entries)
+        ends = [*begins[1:], len(entries)]
         self.announce(
-            Catalogue(images=entries[start : start + ENTRIES_PER_PAGE], last=start == starts[-1])
-            for start in starts
+            Catalogue(images=entries[start:end], last=end == len(entries))
+            for start, end in zip(begins, ends, strict=True)
         )
 
     def announce(self, pages: Iterable[Catalogue | Page]) -> None:

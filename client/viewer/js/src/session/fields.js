@@ -30,6 +30,10 @@ export class Unfit extends Error {}
 const encoder = new TextEncoder();
 // What Python's str.isprintable() refuses: all that is other or a separator, but the space.
 const UNPRINTABLE = /[\p{C}\p{Z}]/u;
+// What no name of a picture has: controls, ends of lines, what has it read backwards, and what
+// separates folders elsewhere.
+// eslint-disable-next-line no-control-regex
+const NO_NAME = /[\u0000-\u001f\u007f-\u009f\u2028\u2029\u202d\u202e\\]/;
 const LONE_SURROGATE = /\p{Cs}/u;
 
 /**
@@ -95,8 +99,8 @@ export function text(limit) {
 /**
  * The name of a picture: a relative path with forward slashes, safe to join to a folder.
  *
- * No empty, "." or ".." segment, no leading or trailing slash, no backslash, only characters that
- * can be printed; at most `limit` bytes of UTF-8.
+ * No empty, "." or ".." segment, no leading or trailing slash, no backslash, no control character, no
+ * end of a line, and nothing that overrides directions; at most `limit` bytes of UTF-8.
  *
  * @param {number} limit
  * @returns {Field}
@@ -106,8 +110,7 @@ export function name(limit) {
     const found = unicode(value, limit);
     if (found.split("/").some((segment) => ["", ".", ".."].includes(segment)))
       throw new Unfit("is not a relative path");
-    if (!printable(found) || found.includes("\\"))
-      throw new Unfit("has characters that no picture's name has");
+    if (NO_NAME.test(found)) throw new Unfit("has characters that no picture's name has");
     return found;
   });
 }

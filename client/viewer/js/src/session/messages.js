@@ -51,7 +51,9 @@ export const MOST_MODELS = 16;
 export const MOST_CAPABILITIES = 16;
 /** What a capability begins with that the peer has to understand. */
 export const MUST = "!";
-/** Entries in one CATALOGUE; with names of 255 bytes each, they fit a message. */
+/** Bytes of the name of a picture, which is a path. */
+export const MAX_NAME = 1000;
+/** Entries in one CATALOGUE; with names of 255 bytes each, they fit a message, with longer ones fewer. */
 export const ENTRIES_PER_PAGE = 50;
 /** Pixels. */
 export const MAX_SIDE = 65_535;
@@ -133,7 +135,7 @@ const target = {
 };
 
 const entry = record({
-  name: [name(255)],
+  name: [name(MAX_NAME)],
   size: [total],
   time: [total],
   thumbprint: [hex(16)],
@@ -169,15 +171,16 @@ const CONTROL = {
       images: [many(entry, ENTRIES_PER_PAGE)],
       last: [flag()],
       changes: [flag(), false],
-      removed: [many(name(255), ENTRIES_PER_PAGE), []],
+      removed: [many(name(MAX_NAME), ENTRIES_PER_PAGE), []],
       mark: [mark, null],
+      left_out: [integer(0, 2 ** 31 - 1), 0],
     }),
   },
   OPEN: {
     kind: 0x05,
     fields: record({
       stream: [streamId],
-      image: [name(255)],
+      image: [name(MAX_NAME)],
       start: [size, 0],
       prefix: [maybe(hex(16)), null],
       ...target,

@@ -1,0 +1,26 @@
+"""How what is said of many pictures is cut into messages."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from diffc_stream.session.messages import ENTRIES_PER_PAGE, MAX_MESSAGE, Entry
+
+_BESIDE = 48
+"""Bytes that an entry takes beside its name, at most."""
+_ROOM = MAX_MESSAGE - 256
+"""Bytes of a message that entries may take."""
+
+
+def starts(items: Sequence[Entry | str]) -> list[int]:
+    """Return where pages of entries, or of the names of pictures that are no more, begin."""
+    found = [0]
+    taken = 0
+    for place, item in enumerate(items):
+        name = item if isinstance(item, str) else item.name
+        size = len(name.encode()) + _BESIDE
+        if place - found[-1] == ENTRIES_PER_PAGE or taken + size > _ROOM:
+            found.append(place)
+            taken = 0
+        taken += size
+    return found
