@@ -174,7 +174,7 @@ COUNTED = {
     "Looks at the folder": """
         server/changes.py task thread self._touched self._marks self._beyond self._news
         server/look.py self.places
-        server/catalogue.py self._thumbprints
+        server/catalogue.py self._thumbprints self._spoken_of
         """,
     "Streams in memory": """
         server/holding.py self._streams
@@ -300,9 +300,6 @@ OF_NOBODY_ELSE = {
         diffc_stream/imaging/png.py file
         diffc_stream/imaging/tiff.py file
         diffc_stream/destination.py file
-        diffc_stream/imaging/jpeg.py file
-        diffc_stream/imaging/png.py file
-        diffc_stream/imaging/tiff.py file
         diffc_stream/replacement.py file
         diffc_stream/diffusion/collection.py file self._files self._loaded
         diffc_stream/diffusion/files.py file

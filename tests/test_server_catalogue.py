@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import errno
 import hashlib
 import os
@@ -372,13 +373,13 @@ def test_of_too_many_the_newest_are_listed(
     assert served.path("0.png") == tmp_path / "0.png"
 
 
-async def test_whoever_asks_is_told_how_many_are_left_out(
+def test_whoever_asks_is_told_how_many_are_left_out(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(catalogue, "MOST_NAMES", 60)
     for number in range(64):
         (tmp_path / f"{number}.png").write_bytes(b"")
     changes = Catalogue(tmp_path).changes
-    pages = [page.message for page in await changes.listing()]
+    pages = [page.message for page in asyncio.run(changes.listing())]
     assert [page.left_out for page in pages] == [0, 4]
     assert [page.last for page in pages] == [False, True]

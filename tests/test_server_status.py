@@ -222,6 +222,8 @@ async def test_labels_are_few_and_name_nobody() -> None:
         "limited",
         "hit",
         "miss",
+        "older",
+        "name",
     }
     known |= {"2xx", "3xx", "4xx", "5xx"}
     for family in text_string_to_metric_families(Figures().text().decode()):
