@@ -57,7 +57,7 @@ from .arrivals import Arrivals, Backlog
 
 MOST_BACKLOG = 64
 """Messages waiting to be sent beyond which nothing more is read."""
-CAPABILITIES = (Capability.DFC1,)
+CAPABILITIES = (Capability.DFC1, Capability.DFC2)
 OPEN_TIMEOUT = 20.0
 """Seconds that a handshake may take."""
 MOST_ENTRIES = 100_000

@@ -50,7 +50,7 @@ from .pipeline import Pipeline
 from .visits import Visit, unlimited
 from .writing import write
 
-CAPABILITIES = (Capability.DFC1, Capability.HTTP, Capability.FOLLOW)
+CAPABILITIES = (Capability.DFC1, Capability.DFC2, Capability.HTTP, Capability.FOLLOW)
 GATHER = 0.05
 """Seconds after an OPEN in which only first frames are sent: others often follow, and what has been
 sent cannot be given to them."""

@@ -15,6 +15,10 @@ from .listeners import Wake
 from .pipeline import Pipeline, SharedStream
 from .visits import Visit
 
+FORMATS = {Capability.DFC1, Capability.DFC2}
+VERSION_AT = 3
+"""Where a stream says its version, in the high half of a byte."""
+
 
 class Finder:
     """Finds what is asked for in one catalogue."""
@@ -42,7 +46,7 @@ class Finder:
         try:
             await shared.reach(0, visit.account, claimed=request.start > 0)
             assert shared.model is not None
-            _check_format(hello)
+            await _check_format(hello, shared, visit)
             _check_model(hello, shared.model)
             if not await _proven(request, shared, wake, visit):
                 raise RequestRefused(
@@ -87,14 +91,20 @@ async def _proven(request: Open, shared: SharedStream, wake: Wake, visit: Visit)
     return proven
 
 
-def _check_format(hello: Hello) -> None:
-    """Raise RequestRefused if the receiver says which formats it reads, and not ours."""
+async def _check_format(hello: Hello, shared: SharedStream, visit: Visit) -> None:
+    """Raise RequestRefused if the receiver says which formats it reads, and not the stream's."""
     formats = [word for word in hello.capabilities if word.startswith("dfc")]
-    if formats and Capability.DFC1 not in formats:
-        raise RequestRefused(
-            Code.UNSUPPORTED,
-            f"streams here are {Capability.DFC1}, and you read {', '.join(formats)} only",
-        )
+    if not formats or set(formats) >= FORMATS:
+        return
+    if FORMATS & set(formats):
+        await shared.reach(VERSION_AT + 1, visit.account)
+        version = shared.read(VERSION_AT, VERSION_AT + 1)[0] >> 4
+        if f"dfc{version}" in formats:
+            return
+    raise RequestRefused(
+        Code.UNSUPPORTED,
+        f"streams here are {' and '.join(sorted(FORMATS))}, and you read {', '.join(formats)} only",
+    )
 
 
 def _check_model(hello: Hello, model: str) -> None:

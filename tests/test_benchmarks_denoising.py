@@ -56,7 +56,7 @@ def test_the_command_measures_and_refuses(folder: Path, capsys: pytest.CaptureFi
     common = ["--images", str(folder), "--every", "2", "--sigma", "25"]
     assert denoising.main([*common, "--model", str(DEFAULT), "--json"]) == 0
     (result,) = json.loads(capsys.readouterr().out)["results"]
-    assert result["model"] == "small 733c846a"
+    assert result["model"] == "small 6c137b2c"
     assert result["psnr"]["25.0"]["grey.png"] > 35  # of a flat picture nearly all noise goes
     assert denoising.main(["--images", str(folder / "missing")]) == 4
     assert capsys.readouterr().err == f"denoising: {folder / 'missing'}: not a folder\n"

@@ -532,4 +532,4 @@ def test_the_suffix_says_what_is_written(
     with Image.open(out) as image:
         kinds = {"jpg": "JPEG", "tiff": "TIFF", "png": "PNG", "webp": "WEBP", "avif": "AVIF"}
         assert image.format == kinds[out.suffix[1:].lower()]
-    assert psnr(load_picture(out), load_picture(exact)) > 20  # it is noise, hard on all of them
+    assert psnr(load_picture(out), load_picture(exact)) > 18  # it is noise, hard on all of them

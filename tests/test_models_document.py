@@ -24,7 +24,7 @@ def test_the_files_named_are_there() -> None:
 
 
 def test_the_example_lists_a_released_model() -> None:
-    facts = read_description(ROOT / "diffc_stream" / "models" / "small-733c846a.safetensors")
+    facts = read_description(ROOT / "diffc_stream" / "models" / "small-6c137b2c.safetensors")
     line = f"{facts.name}  {facts.fingerprint}   {facts.parameters:,} parameters"
     assert line in DOCUMENT
     assert f"{facts.bytes:,} bytes" in DOCUMENT

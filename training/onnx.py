@@ -1,6 +1,6 @@
 """Write the ONNX graph of a model file beside it, and check it against PyTorch.
 
-    python -m training.onnx diffc_stream/models/small-733c846a.safetensors
+    python -m training.onnx diffc_stream/models/small-6c137b2c.safetensors
 
 The graph takes ``z`` (1, C, H, W), sides multiples of the architecture's, and ``features`` (1, K)
 of the noise, computed outside (:mod:`diffc_stream.diffusion.architecture`), and gives ``v`` (1, 3,

@@ -32,7 +32,7 @@ RELEASED = Path(__file__).parent.parent / "models"
 None is removed: there are streams that need it.
 """
 
-DEFAULT = RELEASED / "small-733c846a.safetensors"
+DEFAULT = RELEASED / "small-6c137b2c.safetensors"
 """What streams are made with unless told otherwise."""
 MOST_FILES = 256
 """Of a folder, beyond which none is looked at."""

@@ -196,10 +196,10 @@ class Observation:
         """Join two estimates of this octave: of itself, and of the next coarser one from there.
 
         Detail is that of the fine one.  Means are those of the coarse one as long as no detail is
-        observed, and half of each when all of it is: each estimate sees what the other overlooks
+        observed, and two thirds so when all of it is: each estimate sees what the other overlooks
         (docs/decisions/0029).
         """
-        own = np.float32(self.field.share / 2)
+        own = np.float32(self.field.share / 3)
         low = octaves.means(fine)
         low *= own
         low += (1 - own) * coarse

@@ -124,7 +124,9 @@ class Capability:
     """What ``capabilities`` can hold; a peer may know others, which are ignored."""
 
     DFC1 = "dfc1"
-    """Streams of version 1 of the format."""
+    """Streams of version 1 of the format: the noise of their observations is white."""
+    DFC2 = "dfc2"
+    """Streams of version 2: it is shaped by scale."""
     HTTP = "http"
     """The same streams over plain HTTP, on the same port."""
     FOLLOW = "follow"

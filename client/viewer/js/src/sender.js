@@ -1,7 +1,7 @@
 /**
  * A sender as a page sees it: pictures that get better while one looks.
  *
- *     const sender = connect("ws://localhost:8765", { models: ["733c846a"] });
+ *     const sender = connect("ws://localhost:8765", { models: ["6c137b2c"] });
  *     for (const { name } of await sender.catalogue()) ...
  *     const delivery = sender.open("coffee.jpg", { psnr: 30 });
  *     for await (const piece of delivery) picture.feed(piece);

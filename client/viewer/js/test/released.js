@@ -18,7 +18,7 @@ export async function runtime() {
 }
 
 /** @param {string} [fingerprint] */
-export async function released(fingerprint = "733c846a") {
+export async function released(fingerprint = "6c137b2c") {
   return loadDenoiser(await runtime(), {
     fingerprint,
     graph: modelFile(`small-${fingerprint}.onnx`),

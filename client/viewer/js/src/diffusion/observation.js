@@ -183,14 +183,14 @@ export class Observation {
    * Join two estimates of this octave: of itself, and of the next coarser one from there.
    *
    * Detail is that of the fine one.  Means are those of the coarse one as long as no detail is
-   * observed, and half of each when all of it is: each estimate sees what the other overlooks
+   * observed, and two thirds so when all of it is: each estimate sees what the other overlooks
    * (docs/decisions/0029).
    *
    * @param {Float32Array} fine
    * @param {Float32Array} coarse
    */
   joined(fine, coarse) {
-    const own = this.field.share / 2;
+    const own = this.field.share / 3;
     const low = means(fine, this.size).map((value, i) => 2 * (own * value + (1 - own) * coarse[i]));
     return synthesis(low, details(fine, this.size), this.size);
   }

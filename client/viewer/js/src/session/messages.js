@@ -63,6 +63,8 @@ export const MAX_WEIGHT = 1000;
 
 /** What `capabilities` can hold; a peer may know others, which are ignored. */
 export const DFC1 = "dfc1";
+/** Streams of version 2: the noise of their observations is shaped by scale. */
+export const DFC2 = "dfc2";
 /** A sender's: LIST may ask it to go on saying what changes. */
 export const FOLLOW = "follow";
 
