@@ -272,6 +272,7 @@ def _view(options: argparse.Namespace) -> int:
         port=options.port,
         rate=options.rate,
         compare=options.compare,
+        max_pixels=options.max_pixels,
         access=_access(options),
     )
 
@@ -495,6 +496,7 @@ def _add_view(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> 
         "--no-browser", dest="browser", action="store_false", help="do not open a browser"
     )
     view.add_argument("--json", action="store_true", help="print the address as a JSON object")
+    add_max_pixels(view)
     view.add_argument(
         "--model", metavar="FILE", type=Path, help="a model beside those that diffc models lists"
     )

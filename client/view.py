@@ -92,12 +92,14 @@ class View:
         port: int = 0,
         rate: float | None = None,
         compare: bool = False,
+        max_pixels: int | None = None,
         access: Access = NO_ACCESS,
     ) -> None:
         """Prepare to listen on ``port`` of the loopback; 0 is any free one.
 
         ``rate``: carry so many bytes a second, each way, as if the link were that thin.
         ``compare``: ask the sender for other formats' pictures too; these are not slowed.
+        ``max_pixels``: the page shows no larger pictures, None: none that it could not.
 
         Raises AddressError if ``address`` is of files and not of a sender.
         """
@@ -108,7 +110,7 @@ class View:
         self._port = port
         self._compare = compare
         self._access = access
-        self._facts = Facts(sender=str(address.sender), rate=rate)
+        self._facts = Facts(sender=str(address.sender), rate=rate, max_pixels=max_pixels)
         self._door = Door()
         self._admission = Admission(MOST_CONNECTIONS, logger=logger)
         self._listener = PortListener(self._admission)

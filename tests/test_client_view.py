@@ -63,7 +63,7 @@ async def ask(view: View, path: str, *fields: str) -> tuple[int, dict[str, str],
 
 @pytest.mark.asyncio
 async def test_the_page_is_here(site: Site) -> None:
-    async with View(nowhere(), site, rate=2000.0) as view:
+    async with View(nowhere(), site, rate=2000.0, max_pixels=10**6) as view:
         status, fields, body = await ask(view, "/?x", "Host: localhost:1")
         assert (status, body) == (200, b"page/index.html")
         assert "ws://localhost:1" in fields["Content-Security-Policy"]
@@ -72,6 +72,7 @@ async def test_the_page_is_here(site: Site) -> None:
             "compare": False,
             "sender": "ws://127.0.0.1:9",
             "rate": 2000.0,
+            "max_pixels": 10**6,
             "version": None,
         }
         for path in ("/-/gone.js", "/a.png.dfc", COMPARISON):

@@ -51,6 +51,8 @@ class Facts:
     """The sender's address, where the page is served by somebody else."""
     rate: float | None = None
     """Bytes per second that the link is slowed to."""
+    max_pixels: int | None = None
+    """Of larger pictures nothing is shown."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -19,7 +19,10 @@ import { Standing } from "./standing.js";
 const LOOK = 500;
 
 /** @typedef {import("diffc-client").Decoding} Decoding */
-/** @typedef {{ compare: boolean, sender: string | null, rate: number | null }} Viewer */
+/**
+ * @typedef {{ compare: boolean, sender: string | null, rate: number | null,
+ *   max_pixels: number | null }} Viewer
+ */
 
 const notices = new Notices(element("notices"));
 if (decoding) {
@@ -36,6 +39,7 @@ if (decoding) {
 async function start(decoding) {
   /** @type {[Viewer, import("./engine.js").ModelFile[]]} */
   const [viewer, known] = await Promise.all([asked("viewer.json"), models]);
+  if (viewer.max_pixels) decoding.limit(viewer.max_pixels);
   const socket = new URL("/", location.href);
   socket.protocol = location.protocol === "https:" ? "wss:" : "ws:";
   socket.hash = "";

@@ -89,6 +89,15 @@ export class Decoding {
     this.#post({ type: "load", fingerprint });
   }
 
+  /**
+   * Refuse pictures of more pixels, of those that are asked for from now on.
+   *
+   * @param {number} pixels
+   */
+  limit(pixels) {
+    this.#post({ type: "limit", pixels });
+  }
+
   /** Return a picture of which nothing has arrived yet. */
   picture() {
     this.#pictures += 1;

@@ -1,7 +1,7 @@
 /**
  * The worker's side of decoding.js: pictures by number, rendered when somebody looks at them.
  *
- * Messages are plain objects.  In come configure, model, load, feed, render, priority and close, out
+ * Messages are plain objects.  In come configure, model, load, limit, feed, render, priority and close, out
  * go model (a request for its files), rendered, progress and failed.
  *
  * @module
@@ -43,6 +43,7 @@ import { Turns } from "./turns.js";
  * @typedef {{ type: "configure", setup: Setup }
  *   | { type: "model", fingerprint: string, files?: Files | null }
  *   | { type: "load", fingerprint: string }
+ *   | { type: "limit", pixels: number }
  *   | { type: "feed", picture: number, data: Uint8Array }
  *   | { type: "render", picture: number, request: number, wish: Wish, progress: boolean }
  *   | { type: "priority", picture: number, priority: number }
@@ -72,6 +73,8 @@ export class Pictures {
   #turns = new Turns();
   /** @type {Models | null} */
   #models = null;
+  /** @type {number | undefined} */
+  #mostPixels;
   /** @type {Map<string, (files: Files | null | undefined) => void>} */
   #asked = new Map();
 
@@ -89,6 +92,8 @@ export class Pictures {
       this.#asked.delete(message.fingerprint);
     } else if (message.type === "load") {
       this.#models?.get(message.fingerprint).catch(() => {});
+    } else if (message.type === "limit") {
+      this.#mostPixels = message.pixels;
     } else if (message.type === "close") {
       this.#pictures.get(message.picture)?.close();
       this.#pictures.delete(message.picture);
@@ -105,7 +110,13 @@ export class Pictures {
     let picture = this.#pictures.get(number);
     if (!picture) {
       if (!this.#models) throw new TypeError("configure comes first");
-      picture = new Picture(this.#models, this.#turns, this.#post, () => this.#thin());
+      picture = new Picture(
+        this.#models,
+        this.#turns,
+        this.#post,
+        () => this.#thin(),
+        this.#mostPixels,
+      );
       this.#pictures.set(number, picture);
     }
     return picture;
@@ -134,7 +145,7 @@ export class Pictures {
 
 /** One stream and what is wanted of it. */
 class Picture {
-  history = new History();
+  history;
   priority = 0;
   /** When it was rendered last. */
   looked = 0;
@@ -156,8 +167,10 @@ class Picture {
    * @param {Turns} turns
    * @param {Post} post
    * @param {() => void} thin
+   * @param {number | undefined} mostPixels
    */
-  constructor(models, turns, post, thin) {
+  constructor(models, turns, post, thin, mostPixels) {
+    this.history = new History(mostPixels);
     this.#models = models;
     this.#turns = turns;
     this.#post = post;

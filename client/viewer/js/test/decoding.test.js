@@ -4,7 +4,7 @@ import { MessageChannel } from "node:worker_threads";
 
 import { Decoder } from "../src/codec/decoder.js";
 import { Decoding } from "../src/decoding.js";
-import { CorruptStream, Superseded, UnknownModel } from "../src/errors.js";
+import { CorruptStream, PictureTooLarge, Superseded, UnknownModel } from "../src/errors.js";
 import { Pictures } from "../src/pictures.js";
 import { modelFile, released } from "./released.js";
 import { bytes } from "./golden.js";
@@ -155,6 +155,19 @@ describe("decoding", async () => {
     });
     decoding(known).load(FINGERPRINT);
     assert.equal(await asked, FINGERPRINT);
+  });
+
+  test("larger pictures than may be are refused", async () => {
+    const own = shared();
+    const { width, height } = /** @type {any} */ (await direct(STREAM.length)).header;
+    const before = own.picture();
+    before.feed(STREAM);
+    own.limit(width * height - 1);
+    const after = own.picture();
+    after.feed(STREAM);
+    await assert.rejects(after.render({ bytes: 150 }), PictureTooLarge);
+    own.limit(100_000_000);
+    assert.equal((await before.render({ bytes: 150 })).width, width);
   });
 
   test("closing ends what is wanted", async () => {

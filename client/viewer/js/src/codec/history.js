@@ -16,7 +16,7 @@ import { CorruptStream, NothingDecodable, StreamError } from "../errors.js";
 import * as allowance from "./allowance.js";
 import { admit } from "./chain.js";
 import { MOST_STEPS } from "./curve.js";
-import { begun } from "./decoder.js";
+import { MOST_PIXELS, begun } from "./decoder.js";
 
 /** @typedef {import("./chain.js").Chain} Chain */
 /** @typedef {import("./chain.js").After} After */
@@ -50,6 +50,13 @@ export class History {
   #links = new Map();
   /** @type {StreamError | null} */
   #failure = null;
+
+  #mostPixels;
+
+  /** @param {number} [mostPixels] what pictures may have */
+  constructor(mostPixels = MOST_PIXELS) {
+    this.#mostPixels = mostPixels;
+  }
 
   /** The stream's header, once it has arrived. */
   get header() {
@@ -120,7 +127,7 @@ export class History {
     }
     let from = whole;
     while (from && !this.#links.has(from)) from--;
-    let chain = this.#links.get(from) ?? begun(this.header, denoiser);
+    let chain = this.#links.get(from) ?? begun(this.header, denoiser, this.#mostPixels);
     this.#links.set(from, chain);
     for (let number = from; number < whole; number++) {
       const { step, payload } = this.#records[number];
