@@ -73,7 +73,8 @@ test("defaults may be left out", () => {
 test("the longest page of a catalogue fits a message", () => {
   const entry = { name: "x".repeat(255), size: 2 ** 53, time: 2 ** 53, thumbprint: "f".repeat(16) };
   const images = Array(ENTRIES_PER_PAGE).fill(entry);
-  const page = { images, last: true, changes: true, removed: [], mark: "f".repeat(16) };
+  const mark = "f".repeat(16);
+  const page = { images, last: true, changes: true, removed: [], mark, left_out: 0 };
   const data = encode({ type: "CATALOGUE", ...page });
   assert.ok(data.length <= MAX_MESSAGE);
   assert.deepEqual(decode(data), { type: "CATALOGUE", ...page });

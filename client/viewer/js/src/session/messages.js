@@ -98,7 +98,7 @@ export const Code = Object.freeze({
  *   models: string[], capabilities: string[] }} Welcome
  * @typedef {{ type: "LIST", follow: boolean, mark: string | null }} List
  * @typedef {{ type: "CATALOGUE", images: Entry[], last: boolean, changes: boolean,
- *   removed: string[], mark: string | null }} Catalogue
+ *   removed: string[], mark: string | null, left_out: number }} Catalogue
  * @typedef {{ type: "OPEN", stream: number, image: string, start: number, prefix: string | null,
  *   bytes: number | null, bpp: number | null, side: number | null, psnr: number | null,
  *   weight: number, model: string | null }} Open
