@@ -256,7 +256,7 @@ def _announce(
         facts = {"url": url, "page": page, "folder": str(options.folder), "model": fingerprint}
         line = json.dumps({**facts, "metrics": watched})
     else:
-        browsers = f", for browsers on {page}" if page else ""
+        browsers = f", for browsers on {page.rstrip('/')}" if page else ""
         line = f"serving {options.folder} on {url}{browsers}"
     print(line, flush=True)
     if watched:

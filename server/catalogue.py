@@ -121,7 +121,9 @@ class Catalogue:
                 break
             if name not in self._spoken_of:
                 self._spoken_of.add(name)
-                logger.warning("%s is left out: its name %s", name, reason)
+                # What is no text at all would be too much for whoever reads the log as text.
+                told = name.encode(errors="backslashreplace").decode()
+                logger.warning("%s is left out: its name %s", told, reason)
 
     def entry(self, name: str, version: Version) -> Entry | None:
         """Return what there is to say of a picture; None if it cannot be read.
