@@ -288,8 +288,13 @@ def _bfloat16() -> Model:
 
     known = load_model(DEFAULT, Engine.TORCH)
     shape = network.architecture
-    denoiser = LearnedDenoiser(run, multiple=shape.multiple, halo=shape.halo)
-    return Model(name=known.name, fingerprint=known.fingerprint, denoiser=denoiser)
+    denoiser = LearnedDenoiser(run, multiple=shape.multiple, halo=shape.halo, shaped=shape.shaped)
+    return Model(
+        name=known.name,
+        fingerprint=known.fingerprint,
+        denoiser=denoiser,
+        shaped=known.shaped,
+    )
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -29,6 +29,8 @@ settings.load_profile("suite")
 def pytest_configure(config: pytest.Config) -> None:
     # A shell that runs the suite in the background has it, and all that it starts, ignore Ctrl-C.
     signal.signal(signal.SIGINT, signal.default_int_handler)
+    if hasattr(signal, "SIGHUP"):  # not on Windows
+        signal.signal(signal.SIGHUP, signal.SIG_DFL)
     # Before anything reads them: pictures here are too small to gain by threads, which wait for
     # each other, or spin, wherever something else has a core.
     for name, value in ((threads.NUMBER, "1"), (threads.POLICY, "PASSIVE")):

@@ -133,7 +133,11 @@ def in_a_terminal(
         stdin=theirs,
         stdout=theirs,
         stderr=theirs,
-        env={"PATH": os.environ["PATH"], "PYTHONPATH": str(Path(__file__).parent), **environment},
+        env={
+            "PATH": os.environ["PATH"],
+            "PYTHONPATH": str(Path(__file__).parent / "support"),
+            **environment,
+        },
     )
     os.close(theirs)
     output = b""

@@ -343,7 +343,7 @@ def test_run_until_it_is_told_to_stop(folder: Path, tmp_path: Path) -> None:
             [sys.executable, "-c", script, "run", f"{url}/a.png", str(kept)],
             stderr=subprocess.PIPE,
             text=True,
-            env={**os.environ, "PYTHONPATH": str(Path(__file__).parent)},
+            env={**os.environ, "PYTHONPATH": str(Path(__file__).parent / "support")},
         )
         with process:
             assert process.stderr is not None

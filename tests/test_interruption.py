@@ -57,7 +57,7 @@ def interrupted(
     script += f"\nsys.argv = {arguments!r}\nfrom {home}.start import main\nsys.exit(main())\n"
     environment = {
         **os.environ,
-        "PYTHONPATH": str(Path(__file__).parent),
+        "PYTHONPATH": str(Path(__file__).parent / "support"),
         "HOME": str(tmp_path / "home"),
         "DIFFC_CACHE": str(tmp_path / "cache"),
     }

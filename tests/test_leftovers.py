@@ -142,7 +142,7 @@ def test_whoever_leaves_something_is_named(tmp_path: Path) -> None:
     (tmp_path / "test_innocent.py").write_text(INNOCENT)
     ran = subprocess.run(
         [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "--basetemp=made"],
-        env=os.environ | {"PYTHONPATH": str(Path(__file__).parent)},
+        env=os.environ | {"PYTHONPATH": str(Path(__file__).parent / "support")},
         cwd=tmp_path,
         capture_output=True,
         text=True,

@@ -52,7 +52,9 @@ def noise(height: int, width: int) -> Floats:
 
 def tiled(run: Network, known: Architecture, *, largest: int, halo: int | None = None) -> Denoiser:
     halo = known.halo if halo is None else halo
-    return LearnedDenoiser(run, multiple=known.multiple, halo=halo, largest=largest)
+    return LearnedDenoiser(
+        run, multiple=known.multiple, halo=halo, shaped=known.shaped, largest=largest
+    )
 
 
 @pytest.mark.parametrize("architecture", SHAPES, ids=str)

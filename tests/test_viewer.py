@@ -26,8 +26,8 @@ EVALUATE = """async () => {
   runtime.env.wasm.numThreads = 2;
   const options = { externalData: [{ path: weights, data }] };
   const session = await runtime.InferenceSession.create(graph, options);
-  const z = new runtime.Tensor("float32", new Float32Array(3 * 64 * 64), [1, 3, 64, 64]);
-  const features = new runtime.Tensor("float32", new Float32Array(16), [1, 16]);
+  const z = new runtime.Tensor("float32", new Float32Array(4 * 64 * 64), [1, 4, 64, 64]);
+  const features = new runtime.Tensor("float32", new Float32Array(32), [1, 32]);
   const { v } = await session.run({ z, features });
   return [v.dims, v.data.every(Number.isFinite)];
 }"""
