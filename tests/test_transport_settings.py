@@ -250,6 +250,12 @@ def test_files_that_are_refused(tmp_path: Path, text: str, complaint: str) -> No
     assert complaint in line
 
 
+def test_files_as_editors_on_windows_write_them(tmp_path: Path) -> None:
+    file = tmp_path / "told.toml"
+    file.write_bytes(b"\xef\xbb\xbflid = true\r\n")
+    assert pump().read("", ["x", "--config", str(file)], {}).options.lid is True
+
+
 def test_files_that_cannot_be_read(tmp_path: Path) -> None:
     with pytest.raises(ConfigurationError, match="nowhere: No such file"):
         pump().read("", ["x", "--config", "nowhere"], {})

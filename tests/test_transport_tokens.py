@@ -135,6 +135,12 @@ def test_files_that_are_none(path: Path, text: str, complaint: str) -> None:
     assert caught.value.exit_code == 2
 
 
+def test_a_file_as_editors_on_windows_write_it(path: Path) -> None:
+    token = add_token(path, "ship")
+    path.write_bytes(b"\xef\xbb\xbf" + path.read_bytes().replace(b"\n", b"\r\n"))
+    assert Tokens(path).find(token, NOW) is not None
+
+
 def test_no_file(path: Path) -> None:
     with pytest.raises(SafetyError, match="No such file"):
         Tokens(path)

@@ -242,8 +242,9 @@ class Observation:
 
         ``bands`` is what the detail is expected to be, ``noise`` in units of the observation's.
         """
-        snr = share * self.snr
-        detail = np.float32(snr) * bands + np.float32(sqrt(snr)) * noise
+        whole = self.field.precisions(self._scales, whole=True)[0]
+        precision = np.float32(share * self.snr) * whole
+        detail: Floats = precision * bands + np.sqrt(precision) * noise
         field = self.field.shared(share)
         return replace(self, bands=(detail, *self.bands[1:]), field=field)
 

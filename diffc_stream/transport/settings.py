@@ -343,7 +343,7 @@ def _read(path: Path) -> dict[str, Any]:
     if len(data) > MOST_BYTES:
         raise ConfigurationError(f"{path}: more than {MOST_BYTES} bytes are no configuration")
     try:
-        return tomllib.loads(data.decode())
+        return tomllib.loads(data.decode("utf-8-sig"))
     except (ValueError, RecursionError) as error:  # also for integers of thousands of digits
         raise ConfigurationError(f"{path}: not TOML: {' '.join(str(error).split())}") from error
 

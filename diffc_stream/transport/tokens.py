@@ -157,7 +157,7 @@ def _parse(path: Path) -> tuple[Token, ...]:
     if len(data) > MOST_FILE:
         raise SafetyError(f"{path} is longer than {MOST_FILE} bytes: no file of tokens")
     try:
-        contents = tomllib.loads(data.decode())
+        contents = tomllib.loads(data.decode("utf-8-sig"))
     except (ValueError, RecursionError) as error:
         reason = " ".join(str(error).split())
         raise SafetyError(f"{path} is no file of tokens: {reason}") from error
