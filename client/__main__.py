@@ -178,7 +178,7 @@ def _get(options: argparse.Namespace) -> int:
     # Before the model is loaded: a mistyped address should not take a second to be told.
     address = Address.parse(options.url)
     request = Request(
-        url=str(address),
+        url=address.url,
         out=options.out,
         bytes=options.bytes,
         bpp=options.bpp,

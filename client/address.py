@@ -10,7 +10,10 @@ from diffc_stream.session.fields import Name
 from diffc_stream.session.messages import MAX_NAME
 
 DEFAULT_PORT = 8765
+MOST_QUERY = 4096
 _PORTS = {"ws": DEFAULT_PORT, "wss": 443, "http": 80, "https": 443}
+_PLAIN = ("http", "https")
+_QUERY = "!$&'()*+,;=:@/?%-._~[]"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,6 +29,11 @@ class Address:
     port: int
     image: str | None = None
     """The picture's name, not percent-encoded; None: the sender itself."""
+    query: str = ""
+    """What a request over plain HTTP says after the name, a signature for example.
+
+    It may be a secret and may change, so it is no part of what the address is called.
+    """
 
     @classmethod
     def parse(cls, url: str) -> Address:
@@ -42,10 +50,13 @@ class Address:
                 f"{url!r} is not an address: it should be ws://HOST:PORT/IMAGE "
                 "or http://HOST/IMAGE.dfc"
             )
-        if parts.query or parts.fragment or "@" in parts.netloc:
+        plain = parts.scheme in _PLAIN
+        if (parts.query and not plain) or parts.fragment or "@" in parts.netloc:
             raise AddressError(
                 f"{url!r} is not an address: write '?', '#' and '@' in a name as %3F, %23 and %40"
             )
+        if len(parts.query) > MOST_QUERY:
+            raise AddressError(f"an address has at most {MOST_QUERY} characters after '?'")
         image = unquote(parts.path).removeprefix("/")
         if image:
             try:
@@ -57,17 +68,19 @@ class Address:
             host=parts.hostname,
             port=port or _PORTS[parts.scheme],
             image=image or None,
+            # As it is but for what no request may hold: a signature is of its very characters.
+            query=quote(parts.query, safe=_QUERY),
         )
 
     @property
     def sender(self) -> Address:
         """The address without the picture."""
-        return replace(self, image=None)
+        return replace(self, image=None, query="")
 
     @property
     def plain(self) -> bool:
         """It is of a server that need not know this project: plain HTTP, with or without TLS."""
-        return self.scheme in ("http", "https")
+        return self.scheme in _PLAIN
 
     @property
     def secure(self) -> bool:
@@ -78,6 +91,16 @@ class Address:
     def path(self) -> str:
         """What a request names the picture by, percent-encoded."""
         return f"/{quote(self.image or '')}"
+
+    @property
+    def target(self) -> str:
+        """What a request asks for: the path, and the query if there is one."""
+        return f"{self.path}?{self.query}" if self.query else self.path
+
+    @property
+    def url(self) -> str:
+        """The whole address, its query included: for connecting, and not for showing."""
+        return f"{self}?{self.query}" if self.query else str(self)
 
     @property
     def authority(self) -> str:

@@ -37,7 +37,7 @@ class Background:
         Raises AddressError.  What else goes wrong is told to all that need the link.
         """
         self._access = access
-        self._url = str(Address.parse(url).sender)
+        self._url = Address.parse(url).url
         self._loop = asyncio.new_event_loop()
         self._sender: asyncio.Future[Sender] = self._loop.create_future()
         self._closing = asyncio.Event()

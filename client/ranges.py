@@ -66,6 +66,7 @@ class RangeLink:
 
     def __init__(self, address: Address, idle: float, access: Access) -> None:
         self._address = address.sender
+        self._given = address
         self._idle = idle
         self._access = access
         self._spare: Wire | None = None
@@ -80,7 +81,9 @@ class RangeLink:
 
     def open(self, image: str, *, held: bytes, target: Target) -> RangeArrivals:
         """Ask for what follows the bytes ``held`` of a stream, as far as ``target``."""
-        arrivals = RangeArrivals(self, replace(self._address, image=image), held, target)
+        query = self._given.query if image == self._given.image else ""
+        address = replace(self._address, image=image, query=query)
+        arrivals = RangeArrivals(self, address, held, target)
         self._open.add(arrivals)
         return arrivals
 
@@ -197,7 +200,7 @@ class RangeArrivals:
         self._place = self._answered.start
 
     async def _request(self, wanted: range) -> Answer:
-        path = self._address.path
+        path = self._address.target
         fields = {
             "Range": f"bytes={wanted.start}-{wanted.stop - 1}",
             # Nothing here compresses, and a range of something compressed is of no use.

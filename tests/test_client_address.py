@@ -45,6 +45,19 @@ def test_what_requests_say(url: str, plain: bool, authority: str, path: str) -> 
     assert (address.plain, address.authority, address.path) == (plain, authority, path)
 
 
+def test_a_query_is_asked_with_and_not_told() -> None:
+    address = Address.parse("https://store/a b.dfc?sig=x%2Fy+z&e=1")
+    assert (address.image, address.query) == ("a b.dfc", "sig=x%2Fy+z&e=1")
+    assert (address.path, address.target) == ("/a%20b.dfc", "/a%20b.dfc?sig=x%2Fy+z&e=1")
+    assert str(address) == "https://store:443/a%20b.dfc"
+    assert Address.parse(address.url) == address
+    assert address.sender.query == ""
+    # Nothing of it ends the line of a request.
+    assert Address.parse("http://store/a.dfc?q= x\u2028y").target == "/a.dfc?q=%20x%E2%80%A8y"
+    with pytest.raises(AddressError, match="after '\\?'"):
+        Address.parse("http://store/a.dfc?" + "x" * 5000)
+
+
 @pytest.mark.parametrize(
     "url",
     [

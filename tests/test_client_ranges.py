@@ -497,6 +497,17 @@ async def test_there_is_no_catalogue() -> None:
 
 
 @pytest.mark.asyncio
+async def test_what_follows_a_question_mark_is_asked_for_with_every_range() -> None:
+    store = Store(files={"a.png.dfc?X-Sig=1%2F2&exp=9": STREAM}, most=500)
+    async with offering(store) as url, visiting(f"{url}/a.png.dfc?X-Sig=1%2F2&exp=9") as sender:
+        kept = MemoryStream()
+        assert await sender.receive("a.png.dfc", kept) is Reason.COMPLETE
+        assert kept.read() == STREAM
+        with pytest.raises(UnknownImage):
+            await sender.receive("b.png.dfc", MemoryStream())
+
+
+@pytest.mark.asyncio
 async def test_names_are_encoded_and_hints_given() -> None:
     store = Store(files={"sub/b%20%C3%A4.dfc": STREAM})
     async with offering(store) as url, visiting(url) as sender:
