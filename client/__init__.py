@@ -20,7 +20,7 @@ In a program with a loop that is not ours to run, a window's for instance::
 
 Every refinement carries the whole picture as it is known so far: ``image``, uint8 (H, W, 3), with
 ``bytes``, ``bpp``, ``predicted_psnr`` and ``complete``.  Leave the loop when it is good enough.
-Errors are those of :mod:`diffc_stream.errors`.
+Errors are named here too; they are those of :mod:`diffc_stream.errors`.
 
 What is exported here is loaded when it is first used.
 """
@@ -40,6 +40,27 @@ if TYPE_CHECKING:
     from .decoding import ModelDecoders as ModelDecoders
     from .decoding import StreamDecoder as StreamDecoder
     from .delivery import Delivery as Delivery
+    from .errors import AddressError as AddressError
+    from .errors import CorruptStream as CorruptStream
+    from .errors import DiffcError as DiffcError
+    from .errors import LinkLost as LinkLost
+    from .errors import LocalProtocolError as LocalProtocolError
+    from .errors import ModelError as ModelError
+    from .errors import NotAStream as NotAStream
+    from .errors import NothingDecodable as NothingDecodable
+    from .errors import PeerError as PeerError
+    from .errors import PictureTooLarge as PictureTooLarge
+    from .errors import RemoteProtocolError as RemoteProtocolError
+    from .errors import SafetyError as SafetyError
+    from .errors import SenderLeaving as SenderLeaving
+    from .errors import SessionError as SessionError
+    from .errors import StreamError as StreamError
+    from .errors import TargetError as TargetError
+    from .errors import Unauthorized as Unauthorized
+    from .errors import UnknownImage as UnknownImage
+    from .errors import UnknownModel as UnknownModel
+    from .errors import UnreadableModel as UnreadableModel
+    from .errors import UnsupportedStream as UnsupportedStream
     from .kept import FileStream as FileStream
     from .kept import Kept as Kept
     from .kept import MemoryStream as MemoryStream
@@ -58,20 +79,41 @@ if TYPE_CHECKING:
 _HOMES = {
     "Access": "access",
     "Address": "address",
+    "AddressError": "errors",
+    "CorruptStream": "errors",
     "Decoders": "decoding",
     "Delivery": "delivery",
+    "DiffcError": "errors",
     "FileStream": "kept",
     "Kept": "kept",
+    "LinkLost": "errors",
     "Listener": "listening",
+    "LocalProtocolError": "errors",
     "MemoryStream": "kept",
     "Method": "decoding",
     "Mirror": "mirror",
     "Mirrored": "mirror",
     "ModelDecoders": "decoding",
+    "ModelError": "errors",
+    "NotAStream": "errors",
+    "NothingDecodable": "errors",
+    "PeerError": "errors",
+    "PictureTooLarge": "errors",
     "Refinement": "refiner",
+    "RemoteProtocolError": "errors",
+    "SafetyError": "errors",
     "Sender": "sender",
+    "SenderLeaving": "errors",
+    "SessionError": "errors",
     "Store": "store",
     "StreamDecoder": "decoding",
+    "StreamError": "errors",
+    "TargetError": "errors",
+    "Unauthorized": "errors",
+    "UnknownImage": "errors",
+    "UnknownModel": "errors",
+    "UnreadableModel": "errors",
+    "UnsupportedStream": "errors",
     "Watch": "watching",
     "Watcher": "watching",
     "connect": "sender",

@@ -1,0 +1,51 @@
+"""What can go wrong for a receiver: the errors of :mod:`diffc_stream.errors` that it meets."""
+
+from __future__ import annotations
+
+from diffc_stream.errors import (
+    AddressError,
+    CorruptStream,
+    DiffcError,
+    LinkLost,
+    LocalProtocolError,
+    ModelError,
+    NotAStream,
+    NothingDecodable,
+    PeerError,
+    PictureTooLarge,
+    RemoteProtocolError,
+    SafetyError,
+    SenderLeaving,
+    SessionError,
+    StreamError,
+    TargetError,
+    Unauthorized,
+    UnknownImage,
+    UnknownModel,
+    UnreadableModel,
+    UnsupportedStream,
+)
+
+__all__ = [
+    "AddressError",
+    "CorruptStream",
+    "DiffcError",
+    "LinkLost",
+    "LocalProtocolError",
+    "ModelError",
+    "NotAStream",
+    "NothingDecodable",
+    "PeerError",
+    "PictureTooLarge",
+    "RemoteProtocolError",
+    "SafetyError",
+    "SenderLeaving",
+    "SessionError",
+    "StreamError",
+    "TargetError",
+    "Unauthorized",
+    "UnknownImage",
+    "UnknownModel",
+    "UnreadableModel",
+    "UnsupportedStream",
+]
