@@ -26,6 +26,7 @@ class Address:
 
     scheme: str
     host: str
+    """A name or an address, one of IPv6 perhaps with a zone: fe80::1%eth0."""
     port: int
     image: str | None = None
     """The picture's name, not percent-encoded; None: the sender itself."""
@@ -65,7 +66,7 @@ class Address:
                 raise AddressError(f"{image!r} is not a picture's name: it {error}") from error
         return cls(
             scheme=parts.scheme,
-            host=parts.hostname,
+            host=_zoned(parts.hostname),
             port=port or _PORTS[parts.scheme],
             image=image or None,
             # As it is but for what no request may hold: a signature is of its very characters.
@@ -76,6 +77,11 @@ class Address:
     def sender(self) -> Address:
         """The address without the picture."""
         return replace(self, image=None, query="")
+
+    @property
+    def zoneless(self) -> Address:
+        """The address as it can be told to somebody else."""
+        return replace(self, host=self.host.partition("%")[0])
 
     @property
     def plain(self) -> bool:
@@ -104,14 +110,24 @@ class Address:
 
     @property
     def authority(self) -> str:
-        """What a request names the host by; raises UnicodeError if it cannot be a host's name."""
-        host = f"[{self.host}]" if ":" in self.host else self.host.encode("idna").decode()
+        """What a request names the host by; raises UnicodeError if it cannot be a host's name.
+
+        A zone means nothing to anybody else.
+        """
+        host = self.zoneless.host
+        host = f"[{host}]" if ":" in host else host.encode("idna").decode()
         return host if self.port == _PORTS[self.scheme] else f"{host}:{self.port}"
 
     def __str__(self) -> str:
-        host = f"[{self.host}]" if ":" in self.host else self.host
+        host = f"[{self.host.replace('%', '%25')}]" if ":" in self.host else self.host
         image = self.path if self.image else ""
         return f"{self.scheme}://{host}:{self.port}{image}"
+
+
+def _zoned(host: str) -> str:
+    """Return a host with its zone as systems take it, written as RFC 6874 has it or as they do."""
+    address, percent, zone = host.partition("%")
+    return f"{address}%{zone.removeprefix('25') or zone}" if percent and ":" in address else host
 
 
 def picture_at(url: str) -> tuple[Address, str]:

@@ -339,10 +339,11 @@ async def open_websocket(address: Address, access: Access = NO_ACCESS) -> PacedC
     fields, secure = access.fields(address), access.context(address)
     try:
         return await connect(
-            sender,
+            str(address.zoneless.sender),
             subprotocol=SUBPROTOCOL,
             headers=fields,
             tls=secure,
+            host=address.host if "%" in address.host else None,
             # At 50 bytes a second the handshake takes ten.
             open_timeout=OPEN_TIMEOUT,
             close_timeout=CLOSE_TIMEOUT,

@@ -45,6 +45,14 @@ def test_what_requests_say(url: str, plain: bool, authority: str, path: str) -> 
     assert (address.plain, address.authority, address.path) == (plain, authority, path)
 
 
+@pytest.mark.parametrize("zone", ["%25eth0", "%eth0"])
+def test_zones_of_addresses_are_for_this_machine_alone(zone: str) -> None:
+    address = Address.parse(f"ws://[fe80::1{zone}]:99/a.png")
+    assert (address.host, address.authority) == ("fe80::1%eth0", "[fe80::1]:99")
+    assert str(address) == "ws://[fe80::1%25eth0]:99/a.png"
+    assert Address.parse(str(address)) == address
+
+
 def test_a_query_is_asked_with_and_not_told() -> None:
     address = Address.parse("https://store/a b.dfc?sig=x%2Fy+z&e=1")
     assert (address.image, address.query) == ("a b.dfc", "sig=x%2Fy+z&e=1")

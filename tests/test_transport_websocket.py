@@ -67,6 +67,20 @@ async def test_who_speaks_another_protocol_is_no_peer() -> None:
             await connect(url, subprotocol=SUBPROTOCOL)
 
 
+async def test_where_to_connect_and_whom_to_name_may_differ() -> None:
+    named: list[str] = []
+
+    async def hear(_: ServerConnection, request: Request) -> None:
+        named.append(request.headers["Host"])
+
+    async with served(hear) as url:
+        port = url.rpartition(":")[2]
+        uri = f"ws://[fe80::1]:{port}"
+        connection = await connect(uri, subprotocol=SUBPROTOCOL, host="127.0.0.1")
+        await connection.close()
+    assert named == [f"[fe80::1]:{port}"]
+
+
 async def test_nobody_is_followed_elsewhere() -> None:
     async with served(redirect) as url:
         with pytest.raises(InvalidStatus, match="302"):

@@ -47,14 +47,16 @@ async def connect(
     subprotocol: str | None = None,
     headers: Mapping[str, str] | None = None,
     tls: ssl.SSLContext | None = None,
+    host: str | None = None,
     open_timeout: float | None = CLOSE_TIMEOUT,
     close_timeout: float = CLOSE_TIMEOUT,
 ) -> PacedClientConnection:
     """Open a WebSocket to ``uri`` and to nowhere else it may be sent; timeouts are in seconds.
 
     ``headers`` go with the request.  ``tls`` says whom to believe where ``uri`` is ``wss://``,
-    by default the authorities of the system.  Raises InvalidHandshake, among others if the peer
-    does not speak ``subprotocol``, InvalidURI, TimeoutError, or OSError.
+    by default the authorities of the system.  ``host`` is where to connect instead of the host of
+    ``uri``: an address with a zone, which no request may name.  Raises InvalidHandshake, among
+    others if the peer does not speak ``subprotocol``, InvalidURI, TimeoutError, or OSError.
     """
     connection = await _Connect(
         uri,
@@ -65,6 +67,7 @@ async def connect(
         proxy=None,
         open_timeout=open_timeout,
         close_timeout=close_timeout,
+        **({} if host is None else {"host": host}),
         **_LINK,
     )
     assert isinstance(connection, PacedClientConnection)
