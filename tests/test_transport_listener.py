@@ -57,8 +57,8 @@ async def mute(port: int, number: int, say: bytes = b"") -> AsyncIterator[list[s
             one.close()
 
 
-async def served(port: int) -> int:
-    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+async def served(port: int, host: str = "127.0.0.1") -> int:
+    reader, writer = await asyncio.open_connection(host, port)
     writer.write(request("/a.png.dfc"))
     status, _ = await head_of(reader)
     writer.transport.abort()
@@ -257,6 +257,14 @@ async def test_localhost_is_all_that_it_stands_for(folder: Path) -> None:
     async with SenderDaemon(Catalogue(folder), Pipeline(FakeOpener()), host="") as daemon:
         assert await served(daemon.port) == 200
         assert daemon.port == daemon._listener.sockets[0].getsockname()[1]  # type: ignore[union-attr]
+
+
+@pytest.mark.skipif(not socket.has_dualstack_ipv6(), reason="there is no IPv6 here")
+@pytest.mark.parametrize("host", ["", "::"])
+async def test_all_addresses_are_those_of_both_families(folder: Path, host: str) -> None:
+    async with SenderDaemon(Catalogue(folder), Pipeline(FakeOpener()), host=host) as daemon:
+        assert await served(daemon.port) == 200
+        assert await served(daemon.port, "::1") == 200
 
 
 async def test_a_port_that_is_taken(folder: Path) -> None:

@@ -117,15 +117,22 @@ class CountedConnection(PacedServerConnection):
 
 async def _bound(host: str, port: int, *, reuse_port: bool) -> list[socket.socket]:
     found = await asyncio.get_running_loop().getaddrinfo(
-        host or None, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        # All of IPv6 is all of both families, as it is elsewhere: on two sockets, so that addresses
+        # of IPv4 look like what they are.
+        host if host not in ("", "::") else None,
+        port,
+        type=socket.SOCK_STREAM,
+        flags=socket.AI_PASSIVE,
     )
     listening: list[socket.socket] = []
     missing: OSError | None = None
     with contextlib.ExitStack() as undo:
         for family, address in dict.fromkeys((family, where) for family, *_, where in found):
+            # Of a port that the system chooses there is one, whatever the families.
+            at = port or (listening[0].getsockname()[1] if listening else 0)
             try:
                 one = socket.create_server(
-                    address[:2], family=family, backlog=BACKLOG, reuse_port=reuse_port
+                    (address[0], at), family=family, backlog=BACKLOG, reuse_port=reuse_port
                 )
             except OSError as error:
                 why = (error.strerror or str(error)).partition(" (while")[0].lower()
