@@ -17,7 +17,9 @@ _TRIM_THRESHOLD, _MMAP_MAX, _ARENA_MAX = -1, -4, -8
 def keep_freed_memory() -> bool:
     """Have this process keep what it frees; return False where that cannot be arranged.
 
-    For commands, early and once.  One arena, because those of threads cannot hold large blocks.
+    For commands, early and once, but not for those that stay up and remember more and more: what
+    is remembered lies between what is kept, in whose pieces no large block has room.  One arena,
+    because those of threads cannot hold large blocks.
     """
     if platform.libc_ver()[0] != "glibc":
         return False
