@@ -142,9 +142,6 @@ examples:
 Ends at SIGINT or SIGTERM, with exit code 0.
 """
 
-STAYING = ("mirror", "run")
-"""Commands that are up for months."""
-
 
 def main(arguments: list[str] | None = None) -> int:
     """Run the command and return its exit code."""
@@ -160,10 +157,7 @@ def main(arguments: list[str] | None = None) -> int:
                 return 0
         else:
             options = parser.parse_args(arguments)
-        if arguments[0] not in STAYING:
-            # What stays up remembers more and more, in between: what it keeps is in pieces that no
-            # large picture fits into, and grows.
-            keep_freed_memory()
+        keep_freed_memory()
         wait_asleep()
         command: Callable[[argparse.Namespace], int] = options.command
         return command(options)

@@ -8,6 +8,7 @@ import logging
 from concurrent.futures import ThreadPoolExecutor
 from typing import Self
 
+from diffc_stream.allocation import give_back
 from diffc_stream.errors import DiffcError
 from diffc_stream.picture import png_bytes
 
@@ -59,6 +60,8 @@ class Renderer:
                 sender, mirrored = turn
                 began = loop.time()
                 scarce = await loop.run_in_executor(self._worker, self._write, mirrored)
+                # Among what a mirror remembers, what large pictures took is no use for the next.
+                await loop.run_in_executor(self._worker, give_back)
                 self._turns.spent(sender, loop.time() - began)
                 if scarce:
                     # Others would fare no better.

@@ -17,12 +17,19 @@ _TRIM_THRESHOLD, _MMAP_MAX, _ARENA_MAX = -1, -4, -8
 def keep_freed_memory() -> bool:
     """Have this process keep what it frees; return False where that cannot be arranged.
 
-    For commands, early and once, but not for those that stay up and remember more and more: what
-    is remembered lies between what is kept, in whose pieces no large block has room.  One arena,
-    because those of threads cannot hold large blocks.
+    For commands, early and once.  One arena, because those of threads cannot hold large blocks.
+    What stays up and remembers more and more has to :func:`give_back` now and then: what it
+    remembers lies between what is kept, in whose pieces no large block has room.
     """
     if platform.libc_ver()[0] != "glibc":
         return False
     mallopt = ctypes.CDLL(None).mallopt
     wishes = ((_ARENA_MAX, 1), (_MMAP_MAX, 0), (_TRIM_THRESHOLD, 2**31 - 1))
     return all(mallopt(parameter, value) == 1 for parameter, value in wishes)
+
+
+def give_back() -> bool:
+    """Give freed memory back to the system, wherever it lies; return False where nothing can be."""
+    if platform.libc_ver()[0] != "glibc":
+        return False
+    return bool(ctypes.CDLL(None).malloc_trim(0))

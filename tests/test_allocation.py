@@ -34,6 +34,35 @@ def test_blocks_that_were_freed_are_not_fetched_anew() -> None:
     assert int(faults) < 60_000
 
 
+HOLES = """
+from pathlib import Path
+from diffc_stream.allocation import give_back, keep_freed_memory
+
+def resident():
+    return int(Path("/proc/self/statm").read_text().split()[1]) * 4096
+
+keep_freed_memory()
+remembered, blocks = [], []
+for _ in range(50):
+    blocks.append(bytearray(b"x") * 4_000_000)
+    remembered.append(bytearray(b"y") * 4_000)  # between large ones
+held = resident()
+blocks.clear()
+kept = resident()
+print(held, kept, give_back(), resident())
+"""
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="glibc's allocator")
+def test_freed_memory_is_given_back_wherever_it_lies() -> None:
+    done = subprocess.run([sys.executable, "-c", HOLES], capture_output=True, text=True, check=True)
+    held, kept, given, left = done.stdout.split()
+    assert given == "True"
+    assert int(kept) > int(held) - 20_000_000
+    assert int(left) < int(held) - 150_000_000
+
+
 def test_it_says_so_where_it_cannot(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(platform, "libc_ver", lambda: ("", ""))
     assert not allocation.keep_freed_memory()
+    assert not allocation.give_back()
