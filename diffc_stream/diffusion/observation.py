@@ -244,7 +244,7 @@ class Observation:
         """
         whole = self.field.precisions(self._scales, whole=True)[0]
         precision = np.float32(share * self.snr) * whole
-        detail: Floats = precision * bands + np.sqrt(precision) * noise
+        detail = (precision * bands + np.sqrt(precision) * noise).astype(np.float32, copy=False)
         field = self.field.shared(share)
         return replace(self, bands=(detail, *self.bands[1:]), field=field)
 

@@ -58,6 +58,7 @@ async def connect(
     ``uri``: an address with a zone, which no request may name.  Raises InvalidHandshake, among
     others if the peer does not speak ``subprotocol``, InvalidURI, TimeoutError, or OSError.
     """
+    elsewhere: dict[str, Any] = {} if host is None else {"host": host}
     connection = await _Connect(
         uri,
         create_connection=PacedClientConnection,
@@ -67,7 +68,7 @@ async def connect(
         proxy=None,
         open_timeout=open_timeout,
         close_timeout=close_timeout,
-        **({} if host is None else {"host": host}),
+        **elsewhere,
         **_LINK,
     )
     assert isinstance(connection, PacedClientConnection)
