@@ -79,8 +79,14 @@ class Chain:
         if observation.snr == 0.0:
             return np.zeros_like(observation.eta)
         fine = self._denoised(observation.eta, observation.snr, observation.field)
+        return self._joined(observation, fine, self.denoised)
+
+    def _joined(
+        self, observation: Observation, fine: Floats, estimate: Callable[[Observation], Floats]
+    ) -> Floats:
+        """Return ``fine``, joined with the ``estimate`` of the coarser octave if that is told."""
         coarser = observation.coarser()
-        return fine if coarser is None else observation.joined(fine, self.denoised(coarser))
+        return fine if coarser is None else observation.joined(fine, estimate(coarser))
 
     def _denoised(self, eta: Floats, snr: float, field: Field) -> Floats:
         self.evaluations += prod(eta.shape[1:]) / prod(self.sizes[0])
@@ -149,11 +155,11 @@ class Chain:
         """Execute a step whose whole payload has arrived."""
         after = self.after(step, payload)
         self.work += self.cost
-        before, known = self.observation, self._estimate
+        self._shown = None
+        if after.observation.origin is self.observation:
+            # An octave just opened is estimated with what was known before.
+            self._shown = (self.observation, self.estimate())
         self.observation, self.forecast = after.observation, after.forecast
-        # An octave just opened is estimated with what was known before.
-        keeps = self.observation.origin is before and known is not None
-        self._shown = (before, known) if keeps and known is not None else None
         self.steps += 1
         self._estimate = self._foreseen = None
 
@@ -204,12 +210,24 @@ class Chain:
         now = replace(self.now(), received=0.0)
         if step.kind is Kind.REFINE:
             return now
-        bands = self.prediction(step.kind)
-        opened = self.observation.opened(bands, np.zeros_like(bands), self.finer, received=0.0)
+        opened, absent = self.unheard(self.observation, self.estimate())
         # The step has not said yet how much detail is missing.
         forecast = self.forecast.opened(snr=opened.snr, stated=self.forecast.missing(0))
-        absent = _everything if self.observation.field.isotropic else None
         return replace(now, observation=opened, forecast=forecast, absent=absent)
+
+    def unheard(
+        self, observation: Observation, x_hat: Floats
+    ) -> tuple[Observation, Projection | None]:
+        """Return an observation opened without having heard of its detail, and what is absent.
+
+        Shaped noise says that nothing is known of it; white noise cannot, and the detail lies at
+        its prediction, the interpolation of the estimate ``x_hat``, without noise.
+        """
+        size = self.sizes[observation.octave - 1]
+        if not observation.field.isotropic:
+            return observation.widened(size), None
+        bands = octaves.details(octaves.upsampled(x_hat, size))
+        return observation.opened(bands, np.zeros_like(bands), size), _everything
 
     def mean(self, after: After, *, symmetries: int = 1, shown: int = 0) -> Floats:
         """Return the posterior mean given ``after``, of the size of octave ``shown``, (3, H, W)."""
@@ -260,32 +278,31 @@ class Chain:
     def _finer_mean(self, observation: Observation, x_hat: Floats, symmetries: int) -> Floats:
         """Return the posterior mean of the next finer octave given an observation of this one.
 
-        Its low band is ``x_hat``.  Its detail is what the denoiser makes of the octave opened with
-        the detail predicted by interpolation, and no noise: better than interpolation by 0.02 to
-        0.16 dB (docs/decisions/0011).
+        Its low band is ``x_hat``.  Its detail is what the denoiser makes of the octave opened
+        without having heard of it: better than interpolation by 0.02 to 0.16 dB
+        (docs/decisions/0011).
         """
-        size = self.sizes[observation.octave - 1]
-        bands = octaves.details(octaves.upsampled(x_hat, size))
-        opened = observation.opened(bands, np.zeros_like(bands), size, received=0.0)
-        finer = self._averaged(opened, symmetries)
-        if not observation.field.isotropic:
-            return finer
-        return octaves.synthesis(2 * x_hat, octaves.details(finer), size)
+        opened, _ = self.unheard(observation, x_hat)
+        fine = self._fine(opened, symmetries)
+        return octaves.synthesis(2 * x_hat, octaves.details(fine), opened.size)
 
     def _averaged(self, observation: Observation, symmetries: int) -> Floats:
         if symmetries == 1 or observation.snr == 0.0:
             return self.denoised(observation)
+        fine = self._fine(observation, symmetries)
+        return self._joined(observation, fine, lambda coarser: self._averaged(coarser, symmetries))
+
+    def _fine(self, observation: Observation, symmetries: int) -> Floats:
+        """Return what the denoiser makes of this octave alone, averaged over symmetries."""
 
         def estimate(eta: Floats) -> Floats:
             if eta is observation.eta and observation.field.isotropic:
                 return self.denoised(observation)
             return self._denoised(eta, observation.snr, observation.field)
 
-        fine = symmetry.averaged(estimate, observation.eta, symmetries)
-        coarser = observation.coarser()
-        if coarser is None:
-            return fine
-        return observation.joined(fine, self._averaged(coarser, symmetries))
+        if symmetries == 1:
+            return estimate(observation.eta)
+        return symmetry.averaged(estimate, observation.eta, symmetries)
 
     def now(self) -> After:
         """Return what holds now, between two steps."""

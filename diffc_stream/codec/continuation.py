@@ -87,12 +87,8 @@ def continued(chain: Chain, after: After, *, ancestral: bool) -> Floats:
         x_hat = chain.denoised(observation)
         if not octave:
             return x_hat
-        bands = octaves.details(octaves.upsampled(x_hat, chain.sizes[octave - 1]))
-        observation = observation.opened(
-            bands, np.zeros_like(bands), chain.sizes[octave - 1], received=0.0
-        )
+        observation, absent = chain.unheard(observation, x_hat)
         forecast = forecast.opened(snr=observation.snr, stated=forecast.missing(0))
-        absent = _everything if observation.field.isotropic else None
 
 
 def _refined_from_prior(
@@ -191,10 +187,6 @@ def _completed(chain: Chain, opened: Observation, energy: float, steps: int) -> 
         opened = opened.begun(bands, noise, share)
     path = [(opened.snr, reached) for reached in _path(share, 1.0, steps)]
     return _flowed(chain, opened, path)
-
-
-def _everything(bands: Floats) -> Floats:
-    return bands
 
 
 def _noisy(observation: Observation) -> Floats:

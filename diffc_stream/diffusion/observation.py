@@ -151,23 +151,35 @@ class Observation:
         share of the detail's precision; white noise cannot say so, and takes what is not there for
         its prediction without noise.  ``cells`` is the finer octave's, if the field has one.
         """
-        snr, white = self.opened_snr, self.field.isotropic
-        share = 1.0 if white else received
+        snr = self.opened_snr
+        share = 1.0 if self.field.isotropic else received
         places: Precision = np.float32(1.0)
         if cells is not None:
             places = octaves.means(cells[None])[0]
         detail: Floats = (np.float32(share * snr) * places) * bands
         for band, new in zip(detail, y, strict=True):
             np.add(band, (np.float32(sqrt(snr)) * np.sqrt(places)) * new, out=band)
+        return self._finer(detail, size, share=share, cells=cells)
+
+    def widened(self, size: octaves.Size, *, cells: Floats | None = None) -> Observation:
+        """Take the next finer octave, of ``size``, of whose detail nothing is known.
+
+        Only where noise is shaped, which can say so; ``cells`` is as in :meth:`opened`.
+        """
+        shape = (octaves.BANDS, octaves.CHANNELS, *octaves.coarser(size))
+        return self._finer(np.zeros(shape, np.float32), size, share=0.0, cells=cells)
+
+    def _finer(
+        self, detail: Floats, size: octaves.Size, *, share: float, cells: Floats | None
+    ) -> Observation:
+        white = self.field.isotropic
         half = [eta * np.float32(0.5) for eta in self.bands]
-        summed = (octaves.synthesis(half[0], detail, size),) if white else (detail, *half)
-        field = replace(self.field, share=share, cells=cells)
         return Observation(
-            bands=summed,
-            snr=snr,
+            bands=(octaves.synthesis(half[0], detail, size),) if white else (detail, *half),
+            snr=self.opened_snr,
             octave=self.octave - 1,
             size=size,
-            field=field,
+            field=replace(self.field, share=share, cells=cells),
             origin=None if white else self,
         )
 
@@ -251,13 +263,14 @@ class Observation:
     def noise_variance(self, x: Floats) -> float:
         """Return the variance of P^(-1/2) (eta - P x), 1 for an ideal observation of x."""
         total, count = 0.0, 0
-        for known, true, relative in zip(
-            self.bands, self._transformed(x), self._relative, strict=True
-        ):
+        bands = zip(self.bands, self._transformed(x), self._relative, strict=True)
+        for known, true, relative in bands:
             precision = np.float32(self.snr) * relative
-            noise = (known - precision * true) / np.sqrt(precision)
-            total += float(np.square(noise, dtype=np.float64).sum())
-            count += noise.size
+            # Part by part: of a large picture each copy counts.
+            for known_part, true_part in zip(known, true, strict=True):
+                noise = (known_part - precision * true_part) / np.sqrt(precision)
+                total += float(np.square(noise, dtype=np.float64).sum())
+            count += known.size
         return total / count
 
     @property

@@ -184,8 +184,7 @@ export class Chain {
     const { eta, size, snr, field } = observation;
     if (snr === 0) return new Float32Array(eta.length);
     const fine = await this.#denoised(eta, size, snr, field);
-    const coarser = observation.coarser();
-    return coarser ? observation.joined(fine, await this.denoised(coarser)) : fine;
+    return this.#joined(observation, fine, (coarser) => this.denoised(coarser));
   }
 
   /**
@@ -322,15 +321,27 @@ export class Chain {
   async #notYet(step) {
     const now = { ...this.now(), received: 0 };
     if (step.kind === Kind.REFINE) return now;
-    const bands = await this.prediction(step.kind);
-    const finer = this.sizes[this.observation.octave - 1];
-    const opened = this.observation.opened(bands, null, finer, 0);
+    const { opened, absent } = this.unheard(this.observation, await this.estimate());
     // The step has not said yet how much detail is missing.
     const forecast = this.forecast.opened(opened.snr, this.forecast.missing(0));
-    /** @param {Float32Array} whole */
-    const everything = (whole) => whole;
-    const absent = this.observation.white ? everything : null;
     return { ...now, observation: opened, forecast, absent };
+  }
+
+  /**
+   * Return an observation opened without having heard of its detail, and what is absent.
+   *
+   * Shaped noise says that nothing is known of it; white noise cannot, and the detail lies at its
+   * prediction, the interpolation of the estimate `xHat`, without noise.
+   *
+   * @param {Observation} observation
+   * @param {Float32Array} xHat
+   * @returns {{ opened: Observation, absent: Projection | null }}
+   */
+  unheard(observation, xHat) {
+    const size = this.sizes[observation.octave - 1];
+    if (!observation.white) return { opened: observation.widened(size), absent: null };
+    const opened = observation.opened(this.#detail(xHat, observation), null, size, 1);
+    return { opened, absent: (whole) => whole };
   }
 
   /**
@@ -393,21 +404,19 @@ export class Chain {
   /**
    * Return the posterior mean of the next finer octave given an observation of this one.
    *
-   * Its low band is `xHat`.  Its detail is what the denoiser makes of the octave opened with
-   * the detail predicted by interpolation, and no noise: better than interpolation by 0.02 to
-   * 0.16 dB (docs/decisions/0011).
+   * Its low band is `xHat`.  Its detail is what the denoiser makes of the octave opened without
+   * having heard of it: better than interpolation by 0.02 to 0.16 dB (docs/decisions/0011).
    *
    * @param {Observation} observation
    * @param {Float32Array} xHat
    * @param {number} symmetries
    */
   async #finerMean(observation, xHat, symmetries) {
-    const size = this.sizes[observation.octave - 1];
-    const opened = observation.opened(this.#detail(xHat, observation), null, size, 0);
-    const finer = await this.#averaged(opened, symmetries);
-    if (!observation.white) return finer;
+    const { opened } = this.unheard(observation, xHat);
+    const { size } = opened;
+    const fine = await this.#fine(opened, symmetries);
     const low = xHat.map((value) => 2 * value);
-    return octaves.synthesis(low, octaves.details(finer, size), size);
+    return octaves.synthesis(low, octaves.details(fine, size), size);
   }
 
   /**
@@ -417,8 +426,20 @@ export class Chain {
    */
   async #averaged(observation, symmetries) {
     if (symmetries === 1 || observation.snr === 0) return this.denoised(observation);
+    const fine = await this.#fine(observation, symmetries);
+    return this.#joined(observation, fine, (coarser) => this.#averaged(coarser, symmetries));
+  }
+
+  /**
+   * Return what the denoiser makes of this octave alone, averaged over symmetries.
+   *
+   * @param {Observation} observation
+   * @param {number} symmetries
+   * @returns {Promise<Float32Array>}
+   */
+  #fine(observation, symmetries) {
     const { eta, size, snr, field } = observation;
-    const fine = await symmetry.averaged(
+    return symmetry.averaged(
       (turned, as) =>
         turned === eta && observation.white
           ? this.denoised(observation)
@@ -427,9 +448,18 @@ export class Chain {
       size,
       symmetries,
     );
+  }
+
+  /**
+   * Return `fine`, joined with the `estimate` of the coarser octave if that is told.
+   *
+   * @param {Observation} observation
+   * @param {Float32Array} fine
+   * @param {(coarser: Observation) => Promise<Float32Array>} estimate
+   */
+  async #joined(observation, fine, estimate) {
     const coarser = observation.coarser();
-    if (!coarser) return fine;
-    return observation.joined(fine, await this.#averaged(coarser, symmetries));
+    return coarser ? observation.joined(fine, await estimate(coarser)) : fine;
   }
 
   /**

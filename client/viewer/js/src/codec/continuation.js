@@ -59,7 +59,7 @@ export async function continued(chain, after, { ancestral }) {
     observation = await refinedFromPrior(chain, observation, forecast, FIRST);
   }
   for (;;) {
-    const { octave, size } = observation;
+    const { octave } = observation;
     const [steps, goal] = octave ? [COARSER, OPENING] : [FINEST, LAST];
     let onward = steps.onward;
     const energy = forecast.details[forecast.details.length - 1];
@@ -79,11 +79,8 @@ export async function continued(chain, after, { ancestral }) {
     }
     const xHat = await chain.denoised(observation);
     if (!octave) return xHat;
-    const finer = chain.sizes[octave - 1];
-    const bands = octaves.details(octaves.upsampled(xHat, size, finer), finer);
-    observation = observation.opened(bands, null, finer, 0);
+    ({ opened: observation, absent } = chain.unheard(observation, xHat));
     forecast = forecast.opened(observation.snr, forecast.missing(0));
-    absent = observation.white ? (all) => all : null;
   }
 }
 

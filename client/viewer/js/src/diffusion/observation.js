@@ -23,7 +23,7 @@
  */
 
 import { WHITE, coefficients, precisions, transformed, untransformed } from "./field.js";
-import { coarser, details, dimensions, means, synthesis } from "./octaves.js";
+import { coarser, detailDimensions, details, dimensions, means, synthesis } from "./octaves.js";
 
 /** @typedef {import("./field.js").Field} Field */
 /** @typedef {import("./octaves.js").Size} Size */
@@ -157,12 +157,33 @@ export class Observation {
     const share = this.white ? 1 : received;
     const root = Math.sqrt(snr);
     const detail = bands.map((value, i) => share * snr * value + (y ? root * y[i] : 0));
+    return this.#finer(detail, size, share);
+  }
+
+  /**
+   * Take the next finer octave, of `size`, of whose detail nothing is known.
+   *
+   * Only where noise is shaped, which can say so.
+   *
+   * @param {Size} size
+   */
+  widened(size) {
+    return this.#finer(new Float32Array(detailDimensions(size)), size, 0);
+  }
+
+  /**
+   * @param {Float32Array} detail
+   * @param {Size} size
+   * @param {number} share
+   */
+  #finer(detail, size, share) {
     const half = this.bands.map((band) => band.map((value) => value / 2));
     const field = { ...this.field, share };
     const octave = this.octave - 1;
-    if (this.white)
-      return new Observation([synthesis(half[0], detail, size)], size, snr, octave, field);
-    return new Observation([detail, ...half], size, snr, octave, field, this);
+    const snr = this.openedSnr;
+    return this.white
+      ? new Observation([synthesis(half[0], detail, size)], size, snr, octave, field)
+      : new Observation([detail, ...half], size, snr, octave, field, this);
   }
 
   /**
