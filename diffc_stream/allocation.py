@@ -21,15 +21,16 @@ def keep_freed_memory() -> bool:
     What stays up and remembers more and more has to :func:`give_back` now and then: what it
     remembers lies between what is kept, in whose pieces no large block has room.
     """
-    if platform.libc_ver()[0] != "glibc":
-        return False
-    mallopt = ctypes.CDLL(None).mallopt
+    glibc = _glibc()
     wishes = ((_ARENA_MAX, 1), (_MMAP_MAX, 0), (_TRIM_THRESHOLD, 2**31 - 1))
-    return all(mallopt(parameter, value) == 1 for parameter, value in wishes)
+    return glibc is not None and all(glibc.mallopt(*wish) == 1 for wish in wishes)
 
 
 def give_back() -> bool:
     """Give freed memory back to the system, wherever it lies; return False where nothing can be."""
-    if platform.libc_ver()[0] != "glibc":
-        return False
-    return bool(ctypes.CDLL(None).malloc_trim(0))
+    glibc = _glibc()
+    return glibc is not None and bool(glibc.malloc_trim(0))
+
+
+def _glibc() -> ctypes.CDLL | None:
+    return ctypes.CDLL(None) if platform.libc_ver()[0] == "glibc" else None

@@ -292,8 +292,8 @@ OF_NOBODY_ELSE = {
     "files of the operator, closed when they have been read": """
         client/access.py file self.tokens
         server/dialling.py file
-        diffc_stream/transport/settings.py file
-        diffc_stream/transport/tokens.py file self._by_hash self.limits
+        diffc_stream/transport/toml.py file
+        diffc_stream/transport/tokens.py self._by_hash self.limits
         diffc_stream/cli/streams.py file
         diffc_stream/picture.py file
         diffc_stream/imaging/jpeg.py file

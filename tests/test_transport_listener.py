@@ -57,8 +57,8 @@ async def mute(port: int, number: int, say: bytes = b"") -> AsyncIterator[list[s
             one.close()
 
 
-async def served(port: int, host: str = "127.0.0.1") -> int:
-    reader, writer = await asyncio.open_connection(host, port)
+async def served(port: int, host: str = "127.0.0.1", trust: ssl.SSLContext | None = None) -> int:
+    reader, writer = await asyncio.open_connection(host, port, ssl=trust)
     writer.write(request("/a.png.dfc"))
     status, _ = await head_of(reader)
     writer.transport.abort()
@@ -314,12 +314,4 @@ async def test_resets_are_nobodys_errors(
 
 
 async def served_as(daemon: SenderDaemon, trust: ssl.SSLContext | None) -> int:
-    reader, writer = await asyncio.open_connection(
-        "localhost" if trust else "127.0.0.1", daemon.port, ssl=trust
-    )
-    writer.write(request("/a.png.dfc"))
-    status, _ = await head_of(reader)
-    writer.transport.abort()
-    with suppress(ConnectionError):
-        await writer.wait_closed()
-    return status
+    return await served(daemon.port, "localhost" if trust else "127.0.0.1", trust)

@@ -108,10 +108,13 @@ def _of_colr_jp2(body: bytes) -> Told | None:
     return None
 
 
-def _top(file: BinaryIO, wanted: bytes) -> Iterator[tuple[bytes, bytes]]:
-    """Yield the boxes of a file, of others than that wanted without what is in them."""
+def outer(file: BinaryIO, most: int) -> Iterator[tuple[bytes, int, int | None]]:
+    """Yield the first ``most`` boxes of a file: kind, where what is in them begins, and its size.
+
+    None is all that follows.
+    """
     at = 0
-    for _ in range(MOST_BOXES):
+    for _ in range(most):
         file.seek(at)
         head = file.read(16)
         if len(head) < 8:
@@ -119,18 +122,24 @@ def _top(file: BinaryIO, wanted: bytes) -> Iterator[tuple[bytes, bytes]]:
         length, kind = struct.unpack_from(">I4s", head)
         start = 8
         if length == 1:
-            length, start = struct.unpack_from(">Q", head, 8)[0], 16
-        if kind == wanted:
-            inside = MOST_META if length == 0 else length - start
-            if inside > MOST_META:
-                return
-            file.seek(at + start)
-            yield kind, file.read(inside)
-        else:
-            yield kind, b""
+            length, start = int.from_bytes(head[8:16], "big"), 16
+        yield kind, at + start, max(0, length - start) if length else None
         if length < start:
             return
         at += length
+
+
+def _top(file: BinaryIO, wanted: bytes) -> Iterator[tuple[bytes, bytes]]:
+    """Yield the boxes of a file, of others than that wanted without what is in them."""
+    for kind, place, size in outer(file, MOST_BOXES):
+        if kind != wanted:
+            yield kind, b""
+            continue
+        inside = MOST_META if size is None else size
+        if inside > MOST_META:
+            return
+        file.seek(place)
+        yield kind, file.read(inside)
 
 
 def _inside(data: bytes) -> Iterator[tuple[bytes, bytes]]:

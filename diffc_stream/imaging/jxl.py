@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import struct
 from typing import BinaryIO
 
 from diffc_stream.imaging import Unsupported
+from diffc_stream.imaging.boxes import outer
 
 CODESTREAM = b"\xff\x0a"
 MOST_BOXES = 64
@@ -54,20 +54,8 @@ def _codestream(file: BinaryIO) -> bytes:
     head = file.read(_HEAD)
     if head[:2] == CODESTREAM:
         return head
-    at = 0
-    for _ in range(MOST_BOXES):
-        file.seek(at)
-        head = file.read(16)
-        if len(head) < 8:
-            break
-        length, kind = struct.unpack_from(">I4s", head)
-        start = 8
-        if length == 1:
-            length, start = int.from_bytes(head[8:16], "big"), 16
+    for kind, place, _ in outer(file, MOST_BOXES):
         if kind in (b"jxlc", b"jxlp"):
-            file.seek(at + start + (4 if kind == b"jxlp" else 0))
+            file.seek(place + (4 if kind == b"jxlp" else 0))
             return file.read(_HEAD)
-        if length < start:
-            break
-        at += length
     return b""

@@ -25,6 +25,8 @@ from typing import Any
 
 from diffc_stream.errors import ConfigurationError
 
+from .toml import read_toml
+
 MOST_BYTES = 65_536
 """Of a file."""
 
@@ -336,16 +338,14 @@ def _layer(told: Iterable[tuple[str, Setting, Any]]) -> dict[str, Said]:
 
 def _read(path: Path) -> dict[str, Any]:
     try:
-        with path.open("rb") as file:
-            data = file.read(MOST_BYTES + 1)
+        return read_toml(path, MOST_BYTES)
     except OSError as error:
         raise ConfigurationError(f"{path}: {error.strerror}") from error
-    if len(data) > MOST_BYTES:
-        raise ConfigurationError(f"{path}: more than {MOST_BYTES} bytes are no configuration")
-    try:
-        return tomllib.loads(data.decode("utf-8-sig"))
-    except (ValueError, RecursionError) as error:  # also for integers of thousands of digits
-        raise ConfigurationError(f"{path}: not TOML: {' '.join(str(error).split())}") from error
+    except OverflowError as error:
+        message = f"{path}: more than {MOST_BYTES} bytes are no configuration"
+        raise ConfigurationError(message) from error
+    except ValueError as error:
+        raise ConfigurationError(f"{path}: not TOML: {error}") from error
 
 
 def _refuse_unknown(path: Path, what: str, table: Iterable[str], known: Iterable[str]) -> None:

@@ -18,7 +18,6 @@ import os
 import re
 import secrets
 import stat
-import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -27,6 +26,8 @@ from pathlib import Path
 from diffc_stream.destination import writing
 from diffc_stream.errors import SafetyError
 from diffc_stream.replacement import stamp
+
+from .toml import read_toml
 
 MOST_TOKENS = 1000
 MOST_FILE = 2**20
@@ -150,17 +151,13 @@ def add_token(path: Path, name: str, expires: datetime | None = None) -> str:
 
 def _parse(path: Path) -> tuple[Token, ...]:
     try:
-        with path.open("rb") as file:
-            data = file.read(MOST_FILE + 1)
+        contents = read_toml(path, MOST_FILE)
     except OSError as error:
         raise SafetyError(f"{path} cannot be read: {error.strerror}") from error
-    if len(data) > MOST_FILE:
-        raise SafetyError(f"{path} is longer than {MOST_FILE} bytes: no file of tokens")
-    try:
-        contents = tomllib.loads(data.decode("utf-8-sig"))
-    except (ValueError, RecursionError) as error:
-        reason = " ".join(str(error).split())
-        raise SafetyError(f"{path} is no file of tokens: {reason}") from error
+    except OverflowError as error:
+        raise SafetyError(f"{path} is longer than {MOST_FILE} bytes: no file of tokens") from error
+    except ValueError as error:
+        raise SafetyError(f"{path} is no file of tokens: {error}") from error
     entries = contents.pop("token", [])
     if contents or not isinstance(entries, list) or len(entries) > MOST_TOKENS:
         raise SafetyError(f"{path} is no file of tokens: it should have [[token]], and no more")
