@@ -27,7 +27,7 @@ from typing import TYPE_CHECKING
 from diffc_stream.allocation import keep_freed_memory
 from diffc_stream.console import escape_what_cannot_be_shown
 from diffc_stream.destination import is_standard
-from diffc_stream.errors import AddressError, DiffcError
+from diffc_stream.errors import AddressError, DiffcError, one_line
 from diffc_stream.flags import add_max_pixels, add_quality, add_rendering, integer, number
 from diffc_stream.formats import FORMATS
 from diffc_stream.session import (
@@ -164,7 +164,7 @@ def main(arguments: list[str] | None = None) -> int:
     except DiffcError as error:
         return _failed(str(error), error.exit_code)
     except OSError as error:
-        return _failed(_told(error), 1)
+        return _failed(one_line(error), 1)
     except KeyboardInterrupt:
         return _failed("interrupted", 130)
 
@@ -343,11 +343,6 @@ def _summary(nbytes: int, bpp: float, predicted_psnr: float | None) -> str:
 def _failed(message: str, code: int) -> int:
     print(f"diffc-client: {message}", file=sys.stderr)
     return code
-
-
-def _told(error: OSError) -> str:
-    named = error.filename and error.strerror
-    return f"{error.filename}: {error.strerror}" if named else str(error.strerror or error)
 
 
 def configuration() -> Configuration:

@@ -1,4 +1,4 @@
-"""Everything this project raises on purpose.
+"""Everything this project raises on purpose, and what of the rest is told to users.
 
     DiffcError                        exit code 1
     |-- PictureError                  4   the picture handed in cannot be used
@@ -237,3 +237,10 @@ class SenderLeaving(LinkLost):
     def __init__(self, wait: float) -> None:
         super().__init__("the sender is shutting down")
         self.wait = wait
+
+
+def one_line(error: OSError) -> str:
+    """Return what the system says went wrong, and with which file, in one line for a user."""
+    if error.filename and error.strerror:
+        return f"{error.filename}: {error.strerror}"
+    return str(error.strerror or error)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -69,7 +69,7 @@ def format_of(path: Path, quality: int | None = None) -> Format:
         return found
     if found.quality is None:
         raise DestinationError(f"{path}: {found.name} has no quality to choose: it loses nothing")
-    return Format(name=found.name, most_side=found.most_side, quality=quality)
+    return replace(found, quality=quality)
 
 
 def picture_bytes(

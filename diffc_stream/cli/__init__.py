@@ -14,7 +14,7 @@ from diffc_stream.allocation import keep_freed_memory
 from diffc_stream.cli import bench, decode, encode, inspect, link, models
 from diffc_stream.cli.arguments import EXIT_CODES
 from diffc_stream.console import escape_what_cannot_be_shown
-from diffc_stream.errors import DiffcError
+from diffc_stream.errors import DiffcError, one_line
 from diffc_stream.threads import wait_asleep
 
 _COMMANDS = {"encode": encode, "decode": decode, "inspect": inspect, "models": models, "link": link}
@@ -35,17 +35,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"diffc: {error}", file=sys.stderr)
         return error.exit_code
     except OSError as error:
-        print(f"diffc: {_told(error)}", file=sys.stderr)
+        print(f"diffc: {one_line(error)}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         print("diffc: interrupted", file=sys.stderr)
         return 130
     return 0
-
-
-def _told(error: OSError) -> str:
-    reason = str(error.strerror or error)
-    return f"{error.filename}: {reason}" if error.filename else reason
 
 
 def _parser() -> argparse.ArgumentParser:
