@@ -189,7 +189,7 @@ async def page(executable: str) -> AsyncIterator[Page]:
     from playwright.async_api import async_playwright
 
     from diffc_server import Catalogue, Pipeline, SenderDaemon
-    from diffc_server.encoding import FileOpener
+    from diffc_server.encoding.source import FileOpener
 
     models = Collection.at_hand()
     daemon = SenderDaemon(

@@ -18,8 +18,8 @@ from unittest import mock
 import numpy as np
 from numpy.typing import NDArray
 
-from diffc_client.kept import MemoryStream
-from diffc_server import outgoing
+from diffc_client.storage.partial_stream import MemoryStream
+from diffc_server.websocket import outbound_stream
 from diffc_stream.codec import Decoder, Encoder
 from diffc_stream.diffusion.model import Model
 from diffc_stream.errors import NothingDecodable
@@ -151,7 +151,7 @@ def _ordered(order: Order) -> Iterator[None]:
         turn = interleaving.turn(outlook, alone=alone)
         return turn and replace(turn, gain=-float(outlook.position))
 
-    with mock.patch.object(outgoing, "turn", in_turn):
+    with mock.patch.object(outbound_stream, "turn", in_turn):
         yield
 
 

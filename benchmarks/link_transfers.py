@@ -13,13 +13,13 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from diffc_client.address import Address
-from diffc_client.decoding import StreamDecoder
-from diffc_client.kept import MemoryStream
-from diffc_client.link import Link as WebSocketLink
-from diffc_client.sender import Sender
+from diffc_client.api.connection import Sender
+from diffc_client.decoding.decoders import StreamDecoder
+from diffc_client.remote.address import Address
+from diffc_client.remote.websocket import Link as WebSocketLink
+from diffc_client.storage.partial_stream import MemoryStream
 from diffc_server import Catalogue, Pipeline, SenderDaemon
-from diffc_server.encoding import FileOpener
+from diffc_server.encoding.source import FileOpener
 from diffc_stream.container import Header, Kind, Step, StreamWriter
 from diffc_stream.session import Terms
 from diffc_stream.transport.backoff import Backoff

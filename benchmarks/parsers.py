@@ -13,14 +13,14 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from diffc_client.address import Address
-from diffc_client.kept import MemoryStream
-from diffc_client.places import Places, Unplaceable
-from diffc_client.wire import MOST_LINE, Wire
-from diffc_server.catalogue import SUFFIXES, Catalogue
-from diffc_server.comparison import Wanted
-from diffc_server.ranges import Range, names
-from diffc_server.showing import cookie, shown
+from diffc_client.mirror.paths import Places, Unplaceable
+from diffc_client.remote.address import Address
+from diffc_client.remote.http_client import MOST_LINE, Wire
+from diffc_client.storage.partial_stream import MemoryStream
+from diffc_server.auth.credentials import cookie, shown
+from diffc_server.catalogue.catalogue import SUFFIXES, Catalogue
+from diffc_server.http.comparison import Wanted
+from diffc_server.http.ranges import Range, names
 from diffc_stream.codec import Decoder
 from diffc_stream.codec.curve import Curve
 from diffc_stream.container import (

@@ -32,14 +32,18 @@ from typing import TYPE_CHECKING
 from diffc_stream.exports import lazily
 
 if TYPE_CHECKING:
-    from .access import Access as Access
-    from .address import Address as Address
-    from .blocking import stream as stream
-    from .decoding import Decoders as Decoders
-    from .decoding import Method as Method
-    from .decoding import ModelDecoders as ModelDecoders
-    from .decoding import StreamDecoder as StreamDecoder
-    from .delivery import Delivery as Delivery
+    from .api.blocking import stream as stream
+    from .api.connection import Sender as Sender
+    from .api.connection import connect as connect
+    from .api.delivery import Delivery as Delivery
+    from .api.watch import Watch as Watch
+    from .api.watch import Watcher as Watcher
+    from .api.watch import watch as watch
+    from .decoding.decoders import Decoders as Decoders
+    from .decoding.decoders import Method as Method
+    from .decoding.decoders import ModelDecoders as ModelDecoders
+    from .decoding.decoders import StreamDecoder as StreamDecoder
+    from .decoding.refiner import Refinement as Refinement
     from .errors import AddressError as AddressError
     from .errors import CorruptStream as CorruptStream
     from .errors import DiffcError as DiffcError
@@ -61,52 +65,48 @@ if TYPE_CHECKING:
     from .errors import UnknownModel as UnknownModel
     from .errors import UnreadableModel as UnreadableModel
     from .errors import UnsupportedStream as UnsupportedStream
-    from .kept import FileStream as FileStream
-    from .kept import Kept as Kept
-    from .kept import MemoryStream as MemoryStream
-    from .kept import outdated as outdated
-    from .listening import Listener as Listener
-    from .mirror import Mirror as Mirror
-    from .mirror import Mirrored as Mirrored
-    from .refiner import Refinement as Refinement
-    from .sender import Sender as Sender
-    from .sender import connect as connect
-    from .store import Store as Store
-    from .watching import Watch as Watch
-    from .watching import Watcher as Watcher
-    from .watching import watch as watch
+    from .mirror.listener import Listener as Listener
+    from .mirror.sync import Mirror as Mirror
+    from .mirror.sync import Mirrored as Mirrored
+    from .remote.address import Address as Address
+    from .remote.credentials import Access as Access
+    from .storage.cache import Store as Store
+    from .storage.partial_stream import FileStream as FileStream
+    from .storage.partial_stream import Kept as Kept
+    from .storage.partial_stream import MemoryStream as MemoryStream
+    from .storage.partial_stream import outdated as outdated
 
 _HOMES = {
-    "Access": "access",
-    "Address": "address",
+    "Access": "remote.credentials",
+    "Address": "remote.address",
     "AddressError": "errors",
     "CorruptStream": "errors",
-    "Decoders": "decoding",
-    "Delivery": "delivery",
+    "Decoders": "decoding.decoders",
+    "Delivery": "api.delivery",
     "DiffcError": "errors",
-    "FileStream": "kept",
-    "Kept": "kept",
+    "FileStream": "storage.partial_stream",
+    "Kept": "storage.partial_stream",
     "LinkLost": "errors",
-    "Listener": "listening",
+    "Listener": "mirror.listener",
     "LocalProtocolError": "errors",
-    "MemoryStream": "kept",
-    "Method": "decoding",
-    "Mirror": "mirror",
-    "Mirrored": "mirror",
-    "ModelDecoders": "decoding",
+    "MemoryStream": "storage.partial_stream",
+    "Method": "decoding.decoders",
+    "Mirror": "mirror.sync",
+    "Mirrored": "mirror.sync",
+    "ModelDecoders": "decoding.decoders",
     "ModelError": "errors",
     "NotAStream": "errors",
     "NothingDecodable": "errors",
     "PeerError": "errors",
     "PictureTooLarge": "errors",
-    "Refinement": "refiner",
+    "Refinement": "decoding.refiner",
     "RemoteProtocolError": "errors",
     "SafetyError": "errors",
-    "Sender": "sender",
+    "Sender": "api.connection",
     "SenderLeaving": "errors",
     "SessionError": "errors",
-    "Store": "store",
-    "StreamDecoder": "decoding",
+    "Store": "storage.cache",
+    "StreamDecoder": "decoding.decoders",
     "StreamError": "errors",
     "TargetError": "errors",
     "Unauthorized": "errors",
@@ -114,12 +114,12 @@ _HOMES = {
     "UnknownModel": "errors",
     "UnreadableModel": "errors",
     "UnsupportedStream": "errors",
-    "Watch": "watching",
-    "Watcher": "watching",
-    "connect": "sender",
-    "outdated": "kept",
-    "stream": "blocking",
-    "watch": "watching",
+    "Watch": "api.watch",
+    "Watcher": "api.watch",
+    "connect": "api.connection",
+    "outdated": "storage.partial_stream",
+    "stream": "api.blocking",
+    "watch": "api.watch",
 }
 
 __all__ = list(_HOMES)

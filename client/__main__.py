@@ -45,14 +45,14 @@ from diffc_stream.transport.logging import add_logging, start_logging
 from diffc_stream.transport.settings import Configuration, add_configuration
 from diffc_stream.transport.signals import on_stop, stay
 
-from . import mirroring
-from .access import Access, access_from, check_one_host
-from .address import Address
-from .listing import line
-from .mirroring import LONGEST
+from .cli import mirror as mirroring
+from .cli.list import line
+from .cli.mirror import LONGEST
+from .remote.address import Address
+from .remote.credentials import Access, access_from, check_one_host
 
 if TYPE_CHECKING:
-    from .refiner import Refinement
+    from .decoding.refiner import Refinement
 
 DESCRIPTION = """\
 Receive pictures from a diffc-server: ever better ones, over any link that carries a few hundred
@@ -171,9 +171,9 @@ def main(arguments: list[str] | None = None) -> int:
 
 def _get(options: argparse.Namespace) -> int:
     # Late, because they bring the codec, which --help can do without.
-    from .decoding import ModelDecoders
-    from .fetch import Request, fetch
-    from .store import usual_folder
+    from .cli.get import Request, fetch
+    from .decoding.decoders import ModelDecoders
+    from .storage.cache import usual_folder
 
     # Before the model is loaded: a mistyped address should not take a second to be told.
     address = Address.parse(options.url)
@@ -204,7 +204,7 @@ def _get(options: argparse.Namespace) -> int:
 
 
 def _list(options: argparse.Namespace) -> int:
-    from .link import Link
+    from .remote.websocket import Link
 
     address = Address.parse(options.url)
     if address.plain:
@@ -230,8 +230,8 @@ def _list(options: argparse.Namespace) -> int:
 
 
 def _run(options: argparse.Namespace) -> int:
-    from .daemon import Place, ReceiverDaemon
-    from .decoding import ModelDecoders
+    from .cli.run import Place, ReceiverDaemon
+    from .decoding.decoders import ModelDecoders
 
     start_logging(options.log_level, options.log_format)
     logging.getLogger("websockets").setLevel(logging.ERROR)
@@ -264,7 +264,7 @@ def _view(options: argparse.Namespace) -> int:
     from diffc_stream.diffusion.collection import Collection
     from diffc_viewer import Assets, Site
 
-    from .view import View
+    from .web.app import View
 
     view = View(
         Address.parse(options.url),
@@ -308,8 +308,8 @@ def _progress(options: argparse.Namespace) -> Iterator[Callable[[Refinement], No
     if not sys.stderr.isatty() or os.environ.get("TERM", "dumb") == "dumb":
         yield lambda _: None
         return
-    from . import terminal
-    from .display import Display
+    from .cli import terminal
+    from .cli.display import Display
 
     if options.picture == "auto":
         how = terminal.told(os.environ, sys.stderr.encoding)

@@ -10,28 +10,28 @@ from typing import TYPE_CHECKING
 from diffc_stream.exports import lazily
 
 if TYPE_CHECKING:
-    from .catalogue import Catalogue as Catalogue
+    from .cache.store import Store as Store
+    from .cache.store import open_store as open_store
+    from .catalogue.catalogue import Catalogue as Catalogue
     from .daemon import SenderDaemon as SenderDaemon
-    from .dialling import Dialler as Dialler
-    from .encoding import FileOpener as FileOpener
-    from .encoding import Opener as Opener
-    from .encoding import Source as Source
-    from .pipeline import Account as Account
-    from .pipeline import Pipeline as Pipeline
-    from .store import Store as Store
-    from .store import open_store as open_store
+    from .encoding.pipeline import Account as Account
+    from .encoding.pipeline import Pipeline as Pipeline
+    from .encoding.source import FileOpener as FileOpener
+    from .encoding.source import Opener as Opener
+    from .encoding.source import Source as Source
+    from .websocket.dialler import Dialler as Dialler
 
 _HOMES = {
-    "Account": "pipeline",
-    "Catalogue": "catalogue",
-    "Dialler": "dialling",
-    "FileOpener": "encoding",
-    "Opener": "encoding",
-    "Pipeline": "pipeline",
+    "Account": "encoding.pipeline",
+    "Catalogue": "catalogue.catalogue",
+    "Dialler": "websocket.dialler",
+    "FileOpener": "encoding.source",
+    "Opener": "encoding.source",
+    "Pipeline": "encoding.pipeline",
     "SenderDaemon": "daemon",
-    "Source": "encoding",
-    "Store": "store",
-    "open_store": "store",
+    "Source": "encoding.source",
+    "Store": "cache.store",
+    "open_store": "cache.store",
 }
 
 __all__ = list(_HOMES)

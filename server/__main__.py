@@ -35,14 +35,14 @@ from diffc_stream.transport.logging import add_logging, start_logging
 from diffc_stream.transport.settings import Configuration, add_configuration
 from diffc_stream.transport.signals import leave_at_once, on_hangup, on_stop
 
-from .catalogue import Catalogue
-from .safety import add_options, new_token, read
-from .supervisor import Supervisor
+from .auth.options import add_options, new_token, read
+from .catalogue.catalogue import Catalogue
+from .ops.systemd import Supervisor
 
 if TYPE_CHECKING:
-    from .figures import Figures
-    from .status import StatusPort
-    from .store import Store
+    from .cache.store import Store
+    from .ops.health import StatusPort
+    from .ops.metrics import Figures
 
 LONGEST_DRAIN = 86_400.0
 """Seconds that anybody can be given to take note."""
@@ -124,13 +124,13 @@ async def _serve(options: argparse.Namespace) -> None:
     from diffc_viewer import Assets, Facts, Site
     from diffc_viewer.door import own_names
 
-    from .comparison import Comparison
+    from .cache.store import open_store
     from .daemon import SenderDaemon
-    from .dialling import Dialler, bearing
-    from .encoding import FileOpener
-    from .figures import Figures
-    from .pipeline import Pipeline
-    from .store import open_store
+    from .encoding.pipeline import Pipeline
+    from .encoding.source import FileOpener
+    from .http.comparison import Comparison
+    from .ops.metrics import Figures
+    from .websocket.dialler import Dialler, bearing
 
     safety = read(options, asyncio.get_running_loop().time)
     figures = Figures()
@@ -234,7 +234,7 @@ def _status(
     figures: Figures, store: Store | None, names: Iterable[str], options: argparse.Namespace
 ) -> StatusPort | None:
     """Return the port for who watches, if there shall be one."""
-    from .status import StatusPort
+    from .ops.health import StatusPort
 
     if options.metrics is None:
         return None

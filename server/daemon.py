@@ -25,16 +25,16 @@ from diffc_stream.transport.tls import Certificate
 from diffc_stream.transport.websocket import listen
 from diffc_viewer import Door, Site
 
-from .arrival import OPENING, Arrival, refused
-from .buffers import Buffers
-from .catalogue import Catalogue
-from .comparison import Comparison
-from .conversation import Conversation, connection_id
-from .exchange import Exchange, is_local
-from .figures import Figures
-from .pipeline import Pipeline
-from .reception import RETRY_AFTER, Reception, Refusal
-from .visits import Visit
+from .auth.access_control import RETRY_AFTER, Reception, Refusal
+from .auth.quotas import Visit
+from .catalogue.catalogue import Catalogue
+from .encoding.pipeline import Pipeline
+from .http.buffers import Buffers
+from .http.comparison import Comparison
+from .http.handler import Exchange, is_local
+from .ops.metrics import Figures
+from .websocket.connection import Conversation, connection_id
+from .websocket.handshake import OPENING, Arrival, refused
 
 MOST_CONNECTIONS = 2000
 """Receivers at once, unless told otherwise."""

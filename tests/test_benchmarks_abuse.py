@@ -32,9 +32,9 @@ from diffc_benchmarks.abuse_tally import Pace, Tally
 from diffc_benchmarks.abuse_wire import PING, Front, frame
 from diffc_benchmarks.link_transfers import Streams, stream
 from diffc_client import Listener, Mirror
-from diffc_client.authentication import by_token
+from diffc_client.mirror.authentication import by_token
 from diffc_server import Source
-from diffc_server.reception import Reception
+from diffc_server.auth.access_control import Reception
 from diffc_stream.errors import LinkLost, RemoteProtocolError
 from diffc_stream.session import Catalogue, decode
 from diffc_stream.transport.tokens import Tokens, add_token

@@ -8,7 +8,7 @@ from pathlib import Path
 from websockets.datastructures import Headers
 from websockets.http11 import Request
 
-from diffc_client.authentication import Admit, by_token
+from diffc_client.mirror.authentication import Admit, by_token
 from diffc_stream.transport.tokens import Tokens, add_token
 
 

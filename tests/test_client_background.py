@@ -10,9 +10,9 @@ from fakes import FakeDecoders, FakeOpener
 from serving import Background as Serving
 from serving import pictures
 
-from diffc_client.background import Background
-from diffc_client.newest import Newest
-from diffc_client.wanted import Wanted
+from diffc_client.api.background import Background
+from diffc_client.api.demand import Wanted
+from diffc_client.api.latest import Newest
 from diffc_stream.errors import AddressError, LinkLost
 from diffc_stream.session import Target
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from diffc_client import Delivery, Refinement
-from diffc_client.wanted import Wanted
+from diffc_client.api.demand import Wanted
 from diffc_stream.session import WHOLE, Target
 
 

@@ -17,8 +17,8 @@ from fakes import FakeOpener
 from serving import Background, pictures
 
 from diffc_client import Refinement
-from diffc_client.display import WAITING, Display
-from diffc_client.terminal import Capability
+from diffc_client.cli.display import WAITING, Display
+from diffc_client.cli.terminal import Capability
 
 BLOCKS = Capability(way="blocks", true_colour=True)
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from diffc_client.eviction import evict
+from diffc_client.storage.eviction import evict
 
 
 def fill(folder: Path) -> list[Path]:

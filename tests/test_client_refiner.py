@@ -11,7 +11,7 @@ import pytest
 from fakes import FINGERPRINT, FakeDecoder, FakePicture, stream_of
 
 from diffc_client import Method
-from diffc_client.refiner import Refiner
+from diffc_client.decoding.refiner import Refiner
 from diffc_stream.errors import LinkLost, NotAStream, NothingDecodable
 
 DATA = stream_of("a", 1000)

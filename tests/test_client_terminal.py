@@ -11,7 +11,7 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
-from diffc_client.terminal import Capability, capability, cells, drawn, reduced, told
+from diffc_client.cli.terminal import Capability, capability, cells, drawn, reduced, told
 
 BLOCKS = Capability(way="blocks", true_colour=True)
 

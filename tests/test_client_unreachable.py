@@ -7,7 +7,7 @@ import errno
 import pytest
 
 from diffc_client import Address
-from diffc_client.unreachable import unreachable
+from diffc_client.remote.unreachable import unreachable
 
 SENDER = Address.parse("ws://h:1")
 

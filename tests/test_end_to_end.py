@@ -14,7 +14,7 @@ from serving import pictures, serving, settled
 
 import diffc_client
 from diffc_client import MemoryStream, Sender
-from diffc_client.link import Link
+from diffc_client.remote.websocket import Link
 from diffc_server import SenderDaemon
 from diffc_stream.errors import (
     LinkLost,

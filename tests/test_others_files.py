@@ -19,9 +19,9 @@ from hypothesis import strategies as st
 from virtual_time import VirtualLoop
 
 from diffc_client import Mirror, Mirrored
-from diffc_client.holdings import Holdings
-from diffc_client.places import Places
-from diffc_client.records import FILE
+from diffc_client.mirror.owned_folder import Holdings
+from diffc_client.mirror.paths import Places
+from diffc_client.mirror.state import FILE
 from diffc_stream.errors import PeerError
 from diffc_stream.session import Catalogue, Code, Data, End, Entry, Reason
 

@@ -151,112 +151,112 @@ COUNTED = {
     "Descriptors": """
         diffc_stream/transport/fd_limit.py file self._kept
         diffc_stream/opening.py file
-        server/catalogue.py file
+        server/catalogue/catalogue.py file
         """,
     "Visitors and their budgets": """
-        server/visits.py self._visitors
+        server/auth/quotas.py self._visitors
         """,
     "Turns of the event loop": """
         diffc_stream/transport/pacing.py timer
         """,
     "Streams of a connection": """
-        server/conversation.py task timer
-        server/finding.py thread
-        server/conversation.py self._wanted self._asked self._preparing self._outgoing
+        server/websocket/connection.py task timer
+        server/websocket/resolver.py thread
+        server/websocket/connection.py self._wanted self._asked self._preparing self._outgoing
         diffc_stream/session/session.py self._progress
         diffc_stream/session/state.py self._streams
-        server/listeners.py self._users
+        server/encoding/subscribers.py self._users
         """,
     "Messages that wait to be sent": """
         diffc_stream/session/session.py self._outbox
         diffc_stream/session/sender.py self._pages
         """,
     "Looks at the folder": """
-        server/changes.py task thread self._touched self._marks self._beyond self._news
-        server/look.py self.places
-        server/catalogue.py self._thumbprints self._spoken_of
+        server/catalogue/watcher.py task thread self._touched self._marks self._beyond self._news
+        server/catalogue/scan.py self.places
+        server/catalogue/catalogue.py self._thumbprints self._spoken_of
         """,
     "Streams in memory": """
-        server/holding.py self._streams
-        server/shared.py self._data task timer
+        server/cache/stream_cache.py self._streams
+        server/encoding/shared_stream.py self._data task timer
         diffc_stream/codec/curve.py self._openings self._points self._psnr self._sizes
         diffc_stream/codec/curve.py self.boundaries self.offsets
         """,
     "Encoders": """
-        server/seats.py self._seated self._line timer
-        server/encoders.py thread self._needed
-        server/workers.py thread
+        server/encoding/slots.py self._seated self._line timer
+        server/encoding/encoder_threads.py thread self._needed
+        server/encoding/pools.py thread
         diffc_stream/codec/encoder.py self._coarser self._errors
         """,
     "HTTP answers": """
-        server/exchange.py thread
-        server/reply.py task
-        server/ready.py self._tags self._asking task
-        server/buffers.py self._by_visitor self._holders
+        server/http/handler.py thread
+        server/http/response.py task
+        server/encoding/stream_file.py self._tags self._asking task
+        server/http/buffers.py self._by_visitor self._holders
         client/viewer/bodies.py self._tags self._unpacked
         """,
     "Comparisons": """
-        server/comparison.py self._tried thread file
+        server/http/comparison.py self._tried thread file
         """,
     "Disk of the store": """
-        server/shelf.py file
-        server/remote.py file self._used
-        server/store.py self._troubles self._damaged
-        server/keeping.py task
+        server/cache/backend.py file
+        server/cache/object_store.py file self._used
+        server/cache/store.py self._troubles self._damaged
+        server/cache/persister.py task
         """,
     "Who watches": """
-        server/status.py socket task thread
+        server/ops/health.py socket task thread
         """,
     "Lines of the log": """
         diffc_stream/transport/throttle.py self._said
-        client/complaints.py self._since
+        client/mirror/log_limit.py self._since
         """,
     "Tokens that nobody has": """
         diffc_stream/transport/guesses.py self._buckets
         """,
     "Senders of a mirror": """
-        client/closing.py task thread
-        client/listening.py socket task thread self._links self._turns
+        client/storage/shielded.py task thread
+        client/mirror/listener.py socket task thread self._links self._turns
         """,
     "Pictures that a sender names": """
-        client/mirror.py self._left_out self._doubtful self._removing
-        client/parking.py self._parked timer
-        client/records.py self.images
-        client/link.py self._entries self._pages
-        client/rounds.py self._heap self._waiting self._sizes
-        client/places.py self._owners
+        client/mirror/sync.py self._left_out self._doubtful self._removing
+        client/mirror/deferred.py self._parked timer
+        client/mirror/state.py self.images
+        client/remote/websocket.py self._entries self._pages
+        client/mirror/scheduler.py self._heap self._waiting self._sizes
+        client/mirror/paths.py self._owners
         """,
     "Streams on their way to a receiver": """
-        client/link.py self._arrivals task
-        client/arrivals.py self._queue
-        client/downloads.py self._running self._told task thread timer
-        client/mirror.py task thread
-        client/daemon.py task thread
-        client/ranges.py self._open
-        client/refiner.py self._pending thread
+        client/remote/websocket.py self._arrivals task
+        client/remote/receive_buffer.py self._queue
+        client/mirror/transfers.py self._running self._told task thread timer
+        client/mirror/sync.py task thread
+        client/cli/run.py task thread
+        client/remote/http_ranges.py self._open
+        client/decoding/refiner.py self._pending thread
         diffc_stream/codec/decoder.py self._payload
         """,
     "Files and folders of a mirror": """
-        client/beneath.py file
-        client/holdings.py file
-        client/ledger.py self._meanwhile self.files self.folders self.temporary
-        client/places.py file
-        client/daemon.py file
+        client/mirror/confined_folder.py file
+        client/mirror/owned_folder.py file
+        client/mirror/journal.py self._meanwhile self.files self.folders self.temporary
+        client/mirror/paths.py file
+        client/cli/run.py file
         """,
     "Streams that a receiver keeps": """
-        client/kept.py file self._data
-        client/store.py file
+        client/storage/partial_stream.py file self._data
+        client/storage/cache.py file
         """,
     "Pictures to be rendered": """
-        client/rendering.py task thread
-        client/turns.py self._had self._waiting
+        client/mirror/renderer.py task thread
+        client/mirror/fair_share.py self._had self._waiting
         """,
     "Steps and pixels of a stream": """
         diffc_stream/container/prefix.py self.records
         """,
     "Pages that look through a receiver": """
-        client/view.py socket thread self._asking
-        client/relay.py task
+        client/web/app.py socket thread self._asking
+        client/web/proxy.py task
         """,
 }
 """By rows of the table: what of the code belongs to each."""
@@ -265,23 +265,23 @@ OF_NOBODY_ELSE = {
     "once for each process, or at its start or end": """
         server/__main__.py task
         server/daemon.py task thread timer
-        server/supervisor.py socket
+        server/ops/systemd.py socket
         client/__main__.py thread
-        client/display.py thread
+        client/cli/display.py thread
         diffc_stream/transport/signals.py task timer
         diffc_stream/interruption.py thread
         diffc_stream/replacement.py _unfinished
-        server/figures.py self.opened
+        server/ops/metrics.py self.opened
         """,
     "as often as its user asks, in his own program": """
-        client/background.py socket task thread self._following
-        client/watching.py thread
-        client/sender.py task thread
-        client/fetch.py socket thread
-        client/daemon.py socket
-        client/link.py socket
-        client/wire.py socket
-        server/dialling.py socket task
+        client/api/background.py socket task thread self._following
+        client/api/watch.py thread
+        client/api/connection.py task thread
+        client/cli/get.py socket thread
+        client/cli/run.py socket
+        client/remote/websocket.py socket
+        client/remote/http_client.py socket
+        server/websocket/dialler.py socket task
         diffc_stream/transport/websocket.py socket
         """,
     "of a bad link, which its user puts before a receiver or sender of his own": """
@@ -290,8 +290,8 @@ OF_NOBODY_ELSE = {
         diffc_stream/transport/impaired_link.py self.connections
         """,
     "files of the operator, closed when they have been read": """
-        client/access.py file self.tokens
-        server/dialling.py file
+        client/remote/credentials.py file self.tokens
+        server/websocket/dialler.py file
         diffc_stream/transport/toml.py file
         diffc_stream/transport/tokens.py self._by_hash self.limits
         diffc_stream/cli/streams.py file

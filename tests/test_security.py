@@ -29,18 +29,20 @@ from hypothesis import strategies as st
 from serving import pictures, serving, settled
 from sources import model, stream
 from test_server_daemon import HELLO, everything, heard
-from test_server_exchange import head_of, request
+from test_server_handler import head_of, request
 from test_viewer_assets import viewer
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.typing import Origin, Subprotocol
 
 import diffc_client
-from diffc_server import Catalogue, Pipeline, SenderDaemon, arrival, daemon, reception
+from diffc_server import Catalogue, Pipeline, SenderDaemon, daemon
 from diffc_server.__main__ import main
-from diffc_server.limits import Limits
-from diffc_server.reception import Reception
-from diffc_server.store import Outcome, Stored, open_store
+from diffc_server.auth import access_control
+from diffc_server.auth.access_control import Reception
+from diffc_server.auth.limits import Limits
+from diffc_server.cache.store import Outcome, Stored, open_store
+from diffc_server.websocket import handshake
 from diffc_stream.codec import Decoder
 from diffc_stream.container import Header
 from diffc_stream.container.grammar import MAX_SIDE
@@ -229,8 +231,8 @@ def upgrade(host: str, *origins: str) -> list[str]:
 async def test_plaintext_exposure(folder: Path, tmp_path: Path, held: Path) -> None:
     issued = issue(tmp_path)
     token = add_token(held, "ship")
-    reception = guard(held, secure=True)
-    async with serving(folder, reception=reception, certificate=issued.certificate) as sender:
+    access_control = guard(held, secure=True)
+    async with serving(folder, reception=access_control, certificate=issued.certificate) as sender:
         assert sender.url.startswith("wss://")
         assert await asked(sender.port, request("/a.png.dfc")) == b""
         with pytest.raises((ssl.SSLError, ConnectionError)):
@@ -355,7 +357,7 @@ async def test_token_that_ends_mid_session(
             without(held, "ship")
         else:
             later = datetime.now(UTC) + timedelta(hours=2)
-            monkeypatch.setattr(reception, "datetime", _At(later))
+            monkeypatch.setattr(access_control, "datetime", _At(later))
         await sender.reread()
         *_, last = await everything(websocket)
         assert isinstance(last, Error)
@@ -399,7 +401,7 @@ async def test_slow_handshake(folder: Path, tmp_path: Path, tls: bool) -> None:
                 break
             writer.write(bytes([byte]))
             await asyncio.sleep(1)
-        assert clock() - began <= arrival.OPENING + 5
+        assert clock() - began <= handshake.OPENING + 5
         writer.close()
         with suppress(ConnectionError):
             await ended

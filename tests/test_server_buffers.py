@@ -6,7 +6,7 @@ from contextlib import ExitStack
 
 import pytest
 
-from diffc_server.buffers import Buffers
+from diffc_server.http.buffers import Buffers
 from diffc_stream.errors import RequestRefused
 from diffc_stream.session import Code
 

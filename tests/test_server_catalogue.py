@@ -13,9 +13,10 @@ from typing import NoReturn
 
 import pytest
 
-from diffc_server import Catalogue, catalogue
-from diffc_server.catalogue import LATEST, THUMB
-from diffc_server.look import Version
+from diffc_server import Catalogue
+from diffc_server.catalogue import catalogue
+from diffc_server.catalogue.catalogue import LATEST, THUMB
+from diffc_server.catalogue.scan import Version
 from diffc_stream.errors import RequestRefused
 from diffc_stream.session import Catalogue as Page
 from diffc_stream.session import encode

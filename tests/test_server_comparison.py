@@ -10,11 +10,12 @@ import pytest
 import sources
 from PIL import Image, ImageFile
 from serving import serving
-from test_server_exchange import ask
+from test_server_handler import ask
 from test_viewer_assets import viewer
 
-from diffc_server import Catalogue, comparison
-from diffc_server.comparison import PREFIX, Comparison, Wanted
+from diffc_server import Catalogue
+from diffc_server.http import comparison
+from diffc_server.http.comparison import PREFIX, Comparison, Wanted
 from diffc_stream import save_png
 from diffc_stream.errors import RequestRefused
 from diffc_stream.session import MAX_STREAM

@@ -19,8 +19,8 @@ from websockets.typing import Origin, Subprotocol
 import diffc_client
 from diffc_client import MemoryStream
 from diffc_server import Catalogue, FileOpener, Opener, Pipeline, SenderDaemon
-from diffc_server.limits import Limits
-from diffc_server.reception import Reception
+from diffc_server.auth.access_control import Reception
+from diffc_server.auth.limits import Limits
 from diffc_stream.codec import Curve
 from diffc_stream.session import (
     SUBPROTOCOL,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import asdict
 
-from diffc_server.limits import NONE, Limits
+from diffc_server.auth.limits import NONE, Limits
 from diffc_stream.transport.tokens import LIMITS
 
 

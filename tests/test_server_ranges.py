@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from diffc_server.ranges import Range, names
+from diffc_server.http.ranges import Range, names
 
 
 @pytest.mark.parametrize(

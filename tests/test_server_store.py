@@ -15,9 +15,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from diffc_server.files import File
-from diffc_server.shelf import SUFFIX, Entry, FolderShelf, Shelf
-from diffc_server.store import Outcome, Store, Stored, open_store, stream_key
+from diffc_server.cache.backend import SUFFIX, Entry, FolderShelf, Shelf
+from diffc_server.cache.store import Outcome, Store, Stored, open_store, stream_key
+from diffc_server.catalogue.file import File
 from diffc_stream.errors import AddressError
 
 KEY, OTHER = "0" * 64, "1" * 64
@@ -307,7 +307,7 @@ def test_the_key_is_of_content_and_model(tmp_path: Path) -> None:
 
 WRITER = """
 import random, sys
-from diffc_server.store import Stored, open_store
+from diffc_server.cache.store import Stored, open_store
 place, salt = sys.argv[1], int(sys.argv[2])
 store = open_store(place, most_bytes=int(sys.argv[3]))
 chance = random.Random(salt)

@@ -10,16 +10,16 @@ from pathlib import Path
 
 import pytest
 from serving import pictures, serving, settled
-from test_client_listening import dial as dial_hub
+from test_client_listener import dial as dial_hub
 from test_server_daemon import HELLO, dial, heard
-from test_server_status import ask
+from test_server_health import ask
 from test_transport_listener import served
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from diffc_client import Listener
 from diffc_server import Catalogue
-from diffc_server.figures import Figures
-from diffc_server.status import StatusPort
+from diffc_server.ops.health import StatusPort
+from diffc_server.ops.metrics import Figures
 from diffc_stream.flags import Endpoint
 from diffc_stream.session import Code, Data, Error, List, Open, Welcome, encode
 

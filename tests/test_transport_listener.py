@@ -20,11 +20,11 @@ from fakes import FakeOpener
 from serving import pictures, serving, settled
 from test_security import upgrade
 from test_server_daemon import HELLO, dial, heard
-from test_server_exchange import head_of, request
+from test_server_handler import head_of, request
 
 from diffc_server import Catalogue, Pipeline, SenderDaemon
-from diffc_server.limits import Limits
-from diffc_server.reception import Reception
+from diffc_server.auth.access_control import Reception
+from diffc_server.auth.limits import Limits
 from diffc_stream.session import Welcome
 from diffc_stream.transport.admission import LEAST_NEWCOMERS
 from diffc_stream.transport.listener import _Doorway

@@ -10,8 +10,8 @@ import pytest
 from browser import Complaints, browsing, opened
 from serving import pictures, serving
 
-from diffc_client.address import Address
-from diffc_client.view import View
+from diffc_client.remote.address import Address
+from diffc_client.web.app import View
 from diffc_stream.diffusion.collection import Collection
 from diffc_viewer import Assets, Site
 

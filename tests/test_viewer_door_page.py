@@ -12,8 +12,8 @@ from playwright.async_api import Error, expect
 from serving import serving
 from viewing import scene, streamed
 
-from diffc_server.encoding import FileOpener
-from diffc_server.reception import Reception
+from diffc_server.auth.access_control import Reception
+from diffc_server.encoding.source import FileOpener
 from diffc_stream.diffusion.collection import Collection
 from diffc_stream.transport.tokens import Tokens, add_token
 from diffc_viewer import Assets, Site

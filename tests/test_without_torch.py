@@ -61,7 +61,7 @@ def test_the_golden_stream_is_decoded() -> None:
 
 def test_daemons_can_be_imported_and_what_they_need_of_models_is_there() -> None:
     script = (
-        "import diffc_client.__main__, diffc_client.decoding, diffc_server.__main__;"
+        "import diffc_client.__main__, diffc_client.decoding.decoders, diffc_server.__main__;"
         "from diffc_stream.diffusion.collection import Collection;"
         "print(Collection.at_hand().preferred.name)"
     )

@@ -12,9 +12,9 @@ from typing import Protocol
 from fakes import FakeOpener
 
 from diffc_server import Catalogue, Opener, Pipeline, SenderDaemon
-from diffc_server.comparison import Comparison
+from diffc_server.auth.access_control import Reception
 from diffc_server.daemon import MOST_CONNECTIONS
-from diffc_server.reception import Reception
+from diffc_server.http.comparison import Comparison
 from diffc_stream.session import Terms
 from diffc_stream.transport.impaired_link import Link
 from diffc_stream.transport.impairment import PERFECT, Impairment

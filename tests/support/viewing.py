@@ -10,11 +10,11 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from diffc_client.address import Address
-from diffc_client.view import View
+from diffc_client.remote.address import Address
+from diffc_client.web.app import View
 from diffc_server import Catalogue, Pipeline, SenderDaemon
-from diffc_server.comparison import Comparison
-from diffc_server.encoding import FileOpener
+from diffc_server.encoding.source import FileOpener
+from diffc_server.http.comparison import Comparison
 from diffc_stream.codec import Encoder
 from diffc_stream.diffusion.collection import Collection
 from diffc_stream.session import Terms

@@ -1,0 +1,1 @@
+"""What programs use: a connection to a sender, deliveries, watches."""

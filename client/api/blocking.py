@@ -1,0 +1,54 @@
+"""The same for scripts, without ``await``."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from diffc_stream.session import Target
+
+from ..decoding.decoders import Decoders, Method
+from ..decoding.refiner import Refinement
+from ..remote.address import picture_at
+from ..remote.credentials import Access
+from ..storage.partial_stream import Kept
+from .background import Background
+from .demand import Wanted
+from .latest import Newest
+
+
+def stream(
+    url: str,
+    *,
+    bytes: int | None = None,  # noqa: A002
+    bpp: float | None = None,
+    side: int | None = None,
+    psnr: float | None = None,
+    render: Method = "mmse",
+    previews: Method | None = None,
+    kept: Kept | None = None,
+    decoders: Decoders | None = None,
+    patience: float | None = 60.0,
+    token: str | None = None,
+    ca: Path | None = None,
+) -> Iterator[Refinement]:
+    """Stream the picture at ``url``, ``ws://HOST[:PORT]/IMAGE``: iterate to get it, ever better.
+
+    ``http://HOST/IMAGE.dfc`` is a stream that lies on any web server.
+
+    The network and the mathematics run on threads of their own and never wait for the loop's
+    body; a body that is slow gets the newest picture next.  Parameters and errors are those of
+    :func:`connect` and :meth:`Sender.open`; leaving the loop stops the stream.
+
+    >>> for refinement in stream("ws://localhost:8765/coffee.jpg", bpp=0.4):
+    ...     print(refinement.bytes, refinement.predicted_psnr)
+    """
+    _, image = picture_at(url)
+    newest, wanted = Newest(), Wanted(Target(bytes=bytes, bpp=bpp, side=side, psnr=psnr))
+    link = Background(url, decoders, patience, None, Access.of(token, ca))
+    try:
+        link.follow(image, wanted, newest, render=render, previews=previews, kept=kept)
+        while (refinement := newest.take()) is not None:
+            yield refinement
+    finally:
+        link.close()

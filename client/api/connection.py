@@ -1,0 +1,325 @@
+"""A sender as a viewer sees it: pictures that get better while one looks.
+
+    async with connect("ws://localhost:8765") as sender:
+        async for refinement in sender.open("coffee.jpg", bpp=0.4):
+            window.show(refinement.image)
+            if refinement.predicted_psnr > 30:
+                break                                  # good enough: the sender is told to stop
+
+The link may break and come back meanwhile; nothing that has arrived is asked for again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+from diffc_stream.errors import (
+    DiffcError,
+    LinkLost,
+    PeerError,
+    RemoteProtocolError,
+    SessionError,
+    UnknownModel,
+)
+from diffc_stream.session import Code, End, Entry, Reason, Target, Terms
+from diffc_stream.transport.backoff import Backoff
+
+from ..decoding.decoders import Decoders, Method, ModelDecoders
+from ..decoding.refiner import Refinement, Refiner
+from ..remote.address import Address
+from ..remote.credentials import NO_ACCESS, Access
+from ..remote.http_ranges import RangeArrivals, RangeLink
+from ..remote.receive_buffer import Arrivals
+from ..remote.websocket import Link
+from ..storage.partial_stream import Kept, MemoryStream
+from .delivery import Delivery
+from .demand import Wanted
+
+logger = logging.getLogger("diffc_client")
+
+Deliver = Callable[[bytes], None]
+
+
+@contextlib.asynccontextmanager
+async def connect(
+    url: str,
+    *,
+    decoders: Decoders | None = None,
+    patience: float | None = 60.0,
+    terms: Terms | None = None,
+    token: str | None = None,
+    ca: Path | None = None,
+    access: Access | None = None,
+) -> AsyncIterator[Sender]:
+    """Connect to the sender at ``url``, ``ws://HOST[:PORT]``.
+
+    ``http://`` and ``https://`` are servers that have streams as files, whatever they are; there a
+    picture is opened by its stream's name, ``.dfc`` and all, and there is no list of them.
+
+    ``decoders`` are :class:`ModelDecoders` with the models at hand unless given.  A link that
+    breaks later is made anew, until nothing has come for ``patience`` seconds (None: for ever).
+    ``terms`` may set a larger window than 8 kB, for links that are fast and far away.
+
+    ``wss://`` and ``https://`` go over TLS, to whom an authority in the file ``ca`` vouches for,
+    or without it one of the system's.  ``token`` lets in where one is wanted; it goes nowhere
+    unencrypted but on this machine.  ``access`` takes the place of both, and is for several hosts.
+
+    Raises AddressError, LinkLost if nobody is there, RemoteProtocolError if the sender speaks
+    another version or cannot prove who it is, Unauthorized if it wants another token or is not to
+    be trusted with this one, SafetyError, UnreadableModel.
+
+    >>> async with connect("ws://localhost:8765") as sender:
+    ...     print(await sender.images())
+    """
+    address = Address.parse(url)
+    if decoders is None:
+        decoders = await asyncio.to_thread(ModelDecoders.load)
+    access = access or Access.of(token, ca)
+    sender = Sender(address, decoders, Backoff(patience=patience), terms or Terms(), access)
+    try:
+        await sender.dial()
+        yield sender
+    finally:
+        await sender.close()
+
+
+class Sender:
+    """The far end of a link; see :func:`connect`."""
+
+    def __init__(
+        self,
+        address: Address,
+        decoders: Decoders,
+        backoff: Backoff,
+        terms: Terms,
+        access: Access = NO_ACCESS,
+    ) -> None:
+        self._address = address
+        self._access = access
+        self._decoders = decoders
+        self._backoff = backoff
+        self._terms = terms
+        self._link: Link | RangeLink | None = None
+        self._dialling = asyncio.Lock()
+        # One thread: pictures of several streams take turns, and none is late by being computed
+        # at half speed.
+        self._worker = ThreadPoolExecutor(1, thread_name_prefix="decoder")
+
+    async def images(self) -> list[str]:
+        """Return the names of all pictures that the sender offers.
+
+        Raises LinkLost when patience is at an end, AddressError over plain HTTP.
+
+        >>> await sender.images()
+        ['coffee.jpg', 'harbour/crane.png']
+        """
+        return [entry.name for entry in await self.catalogue()]
+
+    async def catalogue(self) -> list[Entry]:
+        """Return what pictures the sender offers: name, size, time and thumbprint of each.
+
+        >>> for entry in await sender.catalogue():
+        ...     print(entry.name, entry.size, entry.time, entry.thumbprint)
+        """
+        backoff = self._backoff.fresh()
+        while True:
+            try:
+                return await (await self.dial()).catalogue()
+            except LinkLost as error:
+                await self._pause(backoff, error)
+
+    def open(
+        self,
+        image: str,
+        *,
+        bytes: int | None = None,  # noqa: A002
+        bpp: float | None = None,
+        side: int | None = None,
+        psnr: float | None = None,
+        weight: float = 1.0,
+        render: Method = "mmse",
+        previews: Method | None = None,
+        kept: Kept | None = None,
+    ) -> Delivery:
+        """Stream a picture: iterate to get it, better every time, until it is complete.
+
+        It is complete after ``bytes`` bytes or ``bpp`` bits per pixel, when it has all that a
+        longest side of ``side`` pixels has a use for, when the sender predicts ``psnr`` dB, or when
+        the sender has nothing better.  Beside other pictures of the same sender, a gain in quality
+        counts ``weight`` times; :meth:`Delivery.update` changes all that while it streams.
+
+        Leaving the loop early stops the stream; what then still arrives is at most one window.  If
+        showing a picture takes longer than receiving the next, the pictures between are left out;
+        all but the last are rendered by ``previews``, if given.  What ``kept`` holds, if given, is
+        not asked for again, and what comes is added to it.
+
+        Raises, while iterating, UnknownImage, another PeerError, LinkLost when patience is at an
+        end, UnknownModel, CorruptStream, or NothingDecodable if the target is too small for any
+        picture.
+
+        >>> async for refinement in sender.open("coffee.jpg", bytes=4000):
+        ...     print(refinement.bytes, refinement.bpp, refinement.predicted_psnr)
+        """
+        wanted = Wanted(Target(bytes=bytes, bpp=bpp, side=side, psnr=psnr), weight)
+        return self.deliver(image, wanted, render=render, previews=previews, kept=kept)
+
+    def deliver(
+        self,
+        image: str,
+        wanted: Wanted,
+        *,
+        render: Method = "mmse",
+        previews: Method | None = None,
+        kept: Kept | None = None,
+    ) -> Delivery:
+        """Stream what is ``wanted`` of a picture, which may have changed already: see open()."""
+        kept = kept if kept is not None else MemoryStream()
+        refinements = self._refinements(image, kept, wanted, render, previews)
+        return Delivery(refinements, wanted)
+
+    async def _refinements(
+        self, image: str, kept: Kept, wanted: Wanted, render: Method, previews: Method | None
+    ) -> AsyncGenerator[Refinement, None]:
+        refiner = Refiner(self._decoders.new(), self._worker, render, previews=previews)
+        if kept.length:
+            refiner.feed(_wanted_part(kept, wanted.target))
+        receiving = asyncio.create_task(self._deliver(refiner, image, kept, wanted))
+        try:
+            while (refinement := await refiner.next()) is not None:
+                yield refinement
+        finally:
+            receiving.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await receiving
+
+    async def receive(
+        self,
+        image: str,
+        kept: Kept,
+        *,
+        bytes: int | None = None,  # noqa: A002
+        bpp: float | None = None,
+        side: int | None = None,
+        psnr: float | None = None,
+        weight: float = 1.0,
+        deliver: Deliver | None = None,
+    ) -> Reason:
+        """Receive a stream into ``kept`` without decoding it, and return why it ended.
+
+        ``deliver`` is called with the bytes as they come.  Raises as open() does, apart from
+        decoding.
+        """
+        wanted = Wanted(Target(bytes=bytes, bpp=bpp, side=side, psnr=psnr), weight)
+        return await self._receive(image, kept, wanted, deliver)
+
+    async def _receive(
+        self, image: str, kept: Kept, wanted: Wanted, deliver: Deliver | None
+    ) -> Reason:
+        backoff = self._backoff.fresh()
+        while True:
+            before = kept.length
+            try:
+                link = await self.dial()
+                arrivals = _ask(link, image, kept, wanted)
+                wanted.follow(arrivals.update)
+                end = await _drain(arrivals, kept, deliver)
+                if end.reason is not Reason.TARGET or arrivals.heard(end):
+                    return end.reason
+                # It ended before the sender heard of another target.
+            except (LinkLost, PeerError) as error:
+                if isinstance(error, PeerError) and not error.retry:
+                    raise self._explained(error) from error
+                if kept.length > before:
+                    backoff.progress()
+                await self._pause(backoff, error)
+            finally:
+                wanted.follow(None)
+
+    async def dial(self) -> Link | RangeLink:
+        """Return the link, made anew if it was lost.
+
+        Raises LinkLost, RemoteProtocolError, Unauthorized, SafetyError.
+        """
+        async with self._dialling:
+            if self._link is not None and not self._link.lost:
+                return self._link
+            if self._address.plain:
+                self._link = await RangeLink.dial(
+                    self._address, terms=self._terms, access=self._access
+                )
+                return self._link
+            # Who was a sender of ours a moment ago still is: what it says now was damaged.
+            met = isinstance(self._link, Link) and self._link.met
+            try:
+                self._link = await Link.dial(
+                    self._address,
+                    models=self._decoders.fingerprints,
+                    terms=self._terms,
+                    access=self._access,
+                )
+            except RemoteProtocolError as error:
+                if met:
+                    raise LinkLost(str(error)) from error
+                raise
+            return self._link
+
+    async def close(self) -> None:
+        """Close the link."""
+        if self._link is not None:
+            await self._link.close()
+        self._worker.shutdown(wait=False, cancel_futures=True)
+
+    async def _deliver(self, refiner: Refiner, image: str, kept: Kept, wanted: Wanted) -> None:
+        try:
+            await self._receive(image, kept, wanted, refiner.feed)
+        except Exception as error:
+            refiner.finish(error)
+        else:
+            refiner.finish()
+
+    def _explained(self, error: PeerError) -> DiffcError:
+        if error.code == Code.UNKNOWN_MODEL and error.model is not None:
+            return UnknownModel(error.model)
+        return error
+
+    async def _pause(self, backoff: Backoff, error: SessionError) -> None:
+        logger.info("%s: %s; trying again", self._address.sender, error)
+        await backoff.pause(error)
+
+
+def _wanted_part(kept: Kept, target: Target) -> bytes:
+    """Return what is held, but not more bytes than are asked for: they may be for comparison."""
+    data, header = kept.read(), kept.header
+    return data if header is None else data[: target.length(header.width * header.height)]
+
+
+def _ask(
+    link: Link | RangeLink, image: str, kept: Kept, wanted: Wanted
+) -> Arrivals | RangeArrivals:
+    if isinstance(link, RangeLink):
+        return link.open(image, held=kept.read(), target=wanted.target)
+    header = kept.header
+    return link.open(
+        image,
+        start=kept.length,
+        prefix=kept.prefix,
+        target=wanted.target,
+        weight=wanted.weight,
+        model=header.model if header else None,
+    )
+
+
+async def _drain(arrivals: Arrivals | RangeArrivals, kept: Kept, deliver: Deliver | None) -> End:
+    try:
+        while not isinstance(event := await arrivals.next(), End):
+            kept.append(event.payload)
+            if deliver is not None:
+                deliver(event.payload)
+    finally:
+        arrivals.stop()
+    return event

@@ -1,0 +1,1 @@
+"""The commands of ``diffc-client``, and what a terminal shows."""

@@ -1,0 +1,125 @@
+"""Bytes to pictures on a worker thread, the newest first.
+
+The network never waits for the mathematics: bytes are put down here as they come, and whenever
+the worker is free it takes all that lie here and makes one picture of them.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping
+from concurrent.futures import Executor
+from dataclasses import dataclass, replace
+from typing import TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .decoders import Method, Picture, StreamDecoder
+
+Given = TypeVar("Given")
+Result = TypeVar("Result")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Refinement:
+    """A picture, better than the one before."""
+
+    image: NDArray[np.uint8]
+    """8-bit sRGB, (H, W, 3), always of the full size."""
+    bytes: int
+    """Bytes of the stream that it was made of."""
+    bpp: float
+    """The same in bits per pixel."""
+    predicted_psnr: float | None
+    """What its PSNR (dB) is expected to be, without knowing the original; of the mmse picture."""
+    complete: bool
+    """It is the last: the target is reached, or the sender has nothing better."""
+    description: Mapping[str, str]
+    """What a file of this picture should say of itself, for instance that detail is synthesised."""
+
+
+class Refiner:
+    """Makes refinements of the bytes of one stream."""
+
+    def __init__(
+        self,
+        decoder: StreamDecoder,
+        worker: Executor,
+        method: Method,
+        *,
+        previews: Method | None = None,
+    ) -> None:
+        """Render by ``method``, or all but the last picture by ``previews``, if given."""
+        self._decoder = decoder
+        self._worker = worker
+        self._method: Method = method
+        self._previews: Method = previews or method
+        self._pending = bytearray()
+        self._changed = asyncio.Event()
+        self._finished = False
+        self._failure: BaseException | None = None
+        self._newest: Refinement | None = None
+
+    def feed(self, data: bytes) -> None:
+        """Put down more bytes."""
+        self._pending += data
+        self._changed.set()
+
+    def finish(self, failure: BaseException | None = None) -> None:
+        """Say that no more bytes will come, be it because of ``failure``."""
+        self._finished = True
+        self._failure = failure
+        self._changed.set()
+
+    async def next(self) -> Refinement | None:
+        """Wait for a picture newer than the last one, and return it; None after the last.
+
+        All bytes put down are used before a failure is raised.  Raises it, NothingDecodable if the
+        stream ended too early for any picture, or whatever the decoder has against the bytes.
+        """
+        while True:
+            while not (self._pending or self._finished):
+                self._changed.clear()
+                await self._changed.wait()
+            if not self._pending:
+                return await self._last()
+            data = bytes(self._pending)
+            self._pending.clear()
+            picture = await self._compute(self._decode, data)
+            if picture is not None:
+                done = self._finished and self._failure is None and not self._pending
+                done = done and self._previews == self._method
+                self._newest = _refinement(picture, complete=done)
+                return self._newest
+
+    async def _last(self) -> Refinement | None:
+        if self._failure is not None:
+            raise self._failure
+        if self._newest is not None and self._newest.complete:
+            return None
+        if self._newest is None or self._previews != self._method:
+            # If there was nothing to decode, this is where the decoder says so.
+            picture = await self._compute(self._decoder.render, self._method)
+            self._newest = _refinement(picture, complete=True)
+        else:
+            self._newest = replace(self._newest, complete=True)
+        return self._newest
+
+    def _decode(self, data: bytes) -> Picture | None:
+        self._decoder.feed(data)
+        return self._decoder.render(self._previews) if self._decoder.ready else None
+
+    async def _compute(self, function: Callable[[Given], Result], given: Given) -> Result:
+        return await asyncio.get_running_loop().run_in_executor(self._worker, function, given)
+
+
+def _refinement(picture: Picture, *, complete: bool) -> Refinement:
+    return Refinement(
+        image=picture.image,
+        bytes=picture.bytes,
+        bpp=picture.bpp,
+        predicted_psnr=picture.predicted_psnr,
+        complete=complete,
+        description=picture.description,
+    )

@@ -1,0 +1,264 @@
+"""A stream that grows in a folder where others' files are too.
+
+As :class:`FileStream`, but there is no file before there are bytes, and none is touched that was
+not written here, or was changed since, be it while it grows.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import os
+from collections.abc import AsyncIterator
+from typing import Self
+
+from diffc_stream.container import Header
+from diffc_stream.session import MAX_STREAM
+from diffc_stream.session.prefix import DIGITS
+
+from ..storage.partial_stream import LONGEST_HEADER, header_of, lock
+from ..storage.shielded import to_the_end
+from .confined_folder import is_file
+from .journal import ASK, EMPTY, Content, digest_of, write_all
+from .owned_folder import PIECE, Holdings
+from .paths import blocks
+
+
+class GrowingStream:
+    """A prefix kept in a file of a folder's holdings."""
+
+    def __init__(self, holdings: Holdings, relative: str) -> None:
+        """Open the file, if there is one; reads it, so not quick.
+
+        Raises Occupied if it is somebody else's, or another OSError, among others if somebody is
+        writing to it.
+        """
+        self._holdings = holdings
+        self._relative = relative
+        self._descriptor: int | None = None
+        self._running = hashlib.sha256()
+        self._there = (0, 0, 0, 0, 0)
+        self._asked = False
+        self.length = 0
+        self.doubtful = 0
+        """Bytes of a file that is to be compared with what comes: they are not counted yet."""
+        try:
+            descriptor = holdings.beneath.open(relative, os.O_RDWR | os.O_APPEND)
+        except (FileNotFoundError, NotADirectoryError):
+            holdings.ledger.forget(relative)
+            return
+        try:
+            self._open(descriptor)
+        except BaseException:
+            os.close(descriptor)
+            raise
+        self._descriptor = descriptor
+
+    def _open(self, descriptor: int) -> None:
+        status = os.fstat(descriptor)
+        known = self._holdings.ledger.get(self._relative)
+        # A file of two names has one that is somebody else's.
+        if known is None or not is_file(status) or status.st_nlink > 1:
+            raise self._holdings.occupied(self._relative)
+        lock(descriptor, self._relative)
+        if status.st_size > MAX_STREAM or not (status.st_size or known[0].proven):
+            raise self._holdings.occupied(self._relative)
+        if known[0].proven or known[0].digest == ASK:
+            self._running = _hash(descriptor, status.st_size)
+            held = Content(status.st_size, digest_of(self._running))
+            self._asked = not known[0].proven
+            if not (self._asked and status.st_size == known[0].size) and held not in known:
+                raise self._holdings.occupied(self._relative)
+            self.length = status.st_size
+        else:
+            self.doubtful = status.st_size
+        self._there = _stamp(status)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    @property
+    def prefix(self) -> str | None:
+        """Hash of the bytes held; None if there are none."""
+        return self._running.hexdigest()[:DIGITS] if self.length else None
+
+    @property
+    def header(self) -> Header | None:
+        """The stream's header; None as long as there is no whole one.
+
+        That of a file that is still to be compared, for the sender to send what can be equal.
+        """
+        return header_of(self._read(min(LONGEST_HEADER, max(self.length, self.doubtful))))
+
+    def read(self) -> bytes:
+        """Return all bytes held."""
+        return self._read(self.length)
+
+    def append(self, data: bytes) -> None:
+        """Take the bytes that follow.
+
+        Raises Full, Occupied if the file was changed meanwhile, or is not a beginning of what
+        comes, or another OSError; then it is as it was.
+        """
+        if self.doubtful:
+            data = self._compare(data)
+        if not data:
+            return
+        if self.length + len(data) > MAX_STREAM:
+            raise OSError(f"{self._relative}: more bytes than a stream has")
+        self.confirm()
+        if self._descriptor is None:
+            self._create()
+        try:
+            self._grow(data)
+        except BaseException:
+            if not self.length:
+                self.close()
+            raise
+
+    def _grow(self, data: bytes) -> None:
+        self._check()
+        assert self._descriptor is not None
+        ledger = self._holdings.ledger
+        running = self._running.copy()
+        running.update(data)
+        before = Content(self.length, digest_of(self._running))
+        now = Content(self.length + len(data), digest_of(running))
+        self._holdings.check_room(blocks(now.size) - blocks(before.size))
+        ledger.note(self._relative, now, before)
+        try:
+            write_all(self._descriptor, data)
+        except BaseException:
+            with contextlib.suppress(OSError):
+                os.ftruncate(self._descriptor, before.size)
+                self._there = _stamp(os.fstat(self._descriptor))
+            ledger.unnote(self._relative, before)
+            raise
+        self._there = _stamp(os.fstat(self._descriptor))
+        self._running, self.length = running, now.size
+
+    def confirm(self) -> None:
+        """Take the file for ours, of an earlier version: the sender holds the same."""
+        if self._asked:
+            self._asked = False
+            self._holdings.ledger.note(self._relative, self._content)
+
+    def restart(self) -> None:
+        """Drop all bytes held.  Raises Occupied if they are not ours, or another OSError."""
+        if self.doubtful or self._asked:
+            raise self._holdings.occupied(self._relative)
+        if self._descriptor is not None:
+            self._check()
+            self._holdings.ledger.note(self._relative, EMPTY, self._content)
+            os.ftruncate(self._descriptor, 0)
+            self._there = _stamp(os.fstat(self._descriptor))
+        self._running = hashlib.sha256()
+        self.length = 0
+
+    def close(self) -> None:
+        """Write through to the disk and close; a file that never got a byte is removed."""
+        descriptor, self._descriptor = self._descriptor, None
+        if descriptor is None:
+            return
+        try:
+            try:
+                os.fsync(descriptor)
+            finally:
+                os.close(descriptor)
+        finally:
+            if not self.length and not self.doubtful:
+                self._holdings.remove(self._relative)
+
+    @property
+    def _content(self) -> Content:
+        return Content(self.length, digest_of(self._running))
+
+    def _create(self) -> None:
+        self._descriptor = self._holdings.create(self._relative)
+        lock(self._descriptor, self._relative)
+        self._there = _stamp(os.fstat(self._descriptor))
+
+    def _compare(self, data: bytes) -> bytes:
+        """Return what of ``data`` goes beyond the file, which must be the rest of it."""
+        assert self._descriptor is not None
+        part = data[: self.doubtful - self.length]
+        os.lseek(self._descriptor, self.length, os.SEEK_SET)
+        if os.read(self._descriptor, len(part)) != part:
+            raise self._holdings.occupied(self._relative)
+        self._running.update(part)
+        self.length += len(part)
+        if self.length == self.doubtful:
+            self._check()
+            self._holdings.ledger.note(self._relative, self._content)
+            self.doubtful = 0
+        return data[len(part) :]
+
+    def _check(self) -> None:
+        """Raise Occupied if somebody else has changed the file, or put another in its place."""
+        assert self._descriptor is not None
+        try:
+            there = self._holdings.beneath.stat(self._relative)
+        except FileNotFoundError:
+            self._holdings.ledger.forget(self._relative)
+            raise OSError(f"{self._relative} has gone while it came") from None
+        if _stamp(there) == self._there:
+            return
+        held = os.fstat(self._descriptor)
+        if (
+            (there.st_dev, there.st_ino) != (held.st_dev, held.st_ino)
+            or (held.st_size, held.st_nlink) != (self.length, 1)
+            or digest_of(_hash(self._descriptor, self.length)) != digest_of(self._running)
+        ):
+            raise self._holdings.occupied(self._relative)
+        self._there = _stamp(held)  # merely touched
+
+    def _read(self, most: int) -> bytes:
+        if self._descriptor is None:
+            return b""
+        os.lseek(self._descriptor, 0, os.SEEK_SET)
+        return os.read(self._descriptor, most)
+
+
+@contextlib.asynccontextmanager
+async def growing(
+    holdings: Holdings, relative: str, *, anew: bool = False
+) -> AsyncIterator[GrowingStream]:
+    """Open a stream on a thread, and close it on one, whoever is told to stop meanwhile.
+
+    With ``anew`` all bytes held are dropped.  Raises what GrowingStream does.
+    """
+    opened: list[GrowingStream] = []
+
+    def work() -> None:
+        opened.append(kept := GrowingStream(holdings, relative))
+        if anew:
+            kept.restart()
+
+    try:
+        await to_the_end(work)
+        yield opened[0]
+    finally:
+        for kept in opened:
+            await to_the_end(kept.close)
+
+
+def _stamp(status: os.stat_result) -> tuple[int, int, int, int, int]:
+    return (
+        status.st_dev,
+        status.st_ino,
+        status.st_size,
+        status.st_mtime_ns,
+        status.st_ctime_ns,
+    )
+
+
+def _hash(descriptor: int, size: int) -> hashlib._Hash:
+    running = hashlib.sha256()
+    os.lseek(descriptor, 0, os.SEEK_SET)
+    while size > 0 and (piece := os.read(descriptor, min(size, PIECE))):
+        running.update(piece)
+        size -= len(piece)
+    return running

@@ -1,0 +1,395 @@
+"""A folder that others give names and bytes for, and the user's own files in it, which stay.
+
+Only what the ledger knows to have been written here, and what still is as it was written, is
+replaced or deleted; all else belongs to somebody, and is said to be in the way.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import enum
+import errno
+import hashlib
+import os
+import secrets
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+from diffc_stream.replacement import unfinished
+from diffc_stream.session import MAX_STREAM
+
+from .confined_folder import Beneath, is_file
+from .journal import ASK, COMPARE, EMPTY, Content, Ledger, digest_of, write_all
+from .paths import BLOCK, Place, Places, Unplaceable, blocks
+
+MOST_BYTES = 2**34
+"""Of disk that one sender may fill."""
+MOST_PICTURES = 100_000
+"""Of one sender, those that it has no more included; and folders that are made for them."""
+FILES_EACH = 3
+"""A stream, one that is to take its place, and a picture."""
+MOST_BESIDE = 9
+"""Names that are tried for the second of these, where others' files are in the way."""
+PIECE = 2**20
+
+
+class Full(OSError):
+    """There is no room for more."""
+
+
+class Occupied(Unplaceable):
+    """Somebody else's file is where one should be; it is kept."""
+
+
+class Proof(enum.Enum):
+    """Whose a file is."""
+
+    ABSENT = enum.auto()
+    OURS = enum.auto()
+    """As it was written here."""
+    UNPROVEN = enum.auto()
+    """Written by a version that did not note what, perhaps."""
+    FOREIGN = enum.auto()
+
+
+class Holdings:
+    """What is kept below one folder."""
+
+    def __init__(
+        self,
+        places: Places,
+        *,
+        most_bytes: int = MOST_BYTES,
+        most_pictures: int = MOST_PICTURES,
+    ) -> None:
+        """See what is there; nobody else may be at it.  Raises OSError."""
+        self.places = places
+        self.folder = places.folder
+        self.beneath = Beneath(places.folder)
+        self.ledger = Ledger(self.beneath)
+        self.most_bytes = most_bytes
+        self.most_pictures = most_pictures
+        self._writing = threading.Lock()
+        self._closed = False
+
+    def close(self) -> None:
+        """Wait for what is being written, and write no more."""
+        with self._writing:
+            self._closed = True
+        self.ledger.close()
+
+    def relative(self, path: Path) -> str:
+        """Return a path as the ledger has it."""
+        return path.relative_to(self.folder).as_posix()
+
+    def size(self, relative: str) -> int:
+        """Return the bytes of a file; 0 if there is none."""
+        try:
+            return self.beneath.stat(relative).st_size
+        except OSError:
+            return 0
+
+    def beside(self, place: Place, *, anew: bool = False) -> str | None:
+        """Return the file that grows to take a stream's place; None if none does.
+
+        With ``anew`` one that is to grow; None if others' files are everywhere.
+        """
+        for relative in self._beside(place):
+            ours, there = self.ledger.get(relative) is not None, self.beneath.exists(relative)
+            if (ours and there) or (anew and not there):
+                return relative
+        return None
+
+    def noted(self, place: Place) -> int:
+        """Return how many bytes are noted of the stream that grows in a place; looks at no disk."""
+        for relative in (*self._beside(place), self.relative(place.stream)):
+            known = self.ledger.get(relative)
+            if known is not None:
+                return known[0].size
+        return 0
+
+    def _beside(self, place: Place) -> Iterator[str]:
+        stem, dot, suffix = self.relative(place.beside).rpartition(".")
+        yield f"{stem}{dot}{suffix}"
+        for number in range(2, MOST_BESIDE + 1):
+            yield f"{stem}-{number}{dot}{suffix}"
+
+    def check_room(self, growth: int, *, files: int = 0, folders: int = 0) -> None:
+        """Raise Full if there is no room for so many bytes, files and folders more."""
+        if self.ledger.used + growth + BLOCK * folders > self.most_bytes:
+            raise Full(f"{self.ledger.used} bytes are as much as may be filled")
+        if files and self.ledger.files + files > FILES_EACH * self.most_pictures:
+            raise Full(f"{self.ledger.files} files are as many as there may be")
+        if folders and self.ledger.folders + folders > self.most_pictures:
+            raise Full(f"{self.ledger.folders} folders are as many as there may be")
+
+    def adopt(self, relative: str, *, length: int | None) -> None:
+        """Take a file for one of an earlier version, which wrote ``length`` bytes, if known."""
+        if self.ledger.get(relative) is not None:
+            return
+        with contextlib.suppress(OSError):
+            status = self.beneath.stat(relative)
+            if is_file(status) and status.st_size:
+                how = ASK if status.st_size == length else COMPARE
+                self.ledger.note(relative, Content(status.st_size, how))
+
+    def adopt_all(self, *suffixes: str) -> None:
+        """Take all files for ones of an earlier version that kept no records; not quick."""
+        for top, _, files in os.walk(self.folder):
+            for file in files:
+                if file.endswith(suffixes) and not file.startswith("."):
+                    self.adopt(self.relative(Path(top, file)), length=None)
+
+    def prove(self, relative: str) -> Proof:
+        """Find out whose a file is; reads it, so not quick.  Raises OSError."""
+        known = self.ledger.get(relative)
+        try:
+            if known is None:
+                there = self.beneath.exists(relative)
+                return Proof.FOREIGN if there else Proof.ABSENT
+            status = self.beneath.stat(relative)
+            if not is_file(status):
+                return Proof.FOREIGN
+            if not known[0].proven:
+                return Proof.UNPROVEN
+            if all(content is None or content.size != status.st_size for content in known):
+                return Proof.FOREIGN
+            return Proof.OURS if self._content(relative) in known else Proof.FOREIGN
+        except (FileNotFoundError, NotADirectoryError):
+            return Proof.ABSENT
+        except OSError as error:
+            if error.errno in (errno.ELOOP, errno.EISDIR, errno.ENXIO):
+                return Proof.FOREIGN
+            raise
+
+    def read(self, relative: str, most: int = MAX_STREAM) -> bytes:
+        """Return what a file holds, as far as that is not too much.  Raises OSError."""
+        with self._reading(relative) as descriptor:
+            return b"".join(_pieces(descriptor, most))
+
+    def create(self, relative: str) -> int:
+        """Return the descriptor of a new file, and make the folders it is in.
+
+        Raises Full, Occupied if there is one already, or another OSError.
+        """
+        missing = self._missing(relative)
+        self.check_room(BLOCK, files=1, folders=len(missing))
+        try:
+            self._make(missing)
+            self.ledger.note(relative, EMPTY)
+            flags = os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_EXCL
+            try:
+                return self.beneath.open(relative, flags)
+            except BaseException:
+                self.ledger.forget(relative)
+                raise
+        except FileExistsError as error:
+            self.tidy(relative)
+            raise self.occupied(relative) from error
+        except BaseException:
+            self.tidy(relative)
+            raise
+
+    def replace(
+        self, relative: str, data: bytes, *, time: int | None = None, durable: bool = False
+    ) -> None:
+        """Have a file hold ``data``, wholly or not at all, changed at ``time`` (ns), if given.
+
+        One that is ``durable`` is there after a power cut, and where all room is taken too.
+        Raises Full, Occupied, or another OSError.
+        """
+        with self._writing:
+            self._check_open()
+            now = Content.of(data)
+            proof = self.prove(relative)
+            alike = proof is Proof.UNPROVEN and self.size(relative) == now.size
+            if alike and self._content(relative) == now:
+                self.ledger.note(relative, now)
+                return
+            if proof in (Proof.UNPROVEN, Proof.FOREIGN):
+                raise self.occupied(relative)
+            before = self._content(relative) if proof is Proof.OURS else None
+            missing = self._missing(relative)
+            if not durable:
+                grown = blocks(now.size) - (blocks(before.size) if before else 0)
+                self.check_room(grown, files=0 if before else 1, folders=len(missing))
+            try:
+                self._make(missing)
+                self._write(relative, data, (now, before), time, durable=durable)
+            except BaseException:
+                self.tidy(relative)
+                raise
+
+    def _write(
+        self,
+        relative: str,
+        data: bytes,
+        known: tuple[Content, Content | None],
+        time: int | None,
+        *,
+        durable: bool,
+    ) -> None:
+        folder, slash, _ = relative.rpartition("/")
+        # Nobody else has a file of such a name, and it is made anew.
+        temporary = f"{folder}{slash}.diffc-{secrets.token_hex(8)}.part"
+        with self.ledger.temporary(temporary), unfinished(self.folder / temporary):
+            descriptor = self.beneath.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL)
+            try:
+                try:
+                    write_all(descriptor, data)
+                    if durable:
+                        os.fsync(descriptor)
+                finally:
+                    os.close(descriptor)
+                if time is not None:
+                    self.beneath.touch(temporary, time)
+                self._put(temporary, relative, *known)
+            except BaseException:
+                with contextlib.suppress(OSError):
+                    self.beneath.unlink(temporary)
+                raise
+
+    def _put(self, new: str, old: str, now: Content, before: Content | None) -> None:
+        """Have one file take the place of another, which holds ``before``, or of none."""
+        self.ledger.note(old, now, before)
+        try:
+            if before is not None:
+                self.beneath.replace(new, old)
+            else:
+                self.beneath.put(new, old)
+        except BaseException as error:
+            if before is not None:
+                self.ledger.unnote(old, before)
+            else:
+                self.ledger.forget(old)
+            if isinstance(error, FileExistsError):
+                raise self.occupied(old) from error
+            raise
+
+    def settle(self, newer: str, older: str) -> bool:
+        """Have a stream take the place of another; tell whether it has.  Not quick.
+
+        Raises Occupied, or another OSError.
+        """
+        with self._writing:
+            self._check_open()
+            if self.prove(newer) is not Proof.OURS:
+                return False
+            now = self._content(newer)
+            proof = self.prove(older)
+            if proof in (Proof.FOREIGN, Proof.UNPROVEN):
+                raise self.occupied(older)
+            before = self._content(older) if proof is Proof.OURS else None
+            self._put(newer, older, now, before)
+            self.ledger.forget(newer)
+            return True
+
+    def remove(self, relative: str) -> bool:
+        """Delete a file if it is as it was written here; tell whether there is none now.
+
+        Folders that were made here and are empty go too.  Not quick.  Raises OSError.
+        """
+        with self._writing:
+            if self.ledger.get(relative) is None:
+                return not self.beneath.exists(relative)
+            proof = self.prove(relative)
+            if proof is Proof.UNPROVEN:
+                return False
+            if proof is Proof.OURS:
+                self.beneath.unlink(relative)
+            self.ledger.forget(relative)
+            self.tidy(relative)
+            return proof is not Proof.FOREIGN
+
+    def clear(self, place: Place) -> tuple[list[str], bool]:
+        """Delete what is ours of a place; return what is not, and tell whether anything was.
+
+        Not quick.  Raises OSError.
+        """
+        before, kept = self.ledger.files, []
+        while (beside := self.beside(place)) is not None:
+            if not self.remove(beside):
+                break
+        for path in (place.stream, place.picture):
+            relative = self.relative(path)
+            if not self.remove(relative):
+                kept.append(relative)
+        return kept, self.ledger.files < before
+
+    def tidy(self, relative: str) -> None:
+        """Delete the folders that something was in, if they were made here and are empty."""
+        parts = relative.split("/")[:-1]
+        for count in range(len(parts), 0, -1):
+            folder = "/".join(parts[:count])
+            number = self.ledger.folder(folder)
+            if number is None:
+                break
+            try:
+                if self.beneath.stat(folder).st_ino == number:
+                    self.beneath.rmdir(folder)
+            except FileNotFoundError:
+                pass
+            except OSError:
+                break  # not empty
+            self.ledger.forget_folder(folder)
+
+    def occupied(self, relative: str) -> Occupied:
+        """Return the error that says so."""
+        self._disown(relative)
+        return Occupied(f"{relative} was not written here, or was changed since; it is kept")
+
+    def _disown(self, relative: str) -> None:
+        known = self.ledger.get(relative)
+        if known is not None and known[0].proven:
+            self.ledger.forget(relative)
+
+    def _missing(self, relative: str) -> list[str]:
+        """Return the folders that have to be made for a file."""
+        parts = relative.split("/")[:-1]
+        missing: list[str] = []
+        for count in range(len(parts), 0, -1):
+            folder = "/".join(parts[:count])
+            if self.beneath.exists(folder):
+                break
+            missing.insert(0, folder)
+        return missing
+
+    def _make(self, folders: list[str]) -> None:
+        for folder in folders:
+            with contextlib.suppress(FileExistsError):
+                number = self.beneath.mkdir(folder)
+                try:
+                    self.ledger.note_folder(folder, number)
+                except BaseException:
+                    self.beneath.rmdir(folder)
+                    raise
+
+    def _check_open(self) -> None:
+        if self._closed:
+            raise OSError(f"{self.folder}: nothing more is written there")
+
+    @contextlib.contextmanager
+    def _reading(self, relative: str) -> Iterator[int]:
+        descriptor = self.beneath.open(relative, os.O_RDONLY)
+        try:
+            if not is_file(os.fstat(descriptor)):
+                raise OSError(errno.ENXIO, "it is no file")
+            yield descriptor
+        finally:
+            os.close(descriptor)
+
+    def _content(self, relative: str) -> Content:
+        """Return what a file holds.  Raises OSError."""
+        with self._reading(relative) as descriptor:
+            running, size = hashlib.sha256(), 0
+            for piece in _pieces(descriptor, os.fstat(descriptor).st_size):
+                running.update(piece)
+                size += len(piece)
+            return Content(size, digest_of(running))
+
+
+def _pieces(descriptor: int, most: int) -> Iterator[bytes]:
+    while most > 0 and (piece := os.read(descriptor, min(PIECE, most))):
+        most -= len(piece)
+        yield piece

@@ -1,0 +1,97 @@
+"""Pictures of the streams that a mirror keeps, for those who want to look at them."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+from concurrent.futures import ThreadPoolExecutor
+from typing import Self
+
+from diffc_stream.allocation import give_back
+from diffc_stream.errors import DiffcError
+from diffc_stream.picture import png_bytes
+
+from ..decoding.decoders import Decoders, Method
+from .fair_share import Turns
+from .log_limit import Complaints
+from .progress import Mirrored
+from .transfers import RETRY_DISK, SCARCE
+
+logger = logging.getLogger("diffc_client")
+
+
+class Renderer:
+    """Renders files that grow, one after the other, on a thread of its own.
+
+    One that has grown again before its turn is rendered once, as it is then.  Senders have equal
+    shares of the time: whoever sends what takes long waits the longer for the next turn.  Left
+    with those that still wait unrendered.  Where somebody else's file is in a picture's place, it
+    stays.
+    """
+
+    def __init__(self, decoders: Decoders, render: Method = "mmse") -> None:
+        self._decoders = decoders
+        self._method: Method = render
+        self._complaints = Complaints(logger)
+        self._turns: Turns[Mirrored] = Turns()
+        self._changed = asyncio.Event()
+        self._worker = ThreadPoolExecutor(1, thread_name_prefix="renderer")
+
+    async def __aenter__(self) -> Self:
+        self._task = asyncio.create_task(self._run())
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        self._task.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await self._task
+        self._worker.shutdown(wait=False, cancel_futures=True)
+
+    def put(self, mirrored: Mirrored, *, sender: str = "") -> None:
+        """Have a picture of ``sender`` rendered when its turn comes."""
+        self._turns.put(sender, str(mirrored.stream), mirrored)
+        self._changed.set()
+
+    async def _run(self) -> None:
+        loop = asyncio.get_running_loop()
+        while True:
+            while (turn := self._turns.next()) is not None:
+                sender, mirrored = turn
+                began = loop.time()
+                scarce = await loop.run_in_executor(self._worker, self._write, mirrored)
+                # Among what a mirror remembers, what large pictures took is no use for the next.
+                await loop.run_in_executor(self._worker, give_back)
+                self._turns.spent(sender, loop.time() - began)
+                if scarce:
+                    # Others would fare no better.
+                    self.put(mirrored, sender=sender)
+                    await asyncio.sleep(RETRY_DISK)
+            self._changed.clear()
+            await self._changed.wait()
+
+    def _write(self, mirrored: Mirrored) -> bool:
+        """Render a picture; tell whether there was no room for it."""
+        holdings = mirrored.holdings
+        assert holdings is not None
+        stream, picture = map(holdings.relative, (mirrored.stream, mirrored.picture))
+        try:
+            time = holdings.beneath.stat(stream).st_mtime_ns
+            decoder = self._decoders.new()
+            decoder.feed(holdings.read(stream))
+            if decoder.ready:
+                rendered = decoder.render(self._method)
+                data = png_bytes(rendered.image, rendered.description)
+                # The stream's time, for a mirror to tell what is still to be rendered.
+                holdings.replace(picture, data, time=time)
+                if not holdings.beneath.exists(stream):
+                    holdings.remove(picture)  # they were deleted meanwhile
+        except (DiffcError, OSError) as error:
+            if isinstance(error, OSError) and error.errno in SCARCE:
+                self._complaints.say("the disk", "%s: %s", mirrored.picture, error.strerror, most=1)
+                return True
+            self._complaints.say("pictures", "%s: %s", mirrored.picture, error)
+        except Exception:
+            # The streams are what matters.
+            logger.exception("%s cannot be rendered", mirrored.picture)
+        return False

@@ -1,0 +1,385 @@
+"""The streams of a mirror that are on their way: many at once, in rounds, the newest first."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import errno
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import partial
+
+from diffc_stream.errors import DiffcError, PeerError, SessionError
+from diffc_stream.session import Code, End, Reason, Target
+
+from ..remote.receive_buffer import Arrivals
+from ..remote.websocket import Link
+from ..storage.shielded import to_the_end
+from .cooperative import by_turns
+from .deferred import Parking
+from .growing_file import GrowingStream, growing
+from .log_limit import Complaints
+from .owned_folder import Full, Holdings, Occupied
+from .paths import Place, Unplaceable
+from .progress import Mirrored, mirrored
+from .scheduler import FIRST, Rounds, end_of, round_of
+from .state import Record, Records
+
+AT_ONCE = 64
+"""Streams received at once, if the sender does not want fewer ..."""
+AT_ONCE_AT_FIRST = 16
+"""... and before it has said so."""
+URGENT = 1000.0
+"""Weight of the first bytes of a picture beside the later ones of others."""
+RETRY = 5.0
+"""Seconds after which a picture that is refused for the moment is asked for again."""
+SCARCE = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EMFILE, errno.ENFILE, errno.ENOMEM)
+"""What the system says where others would fare no better: it has no more room, files or memory."""
+RETRY_DISK = 60.0
+"""Seconds after which a file that could not be written is tried again."""
+
+logger = logging.getLogger("diffc_client")
+
+
+@dataclass(slots=True, kw_only=True, eq=False)
+class _Reception:
+    """A stream on its way."""
+
+    name: str
+    record: Record
+    """As it was when it began; the sender may have taken the picture back since."""
+    held: int = 0
+    arrivals: Arrivals | None = None
+    curtailed: bool = False
+
+    def curtail(self) -> None:
+        """Have it end where it is, for others to get their turn."""
+        self.curtailed = True
+        if self.arrivals is not None:
+            self.arrivals.update(Target(bytes=max(1, self.held)), 1.0)
+
+
+class Downloads:
+    """Receives what is wanted of the pictures that records name, over one link after the other."""
+
+    def __init__(
+        self,
+        records: Records,
+        holdings: Holdings,
+        target: Target,
+        *,
+        on_change: Callable[[Mirrored], object] | None,
+        on_gone: Callable[[str], object],
+        is_busy: Callable[[str], bool],
+    ) -> None:
+        """Receive each picture as far as ``target``.
+
+        ``on_change`` is told of what has grown, and ``on_gone`` of what the records lost while it
+        came.  What ``is_busy`` is left alone.
+        """
+        self._records = records
+        self._holdings = holdings
+        self._target = target
+        self._on_change = on_change
+        self._on_gone = on_gone
+        self._is_busy = is_busy
+        self._rounds = Rounds()
+        self._running: dict[str, _Reception] = {}
+        self._parking = Parking(self.wait)
+        """Pictures that the sender will not send: not asked for again over the same link."""
+        self._told: set[str] = set()
+        """Pictures whose places others' files have, that was said."""
+        self._at_once = AT_ONCE_AT_FIRST
+        self._full = False
+        self._complaints = Complaints(logger, clock=asyncio.get_running_loop().time)
+        self.changed = asyncio.Event()
+        """Something may be there to be received."""
+        self.dirty = False
+        """The records have changed."""
+
+    def __contains__(self, name: str) -> bool:
+        return name in self._running
+
+    @property
+    def running(self) -> int:
+        """Streams that are on their way."""
+        return len(self._running)
+
+    @property
+    def displaced(self) -> int:
+        """Pictures that are not kept because others' files are where they would be."""
+        return len(self._told)
+
+    async def begin(self) -> None:
+        """Have all wait that are wanted: there is another link."""
+        self._parking.clear()
+        async for name in by_turns(tuple(self._records.images)):
+            self.wait(name)
+
+    def end(self) -> None:
+        """The link has gone."""
+        self._running.clear()
+
+    def close(self) -> None:
+        """Nothing is tried again."""
+        self._parking.clear()
+
+    def wait(self, name: str) -> None:
+        """Have a picture wait for its turn, if more of it is wanted."""
+        record = self._records.images.get(name)
+        if record is None or record.ended or name in self._running or name in self._parking:
+            return
+        if self._is_busy(name):
+            return
+        try:
+            held = self._holdings.noted(self._holdings.places.claim(name))
+        except Unplaceable as error:
+            self._park(name, error, RETRY_DISK)
+            return
+        self._rounds.put(name, held=held, time=record.entry.time)
+        self.changed.set()
+
+    def renew(self, name: str) -> None:
+        """Try a picture again: it is another by now."""
+        self._parking.discard(name)
+
+    def discard(self, name: str) -> None:
+        """Have a picture wait no more."""
+        self._rounds.discard(name)
+        self._parking.discard(name)
+        self._told.discard(name)
+
+    def curtail(self, name: str) -> None:
+        """Have a stream end where it is."""
+        if name in self._running:
+            self._running[name].curtail()
+
+    def make_room(self) -> None:
+        """Go on: files were deleted."""
+        self._full = False
+        self.changed.set()
+
+    def complain(self, kind: str, error: object) -> None:
+        """Warn, but not often."""
+        self._complaints.say(kind, "%s: %s", self._holdings.folder, error)
+
+    async def receive_all(
+        self, link: Link, tasks: asyncio.TaskGroup, heard: Callable[[], object]
+    ) -> None:
+        """Receive until cancelled.  Raises SessionError, within ``tasks``."""
+        while True:
+            self.changed.clear()
+            self._at_once = min(AT_ONCE, link.streams or self._at_once)
+            while len(self._running) < self._at_once and not self._full:
+                name = self._rounds.take()
+                if name is None:
+                    break
+                record = self._records.images[name]
+                reception = self._running[name] = _Reception(name=name, record=record)
+                tasks.create_task(self._receive(link, reception, heard))
+            self._curtail_some()
+            await self.changed.wait()
+
+    def _growing(self, place: Place) -> str:
+        """Return the file that grows, on a thread.  Raises Unplaceable."""
+        self._holdings.places.check(place)
+        return self._holdings.beside(place) or self._holdings.relative(place.stream)
+
+    def _park(self, name: str, error: Exception, seconds: float | None) -> None:
+        """Leave a picture alone for some time; None: until there is another one, or link."""
+        self._parking.park(name, seconds)
+        if not isinstance(error, Unplaceable):
+            self.complain("pictures", f"{name}: {error}")
+        elif name not in self._told:
+            self._told.add(name)
+            self.complain("files that are not ours", f"{name}: {error}")
+
+    def _curtail_some(self) -> None:
+        """Have as many streams end as others wait that have less."""
+        ending = sum(reception.curtailed for reception in self._running.values())
+        for reception in sorted(self._running.values(), key=lambda one: one.held, reverse=True):
+            if self._rounds.before(round_of(reception.held)) <= ending:
+                break
+            if not reception.curtailed:
+                reception.curtail()
+                ending += 1
+
+    async def _receive(
+        self, link: Link, reception: _Reception, heard: Callable[[], object]
+    ) -> None:
+        name, record = reception.name, reception.record
+        thumbprint = record.entry.thumbprint
+        retry: float | None = RETRY_DISK
+        try:
+            place = self._holdings.places.claim(name)
+            ended = await self._go_on(link, reception, place, heard)
+            length = await asyncio.to_thread(self._settle, place, ended=ended is not None)
+        except PeerError as error:
+            retry = max(error.after or 0.0, RETRY) if error.retry else None
+            self._finish(reception, error, retry)
+        except SessionError:
+            raise  # not this picture's fault, but the link's
+        except Full as error:
+            self._pause(error)
+            self._finish(reception)
+        except OSError as error:
+            if error.errno not in SCARCE:
+                self._finish(reception, error, retry)
+                return
+            # Others would fare no better, and cost the link something each.
+            self._pause(error)
+            asyncio.get_running_loop().call_later(RETRY_DISK, self.make_room)
+            self._finish(reception)
+        except DiffcError as error:
+            self._finish(reception, error, retry)
+        else:
+            if ended is not None and record.entry.thumbprint == thumbprint:
+                record.ended = ended
+                record.length = length
+            self._say(reception, record, place)
+            self._finish(reception)
+
+    def _pause(self, error: OSError) -> None:
+        """Begin no more streams: there is no room for them."""
+        if not self._full:
+            self._complaints.say(
+                "the disk", "%s: %s", self._holdings.folder, error.strerror or error, most=1
+            )
+        self._full = True
+
+    def _finish(
+        self, reception: _Reception, error: Exception | None = None, retry: float | None = None
+    ) -> None:
+        name = reception.name
+        if self._running.get(name) is reception:
+            del self._running[name]
+        if name not in self._records.images:  # it has gone from the sender meanwhile
+            self._on_gone(name)
+        elif error is not None:
+            self._park(name, error, retry)
+        self.dirty = True
+        self.wait(name)
+        self.changed.set()
+
+    def _say(self, reception: _Reception, record: Record, place: Place) -> None:
+        self._told.discard(reception.name)
+        if record.ended is not None:
+            logger.info(
+                "%s: %s, %d bytes: %s",
+                self._holdings.folder,
+                reception.name,
+                record.length,
+                record.ended.value,
+            )
+        if self._on_change is not None:
+            self._on_change(mirrored(record, place, reception.held, self._holdings))
+
+    async def _go_on(
+        self, link: Link, reception: _Reception, place: Place, heard: Callable[[], object]
+    ) -> Reason | None:
+        """Receive some of a stream, and return why no more of it is wanted; None if more is."""
+        relative = await asyncio.to_thread(self._growing, place)
+        try:
+            return await self._grow(link, reception, relative, heard)
+        except PeerError as error:
+            if error.code != Code.PREFIX_MISMATCH:
+                raise
+            known = self._holdings.ledger.get(relative)
+            if known is not None and not known[0].proven:
+                raise await asyncio.to_thread(self._holdings.occupied, relative) from error
+        # It is another picture by now; the old one stays until this one is as good.
+        logger.info("%s: %s is another by now", self._holdings.folder, reception.name)
+        beside = await asyncio.to_thread(self._anew, place)
+        if beside is None:
+            raise Occupied(f"{place.beside} and others are in the way; they are kept")
+        return await self._grow(link, reception, beside, heard, anew=True)
+
+    def _anew(self, place: Place) -> str | None:
+        return self._holdings.beside(place) or self._holdings.beside(place, anew=True)
+
+    def _settle(self, place: Place, *, ended: bool) -> int:
+        """Have the newer stream take the old one's place, if it is as long or has ended.
+
+        On a thread; returns the bytes of what is there then.
+        """
+        holdings, older = self._holdings, self._holdings.relative(place.stream)
+        newer = holdings.beside(place)
+        if newer is not None and (ended or holdings.size(newer) >= holdings.size(older)):
+            try:
+                holdings.settle(newer, older)
+            except Occupied:
+                with contextlib.suppress(OSError):
+                    holdings.remove(newer)
+                raise
+        return holdings.size(older)
+
+    async def _grow(
+        self,
+        link: Link,
+        reception: _Reception,
+        relative: str,
+        heard: Callable[[], object],
+        *,
+        anew: bool = False,
+    ) -> Reason | None:
+        async with growing(self._holdings, relative, anew=anew) as kept:
+            reception.held = kept.length
+            target, weight, bound = self._goal(max(kept.length, kept.doubtful))
+            header = await to_the_end(lambda: kept.header)
+            arrivals = reception.arrivals = link.open(
+                reception.name,
+                start=kept.length,
+                prefix=kept.prefix,
+                target=target,
+                weight=weight,
+                model=header.model if header else None,
+                bounded=True,
+            )
+            if reception.curtailed:
+                reception.curtail()
+            try:
+                end = await self._drain(arrivals, reception, kept, heard)
+            finally:
+                reception.arrivals = None
+                arrivals.stop()
+            if kept.doubtful and end.reason is not Reason.TARGET:
+                # It is longer than all there is.
+                raise await asyncio.to_thread(self._holdings.occupied, relative)
+            await to_the_end(kept.confirm)
+        # If it ended where it had to, for others, nobody knows what there is beyond.
+        more = reception.curtailed or (bound is not None and kept.length >= bound)
+        return None if end.reason is Reason.TARGET and more else end.reason
+
+    def _goal(self, held: int) -> tuple[Target, float, int | None]:
+        """Return how far a stream goes this time, its weight, and where it ends only for now.
+
+        After its first bytes, where all can be received at once, the sender does what is right: it
+        sends what gains most.
+        """
+        urgent = held < FIRST
+        if not urgent and len(self._rounds) + len(self._running) <= self._at_once:
+            return self._target, 1.0, None
+        weight = URGENT if urgent else 1.0
+        bound = end_of(round_of(held))
+        wanted = self._target.bytes
+        if wanted is not None and wanted <= bound:
+            return self._target, weight, None
+        return replace(self._target, bytes=bound), weight, bound
+
+    async def _drain(
+        self,
+        arrivals: Arrivals,
+        reception: _Reception,
+        kept: GrowingStream,
+        heard: Callable[[], object],
+    ) -> End:
+        while True:
+            # While a disk writes more arrives: together that is one write again.
+            data, end = await arrivals.several()
+            if data:
+                await to_the_end(partial(kept.append, data))
+                reception.held = 0 if kept.doubtful else kept.length
+            heard()
+            if end is not None:
+                return end

@@ -1,0 +1,309 @@
+"""Streams as files behind any HTTP server, fetched range by range.
+
+What a sender does over a WebSocket the receiver does for itself here: it asks for a little first,
+for twice as much each time, and for no more than it needs; and that what it holds is the beginning
+of what is there it finds out by asking for the last bytes of it again.  A server that knows no
+ranges sends everything from the start; what is held is then skipped, and what is not wanted left.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+
+from diffc_stream.codec import Curve
+from diffc_stream.errors import (
+    AddressError,
+    LinkLost,
+    PeerError,
+    RemoteProtocolError,
+    SessionError,
+    UnknownImage,
+)
+from diffc_stream.session import MAX_STREAM, Code, Data, End, Entry, Reason, Target, Terms
+
+from ..storage.partial_stream import LONGEST_HEADER, header_of
+from .address import Address
+from .credentials import NO_ACCESS, Access, refused
+from .http_client import Answer, Dropped, Wire
+
+FIRST_RANGE = 1024
+"""Bytes: enough for a first picture, and little to wait for if they are yet to be encoded."""
+MOST_RANGE = 65_536
+OVERLAP = 64
+"""Bytes held that are asked for again, to see that they are the same."""
+
+_CONTENT_RANGE = re.compile(r"bytes ([0-9]{1,18})-([0-9]{1,18})/([0-9]{1,18}|\*)")
+
+
+def how_far(target: Target, pixels: int | None, curve: Curve) -> int:
+    """Return where a stream is to end, as far as that can be told from ``curve``, what is here.
+
+    As long as the number of ``pixels`` is not known, bits per pixel do not count.  A sender knows
+    what follows, and so a little better where a quality is reached.
+    """
+    ends = [MAX_STREAM]
+    length = target.bytes if pixels is None else target.length(pixels)
+    if length is not None:
+        ends.append(length)
+    opening = None if target.side is None else curve.opening(target.side)
+    if opening is not None:
+        ends.append(opening)
+    good = None if target.psnr is None else curve.reaching(target.psnr)
+    if good is not None:
+        ends.append(good)
+    return min(ends)
+
+
+class RangeLink:
+    """A server of files; to a :class:`Sender` what a Link is.  Make one with :meth:`dial`.
+
+    Every stream has a connection of its own.  One that is not needed any more is kept for the next.
+    """
+
+    lost = False
+    """Connections are made anew as they are needed."""
+
+    def __init__(self, address: Address, idle: float, access: Access) -> None:
+        self._address = address.sender
+        self._given = address
+        self._idle = idle
+        self._access = access
+        self._spare: Wire | None = None
+        self._open: set[RangeArrivals] = set()
+
+    @classmethod
+    async def dial(cls, address: Address, *, terms: Terms, access: Access = NO_ACCESS) -> RangeLink:
+        """Connect to a server.  Raises what :meth:`Wire.dial` does."""
+        link = cls(address, terms.idle, access)
+        link._spare = await link.connection()
+        return link
+
+    def open(self, image: str, *, held: bytes, target: Target) -> RangeArrivals:
+        """Ask for what follows the bytes ``held`` of a stream, as far as ``target``."""
+        query = self._given.query if image == self._given.image else ""
+        address = replace(self._address, image=image, query=query)
+        arrivals = RangeArrivals(self, address, held, target)
+        self._open.add(arrivals)
+        return arrivals
+
+    async def catalogue(self) -> list[Entry]:
+        """Raise AddressError."""
+        raise AddressError(
+            f"{self._address} does not say what it has: over plain HTTP, name the stream"
+        )
+
+    async def close(self) -> None:
+        """Drop all connections."""
+        for arrivals in tuple(self._open):
+            arrivals.stop()
+        if self._spare is not None:
+            self._spare.close()
+            await self._spare.closed()
+
+    async def connection(self) -> Wire:
+        """Return a connection that takes a request."""
+        spare, self._spare = self._spare, None
+        return spare or await Wire.dial(self._address, idle=self._idle, access=self._access)
+
+    def give_back(self, arrivals: RangeArrivals, wire: Wire | None) -> None:
+        """Take the connection of a stream that has ended."""
+        self._open.discard(arrivals)
+        if wire is None:
+            return
+        if wire.reusable and self._spare is None:
+            self._spare = wire
+        else:
+            wire.close()
+
+
+class RangeArrivals:
+    """What arrives of one stream."""
+
+    def __init__(self, link: RangeLink, address: Address, held: bytes, target: Target) -> None:
+        self._link = link
+        self._address = address
+        self._target = target
+        self._position = self._seen = len(held)
+        """Bytes held by now, and bytes that the curve knows of: what came beyond the target too."""
+        self._curve = Curve()
+        self._curve.feed(held)
+        self._start = held[:LONGEST_HEADER]
+        self._tail = held[-OVERLAP:]
+        """The last of them."""
+        self._size = FIRST_RANGE
+        self._tag: str | None = None
+        self._total: int | None = None
+        """Bytes of the whole stream, once they are known."""
+        self._wire: Wire | None = None
+        self._answered: range | None = None
+        """The bytes of the answer that is being read; without an end if it is not known."""
+        self._place = 0
+        """Where the next byte of the answer belongs."""
+        self._before = 0
+        """Bytes that were held when it was asked for."""
+
+    async def next(self) -> Data | End:
+        """Wait for the next bytes, or the end.  Raises PeerError, LinkLost, RemoteProtocolError."""
+        while (reason := self._reason()) is None:
+            if self._answered is None or self._place > self._position:
+                # The latter after a target was raised: what had come beyond it was let go.
+                await self._ask()
+            elif fresh := await self._read():
+                offset = self._position - len(fresh)
+                return Data(stream=1, offset=offset, payload=fresh)
+        self.stop()
+        return End(stream=1, reason=reason, length=self._position)
+
+    def update(self, target: Target, _weight: float) -> None:
+        """Change how far the stream goes.  Nobody else's stream is weighed against it here."""
+        self._target = target
+
+    def heard(self, _end: End) -> bool:
+        """Tell whether all updates counted: they need not travel here."""
+        return True
+
+    def stop(self) -> None:
+        """Say that no more is wanted."""
+        wire, self._wire = self._wire, None
+        self._link.give_back(self, wire)
+
+    @property
+    def _end(self) -> int:
+        header = header_of(self._start)
+        pixels = header.width * header.height if header is not None else None
+        return how_far(self._target, pixels, self._curve)
+
+    def _reason(self) -> Reason | None:
+        # Not before the answer was read, and with it what is held found to be the same.
+        if self._answered is None and self._total is not None and self._position >= self._total:
+            return Reason.COMPLETE
+        return Reason.TARGET if self._position >= self._end else None
+
+    async def _ask(self) -> None:
+        first = self._position - len(self._tail)
+        wanted = range(first, min(self._position + self._size, self._end))
+        self._size = min(2 * self._size, MOST_RANGE)
+        self._before = self._position
+        answer = await self._request(wanted)
+        self._check(answer)
+        match answer.status:
+            case 206:
+                self._answered = self._part(answer, wanted)
+            case 200:
+                self._answered = range(MAX_STREAM)
+            case _:  # 416
+                if first:
+                    raise self._mismatch()
+                self._total = 0
+                return
+        self._place = self._answered.start
+
+    async def _request(self, wanted: range) -> Answer:
+        path = self._address.target
+        fields = {
+            "Range": f"bytes={wanted.start}-{wanted.stop - 1}",
+            # Nothing here compresses, and a range of something compressed is of no use.
+            "Accept-Encoding": "identity",
+            "User-Agent": "diffc-client",
+        }
+        if self._wire is not None and not self._wire.reusable:
+            self._wire.close()
+            self._wire = None
+        try:
+            self._wire = self._wire or await self._link.connection()
+            return await self._wire.ask(path, fields)
+        except Dropped:
+            # Servers close connections that were kept for a while; a new one should do.
+            if self._wire is not None:
+                self._wire.close()
+            self._wire = await self._link.connection()
+            return await self._wire.ask(path, fields)
+
+    def _check(self, answer: Answer) -> None:
+        """Raise what is wrong with an answer, if it is no stream or none of the same stream."""
+        if answer.status not in (200, 206, 416):
+            raise _refusal(self._address, answer)
+        if answer.fields.get("content-encoding", "identity").lower() != "identity":
+            raise self._nonsense("it compresses what nobody asked to be compressed")
+        tag = answer.fields.get("etag")
+        if tag is not None and self._tag not in (None, tag):
+            raise self._mismatch()
+        self._tag = tag or self._tag
+
+    def _part(self, answer: Answer, wanted: range) -> range:
+        """Return which bytes an answer has."""
+        match = _CONTENT_RANGE.fullmatch(answer.fields.get("content-range", ""))
+        if match is None:
+            raise self._nonsense("it does not say which bytes it sends")
+        first, last = int(match.group(1)), int(match.group(2))
+        if first != wanted.start or not first <= last < wanted.stop:
+            raise self._nonsense("it sends other bytes than it was asked for")
+        if match.group(3) != "*":
+            total = int(match.group(3))
+            if total <= last:
+                raise self._nonsense("it sends more bytes than there are")
+            if self._total not in (None, total):
+                raise self._mismatch()
+            self._total = total
+        return range(first, last + 1)
+
+    async def _read(self) -> bytes:
+        """Return bytes that are new, if the next ones are."""
+        assert self._wire is not None
+        assert self._answered is not None
+        piece = await self._wire.read()
+        place, end = self._place, self._place + len(piece)
+        if not piece:
+            self._finish()
+            return b""
+        if end > self._answered.stop:
+            raise self._nonsense("it sends more bytes than it says")
+        self._place = end
+        known = range(self._position - len(self._tail), self._position)
+        low, high = max(place, known.start), min(end, known.stop)
+        if piece[low - place : high - place] != self._tail[low - known.start : high - known.start]:
+            raise self._mismatch()
+        return self._take(piece[max(0, self._position - place) :])
+
+    def _take(self, fresh: bytes) -> bytes:
+        self._start += fresh[: LONGEST_HEADER - len(self._start)]
+        self._curve.feed(fresh[self._seen - self._position :])
+        self._seen = max(self._seen, self._position + len(fresh))
+        fresh = fresh[: max(0, self._end - self._position)]
+        self._position += len(fresh)
+        self._tail = (self._tail + fresh)[-OVERLAP:]
+        return fresh
+
+    def _finish(self) -> None:
+        """Draw conclusions from the end of an answer."""
+        assert self._answered is not None
+        whole = self._answered.stop == MAX_STREAM
+        if not whole and self._place < self._answered.stop:
+            raise LinkLost(f"{self._address.sender} sent less than it said")
+        self._answered = None
+        if self._place < self._position:
+            raise self._mismatch()
+        if whole or self._position == self._before:
+            self._total = self._position
+
+    def _mismatch(self) -> PeerError:
+        return PeerError(
+            Code.PREFIX_MISMATCH,
+            f"the first {self._position} bytes of {self._address.image} are not as held: "
+            "begin anew without them",
+        )
+
+    def _nonsense(self, what: str) -> RemoteProtocolError:
+        return RemoteProtocolError(f"{self._address.sender} does not know ranges: {what}")
+
+
+def _refusal(address: Address, answer: Answer) -> SessionError:
+    status, image, sender = answer.status, address.image, address.sender
+    if status in (404, 410):
+        hint = "" if str(image).endswith(".dfc") else "; streams are called PICTURE.dfc"
+        return UnknownImage(Code.UNKNOWN_IMAGE, f"there is no {image} (HTTP {status}){hint}")
+    if status == 415:
+        return PeerError(Code.UNREADABLE_IMAGE, f"{image} cannot be read as a picture")
+    location = answer.fields.get("location", "")
+    return refused(sender, status, location, f"refuses {image}")

@@ -1,0 +1,1 @@
+"""The viewer for a sender that is far away."""

@@ -1,0 +1,174 @@
+"""What the options of ``diffc-server`` say of who may come in, and what is made of them."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import re
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from diffc_stream.errors import SafetyError
+from diffc_stream.flags import integer, number
+from diffc_stream.transport.exposure import check_exposure
+from diffc_stream.transport.tls import Certificate
+from diffc_stream.transport.tokens import Tokens, add_token
+
+from .access_control import Reception
+from .limits import Limits
+from .quotas import Clock
+
+logger = logging.getLogger("diffc_server")
+
+_HOST = re.compile(r"[0-9A-Za-z_-]+(\.[0-9A-Za-z_-]+)*\.?")
+_ORIGIN = re.compile(r"https?://[0-9A-Za-z.:\[\]_-]{1,255}")
+_MOST_DAYS = 36_500
+_PREFIX = "peer_"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Safety:
+    """What a sender daemon is made with."""
+
+    reception: Reception
+    certificate: Certificate | None
+    names: tuple[str, ...]
+    origins: tuple[str, ...]
+
+    @property
+    def strict(self) -> bool:
+        """Programs too have to call this machine by one of its names."""
+        return bool(self.names)
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """Add the group of options."""
+    group = parser.add_argument_group("safety")
+    group.add_argument("--tls-cert", metavar="FILE", type=Path, help="certificates, PEM: wss://")
+    group.add_argument(
+        "--tls-key", metavar="FILE", type=Path, help="... and the key, unless it is in there too"
+    )
+    group.add_argument(
+        "--tokens", metavar="FILE", type=Path, help="let in only who shows one of these tokens"
+    )
+    group.add_argument(
+        "--new-token",
+        metavar="NAME",
+        help="add a token to that file, print it, this once, and end; no DIR is needed",
+    )
+    group.add_argument(
+        "--expires", metavar="DAYS", type=integer(1, _MOST_DAYS), help="... good for so long"
+    )
+    group.add_argument(
+        "--insecure",
+        action="store_true",
+        help="let others reach this machine without TLS or tokens: whoever can, sees the pictures",
+    )
+    group.add_argument(
+        "--name",
+        metavar="HOST",
+        type=host,
+        action="append",
+        default=[],
+        help="another name of this machine (may be repeated); then nobody may call it otherwise",
+    )
+    group.add_argument(
+        "--origin",
+        metavar="ORIGIN",
+        type=origin,
+        action="append",
+        default=[],
+        help="another site, https://HOST, whose pages may receive pictures (may be repeated)",
+    )
+    _add_limits(parser)
+
+
+def _add_limits(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group(
+        "limits",
+        "of each token, unless the file of tokens says otherwise, or without tokens of each "
+        "address; 0 is none.  While none of these is given, those of this machine itself have none",
+    )
+    usual = Limits()
+    for name, unit, text in [
+        ("connections", "N", "connections at once"),
+        ("streams", "N", "streams at once, on all of them"),
+    ]:
+        group.add_argument(
+            f"--peer-{name}",
+            metavar=unit,
+            type=integer(0, 1_000_000),
+            help=f"{text} ({getattr(usual, name)})",
+        )
+    for name, unit, text in [
+        ("bytes-per-second", "BYTES", "what is too much waits"),
+        ("bytes-per-hour", "BYTES", "the same, over a longer time"),
+        ("encoder-seconds-per-hour", "SECONDS", "of a thread that encodes; then it is busy"),
+        ("unproven-seconds-per-hour", "SECONDS", "the same towards what is held, not proven"),
+        ("requests-per-second", "N", "on average; ten times as many may come at once"),
+    ]:
+        usually = getattr(usual, name.replace("-", "_"))
+        group.add_argument(
+            f"--peer-{name}", metavar=unit, type=_limit, help=f"{text} ({usually or 'none'})"
+        )
+
+
+def new_token(options: argparse.Namespace) -> str:
+    """Add the token that is asked for and return it.  Raises SafetyError or OSError."""
+    if options.tokens is None:
+        raise SafetyError("--new-token NAME goes into a file: say which, with --tokens FILE")
+    expires = None
+    if options.expires is not None:
+        expires = datetime.now(UTC) + timedelta(days=options.expires)
+    return add_token(options.tokens, options.new_token, expires)
+
+
+def read(options: argparse.Namespace, clock: Clock) -> Safety:
+    """Return what the options say.  Raises SafetyError, before anybody listens."""
+    if options.tls_key is not None and options.tls_cert is None:
+        raise SafetyError("--tls-key is for a certificate: say which, with --tls-cert")
+    check_exposure(
+        options.host,
+        tls=options.tls_cert is not None,
+        tokens=options.tokens is not None,
+        insecure=options.insecure,
+    )
+    certificate = None
+    if options.tls_cert is not None:
+        certificate = Certificate(options.tls_cert, options.tls_key, logger=logger)
+    given = {
+        key.removeprefix(_PREFIX): value
+        for key, value in vars(options).items()
+        if key.startswith(_PREFIX) and value is not None
+    }
+    reception = Reception(
+        tokens=Tokens(options.tokens) if options.tokens is not None else None,
+        limits=Limits().but(given) if given else None,
+        secure=certificate is not None,
+        clock=clock,
+    )
+    return Safety(
+        reception=reception,
+        certificate=certificate,
+        names=tuple(options.name),
+        origins=tuple(options.origin),
+    )
+
+
+def host(text: str) -> str:
+    """Return a host's name.  Raises ArgumentTypeError if it is none."""
+    if not _HOST.fullmatch(text):
+        raise argparse.ArgumentTypeError(f"{text!r} is not the name of a host")
+    return text
+
+
+def origin(text: str) -> str:
+    """Return an origin.  Raises ArgumentTypeError if it is none."""
+    if not _ORIGIN.fullmatch(text):
+        raise argparse.ArgumentTypeError(f"{text!r} is not like https://HOST or https://HOST:PORT")
+    return text
+
+
+def _limit(text: str) -> float:
+    return 0.0 if text == "0" else number(1e15)(text)

@@ -1,0 +1,1 @@
+"""Streams that were computed before: in memory, in a folder, in an object store."""

@@ -1,0 +1,141 @@
+"""A shelf that is somewhere else: an object store, or what else fsspec reaches by a URL."""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, nullcontext
+from datetime import datetime
+from typing import Any
+
+from diffc_stream.errors import AddressError, MissingPackage
+
+from .backend import MOST_BYTES, SUFFIX, Entry
+
+_TIMES = ("mtime", "LastModified", "last_modified", "updated", "created")
+"""What file systems call the time at which an object was written."""
+
+
+class RemoteShelf:
+    """Objects below a URL, each put by one call, which object stores make wholly or not at all.
+
+    Nobody can be kept out there: of two that write one object at the same time one wins.  Objects
+    cannot be touched either: what counts as their use is what this process knows of it.
+    """
+
+    def __init__(self, url: str) -> None:
+        """Keep objects below ``url``.
+
+        Raises MissingPackage without fsspec or what it needs for such a URL, AddressError for one
+        that it does not know, and OSError if the place cannot be made.
+        """
+        try:
+            from fsspec.core import url_to_fs
+        except ImportError as error:
+            raise MissingPackage(
+                "a store at a URL needs fsspec: pip install 'diffc-stream[remote]'"
+            ) from error
+        try:
+            # Other processes write there too: nothing is remembered of what is listed.
+            self._files, self._root = url_to_fs(url, use_listings_cache=False)
+        except ImportError as error:
+            raise MissingPackage(f"a store at such a URL needs more: {error}") from error
+        except ValueError as error:
+            raise AddressError(f"not where a store can be: {error}") from error
+        self._root = self._root.rstrip("/")
+        # Of the URL as it was given, there may be passwords in it.
+        protocol = self._files.protocol
+        name = protocol if isinstance(protocol, str) else protocol[0]
+        self._where = f"{name}://{self._root}"
+        self._used: dict[str, float] = {}
+        with _told():
+            self._files.makedirs(self._root, exist_ok=True)
+
+    @property
+    def where(self) -> str:
+        """The URL, without passwords."""
+        return self._where
+
+    def read(self, name: str) -> bytes | None:
+        """Return an object's bytes."""
+        with _told():
+            try:
+                data = self._files.cat_file(self._path(name), start=0, end=MOST_BYTES)
+            except FileNotFoundError:
+                return None
+        return bytes(data)
+
+    def write(self, name: str, data: bytes) -> None:
+        """Put an object."""
+        with _told():
+            self._files.pipe_file(self._path(name), data)
+        self.touch(name)
+
+    def touch(self, name: str) -> None:
+        """Remember that an object was used."""
+        self._used[name] = time.time()
+
+    def remove(self, name: str) -> None:
+        """Remove an object."""
+        self._used.pop(name, None)
+        with _told(), contextlib.suppress(FileNotFoundError):
+            self._files.rm_file(self._path(name))
+
+    def entries(self) -> list[Entry]:
+        """List what is there."""
+        with _told():
+            try:
+                listed = self._files.ls(self._root, detail=True)
+            except FileNotFoundError:
+                return []  # object stores have no empty folders
+        found = []
+        for facts in listed:
+            name = str(facts["name"]).rpartition("/")[2]
+            if facts["type"] == "file" and name.endswith(SUFFIX):
+                used = max(_time(facts), self._used.get(name, 0.0))
+                found.append(Entry(name=name, size=int(facts["size"]), used=used))
+        # Those that others have removed are forgotten.
+        self._used = {entry.name: entry.used for entry in found if entry.name in self._used}
+        return found
+
+    def check(self) -> None:
+        """See whether it can be reached: what may be written is known when it is."""
+        self.entries()
+
+    def locked(self) -> AbstractContextManager[None]:
+        """Keep nobody out."""
+        return nullcontext()
+
+    def _path(self, name: str) -> str:
+        return f"{self._root}/{name}"
+
+
+@contextlib.contextmanager
+def _told() -> Iterator[None]:
+    """Turn whatever goes wrong at the other end into OSError of one line."""
+    try:
+        yield
+    except OSError as error:
+        raise OSError(error.errno or 0, _line(error.strerror or error)) from error
+    except Exception as error:
+        # Every file system has errors of its own; none is a reason to stop serving.
+        raise OSError(0, _line(f"{type(error).__name__}: {error}")) from error
+
+
+def _line(text: object) -> str:
+    return " ".join(str(text).split())[:300]
+
+
+def _time(facts: dict[str, Any]) -> float:
+    """Return when an object was written, in seconds since 1970; 0 if nobody says."""
+    for key in _TIMES:
+        match facts.get(key):
+            case int() | float() as seconds:
+                return float(seconds)
+            case datetime() as moment:
+                return moment.timestamp()
+            case str() as text:
+                with contextlib.suppress(ValueError):
+                    return datetime.fromisoformat(text).timestamp()
+    return 0.0

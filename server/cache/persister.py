@@ -1,0 +1,105 @@
+"""One stream's place in the store."""
+
+from __future__ import annotations
+
+import asyncio
+
+from ..catalogue.file import File
+from ..encoding.pools import Workers
+from ..ops.metrics import Figures
+from .store import Outcome, Store, Stored, stream_key
+
+SAVE_EVERY = 2.0
+"""Seconds between two saves of a stream that grows: so much computing is lost with the process."""
+
+PATIENCE = 5.0
+"""Seconds that the store gets to answer; then it has nothing."""
+
+
+class Keeping:
+    """Recalls a stream, and saves it as it grows."""
+
+    def __init__(
+        self, store: Store, file: File, model: str, workers: Workers, figures: Figures
+    ) -> None:
+        """Prepare for the stream of a picture by ``model``."""
+        self._store: Store | None = store
+        self._file = file
+        self._model = model
+        self._workers = workers
+        self._figures = figures
+        self._key: str | None = None
+        self._kept = (0, False)
+        """What is known to be in the store: so many bytes, and whether they are all."""
+        self._next: Stored | None = None
+        self._task: asyncio.Task[None] | None = None
+        self._saved_at = asyncio.get_running_loop().time()
+
+    @property
+    def due(self) -> bool:
+        """It is time to save what has been computed since."""
+        return asyncio.get_running_loop().time() - self._saved_at >= SAVE_EVERY
+
+    @property
+    def task(self) -> asyncio.Task[None] | None:
+        """What is saving at the moment."""
+        return None if self._task is None or self._task.done() else self._task
+
+    async def recall(self, held: bytes) -> Stored | None:
+        """Return what is stored, if it goes on from ``held``.
+
+        Raises OSError or RequestRefused for the picture.
+        """
+        if self._store is None:
+            return None
+        if self._key is None:
+            self._key = await self._workers.read(stream_key, self._file, self._model)
+        try:
+            async with asyncio.timeout(PATIENCE):
+                stored = await self._workers.recall(self._store.load, self._key)
+        except TimeoutError:
+            self._store.miss()
+            stored = None
+        if stored is None or not stored.data.startswith(held):
+            self._figures.misses += 1
+            return None
+        self._figures.hits += 1
+        self._kept = len(stored.data), stored.complete
+        return stored
+
+    def save(self, stream: Stored) -> None:
+        """Have a stream saved; of those that wait while one is, only the last one is."""
+        if self._store is None or self._key is None:
+            return
+        self._saved_at = asyncio.get_running_loop().time()
+        self._next = stream
+        if self.task is None:
+            self._task = asyncio.get_running_loop().create_task(self._save(self._store, self._key))
+
+    async def disown(self, data: bytes) -> None:
+        """Have the store forget what it gave, the first bytes of ``data``: nobody can go on."""
+        store, self._store = self._store, None
+        length, complete = self._kept
+        if store is not None and self._key is not None and length:
+            stored = Stored(data=data[:length], complete=complete)
+            await self._workers.write(store.drop, self._key, stored)
+
+    def close(self) -> None:
+        """Save nothing more."""
+        self._store = None
+        if self._task is not None:
+            self._task.cancel()
+
+    async def _save(self, store: Store, key: str) -> None:
+        while (stream := self._next) is not None and self._store is not None:
+            self._next = None
+            mark = len(stream.data), stream.complete
+            if mark == self._kept:
+                await self._workers.write(store.touch, key)
+                continue
+            outcome = await self._workers.write(store.save, key, stream)
+            if outcome is Outcome.STORED:
+                self._kept = mark
+                self._figures.stored += mark[0]
+            elif outcome is Outcome.REFUSED:
+                self._store = None

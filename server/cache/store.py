@@ -1,0 +1,248 @@
+"""Streams that were computed once, kept for all senders that share a place.
+
+What a stream follows from is its name: the picture's file, byte for byte, the model, and the
+version of the grammar.  What is kept is a prefix, from which an encoder goes on; whoever stored
+first is the authority, since others may have sent what is there.  An object is used only if the
+SHA-256 in it is that of its content and its name.
+
+Nothing here raises because of what happens to the place: it is said in the log, once, and pictures
+are encoded as if there were no store.  Everything runs on worker threads.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import hashlib
+import logging
+import threading
+from dataclasses import dataclass
+from enum import Enum, auto
+from pathlib import Path
+
+from diffc_stream.container.grammar import VERSION
+from diffc_stream.opening import Identity
+
+from ..catalogue.file import File
+from .backend import SUFFIX, FolderShelf, Shelf
+
+MOST_BYTES = 2**30
+"""Of all objects; beyond that the ones that were not used for longest go."""
+SHARERS = 8
+"""Processes that may fill a store at the same time and still keep within its size."""
+RESERVE = 8
+"""One part in so many stays empty for what is written between two looks at all that is there."""
+
+_MAGIC = b"DFCK\x01"
+_DIGEST = 32
+_PART, _WHOLE = b"\x00", b"\x01"
+
+logger = logging.getLogger("diffc_server")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stored:
+    """A stream as far as it is kept."""
+
+    data: bytes
+    complete: bool
+    """There is no more of it."""
+
+
+class Outcome(Enum):
+    """What came of an attempt to store."""
+
+    STORED = auto()
+    """What is there now is as long, or longer, and begins with the same bytes."""
+    REFUSED = auto()
+    """It cannot be kept, now or later: another stream is there, or it is too large."""
+    FAILED = auto()
+    """The place cannot be written to at the moment."""
+
+
+class Store:
+    """Keeps streams on a shelf, up to a size."""
+
+    def __init__(self, shelf: Shelf, *, most_bytes: int = MOST_BYTES) -> None:
+        """Keep up to ``most_bytes`` on ``shelf``."""
+        self._shelf = shelf
+        self._most_bytes = most_bytes
+        self._writing = threading.Lock()
+        self._room = 0
+        """Bytes that may be written before the shelf is listed again."""
+        self._troubles: dict[str, str] = {}
+        self._damaged: set[str] = set()
+        """Names that were spoken of, and have not been written since."""
+
+    @property
+    def where(self) -> str:
+        """What to call it in messages."""
+        return self._shelf.where
+
+    def load(self, key: str) -> Stored | None:
+        """Return what is kept of a stream; None if that is nothing, or nothing sound."""
+        name = key + SUFFIX
+        try:
+            data = self._shelf.read(name)
+        except OSError as error:
+            self._note("read", error)
+            return None
+        self._note("read", None)
+        if data is None:
+            return None
+        stored = _unpacked(key, data)
+        if stored is None:
+            self._drop_damaged(name, data)
+            return None
+        self.touch(key)
+        return stored
+
+    def save(self, key: str, stored: Stored) -> Outcome:
+        """Keep a stream, or more of one."""
+        name, data = key + SUFFIX, _packed(key, stored)
+        try:
+            with self._writing, self._shelf.locked():
+                outcome = self._save(key, name, stored, data)
+        except OSError as error:
+            self._note("written", error)
+            return Outcome.FAILED
+        self._note("written", None)
+        return outcome
+
+    def miss(self) -> None:
+        """Take note that it does not answer, and that nobody waits for it."""
+        self._note("read", TimeoutError(errno.ETIMEDOUT, "it does not answer"))
+
+    def problem(self) -> str:
+        """Return why nothing can be stored at the moment, or nothing; tries it."""
+        try:
+            self._shelf.check()
+        except OSError as error:
+            return f"the store cannot be written to: {error.strerror or error}"
+        return ""
+
+    def touch(self, key: str) -> None:
+        """Note that a stream was used."""
+        # If it cannot be noted, it goes earlier than it should.
+        with contextlib.suppress(OSError):
+            self._shelf.touch(key + SUFFIX)
+
+    def drop(self, key: str, stored: Stored) -> None:
+        """Forget a stream that no encoder can go on with, unless another is there by now."""
+        logger.warning("the store %s forgets %s: it cannot be continued", self.where, key[:16])
+        self._remove(key + SUFFIX, _packed(key, stored))
+
+    def _save(self, key: str, name: str, stored: Stored, data: bytes) -> Outcome:
+        there = self._shelf.read(name)
+        kept = None if there is None else _unpacked(key, there)
+        if kept is not None:
+            if kept.data.startswith(stored.data) and kept.complete >= stored.complete:
+                return Outcome.STORED
+            if not stored.data.startswith(kept.data) or kept.complete:
+                logger.warning(
+                    "the store %s has other bytes for %s: those stay, and these are not kept",
+                    self.where,
+                    key[:16],
+                )
+                return Outcome.REFUSED
+        if len(data) > self._most_bytes // 2:
+            logger.warning("%d bytes are too many for the store %s", len(data), self.where)
+            return Outcome.REFUSED
+        self._make_room(name, len(data))
+        self._shelf.write(name, data)
+        self._damaged.discard(name)
+        return Outcome.STORED
+
+    def _make_room(self, newest: str, size: int) -> None:
+        """Have others make way for an object.  Raises OSError."""
+        if size <= self._room:
+            self._room -= size
+            return
+        entries = sorted(self._shelf.entries(), key=lambda entry: entry.used)
+        # Of one that is replaced, both count until it is.
+        total = size + sum(entry.size for entry in entries)
+        reserve = self._most_bytes // RESERVE
+        for entry in entries:
+            if total > self._most_bytes - reserve and entry.name != newest:
+                self._shelf.remove(entry.name)
+                total -= entry.size
+        # What others write meanwhile is not seen: each has its share of the reserve.
+        self._room = reserve // SHARERS
+
+    def _drop_damaged(self, name: str, damaged: bytes) -> None:
+        if name not in self._damaged:
+            self._damaged.add(name)
+            logger.warning(
+                "what the store %s had for %s was damaged, and is not used", self.where, name[:16]
+            )
+        self._remove(name, damaged)
+
+    def _remove(self, name: str, data: bytes) -> None:
+        """Remove an object if it is still the same."""
+        try:
+            with self._writing, self._shelf.locked():
+                if self._shelf.read(name) == data:
+                    self._shelf.remove(name)
+        except OSError as error:
+            self._note("written", error)
+
+    def _note(self, what: str, error: OSError | None) -> None:
+        """Say that something goes wrong, or goes well again, when that is news."""
+        reason = "" if error is None else error.strerror or str(error)
+        if reason == self._troubles.get(what, ""):
+            return
+        self._troubles[what] = reason
+        if reason:
+            logger.warning("the store %s cannot be %s: %s", self.where, what, reason)
+        else:
+            logger.warning("the store %s can be %s again", self.where, what)
+
+
+def open_store(place: str, *, most_bytes: int = MOST_BYTES) -> Store:
+    """Open the store at a path, or at a URL that fsspec knows.
+
+    Raises OSError if the place cannot be used, MissingPackage if it takes a package that is not
+    here, and AddressError for a URL of an unknown kind.
+    """
+    return Store(_shelf(place), most_bytes=most_bytes)
+
+
+def stream_key(file: File, model: str) -> str:
+    """Return what a picture's stream by ``model`` is kept under, 64 hex digits; reads the file.
+
+    Raises OSError, or RequestRefused if another file is there by now.
+    """
+    digest = hashlib.sha256(f"{VERSION} {model} ".encode())
+    with file.open() as picture:
+        digest.update(hashlib.file_digest(picture, "sha256").digest())
+        file.check(Identity.opened(picture))
+    return digest.hexdigest()
+
+
+def _shelf(place: str) -> Shelf:
+    scheme, separator, rest = place.partition("://")
+    if not separator:
+        return FolderShelf(Path(place))
+    if scheme == "file":
+        return FolderShelf(Path(rest))
+    from .object_store import RemoteShelf
+
+    return RemoteShelf(place)
+
+
+def _packed(key: str, stored: Stored) -> bytes:
+    content = (_WHOLE if stored.complete else _PART) + stored.data
+    return _MAGIC + _digest(key, content) + content
+
+
+def _unpacked(key: str, data: bytes) -> Stored | None:
+    """Return what an object holds; None if it is damaged, or another's."""
+    head = len(_MAGIC) + _DIGEST
+    content = data[head:]
+    if data[:head] != _MAGIC + _digest(key, content) or content[:1] not in (_PART, _WHOLE):
+        return None
+    return Stored(data=content[1:], complete=content[:1] == _WHOLE)
+
+
+def _digest(key: str, content: bytes) -> bytes:
+    return hashlib.sha256(key.encode() + content).digest()

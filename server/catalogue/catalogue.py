@@ -1,0 +1,283 @@
+"""Which files are served, and under what names."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import os
+from collections.abc import Iterator
+from heapq import nlargest
+from itertools import islice
+from pathlib import Path
+from unicodedata import normalize
+
+from diffc_stream.errors import RequestRefused
+from diffc_stream.opening import is_exhausted, is_passing, open_resolved
+from diffc_stream.session import Code, Entry
+from diffc_stream.session.fields import Name
+from diffc_stream.session.messages import MAX_NAME
+
+from .file import File, later
+from .scan import Version
+from .watcher import Changes
+
+SUFFIXES = frozenset(
+    [
+        *(".png", ".apng", ".jpg", ".jpeg", ".jpe", ".jfif", ".mpo", ".webp", ".avif", ".avifs"),
+        *(".heic", ".heif", ".hif", ".heics", ".heifs", ".jp2", ".j2k", ".j2c", ".jpc", ".jpf"),
+        *(".jpx", ".jxl", ".tif", ".tiff", ".gif", ".bmp", ".dib", ".ppm", ".pgm", ".pbm", ".pnm"),
+        *(".pfm", ".dfc"),
+    ]
+)
+"""What is served; upper case will do too."""
+
+MOST_NAMES = 10_000
+"""A catalogue lists so many, the newest; others can still be asked for by name."""
+MOST_FILES = 100_000
+"""Of which the newest are looked for."""
+MOST_UNSERVED = 1000
+"""Files whose names cannot be told, that are remembered to have been spoken of."""
+LATEST = 253_402_300_799
+"""Seconds since 1970 until the last moment that a calendar of four digits has, which receivers show
+times by."""
+MOST_SIZE = 2**53
+"""Bytes that can be said of a file, which may be a sparse one."""
+THUMB = 32_768
+"""Bytes at either end of a file that its thumbprint is taken of: pictures that differ differ there,
+since they are compressed, and ten thousand of them are not read to the last byte."""
+
+AWAY = 10.0
+"""Seconds after which to ask again for a picture whose folder has gone."""
+
+logger = logging.getLogger("diffc_server")
+
+
+class Catalogue:
+    """The pictures and streams below one folder.
+
+    A picture's name is its path relative to the folder, with forward slashes.  Hidden files and
+    folders, and links that lead out of the folder, do not exist.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        """Serve ``folder``.  Raises NotADirectoryError or FileNotFoundError."""
+        self.folder = folder.resolve(strict=True)
+        if not self.folder.is_dir():
+            raise NotADirectoryError(f"{folder} is not a folder")
+        self.changes = Changes(self)
+        """For those who want to know what changes in it."""
+        self._name = Name(MAX_NAME)
+        self.left_out = 0
+        """How many older files than those of the catalogue the last walk has found."""
+        self.unserved = 0
+        """How many files it has found whose names cannot be told."""
+        self._spoken_of: set[str] = set()
+        """Which of them the log has named."""
+        self._gone = False
+        self._thumbprints: dict[tuple[str, Version], str] = {}
+
+    def entries(self) -> tuple[Entry, ...]:
+        """Return what there is to say of all pictures, by name; walks the folder, so not quick."""
+        versions = self.versions()
+        entries = [self.entry(name, version) for name, version in versions.items()]
+        self.forget(versions)
+        return tuple(entry for entry in entries if entry is not None)
+
+    def versions(self) -> dict[str, Version]:
+        """Return the files of all pictures, by name; walks the folder, so not quick.
+
+        Raises OSError if it cannot be told at the moment.
+        """
+        found = {}
+        unserved: dict[str, str] = {}
+        for name, file in islice(self._files(unserved), MOST_FILES):
+            try:
+                stat = file.stat()
+            except OSError as error:
+                _raise_if_exhausted(error)
+                continue  # gone meanwhile
+            found[name] = Version(stat.st_size, stat.st_mtime_ns, stat.st_ino)
+        self._speak_of(unserved)
+        left_out = max(0, len(found) - MOST_NAMES)
+        if left_out:
+            newest = nlargest(MOST_NAMES, found.items(), key=lambda item: (item[1].time, item[0]))
+            found = dict(newest)
+        if left_out and not self.left_out:
+            logger.warning(
+                "a catalogue holds %d pictures: of %s it leaves out the %d oldest, "
+                "which can be asked for by name",
+                MOST_NAMES,
+                self.folder,
+                left_out,
+            )
+        self.left_out = left_out
+        return dict(sorted(found.items()))
+
+    def _speak_of(self, unserved: dict[str, str]) -> None:
+        """Name, once, what is left out because its name cannot be told."""
+        self.unserved = len(unserved)
+        for name, reason in unserved.items():
+            if len(self._spoken_of) >= MOST_UNSERVED:
+                break
+            if name not in self._spoken_of:
+                self._spoken_of.add(name)
+                # What is no text at all would be too much for whoever reads the log as text.
+                told = name.encode(errors="backslashreplace").decode()
+                logger.warning("%s is left out: its name %s", told, reason)
+
+    def entry(self, name: str, version: Version) -> Entry | None:
+        """Return what there is to say of a picture; None if it cannot be read.
+
+        Raises OSError if nothing can be read at the moment.
+        """
+        thumbprint = self._thumbprints.get((name, version))
+        if thumbprint is None:
+            try:
+                path = self._find(name)
+                if path is None:
+                    return None  # gone meanwhile
+                thumbprint = _thumbprint(path, version)
+            except OSError as error:
+                _raise_if_exhausted(error)
+                return None
+            self._thumbprints[name, version] = thumbprint
+        # Whatever a file system makes of them: one file must not keep the others from being listed.
+        time = min(max(0, version.time // 10**9), LATEST)
+        size = min(version.size, MOST_SIZE)
+        return Entry(name=name, size=size, time=time, thumbprint=thumbprint)
+
+    def forget(self, versions: dict[str, Version]) -> None:
+        """Forget what was remembered of all files but these."""
+        kept = tuple(self._thumbprints.items())
+        self._thumbprints = {
+            key: thumbprint for key, thumbprint in kept if versions.get(key[0]) == key[1]
+        }
+
+    def names(self) -> tuple[str, ...]:
+        """Return the names of all pictures in order; walks the folder, so not quick.
+
+        Raises OSError if it cannot be told at the moment.
+        """
+        return tuple(self.versions())
+
+    def file(self, name: str) -> File:
+        """Return the file of that name as it is now; raises what :meth:`path` does."""
+        return File.at(self.path(name))
+
+    def path(self, name: str) -> Path:
+        """Return where the file of that name is, without links.
+
+        Raises RequestRefused if there is none, or for the moment if a disk does not answer or the
+        whole folder has gone: a disk may come back.
+        """
+        try:
+            path = self._find(name)
+        except OSError as error:
+            raise later() from error
+        self._note(present=path is not None or self.folder.is_dir())
+        if self._gone:
+            message = "the folder of pictures has gone"
+            raise RequestRefused(Code.BUSY, message, retry=True, after=AWAY)
+        if path is None:
+            raise RequestRefused(Code.UNKNOWN_IMAGE, f"there is no picture {name!r} here")
+        return path
+
+    def _note(self, *, present: bool) -> None:
+        """Say, once, that the folder has gone or come back."""
+        if present is self._gone:
+            self._gone = not present
+            what = "is there again" if present else "has gone"
+            logger.warning("the folder of pictures, %s, %s", self.folder, what)
+
+    def _find(self, name: str) -> Path | None:
+        """Return where a picture is, or None.  Raises OSError if that cannot be told now."""
+        try:
+            self._name.parse(name)
+            if any(segment.startswith(".") for segment in name.split("/")):
+                return None
+            path = self._present(name).resolve(strict=True)
+            inside = path.is_relative_to(self.folder) and path.is_file()
+        except (OSError, ValueError, RuntimeError) as error:
+            if is_passing(error):
+                raise
+            return None  # not a name, no such file, or links in a circle
+        return path if inside and Path(name).suffix.lower() in SUFFIXES else None
+
+    def _present(self, name: str) -> Path:
+        """Return where a picture is to be, under its name or one that looks the same.
+
+        Who types a name may compose its accents otherwise than the system that made the file.
+        """
+        path = self.folder / name
+        if name.isascii() or path.exists():
+            return path
+        path = self.folder
+        for segment in name.split("/"):
+            spelled = (segment, *(normalize(form, segment) for form in ("NFC", "NFD")))
+            path = next((path / way for way in spelled if (path / way).exists()), path / segment)
+        return path
+
+    def _files(
+        self, unserved: dict[str, str], below: str = ""
+    ) -> Iterator[tuple[str, os.DirEntry[str]]]:
+        """Walk the folder: the files in it first, and by name.
+
+        Files whose names cannot be told are put into ``unserved``, with the reason why.
+        """
+        try:
+            with os.scandir(self.folder / below) as found:
+                entries = sorted(found, key=lambda entry: entry.name)
+        except OSError as error:
+            _raise_if_exhausted(error)
+            return  # gone meanwhile, or not to be read
+        folders = []
+        for entry in entries:
+            name = below + entry.name
+            if entry.name.startswith("."):
+                continue
+            if entry.is_dir(follow_symlinks=False):
+                folders.append(f"{name}/")
+            elif self._is_served(name, entry, unserved):
+                yield name, entry
+        for folder in folders:
+            yield from self._files(unserved, folder)
+
+    def _is_served(self, name: str, entry: os.DirEntry[str], unserved: dict[str, str]) -> bool:
+        suffix = os.path.splitext(name)[1]  # noqa: PTH122  (ten thousand times)
+        if suffix.lower() not in SUFFIXES:
+            return False
+        try:
+            self._name.parse(name)
+        except ValueError as error:
+            if entry.is_file() and len(unserved) < MOST_FILES:
+                unserved[name] = str(error)
+            return False
+        if entry.is_symlink():  # only these have to be followed to know where they lead
+            return self._there(name)
+        return entry.is_file(follow_symlinks=False)
+
+    def _there(self, name: str) -> bool:
+        try:
+            return self._find(name) is not None
+        except OSError as error:
+            _raise_if_exhausted(error)
+            return False  # others may be read
+
+
+def _raise_if_exhausted(error: OSError) -> None:
+    """What could not be looked at for lack of descriptors or memory has not gone."""
+    if is_exhausted(error):
+        raise error
+
+
+def _thumbprint(path: Path, version: Version) -> str:
+    size = version.size
+    digest = hashlib.sha256(str(size).encode())
+    with open_resolved(path) as file:
+        found = os.fstat(file.fileno())
+        if (found.st_size, found.st_ino) != (size, version.inode):
+            raise FileNotFoundError(f"{path} has just been replaced")
+        digest.update(file.read(THUMB))
+        file.seek(max(THUMB, size - THUMB))
+        digest.update(file.read(THUMB))
+    return digest.hexdigest()[:16]

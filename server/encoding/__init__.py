@@ -1,0 +1,1 @@
+"""From files to streams: sources, encoder slots, threads, streams that grow."""

@@ -1,0 +1,107 @@
+"""From files to growing streams: one encode per picture and model, however many receivers ask.
+
+All state is touched on the event loop only.  On threads run: opening files, computing pieces, and
+the store.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+from ..cache.persister import Keeping
+from ..cache.store import Store
+from ..cache.stream_cache import Holding
+from ..catalogue.file import File
+from ..ops.metrics import Figures
+from .pools import Workers
+from .shared_stream import LOOK_AHEAD, SharedStream
+from .slots import MOST_PIXELS, MOST_SEATS, MOST_WAITING, Seats
+from .source import Opener, is_stream
+from .stream_file import Ready
+from .subscribers import Account
+
+__all__ = ["LOOK_AHEAD", "Account", "Pipeline", "SharedStream"]
+
+SAVE_GRACE = 2.0
+"""Seconds that the store gets for what is new, when the daemon has drained."""
+MOST_HELD = 2**28
+"""Bytes of streams in memory; beyond that those that nobody uses are forgotten."""
+
+
+class Pipeline:
+    """Streams of many pictures, and the worker threads that compute them."""
+
+    def __init__(
+        self,
+        opener: Opener,
+        *,
+        store: Store | None = None,
+        encoders: int = 1,
+        queue: int = MOST_WAITING,
+        seats: int = MOST_SEATS,
+        pixels: int = MOST_PIXELS,
+        held: int = MOST_HELD,
+        figures: Figures | None = None,
+    ) -> None:
+        """Compute on ``encoders`` threads what is not in ``store``.
+
+        Up to ``seats`` pictures, of ``pixels`` together, take turns on them, and ``queue`` others
+        wait; see :class:`Seats`.  Streams of ``held`` bytes are kept in memory; those that nobody
+        uses make way for others, and if all are in use, a request is refused.
+        """
+        self.opener = opener
+        self.seats = Seats(encoders=encoders, seats=seats, pixels=pixels, queue=queue)
+        self._store = store
+        self._workers = Workers(encoders)
+        self.ready = Ready(self._workers)
+        """Streams that lie ready, for who asks over HTTP."""
+        self._held: Holding[SharedStream] = Holding(held, self.seats)
+        self._figures = figures or Figures()
+        self._figures.waiting = lambda: self.seats.waiting
+
+    def stream(self, path: Path, model: str | None = None) -> SharedStream:
+        """Return the stream of the file that is at a path now; see :meth:`of`."""
+        return self.of(File.at(path.resolve()), model)
+
+    def of(self, file: File, model: str | None = None) -> SharedStream:
+        """Return the stream of a file, one and the same for all who ask.
+
+        A picture is encoded with ``model``, None being the preferred one.
+        Raises RequestRefused if too many streams are in use.
+        """
+        model = None if is_stream(file.path) else model or self.opener.fingerprints[0]
+        key = (file, model)
+        stream = self._held.find(key)
+        if stream is None or not (stream.failure is None or stream.failure.retry):
+            stream = SharedStream(
+                file,
+                model,
+                self.opener,
+                hold=self._held.grow,
+                workers=self._workers,
+                seats=self.seats,
+                keeping=self._keeping(file, model),
+                figures=self._figures,
+            )
+            self._held.add(key, stream)
+        return stream
+
+    async def save(self) -> None:
+        """Wait until all that is new is in the store; SAVE_GRACE seconds at most."""
+        saving = [task for stream in self._held if (task := stream.saving)]
+        if saving:
+            await asyncio.wait(saving, timeout=SAVE_GRACE)
+
+    def close(self) -> None:
+        """Compute no more; pieces being computed are finished and dropped."""
+        for stream in self._held:
+            stream.close()
+        self.ready.close()
+        self.seats.close()
+        self._workers.close()
+
+    def _keeping(self, file: File, model: str | None) -> Keeping | None:
+        if self._store is None or model is None:
+            return None
+        return Keeping(self._store, file, model, self._workers, self._figures)

@@ -1,0 +1,52 @@
+"""Threads for what must not run on the event loop."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import TypeVar, TypeVarTuple
+
+from .encoder_threads import Encoders
+
+READERS = 4
+
+Result = TypeVar("Result")
+Given = TypeVarTuple("Given")
+
+
+class Workers:
+    """Some that encode, some that read files, and some for the store, which may be slow.
+
+    None waits for another's work.
+    """
+
+    def __init__(self, encoders: int) -> None:
+        """Encode ``encoders`` pieces at once."""
+        self.encoders = Encoders(encoders)
+        self._readers = ThreadPoolExecutor(READERS, thread_name_prefix="reader")
+        self._recalling = ThreadPoolExecutor(READERS, thread_name_prefix="store")
+        self._writer = ThreadPoolExecutor(1, thread_name_prefix="writer")
+
+    async def read(self, function: Callable[[*Given], Result], *arguments: *Given) -> Result:
+        """Return what a function gives that reads files."""
+        return await self._run(self._readers, function, *arguments)
+
+    async def recall(self, function: Callable[[*Given], Result], *arguments: *Given) -> Result:
+        """Return what a function gives that reads from the store."""
+        return await self._run(self._recalling, function, *arguments)
+
+    async def write(self, function: Callable[[*Given], Result], *arguments: *Given) -> Result:
+        """Return what a function gives that writes to the store; one after the other."""
+        return await self._run(self._writer, function, *arguments)
+
+    def close(self) -> None:
+        """Start nothing more; what has been started is finished, and dropped."""
+        self.encoders.close()
+        for pool in (self._readers, self._recalling, self._writer):
+            pool.shutdown(wait=False, cancel_futures=True)
+
+    async def _run(
+        self, pool: ThreadPoolExecutor, function: Callable[[*Given], Result], *arguments: *Given
+    ) -> Result:
+        return await asyncio.get_running_loop().run_in_executor(pool, function, *arguments)

@@ -1,0 +1,393 @@
+"""One stream that grows, for all who ask for it.
+
+    receivers --want()--> SharedStream <-- store: what was computed before, by whichever sender
+        ^                    |    ^
+        `------ wake() ------'    `-- encoder: one piece at a time, on a worker thread
+
+It is pulled only as far as somebody wants it plus a look-ahead, one piece per job, so that pictures
+take turns on the workers and nothing is computed that nobody asked for.  An encoder is made only
+when more is wanted than there is: it goes on from there, in a slot (:mod:`.slots`).  When the last
+receiver has left, the piece that is being computed is the last, and what is new is put into the
+store.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import TypeVar, TypeVarTuple
+
+from diffc_stream.codec.curve import Curve
+from diffc_stream.container import Header
+from diffc_stream.errors import PrefixMismatch, RequestRefused
+from diffc_stream.opening import Identity
+from diffc_stream.session import MAX_STREAM, Code, PrefixHash
+
+from ..cache.persister import Keeping
+from ..cache.store import Stored
+from ..catalogue.file import File
+from ..ops.metrics import Figures
+from .failures import refusal
+from .pools import Workers
+from .slots import Seats
+from .source import Opener, Source, is_stream
+from .subscribers import Account, Listeners, Wake
+
+LOOK_AHEAD = 4096
+"""Bytes computed beyond what is wanted, so that a link does not wait for the encoder."""
+REST = 60.0
+"""Seconds without a listener after which what computes a stream is let go of."""
+_NOTHING = -1
+"""Bytes that nobody wants; with none of them, the picture is opened."""
+
+Hold = Callable[[int], None]
+"""Counts bytes that a stream has grown by.  Raises RequestRefused if there is no room for more."""
+Result = TypeVar("Result")
+Given = TypeVarTuple("Given")
+
+
+class SharedStream:
+    """The stream of one picture by one model, as far as it has been computed."""
+
+    def __init__(
+        self,
+        file: File,
+        model: str | None,
+        opener: Opener,
+        *,
+        hold: Hold,
+        workers: Workers,
+        seats: Seats,
+        keeping: Keeping | None,
+        figures: Figures,
+    ) -> None:
+        """Prepare the stream of a file; ``hold`` is asked before it grows, and told afterwards."""
+        self.pixels: int | None = None
+        """Of the picture, once it has been opened."""
+        self.model = model
+        """Fingerprint of the model that it takes; None until a stream from disk has been opened."""
+        self.complete = False
+        """There is no more than has been computed."""
+        self.failure: RequestRefused | None = None
+        """Why there is no more; with ``retry``, for those who wait for it now."""
+        self.curve = Curve()
+        """What its bytes give."""
+        self.light = is_stream(file.path)
+        """It is read from disk: no encoder, and nothing to be stored."""
+        self.spare_since: float | None = None
+        """When the last piece that was wanted had been computed; None while one is."""
+        self._file = file
+        self._opener = opener
+        self._hold = hold
+        self._workers = workers
+        self._seats = seats
+        self._keeping = keeping
+        self._figures = figures
+        self._data = bytearray()
+        self._listeners = Listeners()
+        self._wanted = self._claimed = _NOTHING
+        """So many bytes: to be sent, and to have proven that somebody holds them."""
+        self._source: Source | None = None
+        self._task: asyncio.Task[None] | None = None
+        self._in_line = False
+        """It waits for a seat."""
+        self._computing = False
+        """An encoder has a piece of it."""
+        self._unpaid = False
+        """It waits for somebody who can pay."""
+        self._spent = 0.0
+        """Seconds of an encoder since somebody came."""
+        self._closed = False
+        self._resting: asyncio.TimerHandle | None = None
+        """When nobody has listened for long."""
+
+    def __len__(self) -> int:
+        return len(self._data)
+
+    @property
+    def idle(self) -> bool:
+        """Nobody uses it."""
+        return not self._listeners
+
+    @property
+    def awake(self) -> bool:
+        """It holds on to what computes it."""
+        return self._source is not None
+
+    @property
+    def busy(self) -> bool:
+        """It is being computed, or saved."""
+        return self._task is not None or self.saving is not None
+
+    @property
+    def saving(self) -> asyncio.Task[None] | None:
+        """What saves it at the moment."""
+        return self._keeping.task if self._keeping else None
+
+    @property
+    def weight(self) -> int:
+        """Pixels that an encoder would hold; 0 as long as nobody knows."""
+        return self.pixels or 0
+
+    def join(self, wake: Wake, account: Account | None = None) -> None:
+        """Have ``wake`` called, on the event loop, whenever something has changed.
+
+        ``account``, if there is one, pays its share of what is computed as long as it listens.
+        """
+        if self.failure is not None and self.failure.retry:
+            self.failure = None  # a new request is a new try
+        self._stay()
+        self._listeners.join(wake, account)
+
+    def leave(self, wake: Wake) -> None:
+        """Undo one join().  With the last one gone, nothing more is computed, and it is saved."""
+        self._listeners.leave(wake)
+        if not self.idle:
+            return
+        self._wanted = self._claimed = _NOTHING
+        if self._in_line and self._task is not None:
+            self._task.cancel()
+        if self._spent:
+            self._seats.took(self._spent)
+            self._spent = 0.0
+        self._save()
+        self._rest_later()
+        self._seats.look()
+
+    def bill(self, wake: Wake, account: Account | None) -> None:
+        """Have another account pay for somebody who has joined."""
+        self._listeners.bill(wake, account)
+
+    def want(self, length: int, *, claimed: bool = False) -> None:
+        """Ask for the first ``length`` bytes, for somebody who has joined; returns at once.
+
+        ``claimed``: he says that he holds them, and has yet to prove it; others go first.
+        """
+        length = min(length, MAX_STREAM)
+        if claimed:
+            self._claimed = max(self._claimed, length)
+        else:
+            self._wanted = max(self._wanted, length)
+            if self._computing and self._due(self._wanted):
+                self._workers.encoders.need(self)
+        self._go_on()
+
+    async def reach(
+        self, length: int, account: Account | None = None, *, claimed: bool = False
+    ) -> None:
+        """Wait until the picture is open and ``length`` bytes are there, or all there are.
+
+        ``claimed`` is as in :meth:`want`.  Raises RequestRefused as :meth:`refusal` has it, if that
+        comes first.
+        """
+        changed = asyncio.Event()
+        self.join(changed.set, account)
+        try:
+            while self.pixels is None or not (self.complete or len(self) >= length):
+                if (refusal := self.refusal(account)) is not None:
+                    raise refusal
+                # A little at a time: when nobody waits any more, it stops.
+                self.want(min(length, len(self) + LOOK_AHEAD), claimed=claimed)
+                changed.clear()
+                await changed.wait()
+        finally:
+            self.leave(changed.set)
+
+    def refusal(self, account: Account | None = None) -> RequestRefused | None:
+        """Return why nothing more is computed for somebody at the moment; None if it is."""
+        if self.failure is None and self._unpaid and account is not None:
+            wait = account.wait()
+            if wait > 0.0:
+                message = "you have had as much encoded as you may for now"
+                return RequestRefused(Code.BUSY, message, retry=True, after=wait)
+        return self.failure
+
+    def read(self, start: int, end: int) -> bytes:
+        """Return the bytes from ``start`` to ``end``, as far as there are any."""
+        return bytes(self._data[start:end])
+
+    def prefix(self, length: int) -> str | None:
+        """Return the hash of the first ``length`` bytes; None if there are fewer."""
+        return str(PrefixHash(self.read(0, length))) if length <= len(self._data) else None
+
+    def rest(self) -> None:
+        """Let go of what computes the stream; the bytes stay."""
+        self._stay()
+        self._source = None
+
+    def close(self) -> None:
+        """Compute and save no more."""
+        self._closed = True
+        self._stay()
+        if self._task is not None:
+            self._task.cancel()
+        if self._keeping is not None:
+            self._keeping.close()
+        self.rest()
+
+    def _lacks(self) -> bool:
+        """Tell whether somebody waits for more than is there."""
+        if self._closed or self.idle or self.failure is not None or self.complete:
+            return False
+        return self._due(max(self._wanted, self._claimed))
+
+    def _due(self, length: int) -> bool:
+        """Tell whether there is something to compute for who wants so many bytes."""
+        return length > len(self) or (self.pixels is None and length > _NOTHING)
+
+    def _go_on(self) -> None:
+        if self._task is None and self._lacks():
+            self.spare_since = None
+            self._task = asyncio.get_running_loop().create_task(self._grow())
+
+    async def _grow(self) -> None:
+        """Compute until nobody waits for more."""
+        try:
+            if self._source is None and self._keeping is not None:
+                await self._recall(self._keeping)
+            while self._lacks():
+                self._hold(0)
+                self._unpaid = not self.light and self._listeners.wait() > 0.0
+                if self._unpaid:
+                    await self._pause()
+                elif self._source is None:
+                    await self._open()
+                else:
+                    await self._step(self._source)
+        except asyncio.CancelledError:
+            # Out of line, since nobody listens; or else the daemon ends.
+            self._closed = self._closed or not self._in_line
+        except Exception as error:
+            if isinstance(error, PrefixMismatch) and self._keeping is not None:
+                await self._keeping.disown(bytes(self._data))
+            self._fail(error)
+        finally:
+            self._task, self._in_line, self._unpaid = None, False, False
+            self._settle()
+
+    async def _pause(self) -> None:
+        """Wait until somebody can pay, or comes or goes; others may have the seat."""
+        self.spare_since = asyncio.get_running_loop().time()
+        self._workers.encoders.rest(self)
+        self._listeners.notify()
+        self._seats.look()
+        await self._listeners.changed(within=self._listeners.wait())
+        self.spare_since = None
+
+    def _settle(self) -> None:
+        """Nothing is computed at the moment."""
+        self.spare_since = asyncio.get_running_loop().time()
+        self._workers.encoders.rest(self)
+        if self._source is None:
+            self._seats.leave(self)
+        if self.idle or self.complete:
+            self._save()
+        self._rest_later()
+        self._listeners.notify()
+        self._go_on()  # for those who came too late to be asked
+        self._seats.look()
+
+    def _rest_later(self) -> None:
+        """Let go of what computes, once nobody has wanted anything of it for long."""
+        if self.idle and self.awake and self._task is None and not self._closed:
+            self._stay()
+            self._resting = asyncio.get_running_loop().call_later(REST, self._rest)
+
+    def _stay(self) -> None:
+        if self._resting is not None:
+            self._resting.cancel()
+            self._resting = None
+
+    def _rest(self) -> None:
+        """Nobody came back."""
+        self.rest()
+        self._seats.leave(self)
+
+    async def _recall(self, keeping: Keeping) -> None:
+        """Take what the store has beyond what is here."""
+        stored = await keeping.recall(bytes(self._data))
+        if stored is None:
+            return
+        if self.pixels is None:
+            header, _ = Header.parse(stored.data)
+            self.pixels = header.width * header.height
+        self._take(stored.data[len(self) :])
+        if stored.complete:
+            self._end()
+        self._listeners.notify()
+
+    async def _open(self) -> None:
+        """Have made what computes the stream; if it is an encoder, in a seat."""
+        if not self.light:
+            self._in_line = True
+            self._workers.encoders.rest(self)
+            await self._seats.take(self)
+            self._in_line = False
+        data = bytes(self._data)
+        source = await self._on(self._opener.open, self._file.path, self.model, data)
+        self._file.check(source.version or await self._version())
+        self.pixels, self.model = source.pixels, source.model
+        if not self.light and not self._seats.bears(self):
+            self._seats.leave(self)  # and back into the line, now that its size is known
+            return
+        self._source = source
+        self._listeners.notify()
+
+    async def _step(self, source: Source) -> None:
+        """Compute a piece."""
+        piece = await self._on(_next, source)
+        self._figures.steps += not self.light
+        if piece is None:
+            self._end()
+        else:
+            self._take(piece)
+        if self._keeping is not None and self._keeping.due:
+            self._save()
+        self._listeners.notify()
+
+    async def _on(self, function: Callable[[*Given], Result], *arguments: *Given) -> Result:
+        """Run something on a thread; those who listen pay for the time that it computes."""
+        if self.light:
+            return await self._workers.read(function, *arguments)
+        payers, encoders = self._listeners.payers(), self._workers.encoders
+        (encoders.need if self._due(self._wanted) else encoders.rest)(self)
+        self._computing = True
+        try:
+            result, seconds = await encoders.compute(self, function, *arguments)
+        finally:
+            self._computing = False
+        self._spent += seconds
+        self._figures.encoder_seconds += seconds
+        for account in payers:
+            if account is not None:
+                account.charge(seconds / len(payers))
+        return result
+
+    async def _version(self) -> Identity:
+        """Return which version of the file is there now.  Raises RequestRefused if it has gone."""
+        found = await self._workers.read(File.at, self._file.path)
+        return found.version
+
+    def _take(self, piece: bytes) -> None:
+        piece = piece[: MAX_STREAM - len(self)]
+        self._data += piece
+        self._hold(len(piece))
+        self.curve.feed(piece)
+        if len(self) >= MAX_STREAM:
+            self._end()
+
+    def _end(self) -> None:
+        self.complete = True
+        self._source = None
+
+    def _save(self) -> None:
+        if self._keeping is not None and self._data:
+            self._keeping.save(Stored(data=bytes(self._data), complete=self.complete))
+
+    def _fail(self, error: Exception) -> None:
+        self._source = None
+        self.failure = refusal(self._file.path.name, error)
+
+
+def _next(source: Source) -> bytes | None:
+    return next(source.pieces, None)

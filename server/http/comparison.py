@@ -1,0 +1,234 @@
+"""What other formats give for the same bytes: pictures for the viewer to show beside the stream's.
+
+``/-/compare/NAME?format=avif&bytes=N`` is the AVIF of at most N bytes that is closest to the
+original.  ``/-/compare/NAME?format=jpeg&bytes=N&of=M`` is what has come of a progressive JPEG of at
+most M bytes when N of them have.  Both may be of a reduced picture, to be enlarged, where that is
+closer.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import io
+import time
+from collections import OrderedDict
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from http import HTTPStatus
+from urllib.parse import parse_qs, unquote
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, features
+
+from diffc_stream.errors import PictureError, RequestRefused
+from diffc_stream.metrics import psnr
+from diffc_stream.opening import Identity, is_passing
+from diffc_stream.picture import load_picture
+from diffc_stream.session import MAX_STREAM, Code
+from diffc_viewer import Answer
+from diffc_viewer.assets import PREFIX as SITE
+
+from ..catalogue.catalogue import Catalogue
+from ..catalogue.file import File, later, refused
+from ..encoding.source import is_stream
+
+PREFIX = f"{SITE}compare/"
+"""What the paths of such pictures begin with."""
+MOST_PIXELS = 4_000_000
+"""Of an original; beyond, searching takes too long."""
+MOST_KEPT = 32 * 2**20
+"""Bytes of files that are kept for the next question."""
+PATIENCE = 10.0
+"""Seconds that a search may take; then the best file so far is the answer."""
+MOST_WAITING = 8
+"""Questions that wait for the one that is being answered."""
+FACTORS = (1, 2, 4, 8)
+"""By which the picture may be reduced."""
+QUALITIES = {"jpeg": (1, 95), "avif": (0, 100)}
+"""The range of each encoder's dial."""
+SPEED = 6
+"""Of the AVIF encoder: at 8 files are a tenth larger, and take a quarter of the time."""
+
+_START_OF_SCAN = b"\xff\xda"
+_LEAST_SCAN = 64
+"""Bytes of the first scan without which there is nothing to see."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wanted:
+    """What is asked for."""
+
+    name: str
+    format: str
+    bytes: int
+    of: int
+    """Bytes of the whole file; of AVIF, the same."""
+
+    @classmethod
+    def parse(cls, target: str) -> Wanted:
+        """Read a request's target.  Raises RequestRefused if it makes no sense."""
+        path, _, query = target.partition("?")
+        try:
+            name = unquote(path.removeprefix(PREFIX), errors="strict")
+            values = parse_qs(query, max_num_fields=8, strict_parsing=True)
+            kind = _only(values, "format")
+            size = _number(_only(values, "bytes"))
+            whole = _number(_only(values, "of")) if kind == "jpeg" else size
+        except (ValueError, UnicodeDecodeError) as error:
+            raise _none("the question makes no sense") from error
+        if kind not in QUALITIES:
+            raise _none("no such format")
+        return cls(name=name, format=kind, bytes=size, of=whole)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tried:
+    """A file that was made on the way."""
+
+    data: bytes
+    psnr: float
+    """In dB, enlarged to the original's size."""
+
+
+class Comparison:
+    """Makes such pictures, one at a time, and remembers them."""
+
+    def __init__(self, catalogue: Catalogue) -> None:
+        """Compare with the pictures of ``catalogue``."""
+        self._catalogue = catalogue
+        self._thread = ThreadPoolExecutor(1, "comparison")
+        self._waiting = 0
+        self._tried: OrderedDict[tuple[object, ...], Tried] = OrderedDict()
+        self._kept = 0
+        self._original: tuple[object, NDArray[np.uint8]] | None = None
+
+    async def answer(self, target: str) -> Answer:
+        """Answer a request for what is at ``target``.
+
+        Raises RequestRefused if there is no such picture, none is so small, it is too large to
+        search, or too many are waiting.
+        """
+        wanted = Wanted.parse(target)
+        if self._waiting >= MOST_WAITING:
+            raise RequestRefused(Code.BUSY, "too many comparisons", retry=True)
+        self._waiting += 1
+        try:
+            loop = asyncio.get_running_loop()
+            data = await loop.run_in_executor(self._thread, self.file, wanted)
+        finally:
+            self._waiting -= 1
+        return Answer(status=HTTPStatus.OK, fields=_fields(wanted.format), body=data)
+
+    def close(self) -> None:
+        """Answer no more."""
+        self._thread.shutdown(wait=False, cancel_futures=True)
+
+    def file(self, wanted: Wanted) -> bytes:
+        """Return the bytes that are asked for; takes a second.  Raises RequestRefused."""
+        file = self._catalogue.file(wanted.name)
+        if is_stream(file.path):
+            raise _none("a stream has no original")
+        if wanted.format == "avif" and not features.check("avif"):
+            raise _none("this Pillow makes no AVIF")
+        best = self._best(file, wanted)
+        if best is None:
+            raise _none("none is so small")
+        data = best.data[: wanted.bytes]
+        if wanted.format == "jpeg" and _START_OF_SCAN not in data[:-_LEAST_SCAN]:
+            raise _none("so few bytes of it show nothing")
+        return data
+
+    def _best(self, file: File, wanted: Wanted) -> Tried | None:
+        """Return the file of at most ``wanted.of`` bytes that is closest to the original."""
+        deadline = time.monotonic() + PATIENCE
+        best: Tried | None = None
+        for factor in FACTORS:
+            low, high = QUALITIES[wanted.format]
+            while low <= high and (best is None or time.monotonic() < deadline):
+                quality = (low + high) // 2
+                tried = self._try(file, wanted.format, factor, quality)
+                if len(tried.data) <= wanted.of:
+                    low = quality + 1
+                    if best is None or tried.psnr > best.psnr:
+                        best = tried
+                else:
+                    high = quality - 1
+        return best
+
+    def _try(self, file: File, kind: str, factor: int, quality: int) -> Tried:
+        key = (*file, kind, factor, quality)
+        tried = self._tried.get(key)
+        if tried is None:
+            original = self._load(file)
+            tried = _encoded(original, kind, factor, quality)
+            self._tried[key] = tried
+            self._kept += len(tried.data)
+            while self._kept > MOST_KEPT and len(self._tried) > 1:
+                _, dropped = self._tried.popitem(last=False)
+                self._kept -= len(dropped.data)
+        self._tried.move_to_end(key)
+        return tried
+
+    def _load(self, file: File) -> NDArray[np.uint8]:
+        if self._original is None or self._original[0] != file:
+            self._original = None  # two at once are too many
+            try:
+                with file.open() as opened:
+                    pixels = load_picture(opened)
+                    file.check(Identity.opened(opened))
+            except OSError as error:
+                raise refused(error) from error
+            except PictureError as error:
+                if is_passing(error):
+                    raise later() from error
+                raise RequestRefused(Code.UNREADABLE_IMAGE, str(error)) from error
+            if pixels.shape[0] * pixels.shape[1] > MOST_PIXELS:
+                raise _none("it is too large to be compared")
+            self._original = file, pixels
+        return self._original[1]
+
+
+def _encoded(pixels: NDArray[np.uint8], kind: str, factor: int, quality: int) -> Tried:
+    whole = Image.fromarray(pixels)
+    size = (max(1, whole.width // factor), max(1, whole.height // factor))
+    small = whole if factor == 1 else whole.resize(size, Image.Resampling.LANCZOS)
+    buffer = io.BytesIO()
+    try:
+        if kind == "jpeg":
+            small.save(buffer, "JPEG", quality=quality, progressive=True, optimize=True)
+        else:
+            small.save(buffer, "AVIF", quality=quality, speed=SPEED, max_threads=1)
+        data = buffer.getvalue()
+        with Image.open(io.BytesIO(data)) as decoded:
+            shown = decoded.convert("RGB")
+    except (OSError, ValueError) as error:  # neither format has sides beyond 65,535
+        raise _none("it cannot be written so") from error
+    if shown.size != whole.size:
+        shown = shown.resize(whole.size, Image.Resampling.BICUBIC)
+    return Tried(data=data, psnr=psnr(pixels, np.asarray(shown)))
+
+
+def _only(values: dict[str, list[str]], name: str) -> str:
+    """Return the one value of a parameter.  Raises ValueError if there is none, or more."""
+    [value] = values.get(name, [])
+    return value
+
+
+def _number(text: str) -> int:
+    if not (text.isascii() and text.isdigit() and len(text) <= 10):
+        raise ValueError(f"{text} is not a number of bytes")
+    return min(int(text), MAX_STREAM)
+
+
+def _none(why: str) -> RequestRefused:
+    return RequestRefused(Code.UNKNOWN_IMAGE, why)
+
+
+def _fields(kind: str) -> dict[str, str]:
+    return {
+        "Content-Type": f"image/{kind}",
+        "Cache-Control": "no-cache",
+        "Cross-Origin-Resource-Policy": "same-origin",
+        "X-Content-Type-Options": "nosniff",
+    }

@@ -1,0 +1,299 @@
+"""One plain HTTP request and its answer: a stream, or a range of it, for caches and object stores.
+
+A stream is at its picture's name and ``.dfc``, encoded for the range that is asked for and no
+further; a ``.dfc`` file of the catalogue is at its own name, so that a folder of files behind any
+server looks the same.  To browsers the viewer is at ``/``, and what it needs below ``/-/``.  The
+connection is closed after the answer.
+
+websockets reads the request and hands it over before its own handshake; what is answered goes to
+the transport directly, as fast as the client takes it and the encoder makes it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import ipaddress
+import logging
+from http import HTTPStatus
+from math import ceil
+from urllib.parse import unquote
+
+from websockets.asyncio.server import ServerConnection
+from websockets.http11 import Request, Response
+
+from diffc_stream.container.grammar import VERSION
+from diffc_stream.errors import LinkLost, RequestRefused
+from diffc_stream.opening import is_passing
+from diffc_stream.session import Code
+from diffc_stream.transport.exposure import neighbourhood
+from diffc_viewer import Answer, Door, Question, Site
+
+from ..auth.quotas import Visit, unlimited
+from ..catalogue.catalogue import Catalogue
+from ..catalogue.file import File, later
+from ..encoding.pipeline import Pipeline
+from ..encoding.source import STREAM_SUFFIX, is_stream
+from ..encoding.stream_file import entity_tag, length
+from ..ops.metrics import Figures
+from .buffers import Buffers
+from .comparison import PREFIX as COMPARISON
+from .comparison import Comparison
+from .ranges import precondition, ranged
+from .response import Reply
+from .stream_body import Growing, cacheable, described
+
+CHUNK = 32_768
+"""Bytes of what lies ready that are read at once, and have to be taken before the next."""
+
+_STATUS = {
+    Code.UNKNOWN_IMAGE: HTTPStatus.NOT_FOUND,
+    Code.UNREADABLE_IMAGE: HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
+    Code.BUSY: HTTPStatus.SERVICE_UNAVAILABLE,
+}
+
+logger = logging.getLogger("diffc_server")
+
+
+class Exchange:
+    """Answers one request."""
+
+    def __init__(
+        self,
+        connection: ServerConnection,
+        request: Request,
+        catalogue: Catalogue,
+        pipeline: Pipeline,
+        *,
+        door: Door,
+        site: Site | None,
+        comparison: Comparison | None,
+        epoch: str,
+        idle: float,
+        figures: Figures | None = None,
+        visit: Visit | None = None,
+        buffers: Buffers | None = None,
+    ) -> None:
+        """Prepare to answer; a client that takes nothing for ``idle`` seconds is cut off.
+
+        ``site`` and ``comparison`` are for pages, and may be missing.  ``epoch`` tells this run of
+        the daemon from others, whose encoders may round differently.  ``visit`` says what the
+        client may have; None: whatever it asks for.  ``buffers`` count what all answers hold.
+        """
+        self.visit = visit or unlimited()
+        """Who it is, and what he may still have."""
+        self._connection = connection
+        self._request = request
+        self._catalogue = catalogue
+        self._pipeline = pipeline
+        self._door = door
+        self._site = site
+        self._comparison = comparison
+        self._epoch = epoch
+        self._buffers = buffers or Buffers()
+        self._reply = Reply(
+            connection, request, idle=idle, figures=figures or Figures(), visit=self.visit
+        )
+        self._growing: Growing | None = None
+        self._draining = False
+        address = connection.remote_address or ("somebody", 0)
+        self._peer = f"{address[0]}:{address[1]}"
+        self._visitor = self.visit.name or neighbourhood(str(address[0]))
+
+    async def run(self) -> Response | None:
+        """Answer and close the connection; return what was answered, without a stream's bytes."""
+        clock = asyncio.get_running_loop().time
+        began = clock()
+        try:
+            await self._answer()
+            await self._reply.finish()
+        except LinkLost as error:
+            logger.info("%s left: %s", self._peer, error)
+        except Exception:
+            # A bug, and no reason to disturb the others.
+            logger.exception("an exchange failed")
+        finally:
+            self._reply.abort()
+            self._note(clock() - began)
+            await self._reply.gone
+        return self._reply.response
+
+    def drain(self) -> None:
+        """Wait for the encoder no more; what is there may still be sent."""
+        self._draining = True
+        if self._growing is not None:
+            self._growing.drain()
+
+    def abort(self) -> None:
+        """Drop the connection without a word."""
+        self._reply.abort()
+
+    async def _answer(self) -> None:
+        refusal = self._objection()
+        if refusal is not None:
+            await self._reply.say(refusal)
+            return
+        try:
+            if self._site is not None and self._site.has(self._target):
+                await self._give(await self._page(self._site))
+                return
+            file = await asyncio.to_thread(self._file)
+            await (self._send_ready(file) if is_stream(file.path) else self._send_growing(file))
+        except RequestRefused as error:
+            await self._refuse(error)
+        except (OSError, RuntimeError, MemoryError) as error:
+            # Without descriptors, threads or memory nothing could be looked at.
+            if not is_passing(error):
+                raise
+            await self._refuse(later())
+
+    async def _refuse(self, error: RequestRefused) -> None:
+        if self._reply.response is not None:
+            # The client has to see that this is not the end of the stream.
+            raise LinkLost(f"there is no more for it: {error}") from error
+        status = _STATUS.get(error.code, HTTPStatus.INTERNAL_SERVER_ERROR)
+        after = {} if error.after is None else {"Retry-After": str(ceil(error.after))}
+        await self._reply.say(status, after)
+
+    @property
+    def _target(self) -> str:
+        """What is asked for, percent-encoded."""
+        return self._request.path.partition("?")[0]
+
+    def _objection(self) -> HTTPStatus | None:
+        request = self._request
+        old = request.protocol == "HTTP/1.0"
+        objection = self._door.objection(
+            request.headers.get_all, path=self._target, local=is_local(self._connection), old=old
+        )
+        if objection is not None:
+            return objection
+        if request.method not in ("GET", "HEAD"):
+            return HTTPStatus.METHOD_NOT_ALLOWED
+        return None
+
+    async def _page(self, site: Site) -> Answer:
+        """Return what a browser is answered with.  Raises RequestRefused."""
+        path, headers = self._target, self._request.headers
+        if path.startswith(COMPARISON):
+            if self._comparison is None:
+                raise RequestRefused(Code.UNKNOWN_IMAGE, "nothing is compared here")
+            return await self._comparison.answer(self._request.path)
+        host = headers.get("Host", "")
+        question = Question(
+            path=path,
+            host=host if self._door.is_own(host) else "",
+            accepts=",".join(headers.get_all("Accept-Encoding")),
+            known=",".join(headers.get_all("If-None-Match")),
+        )
+        return await asyncio.to_thread(site.answer, question, whole=False)
+
+    async def _give(self, answer: Answer) -> None:
+        size = len(answer.body) if answer.file is None else answer.file.size
+        bodiless = answer.status is HTTPStatus.NOT_MODIFIED
+        head = answer.fields if bodiless else answer.fields | {"Content-Length": str(size)}
+        if bodiless or self._reply.bodiless:
+            await self._reply.begin(answer.status, head)
+        elif answer.file is None:
+            with self._buffers.held(self._visitor, size, answer.body):
+                await self._reply.begin(answer.status, head)
+                for start in range(0, size, CHUNK):
+                    await self._reply.write(answer.body[start : start + CHUNK])
+        else:
+            with self._buffers.held(self._visitor, CHUNK):
+                await self._reply.begin(answer.status, head)
+                for start in range(0, size, CHUNK):
+                    await self._reply.write(
+                        await asyncio.to_thread(answer.file.read, start, min(CHUNK, size - start))
+                    )
+
+    def _file(self) -> File:
+        """Return the file that is asked for.  Raises RequestRefused if there is none."""
+        target = self._target
+        try:
+            name = unquote(target, errors="strict").removeprefix("/")
+        except UnicodeDecodeError as error:
+            raise RequestRefused(Code.UNKNOWN_IMAGE, "not a name") from error
+        if not target.startswith("/") or not name.lower().endswith(STREAM_SUFFIX):
+            raise RequestRefused(Code.UNKNOWN_IMAGE, "not the name of a stream")
+        try:
+            return self._catalogue.file(name)
+        except RequestRefused:
+            file = self._catalogue.file(name[: -len(STREAM_SUFFIX)])
+            if is_stream(file.path):
+                raise
+            return file
+
+    async def _send_ready(self, file: File) -> None:
+        """Send a stream that is ready, from where it lies."""
+        ready, size = self._pipeline.ready, length(file)
+        etag = await ready.tag(file)
+        if await self._precondition(etag):
+            return
+        head = described(etag) | {"Content-Length": str(size)}
+        found, status = range(size), HTTPStatus.OK
+        wanted = ranged(self._request.headers.get_all, etag)
+        if wanted is not None and not self._reply.bodiless:
+            within = wanted.within(size)
+            if within is None:
+                status = HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE
+                await self._reply.say(status, {"Content-Range": f"bytes */{size}"})
+                return
+            found, status = within, HTTPStatus.PARTIAL_CONTENT
+            head |= {
+                "Content-Length": str(len(found)),
+                "Content-Range": f"bytes {found.start}-{found.stop - 1}/{size}",
+            }
+        if self._reply.bodiless:
+            await self._reply.begin(status, head)
+            return
+        with self._buffers.held(self._visitor, min(CHUNK, len(found))):
+            # Read first: what cannot be read now can be said now.
+            piece = await ready.read(file, found.start, min(found.start + CHUNK, found.stop))
+            await self._reply.begin(status, head)
+            for start in range(found.start, found.stop, CHUNK):
+                if start > found.start:
+                    piece = await ready.read(file, start, min(start + CHUNK, found.stop))
+                await self._reply.write(piece)
+
+    async def _send_growing(self, file: File) -> None:
+        """Send a picture's stream, as it is encoded."""
+        shared = self._pipeline.of(file)
+        # What the bytes follow from, and nothing that another encoder may have made of it.
+        facts = f"{self._epoch} {VERSION} {shared.model} {tuple(file.version)} {file.path}"
+        etag = entity_tag(hashlib.sha256(facts.encode()).hexdigest())
+        growing = self._growing = Growing(self._reply, self._request, shared, etag, self.visit)
+        if self._draining:
+            growing.drain()
+        with growing.joined():
+            if not await self._precondition(etag):
+                await growing.send()
+
+    async def _precondition(self, etag: str) -> bool:
+        """Answer if that is all there is to say, and tell whether it was."""
+        status = precondition(self._request.headers.get_all, etag)
+        if status is HTTPStatus.NOT_MODIFIED:
+            await self._reply.begin(status, cacheable(etag))
+        elif status is not None:
+            await self._reply.say(status)
+        return status is not None
+
+    def _note(self, seconds: float) -> None:
+        """Log what was answered, if anything was."""
+        if self._reply.response is None:
+            return
+        status = self._reply.response.status_code
+        level = logging.INFO if status < HTTPStatus.BAD_REQUEST else logging.WARNING
+        if self._site is not None and self._site.has(self._target):
+            level = logging.DEBUG  # a page asks for dozens, and shows what is missing
+        # A path is ASCII, but may hold anything that a terminal takes for a command.
+        # What follows a question mark may be somebody's idea of where a token goes.
+        where = ascii(self._target[:300])
+        facts = {"status": status, "bytes": self._reply.sent, "seconds": round(seconds, 3)}
+        logger.log(level, "%s got %s over HTTP: %d", self._peer, where, status, extra=facts)
+
+
+def is_local(connection: ServerConnection) -> bool:
+    """Tell whether a connection came over the loopback."""
+    address = connection.local_address
+    return bool(address) and ipaddress.ip_address(address[0].partition("%")[0]).is_loopback

@@ -1,0 +1,155 @@
+"""One HTTP answer on its way: its head, and its body as fast as the client takes it."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import socket
+from email.utils import formatdate
+from http import HTTPStatus
+
+from websockets.asyncio.server import ServerConnection
+from websockets.datastructures import Headers
+from websockets.http11 import Request, Response
+
+from diffc_stream.errors import LinkLost
+
+from ..auth.quotas import Visit
+from ..ops.metrics import Figures
+
+RETRY_AFTER = 5
+"""Seconds after which to come back when there was no time or no room."""
+LINGER = 5.0
+"""Seconds that the client gets to close the connection, when all has been sent."""
+UNSENT = 131_072
+"""Bytes that the system may hold for a client beyond what is on its way."""
+
+_WORDS = {
+    HTTPStatus.BAD_REQUEST: "say which host you mean, once",
+    HTTPStatus.FORBIDDEN: "pages of other sites have no business here",
+    HTTPStatus.NOT_FOUND: "there is no such stream; they are called PICTURE.dfc",
+    HTTPStatus.METHOD_NOT_ALLOWED: "GET and HEAD are all there is",
+    HTTPStatus.PRECONDITION_FAILED: "it has changed",
+    HTTPStatus.UNSUPPORTED_MEDIA_TYPE: "it cannot be read as a picture",
+    HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE: "it is not that long",
+    HTTPStatus.MISDIRECTED_REQUEST: "this is called localhost, or by its number, "
+    "or as diffc-server --name says",
+    HTTPStatus.INTERNAL_SERVER_ERROR: "encoding it failed",
+    HTTPStatus.SERVICE_UNAVAILABLE: "not at the moment: come back later",
+}
+
+
+class Reply:
+    """The answer to one request."""
+
+    def __init__(
+        self,
+        connection: ServerConnection,
+        request: Request,
+        *,
+        idle: float,
+        figures: Figures,
+        visit: Visit,
+    ) -> None:
+        """Prepare to answer; a client that takes nothing for ``idle`` seconds is cut off."""
+        self.sent = 0
+        """Bytes."""
+        self.response: Response | None = None
+        """What was answered, without the body; None as long as nothing was."""
+        self.gone = asyncio.create_task(connection.wait_closed())
+        """Done when the connection has been closed."""
+        self._connection = connection
+        self._request = request
+        self._idle = idle
+        self._figures = figures
+        self._visit = visit
+        self._hold_little()
+
+    @property
+    def bodiless(self) -> bool:
+        """Nobody asked for more than the head."""
+        return self._request.method == "HEAD"
+
+    async def say(self, status: HTTPStatus, more: dict[str, str] | None = None) -> None:
+        """Answer with one line for people."""
+        text = f"{_WORDS[status]}\n".encode()
+        head = {
+            "Cache-Control": "no-store",
+            "Content-Type": "text/plain; charset=utf-8",
+            "Content-Length": str(len(text)),
+            **(more or {}),
+        }
+        if status is HTTPStatus.METHOD_NOT_ALLOWED:
+            head["Allow"] = "GET, HEAD"
+        if status is HTTPStatus.SERVICE_UNAVAILABLE:
+            head.setdefault("Retry-After", str(RETRY_AFTER))
+        await self.begin(status, head)
+        if not self.bodiless:
+            await self.write(text)
+
+    async def begin(self, status: HTTPStatus, head: dict[str, str]) -> None:
+        """Send the head.  Raises LinkLost."""
+        headers = Headers(Date=formatdate(usegmt=True), Connection="close", **head)
+        if self._visit.token is not None and "Cache-Control" in headers:
+            # What it took a token to get is not for caches between here and there.
+            kept = headers.pop("Cache-Control")
+            headers["Cache-Control"] = kept if kept == "no-store" else f"private, {kept}"
+        if self._visit.cookie:
+            headers["Set-Cookie"] = self._visit.cookie
+        self.response = Response(status.value, status.phrase, headers)
+        self._figures.answered[f"{status // 100}xx"] += 1
+        await self.write(self.response.serialize())
+
+    async def write(self, data: bytes) -> None:
+        """Send some of the body, and wait until hardly anything of it waits.  Raises LinkLost."""
+        connection = self._connection
+        if connection.transport.is_closing() or connection.protocol.close_expected():
+            raise LinkLost("the connection was closed")
+        await self._afford(len(data))
+        connection.transport.write(data)
+        self.sent += len(data)
+        self._figures.body += len(data)
+        await self._flush()
+
+    async def finish(self) -> None:
+        """Have all that was written sent, and let the client close the connection first."""
+        transport = self._connection.transport
+        if transport.can_write_eof():
+            transport.set_write_buffer_limits(0)
+            await self._flush()
+            if not transport.is_closing():
+                transport.write_eof()
+        else:
+            # Of TLS no half can be closed: this sends what is left, and says that it is all.
+            transport.close()
+        await asyncio.wait([self.gone], timeout=LINGER)
+
+    def abort(self) -> None:
+        """Drop the connection without a word."""
+        self._connection.transport.abort()
+
+    async def _afford(self, size: int) -> None:
+        """Wait until the visitor may be sent something; all who wait take turns."""
+        clock = asyncio.get_running_loop().time
+        while (due := self._visit.ready_at(now := clock())) > now:
+            done, _ = await asyncio.wait([self.gone], timeout=due - now)
+            if done:
+                raise LinkLost("the connection was closed")
+        self._visit.spend(size)
+
+    async def _flush(self) -> None:
+        try:
+            async with asyncio.timeout(self._idle):
+                await self._connection.drain()
+        except TimeoutError:
+            raise LinkLost("the client does not take what it asked for") from None
+        except OSError as error:
+            raise LinkLost("the connection was lost") from error
+
+    def _hold_little(self) -> None:
+        """Have the system take no more than it is about to send: else it takes megabytes."""
+        found = self._connection.transport.get_extra_info("socket")
+        option = getattr(socket, "TCP_NOTSENT_LOWAT", None)
+        if found is not None and option is not None:
+            with contextlib.suppress(OSError):
+                found.setsockopt(socket.IPPROTO_TCP, option, UNSENT)

@@ -1,0 +1,186 @@
+"""A picture's stream over HTTP: encoded for the range that is asked for, and no further."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http import HTTPStatus
+
+from websockets.http11 import Request
+
+from diffc_stream.errors import LinkLost, RequestRefused
+from diffc_stream.session import MAX_STREAM, Code
+
+from ..auth.quotas import Visit
+from ..encoding.shared_stream import LOOK_AHEAD, SharedStream
+from .ranges import Range, ranged
+from .response import Reply
+
+MEDIA_TYPE = "application/vnd.diffc"
+"""Of a stream.  Not registered."""
+MAX_AGE = 60
+"""Seconds that a cache may go without asking whether the picture is still the same."""
+MOST_RANGE = 65_536
+"""Bytes; a longer range of a stream that is still being encoded is answered with so many."""
+PATIENCE = 20.0
+"""Seconds that a range may take to be encoded; then it is answered with what there is of it."""
+
+_FIRST_BLOCK = 256
+_LEAST_BLOCK = 1024
+_BLOCK = 4096
+"""Bytes that a client has to take before the time of silence is up."""
+
+
+class Growing:
+    """What one client gets of a stream that others may share."""
+
+    def __init__(
+        self, reply: Reply, request: Request, shared: SharedStream, etag: str, visit: Visit
+    ) -> None:
+        """Prepare to send it as ``etag``."""
+        self._reply = reply
+        self._request = request
+        self._shared = shared
+        self._etag = etag
+        self._visit = visit
+        self._awoken = asyncio.Event()
+        self._wake = self._awoken.set
+        self._draining = False
+
+    @contextmanager
+    def joined(self) -> Iterator[None]:
+        """Use the stream for as long as this lasts."""
+        self._shared.join(self._wake, self._visit.account)
+        self._reply.gone.add_done_callback(self._leave_waiting)
+        try:
+            yield
+        finally:
+            self._reply.gone.remove_done_callback(self._leave_waiting)
+            self._shared.leave(self._wake)
+
+    def drain(self) -> None:
+        """Wait for the encoder no more; what is there may still be sent."""
+        self._draining = True
+        self._wake()
+
+    async def send(self) -> None:
+        """Send what is asked for.  Raises RequestRefused or LinkLost."""
+        if self._reply.bodiless:
+            await self._reply.begin(HTTPStatus.OK, self._described())
+            return
+        wanted = ranged(self._request.headers.get_all, self._etag)
+        if wanted is None or (wanted.first is None and not self._shared.complete):
+            await self._send_whole()
+        else:
+            await self._send_range(wanted)
+
+    async def _send_range(self, wanted: Range) -> None:
+        if not self._shared.complete:
+            assert wanted.first is not None
+            await self._reach_range(wanted)
+            # What is not there by now will be asked for again.
+            wanted = Range(
+                first=wanted.first,
+                last=min(wanted.first + MOST_RANGE, len(self._shared), *_after(wanted)) - 1,
+            )
+        total = str(len(self._shared)) if self._shared.complete else "*"
+        found = wanted.within(len(self._shared))
+        if found is None:
+            length = {"Content-Range": f"bytes */{total}"} if total != "*" else {}
+            await self._reply.say(HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE, length)
+            return
+        head = self._described() | {
+            "Content-Length": str(len(found)),
+            "Content-Range": f"bytes {found.start}-{found.stop - 1}/{total}",
+        }
+        await self._reply.begin(HTTPStatus.PARTIAL_CONTENT, head)
+        for start in range(found.start, found.stop, _BLOCK):
+            await self._reply.write(self._shared.read(start, min(start + _BLOCK, found.stop)))
+
+    async def _reach_range(self, wanted: Range) -> None:
+        """Have the range encoded, or as much of it as there is time for.
+
+        Raises RequestRefused if that is nothing.
+        """
+        assert wanted.first is not None
+        if wanted.first >= MAX_STREAM:
+            return
+        end = min(wanted.first + MOST_RANGE, MAX_STREAM, *_after(wanted))
+        try:
+            async with asyncio.timeout(PATIENCE):
+                if wanted.first > len(self._shared) and not self._shared.complete:
+                    await self._skip(wanted.first)
+                await self._reach(end)
+        except TimeoutError:
+            if len(self._shared) <= wanted.first:
+                raise RequestRefused(Code.BUSY, "that takes longer", retry=True) from None
+
+    async def _skip(self, length: int) -> None:
+        """Have encoded what the client says by its range to hold already; nothing proves it."""
+        async with self._visit.claims.claim(self._visit.account) as claim:
+            self._shared.bill(self._wake, claim)
+            await self._reach(length, claimed=True)
+            self._shared.bill(self._wake, self._visit.account)
+
+    async def _send_whole(self) -> None:
+        """Send everything, as it is encoded: no further ahead of the client than on a WebSocket."""
+        await self._reach(1)
+        head = self._described()
+        chunked = not self._shared.complete and self._request.protocol == "HTTP/1.1"
+        if chunked:
+            head["Transfer-Encoding"] = "chunked"
+        await self._reply.begin(HTTPStatus.OK, head)
+        position, least = 0, _FIRST_BLOCK
+        while True:
+            await self._reach(position + least)
+            block = self._shared.read(position, position + _BLOCK)
+            if not block:
+                break
+            position, least = position + len(block), _LEAST_BLOCK
+            if not self._shared.complete:
+                self._shared.want(position + LOOK_AHEAD)
+            await self._reply.write(b"%x\r\n%b\r\n" % (len(block), block) if chunked else block)
+        if chunked:
+            await self._reply.write(b"0\r\n\r\n")
+
+    async def _reach(self, length: int, *, claimed: bool = False) -> None:
+        """Wait for ``length`` bytes, or all there are.  Raises RequestRefused or LinkLost.
+
+        The encoder is asked for a little at a time: when nobody waits any more, it stops.
+        """
+        while not self._shared.complete and len(self._shared) < length:
+            if (refusal := self._shared.refusal(self._visit.account)) is not None:
+                raise refusal
+            if self._reply.gone.done():
+                raise LinkLost("the connection was closed")
+            if self._draining:
+                raise RequestRefused(Code.BUSY, "the sender is shutting down", retry=True)
+            ahead = min(length, len(self._shared) + LOOK_AHEAD)
+            self._shared.want(ahead, claimed=claimed)
+            self._awoken.clear()
+            await self._awoken.wait()
+
+    def _described(self) -> dict[str, str]:
+        head = described(self._etag)
+        if self._shared.complete:
+            head["Content-Length"] = str(len(self._shared))
+        return head
+
+    def _leave_waiting(self, _: object) -> None:
+        self._wake()
+
+
+def described(etag: str) -> dict[str, str]:
+    """Return the fields of every answer that is a stream."""
+    return cacheable(etag) | {"Content-Type": MEDIA_TYPE, "Accept-Ranges": "bytes"}
+
+
+def cacheable(etag: str) -> dict[str, str]:
+    """Return the fields that say how long a cache may keep it."""
+    return {"ETag": etag, "Cache-Control": f"max-age={MAX_AGE}"}
+
+
+def _after(wanted: Range) -> tuple[int, ...]:
+    """Return where the range ends, if it does."""
+    return () if wanted.last is None else (wanted.last + 1,)

@@ -1,0 +1,1 @@
+"""Receivers' WebSockets: the opening, the connection, and what is sent over it."""

@@ -1,0 +1,456 @@
+"""One receiver's connection: a WebSocket joined to a session and to the pipeline.
+
+Two tasks share the session, both on the event loop.  One reads: it hands every message to the
+session and acts on what comes out.  The other writes: it alone sends, one frame at a time, of
+whichever stream gains most by it, and so it is also the place where a slow link slows everything
+behind it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import itertools
+import logging
+import secrets
+from collections.abc import Iterable, Mapping, Sequence
+from math import inf
+
+from structlog.contextvars import bound_contextvars
+from websockets.exceptions import ConnectionClosed
+from websockets.frames import CloseCode
+
+from diffc_stream.errors import (
+    LinkLost,
+    RequestRefused,
+    SessionError,
+    Unauthorized,
+)
+from diffc_stream.opening import is_passing
+from diffc_stream.session import (
+    Capability,
+    Code,
+    List,
+    Message,
+    Open,
+    Reason,
+    SenderSession,
+    Stop,
+    Terms,
+    Update,
+)
+from diffc_stream.session.interleaving import FRAME, Outlook, cut
+from diffc_stream.transport.pacing import Paced
+
+from ..auth.quotas import Visit, unlimited
+from ..catalogue.catalogue import Catalogue
+from ..encoding.pipeline import Pipeline
+from ..ops.metrics import Figures
+from .batched_write import write
+from .outbound_stream import Outgoing, Plan
+from .resolver import Finder
+
+CAPABILITIES = (Capability.DFC1, Capability.DFC2, Capability.HTTP, Capability.FOLLOW)
+GATHER = 0.05
+"""Seconds after an OPEN in which only first frames are sent: others often follow, and what has been
+sent cannot be given to them."""
+TOGETHER = 8
+"""Messages that are written at once: what is written cannot be taken back, but writing takes
+long."""
+DISMISSAL = 5.0
+"""Seconds that a receiver gets to hear that it is dismissed."""
+OPENING = 4.0
+"""Messages of the simplest kind as which an OPEN counts: what comes of it earns more, if anything
+does ..."""
+REFUSAL = 8.0
+"""... and a refusal in addition."""
+MOST_BACKLOG = 64
+"""Messages waiting to be sent beyond which nothing more is read."""
+
+logger = logging.getLogger("diffc_server")
+
+_numbers = itertools.count(secrets.randbelow(2**20))
+
+
+def connection_id() -> str:
+    """Return what the log calls a connection: no other one of this process, rarely of another."""
+    return f"{next(_numbers):05x}"
+
+
+class Conversation:
+    """Serves one receiver until it leaves."""
+
+    def __init__(
+        self,
+        websocket: Paced,
+        catalogue: Catalogue,
+        pipeline: Pipeline,
+        terms: Terms,
+        figures: Figures | None = None,
+        visit: Visit | None = None,
+    ) -> None:
+        """Prepare to serve within what ``visit`` allows; None: whatever is asked for."""
+        self.visit = visit or unlimited()
+        """Who it is, and what he may still have."""
+        self._figures = figures or Figures()
+        self._websocket = websocket
+        self._catalogue = catalogue
+        self._finder = Finder(catalogue, pipeline)
+        self._clock = asyncio.get_running_loop().time
+        self._session = SenderSession(
+            now=self._clock(),
+            terms=terms,
+            models=pipeline.opener.fingerprints,
+            capabilities=CAPABILITIES,
+        )
+        self._id = connection_id()
+        self._wanted: dict[int, Open | Update] = {}
+        self._asked: dict[int, float] = {}
+        """When streams were asked for that are not on their way yet."""
+        self._preparing: dict[int, asyncio.Task[None]] = {}
+        self._outgoing: dict[int, Outgoing] = {}
+        self._gathered = 0.0
+        """When all streams of a bunch have been asked for, probably."""
+        self._awoken = asyncio.Event()
+        self._wake = self._awoken.set
+        self._flushed = asyncio.Event()
+        self._draining = self._dismissed = False
+        self._affords: float | None = None
+        """When something may be sent again, if not yet."""
+        self._streams = 0
+        """Asked for so far."""
+        # Gone already, perhaps.
+        address = websocket.remote_address or ("somebody", 0)
+        self._peer = f"{address[0]}:{address[1]}"
+
+    async def run(self) -> None:
+        """Serve until the receiver leaves, breaks the protocol or falls silent."""
+        with bound_contextvars(connection=self._id):
+            await self._run()
+
+    async def _run(self) -> None:
+        began = self._clock()
+        logger.info("%s connected", self._peer)
+        code = CloseCode.NORMAL_CLOSURE
+        level, why = logging.INFO, "draining"
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                tasks.create_task(self._write())
+                await self._read(tasks)
+        except* (LinkLost, ConnectionClosed) as group:
+            why = why if self._draining else str(group.exceptions[0])
+        except* Unauthorized as group:
+            level, why = logging.WARNING, str(group.exceptions[0])
+            code = CloseCode.POLICY_VIOLATION
+            self._figures.refused[Code.UNAUTHORIZED] += 1
+        except* SessionError as group:
+            level, why = logging.WARNING, str(group.exceptions[0])
+            code = CloseCode.PROTOCOL_ERROR
+            self._figures.refused[Code.PROTOCOL] += 1
+        except* (OSError, RuntimeError, MemoryError) as group:
+            # What runs out comes back, and so may the receiver.
+            _, faults = group.split(is_passing)
+            if faults is not None:
+                raise
+            level, why = logging.WARNING, "it cannot be served at the moment"
+            code = CloseCode.TRY_AGAIN_LATER
+        finally:
+            self._forget_all("lost")
+        await self._say_goodbye(code)
+        facts = {
+            "seconds": round(self._clock() - began, 3),
+            "streams": self._streams,
+            "bytes": self._session.sent,
+        }
+        left = "left" if level == logging.INFO else "dropped"
+        logger.log(level, "%s %s: %s", self._peer, left, why, extra=facts)
+
+    def drain(self) -> None:
+        """Tell the receiver to come back later, end all streams, and close."""
+        with bound_contextvars(connection=self._id):  # called from elsewhere
+            self._forget_all(Reason.DRAINING.value)
+        self._session.go_away()
+        self._draining = True
+        self._wake()
+
+    def dismiss(self) -> None:
+        """Tell the receiver that its token is not good any more, and close."""
+        if not self._dismissed:
+            # It may take nothing any more, or as good as nothing.
+            asyncio.get_running_loop().call_later(DISMISSAL, self.abort)
+        self._dismissed = True
+        self._wake()
+
+    def abort(self) -> None:
+        """Drop the connection without a word."""
+        self._websocket.transport.abort()
+
+    async def _read(self, tasks: asyncio.TaskGroup) -> None:
+        async for data in self._websocket:
+            event = self._session.receive(data, self._clock())
+            self._act(event, tasks)
+            self._wake()
+            while self._session.backlog > MOST_BACKLOG:
+                self._flushed.clear()
+                await self._flushed.wait()
+        # A normal end too is the end of all tasks here.
+        raise LinkLost("the connection was closed")
+
+    def _act(self, event: Message | None, tasks: asyncio.TaskGroup) -> None:
+        match event:
+            case List():
+                tasks.create_task(self._list(event))
+            case Open():
+                self._websocket.charge(OPENING)
+                if not self.visit.hold(self._session.count):
+                    self._refuse(event.stream, event.image, _too_many())
+                    self._forget(event.stream, "error")
+                    return
+                self._wanted[event.stream] = event
+                self._asked[event.stream] = self._clock()
+                self._streams += 1
+                self._gathered = self._clock() + GATHER
+                asyncio.get_running_loop().call_later(GATHER, self._wake)
+                self._preparing[event.stream] = tasks.create_task(self._prepare(event))
+            case Update():
+                self._wanted[event.stream] = event
+                if event.stream in self._outgoing:
+                    self._outgoing[event.stream].change(event)
+            case Stop():
+                self._forget(event.stream, Reason.STOPPED.value)
+
+    async def _write(self) -> None:
+        while True:
+            self._awoken.clear()
+            if self._dismissed:
+                gone = "the token is not known here any more, or has expired"
+                self._session.dismiss(Code.UNAUTHORIZED, gone)
+                raise Unauthorized(gone)
+            self._fill()
+            pages = self._session.pages
+            messages = self._session.transmit(self._clock())
+            if messages:
+                if self.visit.paced:
+                    self.visit.spend(sum(map(len, messages)))
+                await self._send(messages)
+                self._flushed.set()
+                if pages:
+                    # There may be hundreds, and nothing makes them wait for anything.
+                    await asyncio.sleep(0)
+                continue
+            if self._draining:
+                await self._websocket.close(CloseCode.GOING_AWAY, "draining")
+                return
+            try:
+                async with asyncio.timeout_at(self._next_timeout()):
+                    await self._awoken.wait()
+            except TimeoutError:
+                self._session.handle_timeout(self._clock())
+
+    def _next_timeout(self) -> float | None:
+        """Return when there may be something to do, though nothing has come."""
+        moments = (self._session.next_timeout(), self._affords)
+        return min((moment for moment in moments if moment is not None), default=None)
+
+    async def _send(self, messages: Sequence[bytes]) -> None:
+        await write(self._websocket, messages, patience=self._session.terms.idle)
+
+    async def _say_goodbye(self, code: CloseCode) -> None:
+        # A last ERROR, if the session has one; the receiver may be gone, or not reading.
+        with contextlib.suppress(ConnectionClosed, LinkLost, TimeoutError):
+            async with asyncio.timeout(2.0):
+                await self._send(self._session.transmit(self._clock()))
+                await self._websocket.close(code)
+
+    async def _list(self, request: List) -> None:
+        # The largest answer to the smallest question: it waits until the one before is paid for.
+        now = self._clock()
+        await asyncio.sleep(self.visit.ready_at(now) - now)
+        if not request.follow:
+            self._session.announce(await self._catalogue.changes.listing())
+            self._websocket.charge(self._session.pages)
+            self._wake()
+            return
+        async with contextlib.aclosing(self._catalogue.changes.pages(request.mark)) as news:
+            async for pages in news:
+                self._session.announce(pages)
+                self._wake()
+                # What changes meanwhile is said at once, and only as it is then.
+                while self._session.pages:
+                    self._flushed.clear()
+                    await self._flushed.wait()
+
+    async def _prepare(self, request: Open) -> None:
+        try:
+            hello = self._session.hello
+            assert hello is not None
+            shared = await self._finder.find(request, hello, self._wake, self.visit)
+        except RequestRefused as error:
+            self._websocket.charge(REFUSAL)
+            self._preparing.pop(request.stream, None)
+            # What is wrong with a picture was logged when it was opened, once for all receivers.
+            known = error.code in (Code.UNREADABLE_IMAGE, Code.INTERNAL)
+            level = logging.DEBUG if known else logging.WARNING
+            facts = {"stream": request.stream, "image": request.image}
+            logger.log(level, "%s asked for %s: %s", self._peer, request.image, error, extra=facts)
+            if request.stream in self._session.streams:
+                self._refuse(request.stream, request.image, error)
+            self._forget(request.stream, "error")
+        else:
+            self._preparing.pop(request.stream, None)
+            if request.stream in self._session.streams:
+                wanted = self._wanted[request.stream]
+                asked = self._asked[request.stream]
+                outgoing = Outgoing(
+                    request.stream, request.image, shared, wanted, asked, self.visit.account
+                )
+                self._outgoing[request.stream] = outgoing
+                self._figures.streams += 1
+                logger.info(
+                    "%s gets %s from %d",
+                    self._peer,
+                    request.image,
+                    request.start,
+                    extra=_about(outgoing),
+                )
+            else:  # stopped before it began
+                shared.leave(self._wake)
+        self._wake()
+
+    def _fill(self) -> None:
+        """Move what goes out next into the session, as much as is written together."""
+        session = self._session
+        self._affords = None
+        # What has to be paid for is paid for before the next.
+        together = 1 if self.visit.paced else TOGETHER
+        plans: dict[int, Plan] = {}
+        stale = tuple(self._outgoing)
+        while session.backlog < together:
+            if self._end_one(stale, plans):
+                # Another one may be alone now.
+                plans, stale = {}, tuple(self._outgoing)
+                continue
+            sent = self._next_frame(plans)
+            if sent is None:
+                return
+            # Nothing else can have changed meanwhile.
+            stale = (sent,)
+
+    def _end_one(self, stale: Iterable[int], plans: dict[int, Plan]) -> bool:
+        """Renew the plans of ``stale`` streams; end the first that is over, and tell of it."""
+        session = self._session
+        alone = session.count == 1
+        for stream in stale:
+            outgoing = self._outgoing[stream]
+            plan = outgoing.plan(session.position(stream), session.window, alone=alone)
+            if plan.over is not None:
+                self._end(outgoing, plan.over)
+                return True
+            plans[stream] = plan
+        return False
+
+    def _next_frame(self, plans: Mapping[int, Plan]) -> int | None:
+        """Move the frame that gains most into the session and return its stream, if there is one.
+
+        ``plans`` are those of all streams.
+        """
+        session = self._session
+        # A sliver of credit is not worth a frame: there will soon be more.
+        credit, current = session.credit, session.current
+        ready = credit >= min(FRAME, current // 4) and self._affordable()
+        best = self._best(plans) if ready else None
+        if best is None:
+            return None
+        outgoing, outlook, end = best
+        # Half a window at most: the other half is under way while the first is acknowledged.
+        room = outlook.position + min(credit, current // 2)
+        end = end if end <= room else cut(outlook, room)
+        session.send(outgoing.stream, outgoing.shared.read(outlook.position, end))
+        self._count(outgoing, end - outlook.position)
+        return outgoing.stream
+
+    def _count(self, outgoing: Outgoing, nbytes: int) -> None:
+        figures = self._figures
+        if not outgoing.sent:
+            figures.first_bytes.observe(self._clock() - outgoing.asked)
+        outgoing.sent += nbytes
+        self._websocket.earn(nbytes)
+        figures.frames += 1
+        figures.payload += nbytes
+
+    def _affordable(self) -> bool:
+        """Tell whether the visitor may be sent a frame; if not, it is seen to when he may."""
+        if not self.visit.paced:
+            return True
+        now = self._clock()
+        ready = self.visit.ready_at(now)
+        self._affords = ready if ready > now else None
+        return self._affords is None
+
+    def _best(self, plans: Mapping[int, Plan]) -> tuple[Outgoing, Outlook, int] | None:
+        """Return the stream whose next frame gains most, and where that ends."""
+        session = self._session
+        best, gain = None, -inf
+        gathering = self._clock() < self._gathered
+        opening = session.count - len(plans)
+        for stream, plan in plans.items():
+            outgoing = self._outgoing[stream]
+            if plan.outlook is None:
+                opening += not outgoing.begun
+            elif gathering and outgoing.begun:
+                pass  # others first
+            elif plan.turn is not None and plan.turn.gain > gain:
+                best, gain = (outgoing, plan.outlook, plan.turn.end), plan.turn.gain
+        # What is under way cannot be given to those that have nothing to send yet, but soon will;
+        # with less than this, an acknowledgement might not come.
+        crowded = opening and 3 * session.under_way >= session.current
+        return None if crowded else best
+
+    def _refuse(self, stream: int, image: str, error: RequestRefused) -> None:
+        message = f"{image}: {error}"
+        self._session.refuse(
+            stream,
+            error.code,
+            message,
+            retry=error.retry,
+            model=error.model,
+            after=error.after,
+        )
+        self._figures.refused[error.code] += 1
+
+    def _end(self, outgoing: Outgoing, why: Reason | RequestRefused) -> None:
+        """End a stream of which there is no more, or no more wanted."""
+        if isinstance(why, RequestRefused):
+            self._refuse(outgoing.stream, outgoing.image, why)
+        else:
+            self._session.end(outgoing.stream, why)
+        self._forget(outgoing.stream, why.value if isinstance(why, Reason) else "error")
+
+    def _forget(self, stream: int, why: str) -> None:
+        self._wanted.pop(stream, None)
+        self._asked.pop(stream, None)
+        preparing = self._preparing.pop(stream, None)
+        if preparing is not None:
+            preparing.cancel()  # nobody waits for it any more
+        outgoing = self._outgoing.pop(stream, None)
+        if outgoing is not None:
+            outgoing.shared.leave(self._wake)
+            self._figures.streams -= 1
+            self._figures.ended[why] += 1
+            seconds = round(self._clock() - outgoing.asked, 3)
+            facts = {**_about(outgoing), "bytes": outgoing.sent, "seconds": seconds, "end": why}
+            logger.info("%s has %s: %s", self._peer, outgoing.image, why, extra=facts)
+        self.visit.hold(self._session.count)
+
+    def _forget_all(self, why: str) -> None:
+        for stream in (*self._outgoing, *self._preparing):
+            self._forget(stream, why)
+
+
+def _about(outgoing: Outgoing) -> dict[str, object]:
+    """Return what the log says of a stream whenever it speaks of it."""
+    return {"stream": outgoing.stream, "image": outgoing.image}
+
+
+def _too_many() -> RequestRefused:
+    return RequestRefused(Code.BUSY, "too many at once, on all connections together", retry=True)

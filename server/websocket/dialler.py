@@ -1,0 +1,184 @@
+"""A sender that dials: for one that nobody can reach, and a receiver that listens."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import random
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from ssl import SSLContext
+from typing import Self
+from urllib.parse import urlsplit
+
+from websockets.exceptions import InvalidHandshake, InvalidStatus, InvalidURI
+
+from diffc_stream.errors import LinkLost, SafetyError
+from diffc_stream.session import PUSH_SUBPROTOCOL, Terms
+from diffc_stream.transport.backoff import Backoff
+from diffc_stream.transport.exposure import in_the_clear
+from diffc_stream.transport.tokens import is_token
+from diffc_stream.transport.websocket import connect
+
+from ..catalogue.catalogue import Catalogue
+from ..encoding.pipeline import Pipeline
+from ..ops.metrics import Figures
+from .connection import Conversation
+
+OPENING = 20.0
+"""Seconds that a handshake may take: at 50 bytes a second it takes ten."""
+FIRST, LONGEST = 1.0, 30.0
+"""Seconds to the next attempt, at most: the first and all later ones."""
+STEADY = 10.0
+"""Seconds that a connection has to last for the next failure to be a first one."""
+DRAIN_GRACE = 10.0
+"""Seconds that the receiver gets to take note of a shutdown, unless told."""
+MOST_FILE = 65_536
+"""Bytes of a file with a token."""
+CLOSING = 5.0
+"""Seconds that a polite goodbye may take."""
+
+logger = logging.getLogger("diffc_server")
+
+
+def bearing(url: str, token: Path, *, exposed: bool) -> dict[str, str]:
+    """Return the headers that show the receiver at ``url`` the token in a file.
+
+    Raises SafetyError if it is none, or could be read on the way by others, unless it may be
+    ``exposed``.
+    """
+    parts = urlsplit(url)
+    objection = in_the_clear(
+        url, parts.hostname or "", tls=parts.scheme == "wss", insecure=exposed, better="wss://"
+    )
+    if objection is not None:
+        raise SafetyError(objection)
+    try:
+        with token.open("rb") as file:
+            text = file.read(MOST_FILE).decode("ascii", errors="replace").strip()
+    except OSError as error:
+        raise SafetyError(f"{token} cannot be read: {error.strerror}") from error
+    if not is_token(text):
+        # Nothing of it is quoted: it may be a token all the same.
+        raise SafetyError(f"{token} holds no token, or more than one")
+    return {"Authorization": f"Bearer {text}"}
+
+
+class Dialler:
+    """Serves the pictures of a catalogue to one receiver that listens, until it is left.
+
+    >>> async with Dialler("ws://hub:8766/camera", catalogue, pipeline):
+    ...     await stopped.wait()
+
+    When nobody is there, or not any more, it tries again and again.  Leaving the block tells the
+    receiver.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        catalogue: Catalogue,
+        pipeline: Pipeline,
+        *,
+        terms: Terms | None = None,
+        headers: Mapping[str, str] | None = None,
+        tls: SSLContext | None = None,
+        figures: Figures | None = None,
+        grace: float = DRAIN_GRACE,
+        draw: Callable[[], float] = random.random,
+    ) -> None:
+        """Prepare to dial ``url``, ``ws://HOST:PORT/NAME`` or ``wss://``.
+
+        NAME is what the receiver is to call this sender.  ``headers`` go with the request, and
+        ``tls`` says whom to trust with wss.  The receiver gets ``grace`` seconds to take note of a
+        shutdown.  ``draw`` returns numbers from 0 to 1.
+        """
+        self._url = url
+        self._catalogue = catalogue
+        self._pipeline = pipeline
+        self._terms = terms or Terms()
+        self._headers = headers
+        self._tls = tls
+        self._figures = figures or Figures()
+        self._grace = grace
+        self._draw = draw
+        self._conversation: Conversation | None = None
+        self._leaving = False
+
+    async def __aenter__(self) -> Self:
+        self._task = asyncio.create_task(self._run())
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.drain()
+
+    async def drain(self) -> None:
+        """Dial no more, tell the receiver if one is there, and close."""
+        self._leaving = self._figures.draining = True
+        if self._conversation is not None:
+            self._conversation.drain()
+            await asyncio.wait([self._task], timeout=self._grace)
+        self._task.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await self._task
+        await self._pipeline.save()
+
+    @property
+    def connected(self) -> bool:
+        """A receiver is there."""
+        return self._conversation is not None
+
+    async def _run(self) -> None:
+        clock = asyncio.get_running_loop().time
+        backoff = Backoff(first=FIRST, longest=LONGEST, patience=None, draw=self._draw)
+        told = ""
+        while True:
+            began = clock()
+            reason = await self._converse()
+            if clock() - began >= STEADY:
+                backoff.progress()
+            if self._leaving:
+                return
+            # Once, however long it lasts.
+            level = logging.DEBUG if reason == told else logging.WARNING
+            logger.log(level, "%s: %s; trying again", self._url, reason)
+            told = reason
+            await backoff.pause(LinkLost(reason))
+
+    async def _converse(self) -> str:
+        """Serve a receiver for as long as it stays; return why it is not there."""
+        try:
+            websocket = await connect(
+                self._url,
+                subprotocol=PUSH_SUBPROTOCOL,
+                headers=self._headers,
+                tls=self._tls,
+                open_timeout=OPENING,
+                close_timeout=CLOSING,
+            )
+        except InvalidStatus as error:
+            return f"refused (HTTP {error.response.status_code})"
+        except (InvalidHandshake, InvalidURI, ValueError) as error:
+            return f"does not answer like a receiver: {error}"
+        except TimeoutError:
+            return "does not answer"
+        except OSError as error:
+            return f"cannot be reached: {error.strerror or error}"
+        self._conversation = Conversation(
+            websocket, self._catalogue, self._pipeline, self._terms, self._figures
+        )
+        if self._leaving:
+            self._conversation.drain()
+        self._figures.sockets += 1
+        self._figures.opened["websocket"] += 1
+        try:
+            await self._conversation.run()
+        except Exception:
+            # A bug, and no reason to leave the folder where it is.
+            logger.exception("a conversation failed")
+        finally:
+            self._conversation = None
+            self._figures.sockets -= 1
+            websocket.transport.abort()
+        return "the connection has ended"

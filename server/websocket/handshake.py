@@ -1,0 +1,52 @@
+"""A connection from when it has been made until it is known what it is for."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+from websockets.asyncio.server import ServerConnection
+from websockets.http11 import Response
+
+from diffc_stream.transport.listener import CountedConnection
+
+from ..auth.access_control import Refusal
+from ..auth.quotas import Visit
+
+OPENING = 10.0
+"""Seconds that a request may take to arrive, and a WebSocket to be opened."""
+
+
+class Arrival(CountedConnection):
+    """A connection whose opening has a deadline that can be moved."""
+
+    deadline: asyncio.Timeout
+
+    def __init__(self, *arguments: Any, among: set[Arrival], **more: Any) -> None:
+        """Prepare one that is ``among`` the others for as long as it is open."""
+        super().__init__(*arguments, **more)
+        self.visit: Visit | None = None
+        """What it may have, once it was let in."""
+        self._among = among
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._among.add(self)
+        super().connection_made(transport)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._among.discard(self)
+        if self.visit is not None:
+            self.visit.end()
+        super().connection_lost(exc)
+
+    async def handshake(self, *arguments: Any, **more: Any) -> None:
+        async with asyncio.timeout(OPENING) as self.deadline:
+            await super().handshake(*arguments, **more)
+
+
+def refused(connection: ServerConnection, refusal: Refusal) -> Response:
+    """Return the answer that says why somebody is not let in."""
+    response = connection.respond(refusal.status, f"{refusal.text}\n")
+    for name, value in refusal.fields:
+        response.headers[name] = value
+    return response

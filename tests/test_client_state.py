@@ -1,0 +1,134 @@
+"""What a mirror remembers."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from diffc_client.mirror.journal import Content
+from diffc_client.mirror.owned_folder import Holdings
+from diffc_client.mirror.paths import Places
+from diffc_client.mirror.state import FILE, Record, Records
+from diffc_stream.session import WHOLE, Entry, Reason, Target
+
+ENTRY = Entry(name="sub/a.png", size=5, time=7, thumbprint="0123456789abcdef")
+MARK = "f" * 16
+
+
+@pytest.fixture
+def holdings(tmp_path: Path) -> Iterator[Holdings]:
+    holdings = Holdings(Places(tmp_path))
+    yield holdings
+    holdings.close()
+
+
+def saved(holdings: Holdings, target: Target = WHOLE) -> Records:
+    images = {
+        "sub/a.png": Record(entry=ENTRY, ended=Reason.COMPLETE, length=5000),
+        "b.png": Record(entry=Entry(name="b.png", size=0, time=0, thumbprint="0" * 16)),
+        "c.png": Record(
+            entry=Entry(name="c.png", size=0, time=0, thumbprint="0" * 16),
+            ended=Reason.TARGET,
+            length=300,
+        ),
+    }
+    records = Records(mark=MARK, images=images)
+    records.save(holdings, target, mark=MARK)
+    return records
+
+
+def test_there_and_back(tmp_path: Path, holdings: Holdings) -> None:
+    assert Records.load(holdings, WHOLE) == Records()
+    records = saved(holdings)
+    assert Records.load(holdings, WHOLE) == records
+    assert sorted(path.name for path in tmp_path.iterdir()) == [".diffc-written-1.log", FILE]
+
+
+def test_what_another_target_ended_may_go_on(holdings: Holdings) -> None:
+    saved(holdings, Target(bytes=300))
+    images = Records.load(holdings, Target(psnr=30.0)).images
+    assert [record.ended for record in images.values()] == [Reason.COMPLETE, None, None]
+
+
+FACTS: dict[str, object] = {
+    "format": 1,
+    "mark": None,
+    "target": {"bytes": None, "bpp": None, "side": None, "psnr": None},
+    "images": [],
+}
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("", "[]", "{", "null", "7", "[" * 100_000),
+        json.dumps(FACTS | {"format": 2}),
+        json.dumps(FACTS | {"mark": "x"}),
+        json.dumps(FACTS | {"images": [1]}),
+        json.dumps(FACTS | {"images": [[{"name": "../a"}, None, 0]]}),
+        json.dumps(
+            FACTS
+            | {
+                "images": [
+                    [{"name": "../a", "size": 1, "time": 1, "thumbprint": "0" * 16}, None, 0]
+                ]
+            }
+        ),
+        json.dumps(
+            FACTS
+            | {
+                "images": [
+                    [{"name": "a", "size": 1, "time": 1, "thumbprint": "0" * 16}, "boredom", 0]
+                ]
+            }
+        ),
+    ],
+)
+def test_nonsense_is_nothing(
+    tmp_path: Path, holdings: Holdings, text: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    (tmp_path / FILE).write_text(text)
+    assert Records.load(holdings, WHOLE) == Records()
+    [message] = caplog.messages
+    assert "is of no use" in message
+    assert "\n" not in message
+
+
+def test_too_much_is_not_read(
+    holdings: Holdings, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    saved(holdings)
+    monkeypatch.setattr("diffc_client.mirror.state.MOST_BYTES", 10)
+    assert Records.load(holdings, WHOLE) == Records()
+    assert "too large" in caplog.text
+
+
+def test_what_was_changed_is_not_believed_and_stays(
+    tmp_path: Path, holdings: Holdings, caplog: pytest.LogCaptureFixture
+) -> None:
+    saved(holdings)
+    changed = (tmp_path / FILE).read_bytes().replace(b"5000", b"5001")
+    (tmp_path / FILE).write_bytes(changed)
+    holdings.close()
+    again = Holdings(Places(tmp_path))
+    assert Records.load(again, WHOLE) == Records()
+    assert "is not as it was written here" in caplog.text
+    with pytest.raises(OSError, match="it is kept"):
+        saved(again)
+    assert (tmp_path / FILE).read_bytes() == changed
+    again.close()
+
+
+def test_those_of_an_earlier_version_are_taken_over(tmp_path: Path, holdings: Holdings) -> None:
+    saved(holdings)
+    data = (tmp_path / FILE).read_bytes()
+    holdings.close()
+    (tmp_path / ".diffc-written-1.log").unlink()
+    again = Holdings(Places(tmp_path))
+    assert len(Records.load(again, WHOLE).images) == 3
+    assert again.ledger.get(FILE) == (Content.of(data), None)
+    saved(again)
+    again.close()

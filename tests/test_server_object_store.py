@@ -1,0 +1,129 @@
+"""Objects somewhere else, by URL."""
+
+from __future__ import annotations
+
+import builtins
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import fsspec
+import pytest
+from fsspec.implementations.memory import MemoryFileSystem
+
+from diffc_server.cache.backend import SUFFIX, Shelf
+from diffc_server.cache.object_store import RemoteShelf, _time
+from diffc_stream.errors import AddressError, MissingPackage
+
+NAME = "0" * 64 + SUFFIX
+OTHER = "1" * 64 + SUFFIX
+
+
+@pytest.fixture(params=["memory", "local"])
+def url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+    if request.param == "local":
+        yield f"local://{tmp_path}/store"
+        return
+    MemoryFileSystem.store.clear()
+    yield "memory://bucket/streams"
+    MemoryFileSystem.store.clear()
+    MemoryFileSystem.pseudo_dirs[:] = [""]
+
+
+def test_what_is_written_is_read(url: str) -> None:
+    shelf: Shelf = RemoteShelf(url)
+    assert shelf.read(NAME) is None
+    assert shelf.entries() == []
+    for data in (b"short", b"something longer", b"other"):
+        shelf.write(NAME, data)
+        assert shelf.read(NAME) == data
+    shelf.write(OTHER, b"")
+    with fsspec.open(f"{url}/notes.txt", "wb") as file:
+        file.write(b"mine")
+    assert {entry.name: entry.size for entry in RemoteShelf(url).entries()} == {NAME: 5, OTHER: 0}
+    with shelf.locked():
+        shelf.remove(NAME)
+        shelf.remove(NAME)
+    assert shelf.read(NAME) is None
+    assert url.removeprefix("memory://") in shelf.where or "store" in shelf.where
+
+
+def test_what_this_process_used_counts(url: str) -> None:
+    other, shelf = RemoteShelf(url), RemoteShelf(url)
+    other.write(NAME, b"")
+    [before] = shelf.entries()
+    shelf.touch(NAME)
+    [after] = shelf.entries()
+    assert after.used >= before.used
+    shelf.remove(NAME)
+    assert shelf.entries() == []
+
+
+def test_whatever_goes_wrong_there_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    shelf = RemoteShelf("memory://bucket/streams")
+
+    def fail(*_: object, **__: object) -> None:
+        raise RuntimeError("the far end\nsays no")
+
+    for method in ("cat_file", "pipe_file", "ls", "rm_file"):
+        monkeypatch.setattr(MemoryFileSystem, method, fail)
+    for attempt in (
+        lambda: shelf.read(NAME),
+        lambda: shelf.write(NAME, b""),
+        lambda: shelf.remove(NAME),
+        shelf.entries,
+    ):
+        with pytest.raises(OSError, match=r"RuntimeError: the far end says no$"):
+            attempt()
+
+
+def test_passwords_are_not_repeated(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Host:
+        protocol = ("ftp",)
+
+        def makedirs(self, *_: object, **__: object) -> None:
+            pass
+
+    def url_to_fs(_: str, **__: object) -> tuple[Host, str]:
+        return Host(), "/streams/"
+
+    monkeypatch.setattr("fsspec.core.url_to_fs", url_to_fs)
+    assert RemoteShelf("ftp://me:secret@host/streams/").where == "ftp:///streams"
+
+
+def test_a_place_that_nobody_knows() -> None:
+    with pytest.raises(AddressError, match="not where a store can be: Protocol not known"):
+        RemoteShelf("nonsense://bucket/streams")
+
+
+def test_without_fsspec(monkeypatch: pytest.MonkeyPatch) -> None:
+    real = builtins.__import__
+
+    def without(name: str, *arguments: Any, **more: Any) -> Any:
+        if name.startswith("fsspec"):
+            raise ImportError(name)
+        return real(name, *arguments, **more)
+
+    monkeypatch.setattr(builtins, "__import__", without)
+    with pytest.raises(MissingPackage, match=r"pip install 'diffc-stream\[remote\]'"):
+        RemoteShelf("memory://bucket/streams")
+
+
+def test_without_what_the_place_needs() -> None:
+    if find_spec("s3fs"):
+        pytest.skip("it is here")
+    with pytest.raises(MissingPackage, match=r"needs more: .*s3fs"):
+        RemoteShelf("s3://bucket/streams")
+
+
+def test_times_of_all_kinds() -> None:
+    moment = datetime(2026, 11, 21, tzinfo=UTC)
+    for facts in (
+        {"mtime": moment.timestamp()},
+        {"LastModified": moment},
+        {"updated": "2026-11-21T00:00:00Z"},
+    ):
+        assert _time(facts) == moment.timestamp()
+    assert _time({"mtime": None, "created": "yesterday"}) == 0.0

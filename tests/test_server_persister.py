@@ -1,0 +1,143 @@
+"""One stream and the store: recalled, saved as it grows, and no longer than it is wanted there."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+import pytest
+
+from diffc_server.cache.persister import SAVE_EVERY, Keeping
+from diffc_server.cache.store import Store, Stored, open_store, stream_key
+from diffc_server.catalogue.file import File
+from diffc_server.encoding.pools import Workers
+from diffc_server.ops.metrics import Figures
+
+pytestmark = [pytest.mark.asyncio, pytest.mark.virtual_time]
+
+MODEL = "0f0f0f0f"
+DATA = bytes(range(256))
+
+
+@pytest.fixture
+def picture(tmp_path: Path) -> Path:
+    path = tmp_path / "a.png"
+    path.write_bytes(b"a picture")
+    return path
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Store:
+    return open_store(str(tmp_path / "store"))
+
+
+def part(length: int) -> Stored:
+    return Stored(data=DATA[:length], complete=False)
+
+
+async def saved(keeping: Keeping, stream: Stored) -> None:
+    keeping.save(stream)
+    assert keeping.task is not None
+    await asyncio.wait([keeping.task])
+
+
+async def test_what_is_saved_is_recalled(picture: Path, store: Store) -> None:
+    keeping, other = (
+        Keeping(store, File.at(picture), MODEL, Workers(1), Figures()) for _ in range(2)
+    )
+    assert await keeping.recall(b"") is None
+    await saved(keeping, part(100))
+    assert store.load(stream_key(File.at(picture), MODEL)) == part(100)
+    assert await other.recall(b"") == part(100)
+    assert await other.recall(DATA[:50]) == part(100)
+    assert await other.recall(DATA[:101]) is None
+    assert await other.recall(b"something else") is None
+
+
+async def test_nothing_is_saved_before_it_is_known_what_is_there(
+    picture: Path, store: Store
+) -> None:
+    keeping = Keeping(store, File.at(picture), MODEL, Workers(1), Figures())
+    keeping.save(part(100))
+    assert keeping.task is None
+
+
+async def test_of_those_that_wait_the_last_is_saved(picture: Path, store: Store) -> None:
+    keeping = Keeping(store, File.at(picture), MODEL, Workers(1), Figures())
+    await keeping.recall(b"")
+    lengths: list[int] = []
+    save = store.save
+
+    def spy(key: str, stored: Stored) -> object:
+        lengths.append(len(stored.data))
+        return save(key, stored)
+
+    store.save = spy  # type: ignore[method-assign, assignment]
+    for length in (10, 20, 30):
+        keeping.save(part(length))
+    await saved(keeping, part(40))
+    assert lengths == [40]
+    await saved(keeping, part(40))  # touched, and no more
+    await saved(keeping, Stored(data=DATA[:40], complete=True))
+    assert lengths == [40, 40]
+
+
+async def test_it_is_due_now_and_then(picture: Path, store: Store) -> None:
+    keeping = Keeping(store, File.at(picture), MODEL, Workers(1), Figures())
+    await keeping.recall(b"")
+    due = [keeping.due]
+    await asyncio.sleep(SAVE_EVERY)
+    due.append(keeping.due)
+    await saved(keeping, part(10))
+    due.append(keeping.due)
+    assert due == [False, True, False]
+
+
+async def test_who_comes_second_saves_nothing_more(picture: Path, store: Store) -> None:
+    keeping = Keeping(store, File.at(picture), MODEL, Workers(1), Figures())
+    await keeping.recall(b"")
+    theirs = Stored(data=b"theirs", complete=False)
+    store.save(stream_key(File.at(picture), MODEL), theirs)
+    await saved(keeping, part(100))
+    keeping.save(part(200))
+    assert store.load(stream_key(File.at(picture), MODEL)) == theirs
+    assert await keeping.recall(b"") is None
+
+
+async def test_what_was_given_and_cannot_be_used_is_disowned(picture: Path, store: Store) -> None:
+    key = stream_key(File.at(picture), MODEL)
+    store.save(key, part(100))
+    keeping = Keeping(store, File.at(picture), MODEL, Workers(1), Figures())
+    await keeping.recall(b"")
+    await keeping.disown(DATA)
+    assert store.load(key) is None
+    # It was nothing of the store's that did not fit: what is there by now stays.
+    store.save(key, part(100))
+    await Keeping(store, File.at(picture), MODEL, Workers(1), Figures()).disown(DATA)
+    assert store.load(key) == part(100)
+
+
+async def test_a_store_that_does_not_answer_has_nothing(
+    picture: Path, store: Store, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("diffc_server.cache.persister.PATIENCE", 0.0)
+    store.save(stream_key(File.at(picture), MODEL), part(100))
+    workers = Workers(1)
+    keeping, never = Keeping(store, File.at(picture), MODEL, workers, Figures()), asyncio.Event()
+
+    async def wait(*_: object) -> None:
+        await never.wait()
+
+    monkeypatch.setattr(workers, "recall", wait)
+    assert await keeping.recall(b"") is None
+    assert "cannot be read: it does not answer" in caplog.text
+
+
+async def test_after_closing_nothing_is_saved(picture: Path, store: Store) -> None:
+    keeping = Keeping(store, File.at(picture), MODEL, Workers(1), Figures())
+    await keeping.recall(b"")
+    keeping.save(part(10))
+    keeping.close()
+    await asyncio.sleep(0)
+    keeping.save(part(20))
+    assert keeping.task is None

@@ -1,0 +1,103 @@
+"""Who is here, and what they may still have."""
+
+from __future__ import annotations
+
+import pytest
+
+from diffc_server.auth import quotas as module
+from diffc_server.auth.limits import Limits
+from diffc_server.auth.quotas import Visit, Visits, unlimited
+from diffc_stream.transport.tokens import Token
+
+SHIP = Token(name="ship", sha256="0" * 64)
+
+
+class Clock:
+    now = 0.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+def test_without_limits_nothing_is_counted() -> None:
+    visit = unlimited()
+    visit.spend(10**15)
+    assert visit.ready_at(5.0) == 5.0
+    assert not visit.paced
+    assert visit.hold(10**6)
+    assert visit.account is None
+
+
+def test_connections_of_one_share_what_it_has(clock: Clock) -> None:
+    limits = Limits(streams=3, bytes_per_second=1000.0)
+    visits = Visits(clock)
+    one, two = (Visit(visits.visitor("10.0.0.1", SHIP, limits)) for _ in range(2))
+    other = Visit(visits.visitor("10.0.0.1", None, limits))
+    assert one.hold(2)
+    assert two.hold(1)
+    assert not two.hold(2)
+    assert two.hold(1)
+    assert other.hold(3)
+    assert one.ready_at(clock()) == 0.0
+    one.spend(5096)
+    assert two.ready_at(clock()) == pytest.approx(1.001)
+    assert other.ready_at(clock()) == 0.0
+    clock.now = 1.1
+    assert two.ready_at(clock()) == 1.1
+    one.end()
+    one.end()
+    assert two.hold(3)
+    one.hold(5)  # whose connection has gone counts no more
+    assert two.hold(3)
+
+
+def test_an_hour_is_waited_for_too(clock: Clock) -> None:
+    visit = Visit(Visits(clock).visitor("::1", None, Limits(bytes_per_hour=7200.0)))
+    visit.spend(7200)
+    assert visit.ready_at(clock()) == pytest.approx(0.5)
+
+
+def test_encoders_are_paid_for(clock: Clock) -> None:
+    limits = Limits(encoder_seconds_per_hour=360.0)
+    account = Visit(Visits(clock).visitor("::1", None, limits)).account
+    assert account is not None
+    assert account.wait() == 0.0
+    account.charge(370.0)
+    assert account.wait() == pytest.approx(110.0)
+    assert not account.full()
+    clock.now = 110.0
+    assert account.wait() == 0.0
+    clock.now = 5000.0
+    assert account.full()
+
+
+def test_limits_of_a_token_are_its_own(clock: Clock) -> None:
+    visits = Visits(clock)
+    token = Token(name="ship", sha256="0" * 64, limits={"streams": 1})
+    visitor = visits.visitor("::1", token, Limits())
+    assert visitor.limits == Limits(streams=1)
+    visit = Visit(visitor, token=token)
+    assert visit.name == "ship"
+    # They change when nobody is there who was promised others.
+    assert visits.visitor("::1", SHIP, Limits()) is visitor
+    visit.end()
+    assert visits.visitor("::1", SHIP, Limits()).limits == Limits()
+
+
+def test_who_has_left_is_forgotten_when_there_are_many(
+    clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "MOST_VISITORS", 10)
+    visits = Visits(clock)
+    stays = visits.visitor("10.0.0.1", None, Limits())
+    here = Visit(stays)
+    for number in range(1000):
+        visits.visitor(f"10.1.{number // 256}.{number % 256}", None, Limits())
+        assert len(visits) <= 10
+    assert visits.visitor("10.0.0.1", None, Limits()) is stays
+    here.end()

@@ -1,0 +1,441 @@
+"""What changes in a folder, as those see it who follow it."""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import itertools
+import os
+import shutil
+from collections.abc import AsyncIterator
+from contextlib import aclosing, asynccontextmanager
+from pathlib import Path
+
+import pytest
+from structlog.contextvars import bound_contextvars, get_contextvars
+
+from diffc_server import Catalogue
+from diffc_server.catalogue import watcher
+from diffc_server.catalogue.scan import Look, looked
+from diffc_server.catalogue.watcher import EVERY, SHARE
+from diffc_stream.session import Catalogue as Message
+from diffc_stream.session import encode
+from diffc_stream.session.messages import Page
+
+pytestmark = [pytest.mark.asyncio, pytest.mark.virtual_time]
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    home = tmp_path / "served"
+    home.mkdir()
+    for age, name in enumerate(("c.png", "a.png", "b.png")):
+        put(home / name, age=1000 - age)
+    return home
+
+
+def put(path: Path, contents: bytes | None = None, *, age: float = 0.0) -> None:
+    """Write a file that was changed so many seconds ago, as 2001 has it, or now."""
+    path.write_bytes(path.name.encode() if contents is None else contents)
+    if age:
+        os.utime(path, (1_000_000_000 - age, 1_000_000_000 - age))
+
+
+class Follower:
+    """Somebody who takes pages, and knows what he knows from them."""
+
+    def __init__(self, pages: AsyncIterator[tuple[Page, ...]]) -> None:
+        self._pages = pages
+        self.known: dict[str, str] = {}
+        self.mark: str | None = None
+        self.taken: tuple[Message, ...] = ()
+
+    async def next(self) -> tuple[Message, ...]:
+        async with asyncio.timeout(100):
+            self.taken = tuple(page.message for page in await anext(self._pages))
+        assert [page.last for page in self.taken] == [False] * (len(self.taken) - 1) + [True]
+        if not self.taken[0].changes:
+            self.known.clear()
+        for page in self.taken:
+            assert encode(page)
+            self.known.update((entry.name, entry.thumbprint) for entry in page.images)
+            for name in page.removed:
+                del self.known[name]
+            self.mark = page.mark or self.mark
+        return self.taken
+
+
+@asynccontextmanager
+async def following(
+    catalogue: Catalogue, mark: str | None = None, before: Follower | None = None
+) -> AsyncIterator[Follower]:
+    async with aclosing(catalogue.changes.pages(before.mark if before else mark)) as pages:
+        follower = Follower(pages)
+        follower.known = dict(before.known) if before else {}
+        yield follower
+    assert catalogue.changes._watching is None or catalogue.changes._followers
+
+
+async def test_everything_and_then_what_changes(folder: Path) -> None:
+    catalogue = Catalogue(folder)
+    async with following(catalogue) as follower:
+        [page] = await follower.next()
+        assert ([entry.name for entry in page.images], page.changes) == (
+            ["c.png", "a.png", "b.png"],
+            False,
+        )
+        put(folder / "new.png")
+        [page] = await follower.next()
+        assert ([entry.name for entry in page.images], page.removed) == (["new.png"], ())
+        assert page.changes
+        (folder / "a.png").unlink()
+        (folder / "b.png").unlink()
+        [page] = await follower.next()
+        assert (page.images, sorted(page.removed)) == ((), ["a.png", "b.png"])
+        put(folder / "c.png", b"another")
+        [page] = await follower.next()
+        assert [entry.name for entry in page.images] == ["c.png"]
+        assert follower.known == {e.name: e.thumbprint for e in catalogue.entries()}
+        assert catalogue.changes._watching is not None
+    # Nobody looks when nobody follows.
+    assert catalogue.changes._watching is None
+
+
+async def test_nothing_is_said_twice_to_who_comes_back(folder: Path) -> None:
+    catalogue = Catalogue(folder)
+    async with following(catalogue) as first:
+        await first.next()
+        async with following(catalogue, first.mark) as second:
+            [page] = await second.next()
+            assert (page.images, page.removed, page.changes) == ((), (), True)
+            assert len(encode(page)) == 23
+    put(folder / "a.png", b"another", age=100)
+    (folder / "b.png").unlink()
+    put(folder / "new.png", age=50)
+    async with following(catalogue, before=first) as again:
+        [page] = await again.next()
+        assert ([entry.name for entry in page.images], page.removed) == (
+            ["a.png", "new.png"],
+            ("b.png",),
+        )
+    # After a restart of the sender it is known what has been added, if nothing else has changed.
+    put(folder / "newer.png", age=10)
+    async with following(Catalogue(folder), before=again) as once_more:
+        [page] = await once_more.next()
+        assert ([entry.name for entry in page.images], page.changes) == (["newer.png"], True)
+    put(folder / "new.png", b"another one", age=5)
+    async with following(Catalogue(folder), before=once_more) as last:
+        [page] = await last.next()
+        assert (len(page.images), page.changes) == (4, False)
+    async with following(catalogue, "0" * 16) as stranger:
+        [page] = await stranger.next()
+        assert (len(page.images), page.changes) == (4, False)
+
+
+async def test_who_has_got_some_pages_gets_the_others(folder: Path) -> None:
+    for number in range(120):
+        put(folder / f"{number:03}.png", age=500 - number)
+    catalogue = Catalogue(folder)
+    async with following(catalogue) as follower:
+        pages = await follower.next()
+        assert [len(page.images) for page in pages] == [50, 50, 23]
+    async with following(Catalogue(folder), pages[1].mark) as other:
+        [rest] = await other.next()
+        assert (rest.images, rest.changes) == (pages[2].images, True)
+
+
+async def test_many_changes_are_many_pages(folder: Path) -> None:
+    catalogue = Catalogue(folder)
+    async with following(catalogue) as follower:
+        await follower.next()
+        for name in ("a.png", "b.png"):
+            (folder / name).unlink()
+        for number in range(99):
+            put(folder / f"{number:03}.png", age=500)
+        pages = await follower.next()
+        assert [len(page.images) + len(page.removed) for page in pages] == [50, 50, 1]
+        assert [page.mark is None for page in pages] == [True, True, False]
+        assert len(follower.known) == 100
+
+
+async def test_an_empty_folder(tmp_path: Path) -> None:
+    catalogue = Catalogue(tmp_path)
+    async with following(catalogue) as follower:
+        [page] = await follower.next()
+        assert (page.images, page.last) == ((), True)
+        put(tmp_path / "a.png", age=1)
+        [page] = await follower.next()
+        assert [entry.name for entry in page.images] == ["a.png"]
+
+
+async def test_a_file_that_is_being_written_waits(folder: Path) -> None:
+    catalogue = Catalogue(folder)
+    now = 1_000_000_000.0
+    look = looked(catalogue, Look(seen={}, known={}), now)
+    put(folder / "slow.png", b"1", age=-1)
+    put(folder / "a.png", b"1", age=-1)
+    before = look.known["a.png"]
+    for written in (b"12", b"123", b"1234"):
+        look = looked(catalogue, look, now)
+        assert "slow.png" not in look.known
+        # Of one that was known before what was known stays.
+        assert look.known["a.png"] == before
+        put(folder / "slow.png", written, age=-1)
+        put(folder / "a.png", written, age=-1)
+    look = looked(catalogue, look, now)
+    assert "slow.png" not in look.known
+    look = looked(catalogue, look, now)
+    assert {"slow.png", "a.png"} <= look.known.keys()
+    assert look.known["a.png"] != before
+    # What is old enough need not be looked at twice.
+    put(folder / "old.png", age=3)
+    assert "old.png" in looked(catalogue, look, now).known
+
+
+async def test_touching_a_file_is_said_and_changes_nothing_else(folder: Path) -> None:
+    catalogue = Catalogue(folder)
+    async with following(catalogue) as follower:
+        await follower.next()
+        known = dict(follower.known)
+        os.utime(folder / "a.png", (1_000_000_000, 1_000_000_000))
+        [page] = await follower.next()
+        assert [entry.name for entry in page.images] == ["a.png"]
+        assert follower.known == known
+
+
+async def test_a_folder_that_is_away_is_not_an_empty_one(
+    folder: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    catalogue = Catalogue(folder)
+    away = folder.with_name("away")
+    async with following(catalogue) as follower:
+        await follower.next()
+        shutil.move(folder, away)
+        with pytest.raises(TimeoutError):
+            await follower.next()
+        assert caplog.text.count("the folder of pictures cannot be read") == 1
+
+
+async def test_a_part_that_cannot_be_read_is_not_a_part_that_has_gone(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (folder / "sub").mkdir()
+    put(folder / "sub" / "d.png", age=1)
+    catalogue = Catalogue(folder)
+    before = looked(catalogue, Look(seen={}, known={}))
+    (folder / "sub").rename(tmp_path / "away")
+    with monkeypatch.context() as patch:
+
+        def lstat(path: Path) -> os.stat_result:
+            if path.parent == folder / "sub":
+                raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+            return os.lstat(path)
+
+        patch.setattr(Path, "lstat", lstat)
+        assert looked(catalogue, before).marks == before.marks
+        (folder / "a.png").unlink()
+        assert sorted(looked(catalogue, before).known) == ["b.png", "c.png", "sub/d.png"]
+    assert sorted(looked(catalogue, before).known) == ["b.png", "c.png"]
+
+
+async def test_a_folder_that_comes_back(folder: Path) -> None:
+    catalogue = Catalogue(folder)
+    away = folder.with_name("away")
+    shutil.move(folder, away)
+    async with following(catalogue) as follower:
+        waiting = asyncio.create_task(follower.next())
+        await asyncio.sleep(5 * EVERY)
+        assert not waiting.done()
+        shutil.move(away, folder)
+        [page] = await waiting
+        assert len(page.images) == 3
+
+
+async def test_one_look_serves_all(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    looks: list[float] = []
+    real = looked
+
+    def counted(catalogue: Catalogue, before: Look) -> Look:
+        looks.append(asyncio.get_running_loop().time())
+        return real(catalogue, before)
+
+    monkeypatch.setattr(watcher, "looked", counted)
+    catalogue = Catalogue(folder)
+    async with following(catalogue) as one, following(catalogue) as two:
+        await one.next()
+        await two.next()
+        assert len(looks) == 1
+        await asyncio.sleep(10 * EVERY)
+    assert len(looks) in (10, 11)
+    await asyncio.sleep(10 * EVERY)
+    assert len(looks) in (10, 11)
+
+
+async def test_what_is_remembered_is_bounded(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(watcher, "MOST_MARKS", 3)
+    monkeypatch.setattr(watcher, "MOST_GONE", 4)
+    catalogue = Catalogue(folder)
+    async with following(catalogue) as follower:
+        await follower.next()
+        old = follower.mark
+        for number in range(10):
+            put(folder / f"{number}.png", age=100 - number)
+            await follower.next()
+            (folder / f"{number}.png").unlink()
+            await follower.next()
+        assert len(catalogue.changes._marks) <= 3
+        assert len(catalogue.changes._touched) <= 3 + 4
+        assert follower.known.keys() == {"a.png", "b.png", "c.png"}
+        # The first state is the same as the last one, so it is known.
+        assert follower.mark == old
+    async with following(catalogue, "f" * 16) as stranger:
+        [page] = await stranger.next()
+        assert not page.changes
+
+
+async def test_a_bug_while_looking_is_logged(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    catalogue = Catalogue(folder)
+    async with following(catalogue) as follower:
+        await follower.next()
+        with monkeypatch.context() as patch:
+            patch.setattr(watcher, "looked", lambda *_: 1 / 0)
+            await asyncio.sleep(3 * EVERY)
+        assert "looking at the folder failed" in caplog.text
+        put(folder / "new.png", age=1)
+        await follower.next()
+        assert "new.png" in follower.known
+
+
+async def test_looks_are_nobody_s_in_the_log(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    found: list[dict[str, object]] = []
+
+    def look(catalogue: Catalogue, before: Look) -> Look:
+        found.append(get_contextvars())
+        return looked(catalogue, before)
+
+    monkeypatch.setattr(watcher, "looked", look)
+    with bound_contextvars(connection="00001"):
+        async with aclosing(Catalogue(folder).changes.pages(None)) as news:
+            await anext(news)
+    assert found == [{}]
+
+
+async def test_who_only_asks_gets_what_is_there_now(folder: Path) -> None:
+    catalogue = Catalogue(folder)
+    assert names(await catalogue.changes.listing()) == ["a.png", "b.png", "c.png"]
+    # Whether it rests or not.
+    put(folder / "new.png")
+    assert names(await catalogue.changes.listing()) == ["a.png", "b.png", "c.png", "new.png"]
+    put(folder / "new.png", b"another")
+    (folder / "a.png").unlink()
+    pages = await catalogue.changes.listing()
+    assert names(pages) == ["b.png", "c.png", "new.png"]
+    assert pages[0].message.images == catalogue.entries()
+    assert not pages[0].message.changes
+    assert pages[0].message.mark is None
+    # Those who follow it are told when it rests, as ever.
+    async with following(catalogue) as follower:
+        await follower.next()
+        put(folder / "newer.png")
+        assert "newer.png" in names(await catalogue.changes.listing())
+        await follower.next()
+        assert "newer.png" in follower.known
+
+
+async def test_many_who_ask_share_looks_and_pages(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for number in range(120):
+        put(folder / f"{number:03}.png", age=500 - number)
+    looks: list[float] = []
+    real, clock = looked, asyncio.get_running_loop()
+    under_way = 0
+
+    def slow(catalogue: Catalogue, before: Look) -> Look:
+        nonlocal under_way
+        under_way += 1
+        assert under_way == 1
+        looks.append(clock.time())
+        clock._ticking.now += 0.5  # type: ignore[attr-defined]
+        found = real(catalogue, before)
+        under_way -= 1
+        return found
+
+    monkeypatch.setattr(watcher, "looked", slow)
+    catalogue = Catalogue(folder)
+    first, *others = await asyncio.gather(*(catalogue.changes.listing() for _ in range(100)))
+    assert len(looks) == 1
+    assert len(first) == 3
+    assert all(one is first for one in others)
+    data = [page.data for page in first]
+    # However often they ask, one look is taken at a time, and there is a rest after it.
+    for _ in range(5):
+        began = clock.time()
+        again = await asyncio.gather(*(catalogue.changes.listing() for _ in range(20)))
+        assert all(one is first for one in again)
+        # Nobody waits for as long as the rest may be, but is told what was found last.
+        assert clock.time() - began <= watcher.PATIENCE + 0.5
+        await asyncio.sleep(0.5 + SHARE * 0.5)
+    assert all(page.data is held for page, held in zip(first, data, strict=True))
+    assert len(looks) == 5
+    rests = [after - before for before, after in itertools.pairwise(looks)]
+    assert min(rests) >= 0.5 + SHARE * 0.5
+    # Followers of the same version share theirs.
+    async with (
+        aclosing(catalogue.changes.pages(None)) as one,
+        aclosing(catalogue.changes.pages(None)) as two,
+    ):
+        assert all(a is b for a, b in zip(await anext(one), await anext(two), strict=True))
+        put(folder / "new.png", age=1)
+        assert all(a is b for a, b in zip(await anext(one), await anext(two), strict=True))
+
+
+async def test_a_look_that_takes_long_is_of_use_to_who_asks_next(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = asyncio.get_running_loop()
+
+    def slow(catalogue: Catalogue, before: Look) -> Look:
+        clock._ticking.now += 9.0  # type: ignore[attr-defined]
+        return looked(catalogue, before)
+
+    catalogue = Catalogue(folder)
+    assert len(names(await catalogue.changes.listing())) == 3
+    monkeypatch.setattr(watcher, "looked", slow)
+    await catalogue.changes.listing()
+    put(folder / "new.png")
+    assert len(names(await catalogue.changes.listing())) == 3
+    await asyncio.sleep(9.0 + SHARE * 9.0)
+    assert len(names(await catalogue.changes.listing())) == 4
+
+
+async def test_who_asks_while_the_folder_is_away(
+    folder: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    catalogue, away = Catalogue(folder), folder.with_name("away")
+    shutil.move(folder, away)
+    [page] = await catalogue.changes.listing()
+    assert (page.message.images, page.message.last) == ((), True)
+    shutil.move(away, folder)
+    pages = await catalogue.changes.listing()
+    assert len(names(pages)) == 3
+    shutil.move(folder, away)
+    assert await catalogue.changes.listing() is pages
+    await catalogue.changes.listing()
+    assert caplog.text.count("the folder of pictures cannot be read") == 2
+
+
+async def test_who_asks_and_leaves_takes_nothing_from_others(folder: Path) -> None:
+    catalogue = Catalogue(folder)
+    asking = [asyncio.create_task(catalogue.changes.listing()) for _ in range(3)]
+    await asyncio.sleep(0)
+    asking[0].cancel()
+    assert [names(pages) for pages in await asyncio.gather(*asking[1:])] == [
+        ["a.png", "b.png", "c.png"]
+    ] * 2
+
+
+def names(pages: tuple[Page, ...]) -> list[str]:
+    return [entry.name for page in pages for entry in page.message.images]
