@@ -42,12 +42,14 @@ class Identity(NamedTuple):
     size: int
     """In bytes."""
     time: int
-    """When it was changed last, in nanoseconds since 1970."""
+    """When it was changed last, in nanoseconds since 1970, as far as its owner says."""
+    changed: int
+    """When the system itself has seen it change last, its name and rights included."""
 
     @classmethod
     def of(cls, found: os.stat_result) -> Identity:
         """Return the identity that a look at a file has found."""
-        return cls(found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns)
+        return cls(found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns)
 
     @classmethod
     def at(cls, path: Path) -> Identity | None:

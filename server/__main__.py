@@ -134,12 +134,12 @@ async def _serve(options: argparse.Namespace) -> None:
 
     safety = read(options, asyncio.get_running_loop().time)
     figures = Figures()
-    catalogue = Catalogue(options.folder)
+    store = open_store(options.store, most_bytes=options.store_size) if options.store else None
+    catalogue = Catalogue(options.folder, memory=store)
     models = Collection.at_hand(options.model)
     fingerprint = models.preferred.fingerprint  # loaded now: what is wrong with it is told now
     codec.prepare()
     stopped = _on_signals()  # until here there is nothing to be ended gently
-    store = open_store(options.store, most_bytes=options.store_size) if options.store else None
     pipeline = Pipeline(
         FileOpener(models),
         store=store,

@@ -174,7 +174,8 @@ COUNTED = {
     "Looks at the folder": """
         server/catalogue/watcher.py task thread self._touched self._marks self._beyond self._news
         server/catalogue/scan.py self.places
-        server/catalogue/catalogue.py self._thumbprints self._spoken_of
+        server/catalogue/catalogue.py self._spoken_of
+        server/catalogue/thumbprints.py self._known self._unsettled
         """,
     "Streams in memory": """
         server/cache/stream_cache.py self._streams

@@ -14,9 +14,10 @@ from typing import NoReturn
 import pytest
 
 from diffc_server import Catalogue
-from diffc_server.catalogue import catalogue
-from diffc_server.catalogue.catalogue import LATEST, THUMB
+from diffc_server.catalogue import catalogue, thumbprints
+from diffc_server.catalogue.catalogue import LATEST
 from diffc_server.catalogue.scan import Version
+from diffc_server.catalogue.thumbprints import Thumbprints
 from diffc_stream.errors import RequestRefused
 from diffc_stream.session import Catalogue as Page
 from diffc_stream.session import encode
@@ -73,14 +74,6 @@ def test_a_catalogue_needs_a_folder(folder: Path) -> None:
         Catalogue(folder / "nothing")
 
 
-def thumbprint(folder: Path, contents: bytes) -> str:
-    """Return the thumbprint of a picture that holds this."""
-    folder.mkdir(exist_ok=True)
-    (folder / "x.png").write_bytes(contents)
-    [entry] = Catalogue(folder).entries()
-    return entry.thumbprint
-
-
 def test_entries(folder: Path) -> None:
     (folder / "a.png").write_bytes(b"abc")
     os.utime(folder / "a.png", (1_790_000_000.75, 1_790_000_000.75))
@@ -99,38 +92,18 @@ def test_an_empty_folder_has_no_entries(tmp_path: Path) -> None:
     assert Catalogue(tmp_path).entries() == ()
 
 
-@pytest.mark.parametrize("size", [1, THUMB, THUMB + 1, 2 * THUMB, 5 * THUMB])
-def test_a_thumbprint_tells_pictures_apart(tmp_path: Path, size: int) -> None:
-    contents = bytes(size)
-    changed = {
-        thumbprint(tmp_path / "x", contents),
-        thumbprint(tmp_path / "x", b"!" + contents[1:]),
-        thumbprint(tmp_path / "x", contents[:-1] + b"?"),
-        thumbprint(tmp_path / "x", contents + b"\0"),
-        thumbprint(tmp_path / "x", contents[:-1]),
-    }
-    assert len(changed) == 5
-    # It is of the contents alone.
-    assert thumbprint(tmp_path / "y", contents) == thumbprint(tmp_path / "z", contents)
-
-
-def test_only_both_ends_are_read(tmp_path: Path) -> None:
-    middle = bytearray(5 * THUMB)
-    middle[2 * THUMB] = 1
-    assert thumbprint(tmp_path, bytes(middle)) == thumbprint(tmp_path, bytes(5 * THUMB))
-
-
 def test_what_has_not_changed_is_not_read_again(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(thumbprints, "UNSETTLED", 0.0)
     read: list[str] = []
-    real = catalogue._thumbprint
+    real = Thumbprints.take
 
-    def noted(path: Path, version: Version) -> str:
+    def noted(self: Thumbprints, name: str, path: Path, version: Version) -> str:
         read.append(path.name)
-        return real(path, version)
+        return real(self, name, path, version)
 
-    monkeypatch.setattr(catalogue, "_thumbprint", noted)
+    monkeypatch.setattr(Thumbprints, "take", noted)
     served = Catalogue(folder)
     first = served.entries()
     assert read == ["B.JPG", "a.png", "c.dfc", "a.png"]
@@ -144,7 +117,7 @@ def test_what_has_not_changed_is_not_read_again(
     # What is gone is forgotten.
     (folder / "B.JPG").unlink()
     assert served.entries() == first[1:]
-    assert len(served._thumbprints) == 3
+    assert len(served.thumbprints) == 3
 
 
 def test_a_file_that_vanishes_meanwhile(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -163,14 +136,14 @@ def test_a_file_that_vanishes_meanwhile(folder: Path, monkeypatch: pytest.Monkey
 
 
 def test_a_file_that_may_not_be_read(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    real = catalogue._thumbprint
+    real = Thumbprints.take
 
-    def guarded(path: Path, version: Version) -> str:
+    def guarded(self: Thumbprints, name: str, path: Path, version: Version) -> str:
         if path.name == "a.png":
             raise PermissionError("not for you")
-        return real(path, version)
+        return real(self, name, path, version)
 
-    monkeypatch.setattr(catalogue, "_thumbprint", guarded)
+    monkeypatch.setattr(Thumbprints, "take", guarded)
     names = [entry.name for entry in Catalogue(folder).entries()]
     assert names == ["B.JPG", "sub/deep/c.dfc"]  # nor what leads there
 
@@ -237,7 +210,7 @@ def test_without_descriptors_nothing_seems_to_have_gone(
         with pytest.raises(OSError, match="none left"):
             served.entries()
     with monkeypatch.context() as patch:
-        patch.setattr(catalogue, "_thumbprint", failing)
+        patch.setattr(Thumbprints, "take", failing)
         with pytest.raises(OSError, match="none left"):
             served.entries()
     with monkeypatch.context() as patch:
@@ -258,7 +231,7 @@ def test_times_that_nobody_can_say(folder: Path, age: int, monkeypatch: pytest.M
         return versions(self) | {"a.png": odd[0], "B.JPG": odd[1]}
 
     monkeypatch.setattr(Catalogue, "versions", strange)
-    monkeypatch.setattr(catalogue, "_thumbprint", lambda *_: "0" * 16)
+    monkeypatch.setattr(Thumbprints, "take", lambda *_: "0" * 16)
     entries = Catalogue(folder).entries()
     assert len(entries) == 4
     for entry in entries:

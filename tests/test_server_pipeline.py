@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import threading
 from collections.abc import Iterator
 from dataclasses import replace
@@ -225,6 +226,23 @@ async def test_who_comes_while_the_last_one_leaves_is_served(paths: list[Path]) 
     await asyncio.sleep(0)
     await first.reach(10**6)
     await reaching
+    pipeline.close()
+
+
+@pytest.mark.asyncio
+async def test_a_picture_that_changed_is_another_though_size_and_time_are_the_same(
+    paths: list[Path],
+) -> None:
+    pipeline = Pipeline(FakeOpener())
+    paths[0].write_bytes(b"1")
+    before = paths[0].stat()
+    first = pipeline.stream(paths[0])
+    assert pipeline.stream(paths[0]) is first
+    while paths[0].stat().st_ctime_ns == before.st_ctime_ns:  # as coarse as the system's clock
+        with paths[0].open("r+b") as file:
+            file.write(b"2")
+        os.utime(paths[0], ns=(before.st_atime_ns, before.st_mtime_ns))
+    assert pipeline.stream(paths[0]) is not first
     pipeline.close()
 
 

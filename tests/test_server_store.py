@@ -385,3 +385,28 @@ def test_a_process_killed_at_any_moment_leaves_nothing_wrong(folder: Path) -> No
             assert any(whole.startswith(stored.data) for whole in sound)
     assert store.save(OTHER, part(100)) is Outcome.STORED
     assert not list(folder.glob(".*.part"))
+
+
+def test_notes_are_replaced_and_checked(tmp_path: Path) -> None:
+    store = Store(FolderShelf(tmp_path))
+    assert store.recall("a") is None
+    for data in (b"one", b"two", b""):
+        store.note("a", data)
+        assert store.recall("a") == data
+    store.note("b", b"other")
+    [name] = [path for path in tmp_path.iterdir() if b"other" in path.read_bytes()]
+    name.write_bytes(name.read_bytes() + b"!")
+    assert store.recall("b") is None
+    assert store.recall("a") == b""
+    small = Store(FolderShelf(tmp_path), most_bytes=100)
+    small.note("a", bytes(1000))
+    assert small.recall("a") == b""
+
+
+def test_notes_that_cannot_be_kept_are_no_error(caplog: pytest.LogCaptureFixture) -> None:
+    drawer = Drawer()
+    store = Store(drawer)
+    drawer.failure = OSError(errno.ENOSPC, "No space left on device")
+    store.note("a", b"1")
+    assert store.recall("a") is None
+    assert "No space left" in caplog.text

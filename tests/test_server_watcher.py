@@ -15,8 +15,9 @@ import pytest
 from structlog.contextvars import bound_contextvars, get_contextvars
 
 from diffc_server import Catalogue
-from diffc_server.catalogue import watcher
+from diffc_server.catalogue import scan, thumbprints, watcher
 from diffc_server.catalogue.scan import Look, looked
+from diffc_server.catalogue.thumbprints import Thumbprints
 from diffc_server.catalogue.watcher import EVERY, SHARE
 from diffc_stream.session import Catalogue as Message
 from diffc_stream.session import encode
@@ -201,6 +202,73 @@ async def test_touching_a_file_is_said_and_changes_nothing_else(folder: Path) ->
         [page] = await follower.next()
         assert [entry.name for entry in page.images] == ["a.png"]
         assert follower.known == known
+
+
+async def test_a_change_in_the_middle_is_told_at_the_next_look(folder: Path) -> None:
+    path = folder / "latest.bmp"
+    put(path, bytes(300_000), age=500)
+    before = path.stat()
+    catalogue = Catalogue(folder)
+    async with following(catalogue) as follower:
+        await follower.next()
+        known = dict(follower.known)
+        with path.open("r+b") as file:
+            file.seek(150_000)
+            file.write(b"!")
+        os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
+        [page] = await follower.next()
+        assert [entry.name for entry in page.images] == ["latest.bmp"]
+        assert follower.known["latest.bmp"] != known["latest.bmp"]
+        [page] = (page.message for page in await catalogue.changes.listing())
+        assert follower.known == {entry.name: entry.thumbprint for entry in page.images}
+
+
+async def test_what_takes_long_to_read_is_read_a_look_at_a_time(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(scan, "READING", 1e-9)  # one file
+    monkeypatch.setattr(thumbprints, "UNSETTLED", 0.0)
+    catalogue = Catalogue(folder)
+    first = looked(catalogue, Look(seen={}, known={}))
+    assert (list(first.known), first.unread) == (["b.png"], 2)  # the newest
+    # All are known before anything is told.
+    async with following(catalogue) as follower:
+        await follower.next()
+        assert len(follower.known) == 3
+        known = dict(follower.known)
+        for age, name in enumerate(("x.png", "y.png")):
+            put(folder / name, age=10 + age)
+        put(folder / "a.png", b"another", age=5)
+        for names in (["a.png"], ["x.png"], ["y.png"]):
+            [page] = await follower.next()
+            assert [entry.name for entry in page.images] == names
+        assert follower.known["a.png"] != known["a.png"]
+        assert len(follower.known) == 5
+
+
+async def test_what_was_read_is_not_read_after_a_restart(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Notebook:
+        def __init__(self) -> None:
+            self.notes: dict[str, bytes] = {}
+
+        def recall(self, what: str) -> bytes | None:
+            return self.notes.get(what)
+
+        def note(self, what: str, data: bytes) -> None:
+            self.notes[what] = data
+
+    monkeypatch.setattr(thumbprints, "UNSETTLED", 0.0)
+    monkeypatch.setattr(thumbprints, "WORTH_NOTING", 1)
+    book = Notebook()
+    catalogue = Catalogue(folder, memory=book)
+    pages = await catalogue.changes.listing()
+    assert catalogue.changes._noting is not None
+    await catalogue.changes._noting
+    monkeypatch.setattr(Thumbprints, "take", lambda *_: 1 / 0)
+    again = await Catalogue(folder, memory=book).changes.listing()
+    assert [page.data for page in again] == [page.data for page in pages]
 
 
 async def test_a_folder_that_is_away_is_not_an_empty_one(

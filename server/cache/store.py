@@ -132,6 +132,24 @@ class Store:
         logger.warning("the store %s forgets %s: it cannot be continued", self.where, key[:16])
         self._remove(key + SUFFIX, _packed(key, stored))
 
+    def recall(self, what: str) -> bytes | None:
+        """Return what was noted last under a name; None if that is nothing."""
+        stored = self.load(_note_key(what))
+        return None if stored is None else stored.data
+
+    def note(self, what: str, data: bytes) -> None:
+        """Keep something else than a stream, in the place of what was noted under this name."""
+        key = _note_key(what)
+        packed = _packed(key, Stored(data=data, complete=True))
+        if len(packed) > self._most_bytes // 2:
+            return
+        try:
+            with self._writing, self._shelf.locked():
+                self._make_room(key + SUFFIX, len(packed))
+                self._shelf.write(key + SUFFIX, packed)
+        except OSError as error:
+            self._note("written", error)
+
     def _save(self, key: str, name: str, stored: Stored, data: bytes) -> Outcome:
         there = self._shelf.read(name)
         kept = None if there is None else _unpacked(key, there)
@@ -217,6 +235,10 @@ def stream_key(file: File, model: str) -> str:
         digest.update(hashlib.file_digest(picture, "sha256").digest())
         file.check(Identity.opened(picture))
     return digest.hexdigest()
+
+
+def _note_key(what: str) -> str:
+    return hashlib.sha256(f"note {what}".encode(errors="surrogatepass")).hexdigest()
 
 
 def _shelf(place: str) -> Shelf:

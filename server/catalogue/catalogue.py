@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import logging
 import os
 from collections.abc import Iterator
@@ -12,13 +11,14 @@ from pathlib import Path
 from unicodedata import normalize
 
 from diffc_stream.errors import RequestRefused
-from diffc_stream.opening import is_exhausted, is_passing, open_resolved
+from diffc_stream.opening import is_exhausted, is_passing
 from diffc_stream.session import Code, Entry
 from diffc_stream.session.fields import Name
 from diffc_stream.session.messages import MAX_NAME
 
 from .file import File, later
 from .scan import Version
+from .thumbprints import Memory, Thumbprints
 from .watcher import Changes
 
 SUFFIXES = frozenset(
@@ -42,9 +42,6 @@ LATEST = 253_402_300_799
 times by."""
 MOST_SIZE = 2**53
 """Bytes that can be said of a file, which may be a sparse one."""
-THUMB = 32_768
-"""Bytes at either end of a file that its thumbprint is taken of: pictures that differ differ there,
-since they are compressed, and ten thousand of them are not read to the last byte."""
 
 AWAY = 10.0
 """Seconds after which to ask again for a picture whose folder has gone."""
@@ -59,8 +56,11 @@ class Catalogue:
     folders, and links that lead out of the folder, do not exist.
     """
 
-    def __init__(self, folder: Path) -> None:
-        """Serve ``folder``.  Raises NotADirectoryError or FileNotFoundError."""
+    def __init__(self, folder: Path, *, memory: Memory | None = None) -> None:
+        """Serve ``folder``; what its files hold is noted in ``memory``, and not read again.
+
+        Raises NotADirectoryError or FileNotFoundError.
+        """
         self.folder = folder.resolve(strict=True)
         if not self.folder.is_dir():
             raise NotADirectoryError(f"{folder} is not a folder")
@@ -74,7 +74,7 @@ class Catalogue:
         self._spoken_of: set[str] = set()
         """Which of them the log has named."""
         self._gone = False
-        self._thumbprints: dict[tuple[str, Version], str] = {}
+        self.thumbprints = Thumbprints(self.folder, memory)
 
     def entries(self) -> tuple[Entry, ...]:
         """Return what there is to say of all pictures, by name; walks the folder, so not quick."""
@@ -96,7 +96,7 @@ class Catalogue:
             except OSError as error:
                 _raise_if_exhausted(error)
                 continue  # gone meanwhile
-            found[name] = Version(stat.st_size, stat.st_mtime_ns, stat.st_ino)
+            found[name] = Version.of(stat)
         self._speak_of(unserved)
         left_out = max(0, len(found) - MOST_NAMES)
         if left_out:
@@ -128,30 +128,31 @@ class Catalogue:
     def entry(self, name: str, version: Version) -> Entry | None:
         """Return what there is to say of a picture; None if it cannot be read.
 
-        Raises OSError if nothing can be read at the moment.
+        The file is read, unless it is known, and so this is not quick.  Raises OSError if nothing
+        can be read at the moment.
         """
-        thumbprint = self._thumbprints.get((name, version))
+        thumbprint = self.thumbprints.known(name, version)
         if thumbprint is None:
             try:
                 path = self._find(name)
                 if path is None:
                     return None  # gone meanwhile
-                thumbprint = _thumbprint(path, version)
+                thumbprint = self.thumbprints.take(name, path, version)
             except OSError as error:
                 _raise_if_exhausted(error)
                 return None
-            self._thumbprints[name, version] = thumbprint
         # Whatever a file system makes of them: one file must not keep the others from being listed.
         time = min(max(0, version.time // 10**9), LATEST)
         size = min(version.size, MOST_SIZE)
         return Entry(name=name, size=size, time=time, thumbprint=thumbprint)
 
+    def settled(self, name: str) -> bool:
+        """Tell whether a file that has the same version is the same."""
+        return self.thumbprints.settled(name)
+
     def forget(self, versions: dict[str, Version]) -> None:
         """Forget what was remembered of all files but these."""
-        kept = tuple(self._thumbprints.items())
-        self._thumbprints = {
-            key: thumbprint for key, thumbprint in kept if versions.get(key[0]) == key[1]
-        }
+        self.thumbprints.keep(versions)
 
     def names(self) -> tuple[str, ...]:
         """Return the names of all pictures in order; walks the folder, so not quick.
@@ -268,16 +269,3 @@ def _raise_if_exhausted(error: OSError) -> None:
     """What could not be looked at for lack of descriptors or memory has not gone."""
     if is_exhausted(error):
         raise error
-
-
-def _thumbprint(path: Path, version: Version) -> str:
-    size = version.size
-    digest = hashlib.sha256(str(size).encode())
-    with open_resolved(path) as file:
-        found = os.fstat(file.fileno())
-        if (found.st_size, found.st_ino) != (size, version.inode):
-            raise FileNotFoundError(f"{path} has just been replaced")
-        digest.update(file.read(THUMB))
-        file.seek(max(THUMB, size - THUMB))
-        digest.update(file.read(THUMB))
-    return digest.hexdigest()[:16]

@@ -26,6 +26,8 @@ SHARE = 10
 """... or so many times as long as a look takes: ten thousand files take a tenth of a second."""
 PATIENCE = 1.0
 """Seconds that who asks what there is waits for a look, if there was one before."""
+RECALLING = 5.0
+"""Seconds that a store gets to say what was noted; then the files are read."""
 MOST_MARKS = 1000
 """States of the catalogue of which it is known what has changed since."""
 MOST_GONE = 10_000
@@ -67,6 +69,8 @@ class Changes:
         self._looking = asyncio.Lock()
         self._rested = 0.0
         """When the next look may be taken."""
+        self._recalled = False
+        self._noting: asyncio.Task[None] | None = None
         self._told = ""
         """What was last wrong with the folder."""
 
@@ -127,9 +131,13 @@ class Changes:
             await asyncio.sleep(max(0.0, self._rested - clock()))
             self._next = None
             asked, self._asked = self._asked, False
-            began = clock()
+            began, reading = clock(), 0.0
             try:
+                await self._recall()
                 look = await asyncio.to_thread(looked, self._catalogue, self._latest)
+                while look.unread and not self._marks:
+                    # Nothing is told before all is known; who stops meanwhile need not wait.
+                    look = await asyncio.to_thread(looked, self._catalogue, look)
                 if asked:
                     entries = await asyncio.to_thread(listed, self._catalogue, look)
                     self._list(entries, look.left_out)
@@ -143,10 +151,31 @@ class Changes:
                 logger.exception("looking at the folder failed")
             else:
                 self._told = ""
+                reading = look.reading
                 self._take(look)
                 self._looked.set()
+                self._note()
             finally:
-                self._rested = clock() + SHARE * (clock() - began)
+                # What was read is not read again: that there was much is no reason to rest long.
+                looking = max(0.0, clock() - began - reading)
+                self._rested = clock() + reading + SHARE * looking
+
+    async def _recall(self) -> None:
+        """Know at the first look what was noted of the files by whoever looked before."""
+        if self._recalled:
+            return
+        self._recalled = True
+        with suppress(TimeoutError):
+            async with asyncio.timeout(RECALLING):
+                await asyncio.to_thread(self._catalogue.thumbprints.recall)
+
+    def _note(self) -> None:
+        """Have noted what was read of the files, beside all else, since a store may be slow."""
+        if self._noting is not None and not self._noting.done():
+            return
+        notes = self._catalogue.thumbprints.notes()
+        if notes is not None:
+            self._noting = asyncio.create_task(asyncio.to_thread(notes), context=Context())
 
     def _list(self, entries: tuple[Entry, ...], left_out: int) -> None:
         told = (entries, left_out)
