@@ -77,7 +77,7 @@ class Chain:
 
     def _evaluated(self, observation: Observation) -> Floats:
         if observation.snr == 0.0:
-            return np.zeros_like(observation.eta)
+            return np.zeros((octaves.CHANNELS, *observation.size), np.float32)
         fine = self._denoised(observation.eta, observation.snr, observation.field)
         return self._joined(observation, fine, self.denoised)
 
@@ -169,6 +169,7 @@ class Chain:
         The chain itself does not move.
         """
         before, dims = self.observation, self.dimensions(step.kind)
+        self.estimate()  # before there is a sample: of a large picture each copy counts
         sample = SIMULATORS[step.simulator].reproduce(payload, dims, step.length, self.address)
         there, energy = sample.there, sample.energy
         if not there:
@@ -176,7 +177,7 @@ class Chain:
         received = there / dims
         rotation = self.rotation(step.kind)
         y = rotation.inverse(sample.values)
-        del sample  # of a large picture each copy counts
+        del sample
         prediction = self.prediction(step.kind)
         absent: Projection | None = None
         if step.kind is Kind.REFINE:
@@ -296,7 +297,7 @@ class Chain:
         """Return what the denoiser makes of this octave alone, averaged over symmetries."""
 
         def estimate(eta: Floats) -> Floats:
-            if eta is observation.eta and observation.field.isotropic:
+            if observation.field.isotropic and eta is observation.eta:
                 return self.denoised(observation)
             return self._denoised(eta, observation.snr, observation.field)
 

@@ -79,16 +79,20 @@ class Observation:
         """Return an observation with white noise: eta (3, H, W) = snr x + sqrt(snr) n."""
         return cls(bands=(eta,), snr=snr, octave=octave, size=(eta.shape[1], eta.shape[2]))
 
-    @cached_property
+    @property
     def eta(self) -> Floats:
         """snr times the noisy picture, (3, H, W): of white noise eta itself.
 
-        Finest detail of which a share is known is shrunk by that share.
+        Finest detail of which a share is known is shrunk by that share.  Shaped noise is
+        transformed each time: of a large picture each copy counts.
         """
         if self.field.isotropic:
             return self.bands[0]
         relative = self.field.precisions(self._scales, whole=True)
-        scaled = [band / whole for band, whole in zip(self.bands, relative, strict=True)]
+        scaled = [
+            band if np.array_equal(whole, 1) else band / whole
+            for band, whole in zip(self.bands, relative, strict=True)
+        ]
         return untransformed(scaled, self.size)
 
     @property
