@@ -13,7 +13,7 @@ from serving import pictures, serving
 from diffc_client import Address, FileStream
 from diffc_client.cli.get import Fetched, Request, fetch
 from diffc_client.storage.cache import Store
-from diffc_stream.errors import NothingDecodable, PeerError
+from diffc_stream.errors import DestinationError, NotAStream, NothingDecodable, PeerError
 from diffc_stream.picture import load_picture
 from diffc_stream.session import Terms
 
@@ -163,8 +163,32 @@ async def test_a_file_that_was_named_is_not_thrown_away(folder: Path, tmp_path: 
         with pytest.raises(PeerError) as caught:
             await get(keep_stream=path)
     assert caught.value.code == "prefix-mismatch"
+    assert str(caught.value).startswith(f"{path} cannot be continued")
     assert path.read_bytes() == stream_of("another", 700)
     assert not get.out.exists()
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize("mine", [b"<!DOCTYPE html>", b"my notes", b"Da"])
+async def test_a_file_of_something_else_is_named_and_stays(
+    folder: Path, tmp_path: Path, mine: bytes
+) -> None:
+    path = tmp_path / "notes.txt"
+    path.write_bytes(mine)
+    async with serving(folder) as daemon:
+        with pytest.raises(NotAStream, match=r"notes\.txt holds something else") as caught:
+            await Fetcher(daemon.url, tmp_path)(keep_stream=path)
+    assert str(path) in str(caught.value)
+    assert path.read_bytes() == mine
+
+
+@pytest.mark.asyncio
+async def test_a_stream_is_not_kept_in_what_is_no_file(folder: Path, tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    async with serving(folder) as daemon:
+        for path in (tmp_path / "pipe", Path(os.devnull), folder):
+            with pytest.raises(DestinationError, match="is no file"):
+                await Fetcher(daemon.url, tmp_path)(keep_stream=path)
 
 
 @pytest.mark.asyncio

@@ -8,7 +8,7 @@ import re
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import aclosing, asynccontextmanager, suppress
 from dataclasses import dataclass, field, replace
-from itertools import count, pairwise
+from itertools import cycle, pairwise
 from pathlib import Path
 
 import pytest
@@ -363,24 +363,84 @@ async def test_what_is_held_has_to_be_the_beginning(held: bytes, ranges: bool) -
 
 
 @pytest.mark.asyncio
-async def test_another_tag_is_another_file() -> None:
-    numbers = count()
-    with pytest.raises(PeerError) as caught:
-        await received(Store(tag=lambda _: f'"{next(numbers)}"'), MemoryStream())
-    assert caught.value.code == Code.PREFIX_MISMATCH
+@pytest.mark.parametrize("tags", [['"1"', 'W/"1"'], ['"1"', '"2"', '"3"'], [None, '"1"'], ["1"]])
+@pytest.mark.parametrize("held", [0, 700])
+async def test_equal_bytes_may_have_any_tag(tags: list[str | None], held: int) -> None:
+    turns = cycle(tags)
+    kept = holding(STREAM[:held])
+    store = Store(tag=lambda _: next(turns))
+    assert await received(store, kept) is Reason.COMPLETE
+    assert kept.read() == STREAM
+    assert int(store.asked[0].partition("-")[0]) == max(0, held - OVERLAP)
 
 
 @pytest.mark.asyncio
-async def test_a_file_that_grows_meanwhile_is_another_file() -> None:
+async def test_another_file_in_its_place_is_none_to_go_on_with() -> None:
     store = Store()
 
+    def replaced(_: bytes) -> None:
+        store.files["a.png.dfc"] = stream_of("another", LENGTH)
+
+    store.tag = replaced
+    kept = MemoryStream()
+    with pytest.raises(PeerError) as caught:
+        await received(store, kept)
+    assert caught.value.code == Code.PREFIX_MISMATCH
+    assert kept.read() == STREAM[:FIRST_RANGE]
+
+
+@pytest.mark.asyncio
+async def test_a_file_that_grows_meanwhile_is_the_same() -> None:
+    store = Store(files={"a.png.dfc": STREAM[:30_000]})
+
     def grow(data: bytes) -> None:
-        store.files["a.png.dfc"] = data + b"more"
+        store.files["a.png.dfc"] = STREAM[: len(data) + 20_000]
 
     store.tag = grow
-    with pytest.raises(PeerError) as caught:
+    kept = MemoryStream()
+    assert await received(store, kept) is Reason.COMPLETE
+    assert kept.read() == STREAM
+
+
+LOGIN = b"<!DOCTYPE html><html><body>Please log in" + b" ." * 2000 + b"</body></html>"
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize("held", [0, 30, 700, 90_000])
+@pytest.mark.parametrize("foreign", [LOGIN, b"PK", b"DF\0" + b"x" * 4000])
+@pytest.mark.parametrize("ranges", [True, False])
+async def test_what_is_no_stream_is_not_taken_and_nothing_is_dropped_for_it(
+    held: int, foreign: bytes, ranges: bool
+) -> None:
+    kept = holding(STREAM[:held])
+    store = Store(ranges=ranges, files={"a.png.dfc": foreign})
+    with pytest.raises(RemoteProtocolError, match="is no stream") as caught:
+        await received(store, kept)
+    assert kept.read() == STREAM[:held]
+    assert str(caught.value).isprintable()
+
+
+@pytest.mark.asyncio
+async def test_what_is_no_stream_is_shown() -> None:
+    answer = f"HTTP/1.1 200 OK\r\nContent-Type: text/html\r\nContent-Length: {len(LOGIN)}\r\n\r\n"
+    store = Store(status=[answer + LOGIN.decode()])
+    with pytest.raises(RemoteProtocolError, match="no stream but text/html, a page to log in") as e:
         await received(store, MemoryStream())
-    assert caught.value.code == Code.PREFIX_MISMATCH
+    assert "<!DOCTYPE html>" in str(e.value)
+
+
+@pytest.mark.asyncio
+async def test_a_page_to_log_in_that_comes_in_between_passes() -> None:
+    kept = MemoryStream()
+    store = Store()
+    answer = f"HTTP/1.1 200 OK\r\nContent-Length: {len(LOGIN)}\r\n\r\n{LOGIN.decode()}"
+    async with offering(store) as url:
+        sender = Sender(Address.parse(url), FakeDecoders(), Backoff(draw=lambda: 0.0), Terms())
+        assert await sender.receive("a.png.dfc", kept, bytes=3000) is Reason.TARGET
+        store.status = [answer, answer]
+        assert await sender.receive("a.png.dfc", kept) is Reason.COMPLETE
+        await sender.close()
+    assert kept.read() == STREAM
 
 
 CHUNKED = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
@@ -417,7 +477,7 @@ def refused(status: str, *fields: str) -> str:
         ("HTTP/2 200 OK\r\n\r\n", RemoteProtocolError, "something else"),
         ("SSH-2.0-OpenSSH\r\n", RemoteProtocolError, "something else"),
         ("HTTP/1.1 200 OK\r\nContent-Length: 10\r\n", LinkLost, "was lost"),
-        ("HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nabc", LinkLost, "was lost"),
+        ("HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nDFC", LinkLost, "was lost"),
         (
             "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nz\r\n",
             RemoteProtocolError,
@@ -425,7 +485,7 @@ def refused(status: str, *fields: str) -> str:
         ),
         (f"{CHUNKED}2\r\nabc\r\n", RemoteProtocolError, "another length"),
         (
-            "HTTP/1.1 206 P\r\nContent-Range: bytes 0-1/9\r\nContent-Length: 3\r\n\r\nabc",
+            "HTTP/1.1 206 P\r\nContent-Range: bytes 0-1/9\r\nContent-Length: 3\r\n\r\nDFC",
             RemoteProtocolError,
             "more bytes than it says",
         ),

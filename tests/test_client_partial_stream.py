@@ -118,8 +118,9 @@ def test_what_a_full_disk_takes_of_it_is_not_held(
         kept.append(b"abc")
         with monkeypatch.context() as patch:
             patch.setattr(kept, "_file", Full(path, "a+"))
-            with pytest.raises(OSError, match="No space"):
+            with pytest.raises(OSError, match="No space") as caught:
                 kept.append(b"defg")
+            assert caught.value.filename == str(path)
             kept._file.close()
         assert path.read_bytes() == b"abc"
         kept.append(b"def")

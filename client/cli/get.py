@@ -12,7 +12,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from diffc_stream.destination import check
-from diffc_stream.errors import PeerError, StreamError, UnknownModel
+from diffc_stream.errors import (
+    DestinationError,
+    NotAStream,
+    PeerError,
+    StreamError,
+    UnknownModel,
+)
 from diffc_stream.formats import format_of, save_picture
 from diffc_stream.session import Terms
 
@@ -22,7 +28,7 @@ from ..decoding.refiner import Refinement
 from ..remote.address import Address, picture_at
 from ..remote.credentials import NO_ACCESS, Access
 from ..storage.cache import Cached, Store
-from ..storage.partial_stream import FileStream, outdated
+from ..storage.partial_stream import FileStream, begins_stream, outdated
 
 logger = logging.getLogger("diffc_client")
 
@@ -91,6 +97,10 @@ async def fetch(
                 # if its model has gone too.
                 useless = outdated(error) or isinstance(error, UnknownModel)
                 stale = kept is not None and kept.length and useless
+                if request.keep_stream is not None and stale:
+                    text = f"{request.keep_stream} cannot be continued, and stays as it is: {error}"
+                    error.args = (text,)
+                    raise
                 if request.keep_stream or attempt == 2 or kept is None or not stale:
                     raise
                 kept.restart()
@@ -121,13 +131,19 @@ def _check(request: Request) -> None:
     """Raise what writing would, as far as it can be told before anything has come."""
     format_of(request.out, request.quality)
     check(request.out)
+    kept = request.keep_stream
+    if kept is not None and kept.exists() and not kept.is_file():
+        raise DestinationError(f"{kept} is no file: a stream cannot be kept there and continued")
 
 
 def _kept(
     request: Request, address: Address, stack: contextlib.ExitStack
 ) -> FileStream | Cached | None:
     if request.keep_stream is not None:
-        return stack.enter_context(FileStream(request.keep_stream))
+        named = stack.enter_context(FileStream(request.keep_stream))
+        if not begins_stream(named.read()):
+            raise NotAStream(f"{request.keep_stream} holds something else than a stream: it stays")
+        return named
     if request.store is None:
         return None
     try:

@@ -2,8 +2,12 @@
 
 What a sender does over a WebSocket the receiver does for itself here: it asks for a little first,
 for twice as much each time, and for no more than it needs; and that what it holds is the beginning
-of what is there it finds out by asking for the last bytes of it again.  A server that knows no
-ranges sends everything from the start; what is held is then skipped, and what is not wanted left.
+of what is there it finds out by asking for the last bytes of it again, whatever tags say: servers of
+one name give equal bytes different ones.  A server that knows no ranges sends everything from the
+start; what is held is then skipped, and what is not wanted left.
+
+Between here and the server may be a network that answers in its place, with a page to log in for
+example: nothing is taken that does not begin as streams do, nor anything dropped for it.
 """
 
 from __future__ import annotations
@@ -12,6 +16,7 @@ import re
 from dataclasses import replace
 
 from diffc_stream.codec import Curve
+from diffc_stream.container.grammar import MAGIC
 from diffc_stream.errors import (
     AddressError,
     LinkLost,
@@ -32,6 +37,10 @@ FIRST_RANGE = 1024
 MOST_RANGE = 65_536
 OVERLAP = 64
 """Bytes held that are asked for again, to see that they are the same."""
+BEGINNING = 15
+"""Bytes of what is no stream that are shown, and ..."""
+MOST_TYPE = 60
+"""... characters of what it is said to be."""
 
 _CONTENT_RANGE = re.compile(r"bytes ([0-9]{1,18})-([0-9]{1,18})/([0-9]{1,18}|\*)")
 
@@ -71,6 +80,8 @@ class RangeLink:
         self._access = access
         self._spare: Wire | None = None
         self._open: set[RangeArrivals] = set()
+        self.met = False
+        """It has sent a stream: what is none comes from somebody else, and passes."""
 
     @classmethod
     async def dial(cls, address: Address, *, terms: Terms, access: Access = NO_ACCESS) -> RangeLink:
@@ -129,10 +140,11 @@ class RangeArrivals:
         self._curve = Curve()
         self._curve.feed(held)
         self._start = held[:LONGEST_HEADER]
+        self._head = b""
+        """How the last answer from the start begins."""
         self._tail = held[-OVERLAP:]
         """The last of them."""
         self._size = FIRST_RANGE
-        self._tag: str | None = None
         self._total: int | None = None
         """Bytes of the whole stream, once they are known."""
         self._wire: Wire | None = None
@@ -140,6 +152,8 @@ class RangeArrivals:
         """The bytes of the answer that is being read; without an end if it is not known."""
         self._place = 0
         """Where the next byte of the answer belongs."""
+        self._type = ""
+        """What it is said to be."""
         self._before = 0
         """Bytes that were held when it was asked for."""
 
@@ -194,10 +208,12 @@ class RangeArrivals:
                 self._answered = range(MAX_STREAM)
             case _:  # 416
                 if first:
-                    raise self._mismatch()
+                    raise await self._mismatch()
                 self._total = 0
                 return
         self._place = self._answered.start
+        self._head = b""
+        self._type = answer.fields.get("content-type", "")[:MOST_TYPE]
 
     async def _request(self, wanted: range) -> Answer:
         path = self._address.target
@@ -221,15 +237,11 @@ class RangeArrivals:
             return await self._wire.ask(path, fields)
 
     def _check(self, answer: Answer) -> None:
-        """Raise what is wrong with an answer, if it is no stream or none of the same stream."""
+        """Raise what is wrong with an answer, if it cannot be of a stream."""
         if answer.status not in (200, 206, 416):
             raise _refusal(self._address, answer)
         if answer.fields.get("content-encoding", "identity").lower() != "identity":
             raise self._nonsense("it compresses what nobody asked to be compressed")
-        tag = answer.fields.get("etag")
-        if tag is not None and self._tag not in (None, tag):
-            raise self._mismatch()
-        self._tag = tag or self._tag
 
     def _part(self, answer: Answer, wanted: range) -> range:
         """Return which bytes an answer has."""
@@ -243,8 +255,7 @@ class RangeArrivals:
             total = int(match.group(3))
             if total <= last:
                 raise self._nonsense("it sends more bytes than there are")
-            if self._total not in (None, total):
-                raise self._mismatch()
+            # Another one than before: the file has grown, or the overlap will tell.
             self._total = total
         return range(first, last + 1)
 
@@ -255,16 +266,25 @@ class RangeArrivals:
         piece = await self._wire.read()
         place, end = self._place, self._place + len(piece)
         if not piece:
-            self._finish()
+            await self._finish()
             return b""
+        self._look_at(place, piece)
         if end > self._answered.stop:
             raise self._nonsense("it sends more bytes than it says")
         self._place = end
         known = range(self._position - len(self._tail), self._position)
         low, high = max(place, known.start), min(end, known.stop)
         if piece[low - place : high - place] != self._tail[low - known.start : high - known.start]:
-            raise self._mismatch()
+            raise await self._mismatch()
         return self._take(piece[max(0, self._position - place) :])
+
+    def _look_at(self, place: int, piece: bytes) -> None:
+        """Raise what is wrong if an answer from the start is of no stream."""
+        if place == len(self._head) < len(MAGIC):
+            self._head += piece[: len(MAGIC) - place]
+            if not MAGIC.startswith(self._head):
+                raise self._foreign(piece)
+            self._link.met = self._link.met or self._head == MAGIC
 
     def _take(self, fresh: bytes) -> bytes:
         self._start += fresh[: LONGEST_HEADER - len(self._start)]
@@ -275,7 +295,7 @@ class RangeArrivals:
         self._tail = (self._tail + fresh)[-OVERLAP:]
         return fresh
 
-    def _finish(self) -> None:
+    async def _finish(self) -> None:
         """Draw conclusions from the end of an answer."""
         assert self._answered is not None
         whole = self._answered.stop == MAX_STREAM
@@ -283,16 +303,36 @@ class RangeArrivals:
             raise LinkLost(f"{self._address.sender} sent less than it said")
         self._answered = None
         if self._place < self._position:
-            raise self._mismatch()
+            raise await self._mismatch()
         if whole or self._position == self._before:
             self._total = self._position
 
-    def _mismatch(self) -> PeerError:
+    async def _mismatch(self) -> SessionError:
+        """Return what it means that an answer is not of the bytes held: another stream, or none.
+
+        The answer may be of the middle of something; how that begins is asked for.
+        """
+        if not self._head:
+            self._answered, self._place = None, 0
+            answer = await self._request(range(LONGEST_HEADER))
+            self._check(answer)
+            self._type = answer.fields.get("content-type", "")[:MOST_TYPE]
+            assert self._wire is not None
+            while len(self._head) < len(MAGIC) and (piece := await self._wire.read()):
+                self._look_at(len(self._head), piece)
         return PeerError(
             Code.PREFIX_MISMATCH,
             f"the first {self._position} bytes of {self._address.image} are not as held: "
             "begin anew without them",
         )
+
+    def _foreign(self, piece: bytes) -> SessionError:
+        """Return the error for what begins with ``piece``, which no stream does."""
+        kind = self._type if self._type.isprintable() and self._type else "something"
+        login = ", a page to log in perhaps" if b"<" in piece[:BEGINNING] else ""
+        text = f"{self._address} is no stream but {kind}{login}: it begins with "
+        shown = f"{text}{piece[:BEGINNING].decode('latin-1')!a}"
+        return LinkLost(shown) if self._link.met else RemoteProtocolError(shown)
 
     def _nonsense(self, what: str) -> RemoteProtocolError:
         return RemoteProtocolError(f"{self._address.sender} does not know ranges: {what}")

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Protocol, Self
 
 from diffc_stream.container import Header, StreamReader
+from diffc_stream.container.grammar import MAGIC
 from diffc_stream.errors import NotAStream, NothingDecodable, PeerError, StreamError
 from diffc_stream.session import MAX_STREAM, Code, PrefixHash
 from diffc_stream.transport.locks import try_lock
@@ -140,9 +141,10 @@ class FileStream:
         try:
             while left:
                 left = left[self._file.write(left) :]
-        except OSError:
+        except OSError as error:
             with contextlib.suppress(OSError):
                 self._file.truncate(self.length)
+            error.filename = error.filename or str(self._path)
             raise
         self.length += len(data)
         self._hash.update(data)
@@ -182,6 +184,11 @@ def header_of(start: bytes) -> Header | None:
     except StreamError:
         return None  # whoever decodes it says so
     return first if isinstance(first, Header) else None
+
+
+def begins_stream(data: bytes) -> bool:
+    """Tell whether ``data`` can be the beginning of a stream, of whatever version; nothing can."""
+    return data.startswith(MAGIC[: len(data)])
 
 
 def lock(descriptor: int, path: Path | str) -> None:
