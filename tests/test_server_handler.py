@@ -136,7 +136,7 @@ async def test_the_end_of_a_stream_tells_its_length(folder: Path) -> None:
 async def test_a_long_range_is_answered_with_its_beginning(folder: Path) -> None:
     opener = FakeOpener(length=200_000)
     async with serving(folder, opener) as daemon:
-        answer = await ask(daemon, "/a.png.dfc", "Range: bytes=10-")
+        answer = await ask(daemon, "/a.png.dfc", "Range: bytes=10-180000")
         assert answer.fields["Content-Range"] == f"bytes 10-{10 + MOST_RANGE - 1}/*"
         # There is no telling where the end is without encoding all of it.
         answer = await ask(daemon, "/a.png.dfc", "Range: bytes=-10")
@@ -144,6 +144,43 @@ async def test_a_long_range_is_answered_with_its_beginning(folder: Path) -> None
         beyond = await ask(daemon, "/b.png.dfc", f"Range: bytes={2**26}-")
         assert (beyond.status, "Content-Range" in beyond.fields) == (416, False)
     assert "b.png" not in opener.computed
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize("last", ["", str(2**26 - 1), str(10**20)])
+async def test_who_asks_for_the_rest_gets_all_of_it(
+    folder: Path, last: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # As curl -C - and wget -c do, which take an answer's end for the stream's.
+    monkeypatch.setattr("diffc_server.growing.PATIENCE", 0.0)
+    monkeypatch.setattr("diffc_server.growing.MOST_RANGE", 100)
+    for first, name in ((1, "a.png"), (3000, "b.png"), (4999, "c.jpg")):
+        path = f"/{'sub/' if name == 'c.jpg' else ''}{name}.dfc"
+        async with serving(folder) as daemon:
+            answer = await ask(daemon, path, f"Range: bytes={first}-{last}")
+        assert (answer.status, answer.body) == (206, stream_of(name, LENGTH)[first:])
+        assert answer.fields["Content-Range"] == f"bytes {first}-4999/5000"
+    async with serving(folder) as daemon:
+        beyond = await ask(daemon, "/a.png.dfc", f"Range: bytes=5000-{last}")
+        assert (beyond.status, beyond.fields["Content-Range"]) == (416, "bytes */5000")
+    async with serving(folder) as daemon:
+        # From the start that is everything, and comes as it is encoded.
+        answer = await ask(daemon, "/a.png.dfc", f"Range: bytes=0-{last}")
+        assert (answer.status, answer.body) == (200, STREAM)
+
+
+@pytest.mark.asyncio
+async def test_who_waits_for_the_rest_and_leaves_stops_the_encoder(folder: Path) -> None:
+    gate = threading.Semaphore(3)
+    async with serving(folder, FakeOpener(length=10**6, gate=gate)) as daemon:
+        async with asking(daemon, request("/a.png.dfc", "Range: bytes=500-")):
+            await settled(lambda: daemon.connections == 1)
+        await settled(lambda: daemon.connections == 0)
+        [stream] = daemon._pipeline._held
+        assert stream.idle
+        gate.release(10**4)
+        await settled(lambda: stream._task is None)
+        assert len(stream) < 10_000
 
 
 @pytest.mark.asyncio

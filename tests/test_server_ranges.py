@@ -55,6 +55,19 @@ def test_what_there_is_of_a_range(value: str, found: range | None) -> None:
     assert asked.within(0) is None
 
 
+@pytest.mark.parametrize("value", ["bytes=0-", "bytes=7-", "bytes=-7", f"bytes=7-{2**26 - 1}"])
+def test_what_goes_on_to_the_end(value: str) -> None:
+    asked = Range.parse(value)
+    assert asked is not None
+    assert asked.open
+
+
+def test_what_ends_before() -> None:
+    asked = Range.parse(f"bytes=7-{2**26 - 2}")
+    assert asked is not None
+    assert not asked.open
+
+
 @pytest.mark.parametrize(
     ("condition", "strongly", "weakly"),
     [

@@ -2,9 +2,9 @@
 
 What a sender does over a WebSocket the receiver does for itself here: it asks for a little first,
 for twice as much each time, and for no more than it needs; and that what it holds is the beginning
-of what is there it finds out by asking for the last bytes of it again, whatever tags say: servers of
-one name give equal bytes different ones.  A server that knows no ranges sends everything from the
-start; what is held is then skipped, and what is not wanted left.
+of what is there it finds out by asking for the last bytes of it again, whatever tags say: servers
+of one name give equal bytes different ones.  A server that knows no ranges sends everything from
+the start; what is held is then skipped, and what is not wanted left.
 
 Between here and the server may be a network that answers in its place, with a page to log in for
 example: nothing is taken that does not begin as streams do, nor anything dropped for it.

@@ -7,6 +7,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from http import HTTPStatus
 
+from diffc_stream.session import MAX_STREAM
+
 _ONE_RANGE = re.compile(r"bytes=[ \t]*([0-9]{0,99})-([0-9]{0,99})[ \t]*", re.IGNORECASE)
 _TAG = re.compile(r'(W/)?("[\x21\x23-\x7e\x80-\xff]*")')
 
@@ -40,6 +42,11 @@ class Range:
         if first is not None and last is not None and last < first:
             return None
         return cls(first=first, last=last)
+
+    @property
+    def open(self) -> bool:
+        """It ends where the stream does, wherever that is: what it says is longer than any."""
+        return self.first is None or self.last is None or self.last >= MAX_STREAM - 1
 
     def within(self, total: int) -> range | None:
         """Return what there is of it in ``total`` bytes; None if there is nothing."""

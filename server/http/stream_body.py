@@ -22,9 +22,9 @@ MEDIA_TYPE = "application/vnd.diffc"
 MAX_AGE = 60
 """Seconds that a cache may go without asking whether the picture is still the same."""
 MOST_RANGE = 65_536
-"""Bytes; a longer range of a stream that is still being encoded is answered with so many."""
+"""Bytes; a longer range of a stream that is still being encoded is answered with so many ..."""
 PATIENCE = 20.0
-"""Seconds that a range may take to be encoded; then it is answered with what there is of it."""
+"""... and after so many seconds with what there is of it, unless it is open: then with all."""
 
 _FIRST_BLOCK = 256
 _LEAST_BLOCK = 1024
@@ -70,7 +70,8 @@ class Growing:
             await self._reply.begin(HTTPStatus.OK, self._described())
             return
         wanted = ranged(self._request.headers.get_all, self._etag)
-        if wanted is None or (wanted.first is None and not self._shared.complete):
+        # What ends with the stream is all of it, where it begins with it or nobody knows where.
+        if wanted is None or (not wanted.first and wanted.open and not self._shared.complete):
             await self._send_whole()
         else:
             await self._send_range(wanted)
@@ -78,7 +79,9 @@ class Growing:
     async def _send_range(self, wanted: Range) -> None:
         if not self._shared.complete:
             assert wanted.first is not None
-            await self._reach_range(wanted)
+            await (self._reach_end(wanted) if wanted.open else self._reach_range(wanted))
+        if not self._shared.complete:
+            assert wanted.first is not None
             # What is not there by now will be asked for again.
             wanted = Range(
                 first=wanted.first,
@@ -109,15 +112,27 @@ class Growing:
         end = min(wanted.first + MOST_RANGE, MAX_STREAM, *_after(wanted))
         try:
             async with asyncio.timeout(PATIENCE):
-                if wanted.first > len(self._shared) and not self._shared.complete:
-                    await self._skip(wanted.first)
+                await self._skip(wanted.first)
                 await self._reach(end)
         except TimeoutError:
             if len(self._shared) <= wanted.first:
                 raise RequestRefused(Code.BUSY, "that takes longer", retry=True) from None
 
+    async def _reach_end(self, wanted: Range) -> None:
+        """Have everything encoded, however long it takes.
+
+        No answer can say that more will come of a range without saying how much; who asks for the
+        rest, to end with the whole, takes what it gets for all of it.
+        """
+        assert wanted.first is not None
+        if wanted.first < MAX_STREAM:
+            await self._skip(wanted.first)
+            await self._reach(MAX_STREAM)
+
     async def _skip(self, length: int) -> None:
         """Have encoded what the client says by its range to hold already; nothing proves it."""
+        if length <= len(self._shared) or self._shared.complete:
+            return
         async with self._visit.claims.claim(self._visit.account) as claim:
             self._shared.bill(self._wake, claim)
             await self._reach(length, claimed=True)
