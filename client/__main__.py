@@ -61,7 +61,8 @@ bytes a second.
 
 EXIT_CODES = """\
 environment: DIFFC_ENGINE says what runs models, onnxruntime (if it can) or torch; DIFFC_TOKEN is
-shown where a token is wanted, DIFFC_CA is a file of authorities to believe
+shown where a token is wanted, DIFFC_CA is a file of authorities to believe; http_proxy,
+https_proxy, all_proxy and no_proxy are as for others
 exit codes: 0 done, 1 OUT cannot be written, 2 wrong usage, 3 too few bytes for any picture,
 5 the stream is damaged, 6 its model is not here, 7 the link or the sender, 8 the sender
 wants a token, or another, or a safer way to it, 130 interrupted

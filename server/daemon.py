@@ -22,7 +22,7 @@ from diffc_stream.transport.admission import Admission
 from diffc_stream.transport.fd_limit import Spare
 from diffc_stream.transport.listener import PortListener
 from diffc_stream.transport.tls import Certificate
-from diffc_stream.transport.websocket import listen
+from diffc_stream.transport.websocket import OPENING, listen
 from diffc_viewer import Door, Site
 
 from .auth.access_control import RETRY_AFTER, Reception, Refusal
@@ -34,7 +34,7 @@ from .http.comparison import Comparison
 from .http.handler import Exchange, is_local
 from .ops.metrics import Figures
 from .websocket.connection import Conversation, connection_id
-from .websocket.handshake import OPENING, Arrival, refused
+from .websocket.handshake import Arrival, refused
 
 MOST_CONNECTIONS = 2000
 """Receivers at once, unless told otherwise."""

@@ -252,3 +252,34 @@ async def test_a_wrong_bit_is_never_believed(
                     await receive(link, kept)
                 assert kept.read() == whole
             assert asked(caplog) == sorted(asked(caplog))
+
+
+@pytest.mark.parametrize(("scheme", "rate"), [("ws", 10), ("ws", 25), ("http", 15)])
+async def test_the_thinnest_links_stay_up(
+    tmp_path: Path, impaired: Impaired, scheme: str, rate: int, caplog: pytest.LogCaptureFixture
+) -> None:
+    thin = Impairment(rate=rate, delay=0.6)
+    kept = MemoryStream()
+    async with serving(pictures(tmp_path), FakeOpener(length=1500)) as daemon:
+        link = await impaired(daemon, down=thin, up=thin)
+        address = f"{scheme}://localhost:{link.port}"
+        async with diffc_client.connect(
+            address, decoders=FakeDecoders(), patience=120.0, token=30 * "x"
+        ) as sender:
+            name = "a.png.dfc" if scheme == "http" else "a.png"
+            assert await sender.receive(name, kept) is Reason.COMPLETE
+    assert kept.read() == stream_of("a.png", 1500)
+    assert caplog.text.count(" connected") == (scheme == "ws")
+
+
+async def test_a_long_list_over_a_thin_link_is_heard_while_it_comes(
+    tmp_path: Path, impaired: Impaired
+) -> None:
+    folder = pictures(tmp_path)
+    for number in range(100):
+        (folder / f"a picture of a rather long name {number}.png").touch()
+    async with serving(folder) as daemon:
+        link = await impaired(daemon, down=Impairment(rate=25), up=Impairment(rate=25))
+        address = f"ws://127.0.0.1:{link.port}"
+        async with diffc_client.connect(address, decoders=FakeDecoders(), patience=0.0) as sender:
+            assert len(await sender.images()) == 103

@@ -183,6 +183,23 @@ async def test_something_that_is_no_websocket() -> None:
 
 
 @pytest.mark.asyncio
+@pytest.mark.virtual_time
+@pytest.mark.parametrize("after", [0, 13])
+async def test_who_hangs_up_is_not_blamed_for_what_nobody_knows(after: int) -> None:
+    async def hang_up(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with suppress(ConnectionError):
+            await asyncio.sleep(after)
+            await reader.read(1)
+        writer.close()
+
+    async with await asyncio.start_server(hang_up, "127.0.0.1", 0) as server:
+        with pytest.raises(LinkLost, match="without an answer") as caught:
+            await receive(url(server.sockets))
+    assert "TLS" not in str(caught.value)
+    assert ("after 13 s" in str(caught.value)) == bool(after)
+
+
+@pytest.mark.asyncio
 async def test_a_host_that_cannot_be() -> None:
     for host in ("a..b", "x" * 80):
         address = Address(scheme="ws", host=host, port=1)

@@ -90,7 +90,7 @@ FOREIGN: dict[str, set[str]] = {
     "cli": {"matplotlib", "numpy", "rich"},
     "start": set(),
     "__main__": set(),
-    "transport": {"structlog", "websockets"},
+    "transport": {"python_socks", "structlog", "websockets"},
     "viewer": set(),
     "server": {"fsspec", "numpy", "PIL", "prometheus_client", "structlog", "websockets"},
     "client": {"numpy", "structlog", "websockets"},

@@ -281,7 +281,8 @@ OF_NOBODY_ELSE = {
         client/cli/get.py socket thread
         client/cli/run.py socket
         client/remote/websocket.py socket
-        client/remote/http_client.py socket
+        diffc_stream/transport/tcp.py socket
+        diffc_stream/transport/tls.py socket
         server/websocket/dialler.py socket task
         diffc_stream/transport/websocket.py socket
         """,

@@ -6,20 +6,21 @@ import asyncio
 import logging
 import ssl
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
 import pytest
 from authority import issue
 
 from diffc_stream.errors import SafetyError
-from diffc_stream.transport.tls import Certificate, believing
+from diffc_stream.transport.tls import Certificate, believing, speaks_http, speaks_tls
 
 
 @asynccontextmanager
 async def showing(certificate: Certificate) -> AsyncIterator[int]:
     async def hang_up(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        await reader.read()
+        with suppress(ConnectionError):
+            await reader.read()
         writer.close()
 
     server = await asyncio.start_server(hang_up, "127.0.0.1", 0, ssl=certificate.context)
@@ -140,3 +141,41 @@ def test_authorities_that_cannot_be_believed(tmp_path: Path) -> None:
         believing(gone)
     assert believing(issue(tmp_path).ca).check_hostname
     assert believing(None) is believing(None)  # reading the system's takes long
+
+
+@pytest.mark.asyncio
+async def test_who_speaks_what(tmp_path: Path) -> None:
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(b"HTTP/1.0 400 What\r\n\r\n")
+        writer.close()
+
+    async with showing(issue(tmp_path).certificate) as port:
+        assert await speaks_tls("127.0.0.1", port, patience=60)
+        assert not await speaks_http("127.0.0.1", port, patience=60)
+    async with await asyncio.start_server(answer, "127.0.0.1", 0) as server:
+        plain = server.sockets[0].getsockname()[1]
+        assert not await speaks_tls("127.0.0.1", plain, patience=60)
+        assert await speaks_http("127.0.0.1", plain, patience=60)
+    for gone in (port, plain):
+        assert not await speaks_tls("127.0.0.1", gone, patience=60)
+        assert not await speaks_http("127.0.0.1", gone, patience=60)
+
+
+@pytest.mark.asyncio
+@pytest.mark.virtual_time
+async def test_who_says_nothing_is_not_waited_for() -> None:
+    ended = asyncio.Semaphore(0)
+
+    async def silent(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with suppress(ConnectionError):
+            while await reader.read(100):
+                pass
+        writer.close()
+        ended.release()
+
+    async with await asyncio.start_server(silent, "127.0.0.1", 0) as server:
+        port = server.sockets[0].getsockname()[1]
+        assert not await speaks_tls("127.0.0.1", port, patience=3)
+        assert not await speaks_http("127.0.0.1", port, patience=3)
+        for _ in range(2):
+            await ended.acquire()

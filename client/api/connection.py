@@ -28,6 +28,7 @@ from diffc_stream.errors import (
 )
 from diffc_stream.session import Code, End, Entry, Reason, Target, Terms
 from diffc_stream.transport.backoff import Backoff
+from diffc_stream.transport.websocket import OPENING
 
 from ..decoding.decoders import Decoders, Method, ModelDecoders
 from ..decoding.refiner import Refinement, Refiner
@@ -39,6 +40,9 @@ from ..remote.websocket import Link
 from ..storage.partial_stream import Kept, MemoryStream
 from .delivery import Delivery
 from .demand import Wanted
+
+LEAST_OPENING = 20.0
+"""Seconds that a connection may take to open, however impatient somebody is."""
 
 logger = logging.getLogger("diffc_client")
 
@@ -261,12 +265,19 @@ class Sender:
                     models=self._decoders.fingerprints,
                     terms=self._terms,
                     access=self._access,
+                    opening=self._opening,
                 )
             except RemoteProtocolError as error:
                 if met:
                     raise LinkLost(str(error)) from error
                 raise
             return self._link
+
+    @property
+    def _opening(self) -> float:
+        """Seconds that a connection may take to open, where there is somebody."""
+        patience = self._backoff.patience
+        return OPENING if patience is None else min(OPENING, max(LEAST_OPENING, patience))
 
     async def close(self) -> None:
         """Close the link."""

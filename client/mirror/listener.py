@@ -25,9 +25,9 @@ from diffc_stream.transport.admission import Admission, descriptors_for
 from diffc_stream.transport.fd_limit import Spare, allow
 from diffc_stream.transport.guesses import Guesses
 from diffc_stream.transport.listener import CountedConnection, PortListener
-from diffc_stream.transport.websocket import listen
+from diffc_stream.transport.websocket import OPENING, listen
 
-from ..remote.websocket import CLOSE_TIMEOUT, OPEN_TIMEOUT, Link
+from ..remote.websocket import CLOSE_TIMEOUT, Link
 from .sync import Mirror
 from .transfers import AT_ONCE
 
@@ -147,7 +147,7 @@ class Listener:
             logger="diffc_client.websockets",
             subprotocol=PUSH_SUBPROTOCOL,
             origins=[None],  # pages in browsers have nothing to send
-            open_timeout=OPEN_TIMEOUT,  # of TLS too, and of what follows
+            open_timeout=OPENING,  # of TLS too, and of what follows
             close_timeout=CLOSE_TIMEOUT,
             tls=self._tls,
         )

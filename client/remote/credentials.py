@@ -17,7 +17,7 @@ from diffc_stream.errors import (
     Unauthorized,
 )
 from diffc_stream.transport.exposure import in_the_clear
-from diffc_stream.transport.tls import believing
+from diffc_stream.transport.tls import believing, speaks_http, speaks_tls
 from diffc_stream.transport.tokens import is_token
 
 from .address import Address
@@ -37,6 +37,12 @@ MOST_LOCATION = 200
 """Characters of where an answer says to look."""
 EVERYWHERE = ""
 """In place of a host: whoever is asked."""
+PROMPT = 3.0
+"""Seconds within which who expects TLS hangs up, and can be asked whether that was why."""
+NO_TLS = ("WRONG_VERSION_NUMBER", "HTTP_REQUEST", "HTTPS_PROXY_REQUEST", "RECORD_LAYER_FAILURE")
+"""What OpenSSL calls an answer that is none of TLS."""
+KINDS = {False: "WebSocket", True: "HTTP"}
+"""Of servers; True: plain."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -159,29 +165,42 @@ def refused(sender: Address, status: int, location: str, otherwise: str) -> Sess
     return RemoteProtocolError(f"{sender} {otherwise} (HTTP {status})")
 
 
-def unsecured(sender: Address, error: OSError) -> SessionError:
-    """Return the error for a connection to ``sender`` that could not be made, TLS or not."""
+async def unsecured(sender: Address, error: OSError) -> SessionError:
+    """Return the error for a connection to ``sender`` that could not be made, TLS or not.
+
+    Whether TLS is spoken there is looked at, where nothing else tells.
+    """
+    without = f"{sender} does not speak TLS: say {sender.scheme[:-1]}://"
     if isinstance(error, ssl.SSLCertVerificationError):
         return RemoteProtocolError(
             f"{sender} cannot prove who it is: {error.verify_message} (if the certificate is its "
             "own: --ca FILE)"
         )
+    # Of a connection that is lost in the middle of it, OpenSSL says several things.
+    if isinstance(error, ConnectionError | ssl.SSLEOFError | ssl.SSLZeroReturnError) and not (
+        isinstance(error, ConnectionRefusedError)
+    ):
+        if sender.secure and await speaks_http(sender.host, sender.port, patience=PROMPT):
+            return RemoteProtocolError(without)
+        return LinkLost(f"{sender} has hung up while the connection was being opened")
     if isinstance(error, ssl.SSLError):
         reason = (error.reason or str(error)).replace("_", " ").lower()
-        return RemoteProtocolError(f"{sender} does not speak TLS: {reason}{tls_hint(sender)}")
-    if isinstance(error, ConnectionResetError):
-        # Whoever expects the other of the two may hang up without a word.
-        return LinkLost(f"{sender} has hung up{tls_hint(sender)}")
+        if error.reason in NO_TLS:
+            return RemoteProtocolError(f"{without} ({reason})")
+        return RemoteProtocolError(f"TLS with {sender} fails: {reason}")
     return unreachable(sender, error)
 
 
-def silent(sender: Address) -> LinkLost:
-    """Return the error for somebody who hangs up, or speaks something else."""
-    return LinkLost(f"{sender} does not answer like a WebSocket server{tls_hint(sender)}")
+async def unanswered(sender: Address, seconds: float, *, closed: bool) -> SessionError:
+    """Return the error for somebody who hangs up, or says something else than HTTP.
 
-
-def tls_hint(sender: Address) -> str:
-    """Return what to say where somebody may speak TLS and nothing else, or all but TLS."""
-    if sender.secure:
-        return f" (if it has no TLS: {sender.scheme[:-1]}://)"
-    return f" (if it has TLS: {sender.scheme}s://)"
+    ``seconds`` is how long that took; ``closed``: nothing was said at all.  Whether TLS is spoken
+    there is looked at, where it may be the reason and can be told soon.
+    """
+    prompt = not sender.secure and seconds < PROMPT
+    if prompt and await speaks_tls(sender.host, sender.port, patience=PROMPT):
+        return RemoteProtocolError(f"{sender} speaks TLS: say {sender.scheme}s://")
+    if not closed:
+        return LinkLost(f"{sender} does not answer like a {KINDS[sender.plain]} server")
+    after = f" after {seconds:.0f} s" if seconds >= 1 else ""
+    return LinkLost(f"{sender} has hung up{after} without an answer")

@@ -8,17 +8,20 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from http import HTTPStatus
 
-from diffc_stream.errors import AddressError, LinkLost, RemoteProtocolError
+from diffc_stream.errors import AddressError, LinkLost, RemoteProtocolError, SessionError
+from diffc_stream.transport.proxies import Proxy, proxy_for
+from diffc_stream.transport.tcp import authorization, open_stream, turned_down
+from diffc_stream.transport.websocket import OPENING
 
 from .address import Address
-from .credentials import NO_ACCESS, Access, tls_hint, unsecured
+from .credentials import NO_ACCESS, Access, unanswered, unsecured
 
-CONNECT_TIMEOUT = 10.0
-"""Seconds."""
 CLOSE_TIMEOUT = 2.0
 TURN = 32
 """Reads after which others have their turn: a body may come in chunks of a byte."""
@@ -62,10 +65,14 @@ class Wire:
         writer: asyncio.StreamWriter,
         idle: float,
         fields: Mapping[str, str] | None = None,
+        proxy: Proxy | None = None,
     ) -> None:
-        """Send ``fields`` with every request."""
+        """Send ``fields`` with every request; ask a ``proxy``, if that is at the other end."""
         self._address = address
-        self._credentials = fields or {}
+        self._credentials = {**(fields or {}), **(authorization(proxy) if proxy else {})}
+        self._proxy = proxy
+        self._began = asyncio.get_running_loop().time()
+        self._answered = False
         self._reader = reader
         self._writer = writer
         self._idle = idle
@@ -79,21 +86,31 @@ class Wire:
     async def dial(cls, address: Address, *, idle: float, access: Access = NO_ACCESS) -> Wire:
         """Connect to a server, which may be silent for ``idle`` seconds.
 
-        Raises LinkLost if there is nobody, RemoteProtocolError if its certificate is not good,
-        Unauthorized if it cannot be trusted with the token, SafetyError.
+        It is reached through the proxy that the environment names for it, if any.  Raises LinkLost
+        if there is nobody, RemoteProtocolError if its certificate is not good or the proxy does not
+        let this through, Unauthorized if it cannot be trusted with the token, AddressError,
+        SafetyError or MissingPackage.
         """
         sender = address.sender
         fields, secure = access.fields(address), access.context(address)
+        proxy = proxy_for(address.scheme, address.host, address.port, os.environ)
         try:
-            async with asyncio.timeout(CONNECT_TIMEOUT):
-                reader, writer = await asyncio.open_connection(
-                    address.host, address.port, ssl=secure, limit=MOST_LINE
-                )
+            reader, writer = await open_stream(
+                address.host,
+                address.port,
+                tls=secure,
+                proxy=proxy,
+                # What is not encrypted is asked of the proxy itself.
+                tunnel=address.secure,
+                opening=OPENING,
+                limit=MOST_LINE,
+            )
         except UnicodeError as error:
             raise AddressError(f"{str(sender)!r} is not an address: {error}") from error
         except OSError as error:
-            raise unsecured(sender, error) from error
-        return cls(address, reader, writer, idle, fields)
+            raise await unsecured(sender, error) from error
+        asked = proxy if proxy is not None and proxy.scheme.startswith("http") else None
+        return cls(address, reader, writer, idle, fields, None if address.secure else asked)
 
     @property
     def reusable(self) -> bool:
@@ -105,20 +122,39 @@ class Wire:
 
         Raises Dropped, LinkLost, or RemoteProtocolError if the answer is not HTTP/1.1.
         """
+        try:
+            answer = await self._ask(path, fields)
+        except Dropped as error:
+            raise await self._dropped(error) from error
+        self._answered = True
+        if self._proxy is not None and answer.status == HTTPStatus.PROXY_AUTHENTICATION_REQUIRED:
+            raise turned_down(self._proxy, answer.status)
+        self._frame(answer)
+        return answer
+
+    async def _ask(self, path: str, fields: Mapping[str, str]) -> Answer:
         self._kept = False
-        lines = [f"GET {path} HTTP/1.1", f"Host: {self._address.authority}"]
+        authority = self._address.authority
+        target = path if self._proxy is None else f"http://{authority}{path}"
+        lines = [f"GET {target} HTTP/1.1", f"Host: {authority}"]
         lines += [f"{name}: {value}" for name, value in {**self._credentials, **fields}.items()]
         try:
             async with asyncio.timeout(self._idle):
                 self._writer.write("\r\n".join([*lines, "", ""]).encode("ascii"))
                 await self._writer.drain()
-                answer = await self._answer()
+                return await self._answer()
         except TimeoutError:
             raise LinkLost(f"{self._address.sender} does not answer") from None
         except OSError as error:
-            raise Dropped(self._lost() + tls_hint(self._address)) from error
-        self._frame(answer)
-        return answer
+            raise Dropped(self._lost()) from error
+
+    async def _dropped(self, error: Dropped) -> SessionError:
+        """Return what it means that the connection was closed before an answer."""
+        if self._answered or self._proxy is not None:
+            return error
+        seconds = asyncio.get_running_loop().time() - self._began
+        found = await unanswered(self._address.sender, seconds, closed=True)
+        return error if isinstance(found, LinkLost) else found
 
     async def read(self) -> bytes:
         """Return the next bytes of the body, b"" at its end.  Raises LinkLost if it is cut off."""
@@ -161,7 +197,7 @@ class Wire:
         for _ in range(MOST_INTERIM):
             line = await self._reader_line()
             if not line:
-                raise Dropped(self._lost() + tls_hint(self._address))
+                raise Dropped(self._lost())
             match = _STATUS.fullmatch(line.decode("latin-1").rstrip("\r\n"))
             if match is None:
                 raise self._nonsense("its answer is something else")

@@ -49,17 +49,15 @@ from diffc_stream.session import (
 )
 from diffc_stream.session.messages import ENTRIES_PER_PAGE
 from diffc_stream.transport.pacing import Paced, PacedClientConnection
-from diffc_stream.transport.websocket import connect
+from diffc_stream.transport.websocket import OPENING, connect
 
 from .address import Address
-from .credentials import NO_ACCESS, Access, refused, silent, unsecured
+from .credentials import NO_ACCESS, Access, refused, unanswered, unsecured
 from .receive_buffer import Arrivals, Backlog
 
 MOST_BACKLOG = 64
 """Messages waiting to be sent beyond which nothing more is read."""
 CAPABILITIES = (Capability.DFC1, Capability.DFC2)
-OPEN_TIMEOUT = 20.0
-"""Seconds that a handshake may take."""
 MOST_ENTRIES = 100_000
 """Pictures in a catalogue; a sender that never says which page is the last is not believed."""
 LEAST_ENTRIES = ENTRIES_PER_PAGE // 2
@@ -100,13 +98,15 @@ class Link:
         models: Iterable[str],
         terms: Terms,
         access: Access = NO_ACCESS,
+        opening: float = OPENING,
     ) -> Link:
-        """Connect to a sender, without waiting for what it says.
+        """Connect to a sender, in ``opening`` seconds, without waiting for what it says.
 
         Raises LinkLost if there is nobody, RemoteProtocolError if whoever is there does not speak
         our version of the protocol, Unauthorized, or SafetyError.
         """
-        return cls.over(await open_websocket(address, access), models=models, terms=terms)
+        websocket = await open_websocket(address, access, opening=opening)
+        return cls.over(websocket, models=models, terms=terms)
 
     @classmethod
     def over(cls, websocket: Paced, *, models: Iterable[str], terms: Terms) -> Link:
@@ -306,6 +306,7 @@ class Link:
                 async with asyncio.timeout_at(self._session.next_timeout()):
                     await self._awoken.wait()
             except TimeoutError:
+                self._session.heard(self._websocket.heard)
                 self._session.handle_timeout(self._clock())
 
     async def _flush(self) -> None:
@@ -328,15 +329,19 @@ class Link:
             self._listed.exception()  # whoever asked may have gone
 
 
-async def open_websocket(address: Address, access: Access = NO_ACCESS) -> PacedClientConnection:
-    """Open a WebSocket to a sender, and no session.
+async def open_websocket(
+    address: Address, access: Access = NO_ACCESS, *, opening: float = OPENING
+) -> PacedClientConnection:
+    """Open a WebSocket to a sender, and no session; once it is reached, in ``opening`` seconds.
 
     Raises LinkLost if there is nobody, RemoteProtocolError if whoever is there does not speak our
-    version of the protocol, AddressError, SafetyError, or Unauthorized if it wants another token,
-    or cannot be trusted with this one.
+    version of the protocol, AddressError, SafetyError, MissingPackage, or Unauthorized if it wants
+    another token, or cannot be trusted with this one.
     """
     sender = str(address.sender)
     fields, secure = access.fields(address), access.context(address)
+    clock = asyncio.get_running_loop().time
+    began = clock()
     try:
         return await connect(
             str(address.zoneless.sender),
@@ -344,14 +349,14 @@ async def open_websocket(address: Address, access: Access = NO_ACCESS) -> PacedC
             headers=fields,
             tls=secure,
             host=address.host if "%" in address.host else None,
-            # At 50 bytes a second the handshake takes ten.
-            open_timeout=OPEN_TIMEOUT,
+            open_timeout=opening,
             close_timeout=CLOSE_TIMEOUT,
         )
     except InvalidStatus as error:
         raise _refusal(address.sender, error) from error
     except InvalidMessage as error:
-        raise silent(address.sender) from error
+        closed = isinstance(error.__cause__, EOFError)
+        raise await unanswered(address.sender, clock() - began, closed=closed) from error
     except NegotiationError as error:
         raise RemoteProtocolError(f"{sender} does not speak {SUBPROTOCOL}") from error
     except InvalidHandshake as error:
@@ -359,7 +364,7 @@ async def open_websocket(address: Address, access: Access = NO_ACCESS) -> PacedC
     except (InvalidURI, UnicodeError) as error:
         raise AddressError(f"{sender!r} is not an address: {error}") from error
     except OSError as error:
-        raise unsecured(address.sender, error) from error
+        raise await unsecured(address.sender, error) from error
 
 
 def _refusal(sender: Address, error: InvalidStatus) -> SessionError:

@@ -63,8 +63,9 @@ class Terms:
     """Streams a sender serves at once on one connection."""
     idle: float = 60.0
     """Seconds of silence after which the link is given up."""
-    greeting: float = 10.0
-    """Seconds a sender waits for HELLO."""
+    greeting: float = 60.0
+    """Seconds a sender waits for HELLO; at 15 bytes a second, behind what opens the connection, it
+    takes half of that."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -167,6 +168,13 @@ class Session:
         if self.closed:
             return None
         return min(self._deadline(), self._spoke + self._breath)
+
+    def heard(self, when: float) -> None:
+        """Take bytes that came at the time ``when``, of whatever message, for a sign of life.
+
+        On a thin link the whole of a long message may take longer than silence is borne.
+        """
+        self._heard = max(self._heard, when)
 
     def handle_timeout(self, now: float) -> None:
         """Do what is due: say that this end is alive, or give the link up.

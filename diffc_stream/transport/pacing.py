@@ -50,6 +50,8 @@ class Paced(Connection, asyncio.BufferedProtocol):
         self._frames = 0
         """Parsed in this turn."""
         self._level, self._seen = BURST, self.loop.time()
+        self.heard = self._seen
+        """When bytes came last, in the event loop's time."""
         self._full = False
         """As many messages wait as may: nothing more is parsed until they are taken."""
         self._next: asyncio.Handle | None = None
@@ -87,6 +89,7 @@ class Paced(Connection, asyncio.BufferedProtocol):
         self.data_received(bytes(_local.buffer[:nbytes]))
 
     def data_received(self, data: bytes) -> None:
+        self.heard = self.loop.time()
         self._rest = self._rest + data if self._rest else data
         if self._next is None:
             self._parse()

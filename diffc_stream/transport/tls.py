@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import functools
 import logging
 import ssl
@@ -79,6 +81,45 @@ def believing(authorities: Path | None) -> ssl.SSLContext:
         raise SafetyError(f"{authorities} holds no certificates") from error
     except OSError as error:
         raise SafetyError(f"{authorities} cannot be read: {error.strerror}") from error
+
+
+async def speaks_tls(host: str, port: int, *, patience: float) -> bool:
+    """Tell whether somebody speaks TLS there, whoever it is.
+
+    False too if that takes more than ``patience`` seconds to tell.
+    """
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE  # nothing is said to it
+    try:
+        async with asyncio.timeout(patience):
+            _, writer = await asyncio.open_connection(host, port, ssl=context)
+    except ssl.SSLError as error:
+        # Who refuses us in TLS speaks it.
+        return "ALERT" in (error.reason or "")
+    except (OSError, UnicodeError):
+        return False
+    writer.transport.abort()
+    with contextlib.suppress(OSError):
+        await writer.wait_closed()
+    return True
+
+
+async def speaks_http(host: str, port: int, *, patience: float) -> bool:
+    """Tell whether somebody speaks HTTP there, without TLS.
+
+    False too if that takes more than ``patience`` seconds to tell.
+    """
+    writer = None
+    try:
+        async with asyncio.timeout(patience):
+            reader, writer = await asyncio.open_connection(host, port)
+            writer.write(b"HEAD / HTTP/1.0\r\n\r\n")
+            return await reader.readexactly(5) == b"HTTP/"
+    except (OSError, UnicodeError, asyncio.IncompleteReadError):
+        return False
+    finally:
+        if writer is not None:
+            writer.transport.abort()
 
 
 def _context() -> ssl.SSLContext:

@@ -3,22 +3,30 @@
 from __future__ import annotations
 
 import logging
+import os
 import socket
 import ssl
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any
+from urllib.parse import quote
 
 from websockets.asyncio.client import connect as _connect
 from websockets.asyncio.server import Server, ServerConnection, serve
-from websockets.exceptions import NegotiationError
+from websockets.exceptions import InvalidProxyStatus, NegotiationError, ProxyError
 from websockets.http11 import Request, Response
 from websockets.typing import Origin, Subprotocol
+from websockets.uri import parse_uri
 
 from diffc_stream.session import MAX_MESSAGE
 
 from .listener import BACKLOG
 from .pacing import PacedClientConnection
+from .proxies import Proxy, proxy_for
+from .tcp import open_socket, through_socks, turned_down
 
+OPENING = 180.0
+"""Seconds that it may take to open a connection: at 15 bytes a second it takes half a minute, and
+over TLS, at 25, two and a half."""
 CLOSE_TIMEOUT = 10.0
 """Seconds that a polite goodbye may take, unless told otherwise."""
 
@@ -48,34 +56,57 @@ async def connect(
     headers: Mapping[str, str] | None = None,
     tls: ssl.SSLContext | None = None,
     host: str | None = None,
-    open_timeout: float | None = CLOSE_TIMEOUT,
+    open_timeout: float = OPENING,
     close_timeout: float = CLOSE_TIMEOUT,
 ) -> PacedClientConnection:
     """Open a WebSocket to ``uri`` and to nowhere else it may be sent; timeouts are in seconds.
 
-    ``headers`` go with the request.  ``tls`` says whom to believe where ``uri`` is ``wss://``,
-    by default the authorities of the system.  ``host`` is where to connect instead of the host of
-    ``uri``: an address with a zone, which no request may name.  Raises InvalidHandshake, among
-    others if the peer does not speak ``subprotocol``, InvalidURI, TimeoutError, or OSError.
+    It goes through the proxy that the environment names for it, if any.  ``open_timeout`` is for
+    what follows once the other machine has answered at all.  ``headers`` go with the request.
+    ``tls`` says whom to believe where ``uri`` is ``wss://``, by default the authorities of the
+    system.  ``host`` is where to connect instead of the host of ``uri``: an address with a zone,
+    which no request may name.  Raises InvalidHandshake, among others if the peer does not speak
+    ``subprotocol``, InvalidURI, TimeoutError, OSError; of a proxy AddressError if it is none,
+    MissingPackage if it is of SOCKS and python-socks is not here, and LinkLost or
+    RemoteProtocolError if it does not let this through.
     """
-    elsewhere: dict[str, Any] = {} if host is None else {"host": host}
-    connection = await _Connect(
-        uri,
-        create_connection=PacedClientConnection,
-        subprotocols=None if subprotocol is None else [Subprotocol(subprotocol)],
-        additional_headers=headers,
-        ssl=(tls or True) if uri.startswith("wss:") else None,
-        proxy=None,
-        open_timeout=open_timeout,
-        close_timeout=close_timeout,
-        **elsewhere,
-        **_LINK,
-    )
+    found = parse_uri(uri)
+    proxy = proxy_for("wss" if found.secure else "ws", host or found.host, found.port, os.environ)
+    try:
+        connection = await _Connect(
+            uri,
+            create_connection=PacedClientConnection,
+            subprotocols=None if subprotocol is None else [Subprotocol(subprotocol)],
+            additional_headers=headers,
+            ssl=(tls or True) if found.secure else None,
+            ssl_handshake_timeout=open_timeout if found.secure else None,
+            open_timeout=open_timeout,
+            close_timeout=close_timeout,
+            **await _way(host or found.host, found.port, proxy),
+            **_LINK,
+        )
+    except ProxyError as error:
+        assert proxy is not None
+        status = error.response.status_code if isinstance(error, InvalidProxyStatus) else None
+        raise turned_down(proxy, status) from error
     assert isinstance(connection, PacedClientConnection)
     if connection.subprotocol != subprotocol:
         await connection.close()
         raise NegotiationError(f"it does not speak {subprotocol}")
     return connection
+
+
+async def _way(host: str, port: int, proxy: Proxy | None) -> dict[str, Any]:
+    """Return what websockets is told of where to connect to."""
+    if proxy is None:
+        return {"sock": await open_socket(host, port)}
+    if proxy.scheme.startswith("socks"):
+        return {"sock": await through_socks(proxy, host, port)}
+    user = ""
+    if proxy.username is not None:
+        user = f"{quote(proxy.username, safe='')}:{quote(proxy.password or '', safe='')}@"
+    name = f"[{proxy.host}]" if ":" in proxy.host else proxy.host
+    return {"proxy": f"{proxy.scheme}://{user}{name}:{proxy.port}"}
 
 
 async def listen(

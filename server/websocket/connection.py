@@ -245,6 +245,7 @@ class Conversation:
                 async with asyncio.timeout_at(self._next_timeout()):
                     await self._awoken.wait()
             except TimeoutError:
+                self._session.heard(self._websocket.heard)
                 self._session.handle_timeout(self._clock())
 
     def _next_timeout(self) -> float | None:

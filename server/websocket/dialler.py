@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 
 from websockets.exceptions import InvalidHandshake, InvalidStatus, InvalidURI
 
-from diffc_stream.errors import LinkLost, SafetyError
+from diffc_stream.errors import DiffcError, LinkLost, SafetyError
 from diffc_stream.session import PUSH_SUBPROTOCOL, Terms
 from diffc_stream.transport.backoff import Backoff
 from diffc_stream.transport.exposure import in_the_clear
@@ -26,8 +26,6 @@ from ..encoding.pipeline import Pipeline
 from ..ops.metrics import Figures
 from .connection import Conversation
 
-OPENING = 20.0
-"""Seconds that a handshake may take: at 50 bytes a second it takes ten."""
 FIRST, LONGEST = 1.0, 30.0
 """Seconds to the next attempt, at most: the first and all later ones."""
 STEADY = 10.0
@@ -154,13 +152,14 @@ class Dialler:
                 subprotocol=PUSH_SUBPROTOCOL,
                 headers=self._headers,
                 tls=self._tls,
-                open_timeout=OPENING,
                 close_timeout=CLOSING,
             )
         except InvalidStatus as error:
             return f"refused (HTTP {error.response.status_code})"
         except (InvalidHandshake, InvalidURI, ValueError) as error:
             return f"does not answer like a receiver: {error}"
+        except DiffcError as error:  # of a proxy
+            return str(error)
         except TimeoutError:
             return "does not answer"
         except OSError as error:

@@ -9,12 +9,10 @@ from websockets.asyncio.server import ServerConnection
 from websockets.http11 import Response
 
 from diffc_stream.transport.listener import CountedConnection
+from diffc_stream.transport.websocket import OPENING
 
 from ..auth.access_control import Refusal
 from ..auth.quotas import Visit
-
-OPENING = 10.0
-"""Seconds that a request may take to arrive, and a WebSocket to be opened."""
 
 
 class Arrival(CountedConnection):
