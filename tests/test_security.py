@@ -42,7 +42,6 @@ from diffc_server.auth import access_control
 from diffc_server.auth.access_control import Reception
 from diffc_server.auth.limits import Limits
 from diffc_server.cache.store import Outcome, Stored, open_store
-from diffc_server.websocket import handshake
 from diffc_stream.codec import Decoder
 from diffc_stream.container import Header
 from diffc_stream.container.grammar import MAX_SIDE
@@ -81,6 +80,7 @@ from diffc_stream.session import (
 from diffc_stream.session.messages import CONTROL
 from diffc_stream.transport.backoff import Backoff
 from diffc_stream.transport.tokens import Tokens, add_token
+from diffc_stream.transport.websocket import OPENING
 from diffc_viewer import Assets, Site
 
 ROOT = Path(__file__).parent.parent
@@ -401,7 +401,7 @@ async def test_slow_handshake(folder: Path, tmp_path: Path, tls: bool) -> None:
                 break
             writer.write(bytes([byte]))
             await asyncio.sleep(1)
-        assert clock() - began <= handshake.OPENING + 5
+        assert clock() - began <= OPENING + 5
         writer.close()
         with suppress(ConnectionError):
             await ended
