@@ -152,8 +152,8 @@ async def test_who_asks_for_the_rest_gets_all_of_it(
     folder: Path, last: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # As curl -C - and wget -c do, which take an answer's end for the stream's.
-    monkeypatch.setattr("diffc_server.growing.PATIENCE", 0.0)
-    monkeypatch.setattr("diffc_server.growing.MOST_RANGE", 100)
+    monkeypatch.setattr("diffc_server.http.stream_body.PATIENCE", 0.0)
+    monkeypatch.setattr("diffc_server.http.stream_body.MOST_RANGE", 100)
     for first, name in ((1, "a.png"), (3000, "b.png"), (4999, "c.jpg")):
         path = f"/{'sub/' if name == 'c.jpg' else ''}{name}.dfc"
         async with serving(folder) as daemon:
