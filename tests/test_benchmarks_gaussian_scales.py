@@ -20,7 +20,7 @@ def smooth() -> Patches:
     place = np.arange(SIDE)
     line = 0.9 ** np.abs(place[:, None] - place)
     colour = 0.5 + 0.5 * np.eye(3)
-    return Patches(np.kron(colour, np.kron(line, line)))
+    return Patches(np.kron(colour, np.kron(line, line)).astype(np.float64))
 
 
 def test_white_values_gain_nothing_by_any_shape() -> None:
