@@ -6,7 +6,6 @@ import asyncio
 import contextlib
 import http
 import logging
-import secrets
 import socket
 from collections.abc import Iterable
 from typing import Any, Self
@@ -16,30 +15,27 @@ from websockets.asyncio.server import Server, ServerConnection
 from websockets.http11 import Request, Response
 from websockets.protocol import State
 
-from diffc_stream.opening import is_passing
 from diffc_stream.session import SUBPROTOCOL, Terms
 from diffc_stream.transport.admission import Admission
 from diffc_stream.transport.fd_limit import Spare
 from diffc_stream.transport.listener import PortListener
 from diffc_stream.transport.tls import Certificate
 from diffc_stream.transport.websocket import OPENING, listen
-from diffc_viewer import Door, Site
+from diffc_viewer import Site
 
-from .auth.access_control import RETRY_AFTER, Reception, Refusal
-from .auth.quotas import Visit
+from .auth.access_control import Reception
+from .auth.gate import Gate
+from .auth.reloader import Reloader
 from .catalogue.catalogue import Catalogue
 from .encoding.pipeline import Pipeline
-from .http.buffers import Buffers
 from .http.comparison import Comparison
-from .http.handler import Exchange, is_local
+from .http.handler import Exchange, Service
 from .ops.metrics import Figures
 from .websocket.connection import Conversation, connection_id
-from .websocket.handshake import Arrival, refused
+from .websocket.handshake import Arrival
 
 MOST_CONNECTIONS = 2000
 """Receivers at once, unless told otherwise."""
-REREAD = 2.0
-"""Seconds between two looks at whether tokens or certificate have changed."""
 DRAIN_GRACE = 10.0
 """Seconds, unless told otherwise, that receivers get to take note of a shutdown."""
 CUTTING = 2.0
@@ -57,6 +53,17 @@ class SenderDaemon:
     ...     print(daemon.url)
 
     Leaving the block drains it: receivers are told, and know to come back for the rest.
+
+    It listens on ``port`` of ``host``; 0 is any free port.
+
+    More than so many ``connections`` at once are told to come later.  With a ``site``, browsers
+    find the viewer here, under the address or one of ``names``; with a ``comparison`` other
+    formats' pictures too.  Draining takes at most ``grace`` seconds.  With ``reuse_port`` other
+    processes may listen on the same port; who connects meets one that is not draining.
+
+    ``reception`` says who may come in and how much he may have, by default everybody and what
+    Limits says.  With a ``certificate`` all goes over TLS.  Pages of ``origins``, other sites,
+    may open WebSockets here; ``strict``: programs too have to call this machine by its names.
     """
 
     def __init__(
@@ -79,59 +86,53 @@ class SenderDaemon:
         origins: Iterable[str] = (),
         strict: bool = False,
     ) -> None:
-        """Prepare to listen on ``port`` of ``host``; 0 is any free port.
-
-        No more than so many ``connections`` are taken at once; others are told to come later.
-        With a ``site``, browsers find the viewer here, under the address or one of ``names``; with
-        a ``comparison`` other formats' pictures too.  Draining takes at most ``grace`` seconds.
-        With ``reuse_port`` other processes may listen on the same port: who connects meets any of
-        them that is not draining.
-
-        ``reception`` says who may come in and how much he may have, by default everybody and what
-        Limits says.  With a ``certificate`` all of it goes over TLS.  Pages of ``origins``, other
-        sites, may open WebSockets here; ``strict``: no program either may call this machine by
-        another name.
-        """
+        """Prepare to listen."""
         self.figures = figures or Figures()
         self._grace = grace
         self._reuse_port = reuse_port
-        self._catalogue = catalogue
-        self._pipeline = pipeline
-        self._host = host
-        self._port = port
+        self._catalogue, self._pipeline = catalogue, pipeline
+        self._host, self._port = host, port
         self._terms = terms or Terms()
-        self._site = site
-        self._comparison = comparison
         self._reception = Reception() if reception is None else reception
         self._spare = Spare()
         self.admission = Admission(
-            connections,
-            by_address=self._reception.newcomers,
-            logger=logger,
-            spare=self._spare,
+            connections, by_address=self._reception.newcomers, logger=logger, spare=self._spare
         )
         """Who has connected, whether he has asked for anything or not."""
-        self.figures.admission = self.admission
         self._certificate = certificate
-        self._door = Door(
+        self._gate = Gate(
+            self._reception,
+            self.admission,
+            self.figures,
             names=names,
-            pages=site is not None,
             origins=origins,
+            pages=site is not None,
             secure=certificate is not None,
             strict=strict,
         )
-        self._watch: asyncio.Task[None] | None = None
-        self._looking: asyncio.Task[None] | None = None
+        self._reloader = Reloader(self.reread)
         self._conversations: set[Conversation] = set()
         self._exchanges: set[Exchange] = set()
-        self._buffers = Buffers()
-        self.figures.beyond = lambda: catalogue.left_out
-        self.figures.unnamed = lambda: catalogue.unserved
-        self.figures.buffered = lambda: self._buffers.nbytes
+        self._service = Service(
+            catalogue=catalogue,
+            pipeline=pipeline,
+            door=self._gate.door,
+            site=site,
+            comparison=comparison,
+            idle=self._terms.idle,
+            figures=self.figures,
+        )
         self._open: set[Arrival] = set()
         """All, those that are being opened or closed included."""
-        self._epoch = secrets.token_hex(8)
         self._listener: PortListener | None = None
+        self._report_to(self.figures)
+
+    def _report_to(self, figures: Figures) -> None:
+        """Have metrics look here for what is counted here."""
+        figures.admission = self.admission
+        figures.beyond = lambda: self._catalogue.left_out
+        figures.unnamed = lambda: self._catalogue.unserved
+        figures.buffered = lambda: self._service.buffers.nbytes
 
     async def __aenter__(self) -> Self:
         """Listen.  Raises OSError if the port is taken, or cannot be shared."""
@@ -140,7 +141,7 @@ class SenderDaemon:
         self._spare.open()
         self._listener = listener
         if self._certificate is not None or self._reception.guarded:
-            self._watch = asyncio.create_task(self._keep_watch())
+            self._reloader.start()
         return self
 
     async def __aexit__(self, *_: object) -> None:
@@ -222,30 +223,11 @@ class SenderDaemon:
     def look_again(self) -> None:
         """Have :meth:`reread` done now, and return at once."""
         if self._listener is not None:
-            self._looking = asyncio.get_running_loop().create_task(self._look())
-
-    async def _keep_watch(self) -> None:
-        while True:
-            await asyncio.sleep(REREAD)
-            await self._look()
-
-    async def _look(self) -> None:
-        try:
-            await self.reread()
-        except Exception as error:
-            if is_passing(error):
-                logger.warning("tokens and certificate are looked at later: %s", error)
-            else:
-                # A bug, and no reason to let tokens live for ever.
-                logger.exception("looking at tokens and certificate failed")
+            self._reloader.look_soon()
 
     async def _finish(self) -> None:
         assert self._listener is not None
-        if self._watch is not None:
-            self._watch.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await self._watch
-            self._watch = None
+        await self._reloader.stop()
         try:
             async with asyncio.timeout(self._grace):
                 await asyncio.shield(self._listener.wait_closed())
@@ -255,8 +237,8 @@ class SenderDaemon:
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(CUTTING):
                     await asyncio.shield(self._listener.wait_closed())
-        if self._comparison is not None:
-            self._comparison.close()
+        if self._service.comparison is not None:
+            self._service.comparison.close()
         self._listener = None
         self._spare.close()
 
@@ -294,34 +276,20 @@ class SenderDaemon:
     async def _admit(self, connection: ServerConnection, request: Request) -> Response | None:
         unavailable = http.HTTPStatus.SERVICE_UNAVAILABLE
         assert isinstance(connection, Arrival)
-        if self.admission.full or self.admission.pressed:
-            return self._no_room(connection)
+        crowded = self._gate.refuse_crowd(connection)
+        if crowded is not None:
+            return crowded
         if any("websocket" in value.lower() for value in request.headers.get_all("Upgrade")):
-            return self._turned_away(connection, request) or self._received(connection, request)
+            return self._gate.admit_socket(connection, request)
         if self._listener is None or not self._listener.is_serving():
             self.figures.turned_away["draining"] += 1
             return connection.respond(unavailable, "shutting down\n")
-        # Whoever has no business here is told so, and not asked for a token.
-        if self._objection(connection, request) is None:
-            refusal = self._received(connection, request)
-            if refusal is not None:
-                return refusal
+        refusal = self._gate.admit_request(connection, request)
+        if refusal is not None:
+            return refusal
         # From here on it is the exchange that knows how long things may take.
         connection.deadline.reschedule(None)
-        exchange = Exchange(
-            connection,
-            request,
-            self._catalogue,
-            self._pipeline,
-            door=self._door,
-            site=self._site,
-            comparison=self._comparison,
-            epoch=self._epoch,
-            idle=self._terms.idle,
-            figures=self.figures,
-            visit=connection.visit,
-            buffers=self._buffers,
-        )
+        exchange = Exchange(connection, request, self._service, connection.visit)
         self._exchanges.add(exchange)
         self.figures.exchanges += 1
         self.figures.opened["http"] += 1
@@ -331,52 +299,6 @@ class SenderDaemon:
         finally:
             self._exchanges.discard(exchange)
             self.figures.exchanges -= 1
-
-    def _no_room(self, connection: ServerConnection) -> Response:
-        """Say that there is no room for another, and when there may be."""
-        self.figures.turned_away["full" if self.admission.full else "short"] += 1
-        text = "too many receivers" if self.admission.full else "too many open files"
-        refusal = Refusal(
-            status=http.HTTPStatus.SERVICE_UNAVAILABLE,
-            text=f"{text}: come back later",
-            after=RETRY_AFTER,
-        )
-        return refused(connection, refusal)
-
-    def _turned_away(self, connection: ServerConnection, request: Request) -> Response | None:
-        """Refuse a WebSocket to pages of other sites, which browsers let ask anybody."""
-        objection = self._objection(connection, request, socket=True)
-        if objection is None:
-            return None
-        self.figures.turned_away["forbidden"] += 1
-        return connection.respond(objection, "pages of other sites have no business here\n")
-
-    def _objection(
-        self, connection: ServerConnection, request: Request, *, socket: bool = False
-    ) -> http.HTTPStatus | None:
-        return self._door.objection(
-            request.headers.get_all,
-            path=request.path.partition("?")[0],
-            local=is_local(connection),
-            old=request.protocol == "HTTP/1.0",
-            socket=socket,
-        )
-
-    def _received(self, connection: Arrival, request: Request) -> Response | None:
-        """Let somebody in, or answer why not."""
-        fields = request.headers.get_all
-        host, origins = next(iter(fields("Host")), ""), fields("Origin")
-        # Of a WebSocket every browser says which page has opened it.
-        own = bool(origins) if fields("Upgrade") else True
-        own = own and all(self._door.same(origin, host) for origin in origins)
-        found = self._reception.receive(connection.peer, fields, own=own)
-        if isinstance(found, Visit):
-            connection.visit = found
-            connection.settle()
-            return None
-        why = "unauthorized" if found.status is http.HTTPStatus.UNAUTHORIZED else "limited"
-        self.figures.turned_away[why] += 1
-        return refused(connection, found)
 
     def _connection(self, *arguments: Any, **more: Any) -> Arrival:
         return Arrival(*arguments, admission=self.admission, among=self._open, **more)

@@ -162,7 +162,8 @@ COUNTED = {
     "Streams of a connection": """
         server/websocket/connection.py task timer
         server/websocket/resolver.py thread
-        server/websocket/connection.py self._wanted self._asked self._preparing self._outgoing
+        server/websocket/connection.py self._requested
+        server/websocket/scheduler.py self._outgoing
         diffc_stream/session/session.py self._progress
         diffc_stream/session/state.py self._streams
         server/encoding/subscribers.py self._users
@@ -264,8 +265,9 @@ COUNTED = {
 
 OF_NOBODY_ELSE = {
     "once for each process, or at its start or end": """
-        server/__main__.py task
-        server/daemon.py task thread timer
+        server/app.py task
+        server/daemon.py thread timer
+        server/auth/reloader.py task
         server/ops/systemd.py socket
         client/__main__.py thread
         client/cli/display.py thread

@@ -17,8 +17,8 @@ from diffc_server import Catalogue, Pipeline
 from diffc_server.auth.limits import Limits
 from diffc_server.auth.quotas import Visit, Visitor
 from diffc_server.encoding.pipeline import SharedStream
-from diffc_server.websocket import connection as conversation
-from diffc_server.websocket.connection import Conversation
+from diffc_server.websocket import scheduler
+from diffc_server.websocket.connection import Conversation, Requested
 from diffc_server.websocket.outbound_stream import Outgoing, Plan
 from diffc_stream.codec import Curve
 from diffc_stream.errors import RequestRefused
@@ -86,18 +86,19 @@ class Sender:
         for request in opens:
             self.hear(request)
             outgoing = Outgoing(request.stream, request.image, cast(SharedStream, shared), request)
-            self._talk._outgoing[request.stream] = outgoing
+            self._talk._requested[request.stream] = Requested(request, 0.0, outgoing=outgoing)
+            self._talk._scheduler.add(outgoing)
 
     def hear(self, message: Message) -> None:
         event = self._talk._session.receive(encode(message), 0.0)
-        if isinstance(event, Update) and event.stream in self._talk._outgoing:
-            self._talk._outgoing[event.stream].change(event)
+        if isinstance(event, Update):
+            self._talk._update(event)
 
     def said(self) -> list[Message]:
         """Return all that is sent until something happens."""
         messages: list[Message] = []
         while True:
-            self._talk._fill()
+            self._talk._scheduler.fill()
             fetched = self._talk._session.transmit(0.0)
             if not fetched:
                 return messages
@@ -183,7 +184,7 @@ def test_what_is_remembered_and_written_together_changes_no_frame(
 
     remembered = asyncio.run(sequence())
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(conversation, "TOGETHER", 1)
+        patch.setattr(scheduler, "TOGETHER", 1)
         patch.setattr(Outgoing, "plan", forgetful)
         assert asyncio.run(sequence()) == remembered
 
@@ -192,12 +193,12 @@ def test_what_is_remembered_and_written_together_changes_no_frame(
 async def test_no_more_is_written_together_than_that(tmp_path: Path) -> None:
     request = Open(stream=1, image="a.png")
     sender = Sender(tmp_path, Known(len(DATA)), [request])
-    sender._talk._fill()
+    sender._talk._scheduler.fill()
     kinds = [type(decode(data)) for data in sender._talk._session.transmit(0.0)]
     assert kinds == [Welcome, Data, Data, Data]
     sender.hear(Ack(received=FIRST_FRAME))
-    sender._talk._fill()
-    assert len(sender._talk._session.transmit(0.0)) == conversation.TOGETHER
+    sender._talk._scheduler.fill()
+    assert len(sender._talk._session.transmit(0.0)) == scheduler.TOGETHER
 
 
 def test_a_moment_to_wait_for_is_not_missed(tmp_path: Path) -> None:
@@ -213,9 +214,9 @@ def test_a_moment_to_wait_for_is_not_missed(tmp_path: Path) -> None:
             Terms(),
             visit=Visit(visitor),
         )
-        talk._clock = lambda: now
+        talk._clock = talk._scheduler._clock = lambda: now
         talk.visit.spend(2 * 10**7)
-        assert not talk._affordable()
+        assert not talk._scheduler._affordable()
         then = talk.visit.ready_at(now)
         now += 2.0
         return then, talk._next_timeout()

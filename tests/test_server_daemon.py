@@ -544,8 +544,7 @@ async def test_refused_requests_leave_nothing_behind(folder: Path) -> None:
             await receiver.say(Open(stream=stream, image="nothing.png"))
             assert isinstance(await receiver.end(stream), Error)
         [conversation] = daemon._conversations
-        assert not conversation._wanted
-        assert not conversation._outgoing
+        assert not conversation._requested
 
 
 @pytest.mark.asyncio
@@ -622,7 +621,7 @@ async def test_nothing_is_prepared_for_who_has_said_stop(folder: Path) -> None:
                 pass
         [conversation] = daemon._conversations
         await settled(lambda: not pipeline.seats.waiting)
-        assert not conversation._preparing
+        assert list(conversation._requested) == [1]
         gate.release(100)
     assert "b.png" not in opener.opened
 

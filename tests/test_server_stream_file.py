@@ -144,7 +144,7 @@ async def test_ranges_hold_what_they_send(folder: Path, monkeypatch: pytest.Monk
         assert (await ask(daemon, "/big.dfc", "Range: bytes=-5")).body == STREAM[-5:]
         assert (await ask(daemon, "/big.dfc", "Range: bytes=300000-")).status == 416
         assert len(daemon._pipeline._held) == 0
-        assert daemon._buffers.nbytes == 0
+        assert daemon._service.buffers.nbytes == 0
 
 
 async def test_no_stream_is_none(folder: Path) -> None:

@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-import diffc_server.__main__ as commands
+from diffc_server import app
 from diffc_stream.transport.fd_limit import SPARE, allow
 
 resource = pytest.importorskip("resource")
@@ -64,8 +64,8 @@ def test_a_system_without_limits(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_too_few_open_files_are_told(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(commands, "allow", lambda wanted, _: min(wanted, 100))
-    assert commands._allowed(100) == 100
+    monkeypatch.setattr(app, "allow", lambda wanted, _: min(wanted, 100))
+    assert app._allowed(100) == 100
     assert caplog.text == ""
-    assert commands._allowed(2000) == 100
+    assert app._allowed(2000) == 100
     assert "no more than 100 connections: the system allows too few open files" in caplog.text

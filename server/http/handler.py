@@ -15,6 +15,9 @@ import asyncio
 import hashlib
 import ipaddress
 import logging
+import secrets
+from dataclasses import dataclass, field
+from functools import partial
 from http import HTTPStatus
 from math import ceil
 from urllib.parse import unquote
@@ -55,6 +58,25 @@ _STATUS = {
 logger = logging.getLogger("diffc_server")
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Service:
+    """What all requests are answered from."""
+
+    catalogue: Catalogue
+    pipeline: Pipeline
+    door: Door
+    site: Site | None
+    """For browsers, if there is one."""
+    comparison: Comparison | None
+    idle: float
+    """Seconds after which a client that takes nothing is cut off."""
+    figures: Figures
+    buffers: Buffers = field(default_factory=Buffers)
+    """Count what all answers hold."""
+    epoch: str = field(default_factory=partial(secrets.token_hex, 8))
+    """Tells this run of the daemon from others, whose encoders may round differently."""
+
+
 class Exchange:
     """Answers one request."""
 
@@ -62,37 +84,17 @@ class Exchange:
         self,
         connection: ServerConnection,
         request: Request,
-        catalogue: Catalogue,
-        pipeline: Pipeline,
-        *,
-        door: Door,
-        site: Site | None,
-        comparison: Comparison | None,
-        epoch: str,
-        idle: float,
-        figures: Figures | None = None,
+        service: Service,
         visit: Visit | None = None,
-        buffers: Buffers | None = None,
     ) -> None:
-        """Prepare to answer; a client that takes nothing for ``idle`` seconds is cut off.
-
-        ``site`` and ``comparison`` are for pages, and may be missing.  ``epoch`` tells this run of
-        the daemon from others, whose encoders may round differently.  ``visit`` says what the
-        client may have; None: whatever it asks for.  ``buffers`` count what all answers hold.
-        """
+        """Prepare to answer within what ``visit`` allows; None: whatever is asked for."""
         self.visit = visit or unlimited()
         """Who it is, and what he may still have."""
         self._connection = connection
         self._request = request
-        self._catalogue = catalogue
-        self._pipeline = pipeline
-        self._door = door
-        self._site = site
-        self._comparison = comparison
-        self._epoch = epoch
-        self._buffers = buffers or Buffers()
+        self._service = service
         self._reply = Reply(
-            connection, request, idle=idle, figures=figures or Figures(), visit=self.visit
+            connection, request, idle=service.idle, figures=service.figures, visit=self.visit
         )
         self._growing: Growing | None = None
         self._draining = False
@@ -134,8 +136,8 @@ class Exchange:
             await self._reply.say(refusal)
             return
         try:
-            if self._site is not None and self._site.has(self._target):
-                await self._give(await self._page(self._site))
+            if self._service.site is not None and self._service.site.has(self._target):
+                await self._give(await self._page(self._service.site))
                 return
             file = await asyncio.to_thread(self._file)
             await (self._send_ready(file) if is_stream(file.path) else self._send_growing(file))
@@ -163,7 +165,7 @@ class Exchange:
     def _objection(self) -> HTTPStatus | None:
         request = self._request
         old = request.protocol == "HTTP/1.0"
-        objection = self._door.objection(
+        objection = self._service.door.objection(
             request.headers.get_all, path=self._target, local=is_local(self._connection), old=old
         )
         if objection is not None:
@@ -176,13 +178,13 @@ class Exchange:
         """Return what a browser is answered with.  Raises RequestRefused."""
         path, headers = self._target, self._request.headers
         if path.startswith(COMPARISON):
-            if self._comparison is None:
+            if self._service.comparison is None:
                 raise RequestRefused(Code.UNKNOWN_IMAGE, "nothing is compared here")
-            return await self._comparison.answer(self._request.path)
+            return await self._service.comparison.answer(self._request.path)
         host = headers.get("Host", "")
         question = Question(
             path=path,
-            host=host if self._door.is_own(host) else "",
+            host=host if self._service.door.is_own(host) else "",
             accepts=",".join(headers.get_all("Accept-Encoding")),
             known=",".join(headers.get_all("If-None-Match")),
         )
@@ -195,12 +197,12 @@ class Exchange:
         if bodiless or self._reply.bodiless:
             await self._reply.begin(answer.status, head)
         elif answer.file is None:
-            with self._buffers.held(self._visitor, size, answer.body):
+            with self._service.buffers.held(self._visitor, size, answer.body):
                 await self._reply.begin(answer.status, head)
                 for start in range(0, size, CHUNK):
                     await self._reply.write(answer.body[start : start + CHUNK])
         else:
-            with self._buffers.held(self._visitor, CHUNK):
+            with self._service.buffers.held(self._visitor, CHUNK):
                 await self._reply.begin(answer.status, head)
                 for start in range(0, size, CHUNK):
                     await self._reply.write(
@@ -217,16 +219,16 @@ class Exchange:
         if not target.startswith("/") or not name.lower().endswith(STREAM_SUFFIX):
             raise RequestRefused(Code.UNKNOWN_IMAGE, "not the name of a stream")
         try:
-            return self._catalogue.file(name)
+            return self._service.catalogue.file(name)
         except RequestRefused:
-            file = self._catalogue.file(name[: -len(STREAM_SUFFIX)])
+            file = self._service.catalogue.file(name[: -len(STREAM_SUFFIX)])
             if is_stream(file.path):
                 raise
             return file
 
     async def _send_ready(self, file: File) -> None:
         """Send a stream that is ready, from where it lies."""
-        ready, size = self._pipeline.ready, length(file)
+        ready, size = self._service.pipeline.ready, length(file)
         etag = await ready.tag(file)
         if await self._precondition(etag):
             return
@@ -247,7 +249,7 @@ class Exchange:
         if self._reply.bodiless:
             await self._reply.begin(status, head)
             return
-        with self._buffers.held(self._visitor, min(CHUNK, len(found))):
+        with self._service.buffers.held(self._visitor, min(CHUNK, len(found))):
             # Read first: what cannot be read now can be said now.
             piece = await ready.read(file, found.start, min(found.start + CHUNK, found.stop))
             await self._reply.begin(status, head)
@@ -258,9 +260,9 @@ class Exchange:
 
     async def _send_growing(self, file: File) -> None:
         """Send a picture's stream, as it is encoded."""
-        shared = self._pipeline.of(file)
+        shared = self._service.pipeline.of(file)
         # What the bytes follow from, and nothing that another encoder may have made of it.
-        facts = f"{self._epoch} {VERSION} {shared.model} {tuple(file.version)} {file.path}"
+        facts = f"{self._service.epoch} {VERSION} {shared.model} {tuple(file.version)} {file.path}"
         etag = entity_tag(hashlib.sha256(facts.encode()).hexdigest())
         growing = self._growing = Growing(self._reply, self._request, shared, etag, self.visit)
         if self._draining:
@@ -284,7 +286,7 @@ class Exchange:
             return
         status = self._reply.response.status_code
         level = logging.INFO if status < HTTPStatus.BAD_REQUEST else logging.WARNING
-        if self._site is not None and self._site.has(self._target):
+        if self._service.site is not None and self._service.site.has(self._target):
             level = logging.DEBUG  # a page asks for dozens, and shows what is missing
         # A path is ASCII, but may hold anything that a terminal takes for a command.
         # What follows a question mark may be somebody's idea of where a token goes.

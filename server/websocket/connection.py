@@ -1,8 +1,8 @@
 """One receiver's connection: a WebSocket joined to a session and to the pipeline.
 
 Two tasks share the session, both on the event loop.  One reads: it hands every message to the
-session and acts on what comes out.  The other writes: it alone sends, one frame at a time, of
-whichever stream gains most by it, and so it is also the place where a slow link slows everything
+session and acts on what comes out.  The other writes: it alone sends what the scheduler moves into
+the session, one frame at a time, and so it is also the place where a slow link slows everything
 behind it.
 """
 
@@ -13,8 +13,8 @@ import contextlib
 import itertools
 import logging
 import secrets
-from collections.abc import Iterable, Mapping, Sequence
-from math import inf
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 from structlog.contextvars import bound_contextvars
 from websockets.exceptions import ConnectionClosed
@@ -39,24 +39,21 @@ from diffc_stream.session import (
     Terms,
     Update,
 )
-from diffc_stream.session.interleaving import FRAME, Outlook, cut
 from diffc_stream.transport.pacing import Paced
 
 from ..auth.quotas import Visit, unlimited
 from ..catalogue.catalogue import Catalogue
-from ..encoding.pipeline import Pipeline
+from ..encoding.pipeline import Pipeline, SharedStream
 from ..ops.metrics import Figures
 from .batched_write import write
-from .outbound_stream import Outgoing, Plan
+from .outbound_stream import Outgoing
 from .resolver import Finder
+from .scheduler import FrameScheduler
 
 CAPABILITIES = (Capability.DFC1, Capability.DFC2, Capability.HTTP, Capability.FOLLOW)
 GATHER = 0.05
 """Seconds after an OPEN in which only first frames are sent: others often follow, and what has been
 sent cannot be given to them."""
-TOGETHER = 8
-"""Messages that are written at once: what is written cannot be taken back, but writing takes
-long."""
 DISMISSAL = 5.0
 """Seconds that a receiver gets to hear that it is dismissed."""
 OPENING = 4.0
@@ -75,6 +72,20 @@ _numbers = itertools.count(secrets.randbelow(2**20))
 def connection_id() -> str:
     """Return what the log calls a connection: no other one of this process, rarely of another."""
     return f"{next(_numbers):05x}"
+
+
+@dataclass(slots=True)
+class Requested:
+    """A stream, from when it is asked for until it ends."""
+
+    wanted: Open | Update
+    """What was said of it last."""
+    asked: float
+    """When, by the event loop's clock."""
+    preparing: asyncio.Task[None] | None = None
+    """What finds it; None: it has been found, or refused."""
+    outgoing: Outgoing | None = None
+    """It, on its way; None: not yet."""
 
 
 class Conversation:
@@ -104,19 +115,14 @@ class Conversation:
             capabilities=CAPABILITIES,
         )
         self._id = connection_id()
-        self._wanted: dict[int, Open | Update] = {}
-        self._asked: dict[int, float] = {}
-        """When streams were asked for that are not on their way yet."""
-        self._preparing: dict[int, asyncio.Task[None]] = {}
-        self._outgoing: dict[int, Outgoing] = {}
-        self._gathered = 0.0
-        """When all streams of a bunch have been asked for, probably."""
+        self._requested: dict[int, Requested] = {}
+        self._scheduler = FrameScheduler(
+            self._session, websocket, self.visit, self._figures, end=self._end
+        )
         self._awoken = asyncio.Event()
         self._wake = self._awoken.set
         self._flushed = asyncio.Event()
         self._draining = self._dismissed = False
-        self._affords: float | None = None
-        """When something may be sent again, if not yet."""
         self._streams = 0
         """Asked for so far."""
         # Gone already, perhaps.
@@ -206,18 +212,23 @@ class Conversation:
                     self._refuse(event.stream, event.image, _too_many())
                     self._forget(event.stream, "error")
                     return
-                self._wanted[event.stream] = event
-                self._asked[event.stream] = self._clock()
+                now = self._clock()
+                requested = self._requested[event.stream] = Requested(event, now)
                 self._streams += 1
-                self._gathered = self._clock() + GATHER
+                self._scheduler.gather(now + GATHER)
                 asyncio.get_running_loop().call_later(GATHER, self._wake)
-                self._preparing[event.stream] = tasks.create_task(self._prepare(event))
+                requested.preparing = tasks.create_task(self._prepare(event, requested))
             case Update():
-                self._wanted[event.stream] = event
-                if event.stream in self._outgoing:
-                    self._outgoing[event.stream].change(event)
+                self._update(event)
             case Stop():
                 self._forget(event.stream, Reason.STOPPED.value)
+
+    def _update(self, event: Update) -> None:
+        requested = self._requested.get(event.stream)
+        if requested is not None:
+            requested.wanted = event
+            if requested.outgoing is not None:
+                requested.outgoing.change(event)
 
     async def _write(self) -> None:
         while True:
@@ -226,7 +237,7 @@ class Conversation:
                 gone = "the token is not known here any more, or has expired"
                 self._session.dismiss(Code.UNAUTHORIZED, gone)
                 raise Unauthorized(gone)
-            self._fill()
+            self._scheduler.fill()
             pages = self._session.pages
             messages = self._session.transmit(self._clock())
             if messages:
@@ -250,7 +261,7 @@ class Conversation:
 
     def _next_timeout(self) -> float | None:
         """Return when there may be something to do, though nothing has come."""
-        moments = (self._session.next_timeout(), self._affords)
+        moments = (self._session.next_timeout(), self._scheduler.affordable_at)
         return min((moment for moment in moments if moment is not None), default=None)
 
     async def _send(self, messages: Sequence[bytes]) -> None:
@@ -281,14 +292,14 @@ class Conversation:
                     self._flushed.clear()
                     await self._flushed.wait()
 
-    async def _prepare(self, request: Open) -> None:
+    async def _prepare(self, request: Open, requested: Requested) -> None:
         try:
             hello = self._session.hello
             assert hello is not None
             shared = await self._finder.find(request, hello, self._wake, self.visit)
         except RequestRefused as error:
+            requested.preparing = None
             self._websocket.charge(REFUSAL)
-            self._preparing.pop(request.stream, None)
             # What is wrong with a picture was logged when it was opened, once for all receivers.
             known = error.code in (Code.UNREADABLE_IMAGE, Code.INTERNAL)
             level = logging.DEBUG if known else logging.WARNING
@@ -298,114 +309,27 @@ class Conversation:
                 self._refuse(request.stream, request.image, error)
             self._forget(request.stream, "error")
         else:
-            self._preparing.pop(request.stream, None)
+            requested.preparing = None
             if request.stream in self._session.streams:
-                wanted = self._wanted[request.stream]
-                asked = self._asked[request.stream]
-                outgoing = Outgoing(
-                    request.stream, request.image, shared, wanted, asked, self.visit.account
-                )
-                self._outgoing[request.stream] = outgoing
-                self._figures.streams += 1
-                logger.info(
-                    "%s gets %s from %d",
-                    self._peer,
-                    request.image,
-                    request.start,
-                    extra=_about(outgoing),
-                )
+                self._begin(request, requested, shared)
             else:  # stopped before it began
                 shared.leave(self._wake)
         self._wake()
 
-    def _fill(self) -> None:
-        """Move what goes out next into the session, as much as is written together."""
-        session = self._session
-        self._affords = None
-        # What has to be paid for is paid for before the next.
-        together = 1 if self.visit.paced else TOGETHER
-        plans: dict[int, Plan] = {}
-        stale = tuple(self._outgoing)
-        while session.backlog < together:
-            if self._end_one(stale, plans):
-                # Another one may be alone now.
-                plans, stale = {}, tuple(self._outgoing)
-                continue
-            sent = self._next_frame(plans)
-            if sent is None:
-                return
-            # Nothing else can have changed meanwhile.
-            stale = (sent,)
-
-    def _end_one(self, stale: Iterable[int], plans: dict[int, Plan]) -> bool:
-        """Renew the plans of ``stale`` streams; end the first that is over, and tell of it."""
-        session = self._session
-        alone = session.count == 1
-        for stream in stale:
-            outgoing = self._outgoing[stream]
-            plan = outgoing.plan(session.position(stream), session.window, alone=alone)
-            if plan.over is not None:
-                self._end(outgoing, plan.over)
-                return True
-            plans[stream] = plan
-        return False
-
-    def _next_frame(self, plans: Mapping[int, Plan]) -> int | None:
-        """Move the frame that gains most into the session and return its stream, if there is one.
-
-        ``plans`` are those of all streams.
-        """
-        session = self._session
-        # A sliver of credit is not worth a frame: there will soon be more.
-        credit, current = session.credit, session.current
-        ready = credit >= min(FRAME, current // 4) and self._affordable()
-        best = self._best(plans) if ready else None
-        if best is None:
-            return None
-        outgoing, outlook, end = best
-        # Half a window at most: the other half is under way while the first is acknowledged.
-        room = outlook.position + min(credit, current // 2)
-        end = end if end <= room else cut(outlook, room)
-        session.send(outgoing.stream, outgoing.shared.read(outlook.position, end))
-        self._count(outgoing, end - outlook.position)
-        return outgoing.stream
-
-    def _count(self, outgoing: Outgoing, nbytes: int) -> None:
-        figures = self._figures
-        if not outgoing.sent:
-            figures.first_bytes.observe(self._clock() - outgoing.asked)
-        outgoing.sent += nbytes
-        self._websocket.earn(nbytes)
-        figures.frames += 1
-        figures.payload += nbytes
-
-    def _affordable(self) -> bool:
-        """Tell whether the visitor may be sent a frame; if not, it is seen to when he may."""
-        if not self.visit.paced:
-            return True
-        now = self._clock()
-        ready = self.visit.ready_at(now)
-        self._affords = ready if ready > now else None
-        return self._affords is None
-
-    def _best(self, plans: Mapping[int, Plan]) -> tuple[Outgoing, Outlook, int] | None:
-        """Return the stream whose next frame gains most, and where that ends."""
-        session = self._session
-        best, gain = None, -inf
-        gathering = self._clock() < self._gathered
-        opening = session.count - len(plans)
-        for stream, plan in plans.items():
-            outgoing = self._outgoing[stream]
-            if plan.outlook is None:
-                opening += not outgoing.begun
-            elif gathering and outgoing.begun:
-                pass  # others first
-            elif plan.turn is not None and plan.turn.gain > gain:
-                best, gain = (outgoing, plan.outlook, plan.turn.end), plan.turn.gain
-        # What is under way cannot be given to those that have nothing to send yet, but soon will;
-        # with less than this, an acknowledgement might not come.
-        crowded = opening and 3 * session.under_way >= session.current
-        return None if crowded else best
+    def _begin(self, request: Open, requested: Requested, shared: SharedStream) -> None:
+        """Send a stream that has been found from now on."""
+        requested.outgoing = outgoing = Outgoing(
+            request.stream,
+            request.image,
+            shared,
+            requested.wanted,
+            requested.asked,
+            self.visit.account,
+        )
+        self._scheduler.add(outgoing)
+        self._figures.streams += 1
+        facts = _about(outgoing)
+        logger.info("%s gets %s from %d", self._peer, request.image, request.start, extra=facts)
 
     def _refuse(self, stream: int, image: str, error: RequestRefused) -> None:
         message = f"{image}: {error}"
@@ -428,13 +352,12 @@ class Conversation:
         self._forget(outgoing.stream, why.value if isinstance(why, Reason) else "error")
 
     def _forget(self, stream: int, why: str) -> None:
-        self._wanted.pop(stream, None)
-        self._asked.pop(stream, None)
-        preparing = self._preparing.pop(stream, None)
-        if preparing is not None:
-            preparing.cancel()  # nobody waits for it any more
-        outgoing = self._outgoing.pop(stream, None)
-        if outgoing is not None:
+        requested = self._requested.pop(stream, None)
+        if requested is not None and requested.preparing is not None:
+            requested.preparing.cancel()  # nobody waits for it any more
+        if requested is not None and requested.outgoing is not None:
+            outgoing = requested.outgoing
+            self._scheduler.remove(stream)
             outgoing.shared.leave(self._wake)
             self._figures.streams -= 1
             self._figures.ended[why] += 1
@@ -444,7 +367,7 @@ class Conversation:
         self.visit.hold(self._session.count)
 
     def _forget_all(self, why: str) -> None:
-        for stream in (*self._outgoing, *self._preparing):
+        for stream in tuple(self._requested):
             self._forget(stream, why)
 
 

@@ -1,0 +1,204 @@
+"""A sender, from what it was told to until it has drained."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import logging
+import os
+from collections.abc import Awaitable, Callable, Iterable
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+from diffc_stream import codec
+from diffc_stream.diffusion.collection import Collection
+from diffc_stream.session import Terms
+from diffc_stream.transport.admission import descriptors_for
+from diffc_stream.transport.exposure import is_loopback
+from diffc_stream.transport.fd_limit import allow
+from diffc_stream.transport.signals import leave_at_once, on_hangup, on_stop
+from diffc_stream.transport.tls import believing
+from diffc_viewer import Assets, Facts, Site
+from diffc_viewer.door import own_names
+
+from .auth.options import Safety
+from .cache.store import Store, open_store
+from .catalogue.catalogue import Catalogue
+from .cli import Settings
+from .daemon import SenderDaemon
+from .encoding.pipeline import Pipeline
+from .encoding.source import FileOpener
+from .http.comparison import Comparison
+from .ops.health import StatusPort
+from .ops.metrics import Figures
+from .ops.systemd import Supervisor
+from .websocket.dialler import Dialler, bearing
+
+logger = logging.getLogger("diffc_server")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class App:
+    """A sender's parts, none of which is at work yet."""
+
+    daemon: SenderDaemon
+    """Listens, if it shall."""
+    diallers: list[Dialler]
+    status: StatusPort | None
+    page: bool
+    """There is one for browsers."""
+
+
+async def serve(settings: Settings, safety: Safety) -> None:
+    """Serve until it is told to stop.  Raises DiffcError, or OSError if a port cannot be had."""
+    store = None
+    if settings.store:
+        store = open_store(settings.store, most_bytes=settings.store_size)
+    catalogue = Catalogue(settings.folder, memory=store)
+    models = Collection.at_hand(settings.model)
+    fingerprint = models.preferred.fingerprint  # loaded now: what is wrong with it is told now
+    codec.prepare()
+    stopped = _on_signals()  # until here there is nothing to be ended gently
+    app = build(settings, safety, catalogue, models, store)
+    on_hangup(app.daemon.look_again)  # whether it listens or not
+    async with contextlib.AsyncExitStack() as ports:
+        watched = (await ports.enter_async_context(app.status)).url if app.status else None
+        for dialler in app.diallers:
+            await ports.enter_async_context(dialler)
+        drains = [dialler.drain for dialler in app.diallers]
+        where = f"dialling {', '.join(settings.dial)}"
+        if settings.listen:
+            await ports.enter_async_context(app.daemon)
+            drains.append(app.daemon.drain)
+            where = f"serving on {app.daemon.url}"
+            _announce(app, fingerprint, watched, settings)
+        await _until_drained(where, drains, stopped, settings.drain)
+
+
+def build(
+    settings: Settings,
+    safety: Safety,
+    catalogue: Catalogue,
+    models: Collection,
+    store: Store | None,
+) -> App:
+    """Return a sender of the catalogue's pictures.  Raises DiffcError, or OSError."""
+    figures = Figures()
+    pipeline = Pipeline(
+        FileOpener(models),
+        store=store,
+        encoders=settings.encoders,
+        queue=settings.queue,
+        figures=figures,
+    )
+    assets = Assets(models.files)
+    site = Site(assets, Facts(compare=settings.compare)) if settings.viewer else None
+    names = [*own_names(), *safety.names]
+    daemon = SenderDaemon(
+        catalogue,
+        pipeline,
+        host=settings.host,
+        port=settings.port,
+        terms=Terms(window=settings.window),
+        connections=_allowed(settings.connections),
+        names=[settings.host, *names],
+        site=site,
+        comparison=Comparison(catalogue) if site and settings.compare else None,
+        figures=figures,
+        grace=settings.drain,
+        reuse_port=settings.reuse_port,
+        reception=safety.reception,
+        certificate=safety.certificate,
+        origins=safety.origins,
+        strict=safety.strict,
+    )
+    status = None
+    if settings.metrics is not None:
+        check = partial(_problem, settings.folder, store)
+        status = StatusPort(settings.metrics, figures, check, names=names, strict=safety.strict)
+    diallers = [_dialler(url, settings, catalogue, pipeline, figures) for url in settings.dial]
+    page = site is not None and assets.complete
+    return App(daemon=daemon, diallers=diallers, status=status, page=page)
+
+
+def _dialler(
+    url: str, settings: Settings, catalogue: Catalogue, pipeline: Pipeline, figures: Figures
+) -> Dialler:
+    token, authorities = settings.dial_token, settings.dial_ca
+    return Dialler(
+        url,
+        catalogue,
+        pipeline,
+        terms=Terms(window=settings.window),
+        headers=bearing(url, token, exposed=settings.insecure) if token else None,
+        tls=believing(authorities) if authorities else None,
+        figures=figures,
+        grace=settings.drain,
+    )
+
+
+async def _until_drained(
+    where: str,
+    drains: Iterable[Callable[[], Awaitable[None]]],
+    stopped: asyncio.Event,
+    grace: float,
+) -> None:
+    """Wait until it has been told to stop, and has; systemd, if it listens, hears of all that."""
+    supervisor = Supervisor(os.environ)
+    watching = asyncio.create_task(supervisor.watch())
+    supervisor.ready(where)
+    await stopped.wait()
+    supervisor.stopping()
+    logger.info("draining, for %g s at most", grace)
+    await asyncio.gather(*(drain() for drain in drains))
+    watching.cancel()
+
+
+def _on_signals() -> asyncio.Event:
+    """Return what is set when the process is told to stop; told again, it ends at once."""
+    stopped = asyncio.Event()
+
+    def told() -> None:
+        if stopped.is_set():
+            leave_at_once()
+        stopped.set()
+
+    on_stop(told)
+    return stopped
+
+
+def _problem(folder: Path, store: Store | None) -> str:
+    """Return why receivers should go elsewhere, or nothing.  Looks at disks."""
+    if not folder.is_dir():
+        return "the folder of pictures has gone"
+    return store.problem() if store else ""
+
+
+def _announce(app: App, fingerprint: str, watched: str | None, settings: Settings) -> None:
+    url = app.daemon.url
+    page = f"http{url.removeprefix('ws')}/" if app.page else None
+    if settings.json:
+        facts = {"url": url, "page": page, "folder": str(settings.folder), "model": fingerprint}
+        line = json.dumps({**facts, "metrics": watched})
+    else:
+        browsers = f", for browsers on {page.rstrip('/')}" if page else ""
+        line = f"serving {settings.folder} on {url}{browsers}"
+    print(line, flush=True)
+    if watched:
+        logger.info("watched on %s", watched)
+    if not is_loopback(settings.host) and settings.tokens is None:
+        logger.warning(
+            "anyone who can reach %s can read these pictures: there are no tokens", settings.host
+        )
+
+
+def _allowed(connections: int) -> int:
+    """Return how many connections there may be; a warning says so if they are fewer."""
+    allowed = allow(connections, descriptors_for)
+    if allowed < connections:
+        logger.warning(
+            "no more than %d connections: the system allows too few open files (ulimit -n)", allowed
+        )
+    return allowed

@@ -1,0 +1,105 @@
+"""Whether a request is let in, before anybody looks at what it asks for."""
+
+from __future__ import annotations
+
+import http
+from collections.abc import Iterable
+
+from websockets.asyncio.server import ServerConnection
+from websockets.http11 import Request, Response
+
+from diffc_stream.transport.admission import Admission
+from diffc_viewer import Door
+
+from ..http.handler import is_local
+from ..ops.metrics import Figures
+from ..websocket.handshake import Arrival, refused
+from .access_control import RETRY_AFTER, Reception, Refusal
+from .quotas import Visit
+
+
+class Gate:
+    """Lets requests in, or answers why not."""
+
+    def __init__(
+        self,
+        reception: Reception,
+        admission: Admission,
+        figures: Figures,
+        *,
+        names: Iterable[str],
+        origins: Iterable[str],
+        pages: bool,
+        secure: bool,
+        strict: bool,
+    ) -> None:
+        """Prepare to let in whom ``reception`` knows, as long as ``admission`` has room.
+
+        ``names``, ``origins``, ``pages`` and ``strict`` are for :attr:`door`; ``secure``: requests
+        come over TLS.
+        """
+        self.door = Door(names=names, pages=pages, origins=origins, secure=secure, strict=strict)
+        """Which pages of browsers may ask, and under which names of this machine."""
+        self._reception = reception
+        self._admission = admission
+        self._figures = figures
+
+    def refuse_crowd(self, connection: ServerConnection) -> Response | None:
+        """Say that there is no room for another, and when there may be; None: there is."""
+        if not (self._admission.full or self._admission.pressed):
+            return None
+        self._figures.turned_away["full" if self._admission.full else "short"] += 1
+        text = "too many receivers" if self._admission.full else "too many open files"
+        refusal = Refusal(
+            status=http.HTTPStatus.SERVICE_UNAVAILABLE,
+            text=f"{text}: come back later",
+            after=RETRY_AFTER,
+        )
+        return refused(connection, refusal)
+
+    def admit_socket(self, connection: Arrival, request: Request) -> Response | None:
+        """Let a WebSocket in, or answer why not.
+
+        It is refused to pages of other sites, which browsers let ask anybody.
+        """
+        objection = self._objection(connection, request, socket=True)
+        if objection is None:
+            return self._admit(connection, request)
+        self._figures.turned_away["forbidden"] += 1
+        return connection.respond(objection, "pages of other sites have no business here\n")
+
+    def admit_request(self, connection: Arrival, request: Request) -> Response | None:
+        """Let a plain request in, or answer why not.
+
+        Whoever has no business here is told so by who answers, and not asked for a token.
+        """
+        if self._objection(connection, request) is not None:
+            return None
+        return self._admit(connection, request)
+
+    def _objection(
+        self, connection: ServerConnection, request: Request, *, socket: bool = False
+    ) -> http.HTTPStatus | None:
+        return self.door.objection(
+            request.headers.get_all,
+            path=request.path.partition("?")[0],
+            local=is_local(connection),
+            old=request.protocol == "HTTP/1.0",
+            socket=socket,
+        )
+
+    def _admit(self, connection: Arrival, request: Request) -> Response | None:
+        """Let somebody in, or answer why not."""
+        fields = request.headers.get_all
+        host, origins = next(iter(fields("Host")), ""), fields("Origin")
+        # Of a WebSocket every browser says which page has opened it.
+        own = bool(origins) if fields("Upgrade") else True
+        own = own and all(self.door.same(origin, host) for origin in origins)
+        found = self._reception.receive(connection.peer, fields, own=own)
+        if isinstance(found, Visit):
+            connection.visit = found
+            connection.settle()
+            return None
+        why = "unauthorized" if found.status is http.HTTPStatus.UNAUTHORIZED else "limited"
+        self._figures.turned_away[why] += 1
+        return refused(connection, found)
