@@ -10,6 +10,7 @@ from fakes import FakeDecoders, FakeOpener
 from serving import Background as Serving
 from serving import pictures
 
+from diffc_client import Address
 from diffc_client.api.background import Background
 from diffc_client.api.demand import Wanted
 from diffc_client.api.latest import Newest
@@ -23,7 +24,7 @@ def folder(tmp_path: Path) -> Path:
 
 
 def background(url: str) -> Background:
-    return Background(url, FakeDecoders(), 0.01, None)
+    return Background(Address.parse(url), FakeDecoders(), 0.01, None)
 
 
 def follow(link: Background, image: str, target: Target, newest: Newest) -> None:

@@ -252,7 +252,7 @@ async def test_the_daemon_asks_again_with_long_pauses(
     token = add_token(held, "ship")
     reception = Reception(tokens=Tokens(held))
     async with serving(folder, reception=reception) as daemon:
-        from diffc_client.cli.run import ReceiverDaemon
+        from diffc_client.mirror.follower import ReceiverDaemon
 
         caplog.set_level(logging.WARNING)
         for shown_token, done in [(None, False), (token, True)]:

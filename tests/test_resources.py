@@ -233,7 +233,7 @@ COUNTED = {
         client/remote/receive_buffer.py self._queue
         client/mirror/transfers.py self._running self._told task thread timer
         client/mirror/sync.py task thread
-        client/cli/run.py task thread
+        client/mirror/follower.py task thread
         client/remote/http_ranges.py self._open
         client/decoding/refiner.py self._pending thread
         diffc_stream/codec/decoder.py self._payload
@@ -243,7 +243,7 @@ COUNTED = {
         client/mirror/owned_folder.py file
         client/mirror/journal.py self._meanwhile self.files self.folders self.temporary
         client/mirror/paths.py file
-        client/cli/run.py file
+        client/mirror/follower.py file
         """,
     "Streams that a receiver keeps": """
         client/storage/partial_stream.py file self._data
@@ -269,7 +269,7 @@ OF_NOBODY_ELSE = {
         server/daemon.py thread timer
         server/auth/reloader.py task
         server/ops/systemd.py socket
-        client/__main__.py thread
+        client/cli/view.py thread
         client/cli/display.py thread
         diffc_stream/transport/signals.py task timer
         diffc_stream/interruption.py thread
@@ -280,8 +280,8 @@ OF_NOBODY_ELSE = {
         client/api/background.py socket task thread self._following
         client/api/watch.py thread
         client/api/connection.py task thread
-        client/cli/get.py socket thread
-        client/cli/run.py socket
+        client/cli/fetch.py socket thread
+        client/mirror/follower.py socket
         client/remote/websocket.py socket
         diffc_stream/transport/tcp.py socket
         diffc_stream/transport/tls.py socket

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import pytest
 
-from diffc_stream.session import WHOLE, Open, Target, Update
+from diffc_stream.session import WHOLE, Open, Target, TargetOptions, Update
 
 
 def test_the_whole_has_no_length() -> None:
@@ -36,3 +38,8 @@ def test_messages_carry_all_of_it() -> None:
     assert Update(stream=1, **fields).target == target  # type: ignore[arg-type]
     assert Open(stream=1, image="a.png").target == WHOLE
     assert Update(stream=1).target == WHOLE
+
+
+def test_the_keywords_of_functions_are_the_fields() -> None:
+    fields = {field.name for field in dataclasses.fields(Target)}
+    assert set(TargetOptions.__annotations__) == fields

@@ -26,7 +26,7 @@ class Background:
 
     def __init__(
         self,
-        url: str,
+        address: Address,
         decoders: Decoders | None,
         patience: float | None,
         terms: Terms | None,
@@ -34,10 +34,10 @@ class Background:
     ) -> None:
         """Begin to connect, as connect() does, and return at once.
 
-        Raises AddressError.  What else goes wrong is told to all that need the link.
+        What goes wrong is told to all that need the link.
         """
         self._access = access
-        self._url = Address.parse(url).url
+        self._address = address
         self._loop = asyncio.new_event_loop()
         self._sender: asyncio.Future[Sender] = self._loop.create_future()
         self._closing = asyncio.Event()
@@ -135,7 +135,7 @@ class Background:
             connecting = asyncio.create_task(
                 stack.enter_async_context(
                     connect(
-                        self._url,
+                        self._address,
                         decoders=decoders,
                         patience=patience,
                         terms=terms,

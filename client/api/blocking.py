@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Unpack
 
-from diffc_stream.session import Target
+from diffc_stream.session import Target, TargetOptions
 
 from ..decoding.decoders import Decoders, Method
 from ..decoding.refiner import Refinement
-from ..remote.address import picture_at
+from ..remote.address import Address
 from ..remote.credentials import Access
 from ..storage.partial_stream import Kept
 from .background import Background
@@ -20,10 +21,6 @@ from .latest import Newest
 def stream(
     url: str,
     *,
-    bytes: int | None = None,  # noqa: A002
-    bpp: float | None = None,
-    side: int | None = None,
-    psnr: float | None = None,
     render: Method = "mmse",
     previews: Method | None = None,
     kept: Kept | None = None,
@@ -31,6 +28,7 @@ def stream(
     patience: float | None = 60.0,
     token: str | None = None,
     ca: Path | None = None,
+    **target: Unpack[TargetOptions],
 ) -> Iterator[Refinement]:
     """Stream the picture at ``url``, ``ws://HOST[:PORT]/IMAGE``: iterate to get it, ever better.
 
@@ -43,9 +41,10 @@ def stream(
     >>> for refinement in stream("ws://localhost:8765/coffee.jpg", bpp=0.4):
     ...     print(refinement.bytes, refinement.predicted_psnr)
     """
-    _, image = picture_at(url)
-    newest, wanted = Newest(), Wanted(Target(bytes=bytes, bpp=bpp, side=side, psnr=psnr))
-    link = Background(url, decoders, patience, None, Access.of(token, ca))
+    address = Address.parse(url)
+    image = address.picture
+    newest, wanted = Newest(), Wanted(Target(**target))
+    link = Background(address, decoders, patience, None, Access.of(token, ca))
     try:
         link.follow(image, wanted, newest, render=render, previews=previews, kept=kept)
         while (refinement := newest.take()) is not None:

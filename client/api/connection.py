@@ -17,6 +17,7 @@ import logging
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Unpack
 
 from diffc_stream.errors import (
     DiffcError,
@@ -26,7 +27,7 @@ from diffc_stream.errors import (
     SessionError,
     UnknownModel,
 )
-from diffc_stream.session import Code, End, Entry, Reason, Target, Terms
+from diffc_stream.session import Code, End, Entry, Reason, Target, TargetOptions, Terms
 from diffc_stream.transport.backoff import Backoff
 from diffc_stream.transport.websocket import OPENING
 
@@ -51,7 +52,7 @@ Deliver = Callable[[bytes], None]
 
 @contextlib.asynccontextmanager
 async def connect(
-    url: str,
+    url: str | Address,
     *,
     decoders: Decoders | None = None,
     patience: float | None = 60.0,
@@ -80,7 +81,7 @@ async def connect(
     >>> async with connect("ws://localhost:8765") as sender:
     ...     print(await sender.images())
     """
-    address = Address.parse(url)
+    address = url if isinstance(url, Address) else Address.parse(url)
     if decoders is None:
         decoders = await asyncio.to_thread(ModelDecoders.load)
     access = access or Access.of(token, ca)
@@ -141,14 +142,11 @@ class Sender:
         self,
         image: str,
         *,
-        bytes: int | None = None,  # noqa: A002
-        bpp: float | None = None,
-        side: int | None = None,
-        psnr: float | None = None,
         weight: float = 1.0,
         render: Method = "mmse",
         previews: Method | None = None,
         kept: Kept | None = None,
+        **target: Unpack[TargetOptions],
     ) -> Delivery:
         """Stream a picture: iterate to get it, better every time, until it is complete.
 
@@ -169,7 +167,7 @@ class Sender:
         >>> async for refinement in sender.open("coffee.jpg", bytes=4000):
         ...     print(refinement.bytes, refinement.bpp, refinement.predicted_psnr)
         """
-        wanted = Wanted(Target(bytes=bytes, bpp=bpp, side=side, psnr=psnr), weight)
+        wanted = Wanted(Target(**target), weight)
         return self.deliver(image, wanted, render=render, previews=previews, kept=kept)
 
     def deliver(
@@ -206,19 +204,16 @@ class Sender:
         image: str,
         kept: Kept,
         *,
-        bytes: int | None = None,  # noqa: A002
-        bpp: float | None = None,
-        side: int | None = None,
-        psnr: float | None = None,
         weight: float = 1.0,
         deliver: Deliver | None = None,
+        **target: Unpack[TargetOptions],
     ) -> Reason:
         """Receive a stream into ``kept`` without decoding it, and return why it ended.
 
         ``deliver`` is called with the bytes as they come.  Raises as open() does, apart from
         decoding.
         """
-        wanted = Wanted(Target(bytes=bytes, bpp=bpp, side=side, psnr=psnr), weight)
+        wanted = Wanted(Target(**target), weight)
         return await self._receive(image, kept, wanted, deliver)
 
     async def _receive(

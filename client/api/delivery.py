@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator
-from typing import Self
+from typing import Self, Unpack
 
-from diffc_stream.session import Target
+from diffc_stream.session import Target, TargetOptions
 
 from ..decoding.refiner import Refinement
 from .demand import Wanted
@@ -27,18 +27,15 @@ class Delivery:
     def update(
         self,
         *,
-        bytes: int | None = None,  # noqa: A002
-        bpp: float | None = None,
-        side: int | None = None,
-        psnr: float | None = None,
         weight: float = 1.0,
+        **target: Unpack[TargetOptions],
     ) -> None:
         """Change how far the picture goes and how much it counts beside others, from now on.
 
         All of what :meth:`Sender.open` was given is replaced.  Nothing comes of it once the
         last refinement has been seen: open the picture again, with what was kept of it.
         """
-        self._wanted.change(Target(bytes=bytes, bpp=bpp, side=side, psnr=psnr), weight)
+        self._wanted.change(Target(**target), weight)
 
     async def aclose(self) -> None:
         """Stop the stream."""

@@ -11,14 +11,14 @@ import logging
 import threading
 from collections.abc import Callable
 from pathlib import Path
-from typing import Self
+from typing import Self, Unpack
 
 from diffc_stream.errors import DiffcError
-from diffc_stream.session import Entry, Target, Terms
+from diffc_stream.session import Entry, Target, TargetOptions, Terms
 
 from ..decoding.decoders import Decoders, Method
 from ..decoding.refiner import Refinement
-from ..remote.address import picture_at
+from ..remote.address import Address
 from ..remote.credentials import Access
 from ..storage.partial_stream import Kept
 from .background import Background, Following
@@ -35,10 +35,6 @@ def watch(
     url: str,
     on_refinement: OnRefinement,
     *,
-    bytes: int | None = None,  # noqa: A002
-    bpp: float | None = None,
-    side: int | None = None,
-    psnr: float | None = None,
     render: Method = "mmse",
     previews: Method | None = None,
     kept: Kept | None = None,
@@ -47,6 +43,7 @@ def watch(
     patience: float | None = 60.0,
     token: str | None = None,
     ca: Path | None = None,
+    **target: Unpack[TargetOptions],
 ) -> Watch:
     """Watch the picture at ``url``, ``ws://HOST[:PORT]/IMAGE``, and return at once.
 
@@ -57,9 +54,10 @@ def watch(
 
     >>> watch("ws://localhost:8765/coffee.jpg", show, bpp=0.4).wait()
     """
-    _, image = picture_at(url)
-    link = Background(url, decoders, patience, None, Access.of(token, ca))
-    newest, wanted = Newest(), Wanted(Target(bytes=bytes, bpp=bpp, side=side, psnr=psnr))
+    address = Address.parse(url)
+    image = address.picture
+    link = Background(address, decoders, patience, None, Access.of(token, ca))
+    newest, wanted = Newest(), Wanted(Target(**target))
     following = link.follow(image, wanted, newest, render=render, previews=previews, kept=kept)
     return Watch(following, newest, on_refinement, on_end, release=link.close)
 
@@ -88,7 +86,7 @@ class Watcher:
         Raises AddressError or SafetyError.  If nobody is there, every method and watch says so, and
         another Watcher is what tries again.
         """
-        self._link = Background(url, decoders, patience, terms, Access.of(token, ca))
+        self._link = Background(Address.parse(url), decoders, patience, terms, Access.of(token, ca))
 
     def __enter__(self) -> Self:
         return self
@@ -109,15 +107,12 @@ class Watcher:
         image: str,
         on_refinement: OnRefinement,
         *,
-        bytes: int | None = None,  # noqa: A002
-        bpp: float | None = None,
-        side: int | None = None,
-        psnr: float | None = None,
         weight: float = 1.0,
         render: Method = "mmse",
         previews: Method | None = None,
         kept: Kept | None = None,
         on_end: OnEnd | None = None,
+        **target: Unpack[TargetOptions],
     ) -> Watch:
         """Watch a picture and return at once.  Parameters and errors are those of Sender.open().
 
@@ -131,7 +126,7 @@ class Watcher:
         Raises RuntimeError once the watcher is closed.
         """
         newest = Newest()
-        wanted = Wanted(Target(bytes=bytes, bpp=bpp, side=side, psnr=psnr), weight)
+        wanted = Wanted(Target(**target), weight)
         following = self._link.follow(
             image, wanted, newest, render=render, previews=previews, kept=kept
         )
@@ -173,14 +168,11 @@ class Watch:
     def update(
         self,
         *,
-        bytes: int | None = None,  # noqa: A002
-        bpp: float | None = None,
-        side: int | None = None,
-        psnr: float | None = None,
         weight: float = 1.0,
+        **target: Unpack[TargetOptions],
     ) -> None:
         """Change how far it goes and how much it counts, as :meth:`Delivery.update` does."""
-        self._following.update(Target(bytes=bytes, bpp=bpp, side=side, psnr=psnr), weight)
+        self._following.update(Target(**target), weight)
 
     def stop(self) -> None:
         """Stop the stream and return at once: no refinement is handed over any more.

@@ -2,180 +2,124 @@
 
 from __future__ import annotations
 
+import argparse
 import asyncio
-import contextlib
-import logging
-import time
-from collections.abc import AsyncGenerator, Callable
-from contextlib import aclosing
-from dataclasses import dataclass
+import json
+import sys
+from dataclasses import asdict
 from pathlib import Path
+from typing import get_args
 
-from diffc_stream.destination import check
-from diffc_stream.errors import (
-    DestinationError,
-    NotAStream,
-    PeerError,
-    StreamError,
-    UnknownModel,
-)
-from diffc_stream.formats import format_of, save_picture
+from diffc_stream.destination import is_standard
+from diffc_stream.flags import add_quality, number
+from diffc_stream.formats import FORMATS
 from diffc_stream.session import Terms
 
-from ..api.connection import connect
-from ..decoding.decoders import Decoders, Method
-from ..decoding.refiner import Refinement
-from ..remote.address import Address, picture_at
-from ..remote.credentials import NO_ACCESS, Access
-from ..storage.cache import Cached, Store
-from ..storage.partial_stream import FileStream, begins_stream, outdated
+from ..remote.address import Address
+from .options import EXIT_CODES, LONGEST, access, add_receiving, add_target, target
+from .progress import Picture, progress, summary
 
-logger = logging.getLogger("diffc_client")
+DESCRIPTION = """\
+Fetch one picture and write it when it is complete, in the format of OUT's suffix.  The link may
+break meanwhile: what has come is not asked for again, in later calls neither.
+"""
 
+EXAMPLES = (
+    """\
+examples:
+  diffc-client get ws://station:8765/coffee.jpg -o coffee.png
+      all that the sender has
+  diffc-client get ws://station:8765/coffee.jpg -o coffee.png --bytes 4000
+      the picture that 4,000 bytes give
+  diffc-client get ws://station:8765/coffee.jpg -o coffee.png --psnr 30
+      as good as that, as far as the sender can predict; asked again with 33, only the rest is sent
+  diffc-client get ws://station:8765/coffee.jpg -o coffee.png --bpp 0.2 --keep-stream coffee.dfc
+      keep the stream too; the same command again, with --bpp 0.4, continues it
+  diffc-client get https://example.org/coffee.jpg.dfc -o coffee.png --bpp 0.2
+      a stream that lies on any web server or object store
+  diffc-client get ws://station:8765/coffee.jpg -o coffee.png --render flow
+      looks real rather than smooth: its detail is synthesised
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Request:
-    """What is to be fetched, and where it goes."""
-
-    url: str
-    out: Path
-    bytes: int | None = None
-    bpp: float | None = None
-    side: int | None = None
-    psnr: float | None = None
-    quality: int | None = None
-    """1 to 100, of a file whose format loses something; else the format's usual one."""
-    render: Method = "mmse"
-    keep_stream: Path | None = None
-    """File that the stream is kept in; one that is there already is continued."""
-    store: Path | None = None
-    """Folder of streams received before; what is there of this one is continued."""
-    patience: float | None = 60.0
-    terms: Terms
-    access: Access = NO_ACCESS
+"""
+    + EXIT_CODES
+)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Fetched:
-    """What came of it."""
-
-    out: str
-    image: str
-    bytes: int
-    bpp: float
-    predicted_psnr: float | None
-    render: Method
-    width: int
-    height: int
-    seconds: float
-
-
-async def fetch(
-    request: Request, decoders: Decoders, show: Callable[[Refinement], None]
-) -> Fetched:
-    """Fetch a picture and write it, in the format that the name of ``out`` asks for, once it is
-    complete; ``show`` sees it grow.
-
-    If anything goes wrong, no picture is written; a kept stream stays for the next attempt.
-    Raises AddressError, DestinationError, SessionError, StreamError, UnknownModel or OSError.
-    """
-    await asyncio.to_thread(_check, request)
-    address, image = picture_at(request.url)
-    began = time.monotonic()
-    newest: Refinement | None = None
-    with contextlib.ExitStack() as stack:
-        kept = _kept(request, address, stack)
-        for attempt in (1, 2):
-            try:
-                async with aclosing(_refinements(request, image, decoders, kept)) as refinements:
-                    async for refinement in refinements:
-                        newest = refinement
-                        show(refinement)
-                break
-            except (PeerError, StreamError, UnknownModel) as error:
-                # A file that the user named is not thrown away; what was merely remembered is,
-                # if its model has gone too.
-                useless = outdated(error) or isinstance(error, UnknownModel)
-                stale = kept is not None and kept.length and useless
-                if request.keep_stream is not None and stale:
-                    text = f"{request.keep_stream} cannot be continued, and stays as it is: {error}"
-                    error.args = (text,)
-                    raise
-                if request.keep_stream or attempt == 2 or kept is None or not stale:
-                    raise
-                kept.restart()
-    # open() ends with a picture or with an error.
-    assert newest is not None
-    await asyncio.to_thread(
-        save_picture,
-        request.out,
-        newest.image,
-        text=newest.description,
-        quality=request.quality,
+def add_to(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Add the command."""
+    get = commands.add_parser(
+        "get",
+        help="fetch one picture",
+        description=DESCRIPTION,
+        epilog=EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    height, width = newest.image.shape[:2]
-    return Fetched(
-        out=str(request.out),
-        image=image,
-        bytes=newest.bytes,
-        bpp=newest.bpp,
-        predicted_psnr=newest.predicted_psnr,
-        render=request.render,
-        width=width,
-        height=height,
-        seconds=time.monotonic() - began,
+    get.set_defaults(command=_get)
+    get.add_argument("url", metavar="URL", help="ws://HOST:PORT/IMAGE or http://HOST/IMAGE.dfc")
+    get.add_argument(
+        "-o",
+        "--out",
+        metavar="OUT",
+        type=Path,
+        required=True,
+        help=f"picture to write: {', '.join(FORMATS)}, or a PNG where there is no suffix, as to a "
+        "device or a pipe; - is standard output",
     )
+    add_quality(get)
+    add_target(get, "stop after so many bytes", side=True)
+    get.add_argument(
+        "--keep-stream", metavar="FILE.dfc", type=Path, help="keep the stream; continue one"
+    )
+    get.add_argument(
+        "--no-cache",
+        action="store_true",
+        help="neither use nor remember what was received of this picture before "
+        "(in $DIFFC_CACHE, else in ~/.cache/diffc-stream)",
+    )
+    get.add_argument(
+        "--patience",
+        metavar="SECONDS",
+        type=number(LONGEST),
+        default=60.0,
+        help="give up a broken link after so long without a byte (%(default)g)",
+    )
+    get.add_argument("--json", action="store_true", help="print one JSON object when done")
+    get.add_argument(
+        "--picture",
+        choices=get_args(Picture),
+        default="auto",
+        help="how the terminal shows it as it gets better: by its own graphics, as half blocks in "
+        "colours, or not at all (%(default)s: as the environment says; NO_COLOR is off)",
+    )
+    add_receiving(get)
 
 
-def _check(request: Request) -> None:
-    """Raise what writing would, as far as it can be told before anything has come."""
-    format_of(request.out, request.quality)
-    check(request.out)
-    kept = request.keep_stream
-    if kept is not None and kept.exists() and not kept.is_file():
-        raise DestinationError(f"{kept} is no file: a stream cannot be kept there and continued")
+def _get(options: argparse.Namespace) -> int:
+    # Late, because they bring the codec, which --help can do without.
+    from ..decoding.decoders import ModelDecoders
+    from ..storage.cache import usual_folder
+    from .fetch import Request, fetch
 
-
-def _kept(
-    request: Request, address: Address, stack: contextlib.ExitStack
-) -> FileStream | Cached | None:
-    if request.keep_stream is not None:
-        named = stack.enter_context(FileStream(request.keep_stream))
-        if not begins_stream(named.read()):
-            raise NotAStream(f"{request.keep_stream} holds something else than a stream: it stays")
-        return named
-    if request.store is None:
-        return None
-    try:
-        cached = Cached(Store(request.store).open(address))
-    except (OSError, StreamError) as error:
-        if isinstance(error, OSError) and error.errno is not None:  # but for others at it
-            logger.warning("%s: nothing is remembered: %s", request.store, error.strerror)
-        return None  # a store is a convenience
-    stack.callback(cached.close)
-    return cached
-
-
-async def _refinements(
-    request: Request, image: str, decoders: Decoders, kept: FileStream | Cached | None
-) -> AsyncGenerator[Refinement, None]:
-    async with connect(
-        request.url,
-        decoders=decoders,
-        patience=request.patience,
-        terms=request.terms,
-        access=request.access,
-    ) as sender:
-        opened = sender.open(
-            image,
-            bytes=request.bytes,
-            bpp=request.bpp,
-            side=request.side,
-            psnr=request.psnr,
-            render=request.render,
-            previews="mmse",
-            kept=kept,
-        )
-        async with aclosing(opened):
-            async for refinement in opened:
-                yield refinement
+    # Before the model is loaded: a mistyped address should not take a second to be told.
+    address = Address.parse(options.url)
+    request = Request(
+        address=address,
+        out=options.out,
+        target=target(options),
+        quality=options.quality,
+        render=options.render,
+        keep_stream=options.keep_stream,
+        store=None if options.no_cache else usual_folder(),
+        patience=options.patience,
+        terms=Terms(window=options.window),
+        access=access(options),
+    )
+    decoders = ModelDecoders.load(options.model, max_pixels=options.max_pixels)
+    with progress(request.target, options.picture) as show:
+        fetched = asyncio.run(fetch(request, decoders, show))
+    line = f"{fetched.out}: {summary(fetched.bytes, fetched.bpp, fetched.predicted_psnr)}"
+    print(
+        json.dumps(asdict(fetched)) if options.json else line,
+        file=sys.stderr if is_standard(options.out) else sys.stdout,
+    )
+    return 0

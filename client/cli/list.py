@@ -1,10 +1,59 @@
-"""What ``diffc-client list`` prints of a picture."""
+"""``diffc-client list``: what a sender has."""
 
 from __future__ import annotations
 
+import argparse
+import asyncio
+import json
+import sys
+from dataclasses import asdict
 from datetime import UTC, datetime
 
-from diffc_stream.session import Entry
+from diffc_stream.errors import AddressError
+from diffc_stream.session import Entry, Terms
+
+from ..remote.address import Address
+from .options import access, add_access
+
+
+def add_to(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Add the command."""
+    listing = commands.add_parser(
+        "list",
+        help="show what a sender has",
+        description="Show what a sender has: bytes of each file, when it was changed (UTC), its "
+        "thumbprint (another one is another picture), and the name to ask for.",
+    )
+    listing.set_defaults(command=_list)
+    listing.add_argument("url", metavar="URL", help="ws://HOST:PORT")
+    listing.add_argument("--json", action="store_true", help="a JSON object per picture")
+    add_access(listing)
+
+
+def _list(options: argparse.Namespace) -> int:
+    from ..remote.websocket import Link
+
+    address = Address.parse(options.url)
+    if address.plain:
+        raise AddressError(f"{options.url!r} has no catalogue: ask its sender, ws://HOST:PORT")
+
+    async def entries() -> tuple[list[Entry], int]:
+        link = await Link.dial(address, models=(), terms=Terms(), access=access(options))
+        try:
+            return await link.catalogue(), link.left_out
+        finally:
+            await link.close()
+
+    listed, left_out = asyncio.run(entries())
+    for entry in listed:
+        if options.json:
+            print(json.dumps(asdict(entry)))
+        else:
+            print(line(entry))
+    if left_out:
+        older = f"{left_out:,} older pictures are left out, and can be asked for by name"
+        print(f"diffc-client: {older}", file=sys.stderr)
+    return 0
 
 
 def line(entry: Entry) -> str:

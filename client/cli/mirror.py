@@ -8,22 +8,20 @@ import contextlib
 import json
 import logging
 import sys
-from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
 from diffc_stream.errors import AddressError
-from diffc_stream.flags import endpoint, integer, number, size
-from diffc_stream.session import MAX_BPP, MAX_PSNR, MAX_STREAM, Target, Terms
+from diffc_stream.flags import endpoint
+from diffc_stream.session import Terms
 from diffc_stream.transport.exposure import check_exposure
-from diffc_stream.transport.logging import start_logging
+from diffc_stream.transport.logging import add_logging, start_logging
+from diffc_stream.transport.settings import add_configuration
 from diffc_stream.transport.signals import stay
 from diffc_stream.transport.tokens import Tokens
 
 from ..remote.address import Address
-
-LONGEST = 366 * 86_400.0
-"""Seconds that anything can be told to take."""
+from .options import access, add_every, add_limits, add_receiving, add_target, target
 
 DESCRIPTION = """\
 Stay up and keep a copy of what a sender has: every picture NAME as DIR/NAME.dfc, byte for byte its
@@ -48,9 +46,8 @@ Ends at SIGINT or SIGTERM, with exit code 0; 1: DIR or PORT cannot be used, 2: w
 
 def add_to(
     commands: argparse._SubParsersAction[argparse.ArgumentParser],
-    add_common: Callable[[argparse.ArgumentParser], None],
 ) -> argparse.ArgumentParser:
-    """Add the command, with what it has in common with others, and return its parser."""
+    """Add the command and return its parser."""
     mirror = commands.add_parser(
         "mirror",
         help="stay up and keep a copy of what a sender has",
@@ -68,13 +65,7 @@ def add_to(
         help="instead of dialling URL, let senders dial this machine there (HOST: 127.0.0.1; "
         "others take --tokens and --tls-cert, or --insecure)",
     )
-    mirror.add_argument(
-        "--bytes", metavar="N", type=integer(1, MAX_STREAM), help="so many bytes of each picture"
-    )
-    mirror.add_argument("--bpp", metavar="X", type=number(MAX_BPP), help="... or bits per pixel")
-    mirror.add_argument(
-        "--psnr", metavar="DB", type=number(MAX_PSNR), help="... or when so good, as predicted"
-    )
+    add_target(mirror, "so many bytes of each picture")
     mirror.add_argument("--png", action="store_true", help="render pictures beside the streams")
     mirror.add_argument(
         "--delete",
@@ -82,13 +73,7 @@ def add_to(
         help="delete what is no more at the sender; an empty folder there empties this one",
     )
     add_limits(mirror)
-    mirror.add_argument(
-        "--every",
-        metavar="SECONDS",
-        type=number(LONGEST),
-        default=60.0,
-        help="how often to ask a sender that does not say what changes (%(default)g)",
-    )
+    add_every(mirror, "how often to ask a sender that does not say what changes")
     mirror.add_argument("--json", action="store_true", help="with --listen: print the port as JSON")
     group = mirror.add_argument_group("who may send to a machine that listens")
     group.add_argument(
@@ -102,27 +87,10 @@ def add_to(
     group.add_argument(
         "--tls-key", metavar="FILE", type=Path, help="... and the key, unless it is in there too"
     )
-    add_common(mirror)
+    add_receiving(mirror)
+    add_configuration(mirror)
+    add_logging(mirror)
     return mirror
-
-
-def add_limits(parser: argparse.ArgumentParser) -> None:
-    """Add the options that say how much one sender may fill."""
-    parser.add_argument(
-        "--most",
-        metavar="BYTES",
-        type=size,
-        default=2**34,
-        help="of disk that one sender may fill, K, M, G or T after them for as many times 1024 "
-        "(16G)",
-    )
-    parser.add_argument(
-        "--most-pictures",
-        metavar="N",
-        type=integer(1, 10_000_000),
-        default=100_000,
-        help="pictures that are kept of one sender, and folders made for them (%(default)s)",
-    )
 
 
 def mirrored(options: argparse.Namespace) -> int:
@@ -154,11 +122,10 @@ async def _mirror(options: argparse.Namespace, address: Address | None) -> None:
     from ..mirror.listener import Listener, named_by_path, senders_allowed
     from ..mirror.renderer import Renderer
     from ..mirror.sync import Mirror
-    from ..remote.credentials import access_from
 
     terms = Terms(window=options.window)
     # What is wrong with a file is told before a folder is made.
-    access = access_from(options.token_file, options.ca, exposed=options.insecure)
+    entry = access(options)
     tokens = by_token(Tokens(options.tokens)) if options.tokens else named_by_path
     secure = Certificate(options.tls_cert, options.tls_key).context if options.tls_cert else None
     async with contextlib.AsyncExitStack() as stack:
@@ -174,7 +141,7 @@ async def _mirror(options: argparse.Namespace, address: Address | None) -> None:
         def make(folder: Path, *, linked: bool = True) -> Mirror:
             return Mirror(
                 folder,
-                target=Target(bytes=options.bytes, bpp=options.bpp, psnr=options.psnr),
+                target=target(options),
                 delete=options.delete,
                 most_bytes=options.most,
                 most_pictures=options.most_pictures,
@@ -187,7 +154,7 @@ async def _mirror(options: argparse.Namespace, address: Address | None) -> None:
 
         if address is not None:
             mirror = await stack.enter_async_context(make(options.folder))
-            await mirror.run(address, access=access)
+            await mirror.run(address, access=entry)
         listener = Listener(
             options.folder,
             host=options.listen.host,

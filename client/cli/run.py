@@ -2,292 +2,97 @@
 
 from __future__ import annotations
 
-import asyncio
+import argparse
 import logging
-from collections.abc import AsyncIterator, Callable, Iterable
-from contextlib import AsyncExitStack, aclosing, asynccontextmanager, suppress
-from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from structlog.contextvars import bound_contextvars
-
-from diffc_stream.errors import (
-    AddressError,
-    DiffcError,
-    PeerError,
-    SessionError,
-    StreamError,
-)
-from diffc_stream.picture import png_bytes
 from diffc_stream.session import Terms
-from diffc_stream.transport.backoff import Backoff
+from diffc_stream.transport.logging import add_logging, start_logging
+from diffc_stream.transport.settings import add_configuration
+from diffc_stream.transport.signals import stay
 
-from ..api.connection import Sender, connect
-from ..decoding.decoders import Decoders, Method
-from ..decoding.refiner import Refinement
-from ..mirror.growing_file import GrowingStream, growing
-from ..mirror.log_limit import Complaints
-from ..mirror.owned_folder import MOST_BYTES, MOST_PICTURES, Full, Holdings
-from ..mirror.paths import PICTURE_SUFFIX, SUFFIX, Places
-from ..mirror.transfers import SCARCE
 from ..remote.address import Address
-from ..remote.credentials import NO_ACCESS, Access
-from ..storage.partial_stream import outdated
-from ..storage.shielded import to_the_end
+from ..remote.credentials import check_one_host
+from .options import access, add_every, add_limits, add_receiving
+from .progress import summary
 
-AT_ONCE = 16
-"""Streams received at once from one sender: they sharpen together."""
+if TYPE_CHECKING:
+    from ..decoding.refiner import Refinement
 
-logger = logging.getLogger("diffc_client")
+DESCRIPTION = """\
+Stay up and keep what senders have: every picture as DIR/HOST_PORT/NAME.png, rewritten as it gets
+better, and its stream as NAME.dfc, which is continued after a break of the link or a restart.
+"""
 
+EXAMPLES = """\
+examples:
+  diffc-client run ws://station:8765 pictures/
+      everything that the sender has, asked for again every minute
+  diffc-client run ws://station:8765/coffee.jpg ws://ship:8765 pictures/
+      one picture here, everything there
+  diffc-client run --config station.toml
+      as the table [run] in there says: urls = ["ws://station:8765"], folder = "pictures"
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Place:
-    """Where one picture of one sender is kept."""
-
-    address: Address
-    """Of the picture."""
-    picture: Path
-    """PNG, rewritten as the picture gets better."""
-    stream: Path
-    """Its stream, as far as it has come."""
-
-
-class ReceiverDaemon:
-    """Keeps pictures and their streams below a folder, for as long as it runs.
-
-    Below ``folder`` every sender has a folder of its own, HOST_PORT, and in there a picture
-    named N is kept as ``N.png``, rewritten as it gets better, and its stream as ``N.dfc``.  What
-    is in the streams is never asked for again, after a restart either.  What others have put there,
-    or changed there, is theirs, and stays.
-    """
-
-    def __init__(
-        self,
-        addresses: Iterable[Address],
-        folder: Path,
-        decoders: Decoders,
-        *,
-        render: Method = "mmse",
-        every: float = 60.0,
-        terms: Terms | None = None,
-        backoff: Backoff | None = None,
-        on_picture: Callable[[Place, Refinement], None] | None = None,
-        access: Access = NO_ACCESS,
-        most_bytes: int = MOST_BYTES,
-        most_pictures: int = MOST_PICTURES,
-    ) -> None:
-        """Prepare to follow ``addresses``; one without a picture stands for all that sender has.
-
-        Of one sender no more than about ``most_bytes`` of disk are filled, and no more than
-        ``most_pictures`` are kept.  Catalogues are asked for again ``every`` so many seconds.
-        ``on_picture`` is called, on the event loop, for every picture written.  Raises
-        AddressError for an address without a picture where there is no catalogue: over plain
-        HTTP.
-        """
-        self._wanted = _by_sender(addresses)
-        self._folder = folder
-        self._decoders = decoders
-        self._render: Method = render
-        self._every = every
-        self._terms = terms or Terms()
-        self._backoff = backoff or Backoff(patience=None)
-        self._on_picture = on_picture
-        self._access = access
-        self._most_bytes = most_bytes
-        self._most_pictures = most_pictures
-        self._complaints = Complaints(logger)
-
-    async def run(self) -> None:
-        """Run until cancelled; nothing that a sender, a link or a disk does ends it."""
-        async with asyncio.TaskGroup() as tasks:
-            for sender, images in self._wanted.items():
-                with bound_contextvars(sender=str(sender)):
-                    tasks.create_task(self._follow(sender, images))
-            await asyncio.Event().wait()
-
-    async def _follow(self, address: Address, images: frozenset[str] | None) -> None:
-        """Keep pictures of one sender, or all it has, through thick and thin."""
-        done: dict[str, str] = {}
-        backoff = self._backoff.fresh()
-        holdings: Holdings | None = None
-        async with AsyncExitStack() as stack:
-            while images is None or not images <= done.keys():
-                try:
-                    async with connect(
-                        str(address),
-                        decoders=self._decoders,
-                        patience=self._backoff.patience,
-                        terms=self._terms,
-                        access=self._access,
-                    ) as sender:
-                        backoff.progress()
-                        if holdings is None:
-                            holdings = await stack.enter_async_context(self._holdings(address))
-                        await self._keep_up(sender, _Home(address, holdings), images, done)
-                except* (DiffcError, OSError) as group:
-                    error = _first(group)
-                    logger.warning("%s: %s", address, error)
-                    await backoff.pause(error)
-
-    @asynccontextmanager
-    async def _holdings(self, address: Address) -> AsyncIterator[Holdings]:
-        """Keep a sender's folder to ourselves.  Raises OSError."""
-        folder = self._folder / f"{address.host.replace(':', '-')}_{address.port}"
-        # On this thread, since one that is told to stop meanwhile would leave it locked.
-        self._folder.mkdir(parents=True, exist_ok=True)
-        places = Places(folder, doubled=True, linked=False)
-        places.lock()
-        try:
-            holdings = Holdings(
-                places, most_bytes=self._most_bytes, most_pictures=self._most_pictures
-            )
-            try:
-                if holdings.ledger.fresh:
-                    holdings.adopt_all(SUFFIX, PICTURE_SUFFIX)
-                yield holdings
-            finally:
-                await to_the_end(holdings.close)
-        finally:
-            places.unlock()
-
-    async def _keep_up(
-        self, sender: Sender, home: _Home, images: frozenset[str] | None, done: dict[str, str]
-    ) -> None:
-        """Keep pictures; ``done`` are those that are complete, by name, with their thumbprints."""
-        while images is None or not images <= done.keys():
-            wanted = dict.fromkeys(sorted(images or ()), "")
-            if images is None:
-                entries = await sender.catalogue()
-                wanted = {entry.name: entry.thumbprint for entry in entries[: self._most_pictures]}
-                if len(wanted) < len(entries):
-                    beyond = len(entries) - len(wanted)
-                    most = f"{len(wanted)} pictures are as many as are kept; {beyond} are left out"
-                    self._complaints.say("pictures", "%s: %s", home.address, most)
-                for name in done.keys() - wanted.keys():
-                    del done[name]
-            # A picture that was replaced under its name has another thumbprint.
-            names = [name for name, thumbprint in wanted.items() if done.get(name) != thumbprint]
-            await self._keep_all(sender, home, names, wanted, done)
-            with suppress(OSError):
-                await asyncio.to_thread(home.holdings.ledger.upkeep)
-            if images is None or not images <= done.keys():
-                await asyncio.sleep(self._every)
-
-    async def _keep_all(
-        self,
-        sender: Sender,
-        home: _Home,
-        names: list[str],
-        wanted: dict[str, str],
-        done: dict[str, str],
-    ) -> None:
-        gate = asyncio.Semaphore(AT_ONCE)
-        full = asyncio.Event()
-
-        async def keep(name: str) -> None:
-            try:
-                with bound_contextvars(image=name):
-                    if await self._keep(sender, home, name, full):
-                        done[name] = wanted[name]
-            finally:
-                gate.release()
-
-        async with asyncio.TaskGroup() as tasks:
-            for name in names:
-                # Waited for here, so that there are no more tasks than streams.
-                await gate.acquire()
-                if full.is_set():
-                    break
-                tasks.create_task(keep(name))
-
-    async def _keep(self, sender: Sender, home: _Home, image: str, full: asyncio.Event) -> bool:
-        """Receive a picture and return whether it is complete; set ``full`` if none can be."""
-        try:
-            place = await asyncio.to_thread(home.place, image)
-            await self._fetch(sender, home.holdings, place, image)
-        except PeerError as error:
-            self._complain("pictures", home, f"{image}: {error}")
-        except SessionError:
-            raise  # not this picture's fault, but the link's
-        except (DiffcError, OSError) as error:
-            if isinstance(error, Full) or getattr(error, "errno", None) in SCARCE:
-                full.set()  # others would fare no better
-                self._complaints.say("the disk", "%s: %s", home.holdings.folder, error, most=1)
-            else:
-                self._complain(type(error).__name__, home, f"{image}: {error}")
-        else:
-            return True
-        finally:
-            # Names that come and go are not remembered.
-            home.holdings.places.release(image)
-        return False
-
-    def _complain(self, kind: str, home: _Home, error: object) -> None:
-        self._complaints.say(kind, "%s/%s", home.address, error)
-
-    async def _fetch(self, sender: Sender, holdings: Holdings, place: Place, image: str) -> None:
-        async with growing(holdings, holdings.relative(place.stream)) as kept:
-            try:
-                await self._refine(sender, holdings, place, image, kept)
-            except (PeerError, StreamError) as error:
-                if not kept.length or not outdated(error):
-                    raise
-                text = f"what was kept is of no use: {error}"
-                self._complaints.say("replaced pictures", "%s: %s", place.address, text)
-                await to_the_end(kept.restart)
-                await self._refine(sender, holdings, place, image, kept)
-
-    async def _refine(
-        self,
-        sender: Sender,
-        holdings: Holdings,
-        place: Place,
-        image: str,
-        kept: GrowingStream,
-    ) -> None:
-        picture = holdings.relative(place.picture)
-        async with aclosing(sender.open(image, render=self._render, kept=kept)) as refinements:
-            async for refinement in refinements:
-                await asyncio.to_thread(_write, holdings, picture, refinement)
-                if self._on_picture is not None:
-                    self._on_picture(place, refinement)
+An option --some-thing can also stand in the environment, as DIFFC_CLIENT_SOME_THING; flags count
+most, then that, then the file, and --no-some-thing takes one back.
+Ends at SIGINT or SIGTERM, with exit code 0.
+"""
 
 
-@dataclass(frozen=True, slots=True)
-class _Home:
-    """Where a sender's pictures are kept."""
-
-    address: Address
-    holdings: Holdings
-
-    def place(self, image: str) -> Place:
-        """Return where one is.  Raises Unplaceable."""
-        place = self.holdings.places.claim(image)
-        self.holdings.places.check(place)
-        address = replace(self.address, image=image)
-        return Place(address=address, picture=place.picture, stream=place.stream)
-
-
-def _write(holdings: Holdings, picture: str, refinement: Refinement) -> None:
-    holdings.replace(picture, png_bytes(refinement.image, refinement.description))
-
-
-def _by_sender(addresses: Iterable[Address]) -> dict[Address, frozenset[str] | None]:
-    """Return the pictures wanted of each sender, None meaning all: no file is kept twice."""
-    wanted: dict[Address, frozenset[str] | None] = {}
-    for address in addresses:
-        known = wanted.setdefault(address.sender, frozenset())
-        if address.image is None and address.plain:
-            raise AddressError(f"{address} names no picture: there is no list of them over HTTP")
-        if address.image is None or known is None:
-            wanted[address.sender] = None
-        else:
-            wanted[address.sender] = known | {address.image}
-    return wanted
+def add_to(
+    commands: argparse._SubParsersAction[argparse.ArgumentParser],
+) -> argparse.ArgumentParser:
+    """Add the command and return its parser."""
+    run = commands.add_parser(
+        "run",
+        help="stay up and keep what senders have",
+        description=DESCRIPTION,
+        epilog=EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    run.set_defaults(command=_run)
+    run.add_argument(
+        "urls",
+        metavar="URL",
+        nargs="+",
+        help="ws://HOST:PORT or one with /IMAGE, or http://HOST/IMAGE.dfc",
+    )
+    run.add_argument("folder", metavar="DIR", type=Path, help="where pictures and streams go")
+    add_every(run, "how often catalogues are asked for")
+    add_limits(run)
+    add_receiving(run)
+    add_configuration(run)
+    add_logging(run)
+    return run
 
 
-def _first(error: Exception) -> Exception:
-    while isinstance(error, ExceptionGroup):
-        error = error.exceptions[0]
-    return error
+def _run(options: argparse.Namespace) -> int:
+    from ..decoding.decoders import ModelDecoders
+    from ..mirror.follower import Place, ReceiverDaemon
+
+    start_logging(options.log_level, options.log_format)
+    logging.getLogger("websockets").setLevel(logging.ERROR)
+    logger = logging.getLogger("diffc_client")
+
+    def log(place: Place, refinement: Refinement) -> None:
+        text = summary(refinement.bytes, refinement.bpp, refinement.predicted_psnr)
+        note = ", complete" if refinement.complete else ""
+        logger.info("%s: %s%s", place.picture, text, note)
+
+    addresses, entry = [Address.parse(url) for url in options.urls], access(options)
+    check_one_host(entry, addresses)
+    daemon = ReceiverDaemon(
+        addresses,
+        options.folder,
+        ModelDecoders.load(options.model, max_pixels=options.max_pixels),
+        render=options.render,
+        every=options.every,
+        terms=Terms(window=options.window),
+        on_picture=log,
+        access=entry,
+        most_bytes=options.most,
+        most_pictures=options.most_pictures,
+    )
+
+    stay(daemon.run())

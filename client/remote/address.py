@@ -74,6 +74,13 @@ class Address:
         )
 
     @property
+    def picture(self) -> str:
+        """The picture's name.  Raises AddressError if it names none."""
+        if self.image is None:
+            raise AddressError(f"'{self}' names no picture: it should be ws://HOST:PORT/IMAGE")
+        return self.image
+
+    @property
     def sender(self) -> Address:
         """The address without the picture."""
         return replace(self, image=None, query="")
@@ -128,14 +135,3 @@ def _zoned(host: str) -> str:
     """Return a host with its zone as systems take it, written as RFC 6874 has it or as they do."""
     address, percent, zone = host.partition("%")
     return f"{address}%{zone.removeprefix('25') or zone}" if percent and ":" in address else host
-
-
-def picture_at(url: str) -> tuple[Address, str]:
-    """Read the address of a picture, and return it with the picture's name.
-
-    Raises AddressError, which says what is wrong with it.
-    """
-    address = Address.parse(url)
-    if address.image is None:
-        raise AddressError(f"{url!r} names no picture: it should be ws://HOST:PORT/IMAGE")
-    return address, address.image

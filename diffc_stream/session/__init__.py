@@ -39,7 +39,7 @@ from diffc_stream.session.receiver import ReceiverSession
 from diffc_stream.session.sender import SenderSession
 from diffc_stream.session.session import Session, Terms, peer_error
 from diffc_stream.session.state import Role
-from diffc_stream.session.target import WHOLE, Target
+from diffc_stream.session.target import WHOLE, Target, TargetOptions
 
 __all__ = [
     "MAX_BPP",
@@ -74,6 +74,7 @@ __all__ = [
     "Session",
     "Stop",
     "Target",
+    "TargetOptions",
     "Terms",
     "Update",
     "Welcome",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TypedDict
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,6 +28,15 @@ class Target:
         if self.bpp is not None:
             limits.append(int(self.bpp * pixels / 8))
         return min(limits, default=None)
+
+
+class TargetOptions(TypedDict, total=False):
+    """The fields of a :class:`Target`, as keywords of a function: ``**target``."""
+
+    bytes: int | None
+    bpp: float | None
+    side: int | None
+    psnr: float | None
 
 
 WHOLE = Target()

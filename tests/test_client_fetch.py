@@ -11,11 +11,11 @@ from fakes import FakeDecoders, FakeOpener, StreamOpener, stream_of
 from serving import pictures, serving
 
 from diffc_client import Address, FileStream
-from diffc_client.cli.get import Fetched, Request, fetch
+from diffc_client.cli.fetch import Fetched, Request, fetch
 from diffc_client.storage.cache import Store
 from diffc_stream.errors import DestinationError, NotAStream, NothingDecodable, PeerError
 from diffc_stream.picture import load_picture
-from diffc_stream.session import Terms
+from diffc_stream.session import Target, Terms
 
 
 @pytest.fixture
@@ -54,9 +54,9 @@ class Fetcher:
         store: bool = True,
     ) -> Fetched:
         request = Request(
-            url=str(self.address),
+            address=self.address,
             out=self.out,
-            bytes=bytes,
+            target=Target(bytes=bytes),
             keep_stream=keep_stream,
             store=self.store if store else None,
             patience=0.01,

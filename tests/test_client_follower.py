@@ -15,7 +15,7 @@ from fakes import FINGERPRINT, FakeDecoders, FakeOpener, StreamOpener, stream_of
 from serving import pictures, serving, settled
 
 from diffc_client import Address, Refinement
-from diffc_client.cli.run import Place, ReceiverDaemon
+from diffc_client.mirror.follower import Place, ReceiverDaemon
 from diffc_stream.errors import AddressError
 from diffc_stream.picture import load_picture
 from diffc_stream.transport.backoff import Backoff

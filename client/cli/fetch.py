@@ -1,0 +1,171 @@
+"""Fetches one picture into a file."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import time
+from collections.abc import AsyncGenerator, Callable
+from contextlib import aclosing
+from dataclasses import dataclass
+from pathlib import Path
+
+from diffc_stream.destination import check
+from diffc_stream.errors import (
+    DestinationError,
+    NotAStream,
+    PeerError,
+    StreamError,
+    UnknownModel,
+)
+from diffc_stream.formats import format_of, save_picture
+from diffc_stream.session import WHOLE, Target, Terms
+
+from ..api.connection import connect
+from ..api.demand import Wanted
+from ..decoding.decoders import Decoders, Method
+from ..decoding.refiner import Refinement
+from ..remote.address import Address
+from ..remote.credentials import NO_ACCESS, Access
+from ..storage.cache import Cached, Store
+from ..storage.partial_stream import FileStream, begins_stream, outdated
+
+logger = logging.getLogger("diffc_client")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Request:
+    """What is to be fetched, and where it goes."""
+
+    address: Address
+    """Of a picture."""
+    out: Path
+    target: Target = WHOLE
+    quality: int | None = None
+    """1 to 100, of a file whose format loses something; else the format's usual one."""
+    render: Method = "mmse"
+    keep_stream: Path | None = None
+    """File that the stream is kept in; one that is there already is continued."""
+    store: Path | None = None
+    """Folder of streams received before; what is there of this one is continued."""
+    patience: float | None = 60.0
+    terms: Terms
+    access: Access = NO_ACCESS
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fetched:
+    """What came of it."""
+
+    out: str
+    image: str
+    bytes: int
+    bpp: float
+    predicted_psnr: float | None
+    render: Method
+    width: int
+    height: int
+    seconds: float
+
+
+async def fetch(
+    request: Request, decoders: Decoders, show: Callable[[Refinement], None]
+) -> Fetched:
+    """Fetch a picture and write it, in the format that the name of ``out`` asks for, once it is
+    complete; ``show`` sees it grow.
+
+    If anything goes wrong, no picture is written; a kept stream stays for the next attempt.
+    Raises AddressError, DestinationError, SessionError, StreamError, UnknownModel or OSError.
+    """
+    await asyncio.to_thread(_check, request)
+    image = request.address.picture
+    began = time.monotonic()
+    newest: Refinement | None = None
+    with contextlib.ExitStack() as stack:
+        kept = _kept(request, stack)
+        for attempt in (1, 2):
+            try:
+                async with aclosing(_refinements(request, image, decoders, kept)) as refinements:
+                    async for refinement in refinements:
+                        newest = refinement
+                        show(refinement)
+                break
+            except (PeerError, StreamError, UnknownModel) as error:
+                # A file that the user named is not thrown away; what was merely remembered is,
+                # if its model has gone too.
+                useless = outdated(error) or isinstance(error, UnknownModel)
+                stale = kept is not None and kept.length and useless
+                if request.keep_stream is not None and stale:
+                    text = f"{request.keep_stream} cannot be continued, and stays as it is: {error}"
+                    error.args = (text,)
+                    raise
+                if request.keep_stream or attempt == 2 or kept is None or not stale:
+                    raise
+                kept.restart()
+    # open() ends with a picture or with an error.
+    assert newest is not None
+    await asyncio.to_thread(
+        save_picture,
+        request.out,
+        newest.image,
+        text=newest.description,
+        quality=request.quality,
+    )
+    height, width = newest.image.shape[:2]
+    return Fetched(
+        out=str(request.out),
+        image=image,
+        bytes=newest.bytes,
+        bpp=newest.bpp,
+        predicted_psnr=newest.predicted_psnr,
+        render=request.render,
+        width=width,
+        height=height,
+        seconds=time.monotonic() - began,
+    )
+
+
+def _check(request: Request) -> None:
+    """Raise what writing would, as far as it can be told before anything has come."""
+    format_of(request.out, request.quality)
+    check(request.out)
+    kept = request.keep_stream
+    if kept is not None and kept.exists() and not kept.is_file():
+        raise DestinationError(f"{kept} is no file: a stream cannot be kept there and continued")
+
+
+def _kept(request: Request, stack: contextlib.ExitStack) -> FileStream | Cached | None:
+    if request.keep_stream is not None:
+        named = stack.enter_context(FileStream(request.keep_stream))
+        if not begins_stream(named.read()):
+            raise NotAStream(f"{request.keep_stream} holds something else than a stream: it stays")
+        return named
+    if request.store is None:
+        return None
+    try:
+        cached = Cached(Store(request.store).open(request.address))
+    except (OSError, StreamError) as error:
+        if isinstance(error, OSError) and error.errno is not None:  # but for others at it
+            logger.warning("%s: nothing is remembered: %s", request.store, error.strerror)
+        return None  # a store is a convenience
+    stack.callback(cached.close)
+    return cached
+
+
+async def _refinements(
+    request: Request, image: str, decoders: Decoders, kept: FileStream | Cached | None
+) -> AsyncGenerator[Refinement, None]:
+    async with connect(
+        request.address,
+        decoders=decoders,
+        patience=request.patience,
+        terms=request.terms,
+        access=request.access,
+    ) as sender:
+        opened = sender.deliver(
+            image, Wanted(request.target), render=request.render, previews="mmse", kept=kept
+        )
+        async with aclosing(opened):
+            async for refinement in opened:
+                yield refinement

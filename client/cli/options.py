@@ -1,0 +1,128 @@
+"""Options that several commands of ``diffc-client`` have."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from diffc_stream.flags import add_max_pixels, add_rendering, integer, number, size
+from diffc_stream.session import (
+    MAX_BPP,
+    MAX_PSNR,
+    MAX_SIDE,
+    MAX_STREAM,
+    MAX_WINDOW,
+    MIN_WINDOW,
+    Target,
+    Terms,
+)
+
+from ..remote.credentials import Access, access_from
+
+LONGEST = 366 * 86_400.0
+"""Seconds that anything can be told to take."""
+EXIT_CODES = """\
+environment: DIFFC_ENGINE says what runs models, onnxruntime (if it can) or torch; DIFFC_TOKEN is
+shown where a token is wanted, DIFFC_CA is a file of authorities to believe; http_proxy,
+https_proxy, all_proxy and no_proxy are as for others
+exit codes: 0 done, 1 OUT cannot be written, 2 wrong usage, 3 too few bytes for any picture,
+5 the stream is damaged, 6 its model is not here, 7 the link or the sender, 8 the sender
+wants a token, or another, or a safer way to it, 130 interrupted
+"""
+
+
+def add_target(parser: argparse.ArgumentParser, first: str, *, side: bool = False) -> None:
+    """Add how much of a picture is wanted; ``first`` says of bytes what it does."""
+    parser.add_argument("--bytes", metavar="N", type=integer(1, MAX_STREAM), help=first)
+    parser.add_argument("--bpp", metavar="X", type=number(MAX_BPP), help="... or bits per pixel")
+    if side:
+        parser.add_argument(
+            "--side",
+            metavar="PIXELS",
+            type=integer(1, MAX_SIDE),
+            help="... or all that a longer side of so many needs",
+        )
+    parser.add_argument(
+        "--psnr", metavar="DB", type=number(MAX_PSNR), help="... or when so good, as predicted"
+    )
+    parser.set_defaults(side=None)
+
+
+def target(options: argparse.Namespace) -> Target:
+    """Return how much is wanted."""
+    return Target(bytes=options.bytes, bpp=options.bpp, side=options.side, psnr=options.psnr)
+
+
+def access(options: argparse.Namespace) -> Access:
+    """Return how to get in.  Raises SafetyError."""
+    return access_from(options.token_file, options.ca, exposed=options.insecure)
+
+
+def add_receiving(parser: argparse.ArgumentParser) -> None:
+    """Add what all commands have that receive and decode streams."""
+    add_rendering(parser)
+    add_max_pixels(parser)
+    parser.add_argument(
+        "--model", metavar="FILE", type=Path, help="a model beside those that diffc models lists"
+    )
+    parser.add_argument(
+        "--window",
+        metavar="BYTES",
+        type=integer(MIN_WINDOW, MAX_WINDOW),
+        default=Terms().window,
+        help="most bytes under way; on slow links it is fewer anyway, and more pay off where rate "
+        "times round trip exceeds half of that (%(default)s)",
+    )
+    add_access(parser)
+
+
+def add_access(parser: argparse.ArgumentParser) -> None:
+    """Add what it takes to get in at a sender."""
+    group = parser.add_argument_group("senders that want a token, or have TLS")
+    group.add_argument(
+        "--token-file",
+        metavar="FILE",
+        type=Path,
+        help="the token to show, or lines of HOST TOKEN (else the one in $DIFFC_TOKEN)",
+    )
+    group.add_argument(
+        "--ca",
+        metavar="FILE",
+        type=Path,
+        help="authorities to believe who somebody is, PEM (else $DIFFC_CA, else the system's)",
+    )
+    group.add_argument(
+        "--insecure",
+        action="store_true",
+        help="show the token on ws:// and http:// too, where others may read it on the way",
+    )
+
+
+def add_limits(parser: argparse.ArgumentParser) -> None:
+    """Add the options that say how much one sender may fill."""
+    parser.add_argument(
+        "--most",
+        metavar="BYTES",
+        type=size,
+        default=2**34,
+        help="of disk that one sender may fill, K, M, G or T after them for as many times 1024 "
+        "(16G)",
+    )
+    parser.add_argument(
+        "--most-pictures",
+        metavar="N",
+        type=integer(1, 10_000_000),
+        default=100_000,
+        help="pictures that are kept of one sender, and folders made for them (%(default)s)",
+    )
+
+
+def add_every(parser: argparse.ArgumentParser, text: str) -> None:
+    """Add how often a catalogue is asked for; ``text`` says when."""
+    parser.add_argument(
+        "--every",
+        metavar="SECONDS",
+        type=number(LONGEST),
+        default=60.0,
+        help=f"{text} (%(default)g)",
+    )

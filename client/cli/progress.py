@@ -1,0 +1,64 @@
+"""How far a picture has come, in words, and in a terminal."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sys
+import time
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Literal
+
+from diffc_stream.session import Target
+
+if TYPE_CHECKING:
+    from ..decoding.refiner import Refinement
+
+Picture = Literal["auto", "kitty", "iterm", "blocks", "off"]
+"""How a terminal shows it: by itself, one of its ways, or not at all."""
+
+
+def summary(nbytes: int, bpp: float, predicted_psnr: float | None) -> str:
+    """Return bytes, bits per pixel and quality, as far as it is known."""
+    text = f"{nbytes:,} bytes, {bpp:.4g} bpp"
+    return text if predicted_psnr is None else f"{text}, about {predicted_psnr:.1f} dB"
+
+
+@contextlib.contextmanager
+def progress(target: Target, picture: Picture) -> Iterator[Callable[[Refinement], None]]:
+    """Show how it goes, to people: nothing moves in a log file."""
+    began = time.monotonic()
+
+    def describe(refinement: Refinement) -> tuple[str, float | None]:
+        text = summary(refinement.bytes, refinement.bpp, refinement.predicted_psnr)
+        rate = refinement.bytes / max(time.monotonic() - began, 1e-3)
+        return f"{text}, {rate:,.0f} bytes/s", share(refinement, target)
+
+    if not sys.stderr.isatty() or os.environ.get("TERM", "dumb") == "dumb":
+        yield lambda _: None
+        return
+    from . import terminal
+    from .display import Display
+
+    if picture == "auto":
+        how = terminal.told(os.environ, sys.stderr.encoding)
+    elif picture == "off":
+        how = None
+    else:
+        how = terminal.capability(picture, os.environ)
+    with Display(sys.stderr, how, describe) as display:
+        yield display.show
+
+
+def share(refinement: Refinement, target: Target) -> float | None:
+    """Return how much of what is wanted is there, 0 to 1; None if nobody knows."""
+    shares = [
+        value / wanted
+        for value, wanted in (
+            (refinement.bytes, target.bytes),
+            (refinement.bpp, target.bpp),
+            (refinement.predicted_psnr, target.psnr),
+        )
+        if value is not None and wanted is not None
+    ]
+    return max(shares, default=None)
