@@ -11,7 +11,8 @@ import pytest
 
 from diffc_client.mirror import journal as module
 from diffc_client.mirror.confined_folder import Beneath
-from diffc_client.mirror.journal import EMPTY, NAME, Content, Ledger
+from diffc_client.mirror.content import EMPTY, Content
+from diffc_client.mirror.journal import NAME, Ledger
 from diffc_client.mirror.paths import BLOCK
 
 ONE, TWO = Content.of(b"one"), Content.of(b"two" * BLOCK)

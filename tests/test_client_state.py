@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from diffc_client.mirror.journal import Content
+from diffc_client.mirror.content import Content
 from diffc_client.mirror.owned_folder import Holdings
 from diffc_client.mirror.paths import Places
 from diffc_client.mirror.state import FILE, Record, Records

@@ -221,7 +221,8 @@ COUNTED = {
         client/mirror/listener.py socket task thread self._links self._turns
         """,
     "Pictures that a sender names": """
-        client/mirror/sync.py self._left_out self._doubtful self._removing
+        client/mirror/sync.py self._left_out self._doubtful
+        client/mirror/removal.py self._removing task thread
         client/mirror/deferred.py self._parked timer
         client/mirror/state.py self.images
         client/remote/websocket.py self._entries self._pages

@@ -19,7 +19,8 @@ from diffc_stream.session.prefix import DIGITS
 from ..storage.partial_stream import LONGEST_HEADER, header_of, lock
 from ..storage.shielded import to_the_end
 from .confined_folder import is_file
-from .journal import ASK, EMPTY, Content, digest_of, write_all
+from .content import ASK, EMPTY, Content, digest_of
+from .journal import write_all
 from .owned_folder import PIECE, Holdings
 from .paths import blocks
 

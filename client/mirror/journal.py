@@ -19,6 +19,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from .confined_folder import Beneath, is_file
+from .content import Content, Known
 from .paths import BLOCK, blocks
 
 NAME = ".diffc-written-{}.log"
@@ -29,45 +30,7 @@ MOST_BYTES = 2**29
 """Of the notes; more are not read."""
 MOST_STALE = 5000
 """Lines that say nothing any more, beyond one for each file."""
-DIGITS = 32
-
-COMPARE, ASK = "compare", "ask"
-"""Instead of a digest, of files of versions that noted none: they are ours when the sender's stream
-turns out to begin with the same bytes; or, where it was noted how long it was and it still is, when
-the sender agrees."""
-
 logger = logging.getLogger("diffc_client")
-
-
-@dataclass(frozen=True, slots=True)
-class Content:
-    """What a file holds."""
-
-    size: int
-    digest: str
-    """Of its bytes, see :func:`digest_of`; or COMPARE or ASK."""
-
-    @classmethod
-    def of(cls, data: bytes) -> Content:
-        """Return what a file holds that holds ``data``."""
-        return cls(len(data), digest_of(hashlib.sha256(data)))
-
-    @property
-    def proven(self) -> bool:
-        """It was written here."""
-        return self.digest not in (COMPARE, ASK)
-
-
-Known = tuple[Content, Content | None]
-"""What a file holds, or held before, if it was not written to in the end."""
-
-
-def digest_of(running: hashlib._Hash) -> str:
-    """Return the digest of what a SHA-256 was fed with: 128 bits in hex."""
-    return running.hexdigest()[:DIGITS]
-
-
-EMPTY = Content.of(b"")
 
 
 @dataclass(slots=True)

@@ -20,7 +20,8 @@ from diffc_stream.replacement import unfinished
 from diffc_stream.session import MAX_STREAM
 
 from .confined_folder import Beneath, is_file
-from .journal import ASK, COMPARE, EMPTY, Content, Ledger, digest_of, write_all
+from .content import ASK, COMPARE, EMPTY, Content, digest_of
+from .journal import Ledger, write_all
 from .paths import BLOCK, Place, Places, Unplaceable, blocks
 
 MOST_BYTES = 2**34

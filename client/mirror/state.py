@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from diffc_stream.errors import LocalProtocolError, RemoteProtocolError
 from diffc_stream.session import Catalogue, Entry, Reason, Target, decode, encode
 
-from .journal import Content
+from .content import Content
 from .owned_folder import Holdings, Proof
 
 FILE = ".mirror.json"

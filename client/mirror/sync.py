@@ -28,11 +28,12 @@ from ..remote.address import Address
 from ..remote.credentials import NO_ACCESS, Access
 from ..remote.websocket import MOST_ENTRIES, Link
 from ..storage.shielded import to_the_end
+from .content import ASK
 from .cooperative import by_turns
-from .journal import ASK
 from .owned_folder import MOST_BYTES, MOST_PICTURES, Holdings
-from .paths import SUFFIX, Place, Places, Unplaceable
+from .paths import SUFFIX, Places, Unplaceable
 from .progress import Mirrored, mirrored
+from .removal import Removal
 from .state import Record, Records
 from .transfers import Downloads
 
@@ -92,9 +93,6 @@ class Mirror:
         """Pictures whose place a stream that is ready has."""
         self._doubtful: set[str] = set()
         """Pictures that a catalogue under way has not confirmed yet."""
-        self._removing: dict[str, tuple[str, Place]] = {}
-        """By their streams' files."""
-        self._removal: asyncio.Task[None] | None = None
         self._beyond = 0
         """Pictures of a catalogue that are too many."""
         self._dirty = False
@@ -110,6 +108,7 @@ class Mirror:
             on_gone=self._gone,
             is_busy=self._is_busy,
         )
+        self._removal = Removal(self._holdings, self._downloads)
         try:
             async for one in by_turns(unseen):
                 if self._on_change is not None:
@@ -122,8 +121,7 @@ class Mirror:
     async def __aexit__(self, *_: object) -> None:
         try:
             self._downloads.close()
-            if self._removal is not None:
-                await self._removal
+            await self._removal.wait()
             with contextlib.suppress(OSError):
                 await to_the_end(self._save)
         finally:
@@ -285,9 +283,7 @@ class Mirror:
             except OSError as error:
                 self._downloads.complain("files", f"{name} cannot be deleted: {error}")
             else:
-                self._removing[self._holdings.relative(place.stream)] = (name, place)
-                if self._removal is None:
-                    self._removal = asyncio.create_task(self._remove_all())
+                self._removal.add(name, place)
         self._forget(name)
 
     def _forget(self, name: str) -> None:
@@ -297,33 +293,9 @@ class Mirror:
 
     def _is_busy(self, name: str) -> bool:
         """Tell whether a picture's file is about to be deleted."""
-        if not self._removing:
-            return False
         with contextlib.suppress(OSError):
-            stream = self._places.claim(name).stream
-            return self._holdings.relative(stream) in self._removing
+            return self._removal.busy and self._removal.has(self._places.claim(name))
         return False
-
-    async def _remove_all(self) -> None:
-        while self._removing:
-            relative, (name, place) = next(iter(self._removing.items()))
-            try:
-                kept, gone = await asyncio.to_thread(self._holdings.clear, place)
-            except OSError as error:
-                self._downloads.complain("files", f"{name} cannot be deleted: {error}")
-            else:
-                for path in kept:
-                    text = f"{path} is kept: it was not written here, or was changed since"
-                    self._downloads.complain("files that are not ours", text)
-                if gone:
-                    logger.info("%s: %s deleted", self._folder, name)
-                    self._downloads.make_room()
-            del self._removing[relative]
-            with contextlib.suppress(OSError):
-                owner = self._places.owner(name)
-                if owner is not None:
-                    self._downloads.wait(owner)
-        self._removal = None
 
     # What is remembered
 

@@ -1,0 +1,66 @@
+"""Deletes pictures that are no more at the sender, one after the other."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+
+from .owned_folder import Holdings
+from .paths import Place
+from .transfers import Downloads
+
+logger = logging.getLogger("diffc_client")
+
+
+class Removal:
+    """Pictures that are about to be deleted; what takes their place has to wait."""
+
+    def __init__(self, holdings: Holdings, downloads: Downloads) -> None:
+        """Tell ``downloads`` of what is free again."""
+        self._holdings = holdings
+        self._downloads = downloads
+        self._removing: dict[str, tuple[str, Place]] = {}
+        """By their streams' files."""
+        self._task: asyncio.Task[None] | None = None
+
+    @property
+    def busy(self) -> bool:
+        """There are some."""
+        return bool(self._removing)
+
+    def has(self, place: Place) -> bool:
+        """Tell whether what is at a place is one of them."""
+        return self._holdings.relative(place.stream) in self._removing
+
+    def add(self, name: str, place: Place) -> None:
+        """Delete a picture as soon as those before it are."""
+        self._removing[self._holdings.relative(place.stream)] = (name, place)
+        if self._task is None:
+            self._task = asyncio.create_task(self._remove_all())
+
+    async def wait(self) -> None:
+        """Wait until there are none."""
+        if self._task is not None:
+            await self._task
+
+    async def _remove_all(self) -> None:
+        while self._removing:
+            relative, (name, place) = next(iter(self._removing.items()))
+            try:
+                kept, gone = await asyncio.to_thread(self._holdings.clear, place)
+            except OSError as error:
+                self._downloads.complain("files", f"{name} cannot be deleted: {error}")
+            else:
+                for path in kept:
+                    text = f"{path} is kept: it was not written here, or was changed since"
+                    self._downloads.complain("files that are not ours", text)
+                if gone:
+                    logger.info("%s: %s deleted", self._holdings.folder, name)
+                    self._downloads.make_room()
+            del self._removing[relative]
+            with contextlib.suppress(OSError):
+                owner = self._holdings.places.owner(name)
+                if owner is not None:
+                    self._downloads.wait(owner)
+        self._task = None
