@@ -17,7 +17,7 @@ RATE ?= 2000
 BIN := .venv/bin
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 TYPED := diffc_stream build/typing/diffc_server build/typing/diffc_client \
-         build/typing/diffc_viewer build/typing/diffc_benchmarks examples tests training
+         build/typing/diffc_viewer build/typing/diffc_benchmarks examples fuzz tests tools training
 
 VIEWER := client/viewer
 # A process for every core: half of the tests wait for a browser, a program or a link.  What they

@@ -29,7 +29,7 @@ from .abuse_attack import Attack, keep_up
 from .abuse_talk import ping
 from .abuse_tally import Pace
 from .abuse_wire import Wire, frame
-from .nonsense import NAMES
+from .hostile_names import NAMES
 
 DEEPEST = 119
 """Folders in a name of 255 bytes, with room for what makes it another."""

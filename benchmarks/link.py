@@ -4,7 +4,7 @@
     python -m benchmarks.link --only slow --seconds 60
 
 Real daemons on this machine, with a bad link between them; nothing of it is simulated but the link.
-All of it takes about half an hour, most of it in fuzz.
+All of it takes some minutes.
 
 cuts      a short stream, cut after every byte that the link carries, and a long one, cut at 200
           random places: what is there in the end, and how many bytes were taken twice
@@ -14,8 +14,6 @@ stop      what still arrives after STOP at 512 kbit/s
 overhead  bytes on the wire over bytes of the stream, set-up apart
 gallery   32 pictures at once over 4 kB/s: how good they are after every kilobyte, by the sender's
           own order and by round robin, and after how many bytes all reach 18 dB; with --images
-fuzz      a million inputs to everything that reads from the network: what it raises, how long it
-          takes and what it allocates; more about it from python -m benchmarks.fuzz
 """
 
 from __future__ import annotations
@@ -39,7 +37,7 @@ from diffc_stream.flags import integer
 from . import link_transfers as transfers
 from .command import exit_code
 
-SECTIONS = ("cuts", "slow", "stop", "overhead", "gallery", "fuzz")
+SECTIONS = ("cuts", "slow", "stop", "overhead", "gallery")
 ROUND_TRIP = 0.6
 SLOW = (1000.0, 8000.0)
 """Bytes per second: 8 and 64 kbit/s."""
@@ -148,39 +146,6 @@ async def gallery(folder: Path, watch: Watch, options: argparse.Namespace) -> Fa
     }
 
 
-async def fuzz(folder: Path, watch: Watch, options: argparse.Namespace) -> Facts:
-    """Feed every parser with nonsense."""
-    # Late, for the same reason.
-    from .fuzz import Fuzzer
-    from .parsers import parsers
-
-    facts: Facts = {}
-    for parser in parsers(folder):
-        shown, inputs = watch(f"fuzz: {parser.name}"), max(1, options.inputs // parser.share)
-        outcome = await asyncio.to_thread(Fuzzer(parser).run, inputs, _summed(shown, inputs))
-        facts[parser.name] = {
-            "inputs": outcome.inputs,
-            "findings": [asdict(finding) for finding in outcome.findings],
-            "refused": outcome.refused,
-            "slowest_ms": outcome.slowest_ms,
-            "largest_kb": outcome.largest_kb,
-            "resident_kb_grown": outcome.resident_after_kb - outcome.resident_before_kb,
-        }
-    return facts
-
-
-def _summed(shown: Callable[[int, int], None], of: int) -> Callable[[int], None]:
-    """Return what takes how much more is done, and tells how much is done in all."""
-    total = 0
-
-    def tell(more: int) -> None:
-        nonlocal total
-        total += more
-        shown(total, of)
-
-    return tell
-
-
 async def measure(options: argparse.Namespace, watch: Watch) -> Facts:
     """Return the facts of the sections asked for."""
     sections = {
@@ -189,7 +154,6 @@ async def measure(options: argparse.Namespace, watch: Watch) -> Facts:
         "stop": stop,
         "overhead": overhead,
         "gallery": gallery,
-        "fuzz": fuzz,
     }
     facts: Facts = {}
     for name in options.only:
@@ -228,11 +192,6 @@ def lines(facts: Facts) -> list[str]:
         )
     if "gallery" in facts:
         said += _gallery_lines(facts["gallery"])
-    for name, result in facts.get("fuzz", {}).items():
-        said.append(
-            f"fuzz ({name}): {len(result['findings'])} findings in {result['inputs']:,} inputs; "
-            f"slowest {result['slowest_ms']:.1f} ms, largest {result['largest_kb']:.0f} kB"
-        )
     return said
 
 
@@ -266,12 +225,6 @@ def main() -> None:
     )
     parser.add_argument(
         "--kilobytes", type=integer(1, 1000), default=64, help="that the gallery gets (%(default)s)"
-    )
-    parser.add_argument(
-        "--inputs",
-        type=integer(1, 10**9),
-        default=1_000_000,
-        help="of fuzz to each parser; slow ones get a share (%(default)s)",
     )
     parser.add_argument("--json", action="store_true", help="print one JSON object")
     options = parser.parse_args()

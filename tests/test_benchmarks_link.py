@@ -10,7 +10,6 @@ import numpy as np
 import pytest
 
 from diffc_benchmarks import link, link_transfers
-from diffc_benchmarks.parsers import PARSERS
 from diffc_stream.picture import save_png
 
 
@@ -45,19 +44,6 @@ def test_cuts_and_slow_links_as_lines(
     assert slow.startswith("slow (160 kbit/s): alive after 1 s, payload ")
 
 
-def test_fuzz_as_json_and_as_lines(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    run(monkeypatch, "--only", "fuzz", "--inputs", "100", "--json")
-    facts = json.loads(capsys.readouterr().out)["fuzz"]
-    assert facts["message"]["inputs"] == 100
-    assert facts["decoder"]["inputs"] == 2
-    assert [name for name, result in facts.items() if result["findings"]] == []
-    said = link.lines({"fuzz": facts})
-    assert said[0].startswith("fuzz (message): 0 findings in 100 inputs; slowest ")
-    assert len(said) == len(PARSERS)
-
-
 def test_a_gallery(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -83,7 +69,6 @@ def test_a_gallery(
     [
         (["--seconds", "0"], "0 is not within 1 to 86400"),
         (["--kilobytes", "0"], "0 is not within 1 to 1000"),
-        (["--inputs", "0"], "0 is not within 1 to 1000000000"),
         (["--only", "dance"], "invalid choice: 'dance'"),
     ],
 )

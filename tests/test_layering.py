@@ -31,7 +31,7 @@ BELOW: dict[str, set[str]] = {
     "diffusion": {"errors", "replacement", "threads", "work"},
     "channel": {"errors", "work"},
     "container": {"errors"},
-    "session": {"container", "errors", "replacement"},
+    "session": {"container", "errors"},
     "codec": {"channel", "container", "diffusion", "exports", "metrics", "errors"},
     "cli": {
         *("allocation", "codec", "container", "diffusion", "flags", "threads", "work"),
@@ -113,8 +113,8 @@ SERVING = {"link"}
 """Commands of ``diffc`` that serve a link, and may import transport when they are run: until then
 nothing of it is loaded, see ``test_light_modules_stay_light``."""
 
-DRIVERS = ("browser", "link_transfers", "link_gallery", "load_drain", "parsers")
-"""Benchmarks that run both daemons, or feed what in them reads from the network."""
+DRIVERS = ("browser", "link_transfers", "link_gallery", "load_drain")
+"""Benchmarks that run both daemons."""
 
 FOLDERS = {
     "server": Path("server"),

@@ -93,7 +93,7 @@ def test_the_notice_warns_as_the_readme_does() -> None:
 
 
 def test_no_generic_names_are_installed(tmp_path: Path) -> None:
-    generic = ["server", "client", "tests", "examples", "training", "benchmarks"]
+    generic = ["server", "client", "tests", "examples", "training", "benchmarks", "fuzz", "tools"]
     ours = top_packages()
     script = (
         "from importlib.util import find_spec\n"

@@ -86,7 +86,7 @@ from diffc_viewer import Assets, Site
 ROOT = Path(__file__).parent.parent
 CODE = [
     path
-    for folder in ("diffc_stream", "server", "client", "benchmarks", "examples", "training")
+    for folder in ("diffc_stream", "server", "client", "benchmarks", "examples", "fuzz", "training")
     for path in sorted((ROOT / folder).rglob("*.py"))
     if "node_modules" not in path.parts
 ]

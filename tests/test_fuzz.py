@@ -11,10 +11,10 @@ from pathlib import Path
 
 import pytest
 
-from diffc_benchmarks import fuzz
-from diffc_benchmarks.fuzz import Fuzzer, Outcome
-from diffc_benchmarks.mutation import HOSTILE, Mutator
-from diffc_benchmarks.parsers import PARSERS, Parser, parsers
+from fuzz import fuzzer
+from fuzz.fuzzer import Fuzzer, Outcome
+from fuzz.mutation import HOSTILE, Mutator
+from fuzz.parsers import PARSERS, Parser, parsers
 
 INPUTS = 2000
 
@@ -60,7 +60,7 @@ def test_an_exception_that_nobody_documented_is_found() -> None:
     outcome = Fuzzer(planted(parse)).run(20_000)
     [finding] = outcome.findings
     assert finding.what.startswith("KeyError: ")
-    assert finding.where.startswith("test_benchmarks_fuzz.py:")
+    assert finding.where.startswith("test_fuzz.py:")
     assert rare(bytes.fromhex(finding.input))
     assert 10 <= finding.count <= 30
 
@@ -128,10 +128,10 @@ def test_mutations_are_many() -> None:
 
 def test_the_command(capsys: pytest.CaptureFixture[str]) -> None:
     arguments = ["--inputs", "300", "--parser", "name", "--parser", "message"]
-    assert fuzz.main(arguments) == 0
+    assert fuzzer.main(arguments) == 0
     shown = capsys.readouterr()
     assert [row.split()[1] for row in shown.out.splitlines()[2:]] == ["message", "name"]
-    assert fuzz.main([*arguments, "--json", "--seed", "3"]) == 0
+    assert fuzzer.main([*arguments, "--json", "--seed", "3"]) == 0
     record = json.loads(capsys.readouterr().out)
     assert record["seed"] == 3
     assert [parser["inputs"] for parser in record["parsers"]] == [300, 300]
@@ -144,8 +144,8 @@ def test_what_was_found_is_told(
         raise KeyError("gone")
 
     parser = dataclasses.replace(planted(parse), name="name")
-    monkeypatch.setattr(fuzz, "parsers", lambda _folder: (parser,))
-    assert fuzz.main(["--inputs", "200"]) == 1
+    monkeypatch.setattr(fuzzer, "parsers", lambda _folder: (parser,))
+    assert fuzzer.main(["--inputs", "200"]) == 1
     shown = capsys.readouterr()
     assert "KeyError: 'gone'" in shown.out
     assert "200 times" in shown.out
@@ -155,11 +155,11 @@ def test_what_was_found_is_told(
 @pytest.mark.parametrize("arguments", [["--inputs", "0"], ["--parser", "nobody"]])
 def test_wrong_usage(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit, match="2"):
-        fuzz.main(arguments)
-    assert "usage: python -m benchmarks.fuzz" in capsys.readouterr().err
+        fuzzer.main(arguments)
+    assert "usage: python -m fuzz" in capsys.readouterr().err
 
 
 def test_the_table_has_a_row_for_each(tmp_path: Path) -> None:
     assert tuple(parser.name for parser in parsers(tmp_path)) == PARSERS
     outcomes = [Outcome(parser=name, reads="") for name in PARSERS]
-    assert len(fuzz.table(outcomes).splitlines()) == 2 + len(PARSERS)
+    assert len(fuzzer.table(outcomes).splitlines()) == 2 + len(PARSERS)

@@ -1,6 +1,6 @@
 """The parts of docs/protocol.md that follow from the code, and the command that writes them.
 
-    python -m diffc_stream.session.document docs/protocol.md
+    python -m tools.protocol docs/protocol.md
 
 What stands between ``<!-- NAME -->`` and ``<!-- /NAME -->`` is replaced by the part of that name:
 the messages with their fields, the two tables of states, and a conversation in hex.

@@ -1,10 +1,10 @@
 """Feed everything that reads from the network with what nobody would send on purpose.
 
-    python -m benchmarks.fuzz --inputs 1000000
-    python -m benchmarks.fuzz --inputs 50000 --parser message --parser stream --seed 2 --json
+    python -m fuzz --inputs 1000000
+    python -m fuzz --inputs 50000 --parser message --parser stream --seed 2 --json
 
 Inputs are noise, valid examples with something wrong, hostile MessagePack, and streams with
-extreme records; they follow from the seed.  A parser (see benchmarks/parsers.py for what they are)
+extreme records; they follow from the seed.  A parser (see fuzz/parsers.py for what they are)
 may only raise what is documented for it, in one line; it may not take longer for one input, nor
 allocate more at once, than its row says.  Python's own memory is watched for one input in 16, which
 takes longer; that of the process for all of them.
@@ -33,12 +33,12 @@ from time import perf_counter
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from diffc_benchmarks.command import exit_code
+from diffc_benchmarks.pictures import commit, machine
 from diffc_stream.flags import integer
 
-from .command import exit_code
 from .mutation import Mutator
 from .parsers import PARSERS, Parser, parsers
-from .pictures import commit, machine
 
 BATCH = 100
 """Inputs between two looks at the clock on the wall."""
@@ -201,7 +201,7 @@ def resident_kb() -> int:
 
 def main(arguments: Sequence[str] | None = None, prog: str | None = None) -> int:
     """Fuzz and return the exit code."""
-    parsed = _parser(prog or "python -m benchmarks.fuzz").parse_args(arguments)
+    parsed = _parser(prog or "python -m fuzz").parse_args(arguments)
     outcomes: list[Outcome] = []
     code = exit_code("fuzz", lambda: outcomes.extend(_fuzzed(parsed)))
     if not outcomes:
@@ -282,7 +282,3 @@ def _parser(prog: str) -> argparse.ArgumentParser:
     )
     parser.add_argument("--json", action="store_true", help="print one JSON object")
     return parser
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -18,38 +18,38 @@ from diffc_stream.session import (
     Message,
     Reason,
     Terms,
-    document,
 )
 from diffc_stream.session.fields import Record
 from diffc_stream.session.messages import CONTROL, title
 from diffc_stream.session.pace import Pace
 from diffc_stream.session.state import CONNECTION, STREAM
+from tools import protocol
 
 DOCUMENT = (Path(__file__).parent.parent / "docs" / "protocol.md").read_text()
-PARTS = document.parts()
+PARTS = protocol.parts()
 
 
 def test_the_document_is_up_to_date() -> None:
-    # If not: python -m diffc_stream.session.document docs/protocol.md
-    assert document.renewed(DOCUMENT) == DOCUMENT
+    # If not: python -m tools.protocol docs/protocol.md
+    assert protocol.renewed(DOCUMENT) == DOCUMENT
 
 
 def test_nothing_else_is_touched(tmp_path: Path) -> None:
     places = "".join(f"<!-- {name} -->\nstale\n<!-- /{name} -->\nafter\n" for name in PARTS)
     path = tmp_path / "a.md"
     path.write_text(f"before\n{places}")
-    document.main([str(path)])
+    protocol.main([str(path)])
     text = path.read_text()
     assert "stale" not in text
     assert text.startswith("before\n<!-- messages -->\n\n#### HELLO (0x01) - receiver\n")
     assert text.count("\nafter\n") == len(PARTS)
-    document.main([str(path)])
+    protocol.main([str(path)])
     assert path.read_text() == text
 
 
 def test_a_document_without_a_place() -> None:
     with pytest.raises(ValueError, match="no place for messages"):
-        document.renewed("nothing")
+        protocol.renewed("nothing")
 
 
 @pytest.mark.parametrize("message", CONTROL, ids=title)

@@ -1,0 +1,1 @@
+"""Everything that reads from the network, fed with nonsense; for developers, and not installed."""

@@ -1,0 +1,252 @@
+"""Everything that reads what comes over a network, as the fuzzer sees it: one row for each.
+
+A row says how an input is made, how it is read, and which exceptions are documented for it; any
+other, and any message of more than one line, is a bug.  A new parser is a function that reads
+bytes, one that makes some, and a row in :func:`parsers`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from diffc_benchmarks.hostile_names import NAMES
+from diffc_client.mirror.paths import Places, Unplaceable
+from diffc_client.remote.address import Address
+from diffc_stream.container import (
+    verified,
+)
+from diffc_stream.container.prefix import Prefix
+from diffc_stream.errors import (
+    AddressError,
+    LinkLost,
+    NothingDecodable,
+    PeerError,
+    PictureTooLarge,
+    RemoteProtocolError,
+    RequestRefused,
+    StreamError,
+    UnknownModel,
+)
+from diffc_stream.session import (
+    decode,
+)
+from diffc_stream.session.fields import Name
+from diffc_stream.session.messages import MAX_NAME
+from diffc_viewer import Assets, Site
+
+from .mutation import Mutator
+from .nonsense import (
+    ADDRESSES,
+    ANSWERS,
+    FROM_RECEIVER,
+    FROM_SENDER,
+    RANGES,
+    SHOWINGS,
+    VISITS,
+    any_conversation,
+    any_message,
+    any_stream,
+    any_text,
+)
+from .readers import (
+    MOST_PIXELS,
+    claim,
+    decode_picture,
+    find,
+    read_answer,
+    read_curve,
+    read_kept,
+    read_range,
+    read_stream,
+    show,
+    to_receiver,
+    to_sender,
+    traps,
+    viewer,
+    visit,
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Parser:
+    """Something that reads bytes from strangers."""
+
+    name: str
+    reads: str
+    errors: tuple[type[Exception], ...]
+    """Documented: with one line to each."""
+    source: Callable[[Mutator], bytes]
+    parse: Callable[[bytes], object]
+    share: int = 1
+    """It gets one input where others get so many, because it takes longer."""
+    memory: int = 2 * 2**20
+    """Bytes that one input may have it allocate at once."""
+    seconds: float = 0.1
+    """That one input may take."""
+
+
+PARSERS = (
+    *("message", "sender", "receiver", "stream", "verified", "curve", "kept", "decoder"),
+    *("prefix", "address", "name", "catalogue", "place", "range"),
+    *("visit", "showing", "answer"),
+)
+"""Their names."""
+
+
+def parsers(folder: Path) -> tuple[Parser, ...]:
+    """Return all parsers; ``folder`` is empty, and filled with pictures that are asked for."""
+    return (*_of_the_protocol(), *_of_streams(), *_of_names(folder), *_of_http(folder))
+
+
+def _of_the_protocol() -> tuple[Parser, ...]:
+    """What a session reads."""
+    return (
+        Parser(
+            name="message",
+            reads="session.decode: one message of the protocol",
+            errors=(RemoteProtocolError,),
+            source=any_message,
+            parse=decode,
+        ),
+        Parser(
+            name="sender",
+            reads="SenderSession.receive: up to nine messages of a receiver",
+            errors=(RemoteProtocolError, PeerError),
+            source=lambda mutator: any_conversation(mutator, FROM_RECEIVER),
+            parse=to_sender,
+        ),
+        Parser(
+            name="receiver",
+            reads="ReceiverSession.receive: up to a dozen messages of a sender",
+            errors=(RemoteProtocolError, PeerError),
+            source=lambda mutator: any_conversation(mutator, FROM_SENDER),
+            parse=to_receiver,
+        ),
+    )
+
+
+def _of_streams() -> tuple[Parser, ...]:
+    """What reads a stream."""
+    return (
+        Parser(
+            name="stream",
+            reads="StreamReader.feed: a stream in pieces of 1 to 256 bytes",
+            errors=(StreamError,),
+            source=any_stream,
+            parse=read_stream,
+        ),
+        Parser(
+            name="verified",
+            reads="container.verified: a stream at once",
+            errors=(StreamError,),
+            source=any_stream,
+            parse=lambda data: verified(data[1:]),
+        ),
+        Parser(
+            name="curve",
+            reads="Curve.feed, psnr, opening, and what is sent next; never raises",
+            errors=(),
+            source=any_stream,
+            parse=read_curve,
+            share=4,
+        ),
+        Parser(
+            name="kept",
+            reads="MemoryStream: the header of what is kept; never raises",
+            errors=(),
+            source=any_stream,
+            parse=read_kept,
+        ),
+        Parser(
+            name="decoder",
+            reads=f"Decoder.feed and render: pictures of up to {MOST_PIXELS} pixels",
+            errors=(StreamError, UnknownModel, PictureTooLarge, NothingDecodable),
+            source=any_stream,
+            parse=decode_picture,
+            share=50,
+            memory=32 * 2**20,
+            seconds=0.5,
+        ),
+        Parser(
+            name="prefix",
+            reads="container.Prefix: a stream that somebody wants to be continued",
+            errors=(StreamError,),
+            source=any_stream,
+            parse=lambda data: Prefix(data[1:]),
+        ),
+    )
+
+
+def _of_names(folder: Path) -> tuple[Parser, ...]:
+    """What reads addresses and names."""
+    catalogue = traps(folder)
+    places = Places(folder / "served")
+    return (
+        Parser(
+            name="address",
+            reads="Address.parse",
+            errors=(AddressError,),
+            source=lambda mutator: any_text(mutator, ADDRESSES),
+            parse=lambda data: str(Address.parse(data.decode(errors="surrogateescape"))),
+        ),
+        Parser(
+            name="name",
+            reads="Name.parse: the name of a picture",
+            errors=(ValueError,),
+            source=lambda mutator: any_text(mutator, NAMES),
+            parse=lambda data: Name(MAX_NAME).parse(data.decode(errors="surrogateescape")),
+        ),
+        Parser(
+            name="catalogue",
+            reads="Catalogue.path: a name to a file; what it finds is a picture in its folder",
+            errors=(RequestRefused,),
+            source=lambda mutator: any_text(mutator, NAMES),
+            parse=lambda data: find(catalogue, folder, data),
+        ),
+        Parser(
+            name="place",
+            reads="Places.claim: a name to a file of a mirror; it is in its folder",
+            errors=(ValueError, Unplaceable),
+            source=lambda mutator: any_text(mutator, NAMES),
+            parse=lambda data: claim(places, data),
+        ),
+    )
+
+
+def _of_http(folder: Path) -> tuple[Parser, ...]:
+    """What reads requests and answers of HTTP."""
+    site = Site(Assets(home=viewer(folder / "viewer")))
+    return (
+        Parser(
+            name="range",
+            reads="the HTTP headers Range, If-Range, If-Match, If-None-Match; never raises",
+            errors=(),
+            source=lambda mutator: any_text(mutator, RANGES),
+            parse=read_range,
+        ),
+        Parser(
+            name="visit",
+            reads="what a browser asks for, with all headers alike; what it gets is listed",
+            errors=(RequestRefused,),
+            source=lambda mutator: any_text(mutator, VISITS),
+            parse=lambda data: visit(site, data),
+        ),
+        Parser(
+            name="showing",
+            reads="the token in a request, with all headers alike; never raises",
+            errors=(),
+            source=lambda mutator: any_text(mutator, SHOWINGS),
+            parse=show,
+        ),
+        Parser(
+            name="answer",
+            reads="Wire.ask and read: what an HTTP server answers, the bodies included",
+            errors=(RemoteProtocolError, LinkLost),
+            source=lambda mutator: any_text(mutator, ANSWERS),
+            parse=lambda data: asyncio.run(read_answer(data)),
+            share=10,
+        ),
+    )
