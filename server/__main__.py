@@ -49,11 +49,11 @@ def main(arguments: list[str] | None = None) -> int:
     keep_freed_memory()
     wait_asleep()
     start_logging(options.log_level, options.log_format)
-    try:
-        # Late, because it brings the codec, which --help can do without.
-        from .app import serve
+    # Late, because it brings the codec, which --help can do without.
+    from .app import run
 
-        asyncio.run(serve(Settings.read(options), read(options, time.monotonic)))
+    try:
+        asyncio.run(run(Settings.read(options), read(options, time.monotonic)))
     except DiffcError as error:
         return _failed(str(error), error.exit_code)
     except OSError as error:

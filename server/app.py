@@ -51,7 +51,7 @@ class App:
     """There is one for browsers."""
 
 
-async def serve(settings: Settings, safety: Safety) -> None:
+async def run(settings: Settings, safety: Safety) -> None:
     """Serve until it is told to stop.  Raises DiffcError, or OSError if a port cannot be had."""
     store = None
     if settings.store:
