@@ -30,6 +30,37 @@ def test_addresses(url: str, host: str, port: int, image: str | None) -> None:
 
 
 @pytest.mark.parametrize(
+    ("url", "base", "image", "door", "shown"),
+    [
+        ("ws://h/cam1/", "cam1", None, "/cam1/", "/cam1/"),
+        ("ws://h/a/b%20c/", "a/b c", None, "/a/b%20c/", "/a/b%20c/"),
+        ("ws://h/a//b/c.png", "a", "b/c.png", "/a/", "/a//b/c.png"),
+        # One slash: nobody knows yet.
+        ("ws://h/a/b/c.png", "", "a/b/c.png", "/a/b/", "/a/b/c.png"),
+        ("ws://h/c.png", "", "c.png", "/", "/c.png"),
+        ("ws://h", "", None, "/", ""),
+        ("http://h/a/", "a", None, "/a/", "/a/"),
+    ],
+)
+def test_senders_below_a_path(
+    url: str, base: str, image: str | None, door: str, shown: str
+) -> None:
+    address = Address.parse(url)
+    assert (address.base, address.image, address.door) == (base, image, door)
+    assert str(address).partition("h:")[2].lstrip("0123456789") == shown
+    assert Address.parse(str(address)) == address
+    assert Address.parse(str(address.sender)) == address.sender
+
+
+def test_what_of_a_path_is_the_senders() -> None:
+    asked = Address.parse("ws://h/a/b/c.png")
+    assert asked.below("a") == Address.parse("ws://h/a//b/c.png")
+    assert asked.alone == Address.parse("ws://h/a/b/c.png/")
+    assert Address.parse("ws://h/a/").alone == Address.parse("ws://h/a/")
+    assert Address.parse("ws://h").alone == Address.parse("ws://h")
+
+
+@pytest.mark.parametrize(
     ("url", "plain", "authority", "path"),
     [
         ("ws://station/a b.jpg", False, "station", "/a%20b.jpg"),
@@ -72,6 +103,7 @@ def test_a_query_is_asked_with_and_not_told() -> None:
         *("", "station", "station:8765", "ftp://station/a", "ws://", "ws:///a", "ws://:99/a"),
         *("ws://station:0x/a", "ws://station:99999/a", "ws://[::1/a", "ws://user@station/a"),
         *("ws://station/../a", "ws://station/a/%2e%2e/b", "ws://station//a", "ws://station/a%00"),
+        *("ws://station/a//", "ws://station/../", "ws://station/a//b//c", "http://station/a//b"),
         *("ws://station/a?b", "ws://station/a#b", "ws://station/" + "x" * 1001),
     ],
 )

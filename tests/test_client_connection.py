@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from fakes import FakeDecoders, FakeOpener, stream_of
+from proxying import proxying
 from serving import Background, pictures, serving
 from websockets.asyncio.server import ServerConnection, serve
 from websockets.typing import Subprotocol
@@ -22,6 +23,7 @@ from diffc_client.api import blocking, connection
 from diffc_client.remote.http_ranges import RangeLink
 from diffc_client.remote.websocket import Link
 from diffc_server import Catalogue
+from diffc_stream.errors import RemoteProtocolError
 from diffc_stream.session import (
     SUBPROTOCOL,
     Data,
@@ -294,3 +296,71 @@ async def test_the_catalogue_says_what_there_is(tmp_path: Path) -> None:
         again = await connected.catalogue()
         assert again[0].thumbprint != entries[0].thumbprint
         assert again[1:] == entries[1:]
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize(
+    ("path", "image", "file"),
+    [
+        ("/cam1/a.png", "cam1/a.png", "a.png"),
+        ("/cam1/sub/c.jpg", "cam1/sub/c.jpg", "c.jpg"),
+        ("/cam1//sub/c.jpg", "sub/c.jpg", "c.jpg"),
+        ("/cam1/", "a.png", "a.png"),
+        ("/cam1/a.png", "b.png", "b.png"),
+    ],
+)
+async def test_senders_below_a_path(tmp_path: Path, path: str, image: str, file: str) -> None:
+    async with (
+        serving(pictures(tmp_path)) as daemon,
+        proxying(daemon.port, below="/cam1") as proxy,
+        diffc_client.connect(
+            f"ws://127.0.0.1:{proxy.port}{path}", decoders=FakeDecoders(), patience=0.0
+        ) as sender,
+    ):
+        for length in (1000, 2000):
+            kept = MemoryStream()
+            await sender.receive(image, kept, bytes=length)
+            assert kept.read() == stream_of(file, length)
+            assert sender._link is not None
+            await sender._link.close()  # the next goes straight there
+        assert await sender.images() == ["a.png", "b.png", "sub/c.jpg"]
+    folder = "/cam1/sub" if image == "cam1/sub/c.jpg" else "/cam1"
+    assert proxy.asked[0] == f"GET {folder}/ HTTP/1.1"
+    assert set(proxy.asked[1:]) == {"GET /cam1/ HTTP/1.1"}
+
+
+@pytest.mark.asyncio
+async def test_streams_below_a_path_over_plain_http(tmp_path: Path) -> None:
+    async with serving(pictures(tmp_path)) as daemon, proxying(daemon.port, below="/cam1") as proxy:
+        url = f"http://127.0.0.1:{proxy.port}"
+        for path, image in (("/cam1/", "a.png.dfc"), ("/cam1/a.png.dfc", "cam1/a.png.dfc")):
+            async with diffc_client.connect(
+                f"{url}{path}", decoders=FakeDecoders(), patience=0.0
+            ) as sender:
+                kept = MemoryStream()
+                await sender.receive(image, kept, bytes=1000)
+                assert kept.read() == stream_of("a.png", 1000)
+
+
+@pytest.mark.asyncio
+async def test_a_folder_of_pictures_is_no_path_of_a_sender(tmp_path: Path) -> None:
+    async with (
+        serving(pictures(tmp_path)) as daemon,
+        diffc_client.connect(
+            f"{daemon.url}/sub/c.jpg", decoders=FakeDecoders(), patience=0.0
+        ) as sender,
+    ):
+        kept = MemoryStream()
+        await sender.receive("sub/c.jpg", kept, bytes=1000)
+        assert kept.read() == stream_of("c.jpg", 1000)
+
+
+@pytest.mark.asyncio
+async def test_where_nobody_is_below_a_path_it_is_asked_for_once(tmp_path: Path) -> None:
+    async with proxying(0, b"HTTP/1.1 404 No\r\nContent-Length: 0\r\n\r\n") as proxy:
+        with pytest.raises(RemoteProtocolError, match="HTTP 404"):
+            async with diffc_client.connect(
+                f"ws://127.0.0.1:{proxy.port}/cam1/a.png", decoders=FakeDecoders()
+            ):
+                pass
+    assert proxy.asked == ["GET /cam1/ HTTP/1.1"]

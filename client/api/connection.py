@@ -105,6 +105,8 @@ class Sender:
         access: Access = NO_ACCESS,
     ) -> None:
         self._address = address
+        self._given = address.image
+        """The picture that the address named, before the sender said what of it is its own path."""
         self._access = access
         self._decoders = decoders
         self._backoff = backoff
@@ -224,7 +226,7 @@ class Sender:
             before = kept.length
             try:
                 link = await self.dial()
-                arrivals = _ask(link, image, kept, wanted)
+                arrivals = _ask(link, self._called(image), kept, wanted)
                 wanted.follow(arrivals.update)
                 end = await _drain(arrivals, kept, deliver)
                 if end.reason is not Reason.TARGET or arrivals.heard(end):
@@ -266,7 +268,13 @@ class Sender:
                 if met:
                     raise LinkLost(str(error)) from error
                 raise
+            if self._link.base:
+                self._address = self._address.below(self._link.base)
             return self._link
+
+    def _called(self, image: str) -> str:
+        """Return what the sender calls a picture."""
+        return self._address.image or image if image == self._given else image
 
     @property
     def _opening(self) -> float:

@@ -33,7 +33,7 @@ def add_to(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> Non
 def _list(options: argparse.Namespace) -> int:
     from ..remote.websocket import Link
 
-    address = Address.parse(options.url)
+    address = Address.parse(options.url).alone
     if address.plain:
         raise AddressError(f"{options.url!r} has no catalogue: ask its sender, ws://HOST:PORT")
 

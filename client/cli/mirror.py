@@ -99,7 +99,9 @@ def mirrored(options: argparse.Namespace) -> int:
         raise AddressError("name the sender, ws://HOST:PORT, or have senders dial with --listen")
     address = None if options.url is None else Address.parse(options.url)
     if address is not None and (address.plain or address.image is not None):
-        raise AddressError(f"{options.url!r} is not a sender: it should be ws://HOST:PORT")
+        raise AddressError(
+            f"{options.url!r} is not a sender: it should be ws://HOST:PORT, or ws://HOST:PORT/PATH/"
+        )
     if options.listen is not None:
         check_exposure(
             options.listen.host,

@@ -133,7 +133,8 @@ class ReceiverDaemon:
     @asynccontextmanager
     async def _holdings(self, address: Address) -> AsyncIterator[Holdings]:
         """Keep a sender's folder to ourselves.  Raises OSError."""
-        folder = self._folder / f"{address.host.replace(':', '-')}_{address.port}"
+        below = f"_{address.base.replace('/', '_')}" if address.base else ""
+        folder = self._folder / f"{address.host.replace(':', '-')}_{address.port}{below}"
         # On this thread, since one that is told to stop meanwhile would leave it locked.
         self._folder.mkdir(parents=True, exist_ok=True)
         places = Places(folder, doubled=True, linked=False)

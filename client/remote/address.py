@@ -20,6 +20,10 @@ _QUERY = "!$&'()*+,;=:@/?%-._~[]"
 class Address:
     """``ws://HOST[:PORT][/IMAGE]``, or ``wss://`` over TLS.
 
+    A sender below a path, behind a reverse proxy, is ``ws://HOST[:PORT]/PATH/``, and a picture of
+    it ``ws://HOST[:PORT]/PATH//IMAGE``; with one slash between the two the sender tells, when it is
+    asked, what of it is the path.
+
     ``http://`` and ``https://`` are any server that has streams as files; there, IMAGE is the
     stream's name, ``.dfc`` and all.
     """
@@ -30,6 +34,8 @@ class Address:
     port: int
     image: str | None = None
     """The picture's name, not percent-encoded; None: the sender itself."""
+    base: str = ""
+    """The path that the sender is below, not percent-encoded, without slashes around it."""
     query: str = ""
     """What a request over plain HTTP says after the name, a signature for example.
 
@@ -58,17 +64,13 @@ class Address:
             )
         if len(parts.query) > MOST_QUERY:
             raise AddressError(f"an address has at most {MOST_QUERY} characters after '?'")
-        image = unquote(parts.path).removeprefix("/")
-        if image:
-            try:
-                Name(MAX_NAME).parse(image)
-            except ValueError as error:
-                raise AddressError(f"{image!r} is not a picture's name: it {error}") from error
+        base, image = _split(unquote(parts.path).removeprefix("/"), plain=plain)
         return cls(
             scheme=parts.scheme,
             host=_zoned(parts.hostname),
             port=port or _PORTS[parts.scheme],
             image=image or None,
+            base=base,
             # As it is but for what no request may hold: a signature is of its very characters.
             query=quote(parts.query, safe=_QUERY),
         )
@@ -101,9 +103,30 @@ class Address:
         return self.scheme in ("wss", "https")
 
     @property
+    def root(self) -> str:
+        """The path that the sender is below, percent-encoded, to be followed by a slash."""
+        return f"/{quote(self.base)}" if self.base else ""
+
+    @property
     def path(self) -> str:
         """What a request names the picture by, percent-encoded."""
-        return f"/{quote(self.image or '')}"
+        return f"{self.root}/{quote(self.image or '')}"
+
+    @property
+    def door(self) -> str:
+        """What a request for a WebSocket asks for: the path of the sender, or what may be it."""
+        folder = "" if self.base else (self.image or "").rpartition("/")[0]
+        return f"/{quote(folder)}/" if folder else f"{self.root}/"
+
+    def below(self, base: str) -> Address:
+        """The address when its sender turns out to be below a path, which begins the image."""
+        assert self.image is not None
+        return replace(self, base=base, image=self.image.removeprefix(f"{base}/"))
+
+    @property
+    def alone(self) -> Address:
+        """The address as one of a sender, all of its path being that sender's."""
+        return replace(self, base="/".join(filter(None, (self.base, self.image))), image=None)
 
     @property
     def target(self) -> str:
@@ -127,8 +150,31 @@ class Address:
 
     def __str__(self) -> str:
         host = f"[{self.host.replace('%', '%25')}]" if ":" in self.host else self.host
-        image = self.path if self.image else ""
-        return f"{self.scheme}://{host}:{self.port}{image}"
+        place = f"{self.scheme}://{host}:{self.port}"
+        if self.image is None:
+            return f"{place}{self.root}/" if self.base else place
+        if self.plain:
+            return f"{place}{self.path}"
+        return f"{place}{self.root}{'/' if self.base else ''}/{quote(self.image)}"
+
+
+def _split(path: str, *, plain: bool) -> tuple[str, str]:
+    """Return the path that a sender is below, and a picture's name; either may be empty.
+
+    Raises AddressError.
+    """
+    base, image = "", path
+    if path.endswith("/"):
+        base, image = path[:-1], ""
+    elif not plain and "//" in path:
+        base, _, image = path.partition("//")
+    for what, name in (("a path", base), ("a picture's name", image)):
+        try:
+            if name:
+                Name(MAX_NAME).parse(name)
+        except ValueError as error:
+            raise AddressError(f"{name!r} is not {what}: it {error}") from error
+    return base, image
 
 
 def _zoned(host: str) -> str:

@@ -8,7 +8,9 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Iterable
+from dataclasses import replace
 from http import HTTPStatus
+from urllib.parse import unquote
 
 from websockets.exceptions import (
     ConnectionClosed,
@@ -49,7 +51,7 @@ from diffc_stream.session import (
 )
 from diffc_stream.session.messages import ENTRIES_PER_PAGE
 from diffc_stream.transport.pacing import Paced, PacedClientConnection
-from diffc_stream.transport.websocket import OPENING, connect
+from diffc_stream.transport.websocket import OPENING, PATH_FIELD, connect
 
 from .address import Address
 from .credentials import NO_ACCESS, Access, refused, unanswered, unsecured
@@ -86,6 +88,8 @@ class Link:
         """How many that may have been, as far as limits go."""
         self._listed: asyncio.Future[list[Entry]] | None = None
         self._pages: asyncio.Queue[Catalogue | SessionError] | None = None
+        self.base = ""
+        """The path that the sender is below, as far as it was not known before."""
         self._lost: SessionError | None = None
         self._leaving: SenderLeaving | None = None
         self._task = asyncio.create_task(self._run())
@@ -106,7 +110,9 @@ class Link:
         our version of the protocol, Unauthorized, or SafetyError.
         """
         websocket = await open_websocket(address, access, opening=opening)
-        return cls.over(websocket, models=models, terms=terms)
+        link = cls.over(websocket, models=models, terms=terms)
+        link.base = _base(address, websocket)
+        return link
 
     @classmethod
     def over(cls, websocket: Paced, *, models: Iterable[str], terms: Terms) -> Link:
@@ -340,11 +346,13 @@ async def open_websocket(
     """
     sender = str(address.sender)
     fields, secure = access.fields(address), access.context(address)
+    if not address.base and address.door != "/":
+        fields[PATH_FIELD] = "?"
     clock = asyncio.get_running_loop().time
     began = clock()
     try:
         return await connect(
-            str(address.zoneless.sender),
+            f"{replace(address.zoneless.sender, base='')}{address.door}",
             subprotocol=SUBPROTOCOL,
             headers=fields,
             tls=secure,
@@ -365,6 +373,15 @@ async def open_websocket(
         raise AddressError(f"{sender!r} is not an address: {error}") from error
     except OSError as error:
         raise await unsecured(address.sender, error) from error
+
+
+def _base(address: Address, websocket: PacedClientConnection) -> str:
+    """Return what of the folder that was asked for leads to the sender, and is none of its own."""
+    fields = websocket.response.headers if websocket.response is not None else {}
+    asked, seen = unquote(address.door), unquote(fields.get(PATH_FIELD, ""))
+    if address.base or not seen.startswith("/") or not asked.endswith(seen):
+        return ""
+    return asked.removesuffix(seen).removeprefix("/")
 
 
 def _refusal(sender: Address, error: InvalidStatus) -> SessionError:

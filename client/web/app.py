@@ -162,7 +162,8 @@ class View:
         assert isinstance(page, PacedServerConnection)
         self._pages += 1
         try:
-            await carry(page, self._address, down=self.down, up=self.up, access=self._access)
+            sender = self._address.sender
+            await carry(page, sender, down=self.down, up=self.up, access=self._access)
         finally:
             self._pages -= 1
 
@@ -232,7 +233,7 @@ class View:
         plain = replace(self._address.sender, scheme=scheme)
         wire = await Wire.dial(plain, idle=PATIENCE, access=self._access)
         try:
-            answer = await wire.ask(target, {"Accept-Encoding": "identity"})
+            answer = await wire.ask(f"{plain.root}{target}", {"Accept-Encoding": "identity"})
             body = bytearray()
             while len(body) <= most and (piece := await wire.read()):
                 body += piece

@@ -7,6 +7,7 @@ import os
 import socket
 import ssl
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from http import HTTPStatus
 from typing import Any
 from urllib.parse import quote
 
@@ -27,6 +28,11 @@ from .tcp import open_socket, through_socks, turned_down
 OPENING = 180.0
 """Seconds that it may take to open a connection: at 15 bytes a second it takes half a minute, and
 over TLS, at 25, two and a half."""
+PATH_FIELD = "Diffc-Path"
+"""The field of a request that wants to know, and of the answer that tells, what was asked for here:
+before a reverse proxy, what is missing of it leads to the sender."""
+MOST_PATH = 2048
+"""Bytes of it that are told."""
 CLOSE_TIMEOUT = 10.0
 """Seconds that a polite goodbye may take, unless told otherwise."""
 
@@ -135,6 +141,7 @@ async def listen(
         sock=listening,
         subprotocols=None if subprotocol is None else [Subprotocol(subprotocol)],
         process_request=process_request,
+        process_response=_tell_path,
         create_connection=make,  # type: ignore[arg-type]
         origins=origins,
         open_timeout=open_timeout,
@@ -155,6 +162,13 @@ class _Connect(_connect):
 
     def process_redirect(self, exc: Exception) -> Exception:
         return exc
+
+
+def _tell_path(_: ServerConnection, request: Request, response: Response) -> None:
+    path = request.path.partition("?")[0]
+    opened = response.status_code == HTTPStatus.SWITCHING_PROTOCOLS
+    if opened and PATH_FIELD in request.headers and len(path) <= MOST_PATH:
+        response.headers[PATH_FIELD] = path
 
 
 def _quiet(name: str) -> logging.Logger:

@@ -21,6 +21,8 @@ class FakeProxy:
     """Requests' first lines, or SOCKS and where to."""
     shown: list[str] = field(default_factory=list)
     """What was in Proxy-Authorization."""
+    below: str = ""
+    """The path that it leads below, as a reverse proxy; it says 404 elsewhere."""
     port: int = 0
 
     async def __call__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -36,6 +38,13 @@ class FakeProxy:
         self.shown += re.findall(r"Proxy-Authorization: (.*)\r\n", fields)
         if self.answer:
             writer.write(self.answer)
+        elif self.below:
+            method, path, version = line.split(" ")
+            if path.startswith(f"{self.below}/"):
+                ahead = f"{method} {path.removeprefix(self.below)} {version}\r\n{fields}"
+                await self._lead(reader, writer, ahead.encode())
+            else:
+                writer.write(b"HTTP/1.1 404 No\r\nContent-Length: 0\r\n\r\n")
         elif line.startswith("CONNECT "):
             writer.write(b"HTTP/1.1 200 Connection established\r\nVia: x\r\n\r\n")
             await self._lead(reader, writer, b"")
@@ -76,9 +85,9 @@ async def _copy(source: asyncio.StreamReader, sink: asyncio.StreamWriter) -> Non
 
 
 @asynccontextmanager
-async def proxying(to: int, answer: bytes = b"") -> AsyncIterator[FakeProxy]:
+async def proxying(to: int, answer: bytes = b"", below: str = "") -> AsyncIterator[FakeProxy]:
     """Serve as a proxy that leads to a port."""
-    proxy = FakeProxy(to, answer)
+    proxy = FakeProxy(to, answer, below=below)
     tasks = set()
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
