@@ -7,6 +7,8 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from diffc_stream.container.metadata import DISCREET, Fact, Facts
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Endpoint:
@@ -64,6 +66,26 @@ def add_quality(parser: argparse._ActionsContainer) -> None:
         type=integer(1, 100),
         help="of a JPEG, WebP or AVIF that is written, 1 to 100 (default 92, 92 and 85)",
     )
+
+
+def add_metadata(parser: argparse._ActionsContainer) -> None:
+    """Add ``--metadata``, a set of facts."""
+    parser.add_argument(
+        "--metadata",
+        metavar="FACTS",
+        type=facts,
+        default=DISCREET,
+        help="what streams say of how a picture was taken, a hundred bytes at most: all, none, or "
+        f"some of {Facts(Fact)} (default {DISCREET})",
+    )
+
+
+def facts(text: str) -> Facts:
+    """Return the facts that are named.  Raises ArgumentTypeError."""
+    try:
+        return Facts.named(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
 
 
 MAX_PIXELS = 100_000_000

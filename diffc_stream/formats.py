@@ -11,15 +11,14 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from diffc_stream.container.metadata import NOTHING as UNKNOWN
+from diffc_stream.container.metadata import Metadata
 from diffc_stream.destination import opened
 from diffc_stream.errors import DestinationError
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
-
-_DESCRIPTION = 0x010E
-"""The tag of TIFF and EXIF for what a picture shows."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,30 +72,31 @@ def format_of(path: Path, quality: int | None = None) -> Format:
 
 
 def picture_bytes(
-    image: NDArray[np.uint8], kind: Format, text: Mapping[str, str] | None = None
+    image: NDArray[np.uint8],
+    kind: Format,
+    text: Mapping[str, str] | None = None,
+    metadata: Metadata = UNKNOWN,
 ) -> bytes:
     """Return ``image`` (H, W, 3) as the bytes of a file of that format.
 
     ``text`` is what PNG keeps by keyword, as :func:`~diffc_stream.picture.png_bytes` says, and the
-    others as one description.  Raises DestinationError if the format holds no picture so large.
+    others as one description; ``metadata`` says how it was taken.  Raises DestinationError if the
+    format holds no picture so large.
     """
     if max(image.shape[:2]) > kind.most_side:
         side = f"{kind.most_side:,} pixels a side"
         raise DestinationError(f"{kind.name} holds no picture of more than {side}")
     from PIL import Image
 
+    from diffc_stream.imaging.capture import exif_of
     from diffc_stream.picture import png_bytes
 
     if kind.name == "PNG":
-        return png_bytes(image, text)
+        return png_bytes(image, text, metadata)
     description = "\n".join(f"{key}: {value}" for key, value in (text or {}).items())
     told: dict[str, Any] = {}
-    if description and kind.name == "TIFF":
-        told = {"description": description}
-    elif description:
-        exif = Image.Exif()
-        exif[_DESCRIPTION] = description
-        told = {"exif": exif}
+    if description or metadata:
+        told = {"exif": exif_of(metadata, more=description, flat=kind.name == "TIFF")}
     buffer = io.BytesIO()
     picture = Image.fromarray(image.copy(order="C"))
     match kind.name:
@@ -116,12 +116,13 @@ def save_picture(
     image: NDArray[np.uint8],
     *,
     text: Mapping[str, str] | None = None,
+    metadata: Metadata = UNKNOWN,
     quality: int | None = None,
 ) -> None:
     """Write ``image`` (H, W, 3) where :func:`~diffc_stream.destination.opened` has it go.
 
     Raises DestinationError as :func:`format_of` and :func:`picture_bytes` do, or OSError.
     """
-    data = picture_bytes(image, format_of(path, quality), text)
+    data = picture_bytes(image, format_of(path, quality), text, metadata)
     with opened(path) as file:
         file.write(data)

@@ -21,9 +21,11 @@ from numpy.typing import NDArray
 from PIL import Image, ImageCms, UnidentifiedImageError
 from PIL.PngImagePlugin import PngInfo
 
+from diffc_stream.container.metadata import NOTHING as UNKNOWN
+from diffc_stream.container.metadata import Metadata
 from diffc_stream.destination import writing
 from diffc_stream.errors import PictureError, PictureTooLarge, UnreadablePicture
-from diffc_stream.imaging import Unsupported, bmp, boxes, exif, jpeg, jxl, png, tiff
+from diffc_stream.imaging import Unsupported, bmp, boxes, capture, exif, jpeg, jxl, png, tiff
 from diffc_stream.imaging.boxes import NOTHING, Told
 from diffc_stream.imaging.colour import in_srgb
 from diffc_stream.imaging.depth import FLOAT, INTEGER, eight_bits
@@ -47,6 +49,14 @@ def load_picture(source: Path | bytes | BinaryIO) -> NDArray[np.uint8]:
     Returns (H, W, 3), uint8, sRGB, contiguous and writable.  Of an animation, the first frame.
     Integers beyond 16 bits and floats carry no scale of their own: see :func:`_eight_bits`.
 
+    Raises what :func:`load_photograph` does.
+    """
+    return load_photograph(source)[0]
+
+
+def load_photograph(source: Path | bytes | BinaryIO) -> tuple[NDArray[np.uint8], Metadata]:
+    """Read a picture as :func:`load_picture` does, and how it was taken, as far as its file says.
+
     Raises UnreadablePicture (no such file, not a picture, truncated, no pixels) or
     PictureTooLarge (more than :data:`PIXEL_LIMIT` pixels); either is one line and names the file.
     """
@@ -58,7 +68,8 @@ def load_picture(source: Path | bytes | BinaryIO) -> NDArray[np.uint8]:
             _loaded(opened, file)
             with opened.image as image:
                 _check_size(name, *image.size)  # a HEIF file may have said otherwise before
-                return _array(exif.upright(_flattened(opened), image))
+                metadata = capture.metadata_of(image)
+                return _array(exif.upright(_flattened(opened), image)), metadata
     except PictureError:
         raise
     except Unsupported as error:
@@ -79,11 +90,15 @@ def load_picture(source: Path | bytes | BinaryIO) -> NDArray[np.uint8]:
         raise UnreadablePicture(f"{name}: a damaged picture: {_one_line(error)}") from error
 
 
-def png_bytes(image: NDArray[np.uint8], text: Mapping[str, str] | None = None) -> bytes:
+def png_bytes(
+    image: NDArray[np.uint8],
+    text: Mapping[str, str] | None = None,
+    metadata: Metadata = UNKNOWN,
+) -> bytes:
     """Return ``image`` (H, W, 3) as the bytes of a PNG file.
 
     ``text`` becomes tEXt chunks (keywords of 1 to 79 Latin-1 characters, or ValueError; values
-    beyond Latin-1 become iTXt).
+    beyond Latin-1 become iTXt), ``metadata`` EXIF.
     """
     info = PngInfo()
     for keyword, value in (text or {}).items():
@@ -91,20 +106,25 @@ def png_bytes(image: NDArray[np.uint8], text: Mapping[str, str] | None = None) -
             raise ValueError(f"a PNG keyword has 1 to 79 characters, not {len(keyword)}")
         info.add_text(keyword, value)
     buffer = io.BytesIO()
-    Image.fromarray(np.ascontiguousarray(image)).save(buffer, "PNG", pnginfo=info)
+    exif = {"exif": capture.exif_of(metadata)} if metadata else {}
+    Image.fromarray(np.ascontiguousarray(image)).save(buffer, "PNG", pnginfo=info, **exif)
     return buffer.getvalue()
 
 
 def save_png(
-    path: Path, image: NDArray[np.uint8], *, text: Mapping[str, str] | None = None
+    path: Path,
+    image: NDArray[np.uint8],
+    *,
+    text: Mapping[str, str] | None = None,
+    metadata: Metadata = UNKNOWN,
 ) -> None:
     """Write ``image`` (H, W, 3) to ``path`` as PNG, wholly or not at all.
 
     Whoever reads ``path`` meanwhile sees the old file or the new one; what is no file is written to
-    (:func:`~diffc_stream.destination.writing`).  ``text`` is as for :func:`png_bytes`.  Raises
-    OSError if it cannot be written; then nothing is left behind.
+    (:func:`~diffc_stream.destination.writing`).  ``text`` and ``metadata`` are as for
+    :func:`png_bytes`.  Raises OSError if it cannot be written; then nothing is left behind.
     """
-    data = png_bytes(image, text)
+    data = png_bytes(image, text, metadata)
     with writing(path) as file:
         file.write(data)
 
@@ -257,7 +277,7 @@ def _opened_jxl(name: str, file: BinaryIO) -> Image.Image:
     file.seek(0)
     image: Image.Image = JXLImageFile(file)
     if not getattr(image, "jpeg", False):
-        image.info.pop("exif", None)  # it has been turned already
+        exif.turned(image)
     return image
 
 

@@ -38,7 +38,9 @@ def receive(url: str, out: Path, psnr: float | None) -> None:
     """Write ``out`` whenever the picture has got better; its stream lies beside it."""
     with FileStream(out.with_suffix(".dfc")) as kept:
         for refinement in diffc_client.stream(url, psnr=psnr, kept=kept):
-            save_png(out, refinement.image, text=refinement.description)
+            save_png(
+                out, refinement.image, text=refinement.description, metadata=refinement.metadata
+            )
             quality = refinement.predicted_psnr or 0.0
             print(f"{refinement.bytes:,} bytes, about {quality:.1f} dB")
 

@@ -92,6 +92,7 @@ def build(
         encoders=settings.encoders,
         queue=settings.queue,
         figures=figures,
+        describing=FileOpener(models, facts=settings.metadata) if settings.metadata else None,
     )
     assets = Assets(models.files)
     site = Site(assets, Facts(compare=settings.compare)) if settings.viewer else None

@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Self
 from urllib.parse import urlsplit
 
-from diffc_stream.flags import Endpoint, endpoint, integer, number, size
+from diffc_stream.container import Facts
+from diffc_stream.flags import Endpoint, add_metadata, endpoint, integer, number, size
 from diffc_stream.session import MAX_WINDOW, MIN_WINDOW, Terms
 from diffc_stream.transport.logging import add_logging
 from diffc_stream.transport.settings import Configuration, add_configuration
@@ -71,6 +72,7 @@ class Settings:
     model: Path | None
     encoders: int
     queue: int
+    metadata: Facts
     store: str | None
     store_size: int
     tokens: Path | None
@@ -192,6 +194,7 @@ def _add_encoding(parser: argparse.ArgumentParser) -> None:
         help="pictures that may wait for room to be encoded; who asks for more is told when to "
         "come back (%(default)s)",
     )
+    add_metadata(group)
 
 
 def _add_store(parser: argparse.ArgumentParser) -> None:

@@ -4,6 +4,7 @@ import io
 import json
 import subprocess
 import sys
+from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
@@ -13,13 +14,15 @@ from PIL import Image
 
 from diffc_stream import cli
 from diffc_stream.cli import bench
+from diffc_stream.container import Facts, Metadata, Place
 from diffc_stream.diffusion.architecture import Architecture
 from diffc_stream.diffusion.collection import Collection, default_model
 from diffc_stream.diffusion.model import load_model
 from diffc_stream.diffusion.network import save_model
 from diffc_stream.diffusion.unet import UNet
+from diffc_stream.formats import save_picture
 from diffc_stream.metrics import psnr
-from diffc_stream.picture import load_picture
+from diffc_stream.picture import load_photograph, load_picture
 
 Capture = pytest.CaptureFixture[str]
 
@@ -121,6 +124,40 @@ def test_pngs_say_what_they_are(photo: Path, tmp_path: Path, weights: Path) -> N
         assert image.info["diffc-render"] == "flow"
         assert image.info["diffc-bytes"] == str(stream.stat().st_size)
         assert "synthesised" in image.info["Comment"]
+
+
+def test_how_a_picture_was_taken_comes_out_again(
+    photo: Path, tmp_path: Path, weights: Path, capsys: Capture
+) -> None:
+    taken = Metadata(
+        time=datetime(2024, 5, 6, 7, 8, 9, tzinfo=UTC),
+        place=Place(latitude=-33.8567844, longitude=151.2152967),
+        camera="NIKON D850",
+        description="[bold]A hill",
+    )
+    save_picture(photo, load_picture(photo), metadata=taken)
+    stream = tmp_path / "photo.dfc"
+    for option, facts in (
+        ((), "time,camera,description"),
+        (("--metadata", "all"), "all"),
+        (("--metadata", "place"), "place"),
+        (("--metadata", "none"), "none"),
+    ):
+        assert run("encode", photo, stream, "--bytes", 1000, *option, weights=weights) == 0
+        known = taken.only(Facts.named(facts))
+        capsys.readouterr()
+        assert run("inspect", stream, "--json", weights=weights) == 0
+        listed = json.loads(capsys.readouterr().out)
+        assert listed["metadata"] == known.facts()
+        assert listed["version"] == (3 if known else 1)
+        assert run("inspect", stream, weights=weights) == 0
+        assert ("description: [bold]A hill\n" in capsys.readouterr().out) == bool(known.description)
+        for name in ("out.png", "out.jpg"):
+            assert run("decode", stream, tmp_path / name, weights=weights) == 0
+            assert load_photograph(tmp_path / name)[1] == known
+    with pytest.raises(SystemExit):
+        run("encode", photo, stream, "--metadata", "face", weights=weights)
+    assert "'face' is not all, none or of time" in capsys.readouterr().err
 
 
 def test_the_dial(photo: Path, tmp_path: Path, weights: Path, capsys: Capture) -> None:

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from diffc_stream.container import Check, Header, Kind, Prefix, Simulator, Step, StreamWriter
+from diffc_stream.container import Header, Kind, Prefix, Simulator, Step, StreamWriter
 from diffc_stream.errors import PrefixMismatch
 
 HEADER = Header(model="00112233", width=640, height=480, seed=3)
@@ -34,7 +34,7 @@ def test_a_prefix_of_any_length_is_settled_and_begun() -> None:
     for length in range(len(WHOLE)):
         prefix = Prefix(WHOLE[:length])
         assert (prefix.header is None) == (length < head)
-        steps = [record for record in prefix.records if not isinstance(record, Check)]
+        steps = [record for record in prefix.records if isinstance(record, tuple)]
         for (step, payload), whole in zip(steps, STEPS, strict=False):
             assert (step, len(payload)) == (whole, whole.length)
         begun = prefix.begun

@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +14,8 @@ import sources
 from sources import Floats
 
 import diffc_client
-from diffc_client import MemoryStream, ModelDecoders
+from diffc_client import MemoryStream, ModelDecoders, PeerError
+from diffc_client.remote import websocket
 from diffc_server import (
     Catalogue,
     FileOpener,
@@ -24,7 +26,7 @@ from diffc_server import (
 )
 from diffc_stream import save_png
 from diffc_stream.codec import Decoder, Encoder
-from diffc_stream.container import Header
+from diffc_stream.container import Fact, Facts, Header, Metadata, Place
 from diffc_stream.diffusion.field import WHITE, Field
 from diffc_stream.errors import (
     NotAStream,
@@ -218,6 +220,56 @@ async def test_a_change_of_default_does_not_spoil_what_was_received(
                 last = refinement
     assert (last.bytes, last.complete) == (1800, True)
     assert kept.read() == beginning(1800)
+
+
+TAKEN = Metadata(
+    time=datetime(2024, 5, 6, 7, 8, 9, tzinfo=UTC),
+    place=Place(latitude=-33.8567844, longitude=151.2152967),
+    camera="NIKON D850",
+)
+
+
+async def received(
+    sender: diffc_client.Sender, size: int, kept: MemoryStream
+) -> diffc_client.Refinement:
+    async for refinement in sender.open("a.png", bytes=size, kept=kept):
+        last = refinement
+    return last
+
+
+@pytest.mark.asyncio
+async def test_who_reads_it_is_told_how_a_picture_was_taken(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    save_png(folder / "a.png", sources.picture(), metadata=TAKEN)
+    store = open_store(str(tmp_path / "store"))
+    told, plain, older = MemoryStream(), MemoryStream(), MemoryStream()
+    decoders = ModelDecoders(MODELS)
+    for facts, place in ((Facts.named("time,camera"), None), (Facts(Fact), TAKEN.place)):
+        describing = FileOpener(MODELS, facts=facts)
+        pipeline = Pipeline(FileOpener(MODELS), store=store, describing=describing)
+        async with SenderDaemon(Catalogue(folder), pipeline) as daemon:
+            async with diffc_client.connect(daemon.url, decoders=decoders) as sender:
+                last = await received(sender, 700, told)
+                assert (last.metadata.time, last.metadata.place) == (TAKEN.time, place)
+                assert last.metadata.camera == TAKEN.camera
+                told = MemoryStream()
+            # To who reads older versions only, nothing is told, and the bytes are the same ones.
+            with monkeypatch.context() as patch:
+                patch.setattr(websocket, "CAPABILITIES", ("dfc1", "dfc2"))
+                async with diffc_client.connect(daemon.url, decoders=decoders) as sender:
+                    assert not (await received(sender, 700, plain)).metadata
+                    await received(sender, 300, older)
+            assert plain.read() == beginning(700)
+            # And what has begun so goes on so.
+            async with diffc_client.connect(daemon.url, decoders=decoders) as sender:
+                assert not (await received(sender, 1000, older)).metadata
+                assert older.read() == beginning(1000)
+                held = MemoryStream()
+                held.append(beginning(700)[:-1] + b"?")
+                with pytest.raises(PeerError, match="are not as held"):
+                    await received(sender, 1000, held)
+        plain, older = MemoryStream(), MemoryStream()
 
 
 class Counting:

@@ -27,6 +27,7 @@ CANDIDATES: Final = (
         "https://station.example",
         "https://ship.example",
     ),
+    *("all", "time"),
 )
 """What some option or other takes, for want of knowing what each is for."""
 

@@ -110,6 +110,7 @@ async def fetch(
         request.out,
         newest.image,
         text=newest.description,
+        metadata=newest.metadata,
         quality=request.quality,
     )
     height, width = newest.image.shape[:2]

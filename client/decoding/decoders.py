@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Literal, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from diffc_stream.container.metadata import NOTHING as UNKNOWN
+from diffc_stream.container.metadata import Metadata
 from diffc_stream.flags import MAX_PIXELS
 
 if TYPE_CHECKING:
@@ -39,6 +41,12 @@ class Picture(Protocol):
 
     @property
     def description(self) -> Mapping[str, str]: ...
+
+
+def metadata_of(picture: Picture) -> Metadata:
+    """Return how a picture was taken; decoders that others have made may know of none."""
+    known = getattr(picture, "metadata", UNKNOWN)
+    return known if isinstance(known, Metadata) else UNKNOWN
 
 
 class StreamDecoder(Protocol):

@@ -15,7 +15,10 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from .decoders import Method, Picture, StreamDecoder
+from diffc_stream.container.metadata import NOTHING as UNKNOWN
+from diffc_stream.container.metadata import Metadata
+
+from .decoders import Method, Picture, StreamDecoder, metadata_of
 
 Given = TypeVar("Given")
 Result = TypeVar("Result")
@@ -37,6 +40,8 @@ class Refinement:
     """It is the last: the target is reached, or the sender has nothing better."""
     description: Mapping[str, str]
     """What a file of this picture should say of itself, for instance that detail is synthesised."""
+    metadata: Metadata = UNKNOWN
+    """How it was taken, as far as the stream has said so by now."""
 
 
 class Refiner:
@@ -122,4 +127,5 @@ def _refinement(picture: Picture, *, complete: bool) -> Refinement:
         predicted_psnr=picture.predicted_psnr,
         complete=complete,
         description=picture.description,
+        metadata=metadata_of(picture),
     )

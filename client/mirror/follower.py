@@ -271,7 +271,8 @@ class _Home:
 
 
 def _write(holdings: Holdings, picture: str, refinement: Refinement) -> None:
-    holdings.replace(picture, png_bytes(refinement.image, refinement.description))
+    data = png_bytes(refinement.image, refinement.description, refinement.metadata)
+    holdings.replace(picture, data)
 
 
 def _by_sender(addresses: Iterable[Address]) -> dict[Address, frozenset[str] | None]:

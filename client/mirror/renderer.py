@@ -12,7 +12,7 @@ from diffc_stream.allocation import give_back
 from diffc_stream.errors import DiffcError
 from diffc_stream.picture import png_bytes
 
-from ..decoding.decoders import Decoders, Method
+from ..decoding.decoders import Decoders, Method, metadata_of
 from .fair_share import Turns
 from .log_limit import Complaints
 from .progress import Mirrored
@@ -81,7 +81,7 @@ class Renderer:
             decoder.feed(holdings.read(stream))
             if decoder.ready:
                 rendered = decoder.render(self._method)
-                data = png_bytes(rendered.image, rendered.description)
+                data = png_bytes(rendered.image, rendered.description, metadata_of(rendered))
                 # The stream's time, for a mirror to tell what is still to be rendered.
                 holdings.replace(picture, data, time=time)
                 if not holdings.beneath.exists(stream):

@@ -59,7 +59,7 @@ from .receive_buffer import Arrivals, Backlog
 
 MOST_BACKLOG = 64
 """Messages waiting to be sent beyond which nothing more is read."""
-CAPABILITIES = (Capability.DFC1, Capability.DFC2)
+CAPABILITIES = (Capability.DFC1, Capability.DFC2, Capability.DFC3)
 MOST_ENTRIES = 100_000
 """Pictures in a catalogue; a sender that never says which page is the last is not believed."""
 LEAST_ENTRIES = ENTRIES_PER_PAGE // 2

@@ -87,6 +87,7 @@ def run(arguments: argparse.Namespace) -> None:
             arguments.output,
             rendering.image,
             text=rendering.description,
+            metadata=rendering.metadata,
             quality=arguments.quality,
         )
     with reporting(arguments.output):

@@ -14,6 +14,7 @@ from diffc_stream.container import Prefix, Simulator
 from diffc_stream.destination import check, opened
 from diffc_stream.diffusion.collection import Collection
 from diffc_stream.errors import NothingDecodable, UnknownModel
+from diffc_stream.flags import add_metadata
 
 if TYPE_CHECKING:
     from diffc_stream.codec import EncodeReport
@@ -44,6 +45,7 @@ def add(commands: Commands) -> None:
         help="how samples are coded (default trellis; the exact ones, pfr and dither, are for "
         "study: slow, or many bytes)",
     )
+    add_metadata(parser)
     parser.add_argument("--seed", type=_seed, help="of the shared randomness (default 0)")
     parser.add_argument(
         "--extend",
@@ -74,7 +76,7 @@ def _encode(arguments: argparse.Namespace, advance: Advance) -> EncodeReport:
     advance.working("reading")
     from diffc_stream import codec
 
-    picture = streams.picture(arguments.input)
+    picture, metadata = streams.photograph(arguments.input)
     height, width = picture.shape[:2]
     target = arguments.bytes
     if arguments.bpp is not None:
@@ -101,6 +103,7 @@ def _encode(arguments: argparse.Namespace, advance: Advance) -> EncodeReport:
         seed=arguments.seed,
         prefix=prefix,
         simulator=Simulator[arguments.simulator.upper()],
+        metadata=metadata.only(arguments.metadata),
     )
     with opened(arguments.output) as out:
         out.write(prefix)

@@ -13,6 +13,7 @@ from diffc_stream.cli import plot, streams
 from diffc_stream.cli.arguments import Commands, command
 from diffc_stream.cli.output import print_json, progress
 from diffc_stream.container import grammar
+from diffc_stream.container.metadata import NOTHING
 from diffc_stream.destination import check
 from diffc_stream.diffusion.collection import Collection
 from diffc_stream.errors import NothingDecodable, StreamError, TargetError
@@ -48,15 +49,19 @@ def run(arguments: argparse.Namespace) -> None:
     data = streams.read(arguments.input)
     reader = container.StreamReader(damaged=True)
     listed: list[_Listed] = []
+    metadata = NOTHING
     problem: str | None = None
     try:
         for event in reader.feed(data):
-            if isinstance(event, container.Step):
-                listed.append(_Listed(step=event, begin=reader.began))
-            elif isinstance(event, container.Payload):
-                listed[-1].received += len(event.data)
-            elif isinstance(event, container.Check) and not event.good:
-                problem = problem or f"a check failed (at byte {event.offset})"
+            match event:
+                case container.Step():
+                    listed.append(_Listed(step=event, begin=reader.began))
+                case container.Payload():
+                    listed[-1].received += len(event.data)
+                case container.About():
+                    metadata = container.Metadata.parse(event.facts)
+                case container.Check(good=False):
+                    problem = problem or f"a check failed (at byte {event.offset})"
     except StreamError as error:
         if reader.header is None:
             raise
@@ -65,12 +70,13 @@ def run(arguments: argparse.Namespace) -> None:
     if header is None:
         raise NothingDecodable("the stream ends within its header")
     facts: dict[str, object] = {
-        "version": grammar.VERSION,
+        "version": header.version,
         **asdict(header),
         "bytes": len(data),
         "bpp": bits_per_pixel(len(data), header.width, header.height),
         "verified_bytes": reader.verified,
         "problem": problem,
+        "metadata": metadata.facts(),
         "steps": [entry.facts() for entry in listed],
     }
     true: list[plot.Point] = []
@@ -153,6 +159,11 @@ def _print_facts(facts: dict[str, object]) -> None:
     )
     if facts["problem"]:
         console.print(f"problem: {facts['problem']}", soft_wrap=True)
+    metadata = facts["metadata"]
+    assert isinstance(metadata, dict)
+    for name, value in metadata.items():
+        # Whoever made the stream wrote it: brackets mean nothing.
+        console.print(f"{name}: {value}", markup=False, soft_wrap=True)
     steps = facts["steps"]
     assert isinstance(steps, list)
     for number, step in enumerate(steps):

@@ -8,11 +8,13 @@ from typing import TYPE_CHECKING
 from diffc_stream.destination import STANDARD, read_standard
 from diffc_stream.errors import PictureTooLarge, StreamError
 from diffc_stream.picture import MOST_BYTES as MOST_PICTURE
-from diffc_stream.picture import load_picture
+from diffc_stream.picture import load_photograph
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
+
+    from diffc_stream.container import Metadata
 
 MOST_BYTES = 2**30
 """A stream file larger than this is refused."""
@@ -34,13 +36,18 @@ def read(path: Path) -> bytes:
 
 
 def picture(path: Path) -> NDArray[np.uint8]:
-    """Return a picture, (H, W, 3).
+    """Return a picture, (H, W, 3); raises what :func:`photograph` does."""
+    return photograph(path)[0]
+
+
+def photograph(path: Path) -> tuple[NDArray[np.uint8], Metadata]:
+    """Return a picture, (H, W, 3), and how it was taken.
 
     Raises PictureError, DestinationError on a terminal, OSError.
     """
     if path != STANDARD:
-        return load_picture(path)
+        return load_photograph(path)
     data = read_standard(MOST_PICTURE + 1)
     if len(data) > MOST_PICTURE:
         raise PictureTooLarge(f"standard input: more than {MOST_PICTURE:,} bytes")
-    return load_picture(data)
+    return load_photograph(data)

@@ -12,8 +12,8 @@ if TYPE_CHECKING:
     from diffc_stream.codec.decoder import Decoder as Decoder
     from diffc_stream.codec.decoder import Method as Method
     from diffc_stream.codec.decoder import Rendering as Rendering
+    from diffc_stream.codec.encode_report import EncodeReport as EncodeReport
     from diffc_stream.codec.encoder import Encoder as Encoder
-    from diffc_stream.codec.encoder import EncodeReport as EncodeReport
     from diffc_stream.codec.encoder import prepare as prepare
     from diffc_stream.codec.schedule import Schedule as Schedule
 
@@ -22,7 +22,7 @@ _HOMES = {
     "METHODS": "decoder",
     "Curve": "curve",
     "Decoder": "decoder",
-    "EncodeReport": "encoder",
+    "EncodeReport": "encode_report",
     "Encoder": "encoder",
     "Method": "decoder",
     "Rendering": "decoder",

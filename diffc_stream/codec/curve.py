@@ -15,8 +15,18 @@ from dataclasses import dataclass
 
 from diffc_stream.channel import trellis
 from diffc_stream.codec.forecast import DETAIL_SHARE, Forecast, decibel
-from diffc_stream.container import Check, Header, Kind, Payload, Simulator, Step, StreamReader
+from diffc_stream.container import (
+    About,
+    Check,
+    Header,
+    Kind,
+    Payload,
+    Simulator,
+    Step,
+    StreamReader,
+)
 from diffc_stream.container.grammar import delta, ratio, segments
+from diffc_stream.container.reader import Event
 from diffc_stream.diffusion import octaves
 from diffc_stream.diffusion.field import dimensions
 from diffc_stream.diffusion.observation import opened_snr
@@ -103,7 +113,7 @@ class Curve:
                 return offset
         return None
 
-    def _take(self, event: Header | Step | Payload | Check) -> None:
+    def _take(self, event: Event) -> None:
         match event:
             case Header():
                 self._sizes = octaves.sizes(event.height, event.width)
@@ -126,6 +136,8 @@ class Curve:
             case Check():
                 self._belongs(self.offsets, event.offset)
                 self._belongs(self.boundaries, event.offset)
+            case About():
+                self.boundaries.append(self._reader.offset)
 
     def _belongs(self, places: list[int], offset: int) -> None:
         """Have what ended where a check begins end after it."""

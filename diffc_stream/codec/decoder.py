@@ -11,8 +11,9 @@ from numpy.typing import NDArray
 
 from diffc_stream.codec import allowance, continuation
 from diffc_stream.codec.chain import After, Chain
-from diffc_stream.container import Check, Header, Payload, Step, StreamReader
+from diffc_stream.container import About, Check, Header, Metadata, Payload, Step, StreamReader
 from diffc_stream.container.grammar import WHITE_RATIO, ratio
+from diffc_stream.container.metadata import NOTHING
 from diffc_stream.diffusion import octaves, symmetry
 from diffc_stream.diffusion.model import Model
 from diffc_stream.errors import NothingDecodable, PictureTooLarge, UnknownModel, UnsupportedStream
@@ -39,6 +40,8 @@ class Rendering:
     bpp: float
     predicted_psnr: float
     """What the mmse picture's PSNR (dB) is expected to be, told from the stream alone."""
+    metadata: Metadata = NOTHING
+    """How the picture was taken, as far as the stream says so by now."""
 
     @property
     def description(self) -> dict[str, str]:
@@ -77,6 +80,8 @@ class Decoder:
         self._chain: Chain | None = None
         self._step: Step | None = None
         self._payload = bytearray()
+        self.metadata = NOTHING
+        """How the picture was taken, as far as the stream says so by now."""
         self.damage = 0
         """Checks that failed so far; only with ``damaged``, else the first one raises."""
 
@@ -100,6 +105,8 @@ class Decoder:
                     self._finish_step()
                 case Check():
                     self.damage += not event.good
+                case About():
+                    self.metadata = Metadata.parse(event.facts)
 
     @property
     def header(self) -> Header | None:
@@ -163,6 +170,7 @@ class Decoder:
             bytes=self.bytes_received,
             bpp=bits_per_pixel(self.bytes_received, header.width, header.height),
             predicted_psnr=newest.psnr,
+            metadata=self.metadata,
         )
 
     def _drawn(self, newest: After, method: Method, symmetries: int) -> Floats:

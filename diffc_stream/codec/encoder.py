@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
 from math import inf, log2, sqrt
 
 import numpy as np
@@ -14,13 +13,16 @@ from diffc_stream.channel import trellis, viterbi
 from diffc_stream.channel.simulator import Sample, Simulation
 from diffc_stream.codec import allowance
 from diffc_stream.codec.chain import After, Chain
+from diffc_stream.codec.encode_report import EncodeReport
 from diffc_stream.codec.schedule import Schedule, step_length, usual
 from diffc_stream.codec.simulators import SIMULATORS
 from diffc_stream.container import (
+    About,
     Begun,
     Check,
     Header,
     Kind,
+    Metadata,
     Prefix,
     Simulator,
     Step,
@@ -35,6 +37,7 @@ from diffc_stream.container.grammar import (
     nearest_delta,
     ratio,
 )
+from diffc_stream.container.metadata import NOTHING
 from diffc_stream.diffusion import octaves
 from diffc_stream.diffusion.model import Model
 from diffc_stream.errors import (
@@ -56,31 +59,10 @@ CHANCE = 4.0
 """By how many standard deviations of its noise a sample may lean less than it should."""
 _SUMMED = 2**22
 """How many values are summed up in double precision at a time."""
+FACTS_AFTER = 8
+"""Facts about the picture come after so many times as many bytes of the picture itself."""
 SMALLEST_BEGINNING = 8
 """Bytes after the header that a target has at least: a step's description, and some of it."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class EncodeReport:
-    """What a stream cost and brought."""
-
-    bytes: int
-    bpp: float
-    psnr: float
-    """Of the mmse picture, in dB."""
-    steps: int
-    """One that was cut included."""
-    evaluations: float
-    """Denoiser evaluations in full-resolution equivalents, that of the last picture included."""
-    ideal_bits: float
-    """Sum over the steps of -(D/2) log2(1 - r^2), r the cosine between sample and error."""
-    state_noise: float
-    """Variance of (eta - snr x) / sqrt(snr); 1 for an ideal observation."""
-    side_information_bytes: int
-    seconds: float
-    """Of this encoder: what replaying a prefix took, not what making it took."""
-    rcc_seconds: float
-    """Of them, spent in reverse channel coding."""
 
 
 class Encoder:
@@ -100,6 +82,9 @@ class Encoder:
     the prefix, or 0, unless given; the ratio of shaped noise is that of the prefix, or the
     schedule's.
 
+    ``metadata`` is told some hundred bytes after the beginning, unless a prefix is of a version
+    that cannot tell it, or has told some.
+
     Raises TargetError for a target too small for any picture or not beyond the prefix,
     PictureTooLarge for a side of more than 65,535 pixels, PrefixMismatch for a prefix that is
     damaged or whose header is not this stream's.  Iterating raises PrefixMismatch where only the
@@ -116,6 +101,7 @@ class Encoder:
         prefix: bytes = b"",
         schedule: Schedule | None = None,
         simulator: Simulator = Simulator.TRELLIS,
+        metadata: Metadata = NOTHING,
     ) -> None:
         height, width = picture.shape[:2]
         if max(height, width) > MAX_SIDE:
@@ -125,9 +111,12 @@ class Encoder:
         self._prefix = Prefix(prefix)
         self._schedule = schedule or usual(shaped=model.shaped)
         shape = self._schedule.ratio if model.shaped else WHITE_RATIO
+        self._facts = metadata.encode()
+        about = bool(self._facts)
         if (begun := self._prefix.header) is not None:
             seed = begun.seed if seed is None else seed
             shape = begun.ratio if model.shaped else shape
+            about = begun.about
         seed = seed or 0
         self._header = Header(
             model=model.fingerprint,
@@ -135,7 +124,10 @@ class Encoder:
             height=height,
             seed=seed,
             ratio=shape,
+            about=about,
         )
+        if not about:
+            self._facts = b""
         self._prefix.check(self._header)
         self._begun: Begun | None = None
         self.chain = Chain(
@@ -219,8 +211,11 @@ class Encoder:
     def _records(self) -> Iterator[bytes]:
         yield from self._replayed()
         self._begun = self._prefix.begun
-        while self._left > 0 and (planned := self._plan()) is not None:
-            step = self._step(*planned)
+        while self._left > 0:
+            if about := self._about():
+                yield about
+            planned = self._plan() if self._left > 0 else None
+            step = self._step(*planned) if planned else None
             if step is None:
                 break
             yield step
@@ -228,9 +223,22 @@ class Encoder:
         if self._left >= CHECK_SIZE:
             yield self._writer.check()
 
+    def _about(self) -> bytes:
+        """Return the facts about the picture, once, where they are no burden any more."""
+        due = FACTS_AFTER * len(self._facts)
+        if not self._facts or self._begun is not None:
+            return b""
+        if self._writer.written < due and not self._prefix.about:
+            return b""
+        facts, self._facts = self._facts, b""
+        return self._writer.about(facts)
+
     def _replayed(self) -> Iterator[bytes]:
         for record in self._prefix.records:
-            if not isinstance(record, Check):
+            if isinstance(record, About):
+                self._facts = b""
+                yield self._writer.about(record.facts)
+            elif not isinstance(record, Check):
                 yield self._replay(*record)
             elif check := self._writer.check():  # not if it was due: it came with the step
                 yield check

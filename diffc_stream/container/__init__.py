@@ -1,16 +1,22 @@
 """The .dfc byte grammar, on disk and on the wire: parsing and writing, no mathematics."""
 
 from diffc_stream.container.grammar import Header, Kind, Simulator, Step, segments
+from diffc_stream.container.metadata import Fact, Facts, Metadata, Place
 from diffc_stream.container.prefix import Begun, Prefix
-from diffc_stream.container.reader import Check, Payload, StreamReader, verified
+from diffc_stream.container.reader import About, Check, Payload, StreamReader, verified
 from diffc_stream.container.writer import StreamWriter
 
 __all__ = [
+    "About",
     "Begun",
     "Check",
+    "Fact",
+    "Facts",
     "Header",
     "Kind",
+    "Metadata",
     "Payload",
+    "Place",
     "Prefix",
     "Simulator",
     "Step",

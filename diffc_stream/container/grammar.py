@@ -3,7 +3,7 @@
     stream  = header record*
     header  = "DFC" kind:u8 model:4 bytes width:varint height:varint seed:varint [ratio:u8]
               check:u16
-    record  = step | check
+    record  = step | check | about
     step    = (short | long) segment (check? segment)*
     short   = 1 length:4 delta:3                one byte, a refinement by the trellis
             | 01 length:6                       one byte, an opening by the trellis
@@ -11,10 +11,11 @@
     segment = bytes                             lengths follow from the step's, see segments()
     check   = 0x30 crc:u16                      low half of the CRC32C of the bytes since the last
                                                 check, or since the start
+    about   = 0x31 length:u8 facts check        version 3 only, once: see metadata.py
 
-The header's kind is the version, four bits, and the signal, four bits.  Version 2 has a ratio, that
-of the precision field of its noise, :func:`ratio`; the noise of version 1 is white.  The header's
-check is the low half of the CRC32C of the header before it.
+The header's kind is the version, four bits, and the signal, four bits.  Versions 2 and 3 have a
+ratio, that of the precision field of their noise, :func:`ratio`; the noise of version 1 is white.
+The header's check is the low half of the CRC32C of the header before it.
 
 A long step's tag is what it does (0x10 refine, 0x20 open an octave) plus its simulator; only refine
 has a delta.  A short one says how its length and its delta compare with those of the steps before
@@ -41,6 +42,8 @@ VERSION = 2
 """Of streams whose noise is shaped."""
 VERSION_WHITE = 1
 """Of streams whose noise is white."""
+VERSION_ABOUT = 3
+"""Of streams that may say something about their picture, white or not."""
 LEAST_RATIO = 64
 """A header names no smaller one: noise of coarse detail would vanish in rounding."""
 WHITE_RATIO = 255
@@ -50,6 +53,9 @@ SIGNAL_SRGB = 0
 
 CHECK_TAG = 0x30
 CHECK_SIZE = 3
+ABOUT_TAG = 0x31
+MOST_ABOUT = 127
+"""Bytes of facts about a picture, at least one."""
 LONGEST_SEGMENT = 512
 CHECK_DUE = 500
 SHORT_OPEN = 0x40
@@ -96,18 +102,26 @@ class Header:
     """Of the shared randomness, 0 to 2^32 - 1."""
     ratio: int = WHITE_RATIO
     """Of the noise's precision field, LEAST_RATIO to WHITE_RATIO, see ratio()."""
+    about: bool = False
+    """The stream may say something about its picture."""
+
+    @property
+    def version(self) -> int:
+        """Of the grammar: the oldest that has what this stream needs."""
+        if self.about:
+            return VERSION_ABOUT
+        return VERSION_WHITE if self.ratio == WHITE_RATIO else VERSION
 
     def encode(self) -> bytes:
         """Return the header's bytes."""
-        white = self.ratio == WHITE_RATIO
         body = (
             MAGIC
-            + bytes([(VERSION_WHITE if white else VERSION) << 4 | SIGNAL_SRGB])
+            + bytes([self.version << 4 | SIGNAL_SRGB])
             + bytes.fromhex(self.model)
             + encode_varint(self.width)
             + encode_varint(self.height)
             + encode_varint(self.seed)
-            + (b"" if white else bytes([self.ratio]))
+            + (b"" if self.version == VERSION_WHITE else bytes([self.ratio]))
         )
         return body + (crc32c(body) & 0xFFFF).to_bytes(2, "little")
 
@@ -121,16 +135,16 @@ class Header:
             raise NotAStream("not a .dfc stream")
         _need(data, 4)
         version, signal = data[3] >> 4, data[3] & 0x0F
-        if version not in (VERSION_WHITE, VERSION):
+        if not VERSION_WHITE <= version <= VERSION_ABOUT:
             raise UnsupportedStream(
-                f"this is .dfc version {version}; this release reads versions 1 and 2"
+                f"this is .dfc version {version}; this release reads versions 1 to 3"
             )
         _need(data, 8)
         width, place = parse_varint(data, 8)
         height, place = parse_varint(data, place)
         seed, place = parse_varint(data, place)
         shape = WHITE_RATIO
-        if version == VERSION:
+        if version != VERSION_WHITE:
             _need(data, place + 1)
             shape, place = data[place], place + 1
         _need(data, place + 2)
@@ -141,9 +155,12 @@ class Header:
             raise UnsupportedStream(f"this stream carries signal {signal}, which is not known here")
         if not (1 <= width <= MAX_SIDE and 1 <= height <= MAX_SIDE and seed < 2**32):
             raise CorruptStream(f"the header names a picture of {width}x{height}", offset=8)
-        if shape < LEAST_RATIO or (shape == WHITE_RATIO) != (version == VERSION_WHITE):
+        if shape < LEAST_RATIO or (shape == WHITE_RATIO and version == VERSION):
             raise CorruptStream(f"the header names a ratio of {shape}", offset=place - 1)
-        header = cls(model=data[4:8].hex(), width=width, height=height, seed=seed, ratio=shape)
+        about = version == VERSION_ABOUT
+        header = cls(
+            model=data[4:8].hex(), width=width, height=height, seed=seed, ratio=shape, about=about
+        )
         return header, place + 2
 
 

@@ -5,12 +5,19 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from diffc_stream.container.grammar import CHECK_TAG, Header, Kind, Simulator, Step
-from diffc_stream.container.reader import Check, Payload, StreamReader
+from diffc_stream.container.grammar import (
+    ABOUT_TAG,
+    CHECK_TAG,
+    Header,
+    Kind,
+    Simulator,
+    Step,
+)
+from diffc_stream.container.reader import About, Check, Payload, StreamReader
 from diffc_stream.errors import PrefixMismatch, StreamError
 
-Record = tuple[Step, bytes] | Check
-"""A step with its whole payload, or a check between two steps."""
+Record = tuple[Step, bytes] | Check | About
+"""A step with its whole payload, a check between two steps, or facts about the picture."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,6 +42,8 @@ class Prefix:
         """What comes after them, if it is a step."""
         self.settled = 0
         """How many bytes come before it."""
+        self.about = False
+        """What comes after them are facts about the picture, some of them."""
         reader = StreamReader()
         try:
             self._parse(reader)
@@ -56,12 +65,16 @@ class Prefix:
                         payload.clear()
                 case Check() if step is None:
                     self.records.append(event)
+                case About():
+                    self.records.append(event)
         self.settled = reader.offset if step is None else reader.began
         rest = self.data[reader.offset :]
         if step is not None:
             self.begun = Begun(kind=step.kind, simulator=step.simulator, length=step.length)
         elif rest[:1] == bytes([CHECK_TAG]):
             self.records.append(Check(offset=reader.offset, good=True))
+        elif rest[:1] == bytes([ABOUT_TAG]):
+            self.about = True
         elif rest and reader.header is not None:
             # A step whose description is cut: of several bytes, so the first one names these.
             kind, simulator = Kind(rest[0] & 0xF0), Simulator(rest[0] & 0x0F)
@@ -84,6 +97,8 @@ class Prefix:
             raise PrefixMismatch(f"the prefix is of the seed {own.seed}, not {header.seed}")
         elif own.ratio != header.ratio:
             raise PrefixMismatch(f"the prefix is of the ratio {own.ratio}, not {header.ratio}")
+        elif own.about != header.about:
+            raise PrefixMismatch(f"the prefix is of version {own.version}, not {header.version}")
 
     def beyond(self, pieces: Iterator[bytes]) -> Iterator[bytes]:
         """Yield what of ``pieces``, a stream from its start, follows; empty ones where none does.

@@ -6,9 +6,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from diffc_stream.container.grammar import (
+    ABOUT_TAG,
     CHECK_DUE,
     CHECK_SIZE,
     CHECK_TAG,
+    MOST_ABOUT,
     Before,
     Header,
     Step,
@@ -34,11 +36,18 @@ class Check:
     good: bool
 
 
-Event = Header | Step | Payload | Check
+@dataclass(frozen=True, slots=True)
+class About:
+    """Facts about the picture, as bytes for :meth:`Metadata.parse`; they have been checked."""
+
+    facts: bytes
+
+
+Event = Header | Step | Payload | Check | About
 
 
 class StreamReader:
-    """Parse a stream fed in pieces into events: Header, then Step, Payload and Check.
+    """Parse a stream fed in pieces into events: Header, then Step, Payload, Check and About.
 
     A step's payload is complete when as many bytes have come as the step said.  With
     ``damaged``, a failed check is reported and reading goes on; without, it raises.
@@ -63,6 +72,8 @@ class StreamReader:
         self._segments: Iterator[int] = iter(())
         self._left = 0
         self._check_due = False
+        self._about = False
+        """Facts about the picture have come, or none can."""
         self._sound = True
 
     def feed(self, data: bytes) -> Iterator[Event]:
@@ -87,11 +98,14 @@ class StreamReader:
             self.header, size = Header.parse(data)
             self._take(size)
             self.verified = size
+            self._about = not self.header.about
             return self.header
         if self._left and not self._check_due:
             return self._payload()
         if data[0] == CHECK_TAG or self._check_due:
             return self._check(data)
+        if data[0] == ABOUT_TAG and not self._about:
+            return self._facts()
         step, size = Step.parse(data, self._before, self.offset)
         self.began = self.offset
         self._take(size)
@@ -125,6 +139,22 @@ class StreamReader:
         if self._sound:
             self.verified = self.offset
         return Check(offset=offset, good=good)
+
+    def _facts(self) -> Event:
+        """Return facts if they are as they were written, or a check that failed."""
+        offset, head = self.offset, self._pending[self._place : self._place + 2]
+        if len(head) < 2:
+            raise Truncated
+        if not 1 <= head[1] <= MOST_ABOUT:
+            raise CorruptStream(f"facts of {head[1]} bytes about a picture", offset=offset)
+        size = 2 + head[1]
+        whole = self._pending[self._place : self._place + size + CHECK_SIZE]
+        if len(whole) < size + CHECK_SIZE:
+            raise Truncated
+        self._about = True
+        facts = self._take(size)[2:]
+        check = self._check(whole[size:])
+        return About(facts) if check.good else check
 
     def _take(self, size: int) -> bytes:
         piece = self._pending[self._place : self._place + size]

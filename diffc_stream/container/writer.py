@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from diffc_stream.container.grammar import (
+    ABOUT_TAG,
     CHECK_DUE,
     CHECK_SIZE,
     CHECK_TAG,
+    MOST_ABOUT,
     Before,
     Header,
     Step,
@@ -71,6 +73,11 @@ class StreamWriter:
         self._take(record)
         self._crc = self._unchecked = 0
         return record
+
+    def about(self, facts: bytes) -> bytes:
+        """Return a record of facts about the picture, 1 to MOST_ABOUT bytes, with its check."""
+        assert 1 <= len(facts) <= MOST_ABOUT
+        return self._take(bytes([ABOUT_TAG, len(facts)]) + facts) + self.check()
 
     def size(self, step: Step) -> int:
         """Return how many bytes ``step`` would add."""

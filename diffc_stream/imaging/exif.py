@@ -5,6 +5,8 @@ What cannot be read says nothing.
 
 from __future__ import annotations
 
+from contextlib import suppress
+
 from PIL import ExifTags, Image
 
 from diffc_stream.imaging.boxes import NOTHING, Told
@@ -34,6 +36,12 @@ def upright(image: Image.Image, original: Image.Image) -> Image.Image:
     except Exception:
         return image
     return image if turn is None else image.transpose(turn)
+
+
+def turned(image: Image.Image) -> None:
+    """Note that an image is upright already, whatever its file says."""
+    with suppress(Exception):
+        image.getexif().pop(ExifTags.Base.Orientation, None)
 
 
 def colour(image: Image.Image) -> Told:

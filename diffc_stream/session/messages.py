@@ -127,6 +127,8 @@ class Capability:
     """Streams of version 1 of the format: the noise of their observations is white."""
     DFC2 = "dfc2"
     """Streams of version 2: it is shaped by scale."""
+    DFC3 = "dfc3"
+    """Streams of version 3: they may say how a picture was taken."""
     HTTP = "http"
     """The same streams over plain HTTP, on the same port."""
     FOLLOW = "follow"

@@ -20,12 +20,12 @@ class Keeping:
     """Recalls a stream, and saves it as it grows."""
 
     def __init__(
-        self, store: Store, file: File, model: str, workers: Workers, figures: Figures
+        self, store: Store, file: File, recipe: str, workers: Workers, figures: Figures
     ) -> None:
-        """Prepare for the stream of a picture by ``model``."""
+        """Prepare for a picture's stream by ``recipe``, see :func:`stream_key`."""
         self._store: Store | None = store
         self._file = file
-        self._model = model
+        self._recipe = recipe
         self._workers = workers
         self._figures = figures
         self._key: str | None = None
@@ -53,7 +53,7 @@ class Keeping:
         if self._store is None:
             return None
         if self._key is None:
-            self._key = await self._workers.read(stream_key, self._file, self._model)
+            self._key = await self._workers.read(stream_key, self._file, self._recipe)
         try:
             async with asyncio.timeout(PATIENCE):
                 stored = await self._workers.recall(self._store.load, self._key)

@@ -225,12 +225,13 @@ def open_store(place: str, *, most_bytes: int = MOST_BYTES) -> Store:
     return Store(_shelf(place), most_bytes=most_bytes)
 
 
-def stream_key(file: File, model: str) -> str:
-    """Return what a picture's stream by ``model`` is kept under, 64 hex digits; reads the file.
+def stream_key(file: File, recipe: str) -> str:
+    """Return what a picture's stream is kept under, 64 hex digits; reads the file.
 
-    Raises OSError, or RequestRefused if another file is there by now.
+    ``recipe`` is what else the stream follows from: the model, and what is told beside.  Raises
+    OSError, or RequestRefused if another file is there by now.
     """
-    digest = hashlib.sha256(f"{VERSION} {model} ".encode())
+    digest = hashlib.sha256(f"{VERSION} {recipe} ".encode())
     with file.open() as picture:
         digest.update(hashlib.file_digest(picture, "sha256").digest())
         file.check(Identity.opened(picture))

@@ -17,7 +17,7 @@ from ..ops.metrics import Figures
 from .pools import Workers
 from .shared_stream import LOOK_AHEAD, SharedStream
 from .slots import MOST_PIXELS, MOST_SEATS, MOST_WAITING, Seats
-from .source import Opener, is_stream
+from .source import Describing, Opener, is_stream
 from .stream_file import Ready
 from .subscribers import Account
 
@@ -43,14 +43,17 @@ class Pipeline:
         pixels: int = MOST_PIXELS,
         held: int = MOST_HELD,
         figures: Figures | None = None,
+        describing: Describing | None = None,
     ) -> None:
         """Compute on ``encoders`` threads what is not in ``store``.
 
         Up to ``seats`` pictures, of ``pixels`` together, take turns on them, and ``queue`` others
         wait; see :class:`Seats`.  Streams of ``held`` bytes are kept in memory; those that nobody
-        uses make way for others, and if all are in use, a request is refused.
+        uses make way for others, and if all are in use, a request is refused.  ``describing``, if
+        there is one, opens for who wants to know how pictures were taken.
         """
         self.opener = opener
+        self._describing = describing
         self.seats = Seats(encoders=encoders, seats=seats, pixels=pixels, queue=queue)
         self._store = store
         self._workers = Workers(encoders)
@@ -64,24 +67,31 @@ class Pipeline:
         """Return the stream of the file that is at a path now; see :meth:`of`."""
         return self.of(File.at(path.resolve()), model)
 
-    def of(self, file: File, model: str | None = None) -> SharedStream:
+    def of(self, file: File, model: str | None = None, *, described: bool = False) -> SharedStream:
         """Return the stream of a file, one and the same for all who ask.
 
-        A picture is encoded with ``model``, None being the preferred one.
+        A picture is encoded with ``model``, None being the preferred one; ``described``, if it can
+        be, with what is known of how it was taken.
         Raises RequestRefused if too many streams are in use.
         """
-        model = None if is_stream(file.path) else model or self.opener.fingerprints[0]
-        key = (file, model)
+        describing = self._describing if described else None
+        if is_stream(file.path):
+            model = describing = None
+        else:
+            model = model or self.opener.fingerprints[0]
+        key = (file, model, describing is not None)
         stream = self._held.find(key)
         if stream is None or not (stream.failure is None or stream.failure.retry):
+            # What the bytes follow from, beside the picture.
+            recipe = model if describing is None else f"{model} {describing.facts}"
             stream = SharedStream(
                 file,
                 model,
-                self.opener,
+                describing or self.opener,
                 hold=self._held.grow,
                 workers=self._workers,
                 seats=self.seats,
-                keeping=self._keeping(file, model),
+                keeping=self._keeping(file, recipe),
                 figures=self._figures,
             )
             self._held.add(key, stream)
@@ -101,7 +111,7 @@ class Pipeline:
         self.seats.close()
         self._workers.close()
 
-    def _keeping(self, file: File, model: str | None) -> Keeping | None:
-        if self._store is None or model is None:
+    def _keeping(self, file: File, recipe: str | None) -> Keeping | None:
+        if self._store is None or recipe is None:
             return None
-        return Keeping(self._store, file, model, self._workers, self._figures)
+        return Keeping(self._store, file, recipe, self._workers, self._figures)

@@ -11,10 +11,10 @@ from io import BufferedReader
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, Protocol
 
-from diffc_stream.container import Header, StreamReader
+from diffc_stream.container import Facts, Header, StreamReader
 from diffc_stream.errors import NotAStream, PrefixMismatch, UnreadablePicture
 from diffc_stream.opening import Identity, open_resolved
-from diffc_stream.picture import load_picture
+from diffc_stream.picture import load_photograph
 
 from ..catalogue.file import File
 
@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 STREAM_SUFFIX = ".dfc"
 """Of streams that are ready: they are sent as they are."""
+SILENT = Facts()
+"""Nothing is told of how a picture was taken."""
 _BLOCK = 16_384
 _HEAD = 64
 """Bytes that a stream's header is within."""
@@ -63,12 +65,25 @@ class Opener(Protocol):
         ...
 
 
+class Describing(Opener, Protocol):
+    """Makes sources that also say how a picture was taken."""
+
+    @property
+    def facts(self) -> Facts:
+        """What they say of that."""
+        ...
+
+
 class FileOpener:
     """Encodes pictures with the models at hand, and hands out ``.dfc`` files as they are."""
 
-    def __init__(self, models: Mapping[str, Model]) -> None:
-        """Encode with ``models``, by fingerprint and in order of preference; at least one."""
+    def __init__(self, models: Mapping[str, Model], *, facts: Facts = SILENT) -> None:
+        """Encode with ``models``, by fingerprint and in order of preference; at least one.
+
+        ``facts`` of how a picture was taken are told, for who reads version 3 of the format.
+        """
         self._models = models
+        self.facts = facts
 
     @property
     def fingerprints(self) -> tuple[str, ...]:
@@ -85,13 +100,15 @@ class FileOpener:
         chosen = self._models[model or self.fingerprints[0]]
         with _opened(path) as file:
             version = Identity.opened(file)
-            picture = load_picture(file)
+            picture, metadata = load_photograph(file)
             File(path, version).check(Identity.opened(file))
         height, width = picture.shape[:2]
         return Source(
             pixels=width * height,
             model=chosen.fingerprint,
-            pieces=iter(Encoder(picture, chosen, prefix=prefix)),
+            pieces=iter(
+                Encoder(picture, chosen, prefix=prefix, metadata=metadata.only(self.facts))
+            ),
             version=version,
         )
 

@@ -50,7 +50,13 @@ from .outbound_stream import Outgoing
 from .resolver import Finder
 from .scheduler import FrameScheduler
 
-CAPABILITIES = (Capability.DFC1, Capability.DFC2, Capability.HTTP, Capability.FOLLOW)
+CAPABILITIES = (
+    Capability.DFC1,
+    Capability.DFC2,
+    Capability.DFC3,
+    Capability.HTTP,
+    Capability.FOLLOW,
+)
 GATHER = 0.05
 """Seconds after an OPEN in which only first frames are sent: others often follow, and what has been
 sent cannot be given to them."""

@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterator
 
+from diffc_stream.container.grammar import VERSION_ABOUT
 from diffc_stream.errors import RequestRefused
 from diffc_stream.opening import is_passing
 from diffc_stream.session import Capability, Code, Hello, Open
 
 from ..auth.quotas import Visit
 from ..catalogue.catalogue import Catalogue
-from ..catalogue.file import later
+from ..catalogue.file import File, later
 from ..encoding.pipeline import Pipeline, SharedStream
 from ..encoding.source import is_stream
 from ..encoding.subscribers import Wake
 
-FORMATS = {Capability.DFC1, Capability.DFC2}
+FORMATS = {Capability.DFC1, Capability.DFC2, Capability.DFC3}
 VERSION_AT = 3
 """Where a stream says its version, in the high half of a byte."""
 
@@ -41,22 +43,22 @@ class Finder:
                 raise later() from error
             raise
         model = None if is_stream(file.path) else self._model(request, hello)
-        shared = self._pipeline.of(file, model)
-        shared.join(wake, visit.account)
-        try:
-            await shared.reach(0, visit.account, claimed=request.start > 0)
-            assert shared.model is not None
-            await _check_format(hello, shared, visit)
-            _check_model(hello, shared.model)
-            if not await _proven(request, shared, wake, visit):
-                raise RequestRefused(
-                    Code.PREFIX_MISMATCH,
-                    f"the first {request.start} bytes are not as held: begin anew without them",
-                )
-        except BaseException:
-            shared.leave(wake)
-            raise
-        return shared
+        for shared in self._candidates(file, model, hello):
+            if await _joined(shared, request, hello, wake, visit):
+                return shared
+        raise RequestRefused(
+            Code.PREFIX_MISMATCH,
+            f"the first {request.start} bytes are not as held: begin anew without them",
+        )
+
+    def _candidates(self, file: File, model: str | None, hello: Hello) -> Iterator[SharedStream]:
+        """Yield the streams of a picture that a receiver reads, until he holds the beginning."""
+        described = Capability.DFC3 in hello.capabilities
+        shared = self._pipeline.of(file, model, described=described)
+        yield shared
+        if described and model is not None and _version(shared) == VERSION_ABOUT:
+            # The bytes held may be of a time when nobody was told how it was taken.
+            yield self._pipeline.of(file, model)
 
     def _model(self, request: Open, hello: Hello) -> str:
         """Return the model to encode a picture with.  Raises RequestRefused if there is none."""
@@ -74,6 +76,27 @@ class Finder:
                 "begin anew without them",
             )
         return request.model
+
+
+async def _joined(
+    shared: SharedStream, request: Open, hello: Hello, wake: Wake, visit: Visit
+) -> bool:
+    """Join a stream as soon as it has come to where it starts; not if others' bytes are held.
+
+    Raises RequestRefused.
+    """
+    shared.join(wake, visit.account)
+    proven = False
+    try:
+        await shared.reach(0, visit.account, claimed=request.start > 0)
+        assert shared.model is not None
+        await _check_format(hello, shared, visit)
+        _check_model(hello, shared.model)
+        proven = await _proven(request, shared, wake, visit)
+    finally:
+        if not proven:
+            shared.leave(wake)
+    return proven
 
 
 async def _proven(request: Open, shared: SharedStream, wake: Wake, visit: Visit) -> bool:
@@ -98,13 +121,18 @@ async def _check_format(hello: Hello, shared: SharedStream, visit: Visit) -> Non
         return
     if FORMATS & set(formats):
         await shared.reach(VERSION_AT + 1, visit.account)
-        version = shared.read(VERSION_AT, VERSION_AT + 1)[0] >> 4
-        if f"dfc{version}" in formats:
+        if f"dfc{_version(shared)}" in formats:
             return
     raise RequestRefused(
         Code.UNSUPPORTED,
         f"streams here are {' and '.join(sorted(FORMATS))}, and you read {', '.join(formats)} only",
     )
+
+
+def _version(shared: SharedStream) -> int | None:
+    """Return the version that a stream names; None if it has not come so far."""
+    named = shared.read(VERSION_AT, VERSION_AT + 1)
+    return named[0] >> 4 if named else None
 
 
 def _check_model(hello: Hello, model: str) -> None:

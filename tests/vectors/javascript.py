@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import json
 import sys
+from datetime import datetime, timedelta, timezone
 from pathlib import Path
 
 import numpy as np
@@ -33,6 +34,7 @@ from diffc_stream.channel.rotation import Rotation  # noqa: E402
 from diffc_stream.channel.simulator import Address  # noqa: E402
 from diffc_stream.channel.trellis import Trellis, cosine_squared  # noqa: E402
 from diffc_stream.codec import Curve, Decoder, Encoder, Method  # noqa: E402
+from diffc_stream.container import About, Metadata, Place, StreamReader  # noqa: E402
 from diffc_stream.container.grammar import (  # noqa: E402
     Before,
     Header,
@@ -55,6 +57,13 @@ Json = dict[str, object]
 RECEIVER = HERE / "receiver.json"
 GOLDEN = HERE.parent.parent / "client" / "viewer" / "js" / "src" / "golden.js"
 
+TAKEN = Metadata(
+    time=datetime(2024, 5, 6, 7, 8, 9, tzinfo=timezone(timedelta(hours=2))),
+    place=Place(latitude=-33.8567844, longitude=151.2152967, altitude=58.0),
+    camera="NIKON D850",
+    description="Grüße",
+)
+"""How the picture of one stream was taken."""
 EVERY = 97
 """Of pictures, values this far apart are kept."""
 
@@ -129,6 +138,8 @@ def grammar() -> Json:
         Header(model="733c846a", width=768, height=512, seed=0),
         Header(model="00ff0a1b", width=65_535, height=1, seed=2**32 - 1),
         Header(model="00ff0a1b", width=17, height=300, seed=1, ratio=153),
+        Header(model="00ff0a1b", width=17, height=300, seed=1, ratio=153, about=True),
+        Header(model="00ff0a1b", width=17, height=300, seed=1, about=True),
     ]
     steps: list[Json] = []
     before = Before()
@@ -158,6 +169,7 @@ def grammar() -> Json:
         "headers": [
             {"data": header.encode().hex(), "model": header.model, "width": header.width}
             | {"height": header.height, "seed": header.seed, "ratio": ratio(header.ratio)}
+            | {"about": header.about}
             for header in headers
         ],
         "steps": steps,
@@ -216,7 +228,13 @@ def encoded() -> dict[str, bytes]:
     """Return new streams; a machine's own rounding decides on some of their bits."""
     learned = Encoder(photograph(), default_model(), target_bytes=900)
     shaped = Encoder(odd_picture(), by_scale(), target_bytes=900)
-    return {"exact": stream(1500), "learned": b"".join(learned), "shaped": b"".join(shaped)}
+    described = Encoder(picture(), model(), target_bytes=600, metadata=TAKEN)
+    return {
+        "exact": stream(1500),
+        "learned": b"".join(learned),
+        "shaped": b"".join(shaped),
+        "described": b"".join(described),
+    }
 
 
 def other_simulators() -> dict[str, str]:
@@ -229,6 +247,11 @@ def other_simulators() -> dict[str, str]:
     }
 
 
+def facts_in(data: bytes) -> list[str]:
+    """Return what a stream says of its picture, in hex."""
+    return [event.facts.hex() for event in StreamReader().feed(data) if isinstance(event, About)]
+
+
 def streams(data: dict[str, bytes]) -> list[Json]:
     result: list[Json] = []
     every: list[Method] = ["mmse", "flow", "ancestral", 0.5]
@@ -237,6 +260,7 @@ def streams(data: dict[str, bytes]) -> list[Json]:
         ("exact", model(), [17, 30, 56, 57, 60, 300, 1500], every),
         ("learned", default_model(), [40, 300, 900], few),
         ("shaped", by_scale(), [19, 45, 157, 300, 900], every),
+        ("described", model(), [300, 600], few),
     ):
         curve = Curve()
         curve.feed(data[name])
@@ -247,6 +271,7 @@ def streams(data: dict[str, bytes]) -> list[Json]:
                 "prefixes": pictures(data[name], own, ends, methods),
                 "offsets": curve.offsets,
                 "psnr": curve.psnr(),
+                "facts": facts_in(data[name]),
                 "reaching": [[psnr, curve.reaching(psnr)] for psnr in (5.0, 22.0, 25.0, 60.0)],
             }
         )

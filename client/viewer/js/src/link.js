@@ -6,7 +6,7 @@
 
 import { AddressError, LinkLost, PeerError, RemoteProtocolError, SenderLeaving } from "./errors.js";
 import { oneLine } from "./session/fields.js";
-import { Code, DFC1, DFC2, peerError, SUBPROTOCOL } from "./session/messages.js";
+import { Code, DFC1, DFC2, DFC3, peerError, SUBPROTOCOL } from "./session/messages.js";
 import { ReceiverSession } from "./session/receiver.js";
 
 /** Seconds that a handshake may take. */
@@ -103,7 +103,7 @@ export class Link {
     this.#url = url;
     this.#owner = owner;
     this.#clock = clock;
-    this.#options = { models, terms, capabilities: [DFC1, DFC2] };
+    this.#options = { models, terms, capabilities: [DFC1, DFC2, DFC3] };
     let socket;
     try {
       socket = new WebSocket(url, token === null ? [SUBPROTOCOL] : [SUBPROTOCOL, OFFER + token]);

@@ -49,8 +49,8 @@ test("headers are read, and nothing of one that is cut", () => {
 test("what is no stream, another version, another signal or damaged is told apart", () => {
   assert.throws(() => parseHeader(Uint8Array.of(0x44, 0x45)), NotAStream);
   assert.throws(
-    () => parseHeader(damaged(3, 0x30)),
-    /version 3; this release reads versions 1 and 2/,
+    () => parseHeader(damaged(3, 0x40)),
+    /version 4; this release reads versions 1 to 3/,
   );
   assert.throws(() => parseHeader(damaged(3, 0x11)), { name: "CorruptStream", offset: 0 });
   assert.throws(() => parseHeader(damaged(9, HEADER[9] ^ 1)), CorruptStream);

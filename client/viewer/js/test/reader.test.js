@@ -72,3 +72,32 @@ test("nonsense is an error of one line or a stream, and never takes long", () =>
     }
   }
 });
+
+test("what a stream says of its picture is read once it is there and checked", () => {
+  const known = VECTORS.streams[3];
+  const data = bytes(known.data);
+  for (const size of [1, 7, data.length]) {
+    const { events: all } = events(data, size);
+    const facts = all.flatMap((event) => (event.type === "about" ? [event.facts] : []));
+    assert.deepEqual(
+      facts.map((fact) => Buffer.from(fact).toString("hex")),
+      known.facts,
+    );
+  }
+  const place = Buffer.from(data).indexOf(Buffer.from(known.facts[0], "hex"));
+  const damaged = data.slice();
+  damaged[place] ^= 1;
+  assert.throws(() => events(damaged, 50), CorruptStream);
+  const told = events(damaged, 50, new StreamReader({ damaged: true })).events;
+  assert.equal(told.filter((event) => event.type === "about").length, 0);
+  assert.equal(told.filter((event) => event.type === "check" && !event.good).length, 1);
+  damaged.set(data);
+  damaged[place - 1] = 128;
+  assert.throws(() => events(damaged, 50), /facts of 128 bytes/);
+  // In a stream of another version there are none.
+  const plain = bytes(VECTORS.streams[0].data).slice(0, 13);
+  assert.throws(
+    () => events(Uint8Array.of(...plain, 0x31, 1, 1), 50),
+    /no record starts with 0x31/,
+  );
+});

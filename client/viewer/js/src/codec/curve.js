@@ -111,7 +111,7 @@ export class Curve {
     } else if (event.type === "payload") {
       this.#left -= event.data.length;
       if (!this.#left && this.#step) this.#finish(this.#step);
-    } else if (this.offsets.at(-1) === event.offset) {
+    } else if (event.type === "check" && this.offsets.at(-1) === event.offset) {
       // What ended where a check begins ends after it.
       this.offsets[this.offsets.length - 1] = this.#reader.offset;
     }

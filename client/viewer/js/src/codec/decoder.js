@@ -174,7 +174,7 @@ export class Decoder {
       if (event.type === "header") this.#begin(event.header);
       else if (event.type === "check") this.damage += Number(!event.good);
       else if (event.type === "step") this.#start(event.step);
-      else await this.#grow(event.data);
+      else if (event.type === "payload") await this.#grow(event.data);
     }
   }
 

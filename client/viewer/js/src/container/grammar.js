@@ -4,7 +4,7 @@
  *     stream  = header record*
  *     header  = "DFC" kind:u8 model:4 bytes width:varint height:varint seed:varint [ratio:u8]
  *               check:u16
- *     record  = step | check
+ *     record  = step | check | about
  *     step    = (short | long) segment (check? segment)*
  *     short   = 1 length:4 delta:3                one byte, a refinement by the trellis
  *             | 01 length:6                       one byte, an opening by the trellis
@@ -12,10 +12,11 @@
  *     segment = bytes                             lengths follow from the step's, see segments()
  *     check   = 0x30 crc:u16                      low half of the CRC32C of the bytes since the last
  *                                                 check, or since the start
+ *     about   = 0x31 length:u8 facts check        version 3 only, once: see docs/format.md
  *
- * The header's kind is the version, four bits, and the signal, four bits.  Version 2 has a ratio, that
- * of the precision field of its noise, in 255ths; the noise of version 1 is white.  The header's check
- * is the low half of the CRC32C of the header before it.
+ * The header's kind is the version, four bits, and the signal, four bits.  Versions 2 and 3 have a
+ * ratio, that of the precision field of their noise, in 255ths; the noise of version 1 is white.  The
+ * header's check is the low half of the CRC32C of the header before it.
  *
  * A long step's tag is what it does (0x10 refine, 0x20 open
  * an octave) plus its simulator; only refine has a delta.  A short one says how its length and its
@@ -38,6 +39,8 @@ const MAGIC = [0x44, 0x46, 0x43];
 export const VERSION = 2;
 /** Of streams whose noise is white. */
 export const VERSION_WHITE = 1;
+/** Of streams that may say something about their picture, white or not. */
+export const VERSION_ABOUT = 3;
 /** A header names no smaller ratio: noise of coarse detail would vanish in rounding. */
 export const LEAST_RATIO = 64;
 /** The ratio of white noise, which goes unsaid. */
@@ -47,6 +50,9 @@ export const SIGNAL_SRGB = 0;
 
 export const CHECK_TAG = 0x30;
 export const CHECK_SIZE = 3;
+export const ABOUT_TAG = 0x31;
+/** Bytes of facts about a picture, at least one. */
+export const MOST_ABOUT = 127;
 export const LONGEST_SEGMENT = 512;
 export const CHECK_DUE = 500;
 const SHORT_OPEN = 0x40;
@@ -64,9 +70,11 @@ export const Simulator = Object.freeze({ TRELLIS: 0, PFR: 1, DITHER: 2 });
 /**
  * What a receiver has to know before the first record: the model's fingerprint (8 hex digits), the
  * picture's sides (pixels, 1 to MAX_SIDE), the seed of the shared randomness (0 to 2^32 - 1), the
- * ratio of the noise's precision field (up to 1, white noise).
+ * ratio of the noise's precision field (up to 1, white noise), and whether the stream may say
+ * something about its picture.
  *
- * @typedef {{ model: string, width: number, height: number, seed: number, ratio: number }} Header
+ * @typedef {{ model: string, width: number, height: number, seed: number, ratio: number,
+ *   about: boolean }} Header
  */
 
 /**
@@ -91,9 +99,9 @@ export function parseHeader(data) {
   if (data.length < 4) return null;
   const version = data[3] >> 4;
   const signal = data[3] & 0x0f;
-  if (version !== VERSION && version !== VERSION_WHITE) {
+  if (version < VERSION_WHITE || version > VERSION_ABOUT) {
     throw new UnsupportedStream(
-      `this is .dfc version ${version}; this release reads versions 1 and 2`,
+      `this is .dfc version ${version}; this release reads versions 1 to 3`,
     );
   }
   if (data.length < 8) return null;
@@ -101,7 +109,7 @@ export function parseHeader(data) {
   const height = width && parseVarint(data, width.place);
   const seed = height && parseVarint(data, height.place);
   if (!seed) return null;
-  const end = seed.place + Number(version === VERSION);
+  const end = seed.place + Number(version !== VERSION_WHITE);
   if (data.length < end + 2) return null;
   const check = data[end] | (data[end + 1] << 8);
   if ((crc32c(data.subarray(0, end)) & 0xffff) !== check) {
@@ -115,8 +123,8 @@ export function parseHeader(data) {
   if (!(sides.every((side) => side >= 1 && side <= MAX_SIDE) && seed.value < 2 ** 32)) {
     throw new CorruptStream(`the header names a picture of ${width.value}x${height.value}`, 8);
   }
-  const ratio = version === VERSION ? data[seed.place] : WHITE_RATIO;
-  if (ratio < LEAST_RATIO || (ratio === WHITE_RATIO) !== (version === VERSION_WHITE)) {
+  const ratio = version === VERSION_WHITE ? WHITE_RATIO : data[seed.place];
+  if (ratio < LEAST_RATIO || (ratio === WHITE_RATIO && version === VERSION)) {
     throw new CorruptStream(`the header names a ratio of ${ratio}`, seed.place);
   }
   const model = Array.from(data.subarray(4, 8), (byte) => byte.toString(16).padStart(2, "0"));
@@ -126,6 +134,7 @@ export function parseHeader(data) {
     height: height.value,
     seed: seed.value,
     ratio: ratio / WHITE_RATIO,
+    about: version === VERSION_ABOUT,
   };
   return { header, size: end + 2 };
 }

@@ -7,10 +7,12 @@
 import { crc32c } from "../crc32c.js";
 import { CorruptStream } from "../errors.js";
 import {
+  ABOUT_TAG,
   Before,
   CHECK_DUE,
   CHECK_SIZE,
   CHECK_TAG,
+  MOST_ABOUT,
   parseHeader,
   parseStep,
   segments,
@@ -18,19 +20,21 @@ import {
 
 /**
  * A payload event holds bytes of the payload of the step last reported, in order; a check's `good`
- * tells whether the bytes since the last one are as they were written.
+ * tells whether the bytes since the last one are as they were written.  Facts about the picture have
+ * been checked; docs/format.md says what they mean.
  *
  * @typedef {{ type: "header", header: import("./grammar.js").Header }
  *   | { type: "step", step: import("./grammar.js").Step }
  *   | { type: "payload", data: Uint8Array }
- *   | { type: "check", offset: number, good: boolean }} Event
+ *   | { type: "check", offset: number, good: boolean }
+ *   | { type: "about", facts: Uint8Array }} Event
  */
 
 // The longest element short of a payload has 26 bytes; payloads are taken in place.
 const LONGEST = 32;
 
 /**
- * Parse a stream fed in pieces into events: header, then step, payload and check.
+ * Parse a stream fed in pieces into events: header, then step, payload, check and about.
  *
  * A step's payload is complete when as many bytes have come as the step said.  With `damaged`, a
  * failed check is reported and reading goes on; without, it throws.
@@ -59,6 +63,8 @@ export class StreamReader {
   #left = 0;
   #checkDue = false;
   #sound = true;
+  /** Facts about the picture can still come. */
+  #about = false;
 
   /** @param {{ damaged?: boolean }} [options] */
   constructor({ damaged = false } = {}) {
@@ -104,10 +110,12 @@ export class StreamReader {
       this.header = parsed.header;
       this.#take(parsed.size);
       this.verified = parsed.size;
+      this.#about = parsed.header.about;
       return { type: "header", header: parsed.header };
     }
     if (this.#left && !this.#checkDue) return this.#payload();
     if (data[0] === CHECK_TAG || this.#checkDue) return this.#check(data);
+    if (data[0] === ABOUT_TAG && this.#about) return this.#facts();
     const parsed = parseStep(data, this.#before, this.offset);
     if (!parsed) return null;
     this.began = this.offset;
@@ -147,6 +155,25 @@ export class StreamReader {
     this.#sound &&= good;
     if (this.#sound) this.verified = this.offset;
     return { type: "check", offset, good };
+  }
+
+  /**
+   * Return facts if they are as they were written, or a check that failed.
+   *
+   * @returns {Event | null}
+   */
+  #facts() {
+    const data = this.#pending.subarray(this.#place);
+    if (data.length < 2) return null;
+    const length = data[1];
+    if (length < 1 || length > MOST_ABOUT) {
+      throw new CorruptStream(`facts of ${length} bytes about a picture`, this.offset);
+    }
+    if (data.length < 2 + length + CHECK_SIZE) return null;
+    this.#about = false;
+    const facts = this.#take(2 + length).slice(2);
+    const check = this.#check(data.subarray(2 + length));
+    return check?.type === "check" && check.good ? { type: "about", facts } : check;
   }
 
   /** @param {number} size */

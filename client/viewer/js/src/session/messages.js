@@ -65,6 +65,8 @@ export const MAX_WEIGHT = 1000;
 export const DFC1 = "dfc1";
 /** Streams of version 2: the noise of their observations is shaped by scale. */
 export const DFC2 = "dfc2";
+/** Streams of version 3: they may say how a picture was taken. */
+export const DFC3 = "dfc3";
 /** A sender's: LIST may ask it to go on saying what changes. */
 export const FOLLOW = "follow";
 
