@@ -248,5 +248,6 @@ def _of_http(folder: Path) -> tuple[Parser, ...]:
             source=lambda mutator: any_text(mutator, ANSWERS),
             parse=lambda data: asyncio.run(read_answer(data)),
             share=10,
+            memory=10 * 2**20,  # a regular expression's, 500 bytes a character of a long line
         ),
     )

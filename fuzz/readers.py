@@ -8,7 +8,7 @@ from pathlib import Path
 
 from diffc_client.mirror.paths import Places
 from diffc_client.remote.address import Address
-from diffc_client.remote.http_client import MOST_LINE, Wire
+from diffc_client.remote.http_client import BLOCK, Wire
 from diffc_client.storage.partial_stream import MemoryStream
 from diffc_server.auth.credentials import cookie, shown
 from diffc_server.catalogue.catalogue import SUFFIXES, Catalogue
@@ -234,7 +234,7 @@ class _Silent(asyncio.Transport):
 
 async def read_answer(data: bytes) -> None:
     loop = asyncio.get_running_loop()
-    reader = asyncio.StreamReader(limit=MOST_LINE)
+    reader = asyncio.StreamReader(limit=BLOCK)
     protocol = asyncio.StreamReaderProtocol(reader)
     writer = asyncio.StreamWriter(_Silent(), protocol, reader, loop)
     reader.feed_data(data)

@@ -93,7 +93,7 @@ FOREIGN: dict[str, set[str]] = {
     "transport": {"python_socks", "structlog", "websockets"},
     "viewer": set(),
     "server": {"fsspec", "numpy", "PIL", "prometheus_client", "structlog", "websockets"},
-    "client": {"numpy", "structlog", "websockets"},
+    "client": {"h11", "numpy", "structlog", "websockets"},
     "benchmarks": {
         *("numpy", "rich", "torch", "PIL", "matplotlib", "playwright", "ssimulacra2"),
         "websockets",

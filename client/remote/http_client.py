@@ -1,7 +1,7 @@
-"""A connection to an HTTP/1.1 server: as much of the protocol as fetching ranges of bytes takes.
+"""A connection to an HTTP/1.1 server, for fetching ranges of bytes.
 
-The standard library's client blocks a thread that nothing can interrupt; here a reader that is
-cancelled is gone at once.  Answers are read as they come, no more than a block ahead.
+h11 speaks the protocol; this module moves its bytes.  A reader that is cancelled is gone at once,
+and answers are read as they come, no more than a block ahead (docs/decisions/0032).
 """
 
 from __future__ import annotations
@@ -9,10 +9,11 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from http import HTTPStatus
+
+import h11
 
 from diffc_stream.errors import AddressError, LinkLost, RemoteProtocolError, SessionError
 from diffc_stream.transport.proxies import Proxy, proxy_for
@@ -27,15 +28,17 @@ TURN = 32
 """Reads after which others have their turn: a body may come in chunks of a byte."""
 BLOCK = 4096
 """Bytes of a body that are read at most at once."""
-MOST_LINE = 8192
-"""Bytes of a status line or a field."""
+MOST_HEAD = 16_384
+"""Bytes of all that comes before the body."""
 MOST_FIELDS = 100
+MOST_SAID = 80
+"""Characters of what is wrong with an answer, which may quote it."""
 MOST_INTERIM = 8
 """Answers that only say that another will come."""
 
-_STATUS = re.compile(r"HTTP/1\.([01]) ([1-5][0-9]{2})(?: .*)?")
-_FIELD = re.compile(r"([!#$%&'*+.^_`|~0-9A-Za-z-]+):(.*)")
-_SIZE = re.compile(r"([0-9A-Fa-f]{1,15})[ \t]*(?:;.*)?")
+
+_BEGINNING = b"HTTP/1."
+_DONE = {h11.CLIENT: h11.DONE, h11.SERVER: h11.DONE}
 
 
 class Dropped(LinkLost):
@@ -76,11 +79,14 @@ class Wire:
         self._reader = reader
         self._writer = writer
         self._idle = idle
-        self._kept = True
-        self._chunked = False
+        self._http = h11.Connection(h11.CLIENT, max_incomplete_event_size=MOST_HEAD)
+        self._usable = True
+        """No request has failed, or been left unfinished."""
+        self._heard = False
+        """A byte has come since the last request."""
+        self._ended = False
+        """The server sends no more."""
         self._reads = 0
-        self._left: int | None = 0
-        """Bytes that are to come of the body or the chunk; None: until the connection ends."""
 
     @classmethod
     async def dial(cls, address: Address, *, idle: float, access: Access = NO_ACCESS) -> Wire:
@@ -103,7 +109,7 @@ class Wire:
                 # What is not encrypted is asked of the proxy itself.
                 tunnel=address.secure,
                 opening=OPENING,
-                limit=MOST_LINE,
+                limit=MOST_HEAD,
             )
         except UnicodeError as error:
             raise AddressError(f"{str(sender)!r} is not an address: {error}") from error
@@ -115,7 +121,7 @@ class Wire:
     @property
     def reusable(self) -> bool:
         """The last answer has been read, and the server will take another request."""
-        return self._kept and self._left == 0 and not self._chunked
+        return self._usable and self._http.states == _DONE
 
     async def ask(self, path: str, fields: Mapping[str, str]) -> Answer:
         """GET what is at ``path``, percent-encoded, and return what is said of it.
@@ -129,18 +135,20 @@ class Wire:
         self._answered = True
         if self._proxy is not None and answer.status == HTTPStatus.PROXY_AUTHENTICATION_REQUIRED:
             raise turned_down(self._proxy, answer.status)
-        self._frame(answer)
         return answer
 
     async def _ask(self, path: str, fields: Mapping[str, str]) -> Answer:
-        self._kept = False
+        if self._http.states == _DONE:
+            self._http.start_next_cycle()
+        self._usable = self._heard = False
         authority = self._address.authority
         target = path if self._proxy is None else f"http://{authority}{path}"
-        lines = [f"GET {target} HTTP/1.1", f"Host: {authority}"]
-        lines += [f"{name}: {value}" for name, value in {**self._credentials, **fields}.items()]
+        headers = {"Host": authority, **self._credentials, **fields}
+        request = h11.Request(method="GET", target=target, headers=list(headers.items()))
+        sent = (self._http.send(event) for event in (request, h11.EndOfMessage()))
         try:
             async with asyncio.timeout(self._idle):
-                self._writer.write("\r\n".join([*lines, "", ""]).encode("ascii"))
+                self._writer.write(b"".join(data for data in sent if data))
                 await self._writer.drain()
                 return await self._answer()
         except TimeoutError:
@@ -163,28 +171,19 @@ class Wire:
             await asyncio.sleep(0)
         try:
             async with asyncio.timeout(self._idle):
-                if self._chunked and self._left == 0:
-                    await self._next_chunk()
-                if self._left == 0:
-                    return b""
-                data = await self._reader.read(min(BLOCK, self._left or BLOCK))
-                if self._left is None:
-                    self._left = None if data else 0
-                elif not data:
-                    raise LinkLost(self._lost())
-                else:
-                    self._left -= len(data)
-                    if self._chunked and self._left == 0 and await self._line():
-                        raise self._nonsense("a chunk has another length than it says")
-                return data
+                event = await self._event()
         except TimeoutError:
             raise LinkLost(f"{self._address.sender} fell silent") from None
         except OSError as error:
             raise LinkLost(self._lost()) from error
+        if isinstance(event, h11.Data):
+            return bytes(event.data)
+        self._usable = True
+        return b""
 
     def close(self) -> None:
         """Drop the connection."""
-        self._kept = False
+        self._usable = False
         self._writer.transport.abort()
 
     async def closed(self) -> None:
@@ -195,72 +194,51 @@ class Wire:
 
     async def _answer(self) -> Answer:
         for _ in range(MOST_INTERIM):
-            line = await self._reader_line()
-            if not line:
-                raise Dropped(self._lost())
-            match = _STATUS.fullmatch(line.decode("latin-1").rstrip("\r\n"))
-            if match is None:
-                raise self._nonsense("its answer is something else")
-            status, fields = int(match.group(2)), await self._fields()
-            if status >= 200:
-                self._kept = match.group(1) == "1"
-                return Answer(status=status, fields=fields)
+            event = await self._event()
+            if isinstance(event, h11.Response):
+                return self._said(event)
+            if not isinstance(event, h11.InformationalResponse):
+                break
         raise self._nonsense("it keeps announcing an answer")
 
-    async def _fields(self) -> dict[str, str]:
+    def _said(self, response: h11.Response) -> Answer:
+        if len(response.headers) > MOST_FIELDS:
+            raise self._nonsense("its answer has too many fields")
         fields: dict[str, str] = {}
-        for _ in range(MOST_FIELDS + 1):
-            line = await self._line()
-            if not line:
-                return fields
-            match = _FIELD.fullmatch(line)
-            if match is None:
-                raise self._nonsense("a field of its answer has no name")
-            name, value = match.group(1).lower(), match.group(2).strip()
+        for raw_name, raw_value in response.headers:
+            name, value = raw_name.decode("ascii"), raw_value.decode("latin-1")
             fields[name] = f"{fields[name]}, {value}" if name in fields else value
-        raise self._nonsense("its answer has too many fields")
+        return Answer(status=response.status_code, fields=fields)
 
-    def _frame(self, answer: Answer) -> None:
-        """Find out where the body ends."""
-        fields = answer.fields
-        coding, length = fields.get("transfer-encoding"), fields.get("content-length")
-        self._chunked = coding is not None
-        if coding is not None:
-            self._left = 0
-            if coding.lower() != "chunked":
-                raise self._nonsense("its answer is coded in a way nobody asked for")
-        elif answer.status in (204, 304):
-            self._left = 0
-        elif length is not None:
-            if re.fullmatch("[0-9]{1,18}", length) is None:
-                raise self._nonsense("its answer has no proper length")
-            self._left = int(length)
-        else:
-            self._left = None
-        options = {option.strip() for option in fields.get("connection", "").lower().split(",")}
-        if "close" in options or self._left is None:
-            self._kept = False
+    async def _event(self) -> h11.Event:
+        """Return the next part of an answer.  Raises LinkLost, Dropped or RemoteProtocolError."""
+        while True:
+            try:
+                event = self._http.next_event()
+            except h11.RemoteProtocolError as error:
+                if self._ended:
+                    raise self._cut_off() from error
+                raise self._nonsense(str(error)[:MOST_SAID]) from error
+            if event is h11.NEED_DATA:
+                self._http.receive_data(await self._block())
+                continue
+            if isinstance(event, h11.ConnectionClosed):
+                raise self._cut_off()
+            assert isinstance(event, h11.Event)
+            return event
 
-    async def _next_chunk(self) -> None:
-        match = _SIZE.fullmatch(await self._line())
-        if match is None:
-            raise self._nonsense("a chunk does not say how long it is")
-        self._left = int(match.group(1), 16)
-        if self._left == 0:
-            await self._fields()
-            self._chunked = False
+    async def _block(self) -> bytes:
+        data = await self._reader.read(BLOCK)
+        # What speaks something else may say a line of it, and then wait for ever.
+        if not self._heard and not _BEGINNING.startswith(data[: len(_BEGINNING)]):
+            raise self._nonsense("its answer is something else")
+        self._ended = not data
+        self._heard = self._heard or not self._ended
+        return data
 
-    async def _line(self) -> str:
-        line = await self._reader_line()
-        if not line.endswith(b"\n"):
-            raise LinkLost(self._lost())
-        return line.decode("latin-1").rstrip("\r\n")
-
-    async def _reader_line(self) -> bytes:
-        try:
-            return await self._reader.readline()
-        except ValueError as error:
-            raise self._nonsense("a line of its answer is too long") from error
+    def _cut_off(self) -> LinkLost:
+        """Return what it means that the connection ended before the answer did."""
+        return LinkLost(self._lost()) if self._heard else Dropped(self._lost())
 
     def _lost(self) -> str:
         return f"the connection to {self._address.sender} was lost"
