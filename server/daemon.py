@@ -23,7 +23,7 @@ from diffc_stream.transport.tls import Certificate
 from diffc_stream.transport.websocket import OPENING, listen
 from diffc_viewer import Site
 
-from .auth.access_control import Reception
+from .auth.access_control import AccessControl
 from .auth.gate import Gate
 from .auth.reloader import Reloader
 from .catalogue.catalogue import Catalogue
@@ -81,7 +81,7 @@ class SenderDaemon:
         figures: Figures | None = None,
         grace: float = DRAIN_GRACE,
         reuse_port: bool = False,
-        reception: Reception | None = None,
+        reception: AccessControl | None = None,
         certificate: Certificate | None = None,
         origins: Iterable[str] = (),
         strict: bool = False,
@@ -93,7 +93,7 @@ class SenderDaemon:
         self._catalogue, self._pipeline = catalogue, pipeline
         self._host, self._port = host, port
         self._terms = terms or Terms()
-        self._reception = Reception() if reception is None else reception
+        self._reception = AccessControl() if reception is None else reception
         self._spare = Spare()
         self.admission = Admission(
             connections, by_address=self._reception.newcomers, logger=logger, spare=self._spare

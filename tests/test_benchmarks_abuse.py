@@ -34,7 +34,7 @@ from diffc_benchmarks.link_transfers import Streams, stream
 from diffc_client import Listener, Mirror
 from diffc_client.mirror.authentication import by_token
 from diffc_server import Source
-from diffc_server.auth.access_control import Reception
+from diffc_server.auth.access_control import AccessControl
 from diffc_stream.errors import LinkLost, RemoteProtocolError
 from diffc_stream.session import Catalogue, decode
 from diffc_stream.transport.tokens import Tokens, add_token
@@ -88,7 +88,7 @@ class Either(FakeOpener):
 @asynccontextmanager
 async def sender(tmp_path: Path, issued: Issued, tokens: dict[str, str]) -> AsyncIterator[Front]:
     """Run a sender that is in here, and yield what is known of it outside."""
-    reception = Reception(
+    reception = AccessControl(
         tokens=Tokens(tmp_path / "tokens.toml"),
         secure=True,
         clock=asyncio.get_running_loop().time,

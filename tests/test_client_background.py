@@ -12,8 +12,8 @@ from serving import pictures
 
 from diffc_client import Address
 from diffc_client.api.background import Background
-from diffc_client.api.demand import Wanted
-from diffc_client.api.latest import Newest
+from diffc_client.api.demand import Demand
+from diffc_client.api.latest import Latest
 from diffc_stream.errors import AddressError, LinkLost
 from diffc_stream.session import Target
 
@@ -27,12 +27,12 @@ def background(url: str) -> Background:
     return Background(Address.parse(url), FakeDecoders(), 0.01, None)
 
 
-def follow(link: Background, image: str, target: Target, newest: Newest) -> None:
-    link.follow(image, Wanted(target), newest, render="mmse", previews=None, kept=None)
+def follow(link: Background, image: str, target: Target, newest: Latest) -> None:
+    link.follow(image, Demand(target), newest, render="mmse", previews=None, kept=None)
 
 
 def test_several_pictures_over_one_link(folder: Path) -> None:
-    one, other = Newest(), Newest()
+    one, other = Latest(), Latest()
     with Serving(folder) as url:
         link = background(url)
         follow(link, "a.png", Target(bytes=700), one)
@@ -48,10 +48,10 @@ def test_several_pictures_over_one_link(folder: Path) -> None:
 
 
 def test_closing_ends_all_of_it(folder: Path) -> None:
-    gate, newest = threading.Semaphore(1), Newest()
+    gate, newest = threading.Semaphore(1), Latest()
     with Serving(folder, FakeOpener(gate=gate)) as url:
         link = background(url)
-        wanted = Wanted()
+        wanted = Demand()
         following = link.follow("a.png", wanted, newest, render="mmse", previews=None, kept=None)
         assert newest.take() is not None
         link.close()
@@ -69,7 +69,7 @@ def test_closing_ends_all_of_it(folder: Path) -> None:
 
 
 def test_nobody_there_is_told_to_all() -> None:
-    link, newest = background("ws://127.0.0.1:9"), Newest()
+    link, newest = background("ws://127.0.0.1:9"), Latest()
     follow(link, "a.png", Target(), newest)
     with pytest.raises(LinkLost):
         newest.take()

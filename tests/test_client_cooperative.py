@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from diffc_client.mirror.cooperative import AT_ONCE, by_turns
+from diffc_client.mirror.cooperative import AT_ONCE, cooperatively
 
 pytestmark = [pytest.mark.asyncio, pytest.mark.virtual_time]
 
@@ -20,7 +20,7 @@ async def test_others_have_their_turns_meanwhile() -> None:
             await asyncio.sleep(0)
 
     task = asyncio.create_task(other())
-    async for number in by_turns(range(3 * AT_ONCE)):
+    async for number in cooperatively(range(3 * AT_ONCE)):
         done.append(number)
     await task
     assert done == list(range(3 * AT_ONCE))

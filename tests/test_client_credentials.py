@@ -23,7 +23,7 @@ from diffc_client.__main__ import main
 from diffc_client.remote.address import Address
 from diffc_client.remote.credentials import Access, access_from, check_one_host, read_tokens
 from diffc_client.web.app import View
-from diffc_server.auth.access_control import Reception
+from diffc_server.auth.access_control import AccessControl
 from diffc_stream.errors import (
     DiffcError,
     LinkLost,
@@ -124,7 +124,7 @@ def test_authorities_that_are_none(tmp_path: Path, text: str | None, complaint: 
 async def test_over_tls_with_a_token(folder: Path, tmp_path: Path) -> None:
     held, issued = tmp_path / "tokens.toml", issue(tmp_path)
     token = add_token(held, "ship")
-    reception = Reception(tokens=Tokens(held), secure=True)
+    reception = AccessControl(tokens=Tokens(held), secure=True)
     async with serving(folder, reception=reception, certificate=issued.certificate) as daemon:
         plain = daemon.url.replace("wss:", "https:")
         for url, picture in [(daemon.url, "a.png"), (plain, "a.png.dfc")]:
@@ -225,7 +225,7 @@ async def test_the_page_from_here_needs_no_token_there(folder: Path, tmp_path: P
     held, issued = tmp_path / "tokens.toml", issue(tmp_path)
     token = add_token(held, "ship")
     site = Site(Assets(home=viewer(tmp_path / "viewer")))
-    reception = Reception(tokens=Tokens(held), secure=True)
+    reception = AccessControl(tokens=Tokens(held), secure=True)
     async with serving(folder, reception=reception, certificate=issued.certificate) as daemon:
         access = Access.of(token, issued.ca)
         async with View(Address.parse(daemon.url), site, access=access, compare=True) as view:
@@ -250,7 +250,7 @@ async def test_the_daemon_asks_again_with_long_pauses(
 ) -> None:
     held = tmp_path / "tokens.toml"
     token = add_token(held, "ship")
-    reception = Reception(tokens=Tokens(held))
+    reception = AccessControl(tokens=Tokens(held))
     async with serving(folder, reception=reception) as daemon:
         from diffc_client.mirror.follower import ReceiverDaemon
 

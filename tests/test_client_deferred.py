@@ -6,14 +6,14 @@ import asyncio
 
 import pytest
 
-from diffc_client.mirror.deferred import Parking
+from diffc_client.mirror.deferred import Deferred
 
 
 @pytest.mark.asyncio
 @pytest.mark.virtual_time
 async def test_each_is_tried_again_once_in_its_time() -> None:
     tried: list[str] = []
-    parking = Parking(tried.append)
+    parking = Deferred(tried.append)
     for _ in range(1000):
         parking.park("a", 10.0)
     parking.park("b", 20.0)

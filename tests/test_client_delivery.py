@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from diffc_client import Delivery, Refinement
-from diffc_client.api.demand import Wanted
+from diffc_client.api.demand import Demand
 from diffc_stream.session import WHOLE, Target
 
 
@@ -39,7 +39,7 @@ class Source:
 
 @pytest.mark.asyncio
 async def test_it_gives_what_comes() -> None:
-    delivery = Delivery(Source().refinements(), Wanted())
+    delivery = Delivery(Source().refinements(), Demand())
     assert [r.bytes async for r in delivery] == [1, 2, 3]
     with pytest.raises(StopAsyncIteration):
         await anext(delivery)
@@ -48,7 +48,7 @@ async def test_it_gives_what_comes() -> None:
 @pytest.mark.asyncio
 async def test_leaving_early_stops_it() -> None:
     source = Source()
-    delivery = Delivery(source.refinements(), Wanted())
+    delivery = Delivery(source.refinements(), Demand())
     assert (await anext(delivery)).bytes == 1
     assert source.stopped == 0
     await delivery.aclose()
@@ -58,7 +58,7 @@ async def test_leaving_early_stops_it() -> None:
 
 @pytest.mark.asyncio
 async def test_an_update_replaces_all() -> None:
-    wanted = Wanted(Target(bytes=100, side=64), 5.0)
+    wanted = Demand(Target(bytes=100, side=64), 5.0)
     delivery = Delivery(Source().refinements(), wanted)
     delivery.update(bpp=0.5, psnr=31.0, weight=2.0)
     assert (wanted.target, wanted.weight) == (Target(bpp=0.5, psnr=31.0), 2.0)

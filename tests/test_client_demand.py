@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from diffc_client.api.demand import Wanted
+from diffc_client.api.demand import Demand
 from diffc_stream.session import WHOLE, Target
 
 SMALL, LARGE = Target(bytes=100), Target(psnr=30.0)
 
 
 def test_all_of_it_unless_said_otherwise() -> None:
-    wanted = Wanted()
+    wanted = Demand()
     assert (wanted.target, wanted.weight) == (WHOLE, 1.0)
 
 
 def test_a_change_is_remembered_and_told() -> None:
-    wanted, told = Wanted(SMALL, 2.0), list[tuple[Target, float]]()
+    wanted, told = Demand(SMALL, 2.0), list[tuple[Target, float]]()
     wanted.change(LARGE, 3.0)
     assert (wanted.target, wanted.weight) == (LARGE, 3.0)
     wanted.follow(lambda *change: told.append(change))
@@ -25,7 +25,7 @@ def test_a_change_is_remembered_and_told() -> None:
 
 def test_only_the_last_follower_is_told() -> None:
     """The link of before has gone."""
-    wanted, first, second = Wanted(), list[Target](), list[Target]()
+    wanted, first, second = Demand(), list[Target](), list[Target]()
     wanted.follow(lambda target, _: first.append(target))
     wanted.follow(lambda target, _: second.append(target))
     wanted.change(SMALL, 1.0)

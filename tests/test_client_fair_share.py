@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from diffc_client.mirror.fair_share import Turns
+from diffc_client.mirror.fair_share import FairShare
 
 
-def served(turns: Turns[str], cost: dict[str, float], count: int) -> list[str]:
+def served(turns: FairShare[str], cost: dict[str, float], count: int) -> list[str]:
     """Return whose turns came, each taking what it costs; everybody asks again at once."""
     order = []
     for number in range(count):
@@ -19,7 +19,7 @@ def served(turns: Turns[str], cost: dict[str, float], count: int) -> list[str]:
 
 
 def test_who_sends_what_takes_long_has_fewer_turns() -> None:
-    turns: Turns[str] = Turns()
+    turns: FairShare[str] = FairShare()
     for number in range(100):
         turns.put("bomber", f"bomb {number}", "")
     turns.put("honest", "a", "")
@@ -29,7 +29,7 @@ def test_who_sends_what_takes_long_has_fewer_turns() -> None:
 
 
 def test_jobs_of_one_come_in_order_and_of_one_key_once() -> None:
-    turns: Turns[str] = Turns()
+    turns: FairShare[str] = FairShare()
     for key, job in (("a", "first"), ("b", "second"), ("a", "third")):
         turns.put("", key, job)
     assert [turns.next(), turns.next(), turns.next()] == [("", "first"), ("", "second"), None]
@@ -38,7 +38,7 @@ def test_jobs_of_one_come_in_order_and_of_one_key_once() -> None:
 
 
 def test_time_is_not_saved_up() -> None:
-    turns: Turns[str] = Turns()
+    turns: FairShare[str] = FairShare()
     turns.put("early", "a", "")
     served(turns, {"early": 1.0}, 50)
     turns.put("late", "a", "")
@@ -46,7 +46,7 @@ def test_time_is_not_saved_up() -> None:
 
 
 def test_who_comes_and_goes_is_not_remembered() -> None:
-    turns: Turns[str] = Turns()
+    turns: FairShare[str] = FairShare()
     for number in range(1000):
         turns.put(f"sender {number}", "a", "")
         turn = turns.next()
@@ -57,7 +57,7 @@ def test_who_comes_and_goes_is_not_remembered() -> None:
 
 
 def test_who_goes_and_comes_back_at_once_pays_all_the_same() -> None:
-    turns: Turns[str] = Turns()
+    turns: FairShare[str] = FairShare()
     turns.put("honest", "a", "")
     order = []
     for _ in range(44):

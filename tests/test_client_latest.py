@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from diffc_client import Refinement
-from diffc_client.api.latest import Newest
+from diffc_client.api.latest import Latest
 from diffc_stream.errors import LinkLost
 
 
@@ -23,13 +23,13 @@ def refinement(size: int) -> Refinement:
     )
 
 
-def taken(newest: Newest) -> int | None:
+def taken(newest: Latest) -> int | None:
     found = newest.take()
     return None if found is None else found.bytes
 
 
 def test_the_newest_takes_the_place_of_what_nobody_took() -> None:
-    newest = Newest()
+    newest = Latest()
     newest.put(refinement(1))
     assert taken(newest) == 1
     newest.put(refinement(2))
@@ -40,7 +40,7 @@ def test_the_newest_takes_the_place_of_what_nobody_took() -> None:
 
 
 def test_what_came_is_taken_before_a_failure_is_told() -> None:
-    newest = Newest()
+    newest = Latest()
     newest.put(refinement(1))
     newest.finish(LinkLost("gone"))
     newest.finish()
@@ -50,7 +50,7 @@ def test_what_came_is_taken_before_a_failure_is_told() -> None:
 
 
 def test_nothing_is_taken_after_a_stop() -> None:
-    newest = Newest()
+    newest = Latest()
     newest.put(refinement(1))
     newest.stop()
     newest.put(refinement(2))
@@ -59,7 +59,7 @@ def test_nothing_is_taken_after_a_stop() -> None:
 
 
 def test_whoever_takes_waits() -> None:
-    newest, seen = Newest(), list[int | None]()
+    newest, seen = Latest(), list[int | None]()
     thread = threading.Thread(target=lambda: seen.append(taken(newest)))
     thread.start()
     newest.put(refinement(7))

@@ -6,12 +6,12 @@ import logging
 
 import pytest
 
-from diffc_client.mirror.log_limit import Complaints
+from diffc_client.mirror.log_limit import LogLimit
 
 
 def test_so_many_a_minute_of_each_kind(caplog: pytest.LogCaptureFixture) -> None:
     now = [0.0]
-    complaints = Complaints(logging.getLogger("diffc_client"), clock=lambda: now[0])
+    complaints = LogLimit(logging.getLogger("diffc_client"), clock=lambda: now[0])
     for number in range(100):
         complaints.say("names", "%d", number)
         complaints.say("the disk", "full %d", number, most=1)

@@ -46,12 +46,12 @@ def test_ours_is_what_was_written_here(tmp_path: Path, opened: Open) -> None:
         proofs = [holdings.prove(name) for name in ("sub/a", "mine", "none", "no/where")]
         assert proofs == [Proof.OURS, Proof.FOREIGN, Proof.ABSENT, Proof.ABSENT]
         assert holdings.read("sub/a") == b"second"
-        assert holdings.ledger.used == 2 * BLOCK
+        assert holdings.journal.used == 2 * BLOCK
         holdings = opened()
     assert holdings.remove("sub/a")
     assert not holdings.remove("mine")
     assert names(tmp_path) == ["mine"]
-    assert holdings.ledger.used == 0
+    assert holdings.journal.used == 0
 
 
 @pytest.mark.parametrize("change", ["content", "time", "length", "link", "folder", "pipe"])
@@ -117,7 +117,7 @@ def test_links_are_not_followed(tmp_path: Path, opened: Open) -> None:
     holdings.replace("sub/a", b"ours")
     (tmp_path / "sub").rename(tmp_path / "away")
     (tmp_path / "sub").symlink_to(tmp_path / "away")
-    assert not holdings.ledger.get("sub/b")
+    assert not holdings.journal.get("sub/b")
     with pytest.raises(OSError):  # noqa: PT011 - systems differ in how they say it
         holdings.replace("sub/b", b"x")
     holdings.remove("sub/a")
@@ -156,7 +156,7 @@ def test_a_disk_that_is_full_leaves_all_as_it_was(
         if where == "write_all":
             patch.setattr(module, "write_all", full)
         elif where == "note":
-            patch.setattr(holdings.ledger, "note", full)
+            patch.setattr(holdings.journal, "note", full)
         else:
             patch.setattr(holdings.beneath, "put", full)
             patch.setattr(holdings.beneath, "replace", full)
@@ -176,7 +176,7 @@ def test_what_a_killed_process_left_is_swept_and_nothing_else(tmp_path: Path, op
     before = names(tmp_path)
     holdings = opened()
     holdings.replace("sub/a", b"whole")
-    begun = holdings.ledger.temporary("sub/.diffc-fedcba9876543210.part")
+    begun = holdings.journal.temporary("sub/.diffc-fedcba9876543210.part")
     begun.__enter__()
     (tmp_path / "sub" / ".diffc-fedcba9876543210.part").write_bytes(b"ha")
     opened()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from diffc_client.mirror.scheduler import FIRST, MOST_STALE, Rounds, end_of, round_of
+from diffc_client.mirror.scheduler import FIRST, MOST_STALE, TransferScheduler, end_of, round_of
 
 
 def test_rounds_end_where_the_next_begin() -> None:
@@ -14,7 +14,7 @@ def test_rounds_end_where_the_next_begin() -> None:
 
 
 def test_least_first_and_of_these_the_newest() -> None:
-    rounds = Rounds()
+    rounds = TransferScheduler()
     for name, held, time in (
         ("old", 100, 1),
         ("new", 0, 3),
@@ -30,7 +30,7 @@ def test_least_first_and_of_these_the_newest() -> None:
 
 
 def test_a_picture_waits_once() -> None:
-    rounds = Rounds()
+    rounds = TransferScheduler()
     rounds.put("a", held=0, time=1)
     rounds.put("b", held=0, time=1)
     rounds.put("a", held=5000, time=1)
@@ -43,7 +43,7 @@ def test_a_picture_waits_once() -> None:
 
 
 def test_a_picture_that_changes_for_ever_takes_no_memory() -> None:
-    rounds = Rounds()
+    rounds = TransferScheduler()
     for time in range(5000):
         rounds.put("a", held=0, time=time)
         rounds.put("b", held=0, time=-time)

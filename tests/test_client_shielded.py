@@ -7,20 +7,20 @@ import threading
 
 import pytest
 
-from diffc_client.storage.shielded import to_the_end
+from diffc_client.storage.shielded import shielded
 
 pytestmark = pytest.mark.asyncio
 
 
 async def test_it_is_waited_for() -> None:
     done = threading.Event()
-    await to_the_end(done.set)
+    await shielded(done.set)
     assert done.is_set()
 
 
 async def test_what_is_wrong_comes_through() -> None:
     with pytest.raises(ZeroDivisionError):
-        await to_the_end(lambda: 1 // 0)
+        await shielded(lambda: 1 // 0)
 
 
 async def test_whoever_is_cancelled_waits_all_the_same() -> None:
@@ -34,7 +34,7 @@ async def test_whoever_is_cancelled_waits_all_the_same() -> None:
 
     async def closing() -> None:
         try:
-            await to_the_end(close)
+            await shielded(close)
         finally:
             order.append("unlocked")
 

@@ -129,6 +129,6 @@ def test_those_of_an_earlier_version_are_taken_over(tmp_path: Path, holdings: Ho
     (tmp_path / ".diffc-written-1.log").unlink()
     again = Holdings(Places(tmp_path))
     assert len(Records.load(again, WHOLE).images) == 3
-    assert again.ledger.get(FILE) == (Content.of(data), None)
+    assert again.journal.get(FILE) == (Content.of(data), None)
     saved(again)
     again.close()

@@ -23,7 +23,7 @@ from diffc_client.mirror.growing_file import GrowingStream
 from diffc_client.mirror.paths import size_of
 from diffc_client.mirror.state import FILE
 from diffc_server import SenderDaemon
-from diffc_server.catalogue.watcher import Changes
+from diffc_server.catalogue.watcher import CatalogueWatcher
 from diffc_server.websocket import connection
 from diffc_stream.errors import PeerError
 from diffc_stream.session import Capability, Catalogue, Code, Entry, Target, Terms
@@ -349,7 +349,7 @@ async def test_one_that_goes_while_it_comes_and_leaves_its_place_to_another(
         yield (said(removed=("a.png",)), said("a.png.dfc"))
         await asyncio.Event().wait()
 
-    monkeypatch.setattr(Changes, "pages", pages)
+    monkeypatch.setattr(CatalogueWatcher, "pages", pages)
     async with serving(folder, FakeOpener(length=8000)) as daemon:
         link = await impaired(daemon, down=Impairment(rate=2000.0))
         url = f"ws://127.0.0.1:{link.port}"
@@ -372,7 +372,7 @@ async def test_one_that_goes_before_it_comes(kept: Path) -> None:
     async with Mirror(kept) as mirror, asyncio.TaskGroup() as tasks:
         await mirror._take(said("a.png", changes=False), first=True)
         link: Any = Refusing()
-        receiving = tasks.create_task(mirror._downloads.receive_all(link, tasks, lambda: None))
+        receiving = tasks.create_task(mirror._transfers.receive_all(link, tasks, lambda: None))
         await asyncio.sleep(0)
         # It has its turn, and has not begun.
         await mirror._take(said(removed=("a.png",)), first=True)

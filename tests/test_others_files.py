@@ -163,7 +163,7 @@ async def session(
 
     async with Mirror(home, delete=True, on_change=render) as mirror, asyncio.TaskGroup() as tasks:
         link: Any = Hostile(draw)
-        receiving = tasks.create_task(mirror._downloads.receive_all(link, tasks, lambda: None))
+        receiving = tasks.create_task(mirror._transfers.receive_all(link, tasks, lambda: None))
         for what, value, kind in steps:
             if what in ("put", "change"):
                 paths, how = (PATHS, kind) if what == "put" else (ours(home, theirs), "changed")
@@ -249,14 +249,14 @@ def test_folders_count() -> None:
         files = sum(path.is_file() for path in home.rglob("*"))
         assert 0 < 4096 * (made + files) <= 2**20 + 2 * 4096
         holdings = Holdings(Places(home))
-        assert holdings.ledger.folders == made
+        assert holdings.journal.folders == made
         holdings.close()
 
 
 async def _asking(home: Path, link: Any, count: int, **options: Any) -> None:
     """Mirror names of thirty folders each."""
     async with Mirror(home, **options) as mirror, asyncio.TaskGroup() as tasks:
-        receiving = tasks.create_task(mirror._downloads.receive_all(link, tasks, lambda: None))
+        receiving = tasks.create_task(mirror._transfers.receive_all(link, tasks, lambda: None))
         for number in range(count):
             digits = hashlib.sha256(str(number).encode()).hexdigest()[:30]
             entry = Entry(name=f"{'/'.join(digits)}/x", size=1, time=1, thumbprint="0" * 16)

@@ -185,7 +185,7 @@ COUNTED = {
         diffc_stream/codec/curve.py self.boundaries self.offsets
         """,
     "Encoders": """
-        server/encoding/slots.py self._seated self._line timer
+        server/encoding/slots.py self._holders self._waiting timer
         server/encoding/encoder_threads.py thread self._needed
         server/encoding/pools.py thread
         diffc_stream/codec/encoder.py self._coarser self._errors

@@ -39,7 +39,7 @@ import diffc_client
 from diffc_server import Catalogue, Pipeline, SenderDaemon, daemon
 from diffc_server.__main__ import main
 from diffc_server.auth import access_control
-from diffc_server.auth.access_control import Reception
+from diffc_server.auth.access_control import AccessControl
 from diffc_server.auth.limits import Limits
 from diffc_server.cache.store import Outcome, Stored, open_store
 from diffc_stream.codec import Decoder
@@ -118,8 +118,8 @@ def clock() -> float:
     return asyncio.get_running_loop().time()
 
 
-def guard(held: Path, limits: Limits | None = None, *, secure: bool = False) -> Reception:
-    return Reception(tokens=Tokens(held), limits=limits, secure=secure, clock=clock)
+def guard(held: Path, limits: Limits | None = None, *, secure: bool = False) -> AccessControl:
+    return AccessControl(tokens=Tokens(held), limits=limits, secure=secure, clock=clock)
 
 
 def bearer(token: str) -> dict[str, str]:
@@ -449,7 +449,7 @@ async def test_connection_floods(folder: Path, held: Path) -> None:
         for websocket in kept:
             await websocket.close()
     # Without tokens it is the address; who only begins to ask holds a place too.
-    async with serving(folder, reception=Reception(limits=limits, clock=clock)) as sender:
+    async with serving(folder, reception=AccessControl(limits=limits, clock=clock)) as sender:
         mute = [await asyncio.open_connection("127.0.0.1", sender.port) for _ in range(5)]
         ended = [asyncio.create_task(reader.read()) for reader, _ in mute]
         await settled(lambda: sum(task.done() for task in ended) == 2)
@@ -461,7 +461,7 @@ async def test_connection_floods(folder: Path, held: Path) -> None:
 @pytest.mark.asyncio
 async def test_request_floods(folder: Path) -> None:
     limits = Limits(requests_per_second=0.1)
-    async with serving(folder, reception=Reception(limits=limits, clock=clock)) as sender:
+    async with serving(folder, reception=AccessControl(limits=limits, clock=clock)) as sender:
         assert [await status(sender.port, "/a.png.dfc") for _ in range(3)] == [200, 429, 429]
 
 
@@ -469,7 +469,7 @@ async def test_request_floods(folder: Path) -> None:
 async def test_stream_floods(folder: Path) -> None:
     gate = threading.Semaphore(0)
     limits = Limits(streams=3)
-    guarded = Reception(limits=limits, clock=clock)
+    guarded = AccessControl(limits=limits, clock=clock)
     async with (
         serving(folder, FakeOpener(gate=gate), reception=guarded) as sender,
         greeted(sender.url) as one,

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from diffc_server.auth.access_control import Reception, Refusal
+from diffc_server.auth.access_control import AccessControl, Refusal
 from diffc_server.auth.limits import Limits
 from diffc_server.auth.quotas import Visit
 from diffc_stream.transport.tokens import Tokens, add_token
@@ -35,7 +35,7 @@ def held(tmp_path: Path) -> Path:
 
 
 def ask(
-    reception: Reception, token: str | None = None, *, address: str = FAR, own: bool = True
+    reception: AccessControl, token: str | None = None, *, address: str = FAR, own: bool = True
 ) -> Visit | Refusal:
     values = {} if token is None else {"Authorization": [f"Bearer {token}"]}
     return reception.receive(address, lambda name: values.get(name, []), own=own)
@@ -53,7 +53,7 @@ def let_in(found: Visit | Refusal) -> Visit:
 
 
 def test_without_tokens_everybody_comes_in(clock: Clock) -> None:
-    reception = Reception(clock=clock)
+    reception = AccessControl(clock=clock)
     assert not reception.guarded
     visit = let_in(ask(reception, "whatever"))
     assert (visit.name, visit.token, visit.peer, visit.cookie) == ("", None, FAR, "")
@@ -63,7 +63,7 @@ def test_without_tokens_everybody_comes_in(clock: Clock) -> None:
 
 def test_with_tokens_who_shows_one(held: Path, clock: Clock) -> None:
     token = add_token(held, "ship")
-    reception = Reception(tokens=Tokens(held), clock=clock)
+    reception = AccessControl(tokens=Tokens(held), clock=clock)
     assert reception.guarded
     assert let_in(ask(reception, token)).name == "ship"
     found = ask(reception)
@@ -76,7 +76,7 @@ def test_with_tokens_who_shows_one(held: Path, clock: Clock) -> None:
 
 def test_guesses_become_slow_for_an_address(held: Path, clock: Clock) -> None:
     token = add_token(held, "ship")
-    reception = Reception(tokens=Tokens(held), clock=clock)
+    reception = AccessControl(tokens=Tokens(held), clock=clock)
     for _ in range(10):
         assert refused(ask(reception, "wrong")) == (401, None)
     assert refused(ask(reception, "wrong")) == (429, 6)
@@ -91,7 +91,7 @@ def test_guesses_become_slow_for_an_address(held: Path, clock: Clock) -> None:
 def test_tokens_come_and_go(held: Path, clock: Clock, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO)
     token = add_token(held, "ship", datetime.now(UTC) + timedelta(days=1))
-    reception = Reception(tokens=Tokens(held), clock=clock)
+    reception = AccessControl(tokens=Tokens(held), clock=clock)
     visit = let_in(ask(reception, token))
     good = held.read_text()
     held.write_text("[[token")
@@ -106,7 +106,7 @@ def test_tokens_come_and_go(held: Path, clock: Clock, caplog: pytest.LogCaptureF
 
 
 def test_too_many_connections(clock: Clock) -> None:
-    reception = Reception(limits=Limits(connections=2), clock=clock)
+    reception = AccessControl(limits=Limits(connections=2), clock=clock)
     first, _ = (let_in(ask(reception)) for _ in range(2))
     assert refused(ask(reception)) == (429, 5)
     let_in(ask(reception, address="192.0.2.2"))
@@ -115,7 +115,7 @@ def test_too_many_connections(clock: Clock) -> None:
 
 
 def test_too_many_requests(clock: Clock) -> None:
-    reception = Reception(limits=Limits(requests_per_second=2), clock=clock)
+    reception = AccessControl(limits=Limits(requests_per_second=2), clock=clock)
     for _ in range(20):
         let_in(ask(reception)).end()
     assert refused(ask(reception)) == (429, 1)
@@ -124,13 +124,13 @@ def test_too_many_requests(clock: Clock) -> None:
 
 
 def test_as_many_may_begin_to_ask_as_may_be_connected(clock: Clock) -> None:
-    assert Reception(limits=Limits(connections=2), clock=clock).newcomers(FAR) == 2
-    assert Reception(clock=clock).newcomers(FAR) == 1000
+    assert AccessControl(limits=Limits(connections=2), clock=clock).newcomers(FAR) == 2
+    assert AccessControl(clock=clock).newcomers(FAR) == 1000
 
 
 @pytest.mark.parametrize("here", ["127.0.0.1", "::1", "::ffff:127.0.0.1"])
 def test_this_machine_may_speak_for_everybody(clock: Clock, here: str) -> None:
-    usual = Reception(clock=clock)
+    usual = AccessControl(clock=clock)
     visits = [let_in(ask(usual, address=here)) for _ in range(1500)]
     assert usual.newcomers(here) == 0
     assert visits[0].hold(100_000)
@@ -138,7 +138,7 @@ def test_this_machine_may_speak_for_everybody(clock: Clock, here: str) -> None:
     assert refused(ask(usual))[0] == HTTPStatus.TOO_MANY_REQUESTS
     assert far[0].hold(4096)
     assert not far[0].hold(4097)
-    strict = Reception(limits=Limits(connections=1), clock=clock)
+    strict = AccessControl(limits=Limits(connections=1), clock=clock)
     let_in(ask(strict, address=here))
     assert refused(ask(strict, address=here)) == (429, 5)
 
@@ -147,7 +147,7 @@ def test_a_browser_is_told_what_to_remember(held: Path, clock: Clock) -> None:
     import base64
 
     token = add_token(held, "ship")
-    reception = Reception(tokens=Tokens(held), secure=True, clock=clock)
+    reception = AccessControl(tokens=Tokens(held), secure=True, clock=clock)
     password = base64.b64encode(f"me:{token}".encode()).decode()
     fields = {"Authorization": [f"Basic {password}"]}
     visit = let_in(reception.receive(FAR, lambda name: fields.get(name, []), own=True))
@@ -160,7 +160,7 @@ def test_a_browser_is_told_what_to_remember(held: Path, clock: Clock) -> None:
 
 def test_few_are_remembered(held: Path, clock: Clock) -> None:
     add_token(held, "ship")
-    reception = Reception(tokens=Tokens(held), clock=clock)
+    reception = AccessControl(tokens=Tokens(held), clock=clock)
     for number in range(5000):
         ask(reception, "wrong", address=f"10.0.{number // 256}.{number % 256}")
     assert reception.remembered <= 4096

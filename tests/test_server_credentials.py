@@ -6,14 +6,14 @@ import base64
 
 import pytest
 
-from diffc_server.auth.credentials import Showing, cookie, shown
+from diffc_server.auth.credentials import Credentials, cookie, shown
 
 
 def basic(text: str) -> str:
     return f"Authorization: Basic {base64.b64encode(text.encode()).decode()}"
 
 
-def asked(*lines: str, secure: bool = False, own: bool = True) -> Showing | None:
+def asked(*lines: str, secure: bool = False, own: bool = True) -> Credentials | None:
     found: dict[str, list[str]] = {}
     for line in lines:
         name, _, value = line.partition(": ")
@@ -56,18 +56,18 @@ def test_what_a_browser_adds_by_itself_is_for_our_own_pages() -> None:
     for line in ("Cookie: diffc=abc", basic("me:abc")):
         assert asked(line, own=False) is None
     for line in ("Authorization: Bearer abc", "Sec-WebSocket-Protocol: x, bearer.abc"):
-        assert asked(line, own=False) == Showing(token="abc")
+        assert asked(line, own=False) == Credentials(token="abc")
 
 
 def test_a_password_is_known_as_one() -> None:
-    assert asked(basic("me:abc")) == Showing(token="abc", password=True)
+    assert asked(basic("me:abc")) == Credentials(token="abc", password=True)
 
 
 def test_cookies() -> None:
     plain, secure = cookie("abc", secure=False), cookie("abc", secure=True)
     assert plain == "diffc=abc; Path=/; HttpOnly; SameSite=Strict"
     assert secure == "__Host-diffc=abc; Path=/; HttpOnly; SameSite=Strict; Secure"
-    assert asked("Cookie: __Host-diffc=abc", secure=True) == Showing(token="abc")
+    assert asked("Cookie: __Host-diffc=abc", secure=True) == Credentials(token="abc")
     assert asked("Cookie: diffc=abc", secure=True) is None
     for bad in ("", "a;b", "a b", "a\r\nb"):
         with pytest.raises(ValueError, match="no token"):

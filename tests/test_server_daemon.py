@@ -19,7 +19,7 @@ from websockets.typing import Origin, Subprotocol
 import diffc_client
 from diffc_client import MemoryStream
 from diffc_server import Catalogue, FileOpener, Opener, Pipeline, SenderDaemon
-from diffc_server.auth.access_control import Reception
+from diffc_server.auth.access_control import AccessControl
 from diffc_server.auth.limits import Limits
 from diffc_stream.codec import Curve
 from diffc_stream.session import (
@@ -567,7 +567,7 @@ async def test_what_is_too_much_waits_and_nothing_is_lost(folder: Path) -> None:
     """Connections of one visitor share the bytes that it may have a second."""
     limits = Limits(bytes_per_second=1000.0)
     clock = asyncio.get_running_loop().time
-    reception = Reception(limits=limits, clock=clock)
+    reception = AccessControl(limits=limits, clock=clock)
     opener = FakeOpener(length=20_000)
     async with serving(folder, opener, reception=reception) as daemon:
         began = clock()
@@ -589,7 +589,7 @@ async def test_what_is_too_much_waits_and_nothing_is_lost(folder: Path) -> None:
 @pytest.mark.virtual_time
 async def test_a_stop_is_heard_while_bytes_wait(folder: Path) -> None:
     limits = Limits(bytes_per_second=10.0)
-    reception = Reception(limits=limits, clock=asyncio.get_running_loop().time)
+    reception = AccessControl(limits=limits, clock=asyncio.get_running_loop().time)
     async with serving(folder, reception=reception) as daemon, dial(daemon.url) as websocket:
         await websocket.send(encode(Hello(window=8192, idle=60.0)))
         await websocket.send(encode(Open(stream=1, image="a.png")))
@@ -616,12 +616,12 @@ async def test_nothing_is_prepared_for_who_has_said_stop(folder: Path) -> None:
         for stream in range(2, 100):
             await websocket.send(encode(Open(stream=stream, image="b.png")))
             if stream == 2:
-                await settled(lambda: pipeline.seats.waiting == 1)
+                await settled(lambda: pipeline.slots.waiting == 1)
             await websocket.send(encode(Stop(stream=stream)))
             while not isinstance(await heard(websocket), End):
                 pass
         [conversation] = daemon._conversations
-        await settled(lambda: not pipeline.seats.waiting)
+        await settled(lambda: not pipeline.slots.waiting)
         assert list(conversation._requested) == [1]
         gate.release(100)
     assert "b.png" not in opener.opened
@@ -648,7 +648,7 @@ async def test_catalogues_are_paid_for_too(folder: Path) -> None:
     for number in range(500):
         (folder / f"{number:0200}.png").touch()
     clock = asyncio.get_running_loop().time
-    reception = Reception(limits=Limits(bytes_per_second=10_000.0), clock=clock)
+    reception = AccessControl(limits=Limits(bytes_per_second=10_000.0), clock=clock)
     async with serving(folder, reception=reception) as daemon, dial(daemon.url) as websocket:
         await websocket.send(HELLO)
         await heard(websocket)

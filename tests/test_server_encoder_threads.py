@@ -11,7 +11,7 @@ import pytest
 import pytest_asyncio
 from serving import settled
 
-from diffc_server.encoding.encoder_threads import Encoders
+from diffc_server.encoding.encoder_threads import EncoderThreads
 from diffc_stream import work
 
 pytestmark = pytest.mark.asyncio
@@ -39,8 +39,8 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
 
 
 @pytest_asyncio.fixture
-async def encoders() -> AsyncIterator[Encoders]:
-    encoders = Encoders(1)
+async def encoders() -> AsyncIterator[EncoderThreads]:
+    encoders = EncoderThreads(1)
     yield encoders
     encoders.close()
 
@@ -66,7 +66,7 @@ class Work:
 
 
 @contextmanager
-def needed(encoders: Encoders, stream: str) -> Iterator[None]:
+def needed(encoders: EncoderThreads, stream: str) -> Iterator[None]:
     encoders.need(stream)
     try:
         yield
@@ -74,13 +74,17 @@ def needed(encoders: Encoders, stream: str) -> Iterator[None]:
         encoders.rest(stream)
 
 
-async def begun(encoders: Encoders, piece: Work, stream: str = CLAIMED) -> asyncio.Task[object]:
+async def begun(
+    encoders: EncoderThreads, piece: Work, stream: str = CLAIMED
+) -> asyncio.Task[object]:
     task: asyncio.Task[object] = asyncio.create_task(encoders.compute(stream, piece))
     await settled(piece.began.is_set)
     return task
 
 
-async def test_what_is_sent_does_not_wait_for_a_claim(encoders: Encoders, clock: Clock) -> None:
+async def test_what_is_sent_does_not_wait_for_a_claim(
+    encoders: EncoderThreads, clock: Clock
+) -> None:
     piece = Work(clock, LONG)
     claim = await begun(encoders, piece)
     with needed(encoders, SENT):
@@ -91,7 +95,7 @@ async def test_what_is_sent_does_not_wait_for_a_claim(encoders: Encoders, clock:
 
 
 async def test_a_claim_stands_still_while_something_is_sent(
-    encoders: Encoders, clock: Clock
+    encoders: EncoderThreads, clock: Clock
 ) -> None:
     piece = Work(clock, LONG)
     claim = await begun(encoders, piece)
@@ -112,7 +116,7 @@ async def test_a_claim_stands_still_while_something_is_sent(
 
 
 async def test_a_share_of_the_time_is_theirs(
-    encoders: Encoders, clock: Clock, monkeypatch: pytest.MonkeyPatch
+    encoders: EncoderThreads, clock: Clock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     waits = list[float | None]()
     condition = encoders._way._changed
@@ -130,7 +134,9 @@ async def test_a_share_of_the_time_is_theirs(
     assert waits == pytest.approx([0.0, 20.0, 20.0, 20.0])
 
 
-async def test_a_claim_that_somebody_is_sent_goes_on(encoders: Encoders, clock: Clock) -> None:
+async def test_a_claim_that_somebody_is_sent_goes_on(
+    encoders: EncoderThreads, clock: Clock
+) -> None:
     piece = Work(clock, LONG)
     claim = await begun(encoders, piece)
     with needed(encoders, SENT):
@@ -141,7 +147,7 @@ async def test_a_claim_that_somebody_is_sent_goes_on(encoders: Encoders, clock: 
 
 
 async def test_encoders_that_nobody_needs_work_on_claims(clock: Clock) -> None:
-    encoders = Encoders(2)
+    encoders = EncoderThreads(2)
     piece, other = Work(clock, LONG), Work(clock, LONG)
     with needed(encoders, SENT):
         claim = await begun(encoders, piece)
@@ -156,7 +162,7 @@ async def test_encoders_that_nobody_needs_work_on_claims(clock: Clock) -> None:
 
 
 async def test_who_stands_still_does_not_keep_a_daemon_from_ending(clock: Clock) -> None:
-    encoders = Encoders(1)
+    encoders = EncoderThreads(1)
     piece = Work(clock, LONG)
     claim = await begun(encoders, piece)
     encoders.need(SENT)
@@ -166,7 +172,7 @@ async def test_who_stands_still_does_not_keep_a_daemon_from_ending(clock: Clock)
     assert await claim == ("done", 2 * LONG)
 
 
-async def test_what_fails_is_in_nobodys_way(encoders: Encoders) -> None:
+async def test_what_fails_is_in_nobodys_way(encoders: EncoderThreads) -> None:
     with pytest.raises(ZeroDivisionError):
         await encoders.compute(CLAIMED, lambda: 1 / 0)
     assert encoders._way._claims == 0

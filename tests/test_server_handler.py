@@ -20,7 +20,7 @@ from test_viewer_assets import viewer
 from websockets.exceptions import InvalidStatus
 
 from diffc_server import Pipeline, SenderDaemon
-from diffc_server.auth.access_control import Reception
+from diffc_server.auth.access_control import AccessControl
 from diffc_server.auth.limits import Limits
 from diffc_server.encoding.pipeline import LOOK_AHEAD
 from diffc_server.http.stream_body import MEDIA_TYPE, MOST_RANGE
@@ -601,7 +601,7 @@ async def test_too_many_pictures(folder: Path) -> None:
     pipeline = Pipeline(FakeOpener(gate=gate), seats=1, queue=0)
     async with serving(folder, pipeline=pipeline) as daemon:
         async with asking(daemon, request("/a.png.dfc")):
-            await settled(lambda: pipeline.seats.seated == 1)
+            await settled(lambda: pipeline.slots.in_use == 1)
             answer = await ask(daemon, "/b.png.dfc")
             assert (answer.status, answer.fields["Retry-After"]) == (503, "5")
         gate.release(100)
@@ -638,7 +638,7 @@ async def test_aborting_waits_for_nothing(folder: Path) -> None:
 @pytest.mark.virtual_time
 async def test_what_is_too_much_waits_here_too(folder: Path) -> None:
     clock = asyncio.get_running_loop().time
-    reception = Reception(limits=Limits(bytes_per_second=500.0), clock=clock)
+    reception = AccessControl(limits=Limits(bytes_per_second=500.0), clock=clock)
     async with serving(folder, FakeOpener(length=20_000), reception=reception) as daemon:
         began = clock()
         answer = await ask(daemon, "/a.png.dfc")
@@ -651,7 +651,7 @@ async def test_what_takes_a_token_is_for_no_cache_on_the_way(folder: Path, tmp_p
     held = tmp_path / "tokens.toml"
     token = add_token(held, "ship")
     site = Site(Assets(home=viewer(tmp_path / "viewer")))
-    async with serving(folder, site=site, reception=Reception(tokens=Tokens(held))) as daemon:
+    async with serving(folder, site=site, reception=AccessControl(tokens=Tokens(held))) as daemon:
         bearer = f"Authorization: Bearer {token}"
         for path in ("/ready.dfc", "/a.png.dfc", "/"):
             answer = await ask(daemon, path, bearer)

@@ -13,8 +13,8 @@ import fsspec
 import pytest
 from fsspec.implementations.memory import MemoryFileSystem
 
-from diffc_server.cache.backend import SUFFIX, Shelf
-from diffc_server.cache.object_store import RemoteShelf, _time
+from diffc_server.cache.backend import SUFFIX, Backend
+from diffc_server.cache.object_store import ObjectStore, _time
 from diffc_stream.errors import AddressError, MissingPackage
 
 NAME = "0" * 64 + SUFFIX
@@ -33,36 +33,36 @@ def url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
 
 
 def test_what_is_written_is_read(url: str) -> None:
-    shelf: Shelf = RemoteShelf(url)
-    assert shelf.read(NAME) is None
-    assert shelf.entries() == []
+    backend: Backend = ObjectStore(url)
+    assert backend.read(NAME) is None
+    assert backend.entries() == []
     for data in (b"short", b"something longer", b"other"):
-        shelf.write(NAME, data)
-        assert shelf.read(NAME) == data
-    shelf.write(OTHER, b"")
+        backend.write(NAME, data)
+        assert backend.read(NAME) == data
+    backend.write(OTHER, b"")
     with fsspec.open(f"{url}/notes.txt", "wb") as file:
         file.write(b"mine")
-    assert {entry.name: entry.size for entry in RemoteShelf(url).entries()} == {NAME: 5, OTHER: 0}
-    with shelf.locked():
-        shelf.remove(NAME)
-        shelf.remove(NAME)
-    assert shelf.read(NAME) is None
-    assert url.removeprefix("memory://") in shelf.where or "store" in shelf.where
+    assert {entry.name: entry.size for entry in ObjectStore(url).entries()} == {NAME: 5, OTHER: 0}
+    with backend.locked():
+        backend.remove(NAME)
+        backend.remove(NAME)
+    assert backend.read(NAME) is None
+    assert url.removeprefix("memory://") in backend.where or "store" in backend.where
 
 
 def test_what_this_process_used_counts(url: str) -> None:
-    other, shelf = RemoteShelf(url), RemoteShelf(url)
+    other, backend = ObjectStore(url), ObjectStore(url)
     other.write(NAME, b"")
-    [before] = shelf.entries()
-    shelf.touch(NAME)
-    [after] = shelf.entries()
+    [before] = backend.entries()
+    backend.touch(NAME)
+    [after] = backend.entries()
     assert after.used >= before.used
-    shelf.remove(NAME)
-    assert shelf.entries() == []
+    backend.remove(NAME)
+    assert backend.entries() == []
 
 
 def test_whatever_goes_wrong_there_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
-    shelf = RemoteShelf("memory://bucket/streams")
+    backend = ObjectStore("memory://bucket/streams")
 
     def fail(*_: object, **__: object) -> None:
         raise RuntimeError("the far end\nsays no")
@@ -70,10 +70,10 @@ def test_whatever_goes_wrong_there_is_one_line(monkeypatch: pytest.MonkeyPatch) 
     for method in ("cat_file", "pipe_file", "ls", "rm_file"):
         monkeypatch.setattr(MemoryFileSystem, method, fail)
     for attempt in (
-        lambda: shelf.read(NAME),
-        lambda: shelf.write(NAME, b""),
-        lambda: shelf.remove(NAME),
-        shelf.entries,
+        lambda: backend.read(NAME),
+        lambda: backend.write(NAME, b""),
+        lambda: backend.remove(NAME),
+        backend.entries,
     ):
         with pytest.raises(OSError, match=r"RuntimeError: the far end says no$"):
             attempt()
@@ -90,12 +90,12 @@ def test_passwords_are_not_repeated(monkeypatch: pytest.MonkeyPatch) -> None:
         return Host(), "/streams/"
 
     monkeypatch.setattr("fsspec.core.url_to_fs", url_to_fs)
-    assert RemoteShelf("ftp://me:secret@host/streams/").where == "ftp:///streams"
+    assert ObjectStore("ftp://me:secret@host/streams/").where == "ftp:///streams"
 
 
 def test_a_place_that_nobody_knows() -> None:
     with pytest.raises(AddressError, match="not where a store can be: Protocol not known"):
-        RemoteShelf("nonsense://bucket/streams")
+        ObjectStore("nonsense://bucket/streams")
 
 
 def test_without_fsspec(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -108,14 +108,14 @@ def test_without_fsspec(monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr(builtins, "__import__", without)
     with pytest.raises(MissingPackage, match=r"pip install 'diffc-stream\[remote\]'"):
-        RemoteShelf("memory://bucket/streams")
+        ObjectStore("memory://bucket/streams")
 
 
 def test_without_what_the_place_needs() -> None:
     if find_spec("s3fs"):
         pytest.skip("it is here")
     with pytest.raises(MissingPackage, match=r"needs more: .*s3fs"):
-        RemoteShelf("s3://bucket/streams")
+        ObjectStore("s3://bucket/streams")
 
 
 def test_times_of_all_kinds() -> None:

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from diffc_server.cache.persister import SAVE_EVERY, Keeping
+from diffc_server.cache.persister import SAVE_EVERY, Persister
 from diffc_server.cache.store import Store, Stored, open_store, stream_key
 from diffc_server.catalogue.file import File
-from diffc_server.encoding.pools import Workers
+from diffc_server.encoding.pools import Pools
 from diffc_server.ops.metrics import Figures
 
 pytestmark = [pytest.mark.asyncio, pytest.mark.virtual_time]
@@ -35,7 +35,7 @@ def part(length: int) -> Stored:
     return Stored(data=DATA[:length], complete=False)
 
 
-async def saved(keeping: Keeping, stream: Stored) -> None:
+async def saved(keeping: Persister, stream: Stored) -> None:
     keeping.save(stream)
     assert keeping.task is not None
     await asyncio.wait([keeping.task])
@@ -43,7 +43,7 @@ async def saved(keeping: Keeping, stream: Stored) -> None:
 
 async def test_what_is_saved_is_recalled(picture: Path, store: Store) -> None:
     keeping, other = (
-        Keeping(store, File.at(picture), MODEL, Workers(1), Figures()) for _ in range(2)
+        Persister(store, File.at(picture), MODEL, Pools(1), Figures()) for _ in range(2)
     )
     assert await keeping.recall(b"") is None
     await saved(keeping, part(100))
@@ -57,13 +57,13 @@ async def test_what_is_saved_is_recalled(picture: Path, store: Store) -> None:
 async def test_nothing_is_saved_before_it_is_known_what_is_there(
     picture: Path, store: Store
 ) -> None:
-    keeping = Keeping(store, File.at(picture), MODEL, Workers(1), Figures())
+    keeping = Persister(store, File.at(picture), MODEL, Pools(1), Figures())
     keeping.save(part(100))
     assert keeping.task is None
 
 
 async def test_of_those_that_wait_the_last_is_saved(picture: Path, store: Store) -> None:
-    keeping = Keeping(store, File.at(picture), MODEL, Workers(1), Figures())
+    keeping = Persister(store, File.at(picture), MODEL, Pools(1), Figures())
     await keeping.recall(b"")
     lengths: list[int] = []
     save = store.save
@@ -83,7 +83,7 @@ async def test_of_those_that_wait_the_last_is_saved(picture: Path, store: Store)
 
 
 async def test_it_is_due_now_and_then(picture: Path, store: Store) -> None:
-    keeping = Keeping(store, File.at(picture), MODEL, Workers(1), Figures())
+    keeping = Persister(store, File.at(picture), MODEL, Pools(1), Figures())
     await keeping.recall(b"")
     due = [keeping.due]
     await asyncio.sleep(SAVE_EVERY)
@@ -94,7 +94,7 @@ async def test_it_is_due_now_and_then(picture: Path, store: Store) -> None:
 
 
 async def test_who_comes_second_saves_nothing_more(picture: Path, store: Store) -> None:
-    keeping = Keeping(store, File.at(picture), MODEL, Workers(1), Figures())
+    keeping = Persister(store, File.at(picture), MODEL, Pools(1), Figures())
     await keeping.recall(b"")
     theirs = Stored(data=b"theirs", complete=False)
     store.save(stream_key(File.at(picture), MODEL), theirs)
@@ -107,13 +107,13 @@ async def test_who_comes_second_saves_nothing_more(picture: Path, store: Store) 
 async def test_what_was_given_and_cannot_be_used_is_disowned(picture: Path, store: Store) -> None:
     key = stream_key(File.at(picture), MODEL)
     store.save(key, part(100))
-    keeping = Keeping(store, File.at(picture), MODEL, Workers(1), Figures())
+    keeping = Persister(store, File.at(picture), MODEL, Pools(1), Figures())
     await keeping.recall(b"")
     await keeping.disown(DATA)
     assert store.load(key) is None
     # It was nothing of the store's that did not fit: what is there by now stays.
     store.save(key, part(100))
-    await Keeping(store, File.at(picture), MODEL, Workers(1), Figures()).disown(DATA)
+    await Persister(store, File.at(picture), MODEL, Pools(1), Figures()).disown(DATA)
     assert store.load(key) == part(100)
 
 
@@ -122,8 +122,8 @@ async def test_a_store_that_does_not_answer_has_nothing(
 ) -> None:
     monkeypatch.setattr("diffc_server.cache.persister.PATIENCE", 0.0)
     store.save(stream_key(File.at(picture), MODEL), part(100))
-    workers = Workers(1)
-    keeping, never = Keeping(store, File.at(picture), MODEL, workers, Figures()), asyncio.Event()
+    workers = Pools(1)
+    keeping, never = Persister(store, File.at(picture), MODEL, workers, Figures()), asyncio.Event()
 
     async def wait(*_: object) -> None:
         await never.wait()
@@ -134,7 +134,7 @@ async def test_a_store_that_does_not_answer_has_nothing(
 
 
 async def test_after_closing_nothing_is_saved(picture: Path, store: Store) -> None:
-    keeping = Keeping(store, File.at(picture), MODEL, Workers(1), Figures())
+    keeping = Persister(store, File.at(picture), MODEL, Pools(1), Figures())
     await keeping.recall(b"")
     keeping.save(part(10))
     keeping.close()

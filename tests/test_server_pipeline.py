@@ -151,7 +151,7 @@ async def test_encoders_in_use_stay_and_others_wait(paths: list[Path]) -> None:
     for stream in (first, second):
         await stream.reach(1000)
     waiting = asyncio.create_task(pipeline.stream(paths[2]).reach(1000))
-    await settled(lambda: pipeline.seats.waiting == 1)
+    await settled(lambda: pipeline.slots.waiting == 1)
     with pytest.raises(RequestRefused, match="too many pictures") as caught:
         await pipeline.stream(paths[3]).reach(1000)
     assert (caught.value.code, caught.value.retry) == (Code.BUSY, True)
@@ -192,9 +192,9 @@ async def test_nobody_waits_for_whom_nobody_listens_to_any_more(paths: list[Path
     computing = asyncio.create_task(pipeline.stream(paths[0]).reach(1000))
     await settled(lambda: pipeline.stream(paths[0]).awake)
     waiting = asyncio.create_task(pipeline.stream(paths[1]).reach(1000))
-    await settled(lambda: pipeline.seats.waiting == 1)
+    await settled(lambda: pipeline.slots.waiting == 1)
     waiting.cancel()
-    await settled(lambda: pipeline.seats.waiting == 0)
+    await settled(lambda: pipeline.slots.waiting == 0)
     # Neither is more computed of what was being computed than the piece that had been begun.
     computing.cancel()
     await settled(computing.done)
@@ -220,7 +220,7 @@ async def test_who_comes_while_the_last_one_leaves_is_served(paths: list[Path]) 
 
     second.join(wake)
     second.want(1000)
-    await settled(lambda: pipeline.seats.waiting == 1)
+    await settled(lambda: pipeline.slots.waiting == 1)
     second.leave(wake)
     reaching = asyncio.create_task(second.reach(1000))
     await asyncio.sleep(0)
@@ -366,7 +366,7 @@ async def test_large_pictures_count_by_their_pixels(paths: list[Path]) -> None:
     await asyncio.gather(*(stream.reach(1) for stream in streams[:2]))
     # Nobody could know before it was opened.
     waiting = asyncio.create_task(streams[2].reach(1))
-    await settled(lambda: pipeline.seats.waiting == 1 and streams[2].pixels is not None)
+    await settled(lambda: pipeline.slots.waiting == 1 and streams[2].pixels is not None)
     assert not streams[2].awake
     with pytest.raises(RequestRefused, match="too many pictures"):
         await pipeline.stream(paths[3]).reach(1)

@@ -404,9 +404,9 @@ async def test_nobody_coming_back_for_long_nothing_is_held_but_bytes(picture: Pa
     shared = pipeline.stream(picture)
     await shared.reach(1000)
     await settled(lambda: not shared.busy)
-    assert (shared.awake, pipeline.seats.seated) == (True, 1)
+    assert (shared.awake, pipeline.slots.in_use) == (True, 1)
     await asyncio.sleep(REST + 1)
-    assert (shared.awake, pipeline.seats.seated) == (False, 0)
+    assert (shared.awake, pipeline.slots.in_use) == (False, 0)
     await shared.reach(EVERYTHING)
     assert len(opener.prefixes) == 2
     assert shared.read(0, EVERYTHING) == WHOLE

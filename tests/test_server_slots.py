@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from diffc_server.encoding.slots import FIRST_GUESS, LINGER, LONGEST, SHORTEST, Seats
+from diffc_server.encoding.slots import FIRST_GUESS, LINGER, LONGEST, SHORTEST, EncoderSlots
 from diffc_stream.errors import RequestRefused
 from diffc_stream.session import Code
 
@@ -35,118 +35,118 @@ async def settle() -> None:
 
 
 async def test_first_come_first_served() -> None:
-    seats = Seats(seats=1)
+    slots = EncoderSlots(slots=1)
     people = [Somebody() for _ in range(4)]
-    await seats.take(people[0])
+    await slots.take(people[0])
     served: list[int] = []
 
     async def take(number: int) -> None:
-        await seats.take(people[number])
+        await slots.take(people[number])
         served.append(number)
 
     async with asyncio.TaskGroup() as tasks:
         for number in (1, 2, 3):
             tasks.create_task(take(number))
         await settle()
-        assert (seats.seated, seats.waiting, served) == (1, 3, [])
+        assert (slots.in_use, slots.waiting, served) == (1, 3, [])
         for number in (0, 1, 2):
-            seats.leave(people[number])
-            seats.leave(people[number])  # once is enough
+            slots.leave(people[number])
+            slots.leave(people[number])  # once is enough
             await settle()
             assert served == [1, 2, 3][: number + 1]
-    assert (seats.seated, seats.waiting) == (1, 0)
+    assert (slots.in_use, slots.waiting) == (1, 0)
 
 
 async def test_those_whom_nobody_listens_to_stand_up_first() -> None:
-    seats, log = Seats(seats=3), list[str]()
+    slots, log = EncoderSlots(slots=3), list[str]()
     now = asyncio.get_running_loop().time()
     for name, since, idle in (("a", now - 50, False), ("b", now - 1, True), ("c", now - 2, True)):
-        await seats.take(Somebody(name, spare_since=since, idle=idle, log=log))
+        await slots.take(Somebody(name, spare_since=since, idle=idle, log=log))
     for _ in range(3):
-        await seats.take(Somebody())
+        await slots.take(Somebody())
     assert log == ["c", "b", "a"]
 
 
 async def test_those_who_are_listened_to_may_pause_for_a_while() -> None:
-    seats, loop = Seats(seats=2), asyncio.get_running_loop()
+    slots, loop = EncoderSlots(slots=2), asyncio.get_running_loop()
     began = loop.time()
     log: list[str] = []
     for name in "ab":
-        await seats.take(Somebody(name, spare_since=began, log=log))
-    await seats.take(Somebody())
+        await slots.take(Somebody(name, spare_since=began, log=log))
+    await slots.take(Somebody())
     assert log == ["a"]
     assert loop.time() == pytest.approx(began + LINGER)
-    seats.close()
+    slots.close()
 
 
 async def test_nobody_stands_up_who_computes() -> None:
-    seats = Seats(seats=1)
+    slots = EncoderSlots(slots=1)
     computing = Somebody(idle=True)
-    await seats.take(computing)
-    waiting = asyncio.create_task(seats.take(Somebody()))
+    await slots.take(computing)
+    waiting = asyncio.create_task(slots.take(Somebody()))
     await asyncio.sleep(10 * LINGER)
     assert not waiting.done()
     computing.spare_since = asyncio.get_running_loop().time()
-    seats.look()
+    slots.look()
     await waiting
 
 
 async def test_pixels_count_but_for_one_alone() -> None:
-    seats = Seats(pixels=10)
+    slots = EncoderSlots(pixels=10)
     large, small = Somebody(weight=20), Somebody(weight=2)
-    await seats.take(large)
-    assert seats.bears(large)
-    waiting = asyncio.create_task(seats.take(small))
+    await slots.take(large)
+    assert slots.bears(large)
+    waiting = asyncio.create_task(slots.take(small))
     await settle()
-    assert seats.waiting == 1
-    seats.leave(large)
+    assert slots.waiting == 1
+    slots.leave(large)
     await waiting
     unknown = Somebody(weight=0)
-    await seats.take(unknown)
+    await slots.take(unknown)
     unknown.weight = 8
-    assert seats.bears(unknown)
+    assert slots.bears(unknown)
     unknown.weight = 9
-    assert not seats.bears(unknown)
+    assert not slots.bears(unknown)
 
 
 async def test_beyond_the_line_people_are_sent_away_with_a_time() -> None:
-    seats = Seats(seats=1, queue=2, encoders=2)
-    await seats.take(Somebody())
-    assert seats.patience() == FIRST_GUESS / 2
+    slots = EncoderSlots(slots=1, queue=2, encoders=2)
+    await slots.take(Somebody())
+    assert slots.patience() == FIRST_GUESS / 2
     async with asyncio.TaskGroup() as tasks:
-        waiting = [tasks.create_task(seats.take(Somebody())) for _ in range(2)]
+        waiting = [tasks.create_task(slots.take(Somebody())) for _ in range(2)]
         await settle()
-        seats.took(10.0)
-        seats.took(30.0)
+        slots.took(10.0)
+        slots.took(30.0)
         with pytest.raises(RequestRefused, match="too many pictures") as caught:
-            await seats.take(Somebody())
+            await slots.take(Somebody())
         assert (caught.value.code, caught.value.retry) == (Code.BUSY, True)
         assert caught.value.after == 20.0 * 3 / 2
         for task in waiting:
             task.cancel()
-    assert seats.waiting == 0
+    assert slots.waiting == 0
 
 
 async def test_the_time_is_neither_none_nor_for_ever() -> None:
-    seats = Seats()
-    seats.took(0.001)
-    assert seats.patience() == SHORTEST
+    slots = EncoderSlots()
+    slots.took(0.001)
+    assert slots.patience() == SHORTEST
     for _ in range(100):
-        seats.took(1e9)
-    assert seats.patience() == LONGEST
+        slots.took(1e9)
+    assert slots.patience() == LONGEST
 
 
 async def test_who_leaves_the_line_takes_no_seat() -> None:
-    seats = Seats(seats=1)
+    slots = EncoderSlots(slots=1)
     first, second, third = (Somebody() for _ in range(3))
-    await seats.take(first)
-    leaving = asyncio.create_task(seats.take(second))
-    staying = asyncio.create_task(seats.take(third))
+    await slots.take(first)
+    leaving = asyncio.create_task(slots.take(second))
+    staying = asyncio.create_task(slots.take(third))
     await settle()
     # Its turn has come, but it has not heard of it yet.
-    seats.leave(first)
+    slots.leave(first)
     leaving.cancel()
     await staying
-    assert (seats.seated, seats.waiting) == (1, 0)
+    assert (slots.in_use, slots.waiting) == (1, 0)
     await asyncio.wait([leaving])
     assert leaving.cancelled()

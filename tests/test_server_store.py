@@ -15,7 +15,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from diffc_server.cache.backend import SUFFIX, Entry, FolderShelf, Shelf
+from diffc_server.cache.backend import SUFFIX, Backend, Entry, FolderBackend
 from diffc_server.cache.store import Outcome, Store, Stored, open_store, stream_key
 from diffc_server.catalogue.file import File
 from diffc_stream.errors import AddressError
@@ -32,7 +32,7 @@ WHOLE = Stored(data=STREAM, complete=True)
 
 
 class Drawer:
-    """A shelf in memory, on which ``failure`` befalls those who read or write."""
+    """A backend in memory; ``failure`` befalls those who read or write."""
 
     where = "drawer"
 
@@ -84,7 +84,7 @@ class Drawer:
             raise self.failure
 
 
-_shelf: Shelf = Drawer()
+_shelf: Backend = Drawer()
 
 
 @pytest.fixture
@@ -355,9 +355,9 @@ def test_processes_share_it(folder: Path, most_bytes: int) -> None:
         for writer in writers:
             assert writer.stdout is not None
             assert writer.stdout.readline() == "saved\n"
-        shelf = FolderShelf(folder)
-        with shelf.locked():
-            assert 0 < sum(entry.size for entry in shelf.entries()) <= most_bytes
+        backend = FolderBackend(folder)
+        with backend.locked():
+            assert 0 < sum(entry.size for entry in backend.entries()) <= most_bytes
         assert not list(folder.glob(".*.part"))
     finally:
         for writer in writers:
@@ -388,7 +388,7 @@ def test_a_process_killed_at_any_moment_leaves_nothing_wrong(folder: Path) -> No
 
 
 def test_notes_are_replaced_and_checked(tmp_path: Path) -> None:
-    store = Store(FolderShelf(tmp_path))
+    store = Store(FolderBackend(tmp_path))
     assert store.recall("a") is None
     for data in (b"one", b"two", b""):
         store.note("a", data)
@@ -398,7 +398,7 @@ def test_notes_are_replaced_and_checked(tmp_path: Path) -> None:
     name.write_bytes(name.read_bytes() + b"!")
     assert store.recall("b") is None
     assert store.recall("a") == b""
-    small = Store(FolderShelf(tmp_path), most_bytes=100)
+    small = Store(FolderBackend(tmp_path), most_bytes=100)
     small.note("a", bytes(1000))
     assert small.recall("a") == b""
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from diffc_server.cache import stream_cache
-from diffc_server.cache.stream_cache import OVERHEAD, Holding
-from diffc_server.encoding.slots import Seats
+from diffc_server.cache.stream_cache import OVERHEAD, StreamCache
+from diffc_server.encoding.slots import EncoderSlots
 from diffc_stream.errors import RequestRefused
 
 
@@ -28,8 +28,8 @@ class Stream:
         self.rested = True
 
 
-def held(streams: int) -> Holding[Stream]:
-    return Holding(streams * OVERHEAD, Seats())
+def held(streams: int) -> StreamCache[Stream]:
+    return StreamCache(streams * OVERHEAD, EncoderSlots())
 
 
 def test_they_are_counted_as_they_grow() -> None:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import pytest
 
-from diffc_server.encoding.subscribers import Account, Listeners
+from diffc_server.encoding.subscribers import Account, Subscribers
 
 pytestmark = [pytest.mark.asyncio, pytest.mark.virtual_time]
 
@@ -36,7 +36,7 @@ _account: Account = Purse()
 
 
 async def test_all_are_woken_as_often_as_they_joined() -> None:
-    listeners, woken = Listeners(), list[str]()
+    listeners, woken = Subscribers(), list[str]()
     first, second = (lambda: woken.append("first")), (lambda: woken.append("second"))
     listeners.join(first, None)
     listeners.join(second, None)
@@ -51,7 +51,7 @@ async def test_all_are_woken_as_often_as_they_joined() -> None:
 
 
 async def test_who_leaves_when_it_is_woken_disturbs_nobody() -> None:
-    listeners, woken = Listeners(), list[int]()
+    listeners, woken = Subscribers(), list[int]()
 
     def first() -> None:
         woken.append(1)
@@ -64,7 +64,7 @@ async def test_who_leaves_when_it_is_woken_disturbs_nobody() -> None:
 
 
 async def test_the_first_who_can_pay_is_waited_for() -> None:
-    listeners = Listeners()
+    listeners = Subscribers()
     assert listeners.wait() == 0.0
     listeners.join(ignore, Purse(30.0))
     assert listeners.wait() == 30.0
@@ -75,7 +75,7 @@ async def test_the_first_who_can_pay_is_waited_for() -> None:
 
 
 async def test_each_pays_once() -> None:
-    listeners, purse, other = Listeners(), Purse(), Purse()
+    listeners, purse, other = Subscribers(), Purse(), Purse()
     for account in (purse, purse, other, None, None):
         listeners.join(ignore, account)
     payers = listeners.payers()
@@ -84,7 +84,7 @@ async def test_each_pays_once() -> None:
 
 
 async def test_a_change_is_waited_for_but_not_longer() -> None:
-    listeners, loop = Listeners(), asyncio.get_running_loop()
+    listeners, loop = Subscribers(), asyncio.get_running_loop()
     began = loop.time()
     await listeners.changed(within=5.0)
     assert loop.time() - began == pytest.approx(5.0)

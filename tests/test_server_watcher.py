@@ -16,7 +16,7 @@ from structlog.contextvars import bound_contextvars, get_contextvars
 
 from diffc_server import Catalogue
 from diffc_server.catalogue import scan, thumbprints, watcher
-from diffc_server.catalogue.scan import Look, looked
+from diffc_server.catalogue.scan import Scan, looked
 from diffc_server.catalogue.thumbprints import Thumbprints
 from diffc_server.catalogue.watcher import EVERY, SHARE
 from diffc_stream.session import Catalogue as Message
@@ -172,7 +172,7 @@ async def test_an_empty_folder(tmp_path: Path) -> None:
 async def test_a_file_that_is_being_written_waits(folder: Path) -> None:
     catalogue = Catalogue(folder)
     now = 1_000_000_000.0
-    look = looked(catalogue, Look(seen={}, known={}), now)
+    look = looked(catalogue, Scan(seen={}, known={}), now)
     put(folder / "slow.png", b"1", age=-1)
     put(folder / "a.png", b"1", age=-1)
     before = look.known["a.png"]
@@ -229,7 +229,7 @@ async def test_what_takes_long_to_read_is_read_a_look_at_a_time(
     monkeypatch.setattr(scan, "READING", 1e-9)  # one file
     monkeypatch.setattr(thumbprints, "UNSETTLED", 0.0)
     catalogue = Catalogue(folder)
-    first = looked(catalogue, Look(seen={}, known={}))
+    first = looked(catalogue, Scan(seen={}, known={}))
     assert (list(first.known), first.unread) == (["b.png"], 2)  # the newest
     # All are known before anything is told.
     async with following(catalogue) as follower:
@@ -290,7 +290,7 @@ async def test_a_part_that_cannot_be_read_is_not_a_part_that_has_gone(
     (folder / "sub").mkdir()
     put(folder / "sub" / "d.png", age=1)
     catalogue = Catalogue(folder)
-    before = looked(catalogue, Look(seen={}, known={}))
+    before = looked(catalogue, Scan(seen={}, known={}))
     (folder / "sub").rename(tmp_path / "away")
     with monkeypatch.context() as patch:
 
@@ -323,7 +323,7 @@ async def test_one_look_serves_all(folder: Path, monkeypatch: pytest.MonkeyPatch
     looks: list[float] = []
     real = looked
 
-    def counted(catalogue: Catalogue, before: Look) -> Look:
+    def counted(catalogue: Catalogue, before: Scan) -> Scan:
         looks.append(asyncio.get_running_loop().time())
         return real(catalogue, before)
 
@@ -379,7 +379,7 @@ async def test_a_bug_while_looking_is_logged(
 async def test_looks_are_nobody_s_in_the_log(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     found: list[dict[str, object]] = []
 
-    def look(catalogue: Catalogue, before: Look) -> Look:
+    def look(catalogue: Catalogue, before: Scan) -> Scan:
         found.append(get_contextvars())
         return looked(catalogue, before)
 
@@ -421,7 +421,7 @@ async def test_many_who_ask_share_looks_and_pages(
     real, clock = looked, asyncio.get_running_loop()
     under_way = 0
 
-    def slow(catalogue: Catalogue, before: Look) -> Look:
+    def slow(catalogue: Catalogue, before: Scan) -> Scan:
         nonlocal under_way
         under_way += 1
         assert under_way == 1
@@ -465,7 +465,7 @@ async def test_a_look_that_takes_long_is_of_use_to_who_asks_next(
 ) -> None:
     clock = asyncio.get_running_loop()
 
-    def slow(catalogue: Catalogue, before: Look) -> Look:
+    def slow(catalogue: Catalogue, before: Scan) -> Scan:
         clock._ticking.now += 9.0  # type: ignore[attr-defined]
         return looked(catalogue, before)
 

@@ -23,7 +23,7 @@ from test_server_daemon import HELLO, dial, heard
 from test_server_handler import head_of, request
 
 from diffc_server import Catalogue, Pipeline, SenderDaemon
-from diffc_server.auth.access_control import Reception
+from diffc_server.auth.access_control import AccessControl
 from diffc_server.auth.limits import Limits
 from diffc_stream.session import Welcome
 from diffc_stream.transport.admission import LEAST_NEWCOMERS
@@ -98,7 +98,7 @@ async def test_handshakes_count_too(folder: Path, tmp_path: Path, say: bytes) ->
 
 
 async def test_an_address_has_its_share_of_newcomers(folder: Path) -> None:
-    reception = Reception(limits=Limits(connections=3))
+    reception = AccessControl(limits=Limits(connections=3))
     async with serving(folder, reception=reception) as daemon, mute(daemon.port, 20):
         await settled(lambda: daemon.admission.dropped == 17)
         assert daemon.admission.newcomers == 3

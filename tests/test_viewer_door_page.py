@@ -12,7 +12,7 @@ from playwright.async_api import Error, expect
 from serving import serving
 from viewing import scene, streamed
 
-from diffc_server.auth.access_control import Reception
+from diffc_server.auth.access_control import AccessControl
 from diffc_server.encoding.source import FileOpener
 from diffc_stream.diffusion.collection import Collection
 from diffc_stream.transport.tokens import Tokens, add_token
@@ -33,7 +33,7 @@ async def test_the_token_is_the_password(tmp_path: Path) -> None:
             folder,
             FileOpener(models),
             site=Site(Assets(models.files)),
-            reception=Reception(tokens=Tokens(held), secure=True),
+            reception=AccessControl(tokens=Tokens(held), secure=True),
             certificate=issue(tmp_path).certificate,
         ) as sender,
     ):

@@ -15,8 +15,8 @@ from ..remote.address import Address
 from ..remote.credentials import NO_ACCESS, Access
 from ..storage.partial_stream import Kept
 from .connection import Sender, connect
-from .demand import Wanted
-from .latest import Newest
+from .demand import Demand
+from .latest import Latest
 
 CLOSED = "the link has been closed"
 
@@ -69,8 +69,8 @@ class Background:
     def follow(
         self,
         image: str,
-        wanted: Wanted,
-        newest: Newest,
+        wanted: Demand,
+        newest: Latest,
         *,
         render: Method,
         previews: Method | None,
@@ -163,7 +163,7 @@ class Background:
 class Following:
     """A picture that is followed; any thread may call its methods, at any time."""
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, wanted: Wanted) -> None:
+    def __init__(self, loop: asyncio.AbstractEventLoop, wanted: Demand) -> None:
         self._loop = loop
         self._wanted = wanted
         self._task: asyncio.Task[None] | None = None

@@ -14,8 +14,8 @@ from ..remote.address import Address
 from ..remote.credentials import Access
 from ..storage.partial_stream import Kept
 from .background import Background
-from .demand import Wanted
-from .latest import Newest
+from .demand import Demand
+from .latest import Latest
 
 
 def stream(
@@ -43,7 +43,7 @@ def stream(
     """
     address = Address.parse(url)
     image = address.picture
-    newest, wanted = Newest(), Wanted(Target(**target))
+    newest, wanted = Latest(), Demand(Target(**target))
     link = Background(address, decoders, patience, None, Access.of(token, ca))
     try:
         link.follow(image, wanted, newest, render=render, previews=previews, kept=kept)

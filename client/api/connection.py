@@ -40,7 +40,7 @@ from ..remote.receive_buffer import Arrivals
 from ..remote.websocket import Link
 from ..storage.partial_stream import Kept, MemoryStream
 from .delivery import Delivery
-from .demand import Wanted
+from .demand import Demand
 
 LEAST_OPENING = 20.0
 """Seconds that a connection may take to open, however impatient somebody is."""
@@ -169,13 +169,13 @@ class Sender:
         >>> async for refinement in sender.open("coffee.jpg", bytes=4000):
         ...     print(refinement.bytes, refinement.bpp, refinement.predicted_psnr)
         """
-        wanted = Wanted(Target(**target), weight)
+        wanted = Demand(Target(**target), weight)
         return self.deliver(image, wanted, render=render, previews=previews, kept=kept)
 
     def deliver(
         self,
         image: str,
-        wanted: Wanted,
+        wanted: Demand,
         *,
         render: Method = "mmse",
         previews: Method | None = None,
@@ -187,7 +187,7 @@ class Sender:
         return Delivery(refinements, wanted)
 
     async def _refinements(
-        self, image: str, kept: Kept, wanted: Wanted, render: Method, previews: Method | None
+        self, image: str, kept: Kept, wanted: Demand, render: Method, previews: Method | None
     ) -> AsyncGenerator[Refinement, None]:
         refiner = Refiner(self._decoders.new(), self._worker, render, previews=previews)
         if kept.length:
@@ -215,11 +215,11 @@ class Sender:
         ``deliver`` is called with the bytes as they come.  Raises as open() does, apart from
         decoding.
         """
-        wanted = Wanted(Target(**target), weight)
+        wanted = Demand(Target(**target), weight)
         return await self._receive(image, kept, wanted, deliver)
 
     async def _receive(
-        self, image: str, kept: Kept, wanted: Wanted, deliver: Deliver | None
+        self, image: str, kept: Kept, wanted: Demand, deliver: Deliver | None
     ) -> Reason:
         backoff = self._backoff.fresh()
         while True:
@@ -288,7 +288,7 @@ class Sender:
             await self._link.close()
         self._worker.shutdown(wait=False, cancel_futures=True)
 
-    async def _deliver(self, refiner: Refiner, image: str, kept: Kept, wanted: Wanted) -> None:
+    async def _deliver(self, refiner: Refiner, image: str, kept: Kept, wanted: Demand) -> None:
         try:
             await self._receive(image, kept, wanted, refiner.feed)
         except Exception as error:
@@ -313,7 +313,7 @@ def _wanted_part(kept: Kept, target: Target) -> bytes:
 
 
 def _ask(
-    link: Link | RangeLink, image: str, kept: Kept, wanted: Wanted
+    link: Link | RangeLink, image: str, kept: Kept, wanted: Demand
 ) -> Arrivals | RangeArrivals:
     if isinstance(link, RangeLink):
         return link.open(image, held=kept.read(), target=wanted.target)

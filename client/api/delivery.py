@@ -8,13 +8,13 @@ from typing import Self, Unpack
 from diffc_stream.session import Target, TargetOptions
 
 from ..decoding.refiner import Refinement
-from .demand import Wanted
+from .demand import Demand
 
 
 class Delivery:
     """A picture on its way: iterate to get it, better every time; see :meth:`Sender.open`."""
 
-    def __init__(self, refinements: AsyncGenerator[Refinement, None], wanted: Wanted) -> None:
+    def __init__(self, refinements: AsyncGenerator[Refinement, None], wanted: Demand) -> None:
         self._refinements = refinements
         self._wanted = wanted
 

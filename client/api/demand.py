@@ -9,7 +9,7 @@ from diffc_stream.session import WHOLE, Target
 Tell = Callable[[Target, float], None]
 
 
-class Wanted:
+class Demand:
     """A target and a weight that may change while the picture streams, over several links."""
 
     def __init__(self, target: Target = WHOLE, weight: float = 1.0) -> None:

@@ -7,7 +7,7 @@ import threading
 from ..decoding.refiner import Refinement
 
 
-class Newest:
+class Latest:
     """Where a thread that is slow finds the newest refinement, and a fast one leaves it.
 
     Whoever puts one down never waits: it takes the place of one that nobody has taken.

@@ -22,8 +22,8 @@ from ..remote.address import Address
 from ..remote.credentials import Access
 from ..storage.partial_stream import Kept
 from .background import Background, Following
-from .demand import Wanted
-from .latest import Newest
+from .demand import Demand
+from .latest import Latest
 
 logger = logging.getLogger("diffc_client")
 
@@ -57,7 +57,7 @@ def watch(
     address = Address.parse(url)
     image = address.picture
     link = Background(address, decoders, patience, None, Access.of(token, ca))
-    newest, wanted = Newest(), Wanted(Target(**target))
+    newest, wanted = Latest(), Demand(Target(**target))
     following = link.follow(image, wanted, newest, render=render, previews=previews, kept=kept)
     return Watch(following, newest, on_refinement, on_end, release=link.close)
 
@@ -125,8 +125,8 @@ class Watcher:
 
         Raises RuntimeError once the watcher is closed.
         """
-        newest = Newest()
-        wanted = Wanted(Target(**target), weight)
+        newest = Latest()
+        wanted = Demand(Target(**target), weight)
         following = self._link.follow(
             image, wanted, newest, render=render, previews=previews, kept=kept
         )
@@ -143,7 +143,7 @@ class Watch:
     def __init__(
         self,
         following: Following,
-        newest: Newest,
+        newest: Latest,
         on_refinement: OnRefinement,
         on_end: OnEnd | None,
         *,

@@ -9,7 +9,7 @@ import threading
 from collections.abc import Callable
 from typing import Self, TextIO
 
-from ..api.latest import Newest
+from ..api.latest import Latest
 from ..decoding.refiner import Refinement
 from . import terminal
 
@@ -49,7 +49,7 @@ class Display:
         self._size = size or self._asked
         # Another run's picture above is to stay.
         self._number = 1 + secrets.randbelow(2**32 - 1)
-        self._newest = Newest()
+        self._newest = Latest()
         self._room: tuple[int, int] | None = None
         self._cells = (0, 0)
         self._thread = threading.Thread(target=self._run, name="display", daemon=True)

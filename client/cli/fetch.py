@@ -23,7 +23,7 @@ from diffc_stream.formats import format_of, save_picture
 from diffc_stream.session import WHOLE, Target, Terms
 
 from ..api.connection import connect
-from ..api.demand import Wanted
+from ..api.demand import Demand
 from ..decoding.decoders import Decoders, Method
 from ..decoding.refiner import Refinement
 from ..remote.address import Address
@@ -165,7 +165,7 @@ async def _refinements(
         access=request.access,
     ) as sender:
         opened = sender.deliver(
-            image, Wanted(request.target), render=request.render, previews="mmse", kept=kept
+            image, Demand(request.target), render=request.render, previews="mmse", kept=kept
         )
         async with aclosing(opened):
             async for refinement in opened:

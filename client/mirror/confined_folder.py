@@ -21,7 +21,7 @@ _FILE = _NO_LINK | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
 """Neither a link nor a pipe that nobody fills holds anybody up."""
 
 
-class Beneath:
+class ConfinedFolder:
     """A folder, and what is below it; all raises OSError."""
 
     def __init__(self, root: Path) -> None:

@@ -11,7 +11,7 @@ AT_ONCE = 50
 Item = TypeVar("Item")
 
 
-async def by_turns(items: Iterable[Item]) -> AsyncIterator[Item]:
+async def cooperatively(items: Iterable[Item]) -> AsyncIterator[Item]:
     """Yield items; after every AT_ONCE of them whatever else runs on the loop goes first."""
     for number, item in enumerate(items, 1):
         yield item

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Callable
 
 
-class Parking:
+class Deferred:
     """Names, each with when it is tried again."""
 
     def __init__(self, again: Callable[[str], object]) -> None:

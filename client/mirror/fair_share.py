@@ -7,7 +7,7 @@ from typing import Generic, TypeVar
 Job = TypeVar("Job")
 
 
-class Turns(Generic[Job]):
+class FairShare(Generic[Job]):
     """Jobs by whom they are for, of whom the one who has had least time is next.
 
     Time that nobody asked for is not saved up: who comes back is no further than who has had least

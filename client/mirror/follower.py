@@ -28,9 +28,9 @@ from ..decoding.refiner import Refinement
 from ..remote.address import Address
 from ..remote.credentials import NO_ACCESS, Access
 from ..storage.partial_stream import outdated
-from ..storage.shielded import to_the_end
+from ..storage.shielded import shielded
 from .growing_file import GrowingStream, growing
-from .log_limit import Complaints
+from .log_limit import LogLimit
 from .owned_folder import MOST_BYTES, MOST_PICTURES, Full, Holdings
 from .paths import PICTURE_SUFFIX, SUFFIX, Places
 from .transfers import SCARCE
@@ -96,7 +96,7 @@ class ReceiverDaemon:
         self._access = access
         self._most_bytes = most_bytes
         self._most_pictures = most_pictures
-        self._complaints = Complaints(logger)
+        self._complaints = LogLimit(logger)
 
     async def run(self) -> None:
         """Run until cancelled; nothing that a sender, a link or a disk does ends it."""
@@ -144,11 +144,11 @@ class ReceiverDaemon:
                 places, most_bytes=self._most_bytes, most_pictures=self._most_pictures
             )
             try:
-                if holdings.ledger.fresh:
+                if holdings.journal.fresh:
                     holdings.adopt_all(SUFFIX, PICTURE_SUFFIX)
                 yield holdings
             finally:
-                await to_the_end(holdings.close)
+                await shielded(holdings.close)
         finally:
             places.unlock()
 
@@ -171,7 +171,7 @@ class ReceiverDaemon:
             names = [name for name, thumbprint in wanted.items() if done.get(name) != thumbprint]
             await self._keep_all(sender, home, names, wanted, done)
             with suppress(OSError):
-                await asyncio.to_thread(home.holdings.ledger.upkeep)
+                await asyncio.to_thread(home.holdings.journal.upkeep)
             if images is None or not images <= done.keys():
                 await asyncio.sleep(self._every)
 
@@ -236,7 +236,7 @@ class ReceiverDaemon:
                     raise
                 text = f"what was kept is of no use: {error}"
                 self._complaints.say("replaced pictures", "%s: %s", place.address, text)
-                await to_the_end(kept.restart)
+                await shielded(kept.restart)
                 await self._refine(sender, holdings, place, image, kept)
 
     async def _refine(

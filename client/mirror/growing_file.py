@@ -17,7 +17,7 @@ from diffc_stream.session import MAX_STREAM
 from diffc_stream.session.prefix import DIGITS
 
 from ..storage.partial_stream import LONGEST_HEADER, header_of, lock
-from ..storage.shielded import to_the_end
+from ..storage.shielded import shielded
 from .confined_folder import is_file
 from .content import ASK, EMPTY, Content, digest_of
 from .journal import write_all
@@ -46,7 +46,7 @@ class GrowingStream:
         try:
             descriptor = holdings.beneath.open(relative, os.O_RDWR | os.O_APPEND)
         except (FileNotFoundError, NotADirectoryError):
-            holdings.ledger.forget(relative)
+            holdings.journal.forget(relative)
             return
         try:
             self._open(descriptor)
@@ -57,7 +57,7 @@ class GrowingStream:
 
     def _open(self, descriptor: int) -> None:
         status = os.fstat(descriptor)
-        known = self._holdings.ledger.get(self._relative)
+        known = self._holdings.journal.get(self._relative)
         # A file of two names has one that is somebody else's.
         if known is None or not is_file(status) or status.st_nlink > 1:
             raise self._holdings.occupied(self._relative)
@@ -123,20 +123,20 @@ class GrowingStream:
     def _grow(self, data: bytes) -> None:
         self._check()
         assert self._descriptor is not None
-        ledger = self._holdings.ledger
+        journal = self._holdings.journal
         running = self._running.copy()
         running.update(data)
         before = Content(self.length, digest_of(self._running))
         now = Content(self.length + len(data), digest_of(running))
         self._holdings.check_room(blocks(now.size) - blocks(before.size))
-        ledger.note(self._relative, now, before)
+        journal.note(self._relative, now, before)
         try:
             write_all(self._descriptor, data)
         except BaseException:
             with contextlib.suppress(OSError):
                 os.ftruncate(self._descriptor, before.size)
                 self._there = _stamp(os.fstat(self._descriptor))
-            ledger.unnote(self._relative, before)
+            journal.unnote(self._relative, before)
             raise
         self._there = _stamp(os.fstat(self._descriptor))
         self._running, self.length = running, now.size
@@ -145,7 +145,7 @@ class GrowingStream:
         """Take the file for ours, of an earlier version: the sender holds the same."""
         if self._asked:
             self._asked = False
-            self._holdings.ledger.note(self._relative, self._content)
+            self._holdings.journal.note(self._relative, self._content)
 
     def restart(self) -> None:
         """Drop all bytes held.  Raises Occupied if they are not ours, or another OSError."""
@@ -153,7 +153,7 @@ class GrowingStream:
             raise self._holdings.occupied(self._relative)
         if self._descriptor is not None:
             self._check()
-            self._holdings.ledger.note(self._relative, EMPTY, self._content)
+            self._holdings.journal.note(self._relative, EMPTY, self._content)
             os.ftruncate(self._descriptor, 0)
             self._there = _stamp(os.fstat(self._descriptor))
         self._running = hashlib.sha256()
@@ -193,7 +193,7 @@ class GrowingStream:
         self.length += len(part)
         if self.length == self.doubtful:
             self._check()
-            self._holdings.ledger.note(self._relative, self._content)
+            self._holdings.journal.note(self._relative, self._content)
             self.doubtful = 0
         return data[len(part) :]
 
@@ -203,7 +203,7 @@ class GrowingStream:
         try:
             there = self._holdings.beneath.stat(self._relative)
         except FileNotFoundError:
-            self._holdings.ledger.forget(self._relative)
+            self._holdings.journal.forget(self._relative)
             raise OSError(f"{self._relative} has gone while it came") from None
         if _stamp(there) == self._there:
             return
@@ -239,11 +239,11 @@ async def growing(
             kept.restart()
 
     try:
-        await to_the_end(work)
+        await shielded(work)
         yield opened[0]
     finally:
         for kept in opened:
-            await to_the_end(kept.close)
+            await shielded(kept.close)
 
 
 def _stamp(status: os.stat_result) -> tuple[int, int, int, int, int]:

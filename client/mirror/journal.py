@@ -18,7 +18,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from .confined_folder import Beneath, is_file
+from .confined_folder import ConfinedFolder, is_file
 from .content import Content, Known
 from .paths import BLOCK, blocks
 
@@ -70,7 +70,7 @@ class _State:
         yield from (["temporary", name] for name in self.temporary)
 
 
-class _Journal:
+class _JournalFile:
     """One file of notes, which only ever grows."""
 
     def __init__(self, descriptor: int, name: str, number: int) -> None:
@@ -117,10 +117,10 @@ class _Reading:
     check: str = ""
 
 
-class Ledger:
+class Journal:
     """What was written below one folder.  May be used from any thread."""
 
-    def __init__(self, beneath: Beneath) -> None:
+    def __init__(self, beneath: ConfinedFolder) -> None:
         """Read what was noted.  Raises OSError.
 
         What is half-written from before is deleted.
@@ -128,7 +128,7 @@ class Ledger:
         self._beneath = beneath
         self._lock = threading.Lock()
         self._renewing = threading.Lock()
-        self._journal: _Journal | None = None
+        self._journal: _JournalFile | None = None
         self._meanwhile: list[list[Any]] | None = None
         self._closed = False
         read = self._read_all()
@@ -290,11 +290,11 @@ class Ledger:
             self.used += _disk(known)
             self._state.files[name] = known
 
-    def _create(self) -> _Journal:
+    def _create(self) -> _JournalFile:
         number = 1 + max((number for number, _ in self._found()), default=0)
         name = NAME.format(number)
         descriptor = self._beneath.open(name, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_EXCL)
-        return _Journal(descriptor, name, number)
+        return _JournalFile(descriptor, name, number)
 
     def _found(self) -> list[tuple[int, str]]:
         """Return all files of notes with their numbers, the newest first."""

@@ -12,7 +12,7 @@ EVERY = 60.0
 """... in so many seconds."""
 
 
-class Complaints:
+class LogLimit:
     """Warnings of several kinds, each of them so often and no more.
 
     What is left out is counted, and said with the first one that is not.

@@ -1,6 +1,6 @@
 """A folder that others give names and bytes for, and the user's own files in it, which stay.
 
-Only what the ledger knows to have been written here, and what still is as it was written, is
+Only what the journal knows to have been written here, and what still is as it was written, is
 replaced or deleted; all else belongs to somebody, and is said to be in the way.
 """
 
@@ -19,9 +19,9 @@ from pathlib import Path
 from diffc_stream.replacement import unfinished
 from diffc_stream.session import MAX_STREAM
 
-from .confined_folder import Beneath, is_file
+from .confined_folder import ConfinedFolder, is_file
 from .content import ASK, COMPARE, EMPTY, Content, digest_of
-from .journal import Ledger, write_all
+from .journal import Journal, write_all
 from .paths import BLOCK, Place, Places, Unplaceable, blocks
 
 MOST_BYTES = 2**34
@@ -67,8 +67,8 @@ class Holdings:
         """See what is there; nobody else may be at it.  Raises OSError."""
         self.places = places
         self.folder = places.folder
-        self.beneath = Beneath(places.folder)
-        self.ledger = Ledger(self.beneath)
+        self.beneath = ConfinedFolder(places.folder)
+        self.journal = Journal(self.beneath)
         self.most_bytes = most_bytes
         self.most_pictures = most_pictures
         self._writing = threading.Lock()
@@ -78,10 +78,10 @@ class Holdings:
         """Wait for what is being written, and write no more."""
         with self._writing:
             self._closed = True
-        self.ledger.close()
+        self.journal.close()
 
     def relative(self, path: Path) -> str:
-        """Return a path as the ledger has it."""
+        """Return a path as the journal has it."""
         return path.relative_to(self.folder).as_posix()
 
     def size(self, relative: str) -> int:
@@ -97,7 +97,7 @@ class Holdings:
         With ``anew`` one that is to grow; None if others' files are everywhere.
         """
         for relative in self._beside(place):
-            ours, there = self.ledger.get(relative) is not None, self.beneath.exists(relative)
+            ours, there = self.journal.get(relative) is not None, self.beneath.exists(relative)
             if (ours and there) or (anew and not there):
                 return relative
         return None
@@ -105,7 +105,7 @@ class Holdings:
     def noted(self, place: Place) -> int:
         """Return how many bytes are noted of the stream that grows in a place; looks at no disk."""
         for relative in (*self._beside(place), self.relative(place.stream)):
-            known = self.ledger.get(relative)
+            known = self.journal.get(relative)
             if known is not None:
                 return known[0].size
         return 0
@@ -118,22 +118,22 @@ class Holdings:
 
     def check_room(self, growth: int, *, files: int = 0, folders: int = 0) -> None:
         """Raise Full if there is no room for so many bytes, files and folders more."""
-        if self.ledger.used + growth + BLOCK * folders > self.most_bytes:
-            raise Full(f"{self.ledger.used} bytes are as much as may be filled")
-        if files and self.ledger.files + files > FILES_EACH * self.most_pictures:
-            raise Full(f"{self.ledger.files} files are as many as there may be")
-        if folders and self.ledger.folders + folders > self.most_pictures:
-            raise Full(f"{self.ledger.folders} folders are as many as there may be")
+        if self.journal.used + growth + BLOCK * folders > self.most_bytes:
+            raise Full(f"{self.journal.used} bytes are as much as may be filled")
+        if files and self.journal.files + files > FILES_EACH * self.most_pictures:
+            raise Full(f"{self.journal.files} files are as many as there may be")
+        if folders and self.journal.folders + folders > self.most_pictures:
+            raise Full(f"{self.journal.folders} folders are as many as there may be")
 
     def adopt(self, relative: str, *, length: int | None) -> None:
         """Take a file for one of an earlier version, which wrote ``length`` bytes, if known."""
-        if self.ledger.get(relative) is not None:
+        if self.journal.get(relative) is not None:
             return
         with contextlib.suppress(OSError):
             status = self.beneath.stat(relative)
             if is_file(status) and status.st_size:
                 how = ASK if status.st_size == length else COMPARE
-                self.ledger.note(relative, Content(status.st_size, how))
+                self.journal.note(relative, Content(status.st_size, how))
 
     def adopt_all(self, *suffixes: str) -> None:
         """Take all files for ones of an earlier version that kept no records; not quick."""
@@ -144,7 +144,7 @@ class Holdings:
 
     def prove(self, relative: str) -> Proof:
         """Find out whose a file is; reads it, so not quick.  Raises OSError."""
-        known = self.ledger.get(relative)
+        known = self.journal.get(relative)
         try:
             if known is None:
                 there = self.beneath.exists(relative)
@@ -178,12 +178,12 @@ class Holdings:
         self.check_room(BLOCK, files=1, folders=len(missing))
         try:
             self._make(missing)
-            self.ledger.note(relative, EMPTY)
+            self.journal.note(relative, EMPTY)
             flags = os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_EXCL
             try:
                 return self.beneath.open(relative, flags)
             except BaseException:
-                self.ledger.forget(relative)
+                self.journal.forget(relative)
                 raise
         except FileExistsError as error:
             self.tidy(relative)
@@ -206,7 +206,7 @@ class Holdings:
             proof = self.prove(relative)
             alike = proof is Proof.UNPROVEN and self.size(relative) == now.size
             if alike and self._content(relative) == now:
-                self.ledger.note(relative, now)
+                self.journal.note(relative, now)
                 return
             if proof in (Proof.UNPROVEN, Proof.FOREIGN):
                 raise self.occupied(relative)
@@ -234,7 +234,7 @@ class Holdings:
         folder, slash, _ = relative.rpartition("/")
         # Nobody else has a file of such a name, and it is made anew.
         temporary = f"{folder}{slash}.diffc-{secrets.token_hex(8)}.part"
-        with self.ledger.temporary(temporary), unfinished(self.folder / temporary):
+        with self.journal.temporary(temporary), unfinished(self.folder / temporary):
             descriptor = self.beneath.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL)
             try:
                 try:
@@ -253,7 +253,7 @@ class Holdings:
 
     def _put(self, new: str, old: str, now: Content, before: Content | None) -> None:
         """Have one file take the place of another, which holds ``before``, or of none."""
-        self.ledger.note(old, now, before)
+        self.journal.note(old, now, before)
         try:
             if before is not None:
                 self.beneath.replace(new, old)
@@ -261,9 +261,9 @@ class Holdings:
                 self.beneath.put(new, old)
         except BaseException as error:
             if before is not None:
-                self.ledger.unnote(old, before)
+                self.journal.unnote(old, before)
             else:
-                self.ledger.forget(old)
+                self.journal.forget(old)
             if isinstance(error, FileExistsError):
                 raise self.occupied(old) from error
             raise
@@ -283,7 +283,7 @@ class Holdings:
                 raise self.occupied(older)
             before = self._content(older) if proof is Proof.OURS else None
             self._put(newer, older, now, before)
-            self.ledger.forget(newer)
+            self.journal.forget(newer)
             return True
 
     def remove(self, relative: str) -> bool:
@@ -292,14 +292,14 @@ class Holdings:
         Folders that were made here and are empty go too.  Not quick.  Raises OSError.
         """
         with self._writing:
-            if self.ledger.get(relative) is None:
+            if self.journal.get(relative) is None:
                 return not self.beneath.exists(relative)
             proof = self.prove(relative)
             if proof is Proof.UNPROVEN:
                 return False
             if proof is Proof.OURS:
                 self.beneath.unlink(relative)
-            self.ledger.forget(relative)
+            self.journal.forget(relative)
             self.tidy(relative)
             return proof is not Proof.FOREIGN
 
@@ -308,7 +308,7 @@ class Holdings:
 
         Not quick.  Raises OSError.
         """
-        before, kept = self.ledger.files, []
+        before, kept = self.journal.files, []
         while (beside := self.beside(place)) is not None:
             if not self.remove(beside):
                 break
@@ -316,14 +316,14 @@ class Holdings:
             relative = self.relative(path)
             if not self.remove(relative):
                 kept.append(relative)
-        return kept, self.ledger.files < before
+        return kept, self.journal.files < before
 
     def tidy(self, relative: str) -> None:
         """Delete the folders that something was in, if they were made here and are empty."""
         parts = relative.split("/")[:-1]
         for count in range(len(parts), 0, -1):
             folder = "/".join(parts[:count])
-            number = self.ledger.folder(folder)
+            number = self.journal.folder(folder)
             if number is None:
                 break
             try:
@@ -333,7 +333,7 @@ class Holdings:
                 pass
             except OSError:
                 break  # not empty
-            self.ledger.forget_folder(folder)
+            self.journal.forget_folder(folder)
 
     def occupied(self, relative: str) -> Occupied:
         """Return the error that says so."""
@@ -341,9 +341,9 @@ class Holdings:
         return Occupied(f"{relative} was not written here, or was changed since; it is kept")
 
     def _disown(self, relative: str) -> None:
-        known = self.ledger.get(relative)
+        known = self.journal.get(relative)
         if known is not None and known[0].proven:
-            self.ledger.forget(relative)
+            self.journal.forget(relative)
 
     def _missing(self, relative: str) -> list[str]:
         """Return the folders that have to be made for a file."""
@@ -361,7 +361,7 @@ class Holdings:
             with contextlib.suppress(FileExistsError):
                 number = self.beneath.mkdir(folder)
                 try:
-                    self.ledger.note_folder(folder, number)
+                    self.journal.note_folder(folder, number)
                 except BaseException:
                     self.beneath.rmdir(folder)
                     raise

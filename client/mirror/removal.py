@@ -8,7 +8,7 @@ import logging
 
 from .owned_folder import Holdings
 from .paths import Place
-from .transfers import Downloads
+from .transfers import Transfers
 
 logger = logging.getLogger("diffc_client")
 
@@ -16,10 +16,10 @@ logger = logging.getLogger("diffc_client")
 class Removal:
     """Pictures that are about to be deleted; what takes their place has to wait."""
 
-    def __init__(self, holdings: Holdings, downloads: Downloads) -> None:
+    def __init__(self, holdings: Holdings, transfers: Transfers) -> None:
         """Tell ``downloads`` of what is free again."""
         self._holdings = holdings
-        self._downloads = downloads
+        self._transfers = transfers
         self._removing: dict[str, tuple[str, Place]] = {}
         """By their streams' files."""
         self._task: asyncio.Task[None] | None = None
@@ -50,17 +50,17 @@ class Removal:
             try:
                 kept, gone = await asyncio.to_thread(self._holdings.clear, place)
             except OSError as error:
-                self._downloads.complain("files", f"{name} cannot be deleted: {error}")
+                self._transfers.complain("files", f"{name} cannot be deleted: {error}")
             else:
                 for path in kept:
                     text = f"{path} is kept: it was not written here, or was changed since"
-                    self._downloads.complain("files that are not ours", text)
+                    self._transfers.complain("files that are not ours", text)
                 if gone:
                     logger.info("%s: %s deleted", self._holdings.folder, name)
-                    self._downloads.make_room()
+                    self._transfers.make_room()
             del self._removing[relative]
             with contextlib.suppress(OSError):
                 owner = self._holdings.places.owner(name)
                 if owner is not None:
-                    self._downloads.wait(owner)
+                    self._transfers.wait(owner)
         self._task = None

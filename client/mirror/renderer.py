@@ -13,8 +13,8 @@ from diffc_stream.errors import DiffcError
 from diffc_stream.picture import png_bytes
 
 from ..decoding.decoders import Decoders, Method, metadata_of
-from .fair_share import Turns
-from .log_limit import Complaints
+from .fair_share import FairShare
+from .log_limit import LogLimit
 from .progress import Mirrored
 from .transfers import RETRY_DISK, SCARCE
 
@@ -33,8 +33,8 @@ class Renderer:
     def __init__(self, decoders: Decoders, render: Method = "mmse") -> None:
         self._decoders = decoders
         self._method: Method = render
-        self._complaints = Complaints(logger)
-        self._turns: Turns[Mirrored] = Turns()
+        self._complaints = LogLimit(logger)
+        self._turns: FairShare[Mirrored] = FairShare()
         self._changed = asyncio.Event()
         self._worker = ThreadPoolExecutor(1, thread_name_prefix="renderer")
 

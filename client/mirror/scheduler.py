@@ -28,7 +28,7 @@ def end_of(number: int) -> int:
     return FIRST << (2 * number)
 
 
-class Rounds:
+class TransferScheduler:
     """The pictures that wait."""
 
     def __init__(self) -> None:

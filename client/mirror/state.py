@@ -56,12 +56,12 @@ class Records:
                 return cls()
             if holdings.size(FILE) > MOST_BYTES:
                 raise ValueError("it is too large")
-            if proof is not Proof.OURS and not holdings.ledger.fresh:
+            if proof is not Proof.OURS and not holdings.journal.fresh:
                 raise ValueError("it is not as it was written here")
             data = holdings.read(FILE, MOST_BYTES)
             records = cls._parsed(data, target)
             if proof is not Proof.OURS:  # an earlier version's
-                holdings.ledger.note(FILE, Content.of(data))
+                holdings.journal.note(FILE, Content.of(data))
             return records
         except (OSError, ValueError, TypeError, KeyError, RecursionError) as error:
             logger.warning("%s is of no use: %s", path, " ".join(str(error).split()))

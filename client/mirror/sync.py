@@ -27,15 +27,15 @@ from diffc_stream.transport.backoff import Backoff
 from ..remote.address import Address
 from ..remote.credentials import NO_ACCESS, Access
 from ..remote.websocket import MOST_ENTRIES, Link
-from ..storage.shielded import to_the_end
+from ..storage.shielded import shielded
 from .content import ASK
-from .cooperative import by_turns
+from .cooperative import cooperatively
 from .owned_folder import MOST_BYTES, MOST_PICTURES, Holdings
 from .paths import SUFFIX, Places, Unplaceable
 from .progress import Mirrored, mirrored
 from .removal import Removal
 from .state import Record, Records
-from .transfers import Downloads
+from .transfers import Transfers
 
 SAVE_EVERY, SAVE_IDLE = 10.0, 0.5
 """Seconds between writings of what is remembered: while streams come, and while none does."""
@@ -100,7 +100,7 @@ class Mirror:
     async def __aenter__(self) -> Self:
         """Make the folder, and see what is there.  Raises OSError, if another mirror is too."""
         unseen = await asyncio.to_thread(self._load)
-        self._downloads = Downloads(
+        self._transfers = Transfers(
             self._records,
             self._holdings,
             self._target,
@@ -108,9 +108,9 @@ class Mirror:
             on_gone=self._gone,
             is_busy=self._is_busy,
         )
-        self._removal = Removal(self._holdings, self._downloads)
+        self._removal = Removal(self._holdings, self._transfers)
         try:
-            async for one in by_turns(unseen):
+            async for one in cooperatively(unseen):
                 if self._on_change is not None:
                     self._on_change(one)
         except BaseException:
@@ -120,12 +120,12 @@ class Mirror:
 
     async def __aexit__(self, *_: object) -> None:
         try:
-            self._downloads.close()
+            self._transfers.close()
             await self._removal.wait()
             with contextlib.suppress(OSError):
-                await to_the_end(self._save)
+                await shielded(self._save)
         finally:
-            await to_the_end(self._holdings.close)
+            await shielded(self._holdings.close)
             self._places.unlock()
 
     @property
@@ -166,17 +166,17 @@ class Mirror:
 
         ``heard`` is called when something has come.  Raises SessionError.
         """
-        await self._downloads.begin()
+        await self._transfers.begin()
         failure: BaseException = LinkLost("the link has ended")
         try:
             async with asyncio.TaskGroup() as tasks:
                 tasks.create_task(self._list(link, heard))
-                tasks.create_task(self._downloads.receive_all(link, tasks, heard))
+                tasks.create_task(self._transfers.receive_all(link, tasks, heard))
                 tasks.create_task(self._keep_saved())
         except* SessionError as group:
             failure = group.exceptions[0]
         finally:
-            self._downloads.end()
+            self._transfers.end()
             await link.close()
         raise _first(failure)
 
@@ -199,7 +199,7 @@ class Mirror:
                 pages = link.follow(self._records.mark)
 
     def _summarise(self) -> None:
-        displaced = self._downloads.displaced
+        displaced = self._transfers.displaced
         more = f", others' files in place of {displaced}" if displaced else ""
         logger.info("%s: %d pictures, %d to get%s", self._folder, self.pictures, self.missing, more)
 
@@ -215,30 +215,30 @@ class Mirror:
         for name in page.removed:
             self._withdraw(name)
         if page.last:
-            async for name in by_turns(tuple(self._doubtful)):
+            async for name in cooperatively(tuple(self._doubtful)):
                 self._withdraw(name)
             self._doubtful.clear()
         if len(self._records.images) + self._beyond > MOST_ENTRIES:
             raise RemoteProtocolError(f"a catalogue of more than {MOST_ENTRIES} pictures")
         if page.last and self._beyond:
             most = f"{self._most_pictures} pictures are as many as are kept"
-            self._downloads.complain("pictures", f"{most}; {self._beyond} are left out")
+            self._transfers.complain("pictures", f"{most}; {self._beyond} are left out")
         self._records.mark = page.mark or self._records.mark
         self._dirty = True
-        self._downloads.changed.set()
+        self._transfers.changed.set()
 
     def _offer(self, entry: Entry) -> None:
         record = self._records.images.get(entry.name)
         if record is not None:
             if record.entry.thumbprint != entry.thumbprint:
                 record.ended = None
-                self._downloads.renew(entry.name)
+                self._transfers.renew(entry.name)
             record.entry = entry
         elif len(self._records.images) >= self._most_pictures:
             self._beyond += 1
         elif self._claim(entry):
             self._records.images[entry.name] = Record(entry=entry)
-        self._downloads.wait(entry.name)
+        self._transfers.wait(entry.name)
 
     def _claim(self, entry: Entry) -> bool:
         """Tell whether a picture has a place here."""
@@ -249,13 +249,13 @@ class Mirror:
                 # A stream that is ready comes before the picture that it is of.
                 if rival in self._records.images:
                     self._left_out[rival] = self._records.images[rival].entry
-                self._downloads.curtail(rival)
+                self._transfers.curtail(rival)
                 self._forget(rival)
             self._places.claim(name)
         except OSError as error:
             if f"{name}{SUFFIX}" in self._records.images:
                 self._left_out[name] = entry
-            self._downloads.complain("names", f"not mirrored: {error}")
+            self._transfers.complain("names", f"not mirrored: {error}")
             return False
         self._left_out.pop(name, None)
         return True
@@ -265,11 +265,11 @@ class Mirror:
         self._left_out.pop(name, None)
         if name not in self._records.images:
             return
-        if name in self._downloads:
+        if name in self._transfers:
             # Whoever receives it takes care of the rest.
-            self._downloads.curtail(name)
+            self._transfers.curtail(name)
             del self._records.images[name]
-            self._downloads.discard(name)
+            self._transfers.discard(name)
         else:
             self._gone(name)
         if name.removesuffix(SUFFIX) in self._left_out:
@@ -281,14 +281,14 @@ class Mirror:
             try:
                 place = self._places.claim(name)
             except OSError as error:
-                self._downloads.complain("files", f"{name} cannot be deleted: {error}")
+                self._transfers.complain("files", f"{name} cannot be deleted: {error}")
             else:
                 self._removal.add(name, place)
         self._forget(name)
 
     def _forget(self, name: str) -> None:
         self._records.images.pop(name, None)
-        self._downloads.discard(name)
+        self._transfers.discard(name)
         self._places.release(name)
 
     def _is_busy(self, name: str) -> bool:
@@ -325,13 +325,13 @@ class Mirror:
                 self._records.mark = None
                 continue
             stream, picture = map(holdings.relative, (place.stream, place.picture))
-            if holdings.ledger.fresh:
+            if holdings.journal.fresh:
                 holdings.adopt(stream, length=record.length if record.ended else None)
                 holdings.adopt(picture, length=None)
             size = holdings.size(stream)
             if record.ended is not None and size != record.length:
                 record.ended = None
-            known = holdings.ledger.get(stream)
+            known = holdings.journal.get(stream)
             if known is not None and known[0].digest == ASK:
                 record.ended = None
             if self._on_change is not None and known is not None and not place.rendered:
@@ -339,8 +339,8 @@ class Mirror:
         return unseen
 
     def _save(self) -> None:
-        self._dirty = self._downloads.dirty = False
-        self._holdings.ledger.upkeep()
+        self._dirty = self._transfers.dirty = False
+        self._holdings.journal.upkeep()
         # A catalogue that has not come wholly says nothing of what is no more.
         mark = None if self._doubtful else self._records.mark
         self._records.save(self._holdings, self._target, mark=mark)
@@ -350,13 +350,13 @@ class Mirror:
         while True:
             await asyncio.sleep(SAVE_IDLE)
             waited += SAVE_IDLE
-            dirty = self._dirty or self._downloads.dirty
-            if dirty and (waited >= SAVE_EVERY or not self._downloads.running):
+            dirty = self._dirty or self._transfers.dirty
+            if dirty and (waited >= SAVE_EVERY or not self._transfers.running):
                 waited = 0.0
                 try:
                     await asyncio.to_thread(self._save)
                 except OSError as error:
-                    self._downloads.complain("notes", f"what is here cannot be noted: {error}")
+                    self._transfers.complain("notes", f"what is here cannot be noted: {error}")
 
 
 async def _next(pages: asyncio.Queue[Catalogue | SessionError], seconds: float | None) -> Catalogue:

@@ -15,15 +15,15 @@ from diffc_stream.session import Code, End, Reason, Target
 
 from ..remote.receive_buffer import Arrivals
 from ..remote.websocket import Link
-from ..storage.shielded import to_the_end
-from .cooperative import by_turns
-from .deferred import Parking
+from ..storage.shielded import shielded
+from .cooperative import cooperatively
+from .deferred import Deferred
 from .growing_file import GrowingStream, growing
-from .log_limit import Complaints
+from .log_limit import LogLimit
 from .owned_folder import Full, Holdings, Occupied
 from .paths import Place, Unplaceable
 from .progress import Mirrored, mirrored
-from .scheduler import FIRST, Rounds, end_of, round_of
+from .scheduler import FIRST, TransferScheduler, end_of, round_of
 from .state import Record, Records
 
 AT_ONCE = 64
@@ -60,7 +60,7 @@ class _Reception:
             self.arrivals.update(Target(bytes=max(1, self.held)), 1.0)
 
 
-class Downloads:
+class Transfers:
     """Receives what is wanted of the pictures that records name, over one link after the other."""
 
     def __init__(
@@ -84,15 +84,15 @@ class Downloads:
         self._on_change = on_change
         self._on_gone = on_gone
         self._is_busy = is_busy
-        self._rounds = Rounds()
+        self._rounds = TransferScheduler()
         self._running: dict[str, _Reception] = {}
-        self._parking = Parking(self.wait)
+        self._parking = Deferred(self.wait)
         """Pictures that the sender will not send: not asked for again over the same link."""
         self._told: set[str] = set()
         """Pictures whose places others' files have, that was said."""
         self._at_once = AT_ONCE_AT_FIRST
         self._full = False
-        self._complaints = Complaints(logger, clock=asyncio.get_running_loop().time)
+        self._complaints = LogLimit(logger, clock=asyncio.get_running_loop().time)
         self.changed = asyncio.Event()
         """Something may be there to be received."""
         self.dirty = False
@@ -114,7 +114,7 @@ class Downloads:
     async def begin(self) -> None:
         """Have all wait that are wanted: there is another link."""
         self._parking.clear()
-        async for name in by_turns(tuple(self._records.images)):
+        async for name in cooperatively(tuple(self._records.images)):
             self.wait(name)
 
     def end(self) -> None:
@@ -285,7 +285,7 @@ class Downloads:
         except PeerError as error:
             if error.code != Code.PREFIX_MISMATCH:
                 raise
-            known = self._holdings.ledger.get(relative)
+            known = self._holdings.journal.get(relative)
             if known is not None and not known[0].proven:
                 raise await asyncio.to_thread(self._holdings.occupied, relative) from error
         # It is another picture by now; the old one stays until this one is as good.
@@ -326,7 +326,7 @@ class Downloads:
         async with growing(self._holdings, relative, anew=anew) as kept:
             reception.held = kept.length
             target, weight, bound = self._goal(max(kept.length, kept.doubtful))
-            header = await to_the_end(lambda: kept.header)
+            header = await shielded(lambda: kept.header)
             arrivals = reception.arrivals = link.open(
                 reception.name,
                 start=kept.length,
@@ -346,7 +346,7 @@ class Downloads:
             if kept.doubtful and end.reason is not Reason.TARGET:
                 # It is longer than all there is.
                 raise await asyncio.to_thread(self._holdings.occupied, relative)
-            await to_the_end(kept.confirm)
+            await shielded(kept.confirm)
         # If it ended where it had to, for others, nobody knows what there is beyond.
         more = reception.curtailed or (bound is not None and kept.length >= bound)
         return None if end.reason is Reason.TARGET and more else end.reason
@@ -378,7 +378,7 @@ class Downloads:
             # While a disk writes more arrives: together that is one write again.
             data, end = await arrivals.several()
             if data:
-                await to_the_end(partial(kept.append, data))
+                await shielded(partial(kept.append, data))
                 reception.held = 0 if kept.doubtful else kept.length
             heard()
             if end is not None:

@@ -9,7 +9,7 @@ from typing import TypeVar
 Result = TypeVar("Result")
 
 
-async def to_the_end(work: Callable[[], Result]) -> Result:
+async def shielded(work: Callable[[], Result]) -> Result:
     """Do ``work`` on a thread, and return what it does when it is done; raises what it raises.
 
     Whoever is cancelled meanwhile is so when it is done: what follows would find it half closed,

@@ -14,7 +14,7 @@ from diffc_stream.transport.bucket import longest_wait
 from diffc_stream.transport.exposure import is_loopback, neighbourhood
 from diffc_stream.transport.tokens import Token, Tokens
 
-from .credentials import Fields, Showing, cookie, shown
+from .credentials import Credentials, Fields, cookie, shown
 from .limits import NONE, Limits
 from .quotas import Clock, Visit, Visitor, Visits
 
@@ -47,7 +47,7 @@ class Refusal:
         return fields
 
 
-class Reception:
+class AccessControl:
     """Lets visitors in by their tokens, if there are any, and within their limits."""
 
     def __init__(
@@ -141,12 +141,12 @@ class Reception:
     def _of(self, address: str) -> Limits:
         return self._here if is_loopback(neighbourhood(address)) else self._limits
 
-    def _known(self, showing: Showing | None) -> Token | None:
+    def _known(self, showing: Credentials | None) -> Token | None:
         if self._tokens is None or showing is None:
             return None
         return self._tokens.find(showing.token, datetime.now(UTC))
 
-    def _stranger(self, visitor: Visitor, address: str, showing: Showing | None) -> Refusal:
+    def _stranger(self, visitor: Visitor, address: str, showing: Credentials | None) -> Refusal:
         """Refuse somebody without a token, and whoever tries one after the other for a while."""
         now = self._clock()
         buckets = (*visitor.requests, *((visitor.guesses,) if showing is not None else ()))

@@ -23,7 +23,7 @@ Fields = Callable[[str], list[str]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Showing:
+class Credentials:
     """What a request shows."""
 
     token: str
@@ -32,7 +32,7 @@ class Showing:
     """As a password, which a browser asked for."""
 
 
-def shown(fields: Fields, *, secure: bool, own: bool) -> Showing | None:
+def shown(fields: Fields, *, secure: bool, own: bool) -> Credentials | None:
     """Return what a request shows, if anything.
 
     What a browser adds by itself, password and cookie, counts only if the page is our ``own``, or
@@ -41,17 +41,17 @@ def shown(fields: Fields, *, secure: bool, own: bool) -> Showing | None:
     for value in fields("Authorization")[:1]:
         scheme, _, rest = value[:_LONGEST].partition(" ")
         if scheme.lower() == "bearer":
-            return Showing(token=rest.strip())
+            return Credentials(token=rest.strip())
         if scheme.lower() == "basic" and own:
-            return Showing(token=_password(rest.strip()), password=True)
+            return Credentials(token=_password(rest.strip()), password=True)
     for offer in _items(fields("Sec-WebSocket-Protocol"), ","):
         if offer.startswith(OFFER):
-            return Showing(token=offer.removeprefix(OFFER))
+            return Credentials(token=offer.removeprefix(OFFER))
     name = cookie_name(secure)
     for cookie in _items(fields("Cookie"), ";") if own else ():
         key, _, value = cookie.partition("=")
         if key == name:
-            return Showing(token=value)
+            return Credentials(token=value)
     return None
 
 

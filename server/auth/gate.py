@@ -14,7 +14,7 @@ from diffc_viewer import Door
 from ..http.handler import is_local
 from ..ops.metrics import Figures
 from ..websocket.handshake import Arrival, refused
-from .access_control import RETRY_AFTER, Reception, Refusal
+from .access_control import RETRY_AFTER, AccessControl, Refusal
 from .quotas import Visit
 
 
@@ -23,7 +23,7 @@ class Gate:
 
     def __init__(
         self,
-        reception: Reception,
+        reception: AccessControl,
         admission: Admission,
         figures: Figures,
         *,

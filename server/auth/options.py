@@ -15,7 +15,7 @@ from diffc_stream.transport.exposure import check_exposure
 from diffc_stream.transport.tls import Certificate
 from diffc_stream.transport.tokens import Tokens, add_token
 
-from .access_control import Reception
+from .access_control import AccessControl
 from .limits import Limits
 from .quotas import Clock
 
@@ -31,7 +31,7 @@ _PREFIX = "peer_"
 class Safety:
     """What a sender daemon is made with."""
 
-    reception: Reception
+    reception: AccessControl
     certificate: Certificate | None
     names: tuple[str, ...]
     origins: tuple[str, ...]
@@ -142,7 +142,7 @@ def read(options: argparse.Namespace, clock: Clock) -> Safety:
         for key, value in vars(options).items()
         if key.startswith(_PREFIX) and value is not None
     }
-    reception = Reception(
+    reception = AccessControl(
         tokens=Tokens(options.tokens) if options.tokens is not None else None,
         limits=Limits().but(given) if given else None,
         secure=certificate is not None,

@@ -47,7 +47,7 @@ class Entry:
     """When it was written or touched, in seconds since 1970."""
 
 
-class Shelf(Protocol):
+class Backend(Protocol):
     """Keeps objects; all methods but ``locked`` raise OSError, of one line."""
 
     @property
@@ -84,7 +84,7 @@ class Shelf(Protocol):
         ...
 
 
-class FolderShelf:
+class FolderBackend:
     """Objects in files of a local folder, which other processes may use at the same time.
 
     They are on the disk when write() returns.  Writers exclude each other by a lock that goes

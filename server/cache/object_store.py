@@ -1,4 +1,4 @@
-"""A shelf that is somewhere else: an object store, or what else fsspec reaches by a URL."""
+"""An object store, or what else fsspec reaches by a URL."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _TIMES = ("mtime", "LastModified", "last_modified", "updated", "created")
 """What file systems call the time at which an object was written."""
 
 
-class RemoteShelf:
+class ObjectStore:
     """Objects below a URL, each put by one call, which object stores make wholly or not at all.
 
     Nobody can be kept out there: of two that write one object at the same time one wins.  Objects

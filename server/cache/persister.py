@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 
 from ..catalogue.file import File
-from ..encoding.pools import Workers
+from ..encoding.pools import Pools
 from ..ops.metrics import Figures
 from .store import Outcome, Store, Stored, stream_key
 
@@ -16,11 +16,11 @@ PATIENCE = 5.0
 """Seconds that the store gets to answer; then it has nothing."""
 
 
-class Keeping:
+class Persister:
     """Recalls a stream, and saves it as it grows."""
 
     def __init__(
-        self, store: Store, file: File, recipe: str, workers: Workers, figures: Figures
+        self, store: Store, file: File, recipe: str, workers: Pools, figures: Figures
     ) -> None:
         """Prepare for a picture's stream by ``recipe``, see :func:`stream_key`."""
         self._store: Store | None = store

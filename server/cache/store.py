@@ -24,7 +24,7 @@ from diffc_stream.container.grammar import VERSION
 from diffc_stream.opening import Identity
 
 from ..catalogue.file import File
-from .backend import SUFFIX, FolderShelf, Shelf
+from .backend import SUFFIX, Backend, FolderBackend
 
 MOST_BYTES = 2**30
 """Of all objects; beyond that the ones that were not used for longest go."""
@@ -61,15 +61,15 @@ class Outcome(Enum):
 
 
 class Store:
-    """Keeps streams on a shelf, up to a size."""
+    """Keeps streams in a backend, up to a size."""
 
-    def __init__(self, shelf: Shelf, *, most_bytes: int = MOST_BYTES) -> None:
-        """Keep up to ``most_bytes`` on ``shelf``."""
-        self._shelf = shelf
+    def __init__(self, backend: Backend, *, most_bytes: int = MOST_BYTES) -> None:
+        """Keep up to ``most_bytes`` in ``backend``."""
+        self._shelf = backend
         self._most_bytes = most_bytes
         self._writing = threading.Lock()
         self._room = 0
-        """Bytes that may be written before the shelf is listed again."""
+        """Bytes that may be written before the backend is listed again."""
         self._troubles: dict[str, str] = {}
         self._damaged: set[str] = set()
         """Names that were spoken of, and have not been written since."""
@@ -242,15 +242,15 @@ def _note_key(what: str) -> str:
     return hashlib.sha256(f"note {what}".encode(errors="surrogatepass")).hexdigest()
 
 
-def _shelf(place: str) -> Shelf:
+def _shelf(place: str) -> Backend:
     scheme, separator, rest = place.partition("://")
     if not separator:
-        return FolderShelf(Path(place))
+        return FolderBackend(Path(place))
     if scheme == "file":
-        return FolderShelf(Path(rest))
-    from .object_store import RemoteShelf
+        return FolderBackend(Path(rest))
+    from .object_store import ObjectStore
 
-    return RemoteShelf(place)
+    return ObjectStore(place)
 
 
 def _packed(key: str, stored: Stored) -> bytes:

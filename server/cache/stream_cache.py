@@ -9,7 +9,7 @@ from typing import Generic, Protocol, TypeVar
 from diffc_stream.errors import RequestRefused
 from diffc_stream.session import Code
 
-from ..encoding.slots import Seats, Sitter
+from ..encoding.slots import EncoderSlots, SlotHolder
 
 OVERHEAD = 4096
 """Bytes that a stream counts beside its own."""
@@ -17,7 +17,7 @@ LOOK = 1024
 """Streams that are looked at for one that can go: others wait meanwhile."""
 
 
-class Held(Sitter, Protocol):
+class CachedStream(SlotHolder, Protocol):
     """A stream that grows."""
 
     def __len__(self) -> int: ...
@@ -28,16 +28,16 @@ class Held(Sitter, Protocol):
         ...
 
 
-Stream = TypeVar("Stream", bound=Held)
+Stream = TypeVar("Stream", bound=CachedStream)
 
 
-class Holding(Generic[Stream]):
+class StreamCache(Generic[Stream]):
     """Holds streams, counts their bytes as they grow, and has room for no more than so many."""
 
-    def __init__(self, most: int, seats: Seats) -> None:
-        """Hold up to ``most`` bytes; whoever has to go leaves its seat."""
+    def __init__(self, most: int, slots: EncoderSlots) -> None:
+        """Hold up to ``most`` bytes; what has to go gives its slot back."""
         self._most = most
-        self._seats = seats
+        self._seats = slots
         self._streams: OrderedDict[Hashable, Stream] = OrderedDict()
         self._bytes = 0
 

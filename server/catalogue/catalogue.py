@@ -19,7 +19,7 @@ from diffc_stream.session.messages import MAX_NAME
 from .file import File, later
 from .scan import Version
 from .thumbprints import Memory, Thumbprints
-from .watcher import Changes
+from .watcher import CatalogueWatcher
 
 SUFFIXES = frozenset(
     [
@@ -64,7 +64,7 @@ class Catalogue:
         self.folder = folder.resolve(strict=True)
         if not self.folder.is_dir():
             raise NotADirectoryError(f"{folder} is not a folder")
-        self.changes = Changes(self)
+        self.changes = CatalogueWatcher(self)
         """For those who want to know what changes in it."""
         self._name = Name(MAX_NAME)
         self.left_out = 0

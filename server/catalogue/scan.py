@@ -89,7 +89,7 @@ Known = dict[str, tuple[Version, Entry]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Look:
+class Scan:
     """What a look at the folder has found."""
 
     seen: dict[str, Version]
@@ -132,7 +132,7 @@ class _Reading:
         return entry
 
 
-def looked(catalogue: Folder, before: Look, now: float | None = None) -> Look:
+def looked(catalogue: Folder, before: Scan, now: float | None = None) -> Scan:
     """Look at a catalogue's folder, after ``before``; not quick.
 
     ``now`` is in seconds since 1970, and this moment unless given.  Raises OSError if the folder
@@ -174,7 +174,7 @@ def looked(catalogue: Folder, before: Look, now: float | None = None) -> Look:
     entries = tuple(sorted((entry for _, entry in known.values()), key=by_time))
     marks = _marks(entries)
     places = {mark: place for place, mark in enumerate(marks)}
-    return Look(
+    return Scan(
         seen=seen,
         known=known,
         entries=entries,
@@ -197,7 +197,7 @@ def _out_of_sight(path: Path) -> bool:
     return False
 
 
-def listed(catalogue: Folder, look: Look) -> tuple[Entry, ...]:
+def listed(catalogue: Folder, look: Scan) -> tuple[Entry, ...]:
     """Return what there is to say of all files of a look, by name, resting or not; not quick.
 
     Of those that have changed, and take too long to read, what was known before stands.

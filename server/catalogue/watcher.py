@@ -18,7 +18,7 @@ from diffc_stream.session import Catalogue, Entry
 from diffc_stream.session.messages import Page
 from diffc_stream.session.paging import starts
 
-from .scan import Folder, Known, Look, by_time, listed, looked
+from .scan import Folder, Known, Scan, by_time, listed, looked
 
 EVERY = 1.0
 """Seconds from look to look ..."""
@@ -38,12 +38,12 @@ logger = logging.getLogger("diffc_server")
 Pages = tuple[Page, ...]
 
 
-class Changes:
+class CatalogueWatcher:
     """Follows a catalogue for as long as somebody follows this."""
 
     def __init__(self, catalogue: Folder) -> None:
         self._catalogue = catalogue
-        self._latest = Look(seen={}, known={})
+        self._latest = Scan(seen={}, known={})
         self._version = 0
         self._touched: dict[str, int] = {}
         """In which version a name changed last; in that order."""
@@ -182,7 +182,7 @@ class Changes:
         if told != self._listed:
             self._listed, self._listing = told, _whole(entries, left_out)
 
-    def _take(self, look: Look) -> None:
+    def _take(self, look: Scan) -> None:
         before, self._latest = self._latest, look
         if look.marks[-1] != before.marks[-1] or not self._marks:
             self._version += 1
@@ -274,7 +274,7 @@ def _whole(entries: Sequence[Entry], left_out: int) -> Pages:
     )
 
 
-def _page(look: Look, held: int, end: int, *, changes: bool) -> Page:
+def _page(look: Scan, held: int, end: int, *, changes: bool) -> Page:
     """Return the page of entries after the first ones, which are ``held``, up to ``end``."""
     last = end == len(look.entries)
     return Page(

@@ -24,7 +24,7 @@ Result = TypeVar("Result")
 Given = TypeVarTuple("Given")
 
 
-class Encoders:
+class EncoderThreads:
     """Threads that encode; used on one event loop."""
 
     def __init__(self, count: int) -> None:

@@ -9,16 +9,16 @@ from __future__ import annotations
 import asyncio
 from pathlib import Path
 
-from ..cache.persister import Keeping
+from ..cache.persister import Persister
 from ..cache.store import Store
-from ..cache.stream_cache import Holding
+from ..cache.stream_cache import StreamCache
 from ..catalogue.file import File
 from ..ops.metrics import Figures
-from .pools import Workers
+from .pools import Pools
 from .shared_stream import LOOK_AHEAD, SharedStream
-from .slots import MOST_PIXELS, MOST_SEATS, MOST_WAITING, Seats
+from .slots import MOST_PIXELS, MOST_SLOTS, MOST_WAITING, EncoderSlots
 from .source import Describing, Opener, is_stream
-from .stream_file import Ready
+from .stream_file import StreamFiles
 from .subscribers import Account
 
 __all__ = ["LOOK_AHEAD", "Account", "Pipeline", "SharedStream"]
@@ -39,7 +39,7 @@ class Pipeline:
         store: Store | None = None,
         encoders: int = 1,
         queue: int = MOST_WAITING,
-        seats: int = MOST_SEATS,
+        seats: int = MOST_SLOTS,
         pixels: int = MOST_PIXELS,
         held: int = MOST_HELD,
         figures: Figures | None = None,
@@ -48,20 +48,20 @@ class Pipeline:
         """Compute on ``encoders`` threads what is not in ``store``.
 
         Up to ``seats`` pictures, of ``pixels`` together, take turns on them, and ``queue`` others
-        wait; see :class:`Seats`.  Streams of ``held`` bytes are kept in memory; those that nobody
-        uses make way for others, and if all are in use, a request is refused.  ``describing``, if
-        there is one, opens for who wants to know how pictures were taken.
+        wait; see :class:`EncoderSlots`.  Streams of ``held`` bytes are kept in memory; those that
+        nobody uses make way for others, and if all are in use, a request is refused.
+        ``describing``, if there is one, opens for who wants to know how pictures were taken.
         """
         self.opener = opener
         self._describing = describing
-        self.seats = Seats(encoders=encoders, seats=seats, pixels=pixels, queue=queue)
+        self.slots = EncoderSlots(encoders=encoders, slots=seats, pixels=pixels, queue=queue)
         self._store = store
-        self._workers = Workers(encoders)
-        self.ready = Ready(self._workers)
+        self._workers = Pools(encoders)
+        self.ready = StreamFiles(self._workers)
         """Streams that lie ready, for who asks over HTTP."""
-        self._held: Holding[SharedStream] = Holding(held, self.seats)
+        self._held: StreamCache[SharedStream] = StreamCache(held, self.slots)
         self._figures = figures or Figures()
-        self._figures.waiting = lambda: self.seats.waiting
+        self._figures.waiting = lambda: self.slots.waiting
 
     def stream(self, path: Path, model: str | None = None) -> SharedStream:
         """Return the stream of the file that is at a path now; see :meth:`of`."""
@@ -90,7 +90,7 @@ class Pipeline:
                 describing or self.opener,
                 hold=self._held.grow,
                 workers=self._workers,
-                seats=self.seats,
+                slots=self.slots,
                 keeping=self._keeping(file, recipe),
                 figures=self._figures,
             )
@@ -108,10 +108,10 @@ class Pipeline:
         for stream in self._held:
             stream.close()
         self.ready.close()
-        self.seats.close()
+        self.slots.close()
         self._workers.close()
 
-    def _keeping(self, file: File, recipe: str | None) -> Keeping | None:
+    def _keeping(self, file: File, recipe: str | None) -> Persister | None:
         if self._store is None or recipe is None:
             return None
-        return Keeping(self._store, file, recipe, self._workers, self._figures)
+        return Persister(self._store, file, recipe, self._workers, self._figures)

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar, TypeVarTuple
 
-from .encoder_threads import Encoders
+from .encoder_threads import EncoderThreads
 
 READERS = 4
 
@@ -15,7 +15,7 @@ Result = TypeVar("Result")
 Given = TypeVarTuple("Given")
 
 
-class Workers:
+class Pools:
     """Some that encode, some that read files, and some for the store, which may be slow.
 
     None waits for another's work.
@@ -23,7 +23,7 @@ class Workers:
 
     def __init__(self, encoders: int) -> None:
         """Encode ``encoders`` pieces at once."""
-        self.encoders = Encoders(encoders)
+        self.encoders = EncoderThreads(encoders)
         self._readers = ThreadPoolExecutor(READERS, thread_name_prefix="reader")
         self._recalling = ThreadPoolExecutor(READERS, thread_name_prefix="store")
         self._writer = ThreadPoolExecutor(1, thread_name_prefix="writer")

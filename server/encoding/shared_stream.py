@@ -23,15 +23,15 @@ from diffc_stream.errors import PrefixMismatch, RequestRefused
 from diffc_stream.opening import Identity
 from diffc_stream.session import MAX_STREAM, Code, PrefixHash
 
-from ..cache.persister import Keeping
+from ..cache.persister import Persister
 from ..cache.store import Stored
 from ..catalogue.file import File
 from ..ops.metrics import Figures
 from .failures import refusal
-from .pools import Workers
-from .slots import Seats
+from .pools import Pools
+from .slots import EncoderSlots
 from .source import Opener, Source, is_stream
-from .subscribers import Account, Listeners, Wake
+from .subscribers import Account, Subscribers, Wake
 
 LOOK_AHEAD = 4096
 """Bytes computed beyond what is wanted, so that a link does not wait for the encoder."""
@@ -56,9 +56,9 @@ class SharedStream:
         opener: Opener,
         *,
         hold: Hold,
-        workers: Workers,
-        seats: Seats,
-        keeping: Keeping | None,
+        workers: Pools,
+        slots: EncoderSlots,
+        keeping: Persister | None,
         figures: Figures,
     ) -> None:
         """Prepare the stream of a file; ``hold`` is asked before it grows, and told afterwards."""
@@ -80,17 +80,17 @@ class SharedStream:
         self._opener = opener
         self._hold = hold
         self._workers = workers
-        self._seats = seats
+        self._seats = slots
         self._keeping = keeping
         self._figures = figures
         self._data = bytearray()
-        self._listeners = Listeners()
+        self._listeners = Subscribers()
         self._wanted = self._claimed = _NOTHING
         """So many bytes: to be sent, and to have proven that somebody holds them."""
         self._source: Source | None = None
         self._task: asyncio.Task[None] | None = None
         self._in_line = False
-        """It waits for a seat."""
+        """It waits for a slot."""
         self._computing = False
         """An encoder has a piece of it."""
         self._unpaid = False
@@ -266,7 +266,7 @@ class SharedStream:
             self._settle()
 
     async def _pause(self) -> None:
-        """Wait until somebody can pay, or comes or goes; others may have the seat."""
+        """Wait until somebody can pay, or comes or goes; others may have the slot."""
         self.spare_since = asyncio.get_running_loop().time()
         self._workers.encoders.rest(self)
         self._listeners.notify()
@@ -303,7 +303,7 @@ class SharedStream:
         self.rest()
         self._seats.leave(self)
 
-    async def _recall(self, keeping: Keeping) -> None:
+    async def _recall(self, keeping: Persister) -> None:
         """Take what the store has beyond what is here."""
         stored = await keeping.recall(bytes(self._data))
         if stored is None:
@@ -317,7 +317,7 @@ class SharedStream:
         self._listeners.notify()
 
     async def _open(self) -> None:
-        """Have made what computes the stream; if it is an encoder, in a seat."""
+        """Have made what computes the stream; if it is an encoder, in a slot."""
         if not self.light:
             self._in_line = True
             self._workers.encoders.rest(self)

@@ -14,7 +14,7 @@ from diffc_stream.opening import Identity
 from diffc_stream.session import MAX_STREAM, Code
 
 from ..catalogue.file import File, refused
-from .pools import Workers
+from .pools import Pools
 from .source import parse_header, read_block
 
 MOST_TAGS = 10_000
@@ -22,10 +22,10 @@ MOST_TAGS = 10_000
 _BLOCK = 2**18
 
 
-class Ready:
+class StreamFiles:
     """The ready streams of a sender; used on one event loop, and reads on threads."""
 
-    def __init__(self, workers: Workers) -> None:
+    def __init__(self, workers: Pools) -> None:
         """Read on the threads of ``workers``."""
         self._workers = workers
         self._tags: OrderedDict[File, str] = OrderedDict()

@@ -21,7 +21,7 @@ class Account(Protocol):
         ...
 
 
-class Listeners:
+class Subscribers:
     """The listeners of one stream."""
 
     def __init__(self) -> None:

@@ -44,7 +44,7 @@ from .comparison import PREFIX as COMPARISON
 from .comparison import Comparison
 from .ranges import precondition, ranged
 from .response import Reply
-from .stream_body import Growing, cacheable, described
+from .stream_body import StreamBody, cacheable, described
 
 CHUNK = 32_768
 """Bytes of what lies ready that are read at once, and have to be taken before the next."""
@@ -96,7 +96,7 @@ class Exchange:
         self._reply = Reply(
             connection, request, idle=service.idle, figures=service.figures, visit=self.visit
         )
-        self._growing: Growing | None = None
+        self._growing: StreamBody | None = None
         self._draining = False
         address = connection.remote_address or ("somebody", 0)
         self._peer = f"{address[0]}:{address[1]}"
@@ -264,7 +264,7 @@ class Exchange:
         # What the bytes follow from, and nothing that another encoder may have made of it.
         facts = f"{self._service.epoch} {VERSION} {shared.model} {tuple(file.version)} {file.path}"
         etag = entity_tag(hashlib.sha256(facts.encode()).hexdigest())
-        growing = self._growing = Growing(self._reply, self._request, shared, etag, self.visit)
+        growing = self._growing = StreamBody(self._reply, self._request, shared, etag, self.visit)
         if self._draining:
             growing.drain()
         with growing.joined():

@@ -32,7 +32,7 @@ _BLOCK = 4096
 """Bytes that a client has to take before the time of silence is up."""
 
 
-class Growing:
+class StreamBody:
     """What one client gets of a stream that others may share."""
 
     def __init__(

@@ -47,7 +47,7 @@ from ..encoding.pipeline import Pipeline, SharedStream
 from ..ops.metrics import Figures
 from .batched_write import write
 from .outbound_stream import Outgoing
-from .resolver import Finder
+from .resolver import Resolver
 from .scheduler import FrameScheduler
 
 CAPABILITIES = (
@@ -112,7 +112,7 @@ class Conversation:
         self._figures = figures or Figures()
         self._websocket = websocket
         self._catalogue = catalogue
-        self._finder = Finder(catalogue, pipeline)
+        self._finder = Resolver(catalogue, pipeline)
         self._clock = asyncio.get_running_loop().time
         self._session = SenderSession(
             now=self._clock(),

@@ -22,7 +22,7 @@ VERSION_AT = 3
 """Where a stream says its version, in the high half of a byte."""
 
 
-class Finder:
+class Resolver:
     """Finds what is asked for in one catalogue."""
 
     def __init__(self, catalogue: Catalogue, pipeline: Pipeline) -> None:

@@ -12,7 +12,7 @@ from typing import Protocol
 from fakes import FakeOpener
 
 from diffc_server import Catalogue, Opener, Pipeline, SenderDaemon
-from diffc_server.auth.access_control import Reception
+from diffc_server.auth.access_control import AccessControl
 from diffc_server.daemon import MOST_CONNECTIONS
 from diffc_server.http.comparison import Comparison
 from diffc_stream.session import Terms
@@ -42,7 +42,7 @@ async def serving(
     connections: int = MOST_CONNECTIONS,
     site: Site | None = None,
     compare: bool = False,
-    reception: Reception | None = None,
+    reception: AccessControl | None = None,
     certificate: Certificate | None = None,
     origins: Sequence[str] = (),
     strict: bool = False,
