@@ -18,17 +18,8 @@ from typing import Final
 
 from diffc_stream.errors import LinkLost
 from diffc_stream.session import MAX_WINDOW, SUBPROTOCOL
-from diffc_stream.session.messages import (
-    Ack,
-    Data,
-    End,
-    Error,
-    Hello,
-    Open,
-    Welcome,
-    decode,
-    encode,
-)
+from diffc_stream.session.coding import decode, encode
+from diffc_stream.session.messages import Ack, Data, End, Error, Hello, Open, Welcome
 
 _BLOCK = 262_144
 _UPGRADE = (

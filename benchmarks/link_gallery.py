@@ -26,7 +26,7 @@ from diffc_stream.errors import NothingDecodable
 from diffc_stream.metrics import psnr
 from diffc_stream.picture import load_picture
 from diffc_stream.session import interleaving
-from diffc_stream.session.messages import data_size
+from diffc_stream.session.coding import data_size
 from diffc_stream.transport.impairment import Impairment
 
 from .link_transfers import linked

@@ -17,7 +17,8 @@ from websockets.exceptions import ConnectionClosed
 from websockets.typing import Subprotocol
 
 from diffc_stream.session import MAX_WINDOW, SUBPROTOCOL
-from diffc_stream.session.messages import Data, Welcome, encode
+from diffc_stream.session.coding import encode
+from diffc_stream.session.messages import Data, Welcome
 
 from .command import exit_code
 

@@ -23,8 +23,9 @@ from diffc_server.websocket.outbound_stream import Outgoing, Plan
 from diffc_stream.codec import Curve
 from diffc_stream.errors import RequestRefused
 from diffc_stream.session import Ack, Hello, Message, Open, Reason, Terms, Update, Welcome
+from diffc_stream.session.coding import decode, encode
 from diffc_stream.session.interleaving import FIRST_FRAME, Outlook, turn
-from diffc_stream.session.messages import Data, decode, encode
+from diffc_stream.session.messages import Data
 from diffc_stream.transport.pacing import Paced
 
 DATA = long_stream()

@@ -20,7 +20,7 @@ from diffc_client import MemoryStream, Sender
 from diffc_server import SenderDaemon
 from diffc_stream.errors import UnknownImage
 from diffc_stream.session import Open
-from diffc_stream.session.messages import encode
+from diffc_stream.session.coding import encode
 from diffc_stream.transport.logging import start_logging
 
 pytestmark = pytest.mark.asyncio

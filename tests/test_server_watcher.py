@@ -21,7 +21,7 @@ from diffc_server.catalogue.thumbprints import Thumbprints
 from diffc_server.catalogue.watcher import EVERY, SHARE
 from diffc_stream.session import Catalogue as Message
 from diffc_stream.session import encode
-from diffc_stream.session.messages import Page
+from diffc_stream.session.paging import Page
 
 pytestmark = [pytest.mark.asyncio, pytest.mark.virtual_time]
 

@@ -32,8 +32,9 @@ from diffc_stream.session import (
     decode,
     encode,
 )
+from diffc_stream.session.coding import data_size
 from diffc_stream.session.fields import Record
-from diffc_stream.session.messages import CONTROL, ENTRIES_PER_PAGE, data_size
+from diffc_stream.session.messages import CONTROL, ENTRIES_PER_PAGE
 
 ENTRY = Entry(name="coffee.jpg", size=123_456, time=1_790_000_000, thumbprint="0123456789abcdef")
 ROW = ["coffee.jpg", 123_456, 1_790_000_000, "0123456789abcdef"]

@@ -16,6 +16,7 @@ import textwrap
 from pathlib import Path
 
 from diffc_stream.replacement import replacing
+from diffc_stream.session.coding import decode
 from diffc_stream.session.fields import Record
 from diffc_stream.session.messages import (
     CONTROL,
@@ -24,7 +25,6 @@ from diffc_stream.session.messages import (
     Entry,
     Message,
     Open,
-    decode,
     title,
 )
 from diffc_stream.session.prefix import PrefixHash

@@ -3,6 +3,7 @@
 See docs/protocol.md for the protocol and :mod:`diffc_stream.session.session` for how to drive it.
 """
 
+from diffc_stream.session.coding import decode, encode
 from diffc_stream.session.messages import (
     MAX_BPP,
     MAX_MESSAGE,
@@ -31,8 +32,6 @@ from diffc_stream.session.messages import (
     Stop,
     Update,
     Welcome,
-    decode,
-    encode,
 )
 from diffc_stream.session.prefix import PrefixHash
 from diffc_stream.session.receiver import ReceiverSession

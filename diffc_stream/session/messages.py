@@ -15,12 +15,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import Enum
-from typing import Annotated, ClassVar, cast
+from typing import Annotated, ClassVar
 
-import msgpack
-
-from diffc_stream.container.grammar import Truncated, crc32c, encode_varint, parse_varint
-from diffc_stream.errors import CorruptStream, LocalProtocolError, RemoteProtocolError
 from diffc_stream.session.fields import (
     Flag,
     Hex,
@@ -66,8 +62,6 @@ MAX_SIDE = 65_535
 MAX_PSNR = 100.0
 """Decibels that may be asked for."""
 MAX_WEIGHT = 1000.0
-
-_CRC_SIZE = 4
 
 StreamId = Annotated[int, Integer(1, 2**31 - 1)]
 AnyStream = Annotated[int, Integer(0, 2**31 - 1)]
@@ -220,23 +214,6 @@ class Catalogue(Message):
     """How many older pictures there are beyond those that are told of; on the last page."""
 
 
-class Page:
-    """A CATALOGUE that many are told: encoded when the first of them is, and not again."""
-
-    __slots__ = ("_data", "message")
-
-    def __init__(self, message: Catalogue) -> None:
-        self.message = message
-        self._data: bytes | None = None
-
-    @property
-    def data(self) -> bytes:
-        """The bytes of it.  Raises LocalProtocolError if a field does not fit."""
-        if self._data is None:
-            self._data = encode(self.message)
-        return self._data
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Open(Message):
     """Ask for a picture's stream, or for the rest of it."""
@@ -369,88 +346,3 @@ CONTROL: tuple[type[Message], ...] = (
 def title(message: type[Message]) -> str:
     """Return the name of a message as the documentation has it."""
     return message.__name__.upper()
-
-
-def encode(message: Message) -> bytes:
-    """Return the bytes of ``message``.  Raises LocalProtocolError if a field does not fit."""
-    if isinstance(message, Data):
-        return encode_data(message.stream, message.offset, message.payload)
-    try:
-        values = _RECORDS[type(message)].plain(message)
-    except ValueError as error:
-        raise LocalProtocolError(f"{title(type(message))}: {error}") from error
-    return bytes([message.kind]) + cast(bytes, msgpack.packb(values))
-
-
-def encode_data(stream: int, offset: int, payload: bytes) -> bytes:
-    """Return the bytes of a DATA, without making one: most messages are.
-
-    Raises LocalProtocolError if it is too large.
-    """
-    body = _DATA + encode_varint(stream) + encode_varint(offset) + payload
-    if len(body) + _CRC_SIZE > MAX_MESSAGE:
-        raise LocalProtocolError(f"DATA: {len(payload)} bytes do not fit a message")
-    return body + crc32c(body).to_bytes(_CRC_SIZE, "little")
-
-
-def decode(data: bytes) -> Message:
-    """Return the message of these bytes.  Raises RemoteProtocolError if they are not one."""
-    if not data:
-        raise RemoteProtocolError("an empty message")
-    if len(data) > MAX_MESSAGE:
-        raise RemoteProtocolError(f"a message of {len(data)} bytes, more than {MAX_MESSAGE}")
-    if data[0] == Data.kind:
-        return _decode_data(data)
-    message = _BY_KIND.get(data[0])
-    if message is None:
-        raise RemoteProtocolError(f"a message of unknown type 0x{data[0]:02x}")
-    values = _unpack(data[1:], title(message))
-    try:
-        parsed = _RECORDS[message].parse(values)
-    except ValueError as error:
-        raise RemoteProtocolError(f"{title(message)}: {error}") from error
-    return cast(Message, parsed)
-
-
-def data_size(stream: int, offset: int, payload: int) -> int:
-    """Return the bytes that DATA with ``payload`` bytes of payload takes."""
-    return 1 + len(encode_varint(stream)) + len(encode_varint(offset)) + payload + _CRC_SIZE
-
-
-def _decode_data(data: bytes) -> Data:
-    body, crc = data[:-_CRC_SIZE], data[-_CRC_SIZE:]
-    if len(data) <= _CRC_SIZE or crc32c(body) != int.from_bytes(crc, "little"):
-        raise RemoteProtocolError("DATA: the checksum does not match")
-    try:
-        stream, place = parse_varint(body, 1)
-        offset, place = parse_varint(body, place)
-    except (Truncated, CorruptStream):
-        raise RemoteProtocolError("DATA: a damaged head") from None
-    if stream < 1 or place == len(body) or offset + len(body) - place > MAX_STREAM:
-        raise RemoteProtocolError("DATA: stream, offset or length out of range")
-    return Data(stream=stream, offset=offset, payload=body[place:])
-
-
-def _unpack(data: bytes, name: str) -> list[object]:
-    try:
-        # A fresh unpacker per message: one that has raised must not be used again.
-        values = msgpack.unpackb(
-            data,
-            raw=False,
-            strict_map_key=True,
-            max_str_len=1024,
-            max_bin_len=0,
-            max_array_len=64,
-            max_map_len=0,
-            max_ext_len=0,
-        )
-    except (ValueError, msgpack.UnpackException, RecursionError):
-        raise RemoteProtocolError(f"{name}: not a MessagePack array within the limits") from None
-    if not isinstance(values, list):
-        raise RemoteProtocolError(f"{name}: not an array")
-    return values
-
-
-_DATA = bytes([Data.kind])
-_RECORDS = {message: Record(message) for message in CONTROL}
-_BY_KIND = {message.kind: message for message in CONTROL}

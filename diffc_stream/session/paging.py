@@ -4,12 +4,30 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from diffc_stream.session.messages import ENTRIES_PER_PAGE, MAX_MESSAGE, Entry
+from diffc_stream.session.coding import encode
+from diffc_stream.session.messages import ENTRIES_PER_PAGE, MAX_MESSAGE, Catalogue, Entry
 
 _BESIDE = 48
 """Bytes that an entry takes beside its name, at most."""
 _ROOM = MAX_MESSAGE - 256
 """Bytes of a message that entries may take."""
+
+
+class Page:
+    """A CATALOGUE that many are told: encoded when the first of them is, and not again."""
+
+    __slots__ = ("_data", "message")
+
+    def __init__(self, message: Catalogue) -> None:
+        self.message = message
+        self._data: bytes | None = None
+
+    @property
+    def data(self) -> bytes:
+        """The bytes of it.  Raises LocalProtocolError if a field does not fit."""
+        if self._data is None:
+            self._data = encode(self.message)
+        return self._data
 
 
 def starts(items: Sequence[Entry | str]) -> list[int]:

@@ -6,6 +6,7 @@ from collections import deque
 from collections.abc import Iterable
 
 from diffc_stream.errors import LocalProtocolError, RemoteProtocolError
+from diffc_stream.session.coding import encode_data
 from diffc_stream.session.messages import (
     LONGEST,
     Ack,
@@ -20,18 +21,16 @@ from diffc_stream.session.messages import (
     List,
     Message,
     Open,
-    Page,
     Reason,
     Stop,
     Update,
     Welcome,
-    encode_data,
 )
 from diffc_stream.session.pace import Pace
 from diffc_stream.session.session import Progress, Session, Terms, one_line
 from diffc_stream.session.state import ConnectionState, Role, Way
 
-from .paging import starts
+from .paging import Page, starts
 
 COME_BACK = 5.0
 """Seconds within which receivers come back to a sender that said GOAWAY."""
@@ -101,7 +100,7 @@ class SenderSession(Session):
     def announce(self, pages: Iterable[Catalogue | Page]) -> None:
         """Answer a List event with these pages, or say what has changed if it follows.
 
-        What many are told is encoded once if it is a :class:`~.messages.Page`.
+        What many are told is encoded once if it is a :class:`~.paging.Page`.
 
         One page goes with each transmit(), so that streams need not wait for all of them.
         """

@@ -31,6 +31,7 @@ from diffc_stream.errors import (
     Unauthorized,
     UnknownImage,
 )
+from diffc_stream.session.coding import decode, encode
 from diffc_stream.session.messages import (
     MAX_STREAM,
     MAX_WINDOW,
@@ -44,8 +45,6 @@ from diffc_stream.session.messages import (
     Hello,
     Message,
     Welcome,
-    decode,
-    encode,
 )
 from diffc_stream.session.state import ConnectionState, Role, Tracker, Way
 

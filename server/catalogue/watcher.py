@@ -15,8 +15,7 @@ from contextvars import Context
 from itertools import takewhile
 
 from diffc_stream.session import Catalogue, Entry
-from diffc_stream.session.messages import Page
-from diffc_stream.session.paging import starts
+from diffc_stream.session.paging import Page, starts
 
 from .scan import Folder, Known, Scan, by_time, listed, looked
 
