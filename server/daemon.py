@@ -24,10 +24,10 @@ from diffc_stream.transport.websocket import OPENING, listen
 from diffc_viewer import Site
 
 from .auth.access_control import AccessControl
-from .auth.gate import Gate
 from .auth.reloader import Reloader
 from .catalogue.catalogue import Catalogue
 from .encoding.pipeline import Pipeline
+from .gate import Gate
 from .http.comparison import Comparison
 from .http.handler import Exchange, Service
 from .ops.metrics import Figures

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from diffc_client import FileStream, Kept, MemoryStream
-from diffc_client.storage.partial_stream import LONGEST_HEADER
+from diffc_client.decoding.header import LONGEST_HEADER
 from diffc_stream.container import Header, StreamWriter
 from diffc_stream.errors import NotAStream
 from diffc_stream.session import PrefixHash

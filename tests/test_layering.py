@@ -101,6 +101,29 @@ FOREIGN: dict[str, set[str]] = {
 }
 """What each imports beside the project and the standard library: neither more nor less."""
 
+WITHIN: dict[str, dict[str, set[str]]] = {
+    "server": {
+        "ops": set(),
+        "threads": set(),
+        "catalogue": set(),
+        "cache": {"catalogue", "ops", "threads"},
+        "encoding": {"cache", "catalogue", "ops", "threads"},
+        "auth": {"encoding"},
+        "http": {"auth", "catalogue", "encoding", "ops"},
+        "websocket": {"auth", "catalogue", "encoding", "ops"},
+    },
+    "client": {
+        "decoding": set(),
+        "remote": {"decoding"},
+        "storage": {"decoding", "remote"},
+        "api": {"decoding", "remote", "storage"},
+        "mirror": {"api", "decoding", "remote", "storage"},
+        "web": {"remote"},
+        "cli": {"api", "decoding", "mirror", "remote", "storage", "web"},
+    },
+}
+"""What each folder of a daemon imports of the others; modules beside them may import all."""
+
 EVENT_LOOPS = {"asyncio", "selectors", "socket", "socketserver", "ssl"}
 """Parts of the standard library that are for NETWORKED alone."""
 NETWORKED = ("server", "client", "benchmarks", "transport")
@@ -218,12 +241,26 @@ def test_who_may_lean_on_the_benchmarks() -> None:
     assert {name for name in leaning if not name.startswith("test_benchmarks_")} == doubles
 
 
-def test_arrows_lead_nowhere_back() -> None:
+@pytest.mark.parametrize("below", [BELOW, *WITHIN.values()], ids=["all", *WITHIN])
+def test_arrows_lead_nowhere_back(below: dict[str, set[str]]) -> None:
     placed: set[str] = set()
-    while rest := BELOW.keys() - placed:
-        lowest = {unit for unit in rest if BELOW[unit] <= placed}
+    while rest := below.keys() - placed:
+        lowest = {unit for unit in rest if below[unit] <= placed}
         assert lowest, f"these import each other: {rest}"
         placed |= lowest
+
+
+@pytest.mark.parametrize("daemon", WITHIN)
+def test_folders_of_a_daemon_import_those_of_the_table(daemon: str) -> None:
+    top = ROOT / FOLDERS[daemon]
+    found: dict[str, set[str]] = {}
+    for path in (path for unit, path in units() if unit == daemon):
+        folder, *below = path.relative_to(top).parts
+        if below:
+            names = (name.split(".") for name in imported(path))
+            others = {name[1] for name in names if name[0] == daemon and len(name) > 2}
+            found.setdefault(folder, set()).update(others - {folder})
+    assert found == WITHIN[daemon]
 
 
 def test_torch_is_in_its_place() -> None:

@@ -179,15 +179,15 @@ COUNTED = {
         server/catalogue/thumbprints.py self._known self._unsettled
         """,
     "Streams in memory": """
-        server/cache/stream_cache.py self._streams
+        server/encoding/stream_cache.py self._streams
         server/encoding/shared_stream.py self._data task timer
         diffc_stream/codec/curve.py self._openings self._points self._psnr self._sizes
         diffc_stream/codec/curve.py self.boundaries self.offsets
         """,
     "Encoders": """
         server/encoding/slots.py self._holders self._waiting timer
-        server/encoding/encoder_threads.py thread self._needed
-        server/encoding/pools.py thread
+        server/threads/encoder_threads.py thread self._needed
+        server/threads/pools.py thread
         diffc_stream/codec/encoder.py self._coarser self._errors
         """,
     "HTTP answers": """

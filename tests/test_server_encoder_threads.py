@@ -11,7 +11,7 @@ import pytest
 import pytest_asyncio
 from serving import settled
 
-from diffc_server.encoding.encoder_threads import EncoderThreads
+from diffc_server.threads.encoder_threads import EncoderThreads
 from diffc_stream import work
 
 pytestmark = pytest.mark.asyncio
@@ -34,7 +34,7 @@ class Clock:
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     clock = Clock()
-    monkeypatch.setattr("diffc_server.encoding.encoder_threads.perf_counter", clock)
+    monkeypatch.setattr("diffc_server.threads.encoder_threads.perf_counter", clock)
     return clock
 
 

@@ -10,8 +10,8 @@ import pytest
 from diffc_server.cache.persister import SAVE_EVERY, Persister
 from diffc_server.cache.store import Store, Stored, open_store, stream_key
 from diffc_server.catalogue.file import File
-from diffc_server.encoding.pools import Pools
 from diffc_server.ops.metrics import Figures
+from diffc_server.threads.pools import Pools
 
 pytestmark = [pytest.mark.asyncio, pytest.mark.virtual_time]
 

@@ -14,9 +14,9 @@ from fakes import FINGERPRINT, HEIGHT, WIDTH, FakeOpener, stream_of
 from serving import settled
 
 from diffc_server import Pipeline, Source
-from diffc_server.cache.stream_cache import OVERHEAD
 from diffc_server.encoding.pipeline import LOOK_AHEAD, SharedStream
 from diffc_server.encoding.slots import LINGER
+from diffc_server.encoding.stream_cache import OVERHEAD
 from diffc_stream.errors import PrefixMismatch, RequestRefused
 from diffc_stream.session import Code
 

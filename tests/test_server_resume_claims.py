@@ -109,7 +109,7 @@ class Slow(FakeOpener):
 
 @pytest.fixture
 def slow(monkeypatch: pytest.MonkeyPatch) -> Slow:
-    monkeypatch.setattr("diffc_server.encoding.encoder_threads.perf_counter", lambda: Slow.now)
+    monkeypatch.setattr("diffc_server.threads.encoder_threads.perf_counter", lambda: Slow.now)
     return Slow(length=LENGTH)
 
 

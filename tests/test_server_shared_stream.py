@@ -256,7 +256,7 @@ class Steady(WriterOpener):
 
 @pytest.fixture
 def steady(monkeypatch: pytest.MonkeyPatch) -> Steady:
-    monkeypatch.setattr("diffc_server.encoding.encoder_threads.perf_counter", lambda: Steady.now)
+    monkeypatch.setattr("diffc_server.threads.encoder_threads.perf_counter", lambda: Steady.now)
     return Steady()
 
 

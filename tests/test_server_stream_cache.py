@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from diffc_server.cache import stream_cache
-from diffc_server.cache.stream_cache import OVERHEAD, StreamCache
+from diffc_server.encoding import stream_cache
 from diffc_server.encoding.slots import EncoderSlots
+from diffc_server.encoding.stream_cache import OVERHEAD, StreamCache
 from diffc_stream.errors import RequestRefused
 
 

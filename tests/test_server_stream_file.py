@@ -15,8 +15,8 @@ from test_server_handler import ask, asking, head_of, request
 
 from diffc_server.catalogue.file import File
 from diffc_server.encoding import source, stream_file
-from diffc_server.encoding.pools import Pools
 from diffc_server.encoding.stream_file import StreamFiles, length
+from diffc_server.threads.pools import Pools
 from diffc_stream.errors import RequestRefused
 from diffc_stream.session import Code
 

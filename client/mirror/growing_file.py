@@ -16,7 +16,8 @@ from diffc_stream.container import Header
 from diffc_stream.session import MAX_STREAM
 from diffc_stream.session.prefix import DIGITS
 
-from ..storage.partial_stream import LONGEST_HEADER, header_of, lock
+from ..decoding.header import LONGEST_HEADER, header_of
+from ..storage.partial_stream import lock
 from ..storage.shielded import shielded
 from .confined_folder import is_file
 from .content import ASK, EMPTY, Content, digest_of

@@ -27,7 +27,7 @@ from diffc_stream.errors import (
 )
 from diffc_stream.session import MAX_STREAM, Code, Data, End, Entry, Reason, Target, Terms
 
-from ..storage.partial_stream import LONGEST_HEADER, header_of
+from ..decoding.header import LONGEST_HEADER, header_of
 from .address import Address
 from .credentials import NO_ACCESS, Access, refused
 from .http_client import Answer, Dropped, Wire

@@ -12,14 +12,13 @@ from io import FileIO
 from pathlib import Path
 from typing import Protocol, Self
 
-from diffc_stream.container import Header, StreamReader
+from diffc_stream.container import Header
 from diffc_stream.container.grammar import MAGIC
 from diffc_stream.errors import NotAStream, NothingDecodable, PeerError, StreamError
 from diffc_stream.session import MAX_STREAM, Code, PrefixHash
 from diffc_stream.transport.locks import try_lock
 
-LONGEST_HEADER = 32
-"""Bytes; a header is shorter."""
+from ..decoding.header import LONGEST_HEADER, header_of
 
 
 class Kept(Protocol):
@@ -175,15 +174,6 @@ def outdated(error: Exception) -> bool:
     if isinstance(error, PeerError):
         return error.code == Code.PREFIX_MISMATCH
     return isinstance(error, StreamError) and not isinstance(error, NothingDecodable)
-
-
-def header_of(start: bytes) -> Header | None:
-    """Return the header that a stream starts with; None if it is not whole, or is none of ours."""
-    try:
-        first = next(StreamReader().feed(start), None)
-    except StreamError:
-        return None  # whoever decodes it says so
-    return first if isinstance(first, Header) else None
 
 
 def begins_stream(data: bytes) -> bool:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import errno
+import ipaddress
 import logging
 import socket
 from collections.abc import Awaitable, Callable
@@ -201,3 +202,9 @@ def _unless_told(record: logging.LogRecord) -> bool:
 
 
 logging.getLogger("asyncio").addFilter(_unless_told)
+
+
+def is_local(connection: ServerConnection) -> bool:
+    """Tell whether a connection came over the loopback."""
+    address = connection.local_address
+    return bool(address) and ipaddress.ip_address(address[0].partition("%")[0]).is_loopback

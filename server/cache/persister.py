@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 
 from ..catalogue.file import File
-from ..encoding.pools import Pools
 from ..ops.metrics import Figures
+from ..threads.pools import Pools
 from .store import Outcome, Store, Stored, stream_key
 
 SAVE_EVERY = 2.0

@@ -11,13 +11,13 @@ from pathlib import Path
 
 from ..cache.persister import Persister
 from ..cache.store import Store
-from ..cache.stream_cache import StreamCache
 from ..catalogue.file import File
 from ..ops.metrics import Figures
-from .pools import Pools
+from ..threads.pools import Pools
 from .shared_stream import LOOK_AHEAD, SharedStream
 from .slots import MOST_PIXELS, MOST_SLOTS, MOST_WAITING, EncoderSlots
 from .source import Describing, Opener, is_stream
+from .stream_cache import StreamCache
 from .stream_file import StreamFiles
 from .subscribers import Account
 

@@ -27,8 +27,8 @@ from ..cache.persister import Persister
 from ..cache.store import Stored
 from ..catalogue.file import File
 from ..ops.metrics import Figures
+from ..threads.pools import Pools
 from .failures import refusal
-from .pools import Pools
 from .slots import EncoderSlots
 from .source import Opener, Source, is_stream
 from .subscribers import Account, Subscribers, Wake

@@ -14,7 +14,7 @@ from diffc_stream.opening import Identity
 from diffc_stream.session import MAX_STREAM, Code
 
 from ..catalogue.file import File, refused
-from .pools import Pools
+from ..threads.pools import Pools
 from .source import parse_header, read_block
 
 MOST_TAGS = 10_000

@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-import ipaddress
 import logging
 import secrets
 from dataclasses import dataclass, field
@@ -30,6 +29,7 @@ from diffc_stream.errors import LinkLost, RequestRefused
 from diffc_stream.opening import is_passing
 from diffc_stream.session import Code
 from diffc_stream.transport.exposure import neighbourhood
+from diffc_stream.transport.listener import is_local
 from diffc_viewer import Answer, Door, Question, Site
 
 from ..auth.quotas import Visit, unlimited
@@ -293,9 +293,3 @@ class Exchange:
         where = ascii(self._target[:300])
         facts = {"status": status, "bytes": self._reply.sent, "seconds": round(seconds, 3)}
         logger.log(level, "%s got %s over HTTP: %d", self._peer, where, status, extra=facts)
-
-
-def is_local(connection: ServerConnection) -> bool:
-    """Tell whether a connection came over the loopback."""
-    address = connection.local_address
-    return bool(address) and ipaddress.ip_address(address[0].partition("%")[0]).is_loopback

@@ -22,11 +22,10 @@ from websockets.http11 import Request, Response
 from diffc_stream.flags import Endpoint
 from diffc_stream.opening import is_passing
 from diffc_stream.transport.admission import Admission
-from diffc_stream.transport.listener import CountedConnection, PortListener
+from diffc_stream.transport.listener import CountedConnection, PortListener, is_local
 from diffc_stream.transport.websocket import listen
 from diffc_viewer import Door
 
-from ..http.handler import is_local
 from .metrics import MEDIA_TYPE, Figures
 
 MOST_CONNECTIONS = 32

@@ -9,7 +9,7 @@ from typing import Generic, Protocol, TypeVar
 from diffc_stream.errors import RequestRefused
 from diffc_stream.session import Code
 
-from ..encoding.slots import EncoderSlots, SlotHolder
+from .slots import EncoderSlots, SlotHolder
 
 OVERHEAD = 4096
 """Bytes that a stream counts beside its own."""

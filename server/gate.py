@@ -9,13 +9,13 @@ from websockets.asyncio.server import ServerConnection
 from websockets.http11 import Request, Response
 
 from diffc_stream.transport.admission import Admission
+from diffc_stream.transport.listener import is_local
 from diffc_viewer import Door
 
-from ..http.handler import is_local
-from ..ops.metrics import Figures
-from ..websocket.handshake import Arrival, refused
-from .access_control import RETRY_AFTER, AccessControl, Refusal
-from .quotas import Visit
+from .auth.access_control import RETRY_AFTER, AccessControl, Refusal
+from .auth.quotas import Visit
+from .ops.metrics import Figures
+from .websocket.handshake import Arrival, refused
 
 
 class Gate:

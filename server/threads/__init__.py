@@ -1,0 +1,1 @@
+"""Threads for what must not run on the event loop."""
