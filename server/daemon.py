@@ -8,7 +8,8 @@ import http
 import logging
 import socket
 from collections.abc import Iterable
-from typing import Any, Self
+from dataclasses import dataclass
+from typing import Any, Self, TypedDict, Unpack
 
 from structlog.contextvars import bound_contextvars
 from websockets.asyncio.server import Server, ServerConnection
@@ -46,6 +47,48 @@ GOODBYE = 10.0
 logger = logging.getLogger("diffc_server")
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ListenSettings:
+    """Where and how a sender listens, and to whom."""
+
+    host: str = "127.0.0.1"
+    port: int = 0
+    """0 is any free one."""
+    terms: Terms | None = None
+    connections: int = MOST_CONNECTIONS
+    """At once; more are told to come later."""
+    names: Iterable[str] = ()
+    """Of this machine, beside its address; browsers may call it by these."""
+    grace: float = DRAIN_GRACE
+    """Seconds that draining takes at most."""
+    reuse_port: bool = False
+    """Other processes may listen on the port; who connects meets one that is not draining."""
+    reception: AccessControl | None = None
+    """Who may come in, and how much he may have; None: everybody, and what Limits says."""
+    certificate: Certificate | None = None
+    """With one, all goes over TLS."""
+    origins: Iterable[str] = ()
+    """Other sites, whose pages may open WebSockets here."""
+    strict: bool = False
+    """Programs too have to call this machine by its names."""
+
+
+class ListenOptions(TypedDict, total=False):
+    """The fields of :class:`ListenSettings`, as keywords: ``**options``."""
+
+    host: str
+    port: int
+    terms: Terms | None
+    connections: int
+    names: Iterable[str]
+    grace: float
+    reuse_port: bool
+    reception: AccessControl | None
+    certificate: Certificate | None
+    origins: Iterable[str]
+    strict: bool
+
+
 class SenderDaemon:
     """Serves the pictures of a catalogue until it is drained.
 
@@ -53,17 +96,6 @@ class SenderDaemon:
     ...     print(daemon.url)
 
     Leaving the block drains it: receivers are told, and know to come back for the rest.
-
-    It listens on ``port`` of ``host``; 0 is any free port.
-
-    More than so many ``connections`` at once are told to come later.  With a ``site``, browsers
-    find the viewer here, under the address or one of ``names``; with a ``comparison`` other
-    formats' pictures too.  Draining takes at most ``grace`` seconds.  With ``reuse_port`` other
-    processes may listen on the same port; who connects meets one that is not draining.
-
-    ``reception`` says who may come in and how much he may have, by default everybody and what
-    Limits says.  With a ``certificate`` all goes over TLS.  Pages of ``origins``, other sites,
-    may open WebSockets here; ``strict``: programs too have to call this machine by its names.
     """
 
     def __init__(
@@ -71,44 +103,38 @@ class SenderDaemon:
         catalogue: Catalogue,
         pipeline: Pipeline,
         *,
-        host: str = "127.0.0.1",
-        port: int = 0,
-        terms: Terms | None = None,
-        connections: int = MOST_CONNECTIONS,
-        names: Iterable[str] = (),
         site: Site | None = None,
         comparison: Comparison | None = None,
         figures: Figures | None = None,
-        grace: float = DRAIN_GRACE,
-        reuse_port: bool = False,
-        reception: AccessControl | None = None,
-        certificate: Certificate | None = None,
-        origins: Iterable[str] = (),
-        strict: bool = False,
+        **options: Unpack[ListenOptions],
     ) -> None:
-        """Prepare to listen."""
+        """Prepare to listen, as ``options`` say: fields of :class:`ListenSettings`.
+
+        With a ``site``, browsers find the viewer here; with a ``comparison`` other formats'
+        pictures too.
+        """
         self.figures = figures or Figures()
-        self._grace = grace
-        self._reuse_port = reuse_port
+        self._settings = settings = ListenSettings(**options)
+        self._terms = settings.terms or Terms()
+        self._reception = AccessControl() if settings.reception is None else settings.reception
         self._catalogue, self._pipeline = catalogue, pipeline
-        self._host, self._port = host, port
-        self._terms = terms or Terms()
-        self._reception = AccessControl() if reception is None else reception
         self._spare = Spare()
         self.admission = Admission(
-            connections, by_address=self._reception.newcomers, logger=logger, spare=self._spare
+            settings.connections,
+            by_address=self._reception.newcomers,
+            logger=logger,
+            spare=self._spare,
         )
         """Who has connected, whether he has asked for anything or not."""
-        self._certificate = certificate
         self._gate = Gate(
             self._reception,
             self.admission,
             self.figures,
-            names=names,
-            origins=origins,
+            names=settings.names,
+            origins=settings.origins,
             pages=site is not None,
-            secure=certificate is not None,
-            strict=strict,
+            secure=settings.certificate is not None,
+            strict=settings.strict,
         )
         self._reloader = Reloader(self.reread)
         self._conversations: set[Conversation] = set()
@@ -137,10 +163,11 @@ class SenderDaemon:
     async def __aenter__(self) -> Self:
         """Listen.  Raises OSError if the port is taken, or cannot be shared."""
         listener = PortListener(self.admission)
-        await listener.open(self._host, self._port, self._serve, reuse_port=self._reuse_port)
+        at = self._settings
+        await listener.open(at.host, at.port, self._serve, reuse_port=at.reuse_port)
         self._spare.open()
         self._listener = listener
-        if self._certificate is not None or self._reception.guarded:
+        if self._settings.certificate is not None or self._reception.guarded:
             self._reloader.start()
         return self
 
@@ -158,11 +185,11 @@ class SenderDaemon:
             logger="diffc_server.websockets",
             subprotocol=SUBPROTOCOL,
             origins=None,  # the door has seen to it
-            close_timeout=self._grace,
-            tls=self._certificate.context if self._certificate else None,
+            close_timeout=self._settings.grace,
+            tls=self._settings.certificate.context if self._settings.certificate else None,
             # Else somebody could begin to speak TLS and never go on, or never hang up.
             tls_open_timeout=OPENING,
-            tls_close_timeout=min(self._grace, GOODBYE) or None,
+            tls_close_timeout=min(self._settings.grace, GOODBYE) or None,
         )
 
     @property
@@ -174,8 +201,9 @@ class SenderDaemon:
     @property
     def url(self) -> str:
         """Its address, without a picture's name."""
-        host = f"[{self._host}]" if ":" in self._host else self._host
-        scheme = "ws" if self._certificate is None else "wss"
+        host = self._settings.host
+        host = f"[{host}]" if ":" in host else host
+        scheme = "ws" if self._settings.certificate is None else "wss"
         return f"{scheme}://{host}:{self.port}"
 
     @property
@@ -210,8 +238,8 @@ class SenderDaemon:
 
     async def reread(self) -> None:
         """Read tokens and certificate again if they have changed; who lost a token has to go."""
-        if self._certificate is not None:
-            await asyncio.to_thread(self._certificate.reread)
+        if self._settings.certificate is not None:
+            await asyncio.to_thread(self._settings.certificate.reread)
         await asyncio.to_thread(self._reception.reread)
         for conversation in tuple(self._conversations):
             if not self._reception.welcome(conversation.visit):
@@ -229,7 +257,7 @@ class SenderDaemon:
         assert self._listener is not None
         await self._reloader.stop()
         try:
-            async with asyncio.timeout(self._grace):
+            async with asyncio.timeout(self._settings.grace):
                 await asyncio.shield(self._listener.wait_closed())
         except TimeoutError:
             logger.warning("%d connections were still open, and are cut", len(self._open))

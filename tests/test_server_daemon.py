@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import threading
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -21,6 +22,7 @@ from diffc_client import MemoryStream
 from diffc_server import Catalogue, FileOpener, Opener, Pipeline, SenderDaemon
 from diffc_server.auth.access_control import AccessControl
 from diffc_server.auth.limits import Limits
+from diffc_server.daemon import ListenOptions, ListenSettings
 from diffc_stream.codec import Curve
 from diffc_stream.session import (
     SUBPROTOCOL,
@@ -660,3 +662,8 @@ async def test_catalogues_are_paid_for_too(folder: Path) -> None:
                 page = await heard(websocket)
         # 100,000 bytes each, the first of which may be owed.
         assert 15.0 < clock() - began < 30.0
+
+
+def test_the_keywords_of_the_daemon_are_its_settings() -> None:
+    fields = {field.name for field in dataclasses.fields(ListenSettings)}
+    assert set(ListenOptions.__annotations__) == fields
