@@ -119,31 +119,41 @@ async def mirrored(
             carried = link.carried_up if dialling else link.carried_down
             said = link.carried_down if dialling else link.carried_up
             connections = len(link.connections)
+        names = [path.name for path in served.iterdir() if path.suffix == ".dfc"]
+    return {
+        "streams equal byte for byte": {"asked": len(needed), "got": same},
+        "files beside them": {"asked": 0, "got": len(names) - len(needed)},
+        "cuts": {"asked": cuts, "got": connections - 1},
+        "bytes said by the mirror": said,
         # What was replaced had come, and was needed then.
-        payload = sum(map(len, needed.values())) + length
-        begun = {f"{number:02}.dfc" for number in range(streams)}
-        first = max(seen.first.get(name, seconds) for name in begun)
-        return {
-            "streams equal byte for byte": {"asked": len(needed), "got": same},
-            "files beside them": {
-                "asked": 0,
-                "got": len([path for path in served.iterdir() if path.suffix == ".dfc"])
-                - len(needed),
-            },
-            "cuts": {"asked": cuts, "got": connections - 1},
-            "bytes of streams": payload,
-            "bytes carried over bytes of streams": carried / payload,
-            "bytes said by the mirror": said,
-            "seconds": seconds,
-            "seconds over what the rate allows": seconds / (payload / rate),
-            "seconds to the first bytes of all": first,
-            "streams whole before all had begun": {
-                "asked": 0,
-                "got": sum(seen.whole[name] < first for name in begun & seen.whole.keys()),
-            },
-            "seconds from a new file to its first bytes": seen.first.get("new.dfc", seconds)
-            - seen.whole.get("new.dfc asked", 0.0),
-        }
+        **_costs(sum(map(len, needed.values())) + length, carried, seconds, rate),
+        **_order(seen, streams, seconds),
+    }
+
+
+def _costs(payload: int, carried: int, seconds: float, rate: float) -> dict[str, object]:
+    """Return what ``payload`` bytes of streams took of the link and of time."""
+    return {
+        "bytes of streams": payload,
+        "bytes carried over bytes of streams": carried / payload,
+        "seconds": seconds,
+        "seconds over what the rate allows": seconds / (payload / rate),
+    }
+
+
+def _order(seen: Seen, streams: int, seconds: float) -> dict[str, object]:
+    """Return what came before what; what was not seen came after ``seconds``."""
+    begun = {f"{number:02}.dfc" for number in range(streams)}
+    first = max(seen.first.get(name, seconds) for name in begun)
+    return {
+        "seconds to the first bytes of all": first,
+        "streams whole before all had begun": {
+            "asked": 0,
+            "got": sum(seen.whole[name] < first for name in begun & seen.whole.keys()),
+        },
+        "seconds from a new file to its first bytes": seen.first.get("new.dfc", seconds)
+        - seen.whole.get("new.dfc asked", 0.0),
+    }
 
 
 async def _change(folder: Path, link: Link, streams: int, length: int, report: Report) -> None:
