@@ -135,8 +135,8 @@ def test_writers_wait_for_each_other(folder: Path) -> None:
 def test_the_lock_of_a_process_that_is_killed_is_gone(folder: Path) -> None:
     script = (
         "import sys, time\nfrom pathlib import Path\n"
-        "from diffc_server.cache.backend import FolderShelf\n"
-        "with FolderShelf(Path(sys.argv[1])).locked():\n"
+        "from diffc_server.cache.backend import FolderBackend\n"
+        "with FolderBackend(Path(sys.argv[1])).locked():\n"
         "    print('locked', flush=True)\n    sys.stdin.read()\n"
     )
     with subprocess.Popen(
