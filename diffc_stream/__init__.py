@@ -1,6 +1,37 @@
-"""Progressive image streaming by reverse channel coding and a diffusion model.
+"""Progressive image streaming: any prefix of a stream is a picture, and every byte sharpens it.
 
-What is exported here is loaded when it is first used (PEP 562), so that importing a leaf such as
+An :class:`Encoder` turns a picture into a stream, and a :class:`Decoder` turns as much of the
+stream as has arrived into a picture::
+
+    picture = load_picture(Path("photo.jpg"))
+    stream = b"".join(Encoder(picture, default_model(), target_bytes=2000))
+
+    decoder = Decoder([default_model()])
+    decoder.feed(stream[:1500])
+    save_png(Path("photo.png"), decoder.render().image)
+
+The words that the documentation of this package takes for granted:
+
+observation
+    What both ends know of the picture so far: the picture plus noise.  The stream makes it less and
+    less noisy.
+snr
+    Signal-to-noise ratio of the observation: 0 means that nothing is known.
+denoiser
+    The neural network that guesses the clean picture behind an observation.  Its guess, x_hat, is
+    the posterior mean: the average of all pictures that fit the observation.
+octave
+    A halving of the picture's size.  Octave 0 is the full picture, octave 1 half its width and
+    height, and so on.  A stream starts in the coarsest octave.
+step
+    One record of the stream.  It *refines* the observation (raises its snr) or *opens* the next
+    finer octave (adds its detail).
+reverse channel coding, or channel simulation
+    How a step is coded.  The sender does not send numbers; it sends which of many random vectors,
+    which both ends can draw by themselves (*shared randomness*), looks like a noisy view of the
+    picture.  That costs about as many bits as the receiver learns.
+
+Names are imported on first use (PEP 562), so that importing a leaf such as
 :mod:`diffc_stream.session` does not load NumPy.
 """
 

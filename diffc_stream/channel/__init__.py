@@ -1,1 +1,4 @@
-"""Reverse channel coding: bits to a sample that both ends agree on."""
+"""Reverse channel coding: how few bits give both ends the same random sample.
+
+:mod:`diffc_stream.channel.simulator` says what that means and which methods there are.
+"""

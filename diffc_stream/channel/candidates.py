@@ -1,15 +1,17 @@
-"""Candidates: the draws of both ends from the prior N(0, (1 + v) I), any one without the others.
+"""Candidates: random vectors from the prior N(0, (1 + v) I) that both ends can draw by themselves.
 
-Candidate i of chunk c in step s of a stream is what Philox makes of the counters (block, s, c, i),
-four values a block.  The top 24 bits of a word pick two table normals a and b
-(:func:`~diffc_stream.channel.randomness.normal_table`) and a value is the integer
+Each candidate can be drawn without the others.  Candidate i of chunk c in step s of a stream
+consists of the words that Philox returns for the counters (block, s, c, i), four values a block.
+The top 24 bits of each word pick two entries a and b from the table of normals
+(:func:`~diffc_stream.channel.randomness.normal_table`), and a value is the integer
 
     z = 4096 (3 a + 4 b)        |z| < 2^17, variance (5 * 4096)^2
 
-times :func:`unit`.  Two normals instead of one, because candidates that are picked are often far
-out: z reaches to 5.1 sigma instead of 3.7, has 145,703 different values and the kurtosis 2.995, and
-its distribution function is within 5e-5 of a normal's, which goodness-of-fit tests need some 10^9
-samples to tell.  (With weights of 1 and 1 the value 0 would be drawn once in 4,096.)
+times :func:`unit`.  It takes two normals instead of one because the candidates that a sender picks
+are often far out: z reaches to 5.1 sigma instead of 3.7.  It has 145,703 different values and a
+kurtosis of 2.995, and its distribution function is within 5e-5 of a normal's; goodness-of-fit tests
+need some 10^9 samples to see the difference.  (With weights of 1 and 1 instead of 3 and 4, the
+value 0 would be drawn once in 4,096.)
 """
 
 from __future__ import annotations
@@ -27,7 +29,8 @@ Doubles = NDArray[np.float64]
 Integers = NDArray[np.int64]
 
 Scores = Callable[[Address, int, range, Doubles], tuple[Doubles, Doubles]]
-"""From address, chunk, candidates and a vector: its products with them, and their squares."""
+"""A function from address, chunk, candidate numbers and a vector to the products of the vector with
+these candidates, and to their squares."""
 
 _WEIGHTS = (3, 4)
 _LENGTH = 5
@@ -36,17 +39,18 @@ _WORTH_COMPILING = 2**27
 
 
 def unit(v: float) -> float:
-    """Return what the integers of a candidate stand for, in multiples of: sqrt(1 + v) / 20480.
+    """Return the factor from a candidate's integers to its values: sqrt(1 + v) / 20480.
 
-    A float32 that any machine computes alike; ``v`` is at least 0.
+    It is a float32, the same on every machine.  ``v`` is at least 0.
     """
     return float(np.float32(np.sqrt(1.0 + v) / (_LENGTH * _GRID)))
 
 
 def draw(address: Address, chunks: Integers, numbers: Integers, lanes: range) -> Doubles:
-    """Return integers of one candidate of each chunk: (len(chunks), len(lanes)).
+    """Return integers of one candidate for each chunk, shape (len(chunks), len(lanes)).
 
-    ``lanes`` says which of a candidate's values; it starts at a multiple of 4.
+    ``numbers`` are the candidates' numbers.  ``lanes`` says which of their values to return; it
+    starts at a multiple of 4.
     """
     blocks = np.arange(lanes.start // 4, -(-lanes.stop // 4))
     counters = np.empty((len(numbers), len(blocks), 4), np.uint32)
@@ -63,7 +67,7 @@ def draw(address: Address, chunks: Integers, numbers: Integers, lanes: range) ->
 
 
 def scores(address: Address, chunk: int, numbers: range, part: Doubles) -> tuple[Doubles, Doubles]:
-    """Return <part, z> and |z|^2 of candidates of a chunk; shapes (len(numbers),).
+    """Return <part, z> and |z|^2 for candidates z of a chunk, both of shape (len(numbers),).
 
     ``part`` has shape (width,).
     """
@@ -73,15 +77,16 @@ def scores(address: Address, chunk: int, numbers: range, part: Doubles) -> tuple
 
 
 def scorer(values: int) -> Scores:
-    """Return :func:`scores`, or its compiled form if numba is here and ``values`` draws pay for it.
+    """Return :func:`scores`, or its compiled form if that is available and pays off.
 
-    Both give the same results for vectors on a grid coarse enough for sums to be exact.
+    It pays off if there are many ``values`` to draw.  Both forms give the same results for vectors
+    on a grid that is coarse enough for sums to be exact.
     """
     return (compiled_scores() if values >= _WORTH_COMPILING else None) or scores
 
 
 def exponentials(address: Address, chunk: int, numbers: range) -> Doubles:
-    """Return the gap before the arrival of each candidate in ``numbers``, exponential of mean 1."""
+    """Return the gap in time before each candidate in ``numbers``: exponential, of mean 1."""
     blocks = np.arange(numbers.start // 4, (numbers.stop - 1) // 4 + 1)
     counters = np.zeros((len(blocks), 4), np.uint32)
     counters[:, 0] = blocks
@@ -95,7 +100,7 @@ def exponentials(address: Address, chunk: int, numbers: range) -> Doubles:
 
 @cache
 def compiled_scores() -> Scores | None:
-    """Return :func:`scores` as machine code, a tenth of the time; None without numba."""
+    """Return :func:`scores` as machine code, ten times as fast, or None without numba."""
     try:
         import numba
     except ImportError:
@@ -130,9 +135,10 @@ def _score_loop(
     products: Doubles,
     squares: Doubles,
 ) -> None:
-    """Add to ``products`` and ``squares``; Philox as in ``randomness``, written for numba.
+    """Add to ``products`` and ``squares``: Philox as in ``randomness``, written for numba.
 
-    Numba turns a mixture of signed and unsigned integers into floats, hence the constants' types.
+    All constants are unsigned, because numba turns mixtures of signed and unsigned integers into
+    floats.
     """
     low, half = np.uint64(0xFFFFFFFF), np.uint64(32)
     left, right = np.uint64(0xD2511F53), np.uint64(0xCD9E8D57)

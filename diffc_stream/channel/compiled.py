@@ -1,9 +1,12 @@
-"""The search's inner loops, compiled by numba; senders only.  Importing this needs numba.
+"""The inner loops of the trellis search, compiled by numba.  Only senders use it.
 
-A slice's correlations with all 4,096 rows r, where dimension j of row r is the parity of r and a
-generator of 12 bits, are one Walsh-Hadamard transform of the slice scattered to its generators.
-The transform's four lowest stages are done while scattering, sixteen values at once, so that every
-loop runs over neighbours in memory.
+Importing this module needs numba.
+
+A slice has to be correlated with all 4,096 rows r of the codebook, where dimension j of row r is
+the parity of r and generator j, 12 bits.  All these correlations together are one Walsh-Hadamard
+transform: of an array of 4,096 values in which each value of the slice is added at the place that
+its generator names.  The four lowest stages of the transform are done while the array is filled,
+sixteen values at once, so that every loop runs over neighbours in memory.
 """
 
 from __future__ import annotations
@@ -25,7 +28,7 @@ _LOW = 16
 def compiled(function: Function) -> Function:
     """Compile a function of arrays when it is first called.
 
-    The machine code is kept beside this file, or where numba keeps a user's.
+    The machine code is cached beside this file, or else in numba's cache folder of the user.
     """
     fast: Function = numba.njit(nogil=True, cache=True)(function)
     return fast
@@ -86,7 +89,7 @@ def _walk(
         index = (first + place) % slices
         _correlate(shift[borders[index] : borders[index + 1]], places, signs, score)
         _select(current, score, following, chosen)
-        # Eight bytes of 0 or 1 to the eight bits of one, lowest first.
+        # Packs eight bytes of 0 or 1 into the bits of one byte, lowest first.
         for group in range(len(packed)):
             decisions[place, group] = (packed[group] * np.uint64(0x0102040810204080)) >> np.uint64(
                 56
@@ -104,7 +107,7 @@ def _correlate(values: Floats, places: NDArray[np.int64], signs: Floats, score: 
         sign = signs[j]
         for low in range(_LOW):
             group[low] += value * sign[low]
-    # Two stages at a time: half the passes over memory.
+    # Two stages at a time, for half as many passes over memory.
     step = _LOW
     while step < ROWS:
         for start in range(0, ROWS, 4 * step):

@@ -1,30 +1,32 @@
-"""Dithered (universal) quantisation: exact samples, in uniform instead of Gaussian noise.
+"""Dithered (universal) quantisation: exact samples, but with uniform instead of Gaussian noise.
 
-The sender adds shared noise to the shift and rounds; both ends take the shared noise away again
-(Ziv, "On universal quantization", 1985; as a diffusion step: UQDM, arXiv 2412.10935).  What remains
-on the shift is uniform of width sqrt(12), hence of unit variance, and independent of the shift.  It
-costs O(D) and is exact; but uniform noise takes more bits than Gaussian noise of the same variance:
-up to 0.255 a dimension more, which is several times as many where a dimension is worth little
-(decision 0014).  So it is for steps of a bit and more a dimension.
+The sender adds shared noise to the shift and rounds; then both ends subtract the shared noise
+(Ziv, "On universal quantization", 1985; as a diffusion step: UQDM, arXiv 2412.10935).  The noise
+that remains on the shift is uniform of width sqrt(12), hence of unit variance, and independent of
+the shift.  The method is exact and takes time O(D).  Its drawback: uniform noise takes more bits
+than Gaussian noise of the same variance, up to 0.255 more per dimension.  Where a dimension is
+worth little, that is several times as many (decision 0014), so this simulator is for steps of a bit
+or more per dimension.
 
 In units of the noise's grid, sqrt(12) / 2^16, everything is an integer or half of one:
 
     S = round(shift)          k = floor((S + U) / 2^16), U of 16 random bits
     sample = 2^16 k - U + (2^16 - 1) / 2          noise = sample - S
 
-For every S the 2^16 values of U give each of the 2^16 values of the noise once: "exactly uniform"
-is a statement about integers.  The sample's conversion to float32 is all that comes after.
+For every S, the 2^16 values of U give each of the 2^16 values of the noise once, so the noise is
+exactly uniform, as a statement about integers.  Only the conversion to float32 comes after that.
 
-The receiver expects Gaussian shifts of the mean square that the payload states, so a range coder
-(constriction) codes each k, given U, by the mass of its interval of shifts.  The masses come from
-integer tables and no float decides how bits are parsed: tables are rounded well away from what a
-platform's last bit could change.
+The receiver expects Gaussian shifts with the mean square that the payload states.  Accordingly, a
+range coder (an entropy coder, here from the package constriction) codes each k, given U, by the
+probability of the shifts that lead to it.  These probabilities come from integer tables, so that no
+floating-point result decides how bits are parsed; the tables' entries lie far enough from rounding
+boundaries that the last bit of a platform's arithmetic cannot change them.
 
     payload      code of the mean square (2 bytes, big-endian), then the range coder's bytes
     block        1,024 symbols, each a k near 0 or "escape", then 16 bits for every escape
 
-Any prefix of the payload stands for an interval of numbers.  The symbols on which its two ends
-agree are those that the prefix determines; they are the first part of the sample.
+A prefix of the payload leaves an interval of numbers possible.  The symbols on which both ends of
+that interval agree are determined by the prefix; they give the first part of the sample.
 """
 
 from __future__ import annotations
@@ -58,9 +60,10 @@ STEP = sqrt(12.0)
 GRID = 2**16
 """How many values the noise can take."""
 LARGEST = 65536.0
-"""No value of a shift may be larger, either sign."""
+"""Largest absolute value that a shift may contain."""
 TABLES = 192
-"""Eight an octave of the mean square, 2^-8 to 2^16; the outermost serve what is beyond, too."""
+"""Number of tables: eight per doubling of the mean square, from 2^-8 to 2^16.  The outermost two
+also serve values beyond."""
 
 _HEADER = 2
 _BLOCK = 1024
@@ -71,32 +74,33 @@ _FIRST_TABLE = 8 * (-8 - _FIRST_OCTAVE)
 _TOTAL = 2**24
 _REACH = 6.0
 _MOST_LEVELS = 256
-# Levels times the spread of k; 16 leaves 0.0002 bits a dimension to gain from finer ones.
+# Levels times the spread of k.  Beyond 16, finer levels would gain only 0.0002 bits a dimension.
 _FINENESS = 16.0
 
 _ESCAPE = 0
 _ESCAPED = 2**16
-# An escape of 24 and 16 bits, and room for what the range coder's own rounding adds.
+# An escape takes 24 and 16 bits, and the range coder's rounding adds a little.
 _MOST_BYTES = 6
 _ROOM = 16
 
 
 class DitheredQuantization:
-    """The simulator whose noise is uniform; see the module.
+    """The simulator whose noise is uniform; see the module's documentation.
 
-    Takes shifts of at most ``LARGEST``, and as many bytes as the shift costs, at most 6 a dimension
-    and a few more.  Needs constriction: without it, what would code raises MissingPackage.
+    Shifts may have values up to ``LARGEST``.  A payload takes as many bytes as the shift costs: at
+    most 6 per dimension and a few more.  Coding needs the package constriction, and raises
+    MissingPackage without it.
     """
 
     def admits(self, dims: int, length: int) -> bool:
-        """Return whether there is room for the header; a shift of zeros takes no more."""
+        """Return whether there is room for the payload's header; a shift of zeros needs no more."""
         return dims >= 1 and length >= _HEADER
 
     def simulate(self, shift: Floats, length: int, address: Address) -> Simulation:
-        """Bring shift plus uniform noise across, in the bytes it takes: ``length`` at most.
+        """Transmit the shift plus uniform noise in as many bytes as it takes, at most ``length``.
 
-        As :class:`~diffc_stream.channel.simulator.Simulator` says; raises SimulationError also for
-        a value beyond ``LARGEST``, MissingPackage without constriction.
+        See :class:`~diffc_stream.channel.simulator.Simulator`.  Raises SimulationError also for a
+        value beyond ``LARGEST``, and MissingPackage without constriction.
         """
         check_shift(shift)
         check_length(self, len(shift), length)
@@ -119,9 +123,9 @@ class DitheredQuantization:
     def reproduce(self, payload: bytes, dims: int, length: int, address: Address) -> Sample:
         """Rebuild the sample, or its first part, from any prefix of the payload.
 
-        As :class:`~diffc_stream.channel.simulator.Simulator` says; raises MissingPackage without
-        constriction.  Takes time and memory in proportion to ``dims``, whatever the bytes.
-        Garbage may come to a number that stands for nothing; the sample ends there.
+        See :class:`~diffc_stream.channel.simulator.Simulator`.  Raises MissingPackage without
+        constriction.  Takes time and memory in proportion to ``dims``, whatever the bytes.  Garbage
+        may contain a number that stands for nothing: the sample ends there.
         """
         check_length(self, dims, length)
         if len(payload) < _HEADER:
@@ -131,7 +135,7 @@ class DitheredQuantization:
         if code == 0:
             quantised = np.zeros(dims, np.int64)
         else:
-            # Bytes that no symbol could need are as good as absent.
+            # Ignore bytes beyond what the symbols can possibly need.
             whole = min(length - _HEADER, _MOST_BYTES * dims + _ROOM)
             body = payload[_HEADER:][:whole]
             quantised = _decode(body, whole - len(body), _Table.of(code), dither)
@@ -139,7 +143,7 @@ class DitheredQuantization:
 
 
 def dither_of(address: Address, dims: int) -> Integers:
-    """Return U, shape (``dims``,), 0 to 2^16 - 1: two of a word, the lower half first."""
+    """Return U, shape (``dims``,), 0 to 2^16 - 1: two per word, the lower half first."""
     drawn = words(address.seed, Purpose.DITHER, address.step, -(-dims // 2))
     return drawn.astype("<u4").view("<u2")[:dims].astype(np.int64)
 
@@ -152,7 +156,7 @@ def code_of(energy: float) -> int:
 
 
 def energy_of(code: int) -> float:
-    """Return the mean square of a code: 0, or an octave from 2^-31 on and a 1,024th part of it."""
+    """Return the mean square of a code: 0, or 2^-31 and up in 1,024 steps per doubling."""
     if code == 0:
         return 0.0
     octave, part = divmod(code - 1, _PARTS)
@@ -168,8 +172,9 @@ def spread_of(table: int) -> float:
 def boundaries(table: int) -> NDArray[np.float64]:
     """Return a table's cumulative frequencies before rounding, shape (levels, 2K + 2).
 
-    Row l is for the l-th of equally many ranges of U, taken at its middle u (in steps); column i is
-    the part of shifts below -K + i - u, as a share of what is left of 2^24 once every symbol has 1.
+    U is divided into as many equal ranges as there are levels.  Row l is for the l-th range, taken
+    at its middle u (in steps).  Column i holds the probability of shifts below -K + i - u, scaled
+    to the frequency that is left of 2^24 once every symbol has 1.
     """
     spread = spread_of(table)
     levels = 1
@@ -187,9 +192,9 @@ def boundaries(table: int) -> NDArray[np.float64]:
 
 
 def frequencies(table: int) -> Integers:
-    """Return a table, shape (levels, 2K + 2), at least 1 each, rows of sum 2^24.
+    """Return a table of frequencies, shape (levels, 2K + 2): at least 1 each, 2^24 in each row.
 
-    Column 0 is the escape, for both tails; then follow k = -K to K.
+    Column 0 is the escape, for both tails; the others are k = -K to K.
     """
     masses = np.diff(np.rint(boundaries(table)).astype(np.int64), axis=1) + 1
     return np.concatenate([_TOTAL - masses.sum(axis=1, keepdims=True), masses], axis=1)
@@ -197,18 +202,19 @@ def frequencies(table: int) -> Integers:
 
 @dataclass(frozen=True, slots=True)
 class _Table:
-    """One table as the range coder takes it."""
+    """One table in the form that the range coder takes."""
 
     weights: NDArray[np.float64]
     """Frequencies less 1, shape (levels, 2K + 2).
 
-    constriction gives every symbol 1 of 2^24 and shares the rest out in proportion, so that weights
-    whose sum is that rest are taken as they are: sums of integers that doubles hold, times 1.
+    constriction gives every symbol a frequency of 1 and divides the rest of 2^24 in proportion to
+    the weights.  Weights that add up to that rest are therefore used exactly as they are: they are
+    integers, and multiplied by 1.
     """
     widest: int
-    """K: |k| beyond it is escaped."""
+    """K: larger values of |k| are escaped."""
     model: Any
-    """Of the only level there is; or, where there are more, the family of all models."""
+    """The model, if there is only one level, or else the family of all models."""
 
     @staticmethod
     def of(code: int) -> _Table:
@@ -217,7 +223,7 @@ class _Table:
         return _table(min(max(index, 0), TABLES - 1))
 
     def rows(self, dither: Integers) -> tuple[NDArray[np.float64], ...]:
-        """Return what the model needs for each symbol: nothing, or an array (N, 2K + 2)."""
+        """Return the model's parameters for each symbol: none, or an array (N, 2K + 2)."""
         if len(self.weights) == 1:
             return ()
         return (self.weights[dither * len(self.weights) // GRID],)
@@ -247,16 +253,17 @@ def _encode(quantised: Integers, table: _Table, dither: Integers) -> bytes:
 
 
 def _shortest(coder: Any) -> bytes:
-    """Return the fewest bytes that, with zeros after them, lie in the coder's interval.
+    """Return the fewest bytes that lie in the coder's interval if zeros follow them.
 
-    constriction itself ends at whole words, and so that anything may follow.
+    constriction itself ends streams at whole words, and so that anything may follow.
     """
     position, (lower, width) = coder.pos()
-    # Lower end and width are those of the two words after the first ``position``.
+    # ``lower`` and ``width`` are in units of the last bit of the two words after ``position``
+    # words.
     bits = 32 * position + 64
     sealed: bytes = coder.get_compressed().astype(">u4").tobytes()
     inside = int.from_bytes(sealed, "big") << (bits - 8 * len(sealed))
-    # The interval is known modulo 2^64 and holds what was sealed, hence is known.
+    # The interval is given modulo 2^64; that it contains the sealed number says which one it is.
     start = inside - (inside - lower) % 2**64
     for count in range(4 * position, 4 * position + 9):
         unknown = bits - 8 * count
@@ -268,10 +275,10 @@ def _shortest(coder: Any) -> bytes:
 
 
 def _decode(body: bytes, missing: int, table: _Table, dither: Integers) -> Integers:
-    """Return the values of k that a body determines when ``missing`` bytes of it may be anything.
+    """Return the values of k that a body determines if ``missing`` more bytes are unknown.
 
-    A range coder's intervals lie in the order of their symbols: what the smallest and the largest
-    number have in common, everything between them shares.
+    A range coder's intervals are in the order of their symbols.  So symbols that are the same for
+    the smallest and for the largest possible number are the same for all numbers in between.
     """
     smallest = _blocks(body, table, dither)
     largest = _blocks(body + b"\xff" * missing, table, dither) if missing else None
@@ -296,10 +303,10 @@ class _Block:
 
 
 def _agreement(one: _Block, other: _Block, size: int) -> int:
-    """Return how many of a block's ``size`` values are the same in both."""
+    """Return how many of a block's ``size`` values are the same in both, from the first on."""
     same = _common(one.symbols, other.symbols)
     escapes = np.nonzero(one.symbols[:same] == _ESCAPE)[0]
-    # Escapes come after all symbols: those after a difference are no part of the same message.
+    # Escaped values come after all symbols: after a difference they mean something else.
     settled = _common(one.escapes, other.escapes) if same == size else 0
     return int(escapes[settled]) if settled < len(escapes) else same
 
@@ -311,9 +318,9 @@ def _common(one: NDArray[np.int32], other: NDArray[np.int32]) -> int:
 
 
 def _blocks(body: bytes, table: _Table, dither: Integers) -> Iterator[_Block]:
-    """Decode block after block of a body that zeros follow.
+    """Decode a body block by block, as if zeros followed it.
 
-    A block that ends early, at a number that stands for no symbol, is the last.
+    The first block that ends early, at a number that stands for no symbol, is the last.
     """
     numbers = np.frombuffer(body + bytes(-len(body) % 4), ">u4").astype(np.uint32)
     open_coder = constriction_stream().queue.RangeDecoder
@@ -325,7 +332,7 @@ def _blocks(body: bytes, table: _Table, dither: Integers) -> Iterator[_Block]:
             break
     else:
         return
-    # The coder has lost what it had of the block: once more from the start, then one by one.
+    # The coder has lost the symbols before the failure: decode again, this block one by one.
     coder = open_coder(numbers)
     for before in range(0, first, _BLOCK):
         _block(coder, table, dither[before : before + _BLOCK])
@@ -348,7 +355,7 @@ def _block(coder: Any, table: _Table, dither: Integers) -> _Block:
 
 
 def _sample(quantised: Integers, dither: Integers, energy: float) -> Sample:
-    """Return the sample of the first values of k; zeros where there are none."""
+    """Return the sample for the first values of k, with zeros for the others."""
     there = len(quantised)
     doubled = 2 * (GRID * quantised - dither[:there]) + (GRID - 1)
     values = np.zeros(len(dither), np.float32)

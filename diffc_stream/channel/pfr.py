@@ -1,27 +1,28 @@
 """The Poisson functional representation: exact samples of N(shift, I) where that is affordable.
 
-Both ends hold the same endless list of candidates s_1, s_2, ..., drawn from the prior p; the sender
-knows q as well and sends the number of one of them (Li and El Gamal, "Strong functional
-representation lemma and applications to coding theorems", 2018):
+Both ends can draw the same endless list of candidates s_1, s_2, ... from the prior p.  The sender,
+which also knows the posterior q, sends the number of one of them (Li and El Gamal, "Strong
+functional representation lemma and applications to coding theorems", 2018):
 
     argmin_i  T_i / w(s_i)        T_i = E_1 + ... + E_i, E exponential of mean 1;  w = q / p
 
-The candidate chosen is a sample of q, exactly, and its number takes about C + log2(C + 1) + 5 bits
-or fewer, C the information.  With p = N(0, (1 + v) I) wider than q = N(shift, I) the ratio has a
-bound, and the search may end at the first i with T_(i+1) / max w above the best so far:
+The candidate chosen is exactly a sample of q, and its number takes about C + log2(C + 1) + 5 bits
+or fewer, where C is the information in bits.  Because p = N(0, (1 + v) I) is wider than
+q = N(shift, I), the ratio w has a bound, and the search may end at the first i for which
+T_(i+1) / max w is above the best so far:
 
     log w = d/2 log(1 + v) + <shift, s> - |shift|^2 / 2 - |s|^2 v / (2 (1 + v))
     max w = (1 + v)^(d/2) exp(|shift|^2 / (2 v))
 
-The search takes about max w candidates, so a sample of D dimensions is cut into chunks of a few
-bits each.  Where max w exceeds the candidates that the sender is willing to search, it draws from
-these alone, by their ratios, and prefers early ones: ordered random coding (Theis and Yosri,
-"Algorithms for the communication of samples", arXiv 2110.12805), which is what T_i with
-N / (N - i + 1) E_i instead of E_i comes to.  Such a chunk's sample leans towards the prior.
-Receivers need not know.
+The search looks at about max w candidates, so a sample of D dimensions is cut into chunks of a few
+bits each.  If max w exceeds the number N of candidates that the sender is willing to search, it
+chooses among these by their ratios and prefers early ones.  That is ordered random coding (Theis
+and Yosri, "Algorithms for the communication of samples", arXiv 2110.12805), and amounts to
+replacing E_i by N / (N - i + 1) E_i in T_i.  Such a chunk's sample leans towards the prior.
+Receivers need not know which of the two was done.
 
-"Exactly" is meant with respect to the prior that candidates are drawn from: its distribution
-function is a normal's to 5e-5 (:mod:`~diffc_stream.channel.candidates`).
+"Exactly" refers to the prior that candidates are drawn from: its distribution function is that of a
+normal within 5e-5 (:mod:`~diffc_stream.channel.candidates`).
 
     payload = range coder of: v:10 bits, bits a chunk:5, bits a number:5, decay:5, number*
 """
@@ -53,10 +54,11 @@ Integers = NDArray[np.int64]
 
 MAX_CHUNK_BITS = 32
 DIMS_PER_BYTE = 2**14
-"""A payload has at least a byte for so many dimensions, so that decoding stays proportionate."""
+"""A payload has at least one byte for this many dimensions, so that few bytes cannot cause much
+work."""
 
 _V_CODES = 1024
-# 2^(k/32) as fractions of 2^20: exact in any floating point, the same everywhere.
+# 2^(k/32) as fractions of 2^20, which any floating point represents exactly.
 _STEPS = (
     *(1048576, 1071537, 1095000, 1118978, 1143480, 1168519, 1194106, 1220254),
     *(1246974, 1274279, 1302182, 1330696, 1359835, 1389611, 1420040, 1451135),
@@ -73,26 +75,26 @@ _FEWEST_AT_ONCE = 64
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Search:
-    """What a sender's search came to, chunk by chunk."""
+    """The result of a sender's search, chunk by chunk."""
 
     v_code: int
     chunk_bits: int
     numbers: Integers
     """Shape (chunks,): the number, from 1, of the candidate chosen."""
     exact: NDArray[np.bool_]
-    """Shape (chunks,): True where no candidate beyond those searched could have been chosen."""
+    """Shape (chunks,): whether no candidate beyond those searched could have been chosen."""
 
 
 @dataclass(frozen=True, slots=True)
 class PoissonFunctionalRepresentation:
-    """Reverse channel coding by the numbers of candidates; see the module and ``Simulator``.
+    """Reverse channel coding by numbers of candidates; see the module and ``Simulator``.
 
-    ``chunk_bits`` is the information that a chunk may hold on average, 1 to 32 bits; ``candidates``
-    how many of a chunk are searched at most, 2 to 2^24 (one fewer if it is a power of two, for the
-    numbers to fit).  ``careful``: make chunks smaller than that where the shift is so uneven, or so
-    large, that some chunks hold more than so many candidates can tell; refuse it if that is not
-    enough.  All concern the sender only.  The encoder's work is D * ``candidates``, the decoder's
-    D.  Raises ValueError for parameters out of range.
+    ``chunk_bits`` is the information that a chunk may hold on average, 1 to 32 bits.
+    ``candidates`` is how many are searched per chunk at most, 2 to 2^24 (one fewer if it is a power
+    of two, so that their numbers fit).  If the shift is so uneven or large that some chunks hold
+    more information than so many candidates can tell, ``careful`` makes chunks smaller, and refuses
+    the shift if that is not enough.  All three concern the sender only.  The encoder's work is
+    D * ``candidates``, the decoder's D.  Raises ValueError for parameters out of range.
     """
 
     chunk_bits: int = 8
@@ -108,17 +110,17 @@ class PoissonFunctionalRepresentation:
         return dims >= 1 and length >= 1 and dims <= length * DIMS_PER_BYTE
 
     def simulate(self, shift: Floats, length: int, address: Address) -> Simulation:
-        """Bring a sample of N(shift, I) across in at most ``length`` bytes.
+        """Transmit a sample of N(shift, I) in at most ``length`` bytes.
 
-        Promises, errors: ``Simulator.simulate``.  Raises SimulationError as well for a shift of
-        more than 2^16 mean square, and for one that :attr:`careful` refuses; MissingPackage where
-        constriction is not installed.
+        See ``Simulator.simulate``.  Raises SimulationError also for a shift of more than 2^16 mean
+        square, and for one that :attr:`careful` refuses; raises MissingPackage if constriction is
+        not installed.
         """
         check_shift(shift)
         check_length(self, len(shift), length)
         constriction_stream()
         layout = self._layout(shift)
-        # Before the search, which takes a while; measured numbers take 0.9 of this or more.
+        # Refuse before the search, which takes a while.  Measured numbers take 0.9 of this or more.
         least = _LEAST_CODE * np.minimum(layout.information(shift), self._number_bits).sum()
         if least > 8 * length:
             raise SimulationError(_too_little(length, len(shift)))
@@ -143,7 +145,7 @@ class PoissonFunctionalRepresentation:
             return Sample(values=np.zeros(dims, np.float32), there=0, energy=0.0)
         layout = _Layout(dims, v_code, chunk_bits + 1)
         numbers: list[int] = []
-        # Garbage may name numbers that are longer than any sender's.
+        # Garbage may ask for numbers that are longer than any sender's.
         while len(numbers) < layout.count and 2 <= bits <= zipf.MAX_BITS:
             number = reader.number(bits, zipf.DECAYS[decay])
             if number is None:
@@ -204,16 +206,16 @@ def energy(code: int) -> float:
 
 
 def nearest_code(v: float) -> int:
-    """Return the code of the energy nearest to ``v``, in the logarithm; 0 for no energy only."""
+    """Return the code of the energy nearest to ``v`` on a logarithmic scale; 0 only for v = 0."""
     return min(max(round(32 * (log2(v) + 16)), 1), _V_CODES - 1) if v > 0 else 0
 
 
 @cache
 def rate(code: int) -> int:
-    """Return the information in a dimension, log2(1 + v) / 2 bits, in units of 2^-24 bit.
+    """Return the information per dimension, log2(1 + v) / 2 bits, in units of 2^-24 bit.
 
-    No value lies within 1e-4 of a rounding boundary (tested), so that the last bit of a platform's
-    logarithm does not matter.
+    No value lies within 1e-4 of a rounding boundary (a test checks that), so that the last bit of a
+    platform's logarithm does not matter.
     """
     return round(log2(1.0 + energy(code)) / 2 / _RATE_UNIT)
 
@@ -236,10 +238,10 @@ class _Layout:
         return nats / log(2.0)
 
     def surplus(self, shift: Floats, number_bits: int) -> float:
-        """Return the noise to expect above unit variance from chunks that hold too much.
+        """Return the expected excess of noise, above unit variance, from chunks that hold too much.
 
-        With b bits instead of the I that they hold, d values keep noise of 2^(2 (I - b) / d).
-        Drawing well among N candidates takes N = 2^(I + 2) or so, or max w.
+        If d values hold I bits and only b can be told, their noise is 2^(2 (I - b) / d).  Choosing
+        well among N candidates takes about N = 2^(I + 2), or max w.
         """
         widths, squares = self._energies(shift)
         v = energy(self.v_code)
@@ -254,7 +256,7 @@ class _Layout:
         return np.diff(self.edges), squares
 
     def values(self, numbers: Integers, address: Address) -> Floats:
-        """Return the candidates of the first chunks, one each; zeros after them: (dims,)."""
+        """Return the candidates with these numbers, one per chunk, then zeros, shape (dims,)."""
         values = np.zeros(self.dims, np.float32)
         widest = -(-self.dims // self.count)
         step = max(1, _AT_ONCE // widest)
@@ -272,13 +274,13 @@ class _Layout:
 
 
 class _Ratio:
-    """The logarithm of w = q / p over one chunk, from the integers that candidates are made of."""
+    """The logarithm of w = q / p over one chunk, computed from the integers of candidates."""
 
     def __init__(self, part: Doubles, v_code: int) -> None:
         v = energy(v_code)
         self.factor = candidates.unit(v)
-        # On a grid coarse enough for the products with integers below 2^17 to add up to less than
-        # 2^53: sums are exact then, and the same in any order, on any machine.
+        # Rounded to a grid so coarse that products with integers below 2^17 add up to less than
+        # 2^53: then sums are exact, and the same in any order and on any machine.
         grid = 2.0 ** (frexp(float(np.abs(part).max(initial=0.0)) * len(part))[1] - 35)
         self.part = np.round(part / grid) * grid
         square = float(np.dot(self.part, self.part))
@@ -298,7 +300,7 @@ class _Ratio:
 def _choose(
     ratio: _Ratio, limit: int, address: Address, chunk: int, scores: candidates.Scores
 ) -> tuple[int, bool]:
-    """Return the number of the candidate chosen, and whether none beyond ``limit`` could be."""
+    """Return the number of the candidate chosen, and whether one beyond ``limit`` is ruled out."""
     poisson = ratio.log_bound <= log(limit)
     least, chosen, clock = np.inf, 0, 0.0
     for numbers in _batches(limit, len(ratio.part), eager=not poisson):
@@ -318,7 +320,10 @@ def _choose(
 
 
 def _batches(limit: int, width: int, *, eager: bool) -> Iterator[range]:
-    """Yield the numbers 1 to ``limit`` in batches of bounded memory; not ``eager``, short first."""
+    """Yield the numbers 1 to ``limit`` in batches of bounded memory.
+
+    Unless ``eager``, the first batches are short, because the search may end early.
+    """
     most = max(1, _AT_ONCE // max(width, 4))
     size = most if eager else min(most, _FEWEST_AT_ONCE)
     first = 1

@@ -1,11 +1,11 @@
-"""Shared randomness: integers from a counter, normals from a table.
+"""Shared randomness: random numbers that both ends of a stream can draw by themselves.
 
-Both ends of a stream need the same random numbers, on any device and in any language, in any
-order.  So they are a pure function of an address: Philox4x32-10 (Salmon et al., "Parallel random
-numbers: as easy as 1, 2, 3", SC 2011) maps (key, counter) to four 32-bit words by integer
-arithmetic alone, and a table of 4,096 quantiles, rounded to multiples of 2^-12, maps 12 bits of
-a word to a normal variate.  No library generator is used anywhere: their streams differ between
-devices and versions.
+They have to be the same on any device, in any language and in any order.  So they are a pure
+function of an address: Philox4x32-10 (Salmon et al., "Parallel random numbers: as easy as 1, 2, 3",
+SC 2011) maps (key, counter) to four 32-bit words in integer arithmetic alone, and a table of 4,096
+quantiles, rounded to multiples of 2^-12, maps 12 bits of a word to a normally distributed value.
+The generators of NumPy or torch are not used, because their values differ between devices and
+versions.
 
     key     = (seed, purpose)
     counter = (block, address, 0, 0), four words a block
@@ -32,7 +32,7 @@ _GRID = 4096
 
 
 class Purpose(IntEnum):
-    """What random words are drawn for; part of the key, so that no two uses share words."""
+    """What random words are for.  It is part of the key, so that no two uses share words."""
 
     CODEBOOK = 1
     ROTATION = 2
@@ -90,7 +90,7 @@ def normals(seed: int, purpose: Purpose, address: int, count: int) -> NDArray[np
     """Return ``count`` standard normals; the top 12 bits of each word pick a table entry."""
     drawn = np.empty(count, np.float32)
     table = normal_table()
-    # Piece by piece: what computes the words takes ten times their memory.
+    # Piece by piece, because computing the words takes ten times their memory.
     for first in range(0, count, _PIECE):
         piece = drawn[first : first + _PIECE]
         index = words(seed, purpose, address, len(piece), first=first)
@@ -103,9 +103,9 @@ def normals(seed: int, purpose: Purpose, address: int, count: int) -> NDArray[np
 def normal_table() -> NDArray[np.float32]:
     """Return the 4,096 mid-quantiles of a normal, scaled to unit variance, on the grid 2^-12.
 
-    The values are multiples of 2^-12, hence exact in float32 and the same everywhere: no
-    quantile lies within 1e-6 grid steps of a rounding boundary (tested), whatever the last bit
-    of a platform's logarithm.
+    The values are multiples of 2^-12, hence exact in float32.  They are the same everywhere: no
+    quantile lies within 1e-6 grid steps of a rounding boundary (a test checks that), so that the
+    last bit of a platform's logarithm does not matter.
     """
     exact = quantiles()
     table = (np.round(exact * _GRID) / _GRID).astype(np.float32)

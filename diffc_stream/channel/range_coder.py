@@ -1,4 +1,4 @@
-"""Where the exact simulators find their entropy coder: the package ``constriction``, an extra."""
+"""The entropy coder of the exact simulators: the optional package ``constriction``."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from diffc_stream.errors import MissingPackage
 
 
 def constriction_stream() -> Any:
-    """Return ``constriction.stream``, of queues and models; raises MissingPackage without it."""
-    # By name, as the package is optional and has no types.
+    """Return the module ``constriction.stream``.  Raises MissingPackage if it is not installed."""
+    # Imported by name, because the package is optional and has no types.
     try:
         return import_module("constriction").stream
     except ImportError:

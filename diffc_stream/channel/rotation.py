@@ -1,17 +1,19 @@
-"""Spread an error evenly over its dimensions, by a rotation that both ends know.
+"""Spread an error evenly over its dimensions, by a random rotation that both ends know.
 
-Reverse channel coding cuts an error into slices and spends the same bits on each, so every slice
-should carry the same energy, wherever the picture's edges are.  A random permutation, sign flips,
-a blockwise Walsh-Hadamard transform and more sign flips see to that.  Prior and posterior of a
-step are isotropic normals around the prediction, and rotating an isotropic normal changes nothing.
+Reverse channel coding cuts an error into slices and spends the same number of bits on each, so
+every slice should carry the same energy, wherever the picture has its edges.  The rotation takes
+care of that: it is a random permutation, then sign flips, a blockwise Walsh-Hadamard transform, and
+more sign flips.  It does no harm, because prior and posterior of a step are isotropic normal
+distributions around the prediction, which look the same after any rotation.
 
-The flips before the transform spread what is smooth.  Those after it matter to what is not: one
-value that stands out would become a row of the Hadamard matrix, and such regular signs may be a
-codeword of the trellis, which would find them whole in a few bits and tell the receiver too much.
+The flips before the transform spread smooth errors.  Those after it are for errors that are zero
+almost everywhere: the transform turns a single value into a row of the Hadamard matrix, and signs
+that regular may be a codeword of the trellis.  The search would find it whole in a few bits, and
+the receiver would learn more than the step says.
 
-The permutation is i -> (a i + b) mod D with a coprime to D, near D times the golden ratio, so
-that neighbours land far apart.  Blocks have 1,024 dimensions; the tail that does not fill one is
-cut into smaller powers of two.
+The permutation is i -> (a i + b) mod D with a coprime to D and near D times the golden ratio, so
+that neighbours land far apart.  Blocks have 1,024 dimensions; a tail that does not fill one is cut
+into smaller powers of two.
 """
 
 from __future__ import annotations
@@ -28,15 +30,15 @@ Floats = NDArray[np.float32]
 
 _BLOCK_BITS = 10
 _PIECE = 2**18
-"""A multiple of the largest block, whose tables stay in a core's cache."""
+"""Values rotated at a time: a multiple of the largest block, few enough for a core's cache."""
 _GOLDEN = (618_034, 1_000_000)
 
 
 class Rotation:
     """The rotation of ``dims`` dimensions at ``address`` (the step's number) of stream ``seed``.
 
-    It is computed as it is applied, piece by piece: a picture of 24 megapixels has 72 million
-    dimensions, and permutation and flips would be several times the size of what they rotate.
+    Permutation and flips are computed while they are applied, piece by piece.  A picture of 24
+    megapixels has 72 million dimensions, and tables of them would take several times its memory.
     """
 
     def __init__(self, dims: int, *, seed: int, address: int) -> None:
@@ -50,9 +52,9 @@ class Rotation:
         self._strides = np.arange(min(dims, _PIECE), dtype=np.int64) * multiplier % dims
 
     def origins(self, first: int, count: int) -> NDArray[np.int64]:
-        """Return where ``count`` of the values that are transformed stood, from ``first`` on.
+        """Return the places before the permutation of values ``first`` to ``first + count`` after.
 
-        Of all D that is a permutation; ``count`` is at most 2^18.
+        ``count`` is at most 2^18.
         """
         places: NDArray[np.int64] = self._strides[:count] + (
             (first * self._multiplier + self._offset) % self._dims
@@ -96,8 +98,8 @@ def _walsh_hadamard(x: Floats, result: Floats) -> None:
         size = 2**bits
         count = (len(x) - start) // size
         if count:
-            # The transform of 2^(m+n) points is that of 2^m times that of 2^n: two small matrix
-            # products instead of m + n passes over memory.
+            # The transform of 2^(m+n) points is the product of those of 2^m and of 2^n points: two
+            # small matrix products instead of m + n passes over memory.
             left, right = _hadamard(bits // 2), _hadamard(bits - bits // 2)
             stop = start + count * size
             block = x[start:stop].reshape(count, len(left), len(right))

@@ -1,18 +1,23 @@
-"""Reverse channel coding, also called channel simulation: what every simulator does.
+"""Reverse channel coding, also called channel simulation: the interface of all simulators.
 
-The sender knows a *shift* of D dimensions, the error of the receiver's prediction in units of the
-noise that the new observation shall have; the receiver does not.  To the sender the new
-observation is a sample of N(shift, I); to the receiver it should look like one of its prior, which
-is as wide as noise and error together.  A simulator brings such a sample across in few bits: both
-ends end up with the same values, and the receiver has learnt no more of the shift than the sample
-tells.
+It transmits a noisy view of something without sending the something.  The sender knows a *shift* of
+D dimensions, which the receiver does not know: the error of the receiver's prediction, in units of
+the noise that the new observation is to have.  Sending the shift itself would take many bits.  A
+*sample* of N(shift, I), the shift plus noise, is enough to improve the receiver's picture, and it
+takes only about as many bits as the receiver learns from it.  The trick is that both ends can draw
+the same random vectors; the sender says which of them to take for the sample.
+
+Two distributions matter.  The *posterior*, which only the sender knows, is N(shift, I).  The
+*prior* is what the receiver expects: centred at zero, and as wide as noise and error together.
+After a step both ends hold the same sample, and the receiver has learnt no more about the shift
+than the sample tells.
 
     simulate     shift and a length in bytes -> payload and sample
     reproduce    payload, or the first part of it -> sample, or the first part of it
 
-Three simulators implement this: :mod:`~diffc_stream.channel.trellis`,
-:mod:`~diffc_stream.channel.pfr` and :mod:`~diffc_stream.channel.dither`.  Shifts are expected to
-be rotated (:mod:`~diffc_stream.channel.rotation`), so that their energy is spread evenly.
+Three simulators implement this: :mod:`~diffc_stream.channel.trellis` (the one in use), and for
+study :mod:`~diffc_stream.channel.pfr` and :mod:`~diffc_stream.channel.dither`.  Shifts are expected
+to be rotated (:mod:`~diffc_stream.channel.rotation`), so that their energy is spread evenly.
 """
 
 from __future__ import annotations
@@ -30,62 +35,65 @@ Floats = NDArray[np.float32]
 
 @dataclass(frozen=True, slots=True)
 class Address:
-    """Where a step draws its shared randomness."""
+    """The place from which a step draws its shared randomness."""
 
     seed: int
-    """Of the stream, 0 to 2^32 - 1."""
+    """Seed of the stream, 0 to 2^32 - 1."""
     step: int
     """Number of the step in the stream, from 0; below 2^31."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Sample:
-    """What a payload, or the first part of one, brings across."""
+    """The sample that a payload, or the first part of one, transmits."""
 
     values: Floats
     """Shape (D,): gain * shift plus noise of unit variance; zeros from ``there`` on."""
     there: int
     """How many of the D values have arrived."""
     energy: float
-    """The mean square of gain * shift per dimension, as the payload states it."""
+    """Mean square of gain * shift per dimension, as the payload states it."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Simulation:
-    """A sample and the payload that brings it across."""
+    """A sample and the payload that transmits it."""
 
     payload: bytes
     sample: Sample
     gain: float
-    """How much of the shift the sample holds: 1 from an exact simulator.  One that fills its length
-    whatever the shift's scale tells here what it came to; never negative."""
+    """How much of the shift the sample holds: the sample is gain * shift plus noise.
+
+    An exact simulator has a gain of 1.  For one that fills its length whatever the scale of the
+    shift, the gain is a result.  It is never negative.
+    """
 
 
 class Simulator(Protocol):
-    """One way of reverse channel coding.  Implementations hold no state of a stream."""
+    """A method of reverse channel coding.  Implementations keep no state of a stream."""
 
     def admits(self, dims: int, length: int) -> bool:
         """Return whether a step over ``dims`` values may have a payload of ``length`` bytes.
 
-        Cheap, and asked before anything is allocated for a step that came from outside.
+        This is cheap, and called before anything is allocated for a step from outside.
         """
         ...
 
     def simulate(self, shift: Floats, length: int, address: Address) -> Simulation:
-        """Bring a sample of N(shift, I) across in at most ``length`` bytes.
+        """Transmit a sample of N(shift, I) in at most ``length`` bytes.
 
-        ``shift`` has shape (D,), float32.  A shift of zeros is fine: the sample is noise.  Raises
-        SimulationError if D is 0, a value is not finite, ``length`` is one that :meth:`admits`
-        refuses, or so few bytes cannot bring so large a shift across.
+        ``shift`` has shape (D,), float32.  If it is all zeros, the sample is noise.  Raises
+        SimulationError if D is 0, if a value is not finite, if :meth:`admits` refuses ``length``,
+        or if the shift is too large for so few bytes.
         """
         ...
 
     def reproduce(self, payload: bytes, dims: int, length: int, address: Address) -> Sample:
         """Rebuild the sample of a payload of ``length`` bytes from any prefix of it.
 
-        Any bytes give a sample, garbage a meaningless one, and perhaps only the first part of one;
-        bytes after ``length`` are ignored.  Raises SimulationError if ``dims`` and ``length`` are
-        ones that :meth:`admits` refuses.
+        Any bytes give a sample or the first part of one; garbage gives a meaningless sample.  Bytes
+        after ``length`` are ignored.  Raises SimulationError if :meth:`admits` refuses ``dims`` and
+        ``length``.
         """
         ...
 

@@ -1,26 +1,26 @@
 """Trellis-coded reverse channel coding: a sample that leans towards the shift, from few bits.
 
-The sender looks for the codeword y with the largest correlation <y, shift> among 2^n that both
-ends know, and sends its n bits; the receiver rebuilds y.  To the receiver y looks like a draw from
-its prior, to the sender like one from a posterior that leans towards the shift.  It is not an
-exact sample, it leans as far as n bits allow; what that does to the state is measured.
+Of 2^n codewords that both ends know, the sender finds the y with the largest correlation <y, shift>
+and sends its n bits, from which the receiver rebuilds y.  To the receiver, y looks like a draw from
+its prior; to the sender, like one from a posterior that leans towards the shift.  It is not an
+exact sample: it leans as far as n bits allow.  What that does to the observation has been measured.
 
-The codewords are the paths of a bit-shift trellis that bites its tail: the D dimensions are cut
-into n slices, and slice i is named by a window of 14 bits, i to i + 13, the first ones following
-the last.  So every bit has its say in 14 slices, none is lost at a start or an end, and any prefix
-of the bits gives the first part of y.
+The codewords are the paths of a tail-biting bit-shift trellis: the D dimensions are cut into n
+slices, and the values of slice i depend on a window of 14 bits, i to i + 13, where the first bits
+follow the last (the tail bites).  So every bit affects 14 slices, none is wasted at the start or
+the end, and any prefix of the bits gives the first part of y.
 
     window       h r r r r r r r r r r r r l     bit i is h, bit i + 13 is l
     dimension j  +1 or -1: the parity of r and generator[j], of h and of l
     of a slice
 
-That is a binary convolutional code of low rate with random generators.  Each row r has an antipode
-(h differs from l), so that paths are as far apart as can be where they part and where they meet,
-which is what lets so few states do.  At the rates of a step, below a quarter of a bit per
-dimension, signs lose next to nothing against Gaussian codewords: 0.5 % at a quarter, 0.07 % at an
-eighth (docs/decisions/0015).  There is no codebook to keep, slices may be of any width, and a
-slice is correlated with all its rows by one Walsh-Hadamard transform
-(:mod:`diffc_stream.channel.viterbi`).
+In other words: a binary convolutional code of low rate with random generators.  Each row r also
+occurs with its sign flipped (when h differs from l), so that paths are as far apart as possible
+where they part and where they meet; that is why so few states are enough.  Codewords of signs lose
+next to nothing against Gaussian ones at the rates of a step, below a quarter of a bit per
+dimension: 0.5 % at a quarter, 0.07 % at an eighth (docs/decisions/0015).  In return there is no
+codebook to store, slices may have any width, and one Walsh-Hadamard transform correlates a slice
+with all rows (:mod:`diffc_stream.channel.viterbi`).
 """
 
 from __future__ import annotations
@@ -42,25 +42,24 @@ from diffc_stream.channel.simulator import (
 )
 
 STATE_BITS = viterbi.MEMORY + 1
-"""Bits of the window that names a slice."""
+"""Bits of the window that determines a slice."""
 WIDEST_SLICE = 4096
 """A slice has at most this many dimensions."""
 _PIECE = 2**18
 _SUMMED = 2**22
-"""How many values are summed up in double precision at a time."""
+"""Values that are summed in double precision at a time, to save memory."""
 
 
 class Trellis:
-    """The simulator of a step's default; implements
-    :class:`~diffc_stream.channel.simulator.Simulator`.
+    """The default simulator; implements :class:`~diffc_stream.channel.simulator.Simulator`.
 
-    A payload fills its length exactly, whatever the scale of the shift: the gain follows.
+    A payload fills its length exactly, whatever the scale of the shift; the gain is the result.
     """
 
     def admits(self, dims: int, length: int) -> bool:
         """Return whether ``length`` bytes may carry a sample of ``dims`` values.
 
-        No slice may be wider than WIDEST_SLICE, nor more than seven bits have none.
+        No slice may be wider than WIDEST_SLICE, and at most seven bits may be without a slice.
         """
         return fewest_bits(dims) <= 8 * length <= max(8, dims + 7)
 
@@ -70,7 +69,7 @@ class Trellis:
         check_length(self, shift.size, length)
         largest = float(max(shift.max(), -shift.min()))
         if largest:
-            # The search is scale-free; a scale of one keeps its squares within float32.
+            # The scale makes no difference to the search; this one keeps squares within float32.
             bits = viterbi.search(shift / np.float32(largest), 8 * length, generators())
             payload = np.packbits(bits).tobytes()
         else:
@@ -83,10 +82,10 @@ class Trellis:
     def reproduce(self, payload: bytes, dims: int, length: int, address: Address) -> Sample:
         """Rebuild y from any prefix of its payload, scaled so that its noise has unit variance."""
         check_length(self, dims, length)
-        del address  # One codebook for all steps: their rotations differ.
+        del address  # All steps share a codebook, because each has its own rotation.
         count = 8 * length
         bits = np.unpackbits(np.frombuffer(payload[:length], np.uint8))
-        # The windows of the last slices end with the first bits, known once all are there.
+        # The windows of the last slices end with the first bits: they need all bits to be there.
         slices = count if len(bits) == count else max(0, len(bits) - (viterbi.MEMORY))
         window = np.zeros(slices, np.uint16)
         cycle = np.resize(bits, slices + viterbi.MEMORY) if slices else bits
@@ -96,11 +95,11 @@ class Trellis:
         lengths = np.diff(edges)[:slices]
         there = int(edges[slices])
         cosine = cosine_squared(count, dims)
-        # A codeword at cosine r to the shift holds a share r^2 of it; scaled by c with
-        # c^2 = 1 / (1 - r^2), the rest has unit variance.
+        # A share r^2 of the energy of a codeword with cosine r to the shift is signal.  Scaled by c
+        # with c^2 = 1 / (1 - r^2), the rest is noise of unit variance.
         scale = np.float32((1.0 - cosine) ** -0.5)
         values = np.zeros(dims, np.float32)
-        # So many slices at a time that what is computed of them stays in a core's cache.
+        # As many slices at a time as fit a core's cache.
         some = max(1, _PIECE // max(1, int(lengths.max(initial=0))))
         for first in range(0, slices, some):
             widths = lengths[first : first + some]
@@ -118,20 +117,21 @@ def fewest_bits(dims: int) -> int:
 
 
 def cosine_squared(bits: int, dims: int) -> float:
-    """Return the squared cosine between y and the shift to expect from ``bits`` over ``dims``.
+    """Return the expected squared cosine between y and a shift, for ``bits`` over ``dims`` values.
 
-    An ideal code reaches 1 - 2^(-2 bits / dims).  Both ends derive the scale of a sample from what
-    this one reaches, so it is part of the format.
+    An ideal code reaches 1 - 2^(-2 bits / dims).  Both ends derive the scale of a sample from this
+    function, so it is part of the format.
     """
     rate = min(bits, dims) / dims
     return float(1.0 - 2.0 ** (-2.0 * rate / excess(bits, dims)))
 
 
 def excess(bits: int, dims: int) -> float:
-    """Return by what factor this code needs more bits than an ideal one for the same cosine.
+    """Return the factor by which this code needs more bits than an ideal one for the same cosine.
 
-    Measured on Gaussian shifts (docs/decisions/0015): a constant, what the search for a tail to
-    bite loses when there are few bits, and what signs lose to Gaussian codewords at high rates.
+    It was measured on Gaussian shifts (docs/decisions/0015) and has three terms: a constant, the
+    cost of making the tail meet the head when there are few bits, and the loss of signs against
+    Gaussian codewords at high rates.
     """
     rate = min(bits, dims) / dims
     return 1.053 + min(160.0 / bits**2, 0.25) + 0.3 * rate**4
@@ -139,7 +139,7 @@ def excess(bits: int, dims: int) -> float:
 
 @cache
 def generators() -> NDArray[np.uint16]:
-    """Return the generators: for each dimension of a slice 12 bits, shape (WIDEST_SLICE,)."""
+    """Return the generators, 12 bits for each dimension of a slice, shape (WIDEST_SLICE,)."""
     drawn = words(0, Purpose.CODEBOOK, 0, WIDEST_SLICE) >> np.uint32(32 - viterbi.ROW_BITS)
     table = drawn.astype(np.uint16)
     table.flags.writeable = False
@@ -147,7 +147,7 @@ def generators() -> NDArray[np.uint16]:
 
 
 def _parities(window: NDArray[np.uint16], widest: int) -> NDArray[np.uint8]:
-    """Return, for slices and dimensions, 1 where y is negative: (slices, ``widest``)."""
+    """Return 1 for each value of the slices' y that is negative, shape (slices, ``widest``)."""
     rows = window >> np.uint16(1) & np.uint16(viterbi.ROWS - 1)
     flips = (window >> np.uint16(viterbi.MEMORY) ^ window) & np.uint16(1)
     parities: NDArray[np.uint8] = np.bitwise_count(rows[:, None] & generators()[:widest])

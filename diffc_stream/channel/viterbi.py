@@ -1,14 +1,16 @@
-"""The sender's search for the best path through the trellis.
+"""The sender's search for the best path through the trellis: the Viterbi algorithm.
 
-The path of n bits is a cycle.  A long one is cut into segments: the state at each border is found
-first, from the slices on both sides of it, and pinned; then the segments are independent, and the
-Viterbi algorithm finds the best path through each.  For a short one, several states are tried,
-those first that the best paths with open ends end in.
+A path of n bits is a cycle, so it has to end in the state that it began in.  A long path is cut
+into segments.  The state at each border is found first, from the slices on both sides of it, and
+fixed.  After that the segments are independent, and the Viterbi algorithm finds the best path
+through each.  For a short path, several states are tried, the most promising first: those in which
+the best paths without that condition end.
 
-The metric of every state is carried forward by add, compare, select: per bit 4,096 correlations of
-a slice with the codebook's rows, by a Walsh-Hadamard transform or a matrix product, and 8,192
-decisions.  numba compiles this where it is installed (:mod:`diffc_stream.channel.compiled`);
-elsewhere NumPy does it, ten to twenty times slower and with the same result but for rounding.
+The algorithm carries a metric forward for every state by add, compare, select.  For each bit that
+takes 4,096 correlations of a slice with the codebook's rows, by a Walsh-Hadamard transform or a
+matrix product, and 8,192 decisions.  numba compiles this if it is installed
+(:mod:`diffc_stream.channel.compiled`).  Otherwise NumPy does it ten to twenty times slower, with
+the same result except for rounding.
 """
 
 from __future__ import annotations
@@ -26,7 +28,7 @@ Bits = NDArray[np.uint8]
 Generators = NDArray[np.uint16]
 
 SEARCHING = "searching"
-"""What whoever watches the work is told."""
+"""What this part of the work is called in reports of progress."""
 
 ROW_BITS = 12
 ROWS = 1 << ROW_BITS
@@ -35,19 +37,19 @@ MEMORY = ROW_BITS + 1
 REGISTERS = 1 << MEMORY
 """Values of these bits: the states between two slices."""
 _LOOK = 160
-"""How far beyond a border the future and the past have their say in its state."""
+"""Slices before and after a border that are searched to find the state at it."""
 _SEGMENT = 2048
 _SHARE_OF_BORDERS = 2 * _LOOK / (2 * _LOOK + _SEGMENT)
 _LANES = 8
 _SHORT = 512
 _TRIED = 2048
-"""Bits of short paths walked in search of their state: so many states are tried."""
+"""Bits to walk in search of a short path's state; divided by its length, the states to try."""
 _EXHAUSTED = 16
 _UNREACHABLE = np.float32(-1e30)
 
 
 class Walker(Protocol):
-    """Carries metrics through slices of one shift; lanes are independent."""
+    """Carries metrics through the slices of a shift, in several independent lanes at once."""
 
     def __init__(
         self, shift: Floats, borders: NDArray[np.int64], generators: Generators
@@ -56,9 +58,9 @@ class Walker(Protocol):
     def walk(self, firsts: NDArray[np.int64], count: int, metrics: Floats) -> Bits:
         """Carry ``metrics``, (lanes, REGISTERS), through ``count`` slices, in place.
 
-        Lane b starts at slice ``firsts``[b]; after the last slice follows the first.  Returns the
+        Lane b starts at slice ``firsts``[b]; the first slice follows the last.  Returns the
         decisions, (lanes, count, REGISTERS / 8): for each register that a slice leads to, the bit
-        that left it, lowest bit first.
+        that was shifted out, lowest bit first.
         """
         ...
 
@@ -68,15 +70,15 @@ class Walker(Protocol):
 
 
 def edges(count: int, dims: int) -> NDArray[np.int64]:
-    """Return where slices begin and end: slice i fills edges[i] to edges[i + 1]."""
+    """Return the borders of slices: slice i has the dimensions edges[i] to edges[i + 1]."""
     return np.arange(count + 1, dtype=np.int64) * dims // count
 
 
 def search(shift: Floats, count: int, generators: Generators, *, compiled: bool = True) -> Bits:
     """Return the ``count`` bits, a multiple of 8, whose codeword correlates most with ``shift``.
 
-    ``shift`` has shape (D,) and values of at most 1; ``generators`` are the code's, see
-    :func:`diffc_stream.channel.trellis.generators`.  ``compiled`` false keeps numba out.
+    ``shift`` has shape (D,) and values of at most 1; ``generators`` are those of the code, see
+    :func:`diffc_stream.channel.trellis.generators`.  With ``compiled`` false, numba is not used.
     """
     if count <= _EXHAUSTED:
         return _exhausted(shift, count, generators)
@@ -87,9 +89,9 @@ def search(shift: Floats, count: int, generators: Generators, *, compiled: bool 
 
 
 def prepare() -> None:
-    """Have the search compiled, which takes some seconds the first time on a machine.
+    """Compile the search now, which takes some seconds the first time on a machine.
 
-    Otherwise the first search does it.
+    Without this call, the first search does it.
     """
     shift = np.linspace(-1, 1, 48, dtype=np.float32)
     search(shift, 24, np.arange(1, 49, dtype=np.uint16))
@@ -112,7 +114,7 @@ def _compiled() -> type[Walker] | None:
 
 
 def _exhausted(shift: Floats, count: int, generators: Generators) -> Bits:
-    """Look at every path: there are few."""
+    """Try every path, because there are few."""
     scores = NumpyWalker(shift, edges(count, len(shift)), generators).scores(np.arange(count))
     paths = np.arange(2**count)
     bits = (paths[:, None] >> np.arange(count - 1, -1, -1) & 1).astype(np.uint8)
@@ -128,12 +130,12 @@ def _exhausted(shift: Floats, count: int, generators: Generators) -> Bits:
 
 
 def _short(walker: Walker, count: int) -> Bits:
-    """Try the states that promise most; the path must end in the one that it began in."""
+    """Try the most promising states as the state in which the path begins and ends."""
     metrics = np.zeros((1, REGISTERS), np.float32)
     origin = np.zeros(1, np.int64)
     walker.walk(origin, count, metrics)
     promising = np.argsort(-metrics[0])[: max(2, _TRIED // count)]
-    # A second lap settles what a first, begun in every state at once, leaves open.
+    # The first lap began in every state at once; a second one settles what that left open.
     decisions = walker.walk(origin, count, metrics)
     end = metrics.argmax(axis=1)
     settled = np.stack([end, walker.trace(decisions, end)[1]]).reshape(-1)
@@ -153,7 +155,7 @@ def _short(walker: Walker, count: int) -> Bits:
 
 
 def _long(walker: Walker, count: int) -> Bits:
-    """Pin the states at the borders of segments, then find the best path through each."""
+    """Fix the states at the borders of segments, then find the best path through each segment."""
     segments = max(1, round(count / _SEGMENT))
     borders = np.arange(segments + 1, dtype=np.int64) * count // segments
     states = np.empty(segments + 1, np.int64)
@@ -189,7 +191,7 @@ def _starting(states: NDArray[np.int64]) -> Floats:
 
 
 class NumpyWalker:
-    """The reference."""
+    """The reference implementation of :class:`Walker`."""
 
     def __init__(self, shift: Floats, borders: NDArray[np.int64], generators: Generators) -> None:
         lengths = np.diff(borders)
@@ -214,8 +216,8 @@ class NumpyWalker:
             score = self.scores((firsts + place) % len(self._slices))[:, None, :]
             np.add(halves, score, out=plus)
             np.subtract(halves, score, out=minus)
-            # The bit that leaves is 0 or 1 (the first axis), the one that enters 0 or 1 (even or
-            # odd places): rows are added where the two are equal.
+            # The first axis is the bit that leaves, 0 or 1; even and odd places are the bit that
+            # enters, 0 or 1.  Rows are added where the two bits are equal, else subtracted.
             np.greater(minus[:, 1], plus[:, 0], out=from_one[:, 0::2])
             np.greater(plus[:, 1], minus[:, 0], out=from_one[:, 1::2])
             np.maximum(minus[:, 1], plus[:, 0], out=metrics[:, 0::2])
@@ -238,7 +240,7 @@ class NumpyWalker:
 
 @lru_cache(maxsize=4)
 def _signs(generators: bytes) -> Floats:
-    """Return the codebook for slices of a width: +1 or -1, (dimensions, ROWS)."""
+    """Return the codebook for slices of the generators' width: +1 or -1, (dimensions, ROWS)."""
     columns = np.frombuffer(generators, np.uint16)[:, None]
     odd = np.bitwise_count(columns & np.arange(ROWS, dtype=np.uint16)) & np.uint8(1)
     signs: Floats = (1 - 2 * odd.view(np.int8)).astype(np.float32)

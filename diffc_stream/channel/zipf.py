@@ -1,18 +1,20 @@
-"""The integer Zipf code: candidate numbers, 1 and up, in a range coder of 24-bit probabilities.
+"""The integer Zipf code for numbers of candidates, 1 and up: small numbers take few bits.
 
-The number of the candidate that a Poisson functional representation picks is about distributed as
-i^-lambda, lambda = 1 + 1 / (C + log2(e) / e + 1) for C bits of information (Li and El Gamal 2018,
-"Strong functional representation lemma", section III).  The code spends a symbol on the half octave
-of i and plain bits on the rest, which costs about 0.01 bit more than coding i itself.  The
-probability of half octave h of octave e (2^e <= i < 2^(e+1)) is proportional to
+The number of the candidate that a Poisson functional representation picks has approximately a Zipf
+distribution, i^-lambda, with lambda = 1 + 1 / (C + log2(e) / e + 1) for C bits of information (Li
+and El Gamal 2018, "Strong functional representation lemma", section III).  A range coder with
+probabilities of 24 bits codes the half octave that i lies in as a symbol, and the rest of i as
+plain bits; that costs about 0.01 bit more than coding i itself.  The probability of half octave h
+of octave e (2^e <= i < 2^(e+1)) is proportional to
 
     (sum of 1/j over the j of the half octave) * (decay / 64)^e        lambda = 1 - log2(decay / 64)
 
-A sender picks the decay, an integer, after it has seen the numbers.
+The sender picks the decay, an integer, after it has seen the numbers.
 
-Both ends must agree to the last bit, so probabilities are integers.  ``constriction`` takes
-floats: it multiplies their running sum by (2^24 - n) / (their sum), n the number of symbols, rounds
-down and gives each symbol one more.  Integers that sum to 2^24 - n are multiplied by exactly 1.
+Both ends must agree to the last bit, so probabilities are integers.  ``constriction`` takes floats:
+it multiplies their running sum by (2^24 - n) / (their sum), where n is the number of symbols,
+rounds down and gives each symbol one more.  Integers that add up to 2^24 - n are multiplied by
+exactly 1.
 """
 
 from __future__ import annotations
@@ -30,12 +32,12 @@ from diffc_stream.channel.range_coder import constriction_stream
 MAX_BITS = 24
 """Numbers have at most this many bits."""
 DECAYS = range(32, 96, 2)
-"""The decays that a sender may pick; lambda from 2 to 0.45."""
+"""The decays that a sender may pick; they stand for a lambda of 2 to 0.45."""
 
 _SCALE = 2**24
 _HARMONIC_OCTAVES = 8
 _RULER = 2**32
-# Past the words of a payload a decoder looks at no more than its state of 64 bits and a word.
+# A decoder looks beyond the payload's words no farther than its state of 64 bits and a word.
 _PAD_WORDS = 4
 
 
@@ -83,7 +85,7 @@ def best_decay(numbers: NDArray[np.int64], bits: int) -> int:
 
 
 class Writer:
-    """Codes integers into bytes, of which any prefix decodes to the first of them."""
+    """Codes integers into bytes.  Any prefix of the bytes decodes to the first integers."""
 
     def __init__(self) -> None:
         self._encoder = constriction_stream().queue.RangeEncoder()
@@ -124,11 +126,11 @@ class Writer:
 
 
 class Reader:
-    """Decodes what :class:`Writer` coded, from any prefix of its bytes, and garbage to garbage.
+    """Decodes what :class:`Writer` coded from any prefix of its bytes (and garbage to garbage).
 
     A value counts as arrived once it is the same whatever bytes may follow.  The symbol that a
-    range coder decodes grows with the bytes read as a number, so it is enough to look at two
-    continuations: all zeros and all ones.
+    range coder decodes never decreases when the bytes, read as a number, grow.  So it is enough to
+    compare two continuations: all zeros and all ones.
     """
 
     def __init__(self, code: bytes) -> None:

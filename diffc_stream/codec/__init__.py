@@ -1,4 +1,8 @@
-"""The codec: pictures to streams and back, composed of diffusion, channel and container."""
+"""The codec: it turns pictures into streams and back.
+
+It combines the mathematics (:mod:`diffc_stream.diffusion`), the coding of random samples
+(:mod:`diffc_stream.channel`) and the byte format (:mod:`diffc_stream.container`).
+"""
 
 from __future__ import annotations
 
@@ -17,7 +21,7 @@ if TYPE_CHECKING:
     from diffc_stream.codec.encoder import prepare as prepare
     from diffc_stream.codec.schedule import Schedule as Schedule
 
-# On demand: a curve is told without a model, and without what it takes to run one.
+# Imported on demand: a Curve needs no model, and should not load what it takes to run one.
 _HOMES = {
     "METHODS": "decoder",
     "Curve": "curve",

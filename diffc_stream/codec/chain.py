@@ -1,8 +1,9 @@
-"""The chain of observations that sender and receiver walk together.
+"""The chain of observations that sender and receiver walk through in step.
 
-Both ends hold a :class:`Chain`, and :meth:`Chain.after` is the one definition of a step: the sender
-executes it with the payload it has just made, the receiver with the payload, or the part of it,
-that arrived.
+An observation is what is known of the picture so far: the picture plus noise.  Each step of the
+stream turns it into a better one.  Both ends hold a :class:`Chain`, and :meth:`Chain.after` is the
+only definition of a step, so the two cannot drift apart: the sender calls it with the payload it
+has just made, the receiver with as much of that payload as has arrived.
 """
 
 from __future__ import annotations
@@ -28,14 +29,15 @@ from diffc_stream.errors import CorruptStream
 
 Floats = NDArray[np.float32]
 Projection = Callable[[Floats], Floats]
-"""From detail bands (3, 3, H, W) to detail bands."""
+"""A function from detail bands, (3, 3, H, W), to detail bands."""
 
 
 class Chain:
-    """An observation under refinement, and what both ends know besides.
+    """The current observation, and everything else that both ends know.
 
-    A chain starts at snr 0 in the coarsest octave of a picture of ``height`` x ``width``.
-    ``ratio`` is that of the observation's field, 1 for white noise.
+    A chain starts at snr 0 in the coarsest octave of a picture of ``height`` x ``width`` pixels.
+    ``ratio`` says how the noise is shaped (see :class:`~diffc_stream.diffusion.field.Field`); 1 is
+    white noise.
     """
 
     def __init__(
@@ -49,7 +51,7 @@ class Chain:
         self.forecast = Forecast(ratio=ratio)
         self.steps = 0
         self.evaluations = 0.0
-        """Denoiser evaluations so far, in units of one at full resolution."""
+        """Denoiser evaluations so far; an evaluation of the whole picture counts as 1."""
         self.work = 0
         """Pixels evaluated for the steps so far."""
         self.seed = seed
@@ -59,15 +61,18 @@ class Chain:
         self._foreseen: tuple[int, bool, Floats] | None = None
 
     def estimate(self) -> Floats:
-        """Return x_hat of the octave observed, (3, H, W); zeros while nothing is known."""
+        """Return x_hat, the denoiser's guess of the octave observed, (3, H, W).
+
+        It is all zeros while nothing is known.
+        """
         if self._estimate is None:
             self._estimate = self._evaluated(self.observation)
         return self._estimate
 
     def denoised(self, observation: Observation) -> Floats:
-        """Return x_hat of any observation of this picture.
+        """Return x_hat for any observation of this picture.
 
-        What the chain or its last :meth:`mean` has evaluated already is not evaluated again.
+        Observations that the chain or its last :meth:`mean` has evaluated are not evaluated again.
         """
         if observation is self.observation:
             return self.estimate()
@@ -84,7 +89,7 @@ class Chain:
     def _joined(
         self, observation: Observation, fine: Floats, estimate: Callable[[Observation], Floats]
     ) -> Floats:
-        """Return ``fine``, joined with the ``estimate`` of the coarser octave if that is told."""
+        """Return ``fine``, joined with the coarser octave's ``estimate`` if that is observed."""
         coarser = observation.coarser()
         return fine if coarser is None else observation.joined(fine, estimate(coarser))
 
@@ -93,32 +98,36 @@ class Chain:
         return self._denoiser(eta, snr, field)
 
     def dimensions(self, kind: Kind) -> int:
-        """Return over how many values a step of ``kind`` would run."""
+        """Return the number of values that a step of ``kind`` would code."""
         if kind is Kind.REFINE:
             return self.observation.dimensions
         return octaves.detail_dimensions(self.finer)
 
     @property
     def cost(self) -> int:
-        """Pixels to evaluate for the next step, whatever it is; of what nothing is known, none."""
+        """Pixels to evaluate for the next step, of either kind; none while nothing is known."""
         return prod(self.observation.size) if self.observation.snr else 0
 
     @property
     def finer(self) -> octaves.Size:
-        """The size of the next finer octave; there must be one."""
+        """The size of the next finer octave.  Only valid if there is one."""
         return self.sizes[self.observation.octave - 1]
 
     def prediction(self, kind: Kind) -> Floats:
-        """Return what the receiver expects: x_hat, or the detail bands of x_hat enlarged."""
+        """Return what the receiver expects before a step of ``kind``.
+
+        For a refinement that is x_hat; for an opening, the detail bands of x_hat enlarged.
+        """
         x_hat = self.estimate()
         if kind is Kind.REFINE:
             return x_hat
         return octaves.details(octaves.upsampled(x_hat, self.finer))
 
     def error(self, kind: Kind, truth: Floats) -> Floats:
-        """Return what the prediction for a step of ``kind`` misses of the octave it is about.
+        """Return ``truth`` minus the receiver's prediction for a step of ``kind``, shape (D,).
 
-        In the units, and the order, of the sample that the step brings across at delta 1, (D,).
+        ``truth`` is the octave that the step is about.  The result has the units and the order of
+        the sample that a step with a delta of 1 would transmit.
         """
         if kind is Kind.REFINE:
             return self.observation.scaled(truth - self.prediction(kind))
@@ -126,22 +135,23 @@ class Chain:
 
     @property
     def address(self) -> Address:
-        """Where the next step draws its shared randomness."""
+        """The place from which the next step draws its shared randomness."""
         return Address(self.seed, self.steps)
 
     def rotation(self, kind: Kind) -> Rotation:
-        """Return the rotation under which the next step, if of ``kind``, is coded."""
+        """Return the random rotation in which the next step, if it is of ``kind``, is coded."""
         return Rotation(self.dimensions(kind), seed=self.seed, address=self.steps)
 
     def drawn(self, octave: int, number: int, count: int) -> Floats:
-        """Return ``count`` standard normals of the receiver's own: draw ``number`` in ``octave``.
+        """Return ``count`` standard normal values for a rendering: draw ``number`` in ``octave``.
 
-        Addressed by position, so that successive pictures do not shimmer.
+        The values depend on these arguments and the seed only, so that successive pictures of a
+        stream do not shimmer.
         """
         return normals(self.seed, Purpose.RENDERING, 256 * octave + number, count)
 
     def admit(self, step: Step, *, offset: int = 0) -> None:
-        """Raise CorruptStream unless ``step`` can come next; nothing is allocated for it before."""
+        """Raise CorruptStream unless ``step`` can come next.  Nothing is allocated for it yet."""
         dims = self.dimensions(step.kind) if self._can(step.kind) else 0
         if not dims:
             raise CorruptStream("there is no finer octave to open", offset=offset)
@@ -157,19 +167,21 @@ class Chain:
         self.work += self.cost
         self._shown = None
         if after.observation.origin is self.observation:
-            # An octave just opened is estimated with what was known before.
+            # The estimate of an octave just opened builds on that of the octave before.
             self._shown = (self.observation, self.estimate())
         self.observation, self.forecast = after.observation, after.forecast
         self.steps += 1
         self._estimate = self._foreseen = None
 
     def after(self, step: Step, payload: bytes) -> After:
-        """Return what holds after ``step`` with ``payload``, or the first part of it.
+        """Return the state after ``step``.  The chain itself does not change.
 
-        The chain itself does not move.
+        ``payload`` may be any beginning of the step's payload: the result then says what is known
+        at that byte.
         """
         before, dims = self.observation, self.dimensions(step.kind)
-        self.estimate()  # before there is a sample: of a large picture each copy counts
+        # Evaluated before the sample is allocated: each array of a large picture takes much memory.
+        self.estimate()
         sample = SIMULATORS[step.simulator].reproduce(payload, dims, step.length, self.address)
         there, energy = sample.there, sample.energy
         if not there:
@@ -207,7 +219,7 @@ class Chain:
         )
 
     def _not_yet(self, step: Step) -> After:
-        """Return what holds when a step has begun and none of its values has arrived."""
+        """Return the state when a step has begun, but none of its values has arrived."""
         now = replace(self.now(), received=0.0)
         if step.kind is Kind.REFINE:
             return now
@@ -236,15 +248,16 @@ class Chain:
         return octaves.enlarged(x_hat, self.sizes[shown:octave])
 
     def known(self, after: After, *, symmetries: int = 1, shown: int = 0) -> tuple[Floats, int]:
-        """Return the posterior mean given ``after``, and its octave, ``shown`` or a coarser one.
+        """Return the posterior mean given ``after``, and its octave: ``shown`` or a coarser one.
 
-        What is finer than that octave is its enlargement.
+        Finer octaves than that contain nothing new: enlarge the result.
 
-        The next finer octave, if there is one of use, is foreseen (:meth:`_finer_mean`).  Estimates
-        are averaged over the first ``symmetries``, 1 to 8, mirror images and turns.
+        The octave after the one observed is predicted, if it is to be shown (:meth:`_finer_mean`).
+        Estimates are averaged over the first ``symmetries``, 1 to 8, mirror images and turns.
 
-        While an opening is under way its detail is only partly observed, which a denoiser of white
-        noise cannot be told; the picture passes from the one before to the one after in proportion.
+        While an opening is under way, its detail is observed only in part, and a denoiser for white
+        noise cannot be told so.  The result is then a mixture of the picture before the opening and
+        the one after it, in proportion to the part that has arrived.
         """
         seen = after.observation
         if seen is not self.observation:
@@ -265,8 +278,8 @@ class Chain:
     def _before_opening(self, symmetries: int, shown: int) -> Floats:
         """Return the picture as it was before the opening that is under way.
 
-        In the octave that is being opened, or in this one if nothing finer is ``shown``: what is
-        foreseen of the finer one has exactly these means.
+        It has the size of the octave being opened, or of the current one if nothing finer is
+        ``shown``: the prediction of the finer octave has exactly these means.
         """
         octave = self.observation.octave
         if self._foreseen is None or self._foreseen[:2] != (symmetries, shown < octave):
@@ -279,8 +292,8 @@ class Chain:
     def _finer_mean(self, observation: Observation, x_hat: Floats, symmetries: int) -> Floats:
         """Return the posterior mean of the next finer octave given an observation of this one.
 
-        Its low band is ``x_hat``.  Its detail is what the denoiser makes of the octave opened
-        without having heard of it: better than interpolation by 0.02 to 0.16 dB
+        Its low band is ``x_hat``.  Its detail is the denoiser's guess for the finer octave before
+        any of it has arrived, which is better than interpolation by 0.02 to 0.16 dB
         (docs/decisions/0011).
         """
         opened, _ = self.unheard(observation, x_hat)
@@ -294,7 +307,7 @@ class Chain:
         return self._joined(observation, fine, lambda coarser: self._averaged(coarser, symmetries))
 
     def _fine(self, observation: Observation, symmetries: int) -> Floats:
-        """Return what the denoiser makes of this octave alone, averaged over symmetries."""
+        """Return the denoiser's guess from this octave alone, averaged over symmetries."""
 
         def estimate(eta: Floats) -> Floats:
             if observation.field.isotropic and eta is observation.eta:
@@ -306,7 +319,7 @@ class Chain:
         return symmetry.averaged(estimate, observation.eta, symmetries)
 
     def now(self) -> After:
-        """Return what holds now, between two steps."""
+        """Return the state now, between two steps."""
         error = self.forecast.total(self.observation.snr, self.observation.octave)
         return After(
             observation=self.observation,
@@ -319,18 +332,18 @@ class Chain:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class After:
-    """What holds after a step, or after the part of it that has arrived."""
+    """The state after a step, or after the part of a step that has arrived."""
 
     observation: Observation
-    """A refinement gains snr in proportion to ``received``; an opening cannot, so detail that
-    did not arrive stays at its prediction, without noise."""
+    """A part of a refinement raises the snr in proportion to ``received``.  A part of an opening
+    cannot: detail that has not arrived stays at its prediction, without noise."""
     forecast: Forecast
     received: float
     """The fraction of the step's values that arrived, 0 to 1."""
     absent: Projection | None
-    """Projects detail bands on what has not arrived of an opening; None if nothing is absent."""
+    """Projects detail bands on the part of an opening that has not arrived; None if all has."""
     psnr: float
-    """PSNR in dB to expect of the posterior mean."""
+    """Expected PSNR of the posterior mean, in dB."""
 
 
 def _everything(bands: Floats) -> Floats:

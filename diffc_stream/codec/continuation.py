@@ -1,19 +1,21 @@
-"""Pictures that look real: the receiver's own continuation of the chain.
+"""Pictures that look real: the receiver goes on from the observation by itself.
 
-The posterior mean (``mmse``) is the best guess per pixel and therefore blurred.  These renderings
-draw from what the observation leaves open, without another bit from the sender, by going on from
-the observation to the clean image:
+The posterior mean (``mmse``) is the best guess for each pixel and therefore blurred where little is
+known.  The renderings of this module look sharp instead: they invent plausible detail where the
+observation leaves it open.  They need nothing more from the sender, and get from the observation to
+a clean image in one of two ways:
 
-- ``ancestral`` (DiffC-A of Theis et al., arXiv 2206.08889, section 3.1): further refinements with
-  samples that the receiver draws from the prior;
-- ``flow`` (DiffC-F, section 3.2): the probability-flow ordinary differential equation.  With
-  s = 1 / sqrt(snr) and the noisy image u = eta / snr = x + s n it reads
-  du / d ln s = u - x_hat(u, s).  It is integrated with x_hat linear in ln s, told from the last
-  two evaluations (DPM-Solver++(2M) of Lu et al., arXiv 2211.01095, algorithm 2), so that a step
-  costs one evaluation.  At high rate half the squared error of ancestral sampling.
+- ``ancestral`` (DiffC-A of Theis et al., arXiv 2206.08889, section 3.1) makes further refinements,
+  with samples that the receiver draws from the prior;
+- ``flow`` (DiffC-F, section 3.2) follows the probability-flow ordinary differential equation, which
+  is deterministic and has half the squared error of ancestral sampling at high rates.  With
+  s = 1 / sqrt(snr) and the noisy image u = eta / snr = x + s n the equation reads
+  du / d ln s = u - x_hat(u, s).  It is integrated with x_hat taken as linear in ln s through the
+  last two evaluations (DPM-Solver++(2M) of Lu et al., arXiv 2211.01095, algorithm 2), so that a
+  step costs one evaluation.
 
 Octaves that the stream has not opened, or only in part, are filled first (:func:`_filled`).
-Draws are addressed by octave and position, so that successive pictures do not shimmer.
+Random draws are addressed by octave and position, so that successive pictures do not shimmer.
 """
 
 from __future__ import annotations
@@ -33,28 +35,32 @@ from diffc_stream.diffusion.observation import Held, Observation
 Floats = NDArray[np.float32]
 
 FIRST = 0.05
-"""snr at which the flow starts if nothing is known at all."""
+"""The snr at which the flow starts if nothing is known at all."""
 OPENING = 1.0
-"""snr at which an octave that the stream has not opened is opened here, unless past it."""
+"""The snr at which the receiver opens an octave that the stream has not opened, or the current snr
+if that is higher."""
 LAST = exp(5.5)
-"""snr at which the posterior mean is as good as clean: what it misses is a grey level or two."""
+"""The snr at which the posterior mean is as good as clean: it is wrong by a grey level or two."""
 ANCESTRAL_GROWTH = 1.5
+"""Factor by which a step of ``ancestral`` raises the snr, about."""
 THINNING = 8.0
-"""By how much the observation is thinned to fill an octave; there, detail is still noise."""
+"""Factor by which the snr is lowered to fill an octave, so that detail drowns in noise again."""
 BEGINNING = 1 / 16
-"""Share of an octave's detail that is drawn, at least, before the flow goes on from there."""
+"""Smallest share of an octave's detail from which the flow goes on; less is made up to it by a
+random draw."""
 FIRST_STEP = 0.3
-"""Length of the flow's first step over that of the others: it knows no slope yet."""
+"""Length of the flow's first step relative to the others: it is shorter because no slope is known
+yet."""
 
 
 @dataclass(frozen=True, slots=True)
 class Steps:
-    """How many steps the flow takes through an octave, an evaluation each."""
+    """How many steps the flow takes through an octave.  Each costs an evaluation."""
 
     filling: int
     """From the thinned observation to the snr of the opening."""
     onward: int
-    """From there to the snr at which the next octave opens, or the last."""
+    """From there to the snr at which the next octave opens, or to the end."""
 
 
 FINEST = Steps(filling=2, onward=4)
@@ -65,7 +71,7 @@ def continued(chain: Chain, after: After, *, ancestral: bool) -> Floats:
     """Return a clean image at full resolution, (3, H, W), continuing from ``after``."""
     observation, forecast, absent = after.observation, after.forecast, after.absent
     if observation.snr == 0.0:
-        # The flow has no beginning: it needs some noise to carry along.
+        # The flow cannot start from nothing: it needs some noise to carry along.
         observation = _refined_from_prior(chain, observation, forecast, FIRST)
     while True:
         octave = observation.octave
@@ -77,7 +83,7 @@ def continued(chain: Chain, after: After, *, ancestral: bool) -> Floats:
         elif observation.field.share < 1.0:
             observation = _completed(chain, observation, forecast.details[-1], steps.filling)
         else:
-            # What need not be spent on filling makes the steps shorter.
+            # Steps that filling does not need are taken here, which makes each one shorter.
             onward += steps.filling
         if ancestral:
             observation = _refined_from_prior(chain, observation, forecast, goal)
@@ -97,7 +103,7 @@ def _refined_from_prior(
     steps = round(log(goal / observation.snr) / log(ANCESTRAL_GROWTH)) if observation.snr else 1
     for number, snr in enumerate(_path(observation.snr, goal, max(1, steps)), start=1):
         x_hat = chain.denoised(observation)
-        # A long step's prior is wider than the noise by what the estimate misses.
+        # Over a long step the prior is wider than the noise alone: the estimate has an error too.
         delta = snr - observation.snr
         wide = np.float32(sqrt(1.0 + delta * forecast.error(observation.snr)))
         y = chain.drawn(observation.octave, number, observation.dimensions)
@@ -112,9 +118,10 @@ def _flowed(
     path: Sequence[tuple[float, float]],
     held: Held | None = None,
 ) -> Observation:
-    """Follow the probability flow through ``path``, (snr, share), an evaluation each.
+    """Follow the probability flow through the points (snr, share) of ``path``.
 
-    After every step ``held``, if given, puts back what does not follow.
+    Each point costs an evaluation.  After every step ``held``, if given, restores the part of the
+    observation that is not to change.
     """
     past: tuple[Floats, float] | None = None
     for snr, share in path:
@@ -123,7 +130,7 @@ def _flowed(
         step = 0.5 * log(snr / before.snr * (share / before.field.share))
         ahead = x_hat
         if past is not None:
-            # In the middle of the step, as far ahead of its start as the last one says.
+            # x_hat at the middle of the step, extrapolated from the last two evaluations.
             ahead = x_hat - past[0]
             ahead *= np.float32(step / (2 * past[1]))
             ahead += x_hat
@@ -137,12 +144,14 @@ def _filled(
 ) -> Observation:
     """Draw the part of an opening's detail that ``absent`` projects on.
 
-    So far it lies at its prediction, without noise; ``energy`` is its variance per value.
-    Independent noise, as wide as detail and observation together, would do if detail were
-    independent; but an observation that says nothing of edges and texture says that there are
-    none, and half of the detail never comes.  So the octave is observed at a smaller snr first,
-    where detail drowns in noise: what is known is thinned to it by noise of the receiver's own,
-    and the rest follows the flow to where the known part was all along.
+    So far that part is at its prediction, without noise; ``energy`` is its variance per value.
+
+    If the values of detail were independent of each other, it would be enough to add noise as wide
+    as detail and observation together.  They are not: to the denoiser, independent noise shows no
+    edges and no texture, so that it removes half of the detail.  Therefore the snr is lowered first
+    to a level where detail drowns in noise: the known part gets additional noise, drawn by the
+    receiver.  From there the absent part follows the flow, back up to the snr that the known part
+    had all along.
     """
     low = np.zeros((octaves.CHANNELS, *octaves.coarser(opened.size)), np.float32)
 
@@ -167,16 +176,16 @@ def _filled(
     prediction += noise_absent
     beginning = [_at(opened, held(prediction, start), start)]
     del noise, noise_absent, prediction
-    # Handed over: of a large picture each copy counts.
+    # pop() hands the array over without keeping it: those of a large picture take much memory.
     path = [(snr, 1.0) for snr in _path(start, opened.snr, steps)]
     return _flowed(chain, beginning.pop(), path, held)
 
 
 def _completed(chain: Chain, opened: Observation, energy: float, steps: int) -> Observation:
-    """Follow the flow of an opening's detail from the share of it that is there to all of it.
+    """Complete an opening's detail: follow the flow from the share that is there to all of it.
 
-    The rest stays as it is.  Of detail of which nothing is known a little is drawn first;
-    ``energy`` is its variance per value.
+    Everything else stays as it is.  If next to nothing of the detail is known, a little is drawn at
+    random first; ``energy`` is the variance of detail per value.
     """
     share = opened.field.share
     if share < BEGINNING:
@@ -201,7 +210,7 @@ def _at(observation: Observation, u: Floats, snr: float) -> Observation:
 def _path(snr: float, goal: float, steps: int, first: float = 1.0) -> list[float]:
     """Return ``steps`` increasing snrs from just above ``snr`` to ``goal``.
 
-    Geometric, but for a ``first`` step that is shorter by that factor.
+    They form a geometric series, except that the first step is shorter by the factor ``first``.
     """
     if snr >= goal:
         return []

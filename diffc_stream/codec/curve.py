@@ -1,10 +1,10 @@
-"""What a stream gives for its bytes: its rate-distortion curve, told from the stream alone.
+"""The rate-distortion curve of a stream: the quality to expect after each of its bytes.
 
-A sender holds more of a stream than its receiver, and every step states the error of the estimate
-that it starts from, every opening the energy of the detail that was missing
-(:mod:`~diffc_stream.codec.forecast`).  So whoever has the steps that follow knows the error at a
-byte in hindsight, where the receiver, at that byte, had to foresee it.  Neither a model nor the
-picture is needed, and nothing is decoded.
+A sender uses it to decide which of several streams gains most by the next bytes.  Computing it
+needs neither a model nor the picture, and decodes nothing: every step of a stream reveals the error
+of the estimate that it started from, and every opening the energy of the detail that was missing
+(:mod:`~diffc_stream.codec.forecast`).  A receiver has to extrapolate the error at its last byte; a
+sender, which holds the steps that follow, can look it up.
 """
 
 from __future__ import annotations
@@ -33,33 +33,36 @@ from diffc_stream.diffusion.observation import opened_snr
 from diffc_stream.errors import CorruptStream, StreamError
 
 MOST_STEPS = 10_000
-"""Steps of a stream that a curve follows; pictures have a hundred, nonsense may have millions."""
+"""The most steps that a curve follows.  Pictures have about a hundred, but hostile or damaged bytes
+may look like millions."""
 
 
 @dataclass(slots=True, kw_only=True)
 class _Point:
-    """What holds after a step."""
+    """The state after a step."""
 
     octave: int
     snr: float
     error: float
-    """Of the estimate, mean square per value of this octave: foreseen, then as stated."""
+    """Mean squared error of the estimate per value of this octave: predicted at first, and replaced
+    by what the next step states."""
     opened: int
     """Octaves opened so far."""
 
 
 class Curve:
-    """The curve of a stream that is fed in pieces, as far as they go.
+    """The curve of a stream that is fed in pieces.  It reaches as far as they do.
 
-    What cannot be parsed ends the curve and raises nothing: whoever decodes the stream says so.
+    Bytes that cannot be parsed end the curve without an error: reporting damage is the decoder's
+    business.
     """
 
     def __init__(self) -> None:
         self.offsets: list[int] = []
-        """Bytes after the header and after every step that is there, its last check included
-        once that has come too."""
+        """Byte offsets after the header and after every complete step, including the check that
+        ends the step once that has come too."""
         self.boundaries: list[int] = []
-        """Bytes after every record and segment: where a message had better end."""
+        """Byte offsets after every record and segment: the best places for a message to end."""
         self._reader = StreamReader()
         self._sizes: list[octaves.Size] = []
         self._points: list[_Point] = []
@@ -71,7 +74,7 @@ class Curve:
         self._left = 0
         self._damaged = False
         self._psnr: list[float] = []
-        """Of the first points, as far as it has been asked for and not changed since."""
+        """The results of :meth:`psnr` that are still valid: those of the first points."""
 
     def feed(self, data: bytes) -> None:
         """Take more bytes of the stream."""
@@ -84,9 +87,9 @@ class Curve:
             self._damaged = True
 
     def psnr(self) -> list[float]:
-        """Return the PSNR in dB to expect at each of :attr:`offsets`, never less than before.
+        """Return the expected PSNR in dB at each of :attr:`offsets`, in non-decreasing order.
 
-        What is known of later steps is used, so that it changes when more is fed.
+        Later steps tell more about earlier ones, so the values change when more is fed.
         """
         best = self._psnr[-1] if self._psnr else 0.0
         for point in self._points[len(self._psnr) :]:
@@ -95,18 +98,18 @@ class Curve:
         return self._psnr
 
     def reaching(self, psnr: float) -> int | None:
-        """Return after which step the quality of ``psnr`` dB is reached; None if not so far.
+        """Return the offset of the first step with a quality of ``psnr`` dB, or None if none has.
 
-        Not after the header, where there is no picture yet.
+        It is never the offset after the header, where there is no picture yet.
         """
         place = max(1, bisect_left(self.psnr(), psnr))
         return self.offsets[place] if place < len(self.offsets) else None
 
     def opening(self, side: int) -> int | None:
-        """Return where the first octave opens that a longest side of ``side`` has no use for.
+        """Return the offset at which the first octave opens that a display of ``side`` cannot use.
 
-        An octave is of use if the next coarser one is smaller than that.  None if no such opening
-        has begun so far.
+        ``side`` is the longest side of the display in pixels.  It has no use for an octave if the
+        next coarser one is as large already.  Returns None if no such opening has begun so far.
         """
         for octave, offset in self._openings:
             if max(self._sizes[octave + 1]) >= side:
@@ -140,7 +143,7 @@ class Curve:
                 self.boundaries.append(self._reader.offset)
 
     def _belongs(self, places: list[int], offset: int) -> None:
-        """Have what ended where a check begins end after it."""
+        """Extend the last place over a check that follows it immediately."""
         if places and places[-1] == offset:
             places[-1] = self._reader.offset
 
@@ -166,7 +169,7 @@ class Curve:
             raise CorruptStream("more steps than any picture has", offset=self._reader.offset)
 
     def _dimensions(self, octave: int) -> int:
-        """Return over how many values a refinement of ``octave`` runs."""
+        """Return the number of values that a refinement of ``octave`` codes."""
         white = self._ratio == 1.0
         return dimensions(self._sizes[octave], 0 if white else len(self._sizes) - 1 - octave)
 
@@ -183,7 +186,8 @@ class Curve:
 def _energy(step: Step, dims: int) -> float:
     """Return the energy of the shift that a step of this length was made for.
 
-    Simulators other than the trellis say it in their payload; the length is near enough.
+    Simulators other than the trellis state it in their payload; for a curve, the step's length
+    tells it well enough.
     """
     if step.simulator is Simulator.TRELLIS:
         cosine = trellis.cosine_squared(8 * step.length, dims)

@@ -1,4 +1,4 @@
-"""The receiver's half: a stream, or however much of it has arrived, to pictures."""
+"""The receiver's half: it makes pictures of a stream, or of as much of it as has arrived."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ Floats = NDArray[np.float32]
 Named = Literal["mmse", "flow", "ancestral"]
 METHODS: tuple[str, ...] = get_args(Named)
 Method = Named | float
-"""How to render: by name, or anywhere from mmse (0) to flow (1) by a number, the realism dial."""
+"""How to render: by name, or by a number from 0 (mmse) to 1 (flow), the realism dial."""
 MOST_PIXELS = 100_000_000
-"""A header of 16 bytes can name a picture of four billion pixels; beyond this it is refused."""
+"""Larger pictures are refused: a header of 16 bytes can name one of four billion pixels."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Rendering:
-    """A picture of what has arrived."""
+    """A picture made of the bytes that have arrived."""
 
     image: NDArray[np.uint8]
     """8-bit sRGB, (H, W, 3)."""
@@ -39,13 +39,13 @@ class Rendering:
     bytes: int
     bpp: float
     predicted_psnr: float
-    """What the mmse picture's PSNR (dB) is expected to be, told from the stream alone."""
+    """Expected PSNR of the mmse picture, in dB, computed from the stream alone."""
     metadata: Metadata = NOTHING
-    """How the picture was taken, as far as the stream says so by now."""
+    """How the picture was taken, as far as the stream has told so far."""
 
     @property
     def description(self) -> dict[str, str]:
-        """What a file of this picture should say of itself (keys and values of PNG text)."""
+        """What a file of this picture should say about itself: keys and values of PNG text."""
         how = self.method if isinstance(self.method, str) else f"realism {self.method:g}"
         text = {"diffc-bytes": str(self.bytes), "diffc-render": how}
         if self.method != "mmse":
@@ -57,12 +57,14 @@ class Rendering:
 
 
 class Decoder:
-    """Decode a stream fed in pieces of any size.
+    """Decode a stream that is fed in pieces of any size.
 
-    ``models`` are the models at hand, by fingerprint or just in a row, of which the stream names
-    one; only that one is looked up.  Feeding executes the steps that are complete, with a denoiser
-    evaluation each; rendering may evaluate once more (or, for ``flow`` and ``ancestral``, a number
-    of times).  Not safe to use from two threads at once.
+    ``models`` are the models at hand, as a sequence or a mapping from fingerprints; the stream
+    names the one it needs, and only that one is looked up.  :meth:`feed` executes the steps that
+    are complete and evaluates the denoiser once for each.  :meth:`render` may evaluate it once
+    more, or several times for ``flow`` and ``ancestral``.  With ``damaged``, failed checks are
+    counted in :attr:`damage` instead of raising an error.  Not safe to use from two threads at
+    once.
     """
 
     def __init__(
@@ -81,9 +83,9 @@ class Decoder:
         self._step: Step | None = None
         self._payload = bytearray()
         self.metadata = NOTHING
-        """How the picture was taken, as far as the stream says so by now."""
+        """How the picture was taken, as far as the stream has told so far."""
         self.damage = 0
-        """Checks that failed so far; only with ``damaged``, else the first one raises."""
+        """Checks that have failed so far.  Without ``damaged``, the first failed check raises."""
 
     def feed(self, data: bytes) -> None:
         """Take more bytes of the stream.
@@ -120,7 +122,7 @@ class Decoder:
 
     @property
     def ready(self) -> bool:
-        """Whether anything has arrived that can be shown."""
+        """Whether enough has arrived for a picture."""
         return self._chain is not None and (self._chain.steps > 0 or len(self._payload) > 0)
 
     @property
@@ -130,22 +132,25 @@ class Decoder:
 
     @property
     def evaluations(self) -> float:
-        """Denoiser evaluations so far, in full-resolution equivalents, renderings included."""
+        """Denoiser evaluations so far, including renderings; one of the whole picture counts 1."""
         return self._chain.evaluations if self._chain else 0.0
 
     def render(
         self, method: Method = "mmse", *, symmetries: int = 1, max_side: int | None = None
     ) -> Rendering:
-        """Return the picture of all that has arrived, a received part of a step included.
+        """Return the picture of everything that has arrived, including part of a step.
 
-        A number r as ``method`` gives (1 - r) mmse + r flow: from the smallest error to the look
-        of the original, with nothing better in between on a Gaussian source, where the flow is the
-        optimal transport of the mean (Freirich et al., arXiv 2107.02555).  0 is the same as
-        "mmse", 1 as "flow".  ``max_side`` halves the picture until its longer side fits; of the
-        posterior mean what is finer than that is not even computed.
+        ``method`` is "mmse" (smallest error, but blurred where little is known), "flow" or
+        "ancestral" (sharp; plausible detail is invented), or a number r from 0 to 1 for the mixture
+        (1 - r) mmse + r flow.  0 is the same as "mmse", 1 the same as "flow".  On a Gaussian
+        source, where the flow is the optimal transport of the mean, nothing between the two is
+        better than this mixture (Freirich et al., arXiv 2107.02555).
 
-        mmse is averaged over the first ``symmetries``, 1 to 8, mirror images and quarter turns of
-        the observation, an evaluation each: 0.04 dB better with two, 0.07 with four
+        ``max_side`` halves the picture until its longer side fits.  For the posterior mean (mmse),
+        finer octaves are not even computed.
+
+        ``symmetries``, 1 to 8, is the number of mirror images and quarter turns of the observation
+        over which mmse is averaged.  Each costs an evaluation; two gain 0.04 dB, four 0.07 dB
         (docs/decisions/0011).
 
         Raises NothingDecodable before the first record, ValueError for numbers out of range.
@@ -174,7 +179,7 @@ class Decoder:
         )
 
     def _drawn(self, newest: After, method: Method, symmetries: int) -> Floats:
-        """Return a picture that looks real, or one between that and the mean."""
+        """Return a picture that looks real, or a mixture of that and the posterior mean."""
         chain = self._started
         if isinstance(method, str):
             return continuation.continued(chain, newest, ancestral=method == "ancestral")
@@ -185,9 +190,9 @@ class Decoder:
         return np.add(mean, flow, out=flow)
 
     def observation(self) -> NDArray[np.uint8]:
-        """Return the noisy observation itself as a picture, (H, W, 3), its pixels enlarged.
+        """Return the noisy observation itself as a picture, (H, W, 3), with its pixels enlarged.
 
-        What is shown is z = alpha x + sigma n of the octave observed.
+        It shows z = alpha x + sigma n for the octave observed.
         """
         chain, observation = self._started, self._newest().observation
         small = octaves.picture(observation.z())
@@ -228,7 +233,7 @@ class Decoder:
             self._payload.clear()
 
     def _newest(self) -> After:
-        """Return what holds with the received part of the step under way."""
+        """Return the newest state, including the received part of the step under way."""
         chain = self._started
         if not self.ready:
             raise NothingDecodable("nothing can be decoded yet: no record has arrived")
@@ -248,7 +253,7 @@ def _fits(size: Sequence[int], max_side: int | None) -> bool:
 
 
 def _plain(method: Method) -> Method:
-    """Return ``method`` with the ends of the dial by their names."""
+    """Return ``method`` with the ends of the dial, 0 and 1, replaced by their names."""
     if isinstance(method, str):
         return method
     if not 0.0 <= method <= 1.0:

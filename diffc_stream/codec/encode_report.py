@@ -14,15 +14,15 @@ class EncodeReport:
     psnr: float
     """Of the mmse picture, in dB."""
     steps: int
-    """One that was cut included."""
+    """Including one that was cut."""
     evaluations: float
-    """Denoiser evaluations in full-resolution equivalents, that of the last picture included."""
+    """Denoiser evaluations, including the last picture's; one of the whole picture counts 1."""
     ideal_bits: float
     """Sum over the steps of -(D/2) log2(1 - r^2), r the cosine between sample and error."""
     state_noise: float
     """Variance of (eta - snr x) / sqrt(snr); 1 for an ideal observation."""
     side_information_bytes: int
     seconds: float
-    """Of this encoder: what replaying a prefix took, not what making it took."""
+    """Spent by this encoder.  That includes replaying a prefix, but not encoding it once."""
     rcc_seconds: float
-    """Of them, spent in reverse channel coding."""
+    """The part of ``seconds`` spent in reverse channel coding."""

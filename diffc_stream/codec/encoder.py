@@ -1,4 +1,4 @@
-"""The sender's half: a picture to a stream, step by step."""
+"""The sender's half: it turns a picture into a stream, step by step."""
 
 from __future__ import annotations
 
@@ -52,43 +52,43 @@ from diffc_stream.metrics import bits_per_pixel, psnr
 Floats = NDArray[np.float32]
 
 FARTHEST = 0.15
-"""How far, in octaves, a step's length may be moved for a description of one byte."""
+"""How far a step's length may be changed, as a binary logarithm, so that one byte describes it."""
 WORTH_BEGINNING = 0.9
-"""Share of an opening that a target must leave room for."""
+"""An opening is begun only if at least this share of it fits the target."""
 CHANCE = 4.0
-"""By how many standard deviations of its noise a sample may lean less than it should."""
+"""Standard deviations of noise by which a sample may lean less towards the error than stated."""
 _SUMMED = 2**22
-"""How many values are summed up in double precision at a time."""
+"""Values that are summed in double precision at a time, to save memory."""
 FACTS_AFTER = 8
-"""Facts about the picture come after so many times as many bytes of the picture itself."""
+"""Facts about the picture wait until the picture itself has this many times as many bytes."""
 SMALLEST_BEGINNING = 8
-"""Bytes after the header that a target has at least: a step's description, and some of it."""
+"""Fewest bytes after the header in a target: a step's description and a little of its payload."""
 
 
 class Encoder:
-    """Encode a picture; iterate to get the stream's bytes as they are computed.
+    """Encode a picture.  Iterate over the encoder to get the stream's bytes as they are computed.
 
-    ``picture`` is 8-bit sRGB, (H, W, 3).  The stream goes on to top quality; with
-    ``target_bytes`` it is cut there, most likely within a step: any prefix of it is a stream.  Only
-    an opening of which too little would be left is not begun.  The same picture, model and seed
-    give the same bytes on one machine.  Every step is coded by ``simulator``; all but the trellis
-    are for study.
+    ``picture`` is 8-bit sRGB, (H, W, 3).  The stream goes on to top quality, or is cut after
+    ``target_bytes``, most likely within a step: any prefix of a stream is a stream.  An opening is
+    not begun, though, if the target leaves room for too little of it.  The same picture, model and
+    seed give the same bytes on the same machine.  ``simulator`` is what codes every step; those
+    other than the trellis are for study.
 
-    With ``prefix``, the beginning of a stream of this picture by this model, cut anywhere, the
-    stream goes on from there.  What is yielded follows it, after empty pieces, one for each step in
-    it; target, ``written`` and report are of the whole stream.  Steps in the prefix take an
-    evaluation each and no search.  Only one that it ends in is coded again and has to begin with
-    the bytes that are there, as it does on the machine that they come from.  ``seed`` is that of
-    the prefix, or 0, unless given; the ratio of shaped noise is that of the prefix, or the
-    schedule's.
+    To go on with an earlier stream of this picture by this model, pass its bytes, cut anywhere, as
+    ``prefix``.  The encoder then yields an empty piece for each step of the prefix, and after those
+    the bytes that follow the prefix; the target, ``written`` and the report count the whole stream.
+    Each step of the prefix costs an evaluation, but no search.  If the prefix ends within a step,
+    that step is coded again and has to begin with the bytes that are there; on the machine that
+    made them it does.  ``seed`` defaults to the prefix's, or else to 0; the ratio of shaped noise
+    is the prefix's, or else the schedule's.
 
-    ``metadata`` is told some hundred bytes after the beginning, unless a prefix is of a version
-    that cannot tell it, or has told some.
+    ``metadata`` goes into the stream some hundred bytes after its beginning, unless a prefix is of
+    a version that cannot hold it, or contains metadata already.
 
     Raises TargetError for a target too small for any picture or not beyond the prefix,
-    PictureTooLarge for a side of more than 65,535 pixels, PrefixMismatch for a prefix that is
-    damaged or whose header is not this stream's.  Iterating raises PrefixMismatch where only the
-    steps tell: of another picture, or the last one comes out differently.
+    PictureTooLarge for a side of more than 65,535 pixels, and PrefixMismatch for a prefix that is
+    damaged or has another header than this stream.  Iterating raises PrefixMismatch where only the
+    steps tell: if they are of another picture, or the last one comes out differently.
     """
 
     def __init__(
@@ -137,7 +137,7 @@ class Encoder:
         self._target = target_bytes
         self._named = simulator
         self._writer = StreamWriter()
-        # Without the finest, which is as large as all that is computed with.
+        # Not the finest octave, which is computed when needed: it is as large as any array here.
         self._coarser: list[Floats] = []
         x = octaves.signal(picture)
         for _ in self.chain.sizes[1:]:
@@ -170,16 +170,16 @@ class Encoder:
 
     @property
     def written(self) -> int:
-        """Bytes of the stream so far."""
+        """Bytes of the stream that have been written so far."""
         written = self._writer.written
         return written if self._target is None else min(written, self._target)
 
     def report(self) -> EncodeReport:
-        """Return the account of the stream as far as it has been written."""
+        """Return the report on the stream as far as it has been written."""
         chain = self.chain
         after = self._cut or chain.now()
         full = octaves.picture(chain.mean(after))
-        # An opening that is cut leaves detail without noise; the octave before it is complete.
+        # A cut opening leaves detail without noise, so take the octave before it: it is complete.
         seen = after.observation if after.observation.octave == self._octave else chain.observation
         height, width = chain.sizes[0]
         return EncodeReport(
@@ -203,7 +203,7 @@ class Encoder:
         """Yield the stream from its start."""
         head = self._writer.header(self._header)
         for record in self._records():
-            # A target may lie within a check that a prefix is owed.
+            # The target may lie within a check that is due after the prefix.
             over = self._writer.written - self.written
             yield (head + record)[: len(head) + len(record) - over]
             head = b""
@@ -224,7 +224,7 @@ class Encoder:
             yield self._writer.check()
 
     def _about(self) -> bytes:
-        """Return the facts about the picture, once, where they are no burden any more."""
+        """Return the facts about the picture, once, as soon as they weigh little."""
         due = FACTS_AFTER * len(self._facts)
         if not self._facts or self._begun is not None:
             return b""
@@ -240,7 +240,7 @@ class Encoder:
                 yield self._writer.about(record.facts)
             elif not isinstance(record, Check):
                 yield self._replay(*record)
-            elif check := self._writer.check():  # not if it was due: it came with the step
+            elif check := self._writer.check():  # empty if the check was due: the step had it
                 yield check
 
     def _replay(self, step: Step, payload: bytes) -> bytes:
@@ -265,7 +265,7 @@ class Encoder:
 
     @property
     def _left(self) -> float:
-        """Bytes to the target."""
+        """Bytes left before the target."""
         return inf if self._target is None else self._target - self.written
 
     def _plan(self) -> tuple[Kind, float, int] | None:
@@ -273,14 +273,14 @@ class Encoder:
         observation = self.chain.observation
         missing = self._energy(Kind.OPEN) if observation.octave and observation.snr else 0.0
         planned = self._schedule.next(observation, missing)
-        # Where a simulator takes fewer bytes than a step has to have, that was the last one.
+        # A simulator may use fewer bytes than the allowance asks for; then no step may follow.
         if planned is None or not allowance.allows(self.chain.work, self.written):
             return None
         kind, wanted = planned
         dims = self.chain.dimensions(kind)
         length = step_length(wanted * self._energy(kind), dims)
         if kind is Kind.OPEN and self._gives_way(length):
-            # The beginning of an opening says less than as much more of this octave does.
+            # The same bytes gain more by refining this octave than as the start of an opening.
             kind, wanted = Kind.REFINE, (self._schedule.growth - 1.0) * observation.snr
             dims = self.chain.dimensions(kind)
             length = step_length(wanted * self._energy(kind), dims)
@@ -291,7 +291,7 @@ class Encoder:
         least = allowance.least(self.chain.work + self.chain.cost, self.written)
         spent = self._short(kind, max(spent, min(least, dims // 16)))
         if kind is Kind.REFINE:
-            # Gain in proportion to what is spent, which is near enough for steps so short.
+            # Steps are so short that gain is nearly proportional to length.
             wanted *= spent / length
         begun = self._begun
         if begun is not None:
@@ -301,23 +301,23 @@ class Encoder:
                 self._admit(Step(kind=kind, simulator=begun.simulator, length=begun.length))
                 spent = begun.length
         if self._simulator is not Simulator.TRELLIS:
-            # It takes the bytes that it takes; these are the most it may.
+            # Exact simulators choose their own length; this is only the most they may take.
             return kind, wanted, MAX_LENGTH - 1
         return kind, wanted, spent
 
     @property
     def _simulator(self) -> Simulator:
-        """What codes the next step."""
+        """The simulator that codes the next step."""
         return self._named if self._begun is None else self._begun.simulator
 
     def _gives_way(self, length: int) -> bool:
-        """Tell whether an opening of ``length`` bytes gives way to refinement."""
+        """Return whether refining is better than an opening of ``length`` bytes."""
         if self._begun is not None:
             return self._begun.kind is Kind.REFINE
         return self._left < WORTH_BEGINNING * length
 
     def _short(self, kind: Kind, length: int) -> int:
-        """Return the length nearest to ``length`` that a short description can give."""
+        """Return the length nearest to ``length`` that one byte can describe, if it is near."""
         dims = self.chain.dimensions(kind)
         least, most = trellis.fewest_bits(dims) // 8, max(1, dims // 16)
         described = [n for n in self._writer.before.lengths(kind) if least <= n <= most]
@@ -336,16 +336,16 @@ class Encoder:
         return total / error.size
 
     def _error(self, kind: Kind) -> Floats:
-        """Return what the receiver's prediction for a step of ``kind`` misses, shape (D,)."""
+        """Return the error of the receiver's prediction for a step of ``kind``, shape (D,)."""
         if kind not in self._errors:
             truth = self._truth(self._octave - (kind is Kind.OPEN))
             self._errors[kind] = self.chain.error(kind, truth)
         return self._errors[kind]
 
     def _step(self, kind: Kind, wanted: float, length: int) -> bytes | None:
-        """Execute a step that aims at gaining ``wanted``; None if the simulator cannot."""
+        """Execute a step that aims at a delta of ``wanted``; None if the simulator cannot."""
         error = self._error(kind)
-        self._errors.clear()  # of a large picture each copy counts
+        self._errors.clear()  # each array of a large picture takes much memory
         began = time.perf_counter()
         rotated = self.chain.rotation(kind).forward(error)
         del error
@@ -357,8 +357,8 @@ class Encoder:
             try:
                 simulated = SIMULATORS[self._simulator].simulate(shift, length, self.chain.address)
             except SimulationError:
-                # An exact simulator takes as many bytes as the shift costs.  The detail of an
-                # octave comes across wholly or not at all; of a refinement less will do.
+                # An exact simulator takes as many bytes as the shift costs, here too many.  A
+                # refinement may gain less instead; an opening has to transmit all of its detail.
                 if not self.chain.steps:
                     raise
                 if kind is Kind.OPEN or wanted <= delta(0):
@@ -366,7 +366,7 @@ class Encoder:
                 wanted /= 2
         self._rcc_seconds += time.perf_counter() - began
         del rotated
-        # With this delta, what the sample holds besides signal is orthogonal to the error.
+        # This choice of delta makes the sample's noise orthogonal to the error.
         gained = max(wanted * min(simulated.gain**2, 16.0), delta(0))
         step = Step(
             kind=kind,
@@ -383,7 +383,7 @@ class Encoder:
         return self._writer.step(step, payload)
 
     def _last(self, step: Step, simulated: Simulation, shift: Floats) -> bytes:
-        """Return what is left to the target of a step that is cut there."""
+        """Return the part of ``step`` that fits the target: the last bytes of the stream."""
         data, contained = self._writer.cut(step, simulated.payload, int(self._left))
         self._cut = self.chain.after(step, simulated.payload[:contained])
         there = round(self._cut.received * shift.size)
@@ -394,25 +394,25 @@ class Encoder:
 
 
 def _leans(sample: Sample, error: Floats) -> bool:
-    """Tell whether a sample leans towards ``error`` at least half as far as it states."""
+    """Return whether a sample points towards ``error`` at least half as much as it states."""
     length = sqrt(float(np.dot(error, error)))
     lean = float(np.dot(sample.values, error)) / length if length else inf
     return lean > sqrt(sample.energy * error.size) / 2 - CHANCE
 
 
 def prepare() -> None:
-    """Have everything compiled that encoding compiles: some seconds the first time on a machine.
+    """Compile what encoding needs, which takes some seconds the first time on a machine.
 
-    Otherwise the first step of the first picture waits for it.
+    Without this call, the first step of the first picture waits for it.
     """
     viterbi.prepare()
 
 
 def ideal_bits(shift: Floats, sample: Floats) -> float:
-    """Return the bits of an ideal code for a sample that leans as much towards ``shift``.
+    """Return the bits that an ideal code would need to tell as much about ``shift``.
 
-    Both have shape (D,); that is -(D/2) log2(1 - r^2), r the cosine between them; 0 for a shift of
-    zeros.
+    That is -(D/2) log2(1 - r^2), where r is the cosine between ``shift`` and ``sample``, both of
+    shape (D,); 0 for a shift of zeros.
     """
     energy = float(np.dot(shift, shift)) * float(np.dot(sample, sample))
     if energy == 0.0:

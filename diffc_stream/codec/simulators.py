@@ -1,4 +1,4 @@
-"""The channel simulators by the names that steps give them."""
+"""The channel simulators, by the codes that steps in a stream use for them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The .dfc byte grammar, on disk and on the wire: parsing and writing, no mathematics."""
+"""The .dfc format, on disk and on the wire: reading and writing bytes, without any mathematics."""
 
 from diffc_stream.container.grammar import Header, Kind, Simulator, Step, segments
 from diffc_stream.container.metadata import Fact, Facts, Metadata, Place

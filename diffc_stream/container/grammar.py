@@ -1,4 +1,4 @@
-"""The grammar of a .dfc stream; each element is defined once, for reading and for writing.
+"""The grammar of a .dfc stream.  Each element is defined once, for reading and for writing.
 
     stream  = header record*
     header  = "DFC" kind:u8 model:4 bytes width:varint height:varint seed:varint [ratio:u8]
@@ -13,16 +13,18 @@
                                                 check, or since the start
     about   = 0x31 length:u8 facts check        version 3 only, once: see metadata.py
 
-The header's kind is the version, four bits, and the signal, four bits.  Versions 2 and 3 have a
-ratio, that of the precision field of their noise, :func:`ratio`; the noise of version 1 is white.
-The header's check is the low half of the CRC32C of the header before it.
+The header's kind holds the version (high four bits) and the signal (low four bits).  In version 1
+the noise of observations is white.  In versions 2 and 3 the header says how it is shaped, by the
+ratio of its precision field, see :func:`ratio`.  The header's check is the low half of the CRC32C
+of the header before it.
 
-A long step's tag is what it does (0x10 refine, 0x20 open an octave) plus its simulator; only refine
-has a delta.  A short one says how its length and its delta compare with those of the steps before
-it, see :class:`Before`.  A check stands between two steps
-wherever the sender likes, and at the end of a segment wherever CHECK_DUE bytes or more have gone by
-since the last one: so at most a kilobyte goes unchecked.  Integers are little-endian; a varint
-holds seven bits a byte, lowest first.
+A long step's tag says what it does (0x10 refine, 0x20 open an octave) plus the number of its
+simulator; only a refinement has a delta.  A short step says how its length and its delta compare
+with those of the steps before it, see :class:`Before`.
+
+A check may stand between any two steps.  It has to stand at the end of a segment if CHECK_DUE bytes
+or more have gone by since the last one, so that at most a kilobyte goes unchecked.  Integers are
+little-endian; a varint holds seven bits per byte, lowest first.
 
 There is no end record: every stream is the beginning of a longer, better one.
 """
@@ -39,15 +41,16 @@ from diffc_stream.errors import CorruptStream, NotAStream, UnsupportedStream
 
 MAGIC = b"DFC"
 VERSION = 2
-"""Of streams whose noise is shaped."""
+"""Version of streams whose noise is shaped."""
 VERSION_WHITE = 1
-"""Of streams whose noise is white."""
+"""Version of streams whose noise is white."""
 VERSION_ABOUT = 3
-"""Of streams that may say something about their picture, white or not."""
+"""Version of streams that may contain facts about their picture; their noise is white or shaped."""
 LEAST_RATIO = 64
-"""A header names no smaller one: noise of coarse detail would vanish in rounding."""
+"""Smallest ratio in a header: with a smaller one, the noise of coarse detail would be smaller than
+rounding errors."""
 WHITE_RATIO = 255
-"""The ratio of white noise, which goes unsaid."""
+"""The ratio of white noise; headers of version 2 never contain it."""
 SIGNAL_SRGB = 0
 """The only kind of signal so far: three channels of 8-bit sRGB."""
 
@@ -55,14 +58,14 @@ CHECK_TAG = 0x30
 CHECK_SIZE = 3
 ABOUT_TAG = 0x31
 MOST_ABOUT = 127
-"""Bytes of facts about a picture, at least one."""
+"""Most bytes of facts about a picture; there is at least one."""
 LONGEST_SEGMENT = 512
 CHECK_DUE = 500
 SHORT_OPEN = 0x40
 SHORT_REFINE = 0x80
 MAX_SIDE = 65_535
 MAX_LENGTH = 2**28
-"""A step's payload has fewer bytes than this."""
+"""Every step's payload has fewer bytes than this."""
 
 
 class Kind(IntEnum):
@@ -73,7 +76,7 @@ class Kind(IntEnum):
 
 
 class Simulator(IntEnum):
-    """How a step's sample was coded."""
+    """The channel simulator that coded a step's sample."""
 
     TRELLIS = 0
     PFR = 1
@@ -81,7 +84,7 @@ class Simulator(IntEnum):
 
 
 class Truncated(Exception):
-    """The bytes end within an element; more may come.  Never leaves this package."""
+    """The bytes end within an element, and more may come.  Never raised outside this package."""
 
 
 def crc32c(data: bytes, crc: int = 0) -> int:
@@ -91,7 +94,7 @@ def crc32c(data: bytes, crc: int = 0) -> int:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Header:
-    """What a receiver has to know before the first record."""
+    """What a receiver has to know before the first step."""
 
     model: str
     """Fingerprint of the model, 8 hex digits."""
@@ -99,15 +102,15 @@ class Header:
     height: int
     """Pixels, 1 to MAX_SIDE."""
     seed: int
-    """Of the shared randomness, 0 to 2^32 - 1."""
+    """Seed of the shared randomness, 0 to 2^32 - 1."""
     ratio: int = WHITE_RATIO
-    """Of the noise's precision field, LEAST_RATIO to WHITE_RATIO, see ratio()."""
+    """How the noise is shaped: code of its ratio, LEAST_RATIO to WHITE_RATIO, see ratio()."""
     about: bool = False
-    """The stream may say something about its picture."""
+    """Whether the stream may contain facts about its picture."""
 
     @property
     def version(self) -> int:
-        """Of the grammar: the oldest that has what this stream needs."""
+        """Version of the grammar: the oldest one that has what this stream needs."""
         if self.about:
             return VERSION_ABOUT
         return VERSION_WHITE if self.ratio == WHITE_RATIO else VERSION
@@ -150,7 +153,7 @@ class Header:
         _need(data, place + 2)
         if crc32c(data[:place]) & 0xFFFF != int.from_bytes(data[place : place + 2], "little"):
             raise CorruptStream("the header is damaged", offset=0)
-        # Only after the check: a damaged byte should be called damage, not a new kind of signal.
+        # Not before the check: a damaged byte should be reported as damage, not as a new signal.
         if signal != SIGNAL_SRGB:
             raise UnsupportedStream(f"this stream carries signal {signal}, which is not known here")
         if not (1 <= width <= MAX_SIDE and 1 <= height <= MAX_SIDE and seed < 2**32):
@@ -176,7 +179,7 @@ class Step:
     """Code of the signal-to-noise ratio gained, 0 to 255; refine only, see delta()."""
 
     def encode(self, before: Before) -> bytes:
-        """Return the step's bytes up to its payload: one if ``before`` leads up to it."""
+        """Return the step's bytes up to its payload: a single one if it is close to ``before``."""
         short = self._short(before)
         if short is not None:
             return bytes([short])
@@ -240,21 +243,22 @@ class Step:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Before:
-    """What a stream has said when a step begins; short steps are described in its terms.
+    """The steps before, in terms of which short steps are described.
 
-    Steps grow evenly: their lengths, and the signal-to-noise ratios that they gain, are those of
-    the step before times a little.  Integers only, so both ends agree.
+    Steps grow evenly: the length of a step, and its gain in signal-to-noise ratio, are usually a
+    little larger than those of the step before.  A short step codes that difference in one byte.
+    All arithmetic is in integers, so that both ends agree.
     """
 
     kind: Kind = Kind.REFINE
-    """Of the step before."""
+    """Kind of the step before."""
     length: int = 12
-    """Its payload bytes."""
+    """Payload bytes of the step before."""
     delta_code: int = 54
-    """Of the last refinement."""
+    """Delta code of the last refinement."""
 
     def after(self, step: Step) -> Before:
-        """Return what will have been said after ``step``."""
+        """Return the state after ``step``."""
         refines = step.kind is Kind.REFINE
         code = step.delta_code if refines else self.delta_code
         return Before(kind=step.kind, length=step.length, delta_code=code)
@@ -262,8 +266,9 @@ class Before:
     def lengths(self, kind: Kind) -> list[int]:
         """Return the lengths, ascending, that a short step of ``kind`` can have.
 
-        A refinement's are 2^((i - 6) / 4) times the length before, i from 0 to 15; an opening's
-        2^((i - 16) / 8) times, i from 0 to 63; rounded, and at least 1.
+        Those of a refinement are 2^((i - 6) / 4) times the length of the step before, for i from 0
+        to 15; those of an opening are 2^((i - 16) / 8) times that length, for i from 0 to 63.  They
+        are rounded, and at least 1.
         """
         if kind is Kind.REFINE:
             return [_scaled(self.length, 2 * i - 12) for i in range(16)]
@@ -283,15 +288,15 @@ def _scaled(length: int, eighths: int) -> int:
 
 
 def segments(length: int) -> Iterator[int]:
-    """Yield the lengths of the segments of a payload: as few as may be, equal within a byte.
+    """Yield the lengths of a payload's segments: as few as possible, of equal length within a byte.
 
-    One by one, since a damaged step can claim a payload of half a million of them.
+    They are generated one by one, because a damaged step can claim half a million of them.
     """
     count = -(-length // LONGEST_SEGMENT)
     return ((i + 1) * length // count - i * length // count for i in range(count))
 
 
-# 2^(k/8) as fractions of 2^20: exact in any floating point, the same everywhere.
+# 2^(k/8) as fractions of 2^20, which any floating point represents exactly.
 _EIGHTHS = (1048576, 1143480, 1246974, 1359835, 1482910, 1617125, 1763488, 1923097)
 
 
@@ -301,17 +306,17 @@ def delta(code: int) -> float:
 
 
 def nearest_delta(value: float) -> int:
-    """Return the code of the delta nearest to ``value`` > 0, in the logarithm."""
+    """Return the code of the delta nearest to ``value`` > 0 on a logarithmic scale."""
     return min(range(256), key=lambda code: max(delta(code) / value, value / delta(code)))
 
 
 def ratio(code: int) -> float:
-    """Return what ``code`` says of a scale's precision: over that of the next coarser one."""
+    """Return the ratio for ``code``: a scale's precision over that of the next coarser scale."""
     return code / WHITE_RATIO
 
 
 def encode_varint(value: int) -> bytes:
-    """Return ``value`` >= 0 as seven bits a byte, lowest first, the top bit meaning "more"."""
+    """Return ``value`` >= 0 as seven bits per byte, lowest first; the top bit means "more"."""
     out = bytearray()
     while value > 0x7F:
         out.append(value & 0x7F | 0x80)

@@ -1,15 +1,16 @@
-"""What a stream may say of its picture beside what it shows: how it was taken.
+"""Facts that a stream may contain about its picture: when, where and with what it was taken.
 
     facts = (id:u8 length:u8 value)*
 
     1  time         seconds:i40 zone:i8     since 1970 by the clock of the place; quarters of an
-                                            hour that it is ahead of UTC, -128 if nobody says
+                                            hour that it is ahead of UTC, -128 if unknown
     2  place        latitude:i32 longitude:i32 [altitude:i16]      in 10^-7 degrees, and metres
     3  camera       UTF-8
     4  description  UTF-8
 
-Integers are little-endian.  Whatever is unknown, or makes no sense, says nothing: a picture is
-shown all the same.  Text is one line, without controls, whoever wrote it.
+Integers are little-endian.  Facts that are unknown or make no sense are ignored, so that they never
+keep a picture from being shown.  Text is reduced to one line without control characters, both when
+written and when read.
 """
 
 from __future__ import annotations
@@ -21,10 +22,10 @@ from datetime import datetime, timedelta, timezone
 from enum import Enum
 
 MOST_FACTS = 95
-"""Bytes of facts that are written: with what is around them a hundred."""
+"""Most bytes of facts that are written; the record around them makes it a hundred."""
 MOST_CAMERA = 32
-"""Bytes of the name of a camera that are written."""
-_EPOCH = datetime(1970, 1, 1)  # noqa: DTZ001  (of whatever clock)
+"""Most bytes of a camera's name that are written."""
+_EPOCH = datetime(1970, 1, 1)  # noqa: DTZ001  (local time, of any zone)
 _QUARTER = timedelta(minutes=15)
 _MOST_QUARTERS = 56
 _NO_ZONE = -128
@@ -33,7 +34,7 @@ _MOST_ALTITUDE = 32_767
 
 
 class Fact(Enum):
-    """What can be told."""
+    """The kinds of facts."""
 
     TIME = "time"
     PLACE = "place"
@@ -42,11 +43,11 @@ class Fact(Enum):
 
 
 class Facts(frozenset[Fact]):
-    """A set of facts, in words: all, none, or their names with commas between."""
+    """A set of kinds of facts; as text it is all, none, or their names separated by commas."""
 
     @classmethod
     def named(cls, text: str) -> Facts:
-        """Return the facts that are named.  Raises ValueError."""
+        """Return the facts that ``text`` names.  Raises ValueError."""
         if text == "all":
             return cls(Fact)
         names = [] if text == "none" else [name.strip() for name in text.split(",")]
@@ -60,7 +61,7 @@ class Facts(frozenset[Fact]):
 
 
 DISCREET = Facts((Fact.TIME, Fact.CAMERA, Fact.DESCRIPTION))
-"""What is told unless somebody asks for something else: not where a picture was taken."""
+"""The default: everything except where a picture was taken."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,7 +77,7 @@ class Place:
 
     @property
     def sound(self) -> bool:
-        """Whether it is a place on Earth."""
+        """Whether this is a place on Earth."""
         level = self.altitude is None or abs(self.altitude) <= _MOST_ALTITUDE
         return level and abs(self.latitude) <= 90 and abs(self.longitude) <= 180
 
@@ -88,10 +89,10 @@ class Place:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Metadata:
-    """What is known of how a picture was taken."""
+    """What is known about how a picture was taken."""
 
     time: datetime | None = None
-    """By the clock of the place; naive if nobody says in which zone that is."""
+    """Local time where the picture was taken; naive if the zone is unknown."""
     place: Place | None = None
     camera: str = ""
     description: str = ""
@@ -100,7 +101,7 @@ class Metadata:
         return self != NOTHING
 
     def only(self, facts: Facts) -> Metadata:
-        """Return these facts, and no others."""
+        """Return a copy with these facts and no others."""
         return Metadata(
             time=self.time if Fact.TIME in facts else None,
             place=self.place if Fact.PLACE in facts else None,
@@ -109,10 +110,10 @@ class Metadata:
         )
 
     def encode(self) -> bytes:
-        """Return the bytes, MOST_FACTS at most; none if nothing is known.
+        """Return the encoded facts, at most MOST_FACTS bytes; no bytes if nothing is known.
 
-        Times are in seconds, places in centimetres; a zone that is not whole quarters of an hour is
-        left out, and text that is too long is cut.
+        Times are in whole seconds and places in centimetres.  A zone that is not a whole number
+        of quarters of an hour is left out, and text that is too long is cut.
         """
         out = b""
         if self.time is not None:
@@ -124,7 +125,7 @@ class Metadata:
 
     @classmethod
     def parse(cls, data: bytes) -> Metadata:
-        """Return what bytes from anywhere say; never raises."""
+        """Return the facts in ``data``, which may come from anywhere.  Never raises."""
         found, place = NOTHING, 0
         while place + 2 <= len(data):
             kind, end = data[place], place + 2 + data[place + 1]
@@ -144,7 +145,7 @@ class Metadata:
         return found
 
     def facts(self) -> dict[str, str]:
-        """Return what is known, as text for people, by what it is."""
+        """Return what is known as readable text, by name."""
         told = {
             "time": "" if self.time is None else self.time.isoformat(" ", "seconds"),
             "place": "" if self.place is None else str(self.place),
@@ -158,7 +159,7 @@ NOTHING = Metadata()
 
 
 def line(text: str) -> str:
-    """Return text as one line without anything that a terminal or a page would take for more."""
+    """Return text as one line, without characters that control a terminal or a page."""
     return " ".join("".join(map(_harmless, text)).split())
 
 

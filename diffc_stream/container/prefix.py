@@ -1,4 +1,4 @@
-"""The beginning of a stream, taken apart for the sender that goes on from it."""
+"""Parse the beginning of a stream, so that a sender can go on from there."""
 
 from __future__ import annotations
 
@@ -22,28 +22,28 @@ Record = tuple[Step, bytes] | Check | About
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Begun:
-    """What is known of a step that is there in part."""
+    """What is known about a step that is incomplete."""
 
     kind: Kind
     simulator: Simulator
     length: int | None
-    """Of its payload; None if not all of its description is there."""
+    """Length of its payload; None if its description is incomplete, too."""
 
 
 class Prefix:
-    """The bytes that a stream begins with: any number of them, none included."""
+    """The bytes that a stream begins with: any number of them, or none."""
 
     def __init__(self, data: bytes) -> None:
-        """Parse ``data``.  Raises PrefixMismatch for what is no stream, unknown or damaged."""
+        """Parse ``data``.  Raises PrefixMismatch if it is not a stream, unsupported or damaged."""
         self.data = data
         self.records: list[Record] = []
-        """What is there wholly; of a check that follows, some or all may be missing."""
+        """The complete records.  The last one may be a check that is incomplete."""
         self.begun: Begun | None = None
-        """What comes after them, if it is a step."""
+        """The incomplete step after them, if there is one."""
         self.settled = 0
-        """How many bytes come before it."""
+        """How many bytes come before the incomplete step."""
         self.about = False
-        """What comes after them are facts about the picture, some of them."""
+        """Whether incomplete facts about the picture come after the complete records."""
         reader = StreamReader()
         try:
             self._parse(reader)
@@ -76,12 +76,12 @@ class Prefix:
         elif rest[:1] == bytes([ABOUT_TAG]):
             self.about = True
         elif rest and reader.header is not None:
-            # A step whose description is cut: of several bytes, so the first one names these.
+            # The description of this step is cut, so it is a long one: its first byte is the tag.
             kind, simulator = Kind(rest[0] & 0xF0), Simulator(rest[0] & 0x0F)
             self.begun = Begun(kind=kind, simulator=simulator, length=None)
 
     def check(self, header: Header) -> None:
-        """Raise PrefixMismatch unless the stream's header, so far as it is there, is ``header``."""
+        """Raise PrefixMismatch unless the prefix begins with ``header``, as far as it goes."""
         own = self.header
         if own is None:
             if not header.encode().startswith(self.data):
@@ -101,9 +101,9 @@ class Prefix:
             raise PrefixMismatch(f"the prefix is of version {own.version}, not {header.version}")
 
     def beyond(self, pieces: Iterator[bytes]) -> Iterator[bytes]:
-        """Yield what of ``pieces``, a stream from its start, follows; empty ones where none does.
+        """Yield the part of each of ``pieces``, a stream from its start, that is beyond the prefix.
 
-        Raises PrefixMismatch as soon as they differ from what is there.
+        That part may be empty.  Raises PrefixMismatch as soon as the pieces differ from the prefix.
         """
         held = self.data
         for piece in pieces:
@@ -116,7 +116,7 @@ class Prefix:
             raise self.differs()
 
     def differs(self) -> PrefixMismatch:
-        """Return the error for a last part that comes out differently."""
+        """Return the error to raise if the incomplete step comes out differently."""
         return PrefixMismatch(
             f"what follows the first {self.settled} bytes of the prefix comes out differently here"
         )

@@ -23,14 +23,14 @@ from diffc_stream.errors import CorruptStream, StreamError
 
 @dataclass(frozen=True, slots=True)
 class Payload:
-    """Bytes of the payload of the step last reported, in order."""
+    """The next bytes of the payload of the step last reported."""
 
     data: bytes
 
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """A check; ``good`` tells whether the bytes since the last one are as they were written."""
+    """A check; ``good`` says whether the bytes since the last check are intact."""
 
     offset: int
     good: bool
@@ -58,7 +58,8 @@ class StreamReader:
         self.received = 0
         """Bytes fed so far."""
         self.verified = 0
-        """Bytes, from the start, that a check (or the header's own) has vouched for."""
+        """Bytes, from the start, that checks have found intact (the header's own check
+        included)."""
         self._damaged = damaged
         self._pending = b""
         self._place = 0
@@ -66,7 +67,7 @@ class StreamReader:
         self.offset = 0
         """Bytes parsed so far."""
         self.began = 0
-        """Where the step last reported begins."""
+        """Offset of the step last reported."""
         self._unchecked = 0
         self._before = Before()
         self._segments: Iterator[int] = iter(())
@@ -77,9 +78,9 @@ class StreamReader:
         self._sound = True
 
     def feed(self, data: bytes) -> Iterator[Event]:
-        """Take more bytes and yield what they complete.
+        """Take more bytes and yield the events that they complete.
 
-        Raises NotAStream, UnsupportedStream or CorruptStream; after that the reader is done.
+        Raises NotAStream, UnsupportedStream or CorruptStream; do not feed the reader after that.
         """
         self.received += len(data)
         self._pending = self._pending[self._place :] + data
@@ -92,7 +93,7 @@ class StreamReader:
             yield event
 
     def _next(self) -> Event:
-        # The longest element short of a payload has 26 bytes; payloads are taken in place.
+        # The longest element other than a payload has 26 bytes; payloads are taken in place.
         data = self._pending[self._place : self._place + 32]
         if self.header is None:
             self.header, size = Header.parse(data)
@@ -166,11 +167,11 @@ class StreamReader:
 
 
 def verified(data: bytes) -> tuple[bytes, StreamError | None]:
-    """Return the part of ``data`` to decode and, if it is not all of it, what is wrong.
+    """Return the part of ``data`` that can be decoded and, if that is not all, what is wrong.
 
-    A stream that merely ends early is fine to its last byte; one that fails a check or breaks
-    the grammar is good up to the last check before that.  Raises NotAStream, UnsupportedStream
-    or CorruptStream if not even the header can be used.
+    A stream that merely ends early can be decoded to its last byte; one that fails a check or
+    breaks the grammar, up to the last good check before that.  Raises NotAStream,
+    UnsupportedStream or CorruptStream if even the header is unusable.
     """
     reader = StreamReader()
     try:

@@ -19,15 +19,15 @@ from diffc_stream.container.grammar import (
 
 
 class StreamWriter:
-    """Turn a header and steps into bytes, keeping count and checksum."""
+    """Turn a header and steps into bytes.  Keeps the count and the checksum."""
 
     def __init__(self) -> None:
         self.written = 0
-        """Bytes so far."""
+        """Bytes written so far."""
         self.payload = 0
-        """Of them, bytes of step payloads; the rest is side information."""
+        """Bytes of step payloads among them; the rest is side information."""
         self.before = Before()
-        """What the next step is described in terms of."""
+        """The steps before, in terms of which the next one is described."""
         self._crc = 0
         self._unchecked = 0
 
@@ -36,13 +36,13 @@ class StreamWriter:
         return self._take(header.encode())
 
     def step(self, step: Step, payload: bytes) -> bytes:
-        """Return a whole step: its description and its payload with the checks due in it."""
+        """Return a whole step: its description and its payload, including any checks due in it."""
         return b"".join(data for data, _ in self._parts(step, payload))
 
     def cut(self, step: Step, payload: bytes, size: int) -> tuple[bytes, int]:
-        """Return the first ``size`` bytes of a step, and how much of its payload is in them.
+        """Return the first ``size`` bytes of a step, and how many of them are payload.
 
-        They are the last of the stream: nothing can follow.
+        They are the end of the stream: nothing can follow.
         """
         begun, payload_before = self.written, self.payload
         out, contained = b"", 0
@@ -54,7 +54,7 @@ class StreamWriter:
         return out, contained
 
     def _parts(self, step: Step, payload: bytes) -> Iterator[tuple[bytes, bool]]:
-        """Yield a step in parts, and whether each is payload."""
+        """Yield the parts of a step, each with whether it is payload."""
         yield self._take(step.encode(self.before)), False
         self.before = self.before.after(step)
         start = 0
@@ -66,7 +66,7 @@ class StreamWriter:
                 yield self.check(), False
 
     def check(self) -> bytes:
-        """Return a check record over all since the last one, or nothing right after it."""
+        """Return a check of all bytes since the last one, or nothing if there are none."""
         if self._unchecked == 0:
             return b""
         record = bytes([CHECK_TAG]) + (self._crc & 0xFFFF).to_bytes(2, "little")
@@ -80,7 +80,7 @@ class StreamWriter:
         return self._take(bytes([ABOUT_TAG, len(facts)]) + facts) + self.check()
 
     def size(self, step: Step) -> int:
-        """Return how many bytes ``step`` would add."""
+        """Return how many bytes ``step`` would add to the stream."""
         total = len(step.encode(self.before))
         unchecked = self._unchecked + total
         for size in segments(step.length):

@@ -1,4 +1,4 @@
-"""Messages to bytes and back; DATA is binary, with a checksum, and all others are MessagePack."""
+"""Encode and decode messages: DATA is binary, with a checksum; all others are MessagePack."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def encode(message: Message) -> bytes:
 
 
 def encode_data(stream: int, offset: int, payload: bytes) -> bytes:
-    """Return the bytes of a DATA, without making one: most messages are.
+    """Return the bytes of a DATA message without constructing one, because most messages are DATA.
 
     Raises LocalProtocolError if it is too large.
     """
@@ -37,7 +37,7 @@ def encode_data(stream: int, offset: int, payload: bytes) -> bytes:
 
 
 def decode(data: bytes) -> Message:
-    """Return the message of these bytes.  Raises RemoteProtocolError if they are not one."""
+    """Return the message that ``data`` encodes.  Raises RemoteProtocolError if there is none."""
     if not data:
         raise RemoteProtocolError("an empty message")
     if len(data) > MAX_MESSAGE:
@@ -56,7 +56,7 @@ def decode(data: bytes) -> Message:
 
 
 def data_size(stream: int, offset: int, payload: int) -> int:
-    """Return the bytes that DATA with ``payload`` bytes of payload takes."""
+    """Return the size in bytes of a DATA message with ``payload`` bytes of payload."""
     return 1 + len(encode_varint(stream)) + len(encode_varint(offset)) + payload + _CRC_SIZE
 
 
@@ -76,7 +76,7 @@ def _decode_data(data: bytes) -> Data:
 
 def _unpack(data: bytes, name: str) -> list[object]:
     try:
-        # A fresh unpacker per message: one that has raised must not be used again.
+        # A new unpacker for each message, because one that has raised must not be used again.
         values = msgpack.unpackb(
             data,
             raw=False,

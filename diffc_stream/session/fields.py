@@ -1,9 +1,9 @@
-"""What a field of a control message may hold.
+"""The kinds of fields that control messages are made of.
 
-Each kind of field says once what it accepts, for writing, for reading and, as ``str()``, for the
-table in docs/protocol.md.  ``parse`` takes what MessagePack made of the bytes and returns the
-value a message holds, or raises ValueError with a phrase that fits after the field's name;
-``plain`` does the reverse.
+Each kind defines once what it accepts: for writing, for reading and, as ``str()``, for the table in
+docs/protocol.md.  ``parse`` takes a value as MessagePack decoded it and returns the value that a
+message holds; it raises ValueError with a phrase that fits after the field's name.  ``plain`` does
+the reverse.
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ from enum import Enum
 from typing import Any, Protocol, get_args, get_type_hints
 
 _NO_NAME = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u202d\u202e\\]")
-"""What no name of a picture has: controls, ends of lines, what has it read backwards, and what
-separates folders elsewhere."""
+"""Characters that no picture's name has: control characters, line ends, overrides of the direction
+of text, and the backslash, which separates folders on Windows."""
 
 
 class Field(Protocol):
@@ -33,7 +33,7 @@ class Field(Protocol):
 
 
 class Plain:
-    """A kind of field whose values MessagePack knows."""
+    """A kind of field whose values MessagePack can encode as they are."""
 
     def parse(self, value: object) -> object:
         """Return ``value`` as a message holds it; raise ValueError if it cannot be one."""
@@ -78,7 +78,7 @@ class Number(Plain):
 
     def plain(self, value: object) -> int | float:
         number = self.parse(value)
-        # A whole number takes a byte or three, where a fraction takes nine.
+        # A whole number takes one to three bytes, a floating-point number nine.
         return int(number) if number == int(number) else number
 
     def __str__(self) -> str:
@@ -222,8 +222,9 @@ class Maybe:
 class Record:
     """An array of the fields of a dataclass, in order.
 
-    Each field's annotation carries its kind.  The array may be longer, because somebody appended
-    fields: they are ignored.  It may be shorter by fields that have a default, and is written so.
+    The annotation of each field holds its kind.  The array may be longer, because a later version
+    appended fields: those are ignored.  It may also lack fields at the end that have a default, and
+    is written without them if they have it.
     """
 
     def __init__(self, of: type[Any]) -> None:
@@ -239,7 +240,7 @@ class Record:
         if isinstance(value, str | bytes) or not isinstance(value, Sequence):
             raise ValueError("is not an array")
         parsed: dict[str, object] = {}
-        # Not strict: what was appended is ignored, defaults stand in at the end.
+        # Not strict: appended fields are ignored, and missing ones at the end have their defaults.
         for (name, field), element in zip(self.fields.items(), value, strict=False):
             try:
                 parsed[name] = field.parse(element)

@@ -1,10 +1,11 @@
 """Which stream of a connection a sender sends next, and how much of it.
 
-A byte should go where it does most good: to the stream with the largest predicted gain in quality
-per byte, times the receiver's weight.  Curves bend, and a step may have to be paid for before it
-helps; so a stream's gain is that of the best stretch ahead of it, and what is sent is that stretch,
-in messages of at most FRAME bytes that end where a record or segment does if they can.  A picture
-nobody can recognise yet is worth more: below RECOGNISABLE every decibel counts double.
+Each byte goes where it helps most: to the stream with the largest predicted gain in quality per
+byte, times the receiver's weight.  The next byte alone is no guide, because some steps help only
+once they are complete.  So a stream's gain is that of the best stretch ahead of it on its
+rate-distortion curve, and that stretch is what is sent.  It goes in messages of at most FRAME
+bytes, which end at the end of a record or segment where possible.  Pictures that are not yet
+recognisable come first: below RECOGNISABLE every decibel counts double.
 """
 
 from __future__ import annotations
@@ -15,48 +16,50 @@ from dataclasses import dataclass
 from math import inf, log2
 
 FIRST_FRAME = 256
-"""Bytes: the first picture should not wait for more than it needs."""
+"""Bytes of a stream's first frame: small, so that the first picture comes soon."""
 FRAME = 1100
-"""Bytes of payload; the largest frame, and so the most that is sent after a STOP was read.  Two
-segments of a stream, with their checks, fit."""
+"""Bytes of payload in the largest frame, and therefore the most that is sent after a STOP was read.
+Two segments of a stream fit, with their checks."""
 SMALL_FRAME = 256
-"""Bytes; smaller frames, the first and the last aside, cost too much overhead to be sent, and later
-on so do frames of less than a quarter of what went before: they would hardly show."""
+"""Bytes of the smallest frame, the first and the last aside: smaller ones have too much overhead.
+Later on, frames have at least a quarter of what went before: less would hardly show."""
 SHARED_FRAME = 64
-"""The same where streams share a connection: each gets its first picture sooner."""
+"""The same where streams share a connection: smaller, so that each gets its first picture
+sooner."""
 OVERHEAD = 11
-"""Bytes that a message costs beside its payload, about."""
+"""Bytes that a message costs in addition to its payload, about."""
 RECOGNISABLE = 19.0
-"""PSNR in dB."""
+"""PSNR in dB from which a picture counts as recognisable."""
 USUAL_GAIN = 1.8
-"""PSNR in dB that twice the bytes bring, on photographs: what is expected without a curve."""
+"""Gain in PSNR, in dB, by doubling the bytes of a photograph: assumed where there is no curve."""
 LEAST_SHARE = 0.1
-"""Of the usual gain, which a stream counts as having at least: where its curve is flat, it should
-not wait until all others have ended.  Photographs gain a third of it or more wherever they are."""
+"""A stream's gain counts as at least this share of the usual one, so that a stream with a flat
+curve need not wait until all others have ended.  Photographs gain a third or more everywhere."""
 _NOTHING = 1e-9
-"""Decibels; what rounding may do is less."""
+"""Decibels; differences below this may be rounding errors."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outlook:
-    """What is known of a stream that may be sent."""
+    """What is known about a stream that has bytes to send."""
 
     position: int
-    """The next byte."""
+    """Offset of the next byte to send."""
     end: int
-    """Bytes that can be sent now, counted from the stream's start; more than ``position``."""
+    """Offset up to which bytes can be sent now; more than ``position``."""
     last: bool
-    """It is pointless to wait for more than that."""
+    """Whether ``end`` is the end for now, so that waiting for more bytes is pointless."""
     weight: float = 1.0
+    """How much the receiver says a gain of this stream counts."""
     offsets: Sequence[int] = ()
-    """Bytes of the stream, ascending, at which its quality is predicted ..."""
+    """Byte offsets, ascending, at which the quality is predicted ..."""
     psnr: Sequence[float] = ()
-    """... in dB, never less than before."""
+    """... and that quality in dB, never decreasing."""
     boundaries: Sequence[int] = ()
-    """Where messages had better end, ascending."""
+    """Byte offsets, ascending, where messages should end if possible."""
     hull: Sequence[int] = ()
-    """What :func:`hull` makes of ``offsets`` and ``psnr``, if that is known; it saves looking at
-    all of them."""
+    """The result of :func:`hull` for ``offsets`` and ``psnr``, if known; saves searching the whole
+    curve."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,15 +67,15 @@ class Turn:
     """What a stream would send next."""
 
     end: int
-    """Up to this byte."""
+    """Offset up to which it would send."""
     gain: float
     """Weighted decibels per byte, above 0; 0 if there is no other stream to compare it with."""
 
 
 def turn(outlook: Outlook, *, alone: bool) -> Turn | None:
-    """Return what a stream would send next; None if it had better wait for more bytes.
+    """Return what a stream would send next, or None if it should wait for more bytes.
 
-    ``alone``: no other stream shares the connection.
+    ``alone`` says that no other stream shares the connection.
     """
     position, available = outlook.position, outlook.end - outlook.position
     smallest = SMALL_FRAME if alone else SHARED_FRAME
@@ -89,9 +92,10 @@ def turn(outlook: Outlook, *, alone: bool) -> Turn | None:
 
 
 def cut(outlook: Outlook, end: int) -> int:
-    """Return where a message that would end at ``end`` had better end, if anywhere before.
+    """Return the best end, at most ``end``, for a message from the outlook's position.
 
-    That is after a record or a segment, unless it would make the message less than half as long.
+    That is the end of a record or a segment, unless it would make the message less than half as
+    long.
     """
     end = min(end, outlook.end)
     place = bisect_right(outlook.boundaries, end)
@@ -101,11 +105,11 @@ def cut(outlook: Outlook, end: int) -> int:
 
 
 def hull(offsets: Sequence[int], psnr: Sequence[float]) -> list[int]:
-    """Return for every place on a curve the next one at which a best stretch may end.
+    """Return, for every point of a curve, the next point at which a best stretch may end.
 
-    Those between are below the straight line that joins the two, so that whoever looks from before
-    the first sees the second, or what is beyond it, under a steeper angle.  The last is followed by
-    the number of places.
+    The points are indices; the last one is followed by the number of points.  Points in between lie
+    below the straight line that joins the two (the upper convex hull): seen from anywhere before
+    the first point, either the second or one beyond it is steeper.
     """
     worth = [_worth(quality) for quality in psnr]
     following = list(range(1, len(offsets) + 1))
@@ -125,7 +129,7 @@ def _stretch(outlook: Outlook) -> tuple[int, float]:
     offsets, position = outlook.offsets, outlook.position
     ahead = bisect_right(offsets, position)
     if ahead == len(offsets):
-        # Beyond the curve, or without one.
+        # The position is beyond the curve, or there is no curve.
         end = outlook.end
         return end, USUAL_GAIN * log2((end + OVERHEAD) / (position + OVERHEAD)) / (end - position)
     here = _worth(_quality(outlook, ahead))
@@ -140,12 +144,12 @@ def _stretch(outlook: Outlook) -> tuple[int, float]:
 
 
 def _steepest(outlook: Outlook, ahead: int, here: float) -> tuple[int, float]:
-    """Return the same where all of the curve is within reach: along its hull."""
+    """Do the same as :func:`_stretch` for a curve that can be sent whole, along its hull."""
     best = (-inf, 0)
     while ahead < len(outlook.offsets):
         offset, gained = outlook.offsets[ahead], _worth(outlook.psnr[ahead]) - here
         size = offset - outlook.position + OVERHEAD
-        # Along a hull it gets steeper, then less so.
+        # Along a hull the slope rises to its maximum, then falls.
         if gained < best[0] * size - 2 * _NOTHING:
             break
         best = max(best, (gained / size, offset))

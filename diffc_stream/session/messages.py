@@ -1,14 +1,16 @@
-"""The messages of the protocol, each defined once: for writing, reading and the documentation.
+"""The messages of the protocol.
 
-One WebSocket message (binary) is one message here::
+Each message is defined once, for writing, for reading and for the tables in docs/protocol.md.  A
+binary WebSocket message holds one of them::
 
     control = type:u8 array                             a MessagePack array of the fields, in order
     data    = 0x10 stream:varint offset:varint payload crc:u32
 
-The array may be longer than this release knows (a newer minor version appended fields, which are
-ignored) and shorter by fields that have a default.  Maps, byte strings and extension types do
-not occur.  ``crc`` is the CRC32C of all before it; integers of DATA are little-endian and varints
-are those of the .dfc grammar.
+The array may have more fields than this release knows: those were appended by a newer minor version
+and are ignored.  It may lack fields at the end that have a default.  Maps, byte strings and
+extension types do not occur.  ``crc`` is the CRC32C of all bytes before it.  The integers of DATA
+are little-endian, and its varints are those of the .dfc grammar
+(:mod:`diffc_stream.container.grammar`).
 """
 
 from __future__ import annotations
@@ -32,35 +34,36 @@ from diffc_stream.session.fields import Text as TextField
 from diffc_stream.session.target import Target
 
 SUBPROTOCOL = "diffc-stream.v1"
-"""Token of the WebSocket handshake; another major version is refused there, over HTTP."""
+"""Token of the WebSocket handshake.  Other major versions are refused there, over HTTP."""
 PUSH_SUBPROTOCOL = "diffc-push.v1"
-"""The same where it is the sender that has opened the connection."""
+"""The token if the sender opens the connection."""
 MINOR = 0
-"""A newer minor version may append fields, and use new messages only with peers that know them."""
+"""A newer minor version may append fields, but may use new messages only with peers that know
+them."""
 
 MAX_MESSAGE = 16_384
-"""Bytes of a message; larger ones are refused unread."""
+"""Bytes of the largest message.  Larger ones are refused without being read."""
 MAX_STREAM = 2**26
-"""Bytes of a stream."""
+"""Bytes of the longest stream."""
 MAX_BPP = 1000.0
-"""Bits per pixel that may be asked for."""
+"""Most bits per pixel that a receiver may ask for."""
 MIN_WINDOW, MAX_WINDOW = 512, 65_536
-"""Bytes of DATA payload that may be under way unacknowledged."""
+"""Limits of the window: the bytes of DATA payload that may be under way unacknowledged."""
 MOST_MODELS = 16
-"""Fingerprints in HELLO or WELCOME."""
+"""Most fingerprints in HELLO or WELCOME."""
 MOST_CAPABILITIES = 16
-"""Words in HELLO or WELCOME."""
+"""Most capabilities in HELLO or WELCOME."""
 MUST = "!"
-"""What a capability begins with that the peer has to understand."""
+"""First character of a capability that the peer has to understand."""
 ENTRIES_PER_PAGE = 50
-"""Entries in one CATALOGUE; with names of 255 bytes each, they fit a message, with longer ones
-fewer do."""
+"""Most entries in one CATALOGUE.  So many fit a message if names have 255 bytes each; with longer
+names there are fewer."""
 MAX_NAME = 1000
-"""Bytes of the name of a picture, which is a path."""
+"""Bytes of the longest name of a picture, which is a path."""
 MAX_SIDE = 65_535
-"""Pixels."""
+"""Pixels of the longest side that a receiver may ask for."""
 MAX_PSNR = 100.0
-"""Decibels that may be asked for."""
+"""Highest PSNR, in dB, that a receiver may ask for."""
 MAX_WEIGHT = 1000.0
 
 StreamId = Annotated[int, Integer(1, 2**31 - 1)]
@@ -73,7 +76,7 @@ Prefix = Annotated[str | None, Maybe(Hex(16))]
 Mark = Annotated[str | None, Maybe(Hex(16))]
 Window = Annotated[int, Integer(MIN_WINDOW, MAX_WINDOW)]
 LONGEST = 86_400.0
-"""Seconds that anybody can be told."""
+"""Most seconds that a message can name."""
 Seconds = Annotated[float, Number(LONGEST)]
 Fingerprint = Annotated[str | None, Maybe(Hex(8))]
 Models = Annotated[tuple[str, ...], Many(Hex(8), MOST_MODELS)]
@@ -90,9 +93,9 @@ class Reason(Enum):
     """Why a stream ended."""
 
     COMPLETE = "complete"
-    """The sender has nothing better."""
+    """The sender has sent all it has."""
     TARGET = "target"
-    """As far as was asked for."""
+    """The target that was asked for is reached."""
     STOPPED = "stopped"
     """The receiver said STOP."""
     DRAINING = "draining"
@@ -100,7 +103,7 @@ class Reason(Enum):
 
 
 class Code:
-    """What an ERROR's ``code`` can be; a newer peer may know others."""
+    """The values of ``code`` in ERROR; a newer peer may use others."""
 
     UNKNOWN_IMAGE = "unknown-image"
     UNREADABLE_IMAGE = "unreadable-image"
@@ -115,18 +118,18 @@ class Code:
 
 
 class Capability:
-    """What ``capabilities`` can hold; a peer may know others, which are ignored."""
+    """The values in ``capabilities``; a peer may send others, which are ignored."""
 
     DFC1 = "dfc1"
-    """Streams of version 1 of the format: the noise of their observations is white."""
+    """Streams of version 1 of the format, in which the noise of observations is white."""
     DFC2 = "dfc2"
-    """Streams of version 2: it is shaped by scale."""
+    """Streams of version 2 of the format, in which that noise is shaped by scale."""
     DFC3 = "dfc3"
-    """Streams of version 3: they may say how a picture was taken."""
+    """Streams of version 3 of the format, which may say how the picture was taken."""
     HTTP = "http"
     """The same streams over plain HTTP, on the same port."""
     FOLLOW = "follow"
-    """A sender's: LIST may ask it to go on saying what changes."""
+    """The sender can keep announcing changes after LIST, if asked to."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -146,7 +149,7 @@ class Hello(Message):
     window: Window
     """The largest window it wants; the sender may choose a smaller one."""
     idle: Seconds
-    """It gives the link up after hearing nothing for so long."""
+    """Seconds without a message after which it gives the link up."""
     models: Models = ()
     """Fingerprints of models it can decode with; empty: any stream will do."""
     capabilities: Capabilities = ()
@@ -163,7 +166,7 @@ class Welcome(Message):
     window: Window
     """The window in force, for all streams of this connection together."""
     idle: Seconds
-    """It gives the link up after hearing nothing for so long."""
+    """Seconds without a message after which it gives the link up."""
     streams: Annotated[int, Integer(1, 1024)]
     """Streams that may be open at once."""
     models: Models = ()
@@ -178,9 +181,9 @@ class List(Message):
 
     kind: ClassVar[int] = 0x03
     follow: Annotated[bool, Flag()] = False
-    """Go on with what changes, as long as the connection lasts."""
+    """After that, announce changes as long as the connection lasts."""
     mark: Mark = None
-    """Of the last page held, from whatever connection: what came up to it is known."""
+    """Mark of the last page received, on any connection: everything up to it is known."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -189,11 +192,11 @@ class Entry:
 
     name: ImageName
     size: Total
-    """Bytes of its file."""
+    """Size of its file in bytes."""
     time: Total
     """When the file was last changed, in seconds since 1970."""
     thumbprint: Annotated[str, Hex(16)]
-    """Of the file's contents: another one means another picture."""
+    """Hash of the file's contents: a different one means a different picture."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -203,15 +206,15 @@ class Catalogue(Message):
     kind: ClassVar[int] = 0x04
     images: Annotated[tuple[Entry, ...], Many(Record(Entry), ENTRIES_PER_PAGE)]
     last: Annotated[bool, Flag()]
-    """No further page follows, before something changes."""
+    """No further page follows until something changes."""
     changes: Annotated[bool, Flag()] = False
-    """What is known otherwise still holds; false: from the first such page to the last is all."""
+    """True: all other pictures are as before.  False: these pages, up to the last, list all."""
     removed: Annotated[tuple[str, ...], Many(Name(MAX_NAME), ENTRIES_PER_PAGE)] = ()
-    """Pictures that are no more.  Of these and ``images`` together there are not more either."""
+    """Pictures that no longer exist.  The limit holds for ``images`` and these together, too."""
     mark: Mark = None
-    """Stands for all that was said up to here, in a later LIST."""
+    """For a later LIST: stands for everything that was said up to here."""
     left_out: Annotated[int, Integer(0, 2**31 - 1)] = 0
-    """How many older pictures there are beyond those that are told of; on the last page."""
+    """On the last page: how many older pictures there are that the catalogue does not list."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -223,25 +226,25 @@ class Open(Message):
     """Chosen by the receiver, larger than any before on this connection."""
     image: ImageName
     start: Size = 0
-    """The first byte wanted: so many are held already."""
+    """Offset of the first byte wanted: the receiver has all bytes before it."""
     prefix: Prefix = None
-    """Hash of the bytes held: the first 8 bytes of their SHA-256.  nil only if there are none."""
+    """Hash of those bytes: the first 8 bytes of their SHA-256.  nil only if there are none."""
     bytes: Bytes = None
-    """Where the stream may end, counted from its very start."""
+    """Length at which the stream may end, counted from its very start."""
     bpp: Bpp = None
-    """The same in bits per pixel.  Of several targets the one that is reached first counts."""
+    """The same in bits per pixel.  If there are several targets, the first one reached counts."""
     side: Side = None
-    """A longest side, in pixels: octaves that it has no use for are not wanted."""
+    """Longest side of the display, in pixels: octaves that are too fine for it are not wanted."""
     psnr: Psnr = None
-    """Quality that is good enough, as the sender predicts it, in dB."""
+    """Quality that is good enough, in dB, as the sender predicts it."""
     weight: Weight = 1.0
-    """How much a gain in quality counts, beside the other streams of this connection."""
+    """How much a gain in quality counts, relative to the other streams of this connection."""
     model: Fingerprint = None
     """Fingerprint of the model that the bytes held name; nil: the sender chooses."""
 
     @property
     def target(self) -> Target:
-        """How far the stream is wanted."""
+        """How far the receiver wants the stream."""
         return Target(bytes=self.bytes, bpp=self.bpp, side=self.side, psnr=self.psnr)
 
 
@@ -259,7 +262,7 @@ class Update(Message):
 
     @property
     def target(self) -> Target:
-        """How far the stream is wanted from now on."""
+        """How far the receiver wants the stream from now on."""
         return Target(bytes=self.bytes, bpp=self.bpp, side=self.side, psnr=self.psnr)
 
 
@@ -270,7 +273,7 @@ class Ack(Message):
     kind: ClassVar[int] = 0x06
     received: Total
     window: Annotated[int | None, Maybe(Integer(MIN_WINDOW, MAX_WINDOW))] = None
-    """The window from now on, WELCOME's at most; nil: WELCOME's."""
+    """The window from now on, at most WELCOME's; nil: WELCOME's."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -283,7 +286,7 @@ class Stop(Message):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class End(Message):
-    """Nothing more comes of this stream."""
+    """This stream has ended."""
 
     kind: ClassVar[int] = 0x08
     stream: StreamId
@@ -291,7 +294,7 @@ class End(Message):
     length: Size
     """Bytes of the stream up to here, counted from its very start."""
     updates: Count = 0
-    """UPDATEs of this stream that the sender had heard: others have come to nothing."""
+    """UPDATEs of this stream that the sender had received; later ones had no effect."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -305,27 +308,27 @@ class Error(Message):
     retry: Annotated[bool, Flag()] = False
     """The same request may succeed later."""
     model: Fingerprint = None
-    """With `unknown-model`: the fingerprint of the one that is missing."""
+    """With `unknown-model`: the fingerprint of the missing model."""
     after: Annotated[float | None, Maybe(Number(LONGEST))] = None
-    """With `retry`: not before so many seconds."""
+    """With `retry`: wait at least this many seconds."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Alive(Message):
-    """Nothing to say, but still here."""
+    """This end has nothing to say, but is still there."""
 
     kind: ClassVar[int] = 0x0A
     said: Annotated[int | None, Maybe(Integer(0, 2**53))] = None
-    """Messages said before this one on this connection; if fewer have come, some were lost."""
+    """Messages sent before this one on this connection; if fewer have come, some were lost."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Goaway(Message):
-    """The sender is about to leave: all streams end, no new ones are taken."""
+    """The sender is about to leave: all streams end, and it accepts no new ones."""
 
     kind: ClassVar[int] = 0x0C
     wait: Seconds
-    """Come back after a random part of so many seconds."""
+    """Come back after a random part of this many seconds."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -344,5 +347,5 @@ CONTROL: tuple[type[Message], ...] = (
 
 
 def title(message: type[Message]) -> str:
-    """Return the name of a message as the documentation has it."""
+    """Return the name of a message as the documentation spells it."""
     return message.__name__.upper()

@@ -1,4 +1,4 @@
-"""How what is said of many pictures is cut into messages."""
+"""Pagination: how a long catalogue is cut into messages."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from diffc_stream.session.coding import encode
 from diffc_stream.session.messages import ENTRIES_PER_PAGE, MAX_MESSAGE, Catalogue, Entry
 
 _BESIDE = 48
-"""Bytes that an entry takes beside its name, at most."""
+"""Most bytes that an entry takes in addition to its name."""
 _ROOM = MAX_MESSAGE - 256
-"""Bytes of a message that entries may take."""
+"""Bytes of a message that its entries may take together."""
 
 
 class Page:
-    """A CATALOGUE that many are told: encoded when the first of them is, and not again."""
+    """A CATALOGUE for many receivers: encoded once, when it is first sent."""
 
     __slots__ = ("_data", "message")
 
@@ -24,14 +24,14 @@ class Page:
 
     @property
     def data(self) -> bytes:
-        """The bytes of it.  Raises LocalProtocolError if a field does not fit."""
+        """The message's bytes.  Raises LocalProtocolError if a field does not fit."""
         if self._data is None:
             self._data = encode(self.message)
         return self._data
 
 
 def starts(items: Sequence[Entry | str]) -> list[int]:
-    """Return where pages of entries, or of the names of pictures that are no more, begin."""
+    """Return the indices at which pages of entries, or of names of removed pictures, begin."""
     found = [0]
     taken = 0
     for place, item in enumerate(items):

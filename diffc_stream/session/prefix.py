@@ -1,4 +1,4 @@
-"""The hash that proves a prefix: two ends that agree on it hold the same bytes."""
+"""The hash that proves a prefix: if both ends have the same hash, they hold the same bytes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The end that asks for pictures."""
+"""The receiver's session: the end that asks for pictures."""
 
 from __future__ import annotations
 
@@ -41,13 +41,13 @@ class ReceiverSession(Session):
         models: Iterable[str] = (),
         capabilities: Iterable[str] = (),
     ) -> None:
-        """Start a session; ``models`` are the fingerprints of those it can decode with.
+        """Start a session; ``models`` are the fingerprints of the models it can decode with.
 
-        Only so many fit a message: the first MOST_MODELS are named.
+        HELLO has room for the first MOST_MODELS of them.
         """
         super().__init__(now=now, terms=terms, models=models, capabilities=capabilities)
         self.welcome: Welcome | None = None
-        """What the sender said of itself, once it has."""
+        """The sender's introduction, once it has come."""
         self._listing = self._following = False
         self._received = 0
         self._acknowledged = 0
@@ -63,12 +63,12 @@ class ReceiverSession(Session):
 
     @property
     def current(self) -> int:
-        """The window in force: what was granted last."""
+        """The window in force: the one granted last."""
         return min(self._pace.window, self.window)
 
     @property
     def following(self) -> bool:
-        """The sender goes on saying what changes in its catalogue; not known before WELCOME."""
+        """Whether the sender keeps announcing changes of its catalogue; False before WELCOME."""
         welcome = self.welcome
         can = welcome is not None and Capability.FOLLOW in welcome.capabilities
         return self._following and can
@@ -77,7 +77,7 @@ class ReceiverSession(Session):
         """Ask for the catalogue, which comes as one or more Catalogue events.
 
         With ``follow``, more of them come whenever something changes, if the sender can do that;
-        there can be no other list() then.  ``mark`` is that of the last page held.
+        list() must not be called again then.  ``mark`` is the mark of the last page received.
         """
         self._stay()
         if self._listing:
@@ -97,10 +97,11 @@ class ReceiverSession(Session):
     ) -> int:
         """Ask for a picture's stream and return the id that its events will carry.
 
-        ``start`` bytes of it are held already, whose :class:`PrefixHash` is ``prefix`` and which
-        name the model of the fingerprint ``model`` (None if they do not reach so far).  Data events
-        come until ``target`` is reached, and at last End or Error.  A gain in quality counts
-        ``weight`` times, above 0, beside other streams.  Raises LinkLost if the sender is leaving.
+        ``start`` is how many bytes of it the receiver has already, ``prefix`` their
+        :class:`PrefixHash`, and ``model`` the fingerprint of the model that they name (None if
+        they do not reach that far).  Data events come until ``target`` is reached, and then End or
+        Error.  A gain in quality counts ``weight`` times, above 0, compared with other streams.
+        Raises LinkLost if the sender is leaving.
         """
         self._stay()
         stream = self._tracker.last_opened + 1
@@ -125,8 +126,8 @@ class ReceiverSession(Session):
     def update(self, stream: int, *, target: Target = WHOLE, weight: float = 1.0) -> bool:
         """Change how far an open stream goes, and its weight; return False if it has ended.
 
-        The sender may end it before it hears of this, as END's ``updates`` tells: who then wants
-        more opens it again.
+        The sender may end the stream before it receives this, which ``updates`` in END shows.  To
+        get more then, open the stream again.
         """
         if self.closed or self._tracker.stream(stream) is not StreamState.OPEN:
             return False
@@ -142,12 +143,12 @@ class ReceiverSession(Session):
         )
         progress = self._progress[stream]
         progress.updates += 1
-        # What is under way was sent for the target before.
+        # Bytes already under way were sent for the earlier target.
         progress.limit = max(progress.limit, target.bytes or MAX_STREAM)
         return True
 
     def stop(self, stream: int) -> None:
-        """Say that no more is wanted of a stream; End follows.  Too late is not an error."""
+        """Tell the sender to end a stream.  End follows; a stream that has ended is no error."""
         if not self.closed and self._tracker.stream(stream) is StreamState.OPEN:
             self._say(Stop(stream=stream))
 
@@ -199,8 +200,8 @@ class ReceiverSession(Session):
         if unacknowledged > self.window:
             raise RemoteProtocolError("DATA: more than the window allows")
         self._pace.arrived(len(data.payload), self._heard)
-        # Three to a window: seldom enough to cost little, often enough that a sender whose frames
-        # are half a window never stops.
+        # Three ACKs per window: few enough to cost little, and enough to keep a sender going whose
+        # frames are half a window.
         if 3 * unacknowledged >= self.current:
             self._pace.renew(self._heard)
             self._say(Ack(received=self._received, window=self.current))

@@ -1,4 +1,4 @@
-"""The end that has the pictures."""
+"""The sender's session: the end that has the pictures."""
 
 from __future__ import annotations
 
@@ -49,15 +49,15 @@ class SenderSession(Session):
         models: Iterable[str] = (),
         capabilities: Iterable[str] = (),
     ) -> None:
-        """Start a session; ``models`` are the fingerprints of those it can encode with.
+        """Start a session; ``models`` are the fingerprints of the models it can encode with.
 
-        The preferred one comes first; the first MOST_MODELS are named.
+        The preferred one comes first; WELCOME has room for the first MOST_MODELS of them.
         """
         super().__init__(now=now, terms=terms, models=models, capabilities=capabilities)
         self.hello: Hello | None = None
-        """What the receiver said of itself, once it has."""
+        """The receiver's introduction, once it has come."""
         self.current = min(Pace.LEAST, self.window)
-        """The window in force: what the receiver granted last, and a small one before it did."""
+        """The window in force: the one the receiver granted last, or a small one before that."""
         self._listing = self._following = False
         self._pages: deque[Page] = deque()
         self._sent = 0
@@ -65,12 +65,12 @@ class SenderSession(Session):
 
     @property
     def sent(self) -> int:
-        """Bytes of payload that were sent so far."""
+        """Bytes of payload sent so far."""
         return self._sent
 
     @property
     def under_way(self) -> int:
-        """Bytes of payload that were sent and not acknowledged yet."""
+        """Bytes of payload sent, but not yet acknowledged."""
         return self._sent - self._acknowledged
 
     @property
@@ -98,18 +98,21 @@ class SenderSession(Session):
         )
 
     def announce(self, pages: Iterable[Catalogue | Page]) -> None:
-        """Answer a List event with these pages, or say what has changed if it follows.
+        """Answer a List event with these pages, or announce changes to a receiver that follows.
 
-        What many are told is encoded once if it is a :class:`~.paging.Page`.
+        Pass a :class:`~.paging.Page` for what many receivers get: it is encoded only once.
 
-        One page goes with each transmit(), so that streams need not wait for all of them.
+        Each transmit() sends one page, so that streams need not wait for all of them.
         """
         if not self._listing:
             raise LocalProtocolError("a CATALOGUE without a LIST")
         self._pages.extend(Page(page) if isinstance(page, Catalogue) else page for page in pages)
 
     def transmit(self, now: float) -> list[bytes]:
-        """Return the messages to send, in order, each once; again, until there are none."""
+        """Return the next messages to send, in order, each once.
+
+        Call it again until it returns none: catalogue pages come one at a time.
+        """
         if self._pages and not self.closed:
             page = self._pages.popleft()
             data = page.data
@@ -130,7 +133,7 @@ class SenderSession(Session):
         self._sent += size
 
     def end(self, stream: int, reason: Reason) -> None:
-        """End a stream where it is."""
+        """End a stream at its current position."""
         progress = self._progress[stream]
         self._say(
             End(
@@ -154,8 +157,8 @@ class SenderSession(Session):
     ) -> None:
         """End a stream with an error.
 
-        ``retry`` if asking again may help, ``after`` so many seconds, or a day if that is longer;
-        ``model`` is the fingerprint of one that is missing.
+        ``retry`` says that asking again may help, ``after`` how many seconds to wait before that (a
+        day at most); ``model`` is the fingerprint of a missing model.
         """
         self._say(
             Error(
@@ -170,7 +173,7 @@ class SenderSession(Session):
         del self._progress[stream]
 
     def go_away(self) -> None:
-        """End every stream because this sender is shutting down, and take no more."""
+        """End every stream because this sender is shutting down, and accept no new ones."""
         if self._tracker.connection is ConnectionState.READY:
             self._pages.clear()
             self._say(Goaway(wait=COME_BACK))
@@ -178,7 +181,7 @@ class SenderSession(Session):
                 self.end(stream, Reason.DRAINING)
 
     def dismiss(self, code: str, reason: str) -> None:
-        """Give the connection up, and say why.  The session is then closed."""
+        """Tell the receiver why this sender gives the connection up, and close the session."""
         self._give_up(code, reason)
 
     def _handle(self, message: Message) -> Message | None:

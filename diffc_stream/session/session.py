@@ -1,20 +1,20 @@
-"""The two ends of a connection, without the connection.
+"""The two ends of a connection, without the connection itself (sans IO).
 
-A session takes the messages that arrived, gives back what they mean, and holds the messages to
-send until they are fetched.  It knows neither sockets nor threads, and no clock: whoever drives
-it says what time it is.  Driving one takes four calls, the same for both ends::
+A session takes the messages that have arrived, returns what they mean, and keeps the messages to
+send until its driver fetches them.  It knows no sockets, no threads and no clock: its driver passes
+the time.  Driving a session takes four calls, the same for both ends::
 
     event = session.receive(data, now)         for every WebSocket message, in order
     for data in session.transmit(now): ...     after anything was received or asked for
     session.handle_timeout(now)                at session.next_timeout(), at the latest
 
-Events are the messages themselves, or None for what the session deals with alone.  Payloads are
-bytes: a session never sees pictures.
+Events are the messages themselves, or None if the session has dealt with a message by itself.
+Payloads are bytes: a session never sees pictures.
 
-Flow control is one number: the DATA payload that was sent and not yet acknowledged never exceeds
-the window.  So whatever the link buffers, at most a window of it is ours, a STOP is followed by at
-most a window of stale bytes, and a peer that is slow is still heard from in time.  The receiver
-makes the window smaller than agreed where the link needs no more (:mod:`~.pace`).
+Flow control is one number, the window: the payload of DATA sent, but not yet acknowledged, never
+exceeds it.  This has three benefits: whatever the link buffers, at most a window of it is ours; at
+most a window of stale bytes follows a STOP; and messages from a peer on a slow link still arrive in
+time.  The receiver makes the window smaller than agreed if the link needs less (:mod:`~.pace`).
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ from diffc_stream.session.messages import (
 from diffc_stream.session.state import ConnectionState, Role, Tracker, Way
 
 SHORTEST_BREATH = 0.3
-"""Seconds; nobody is obliged to say more often that he is there."""
+"""Seconds between signs of life, at least: no peer can demand them more often."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,14 +57,15 @@ class Terms:
     """What one end offers, in HELLO or WELCOME."""
 
     window: int = 8192
-    """Most bytes of payload under way, MIN_WINDOW to MAX_WINDOW; the smaller end's counts."""
+    """Most bytes of payload under way, MIN_WINDOW to MAX_WINDOW; the smaller of both ends' values
+    holds."""
     streams: int = 64
-    """Streams a sender serves at once on one connection."""
+    """Streams that a sender serves at once on one connection."""
     idle: float = 60.0
-    """Seconds of silence after which the link is given up."""
+    """Seconds of silence after which this end gives the link up."""
     greeting: float = 60.0
-    """Seconds a sender waits for HELLO; at 15 bytes a second, behind what opens the connection, it
-    takes half of that."""
+    """Seconds that a sender waits for HELLO.  On a link of 15 bytes a second, HELLO takes half of
+    that to arrive, because it comes after the bytes that open the connection."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -74,7 +75,7 @@ class Progress:
     position: int
     limit: int = MAX_STREAM
     updates: int = 0
-    """UPDATEs said, or heard."""
+    """UPDATEs sent (by the receiver) or received (by the sender)."""
 
 
 class Session:
@@ -97,23 +98,23 @@ class Session:
         self.models = tuple(models)[:MOST_MODELS]
         self.capabilities = tuple(capabilities)[:MOST_CAPABILITIES]
         self.window = terms.window
-        """Most bytes of payload that may be under way; agreed on by HELLO and WELCOME."""
+        """Most bytes of payload that may be under way, as HELLO and WELCOME agree on it."""
         self._tracker = Tracker(self.role)
         self._progress: dict[int, Progress] = {}
         self._outbox: list[bytes] = []
         self._said = self._taken = 0
-        """Messages to and from the peer."""
+        """Messages sent to the peer, and received from it."""
         self._started = self._heard = self._spoke = now
         self._peer_idle = terms.idle
 
     @property
     def closed(self) -> bool:
-        """The connection has failed: send what transmit() still gives, then close it."""
+        """Whether the connection is over: send what transmit() still returns, then close it."""
         return self._tracker.connection is ConnectionState.CLOSED
 
     @property
     def leaving(self) -> bool:
-        """The sender has said GOAWAY."""
+        """Whether the sender has said GOAWAY."""
         return self._tracker.connection is ConnectionState.LEAVING
 
     @property
@@ -132,10 +133,10 @@ class Session:
         return len(self._outbox)
 
     def receive(self, data: bytes | str, now: float) -> Message | None:
-        """Take one WebSocket message from the peer and return what the driver has to act on.
+        """Take one WebSocket message from the peer and return the event to act on, if any.
 
-        Raises RemoteProtocolError if the peer broke the protocol (an ERROR that says so is then
-        waiting in transmit()), and PeerError if the peer gave the connection up.
+        Raises RemoteProtocolError if the peer broke the protocol (transmit() then returns an ERROR
+        that says so), and PeerError if the peer gave the connection up.
         """
         try:
             if isinstance(data, str):
@@ -163,22 +164,22 @@ class Session:
         return messages
 
     def next_timeout(self) -> float | None:
-        """Return when handle_timeout() wants to be called, or None if never."""
+        """Return the time at which to call handle_timeout(), or None if never."""
         if self.closed:
             return None
         return min(self._deadline(), self._spoke + self._breath)
 
     def heard(self, when: float) -> None:
-        """Take bytes that came at the time ``when``, of whatever message, for a sign of life.
+        """Count bytes that came at the time ``when``, of any message, as a sign of life.
 
-        On a thin link the whole of a long message may take longer than silence is borne.
+        On a thin link a long message may take longer to arrive than ``idle`` allows for silence.
         """
         self._heard = max(self._heard, when)
 
     def handle_timeout(self, now: float) -> None:
-        """Do what is due: say that this end is alive, or give the link up.
+        """Do what is due: send a sign of life, or give the link up.
 
-        Raises LinkLost in the latter case.  Calling it too early does nothing.
+        Raises LinkLost if it gives the link up.  Calling it too early does nothing.
         """
         if self.closed:
             return
@@ -221,7 +222,7 @@ class Session:
 
     @property
     def _breath(self) -> float:
-        """Seconds without a word after which this end says that it is there."""
+        """Seconds of this end's silence after which it sends a sign of life."""
         return max(self._peer_idle / 3, SHORTEST_BREATH)
 
     def _peer(self) -> str:

@@ -1,19 +1,19 @@
-"""Who may say what, and when: the protocol's two state machines as literal tables.
+"""The protocol's two state machines, as literal tables: who may say what, and when.
 
-A connection is a state machine, and so is every stream on it.  Each end has its own copy of both,
-and a table for its role; the state after a message is found by looking it up, and what is not in
-the table is an error: of this side when sending, of the peer when receiving.  Two rules keep this
-file honest:
+A connection is a state machine, and so is every stream on it.  Each end keeps its own copy of both
+and has a table for its role.  The table gives the state after each message; a message that is not
+in it is an error, of this side when sending, of the peer when receiving.  Two rules keep this file
+honest:
 
 1. Only :class:`Tracker` changes a state, and only by these tables.
 2. The tables in docs/protocol.md are printed from here (:func:`markdown`), never written by hand.
 
 A message with a stream id passes both tables, first the connection's, then the stream's.  ERROR
-passes one: with stream 0 it is the connection's business, otherwise that stream's.
+passes only one: the connection's with stream 0, otherwise that stream's.
 
-A message may cross another on its way.  STOP or UPDATE reaches a sender that has just sent END,
-OPEN one that has said GOAWAY, and DATA a receiver that has just sent STOP: all are in the tables.
-What may not happen is not.
+Messages may cross on their way.  STOP or UPDATE may reach a sender that has just sent END, OPEN one
+that has just sent GOAWAY, and DATA a receiver that has just sent STOP.  The tables contain all of
+these, and nothing that cannot happen.
 """
 
 from __future__ import annotations
@@ -48,21 +48,21 @@ class Role(Enum):
 
 
 class Way(Enum):
-    """Whether this end says a message or hears it."""
+    """Whether this end sends a message or receives it."""
 
     SENDS = "sends"
     RECEIVES = "receives"
 
 
 class ConnectionState(Enum):
-    """How far the two ends have got."""
+    """How far a connection has got."""
 
     START = "START"
     GREETED = "GREETED"
-    """The receiver has said HELLO and need not wait to go on; the sender has heard it."""
+    """The receiver has sent HELLO and may go on at once; the sender has received it."""
     READY = "READY"
     LEAVING = "LEAVING"
-    """The sender has said GOAWAY: what was under way comes to its end, nothing new begins."""
+    """The sender has said GOAWAY: what is under way is finished, but nothing new begins."""
     CLOSED = "CLOSED"
 
 
@@ -216,7 +216,7 @@ STREAM: dict[Role, Table] = {
 
 _DATA = (Way.SENDS, Data)
 _SENDING = [state for state, after in CONNECTION[Role.SENDER].items() if after.get(_DATA) is state]
-"""States of a sender's connection in which it may send DATA, and which that does not change ..."""
+"""States of a sender's connection in which it may send DATA and that DATA does not change ..."""
 _FLOWING = [state for state, after in STREAM[Role.SENDER].items() if after.get(_DATA) is state]
 """... and of a stream."""
 
@@ -224,8 +224,8 @@ _FLOWING = [state for state, after in STREAM[Role.SENDER].items() if after.get(_
 class Tracker:
     """The states of one connection and its streams, seen from one end.
 
-    Streams are numbered upwards by the receiver, so that those no longer tracked are known to be
-    closed: what is remembered is one number, however many streams have come and gone.
+    The receiver numbers streams upwards, so a stream that is no longer tracked is known to be
+    closed.  One number is enough to remember, however many streams have come and gone.
     """
 
     def __init__(self, role: Role) -> None:
@@ -241,7 +241,7 @@ class Tracker:
 
     @property
     def count(self) -> int:
-        """How many those are."""
+        """How many streams are open or stopping."""
         return len(self._streams)
 
     def stream(self, stream: int) -> StreamState:
@@ -250,10 +250,10 @@ class Tracker:
         return self._streams.get(stream, known)
 
     def advance(self, way: Way, message: Message) -> None:
-        """Change the states as ``message`` demands.
+        """Change the states as the tables say for ``message``.
 
-        Raises LocalProtocolError (sending) or RemoteProtocolError (receiving), changing nothing,
-        if the tables do not have it.
+        If it is not in the tables, raises LocalProtocolError (sending) or RemoteProtocolError
+        (receiving) and changes nothing.
         """
         stream: int = getattr(message, "stream", 0)
         if not (isinstance(message, Error) and stream):
@@ -268,11 +268,11 @@ class Tracker:
         self.connection = state
 
     def send_data(self, stream: int) -> None:
-        """Advance as the tables have it when DATA of ``stream`` is sent, which changes no state.
+        """Do the same as :meth:`advance` for sending DATA of ``stream``, but faster.
 
-        Raises LocalProtocolError if they do not have it.
+        Raises LocalProtocolError if DATA may not be sent now.
         """
-        # Nothing is said as often; the tables have been looked into before.
+        # DATA is the most frequent message and changes no state, so no table need be consulted.
         if self.connection in _SENDING and self._streams.get(stream) in _FLOWING:
             return
         self.advance(Way.SENDS, Data(stream=stream, offset=0, payload=b""))

@@ -8,22 +8,25 @@ from typing import TypedDict
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Target:
-    """Where a stream may end: of all that are given, what is reached first; none: at its end.
+    """Where a stream may end: at the first target that it reaches, or at its own end without one.
 
     The fields, and their limits, are those of OPEN.
     """
 
     bytes: int | None = None
-    """Of the stream, counted from its very start."""
+    """Length of the stream in bytes, counted from its very start."""
     bpp: float | None = None
-    """Bits per pixel of the picture."""
+    """Length of the stream in bits per pixel of the picture."""
     side: int | None = None
-    """A longest side in pixels: octaves that it has no use for are not wanted."""
+    """Longest side of the display in pixels: octaves that are too fine for it are not wanted."""
     psnr: float | None = None
-    """Quality in dB that is good enough, as predicted."""
+    """Predicted quality, in dB, that is good enough."""
 
     def length(self, pixels: int) -> int | None:
-        """Return the bytes that ``bytes`` and ``bpp`` come to for a picture of so many pixels."""
+        """Return the length in bytes that ``bytes`` and ``bpp`` allow for a picture of ``pixels``.
+
+        None if neither is given.
+        """
         limits = [] if self.bytes is None else [self.bytes]
         if self.bpp is not None:
             limits.append(int(self.bpp * pixels / 8))
@@ -40,4 +43,4 @@ class TargetOptions(TypedDict, total=False):
 
 
 WHOLE = Target()
-"""All that there is."""
+"""No target: the whole stream."""
