@@ -1,1 +1,4 @@
-"""The mathematics: observations of an image, and the denoisers that tell it from them."""
+"""The mathematics: noisy observations of a picture, and the denoisers that guess the picture.
+
+Start with :mod:`diffc_stream.diffusion.observation`.
+"""

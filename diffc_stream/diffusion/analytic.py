@@ -1,8 +1,8 @@
-"""An exact world: Gaussian pictures of known covariance, with their exact denoiser.
+"""Gaussian pictures of known covariance, with their exact denoiser: for tests and demonstrations.
 
-Here every claim about the codec has a closed form, no weights are needed and nothing is learned.
-The source is stationary on a torus, so that the Fourier transform diagonalises its covariance,
-and so are its octaves, whose spectra follow by aliasing.  The channels are independent.
+On this source every claim about the codec has a closed form, and no weights are needed.  The source
+is stationary on a torus, so that the Fourier transform diagonalises its covariance.  The same holds
+for its octaves, whose spectra follow by aliasing.  The channels are independent.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ Spectrum = NDArray[np.float64]
 class GaussianSource:
     """Pictures with power spectrum 1 / (1 + (f / corner)^exponent), f in cycles per picture.
 
-    ``height`` and ``width`` are powers of two.  ``variance`` is that of a value, in signal
+    ``height`` and ``width`` are powers of two.  ``variance`` is the variance of a value, in signal
     units.  An instance is a :class:`~diffc_stream.diffusion.denoiser.Denoiser`.
     """
 
@@ -82,18 +82,24 @@ class GaussianSource:
         return known.mean_error(known.isotropic(snr))
 
     def information(self, snr: float, octave: int = 0) -> float:
-        """Return I[X, Z] in bits of an observation at ``snr``: what an ideal code would send."""
+        """Return I[X, Z], the information in an observation at ``snr``, in bits.
+
+        That is what an ideal code would send.
+        """
         known = self.gaussian(octave)
         return octaves.CHANNELS * known.information(known.isotropic(snr))
 
     def rate(self, distortion: float) -> float:
-        """Return R(D) in bits, by reverse water-filling, for a mean squared error per value."""
+        """Return R(D), the fewest bits for a mean squared error per value of ``distortion``.
+
+        It is computed by reverse water-filling.
+        """
         return octaves.CHANNELS * self.gaussian().rate(distortion)
 
     def gaussian(self, octave: int = 0) -> Gaussian:
-        """Return what a channel's Fourier components are: a Gaussian without correlations.
+        """Return the distribution of a channel's Fourier components: an uncorrelated Gaussian.
 
-        Errors are per value there too; rates are those of one channel.
+        Its errors are per value as well; its rates are those of one channel.
         """
         return Gaussian(self._spectrum(octave).ravel())
 
@@ -102,7 +108,7 @@ class GaussianSource:
 
 
 def _halved(spectrum: Spectrum) -> Spectrum:
-    """Return the spectrum of the means of 2x2 blocks: filter, then fold the aliases."""
+    """Return the spectrum of the means of 2x2 blocks: filtered, then folded (aliasing)."""
     height, width = spectrum.shape
     filtered = (
         spectrum

@@ -1,7 +1,7 @@
-"""What is fixed about a network beside its weights, and how it is told a noise level.
+"""The architecture of a network, and the numbers that describe a noise level to it.
 
-No framework is needed to know it: whatever runs a network (PyTorch, an ONNX runtime, a browser)
-computes the features of a noise level here, outside the graph.
+This module needs no framework.  Whatever runs the network (PyTorch, an ONNX runtime, a browser)
+computes these numbers outside the graph, as this module does.
 """
 
 from __future__ import annotations
@@ -12,9 +12,9 @@ from dataclasses import dataclass
 NOISE_FEATURES = 16
 """How many numbers describe a noise level to the network."""
 SHAPE_FEATURES = 8
-"""How many more describe each of the ratio and the share of a precision field."""
+"""How many more numbers describe the ratio of a precision field, and how many its share."""
 MAP_RANGE = 4.0
-"""Logarithms of a map are shown to the network up to this size."""
+"""Logarithms of a map's values are clipped to this absolute value for the network."""
 
 MOST_LEVELS = 6
 MOST_CHANNELS = 1024
@@ -23,9 +23,9 @@ MOST_BLOCKS = 64
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Architecture:
-    """What has to be known, beside the weights, to rebuild a network.
+    """What it takes, in addition to the weights, to rebuild a network.
 
-    Raises ValueError for what is no network, or larger than any that a model file may hold.
+    Raises ValueError for values that make no network, or one that is too large for a model file.
     """
 
     widths: tuple[int, ...] = (48, 96, 192)
@@ -47,7 +47,7 @@ class Architecture:
 
     @property
     def channels(self) -> int:
-        """How many channels the network sees: the observation's, and the map of a field."""
+        """Channels of the network's input: the observation's, and the map of a field."""
         return 4 if self.shaped else 3
 
     @property
@@ -56,25 +56,28 @@ class Architecture:
         return NOISE_FEATURES + 2 * SHAPE_FEATURES if self.shaped else NOISE_FEATURES
 
     def described(self) -> dict[str, object]:
-        """Return what a model file says: what the first models did not have goes unsaid."""
+        """Return the description in a model file.
+
+        It leaves out what the first models did not have, so that their fingerprints stay the same.
+        """
         described: dict[str, object] = {"widths": self.widths, "blocks": self.blocks}
         return {**described, "shaped": True} if self.shaped else described
 
     @property
     def multiple(self) -> int:
-        """The network takes pictures whose sides are multiples of this many pixels."""
+        """The sides of the network's input must be multiples of this many pixels."""
         return int(2 ** len(self.widths))
 
     @property
     def halo(self) -> int:
-        """What is this many pixels away from a block of the network's alignment does not matter.
+        """How many pixels beyond an aligned block can affect the network's output in the block.
 
-        A block has :attr:`multiple` pixels either way, and so has this number.  It counts the 3x3
-        convolutions, two of which make a residual block, between the blocks of all levels.
+        Blocks have sides of :attr:`multiple` pixels, and this number is a multiple of that, too.
+        It follows from the 3x3 convolutions on all levels, two in each residual block.
         """
         reach = 1
         for count in self.blocks[:-1]:
-            # Of an odd number of cells on this level the last one needs a whole one below.
+            # Rounded up: half a cell of the next level needs a whole one.
             reach = -(-(reach + 2 * count) // 2)
         reach += 2 * self.blocks[-1]
         for count in reversed(self.blocks[:-1]):
@@ -86,8 +89,8 @@ class Architecture:
 def noise_features(log_snr: float) -> list[float]:
     """Describe the noise level ``log_snr`` (natural logarithm) by :data:`NOISE_FEATURES` numbers.
 
-    The first is the level itself, the others a cosine basis over [-12, 12], beyond which the
-    level is clamped.  Every value lies in [-1, 1].
+    The level is clamped to [-12, 12].  The first number is the level itself, the others are a
+    cosine basis over this range.  Every number lies in [-1, 1].
     """
     u = (min(max(log_snr, -12.0), 12.0) + 12.0) / 24.0
     return [2.0 * u - 1.0] + [math.cos(math.pi * k * u) for k in range(1, NOISE_FEATURES)]
@@ -96,10 +99,10 @@ def noise_features(log_snr: float) -> list[float]:
 def field_features(level: float, ratio: float, share: float) -> list[float]:
     """Describe a precision field by NOISE_FEATURES + 2 * SHAPE_FEATURES numbers in [-1, 1].
 
-    ``level`` is the natural logarithm of the precision of the finest detail, were it whole;
-    ``ratio``, in [1/e, 1], is the precision of a scale over that of the next coarser one, and
-    ``share``, in [0, 1], how much of the finest detail's precision is there.  Values beyond are
-    clamped.
+    ``level`` is the natural logarithm of the precision that the finest detail has with a share of
+    1.  ``ratio``, in [1/e, 1], is the precision of a scale over that of the next coarser one.
+    ``share``, in [0, 1], is how much of the finest detail's precision is there.  Values out of
+    range are clamped.
     """
     shape = [1.0 + math.log(min(max(ratio, 1 / math.e), 1.0)), math.sqrt(min(max(share, 0.0), 1.0))]
     return noise_features(level) + [

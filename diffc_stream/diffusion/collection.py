@@ -1,8 +1,8 @@
-"""The models at hand: those that were released with this package, and those that were added.
+"""The models at hand: those released with this package, and those that the user added.
 
-A stream decodes only with the model that it was made with, and names it by its fingerprint.  Which
-models there are is read from the headers of their files; weights are read when they are needed.
-See docs/models.md.
+A stream can be decoded only with the model that it was made with, and names that model by its
+fingerprint.  To list models, only the headers of their files are read; weights are loaded when they
+are needed.  See docs/models.md.
 """
 
 from __future__ import annotations
@@ -29,22 +29,22 @@ if TYPE_CHECKING:
 RELEASED = Path(__file__).parent.parent / "models"
 """Every model ever released, as NAME-FINGERPRINT.safetensors, with its graph and a card beside it.
 
-None is removed: there are streams that need it.
+Models are never removed, because there are streams that need them.
 """
 
 DEFAULT = RELEASED / "small-6c137b2c.safetensors"
-"""What streams are made with unless told otherwise."""
+"""The model that new streams are made with by default."""
 MOST_FILES = 256
-"""Of a folder, beyond which none is looked at."""
+"""How many model files of a folder are looked at, at most."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ModelFile:
-    """A model that has not been loaded."""
+    """A model file whose weights have not been loaded."""
 
     path: Path
     description: Description
-    """What its header says."""
+    """What the file's header says."""
 
     @classmethod
     def at(cls, path: Path) -> ModelFile:
@@ -53,43 +53,43 @@ class ModelFile:
 
     @property
     def graph(self) -> Path | None:
-        """Where its graph is, if it has one."""
+        """Path of the graph beside it, if there is one."""
         beside = graph.beside(self.path)
         return beside if beside.is_file() else None
 
     @property
     def engines(self) -> tuple[Engine, ...]:
-        """What can run it here."""
+        """The engines that can run it here."""
         return engines(self.path)
 
 
 class Collection(Mapping[str, "Model"]):
-    """Models by fingerprint, in order of preference; looking one up loads it, once.
+    """Models by fingerprint, in order of preference.  A model is loaded when first looked up.
 
-    ``collection.get(fingerprint)`` is None for a model that is not at hand; both it and
-    ``collection[fingerprint]`` raise UnreadableModel for one whose file has become useless.
+    ``collection.get(fingerprint)`` is None for a model that is not at hand.  Both that and
+    ``collection[fingerprint]`` raise UnreadableModel if the model's file has become unusable.
     Safe to use from several threads.
     """
 
     def __init__(
         self, files: Iterable[ModelFile], *, problems: Iterable[UnreadableModel] = ()
     ) -> None:
-        """Collect ``files``; of two with one fingerprint the first counts."""
+        """Collect ``files``; if two have the same fingerprint, the first counts."""
         self._files: dict[str, ModelFile] = {}
         for file in files:
             self._files.setdefault(file.description.fingerprint, file)
         self.problems = tuple(problems)
-        """What is wrong with files that should have been models, and are left out."""
+        """Why files that should have been models were left out."""
         self._loaded: dict[str, Model] = {}
         self._loading = threading.Lock()
 
     @classmethod
     def at_hand(cls, given: Path | None = None) -> Collection:
-        """Return the model in the file ``given``, if any, and all that are at hand anyway.
+        """Return all models at hand, and the one in the file ``given``, if any.
 
-        They come in this order: given, default, added by the user (see :func:`added`), released
-        earlier.  Raises UnreadableModel for ``given`` and for the default; files among the added
-        ones that are no models are left out.
+        Their order is: given, default, added by the user (see :func:`added`), released earlier.
+        Raises UnreadableModel for ``given`` and for the default; other files that are not models
+        are left out, see :attr:`problems`.
         """
         files = [ModelFile.at(path) for path in (given, DEFAULT) if path is not None]
         problems: list[UnreadableModel] = []
@@ -113,7 +113,7 @@ class Collection(Mapping[str, "Model"]):
 
     @property
     def preferred(self) -> Model:
-        """The model to make streams with."""
+        """The model to make streams with: the first one."""
         return self[next(iter(self))]
 
     def __getitem__(self, fingerprint: str) -> Model:
@@ -124,7 +124,7 @@ class Collection(Mapping[str, "Model"]):
             return self._loaded[fingerprint]
 
     def __contains__(self, fingerprint: object) -> bool:
-        return fingerprint in self._files  # without loading it, unlike what is inherited
+        return fingerprint in self._files  # The inherited method would load the model.
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._files)
@@ -135,15 +135,15 @@ class Collection(Mapping[str, "Model"]):
 
 @cache
 def default_model() -> Model:
-    """Return the model that streams are made with unless told otherwise."""
+    """Return the model that streams are made with by default."""
     return _load(ModelFile.at(DEFAULT))
 
 
 def added() -> Path:
-    """Return the folder of models that the user added; it need not exist.
+    """Return the folder for models that the user adds; it need not exist.
 
-    It is $DIFFC_MODELS, if that is set, or else ``diffc-stream/models`` below where programs keep
-    their data: $XDG_DATA_HOME or ~/.local/share, on Windows %LOCALAPPDATA%.
+    It is $DIFFC_MODELS, if that is set, or else ``diffc-stream/models`` in the user's folder for
+    the data of programs: $XDG_DATA_HOME or ~/.local/share, on Windows %LOCALAPPDATA%.
     """
     if chosen := os.environ.get("DIFFC_MODELS"):
         return Path(chosen)
@@ -153,10 +153,10 @@ def added() -> Path:
 
 
 def add(path: Path) -> ModelFile:
-    """Copy a model file to :func:`added`, unless it is at hand already, and return where it is.
+    """Copy a model file to :func:`added`, unless that model is at hand, and return its copy.
 
-    The graph beside it comes along, also to where the model was added without.  Raises
-    UnreadableModel, if need be only after reading all of it, or OSError.
+    The graph beside the file is copied too, also if the model was added without it earlier.  Reads
+    the whole file, and raises UnreadableModel if it is damaged; raises OSError if copying fails.
     """
     file = ModelFile.at(path)
     _load(file)
@@ -180,7 +180,7 @@ def add(path: Path) -> ModelFile:
 
 
 def _load(file: ModelFile) -> Model:
-    # Late, because it may bring torch, which knowing what there is can do without.
+    # Imported here because it may import torch, which is not needed to list models.
     from diffc_stream.diffusion.model import load_model
 
     model = load_model(file.path)

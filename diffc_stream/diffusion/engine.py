@@ -1,7 +1,7 @@
-"""What runs a model's network: ONNX Runtime, which everybody has, or PyTorch, an extra.
+"""The engines that run a model's network: ONNX Runtime, always installed, or PyTorch, an extra.
 
-ONNX Runtime is the faster and the smaller one (docs/decisions/0023), and the one that is taken
-wherever there is a graph beside the model file.  ``DIFFC_ENGINE`` chooses otherwise.
+ONNX Runtime is faster and smaller (docs/decisions/0023).  It is used whenever there is a graph
+beside the model file, unless ``DIFFC_ENGINE`` says otherwise.
 """
 
 from __future__ import annotations
@@ -18,14 +18,14 @@ VARIABLE = "DIFFC_ENGINE"
 
 
 class Engine(StrEnum):
-    """What runs networks, in order of preference."""
+    """The engines, in order of preference."""
 
     ONNXRUNTIME = "onnxruntime"
     TORCH = "torch"
 
 
 def engines(path: Path) -> tuple[Engine, ...]:
-    """Return what can run the model file ``path`` here, in order of preference."""
+    """Return the engines that can run the model file ``path`` here, in order of preference."""
     can = {
         Engine.ONNXRUNTIME: graph.beside(path).is_file(),
         Engine.TORCH: importlib.util.find_spec("torch") is not None,
@@ -34,10 +34,10 @@ def engines(path: Path) -> tuple[Engine, ...]:
 
 
 def chosen(path: Path, wanted: Engine | None = None) -> Engine:
-    """Return what to run the model file ``path`` with: ``wanted``, what $DIFFC_ENGINE says, or any.
+    """Return the engine for the model file ``path``: ``wanted``, $DIFFC_ENGINE, or the first.
 
-    Raises UnknownEngine for a variable that says nothing of sense, UnreadableModel for a model that
-    lacks the graph, and MissingPackage where PyTorch is wanted and not installed.
+    Raises UnknownEngine if $DIFFC_ENGINE names no engine, UnreadableModel if the model lacks the
+    graph that it needs, and MissingPackage if PyTorch is wanted and not installed.
     """
     wanted = wanted or asked_for()
     possible = engines(path)
@@ -59,7 +59,7 @@ def chosen(path: Path, wanted: Engine | None = None) -> Engine:
 
 
 def asked_for() -> Engine | None:
-    """Return what $DIFFC_ENGINE says, if anything.  Raises UnknownEngine."""
+    """Return the engine that $DIFFC_ENGINE names, if it is set.  Raises UnknownEngine."""
     text = os.environ.get(VARIABLE)
     try:
         return Engine(text) if text else None

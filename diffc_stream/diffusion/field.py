@@ -1,16 +1,19 @@
-"""Precision fields: how the precision of an observation is spread over scales and places.
+"""Precision fields: how the noise of an observation is shaped.
 
-Precision is the inverse variance of an observation's noise.  A field gives one to every coefficient
-of the Haar transform of the octave observed.  With the signal-to-noise ratio snr, the ratio g, the
-share f and the map m of the octave's pixels, detail of scale l (0 the finest of n) and the low band
-that remains after n scales have
+White noise treats all detail alike.  It is better to observe coarse detail, which has most of a
+picture's energy, more precisely than fine detail: this is what reverse water-filling, the optimum
+for Gaussian sources, does (Cover and Thomas, "Elements of Information Theory", section 10.3.3), and
+what makes "A*" and "F*" of Theis et al. (arXiv 2206.08889, section 4) better than "A" and "F".
+
+*Precision* is the inverse variance of noise.  A field gives one to every coefficient of the Haar
+transform (differences and means of neighbouring pixels, on several scales) of the octave observed.
+With the signal-to-noise ratio snr, the ratio g, the share f and the map m of the octave's pixels,
+detail of scale l (0 is the finest of n) and the low band that remains after n scales have
 
     p_0 = f snr m_1,    p_l = g^-l snr m_(l+1)    for 0 < l < n,    p_low = g^-n snr m_n
 
-where m_k is the k-th octave of the map.  White noise, the same in every basis, is g = f = m = 1;
-g < 1 observes coarse detail better than fine detail, which is what reverse water-filling does with
-a picture (Cover and Thomas, "Elements of Information Theory", section 10.3.3) and what makes the
-"A*" and "F*" of Theis et al. (arXiv 2206.08889, section 4) better than "A" and "F".
+where m_k is the k-th octave of the map.  White noise, which is the same in every basis, is
+g = f = m = 1; with g < 1, coarse detail is observed better than fine detail.
 """
 
 from __future__ import annotations
@@ -26,7 +29,7 @@ from diffc_stream.diffusion import octaves
 
 Floats = NDArray[np.float32]
 Precision = np.float32 | Floats
-"""Of a band: the same everywhere, or (H, W) of the band."""
+"""Precision of a band: a number, or an array (H, W) with one for each place."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -34,21 +37,23 @@ class Field:
     """A precision field of one octave, relative to the observation's signal-to-noise ratio."""
 
     ratio: float = 1.0
-    """Precision of a scale over that of the next coarser one, in (0, 1]."""
+    """Precision of a scale over that of the next coarser scale, in (0, 1]."""
     share: float = 1.0
-    """How much of the precision of the finest detail is there, 0 to 1."""
+    """How much of the finest detail's precision is there, 0 to 1: less than 1 while its opening is
+    under way."""
     cells: Floats | None = None
-    """Positive factors by place, (H, W) of the octave; None for 1 everywhere."""
+    """The map: a positive factor for each pixel of the octave, (H, W), or None for 1 everywhere."""
 
     @property
     def isotropic(self) -> bool:
-        """Whether noise has one level everywhere: it is white, the same in every basis."""
+        """Whether noise is white: of the same level everywhere, in every basis."""
         return self.ratio == 1.0 and self.cells is None
 
     def precisions(self, scales: int, *, whole: bool = False) -> list[Precision]:
         """Return the precision of every band, finest detail first, the low band last.
 
-        ``scales`` is how often the octave is transformed.  ``whole``: as if the share were 1.
+        They are relative to snr.  ``scales`` is how many times the octave is transformed.  With
+        ``whole``, the share is taken as 1.
         """
         maps: list[Precision] = [np.float32(1.0) if self.cells is None else self.cells]
         for _ in range(scales):
@@ -70,7 +75,7 @@ WHITE = Field()
 
 
 def transformed(x: Floats, scales: int) -> list[Floats]:
-    """Return the Haar transform of ``x`` (3, H, W): detail, finest first, and the low band.
+    """Return the Haar transform of ``x`` (3, H, W): detail, finest first, and then the low band.
 
     Detail has the shape (bands, 3, h, w), the low band (3, h, w).
     """
@@ -103,8 +108,8 @@ def shapes(size: octaves.Size, scales: int) -> list[tuple[int, ...]]:
 
 
 def dimensions(size: octaves.Size, scales: int) -> int:
-    """Return how many coefficients a picture of ``size`` transformed ``scales`` times has.
+    """Return the number of coefficients of a picture of ``size``, transformed ``scales`` times.
 
-    More than values where sides are odd: what is beyond the border is transformed too.
+    If sides are odd there are more coefficients than values, because the border is repeated.
     """
     return sum(prod(shape) for shape in shapes(size, scales))

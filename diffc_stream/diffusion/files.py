@@ -1,6 +1,7 @@
-"""Files of models, which lie in folders where anything may lie: regular, of bounded size.
+"""Open model files safely: only regular files, and only up to a size.
 
-A pipe of that name would keep whoever opens it waiting for ever.
+They lie in folders that may contain anything.  A named pipe, for instance, would keep the process
+that opens it waiting for ever.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ import stat
 from pathlib import Path
 from typing import BinaryIO
 
-# Without them a pipe is waited for, and a terminal becomes this process's.
+# Without these flags, opening a pipe waits, and opening a terminal may make it this process's own.
 _AT_ONCE = getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_NOCTTY", 0)
 
 
@@ -25,7 +26,7 @@ def opened(path: Path) -> BinaryIO:
 
 
 def contents(path: Path, most: int) -> bytes:
-    """Return what is in a file.  Raises OSError, also beyond ``most`` bytes."""
+    """Return the contents of a file.  Raises OSError, also beyond ``most`` bytes."""
     with opened(path) as file:
         data = file.read(most + 1)
     if len(data) > most:
@@ -34,11 +35,11 @@ def contents(path: Path, most: int) -> bytes:
 
 
 def line(error: BaseException) -> str:
-    """Return what an error says, in one line that holds nothing but characters to be shown."""
+    """Return an error's message as one line of printable characters."""
     text = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
     return shown(text.split("\n", maxsplit=1)[0][:200])
 
 
 def shown(text: object) -> str:
-    """Return a text, a path for instance, without what a terminal would do something at."""
+    """Return a text, such as a path, without characters that would control a terminal."""
     return "".join(c if c.isprintable() else "?" for c in str(text))

@@ -1,14 +1,15 @@
-"""A Gaussian of known covariance, and what rate-distortion theory says of diffusing it.
+"""A Gaussian of known covariance, and what rate-distortion theory says about coding it.
 
-In its eigenbasis a Gaussian falls apart into independent components of variances l_i, and the
-analysis of Theis et al. (arXiv 2206.08889, section 4) into sums over them.  What a stream tells is
-an observation of each component,
+This is the yardstick of the codec: it gives the bits that the best possible code would take for an
+error, and those of the schemes of Theis et al. (arXiv 2206.08889, section 4).  In its eigenbasis a
+Gaussian consists of independent components of variances l_i, and everything becomes a sum over
+them.  A stream gives the receiver an observation of each component,
 
     u_i = x_i + n_i,    n_i ~ N(0, 1 / p_i),
 
-and the *precisions* p_i say everything else: a component's signal-to-noise ratio is p_i l_i, its
+and the *precisions* p_i determine the rest: a component's signal-to-noise ratio is p_i l_i, its
 posterior variance l_i / (1 + p_i l_i), its information 1/2 log2(1 + p_i l_i) bits.  The schemes of
-the paper differ in their precisions and in what is reconstructed from them:
+the paper differ in their precisions and in how they reconstruct the source:
 
     scheme     precisions                        reconstruction
     DiffC-A    isotropic                         a sample of the posterior, P(X | Z)
@@ -16,11 +17,11 @@ the paper differ in their precisions and in what is reconstructed from them:
     DiffC-A*   water_filling                     a sample of the posterior
     DiffC-F*   realistic                         Z itself, of the source's variance
 
-Both reconstructions have the source's distribution.  On a Gaussian the flow ends where u_i is
-scaled to variance l_i, which is the optimal transport from u to x, and what DiffC-F* does; hence
-:meth:`Gaussian.flow_error` is that of both.
+All of these reconstructions have the source's distribution.  On a Gaussian, the flow scales u_i to
+variance l_i.  That is the optimal transport from u to x, and also what DiffC-F* does, so
+:meth:`Gaussian.flow_error` holds for both.
 
-Rates are bits for all components together, errors means over the components.
+Rates are bits for all components together; errors are means over the components.
 """
 
 from __future__ import annotations
@@ -33,7 +34,7 @@ from numpy.typing import NDArray
 
 Array = NDArray[np.float64]
 Precisions = Callable[[float], Array]
-"""From a parameter to precisions."""
+"""A family of precisions: a function from a parameter to the precisions, (N,)."""
 
 _HALVINGS = 200
 
@@ -69,8 +70,8 @@ class Gaussian:
     def fitted(cls, patches: Array) -> Gaussian:
         """Return the Gaussian with the covariance of ``patches``, (M, N), rows being samples.
 
-        One mean, over all rows and columns, is taken for all values: a patch may lie anywhere in
-        its picture, so that no position has a mean of its own.
+        All values have the same mean, taken over all rows and columns: a patch may lie anywhere in
+        its picture, so its positions do not differ.
         """
         centred = patches - patches.mean()
         return cls.of_covariance(centred.T @ centred / len(centred))
@@ -82,7 +83,7 @@ class Gaussian:
 
     @property
     def variance(self) -> float:
-        """The mean variance of a component, which is that of a value."""
+        """The mean variance of the components, which is also that of the values."""
         return float(self.variances.mean())
 
     def sample(self, rng: np.random.Generator, count: int) -> Array:
@@ -94,17 +95,18 @@ class Gaussian:
         """Return the samples, (M, N), that have ``components``, (M, N)."""
         return components if self.basis is None else components @ self.basis.T
 
-    # Precisions by the noise.
+    # Precisions for kinds of noise.
 
     def isotropic(self, snr: float) -> Array:
         """Return the precisions of noise of variance 1 / ``snr`` on every component."""
         return np.full(self.components, snr)
 
     def pink(self, snr: float, exponent: float = 1.0) -> Array:
-        """Return the precisions of noise whose variance goes with l_i^``exponent``.
+        """Return the precisions of noise with a variance proportional to l_i^``exponent``.
 
-        On average over the components it is 1 / ``snr``.  At exponent 0 noise is isotropic, at 1 it
-        has the spectrum of the source, so that all components have one signal-to-noise ratio.
+        Its mean over the components is 1 / ``snr``.  With exponent 0, noise is isotropic.  With 1,
+        it has the spectrum of the source, so that all components have the same signal-to-noise
+        ratio.
         """
         spectrum = self.variances**exponent
         return np.asarray(snr * spectrum.mean() / spectrum)
@@ -122,7 +124,7 @@ class Gaussian:
         """Return the precisions of DiffC-F*, ``level`` > 0.
 
         Z_i = a_i X_i + sqrt(1 - a_i^2) sqrt(l_i) U_i with a_i = (sqrt(l_i^2 + level^2) - level) /
-        l_i, which of all a_i gives the least error E|X - Z|^2 at its rate: a_i solves
+        l_i.  This choice of a_i gives the least error E|X - Z|^2 for its rate: a_i solves
         a / (1 - a^2) = l_i / (2 level), where the derivatives of rate and error are proportional.
         """
         return self.correlations(level) / (2.0 * level)
@@ -131,7 +133,7 @@ class Gaussian:
         """Return a_i of DiffC-F*, the correlation of Z_i with X_i, between 0 and 1."""
         return np.asarray(self.variances / (np.hypot(self.variances, level) + level))
 
-    # What an observation at some precisions, shape (N,), gives.
+    # Rate and error of an observation with given precisions, shape (N,).
 
     def information(self, precisions: Array) -> float:
         """Return I[X, Z] in bits: 1/2 sum log2(1 + p_i l_i)."""
@@ -146,14 +148,17 @@ class Gaussian:
         return float(self.posterior(precisions).mean())
 
     def posterior_error(self, precisions: Array) -> float:
-        """Return that of a sample of the posterior (DiffC-A, DiffC-A*): twice the mean's."""
+        """Return the mean squared error of a posterior sample (DiffC-A, DiffC-A*).
+
+        It is twice that of the posterior mean.
+        """
         return 2.0 * self.mean_error(precisions)
 
     def flow_error(self, precisions: Array) -> float:
-        """Return that of the probability flow (DiffC-F, DiffC-F*).
+        """Return the mean squared error of the probability flow (DiffC-F, DiffC-F*).
 
-        With a_i^2 = p_i l_i / (1 + p_i l_i) the error is 2 l_i (1 - a_i), which is that of a
-        posterior sample divided by 1 + a_i: all of 3.01 dB less where a_i is 1.
+        With a_i^2 = p_i l_i / (1 + p_i l_i) the error is 2 l_i (1 - a_i): that of a posterior
+        sample divided by 1 + a_i, which is 3.01 dB less where a_i is 1.
         """
         ratios = precisions * self.variances
         share = np.sqrt(ratios / (1.0 + ratios))
@@ -169,7 +174,7 @@ class Gaussian:
     def water_level(self, error: float) -> float:
         """Return the level at which reverse water-filling has a mean squared error of ``error``.
 
-        That is mean(min(l_i, level)), at most the source's variance.
+        The error at a level is mean(min(l_i, level)), at most the source's variance.
         """
         if error >= self.variance:
             return float(self.variances.max())
@@ -185,18 +190,21 @@ class Gaussian:
         return self.information(self.water_filling(self.water_level(error)))
 
     def error(self, rate: float) -> float:
-        """Return D(R), the least mean squared error at ``rate`` bits, whatever the realism."""
+        """Return D(R), the least mean squared error at ``rate`` bits, without regard to realism."""
         return self.mean_error(self.precisions_at(rate, self.water_filling, falling=True))
 
     def precisions_at(self, rate: float, noise: Precisions, *, falling: bool = False) -> Array:
-        """Return the precisions of a family that have ``rate`` > 0 bits; see parameter_at."""
+        """Return the member of a family of precisions with a rate of ``rate`` > 0 bits.
+
+        See :meth:`parameter_at`.
+        """
         return noise(self.parameter_at(rate, noise, falling=falling))
 
     def parameter_at(self, rate: float, noise: Precisions, *, falling: bool = False) -> float:
-        """Return where a family of precisions has ``rate`` > 0 bits.
+        """Return the parameter at which a family of precisions has a rate of ``rate`` > 0 bits.
 
-        ``noise`` is a method such as :meth:`isotropic`; ``falling`` says that a larger parameter
-        means fewer bits, as of a level.
+        ``noise`` is a method such as :meth:`isotropic`.  ``falling`` says that a larger parameter
+        means fewer bits, as it does for a level.
         """
         sign = -1.0 if falling else 1.0
         return solved(
@@ -205,9 +213,9 @@ class Gaussian:
 
 
 def solved(rising: Callable[[float], float], goal: float, *, low: float, high: float) -> float:
-    """Return where a rising function of a positive number meets ``goal``, between two bounds.
+    """Return the positive number, between ``low`` and ``high``, at which ``rising`` is ``goal``.
 
-    By bisection of the logarithm, to the last bits of a float.
+    It is found by bisection of the logarithm, to the last bits of a float.
     """
     for _ in range(_HALVINGS):
         middle = float(np.sqrt(low * high))

@@ -1,11 +1,12 @@
-"""Graph files: what computes a model's network, for whoever has an ONNX runtime.
+"""Graph files: they let any ONNX runtime run a model's network.
 
-A graph is an ONNX file beside the model file, of the same name but for ``.onnx``.  It holds no
-weights: they are external data, which point into the model file, so that every receiver, the
-browser too, computes with the same bytes.  ``python -m training.onnx`` makes it.
+A graph is an ONNX file beside the model file, with the same name but for ``.onnx``.  It contains no
+weights.  Instead it refers to those in the model file (ONNX calls that external data), so that
+every receiver, including the browser, computes with the same bytes.  ``python -m training.onnx``
+makes it.
 
-What matters of a graph before anything runs it is read here, without the ``onnx`` package: whose it
-is, and where it would have its weights read from.
+Before a graph is run, this module checks which model it belongs to and which files it would read.
+It does so without the ``onnx`` package.
 """
 
 from __future__ import annotations
@@ -19,12 +20,12 @@ from diffc_stream.errors import UnreadableModel
 
 SUFFIX = ".onnx"
 MOST_BYTES = 4 * 2**20
-"""A graph file larger than this is refused; that of the default model has 51 kB."""
+"""Larger graph files are refused; that of the default model has 51 kB."""
 
 _DEEPEST = 12
-"""Messages within messages, of which a graph of ours has four; each is read once per level."""
+"""Deepest nesting of messages that is read.  Our graphs have four levels."""
 
-# Where in onnx.proto messages hold messages, by field number, as far as tensors and facts go.
+# The messages within messages of onnx.proto that may lead to tensors or facts, by field number.
 _WITHIN: dict[str, dict[int, str]] = {
     "model": {7: "graph", 14: "fact", 20: "training", 25: "function"},
     "training": {1: "graph", 2: "graph"},
@@ -37,19 +38,19 @@ _WITHIN: dict[str, dict[int, str]] = {
 }
 
 _VARINT, _EIGHT, _BYTES, _FOUR = 0, 1, 2, 5
-"""Wire types of protocol buffers; the others have been given up."""
+"""Wire types of protocol buffers; the others are obsolete."""
 
 
 def beside(path: Path) -> Path:
-    """Return where the graph of the model file ``path`` is, if it has one."""
+    """Return the path at which the graph of the model file ``path`` is, if it has one."""
     return path.with_suffix(SUFFIX)
 
 
 def read_graph(path: Path, description: Description) -> bytes:
-    """Return the graph beside the model file ``path``, of which ``description`` tells.
+    """Return the graph beside the model file ``path``, which ``description`` describes.
 
-    Raises UnreadableModel for one that is too large, that is no ONNX file, that was made for other
-    weights, or that would have anything read but its model file.
+    Raises UnreadableModel if the graph is too large, is not an ONNX file, was made for other
+    weights, or refers to any file but its model file.
     """
     file = beside(path)
     try:
@@ -70,7 +71,7 @@ def read_graph(path: Path, description: Description) -> bytes:
 def told(data: bytes) -> tuple[dict[str, str], set[str]]:
     """Return the facts (metadata) of an ONNX graph, and all files that it refers to.
 
-    Raises ValueError for what is no ONNX graph.
+    Raises ValueError if ``data`` is not an ONNX graph.
     """
     facts: dict[str, str] = {}
     locations: set[str] = set()
@@ -97,7 +98,7 @@ def _messages(kind: str, message: memoryview, depth: int = 0) -> Iterator[tuple[
 
 
 def _fields(message: memoryview) -> Iterator[tuple[int, memoryview]]:
-    """Yield number and content of every field that has bytes; the others are skipped."""
+    """Yield the number and the content of every field that holds bytes; skip other fields."""
     at = 0
     while at < len(message):
         tag, at = _varint(message, at)
@@ -119,7 +120,7 @@ def _fields(message: memoryview) -> Iterator[tuple[int, memoryview]]:
 
 
 def _varint(message: memoryview, at: int) -> tuple[int, int]:
-    """Return the number that begins at ``at`` and where it ends."""
+    """Return the number that begins at ``at``, and the place after it."""
     value = 0
     for shift in range(0, 64, 7):
         if at >= len(message):

@@ -1,7 +1,8 @@
-"""The learned denoiser: a network, and the arithmetic around it, whatever runs the network.
+"""The learned denoiser: a network and the arithmetic around it.
 
-The network predicts v = alpha * n - sigma * x from z = alpha * x + sigma * n, the
-variance-preserving form of the observation; hence x_hat = alpha * z - sigma * v.
+It is the same for all engines.  The network predicts v = alpha * n - sigma * x from
+z = alpha * x + sigma * n, the variance-preserving form of the observation; from that follows
+x_hat = alpha * z - sigma * v.
 """
 
 from __future__ import annotations
@@ -20,29 +21,30 @@ from diffc_stream.diffusion.observation import variance_preserving
 Floats = NDArray[np.float32]
 
 LARGEST = np.float32(2)
-"""The range of pictures is [-LARGEST, LARGEST]."""
+"""Values of pictures lie in [-LARGEST, LARGEST]."""
 
 
 EVALUATING = "evaluating"
-"""What whoever watches the work is told."""
+"""What this part of the work is called in reports of progress."""
 
 
 class Network(Protocol):
-    """A U-Net with its weights, on whatever runs it; safe to call from threads."""
+    """A U-Net with its weights, on some engine.  Safe to call from several threads."""
 
     def __call__(self, z: Floats, features: Floats) -> Floats:
         """Return v, (1, 3, H, W), for ``z`` (1, C, H, W) and ``features`` (1, K).
 
-        C and K are the channels and the features of the architecture, H and W multiples of its.
+        C and K are the architecture's channels and features; H and W are multiples of its multiple.
         """
         ...
 
 
 class LearnedDenoiser:
-    """A :class:`~diffc_stream.diffusion.denoiser.Denoiser` on a network; safe to call from threads.
+    """A :class:`~diffc_stream.diffusion.denoiser.Denoiser` that runs a network.
 
-    Pads to the multiple the network needs by repeating the border, and clips the estimate to
-    the range of pictures.  Large pictures are evaluated tile by tile, with the same result.
+    It pads pictures to the multiple that the network needs by repeating the border, and clips the
+    estimate to the range of pictures.  Large pictures are evaluated tile by tile, with the same
+    result.  Safe to call from several threads.
     """
 
     def __init__(
@@ -56,8 +58,8 @@ class LearnedDenoiser:
     ) -> None:
         """Denoise with ``network``, which takes sides that are multiples of ``multiple``.
 
-        ``halo`` is how far it sees beyond a block of these sides, and ``largest`` how many pixels
-        it is given at once.  A ``shaped`` network is told the field of the noise.
+        ``halo`` is how far it sees beyond a block of that size, and ``largest`` the most pixels to
+        give it at once.  A ``shaped`` network knows the field of the noise.
         """
         self._network = network
         self._shaped = shaped
@@ -68,7 +70,7 @@ class LearnedDenoiser:
     def __call__(self, eta: Floats, snr: float, field: Field = WHITE) -> Floats:
         """Return x_hat, (3, H, W), for eta (3, H, W) at snr > 0.
 
-        Raises ValueError for a field other than white noise if the network knows no other.
+        Raises ValueError for a field other than white noise if the network does not know it.
         """
         features = np.array([self._features(float(np.log(snr)), field)], np.float32)
         x_hat = np.empty(eta.shape, np.float32)
@@ -108,13 +110,13 @@ class LearnedDenoiser:
             z = alpha * (eta / np.float32(snr))
             shown = np.clip(np.log(cells) / np.float32(MAP_RANGE), -1, 1)
         v = self._network(self._padded(z, shown), features)[0]
-        # In place: of a large picture each copy counts.
+        # In place, because each array of a large picture takes much memory.
         z *= alpha
         z -= sigma * v[:, : z.shape[1], : z.shape[2]]
         return np.clip(z, -LARGEST, LARGEST, out=z)
 
     def _padded(self, z: Floats, cells: Floats | None) -> Floats:
-        """Return ``z``, (3, H, W), as the network takes it, (1, C, H', W')."""
+        """Return ``z``, (3, H, W), in the form that the network takes, (1, C, H', W')."""
         if self._shaped:
             z = np.concatenate([z, np.zeros_like(z[:1]) if cells is None else cells[None]])
         missing = ((0, 0), *((0, -side % self._multiple) for side in z.shape[1:]))

@@ -1,8 +1,7 @@
 """Models: a denoiser with a name and a fingerprint.
 
 Sender and receiver compute with the same rounded weights, those of the model file
-(:mod:`diffc_stream.diffusion.weights`), whatever runs the network
-(:mod:`diffc_stream.diffusion.engine`).
+(:mod:`diffc_stream.diffusion.weights`), on any engine (:mod:`diffc_stream.diffusion.engine`).
 """
 
 from __future__ import annotations
@@ -20,21 +19,21 @@ from diffc_stream.errors import UnreadableModel
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Model:
-    """A denoiser that streams can name."""
+    """A denoiser that streams can refer to."""
 
     name: str
     fingerprint: str
     """The first 4 bytes of the SHA-256 of architecture and weights, as 8 hex digits."""
     denoiser: Denoiser
     shaped: bool = False
-    """Whether it knows noise of any precision field, not only white noise."""
+    """Whether it can denoise any precision field, not only white noise."""
 
 
 def load_model(path: Path, engine: Engine | None = None) -> Model:
-    """Load a model file, to run on ``engine`` or on what there is.
+    """Load a model file, to run on ``engine`` or on the best engine there is.
 
-    Raises UnreadableModel with one line that says what is wrong, and what
-    :func:`~diffc_stream.diffusion.engine.chosen` does.
+    Raises UnreadableModel with one line that says what is wrong, and the errors of
+    :func:`~diffc_stream.diffusion.engine.chosen`.
     """
     load = {Engine.ONNXRUNTIME: _on_onnxruntime, Engine.TORCH: _on_torch}
     description, network = load[chosen(path, engine)](path)
@@ -69,7 +68,7 @@ def _on_onnxruntime(path: Path) -> tuple[Description, Network]:
 
 
 def _on_torch(path: Path) -> tuple[Description, Network]:
-    # Late, because it is an extra.
+    # Imported here because torch is an extra.
     from diffc_stream.diffusion.network import TorchNetwork, built
 
     description, weights = read_weights(path)

@@ -1,6 +1,6 @@
-"""Networks on PyTorch, which not everybody has: it is an extra.
+"""Networks on PyTorch, an extra that need not be installed.
 
-Training needs it, and models that have no graph (:mod:`diffc_stream.diffusion.graph`).
+It is needed for training, and for models without a graph (:mod:`diffc_stream.diffusion.graph`).
 """
 
 from __future__ import annotations
@@ -33,13 +33,16 @@ class TorchNetwork:
 
 
 def load_network(path: Path) -> UNet:
-    """Load the network of a model file, as it computes.  Raises UnreadableModel."""
+    """Load the network of a model file, ready to compute.  Raises UnreadableModel."""
     return built(path, *read_weights(path))
 
 
 def built(path: Path, description: Description, weights: dict[str, Floats]) -> UNet:
-    """Return the network of ``path``, of which the rest has been read.  Raises UnreadableModel."""
-    # On no device: the weights are assigned, so that nothing is drawn only to be thrown away.
+    """Return the network of the model file ``path``, which has been read.
+
+    Raises UnreadableModel.
+    """
+    # Built without memory, because the weights are assigned: none need be drawn at random first.
     with torch.device("meta"):
         network = UNet(description.architecture)
     try:
@@ -52,6 +55,6 @@ def built(path: Path, description: Description, weights: dict[str, Floats]) -> U
 
 
 def save_model(path: Path, network: UNet, *, name: str) -> str:
-    """Round ``network``'s weights, write a model file, return its fingerprint."""
+    """Round the weights of ``network``, write a model file, and return its fingerprint."""
     weights = {key: tensor.float().cpu().numpy() for key, tensor in network.state_dict().items()}
     return write_weights(path, network.architecture, rounded(weights), name=name)

@@ -1,27 +1,33 @@
-"""The noisy observation of the image that sender and receiver share.
+"""The noisy observation of the picture that sender and receiver share.
+
+It holds everything that both ends know of the picture x: the picture times its precision, plus
+noise
 
     eta = P x + P^(1/2) n,    n ~ N(0, I)
 
-is everything known about x.  P is diagonal, the precisions of a field
-(:mod:`~diffc_stream.diffusion.field`), in the Haar transform of the octave observed; white noise,
-P = snr I, needs no transform.  Where P is 0 nothing is known and eta = 0.  It is the diffusion
-state of Theis et al. (arXiv 2206.08889, section 3) in other coordinates: for white noise, with
-alpha^2 = snr / (1 + snr) and sigma^2 = 1 / (1 + snr), z = alpha x + sigma n = eta * sigma /
-sqrt(snr).  These are the convenient ones because independent observations of one x simply add.
+The precision P, the inverse variance of the noise, starts at 0, where eta = 0 and nothing is known,
+and every step of a stream increases it.  P is diagonal in the Haar transform of the octave observed
+(for white noise, P = snr I, no transform is needed), and its entries are those of a precision field
+(:mod:`~diffc_stream.diffusion.field`).
 
-One refinement adds a new observation of precision D = delta / snr P.  Let x_hat be the posterior
-mean, known to both ends, and e = x - x_hat.  In units of the new observation's noise, and
-around what the receiver expects,
+This is the diffusion state of Theis et al. (arXiv 2206.08889, section 3) in other coordinates: for
+white noise, with alpha^2 = snr / (1 + snr) and sigma^2 = 1 / (1 + snr), their
+z = alpha x + sigma n is eta * sigma / sqrt(snr).  The coordinates used here are convenient because
+independent observations of the same x simply add up.
+
+A *refinement* adds a new observation of precision D = delta / snr P.  Let x_hat be the posterior
+mean, which both ends know, and e = x - x_hat its error.  In units of the new observation's noise,
+and relative to what the receiver expects,
 
     posterior  q = N(D^(1/2) e, I)        prior  p = N(0, I)
     eta <- eta + D x_hat + D^(1/2) y,     snr <- snr + delta
 
-where y is the sample that reverse channel coding brought across, at KL(q || p) = |D^(1/2) e|^2 / 2
-nats.  This is q(z_s | z_t, x) against p(z_s | z_t) of DDPM and VDM.
+where y is the sample that reverse channel coding transmits, which costs at least
+KL(q || p) = |D^(1/2) e|^2 / 2 nats.  In DDPM and VDM these are q(z_s | z_t, x) and p(z_s | z_t).
 
-Opening an octave keeps what is known and adds dimensions: the values of a coarse octave are half of
-the finer one's low band, so that they are observed there at a quarter of the precision; the three
-detail bands are brought from nothing to their place in the field.
+*Opening* an octave keeps what is known and adds dimensions.  The values of the coarse octave are
+half of the finer octave's low band, and therefore observed there at a quarter of their precision.
+The three detail bands, of which nothing was known, get the precision that the field gives them.
 """
 
 from __future__ import annotations
@@ -47,30 +53,30 @@ from diffc_stream.diffusion.field import (
 
 Floats = NDArray[np.float32]
 Held = Callable[[Floats, float], Floats]
-"""From the noisy picture u at some snr to the same with a part of it put back."""
+"""A function that takes the noisy picture u and its snr, and returns u with a part restored."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Observation:
-    """What is known of octave ``octave``, at ``snr`` >= 0 and the precisions of ``field``."""
+    """What is known of octave ``octave``, at ``snr`` >= 0 and with the precisions of ``field``."""
 
     bands: tuple[Floats, ...]
     """eta: detail (bands, 3, h, w), the finest first, and the low band (3, h, w).
 
-    White noise is never transformed: the low band is the octave itself.
+    With white noise there is no transform, and the low band is the octave itself.
     """
     snr: float
-    """Signal-to-noise ratio of the finest detail, were it whole."""
+    """Signal-to-noise ratio of the finest detail (with a share of 1)."""
     octave: int
     size: octaves.Size
     """(height, width) of the octave observed."""
     field: Field = WHITE
     origin: Observation | None = None
-    """What it was opened from, as long as no more is known of the octaves seen there."""
+    """The observation that this one was opened from; None as soon as a refinement followed."""
 
     @classmethod
     def nothing(cls, size: octaves.Size, octave: int, *, field: Field = WHITE) -> Observation:
-        """Return the observation that holds no information, of an octave of ``size``."""
+        """Return an observation without any information, of an octave of ``size``."""
         eta = np.zeros((octaves.CHANNELS, *size), np.float32)
         return cls(bands=(eta,), snr=0.0, octave=octave, size=size, field=field)
 
@@ -81,10 +87,10 @@ class Observation:
 
     @property
     def eta(self) -> Floats:
-        """snr times the noisy picture, (3, H, W): of white noise eta itself.
+        """snr times the noisy picture, (3, H, W); for white noise that is eta itself.
 
-        Finest detail of which a share is known is shrunk by that share.  Shaped noise is
-        transformed each time: of a large picture each copy counts.
+        Finest detail of which only a share is known is multiplied by that share.  For shaped noise
+        this is computed anew each time: keeping the result of a large picture takes much memory.
         """
         if self.field.isotropic:
             return self.bands[0]
@@ -97,7 +103,7 @@ class Observation:
 
     @property
     def dimensions(self) -> int:
-        """How many values a refinement runs over."""
+        """Number of values that a refinement codes."""
         return dimensions(self.size, self._scales)
 
     @property
@@ -110,7 +116,7 @@ class Observation:
         return variance_preserving(self.eta, self.snr)
 
     def scaled(self, x: Floats) -> Floats:
-        """Return ``x`` (3, H, W) in units of a refinement's noise at delta 1, shape (D,)."""
+        """Return ``x`` (3, H, W) in units of the noise of a refinement with delta 1, shape (D,)."""
         if self.field.isotropic:
             return x.reshape(-1)
         bands = [
@@ -122,16 +128,16 @@ class Observation:
     def refined(self, x_hat: Floats, y: Floats, delta: float, received: float = 1.0) -> Observation:
         """Add an observation of signal-to-noise ratio ``delta``.
 
-        ``x_hat`` is the posterior mean, (3, H, W), ``y`` the sample around it, (D,) as
-        :meth:`scaled` gives.  If only the fraction ``received`` of a rotated y is there, with zeros
-        for the rest, the observation gains that fraction of delta.
+        ``x_hat`` is the posterior mean, (3, H, W), and ``y`` the sample around it, (D,), in the
+        units of :meth:`scaled`.  If only the fraction ``received`` of a rotated y has arrived, with
+        zeros for the rest, the observation gains that fraction of delta.
         """
         gained, root = np.float32(received * delta), np.float32(sqrt(delta))
         summed = []
         bands = zip(self.bands, self._transformed(x_hat), self._cut(y), self._relative, strict=True)
         for before, known, new, relative in bands:
             eta = np.empty_like(before)
-            # Part by part: of a large picture each copy counts.
+            # Part by part, because each array of a large picture takes much memory.
             for sum_, part, known_part, new_part in zip(eta, before, known, new, strict=True):
                 np.add(part, (gained * relative) * known_part, out=sum_)
                 np.add(sum_, (root * np.sqrt(relative)) * new_part, out=sum_)
@@ -151,9 +157,10 @@ class Observation:
         """Add the detail of the next finer octave, of ``size``.
 
         ``bands`` is the prediction of the detail bands and ``y`` the sample around it, both of
-        shape (3, 3, H, W).  If only the fraction ``received`` of a rotated y is there, so is that
-        share of the detail's precision; white noise cannot say so, and takes what is not there for
-        its prediction without noise.  ``cells`` is the finer octave's, if the field has one.
+        shape (3, 3, H, W).  If only the fraction ``received`` of a rotated y has arrived, detail
+        has that share of its precision.  White noise cannot express this: there, the missing part
+        is set to its prediction, as if that had no noise.  ``cells`` is the map of the finer
+        octave, if the field has one.
         """
         snr = self.opened_snr
         share = 1.0 if self.field.isotropic else received
@@ -166,9 +173,9 @@ class Observation:
         return self._finer(detail, size, share=share, cells=cells)
 
     def widened(self, size: octaves.Size, *, cells: Floats | None = None) -> Observation:
-        """Take the next finer octave, of ``size``, of whose detail nothing is known.
+        """Go on to the next finer octave, of ``size``, without knowing anything of its detail.
 
-        Only where noise is shaped, which can say so; ``cells`` is as in :meth:`opened`.
+        Only for shaped noise, which can express this; ``cells`` is as in :meth:`opened`.
         """
         shape = (octaves.BANDS, octaves.CHANNELS, *octaves.coarser(size))
         return self._finer(np.zeros(shape, np.float32), size, share=0.0, cells=cells)
@@ -188,9 +195,9 @@ class Observation:
         )
 
     def coarser(self) -> Observation | None:
-        """Return what it says of the next coarser octave; None if noise is white or there is none.
+        """Return the observation of the next coarser octave that this one contains.
 
-        Of white noise the octaves are not kept apart.
+        None if there is no coarser one, or if noise is white: then octaves are not kept apart.
         """
         if self.field.isotropic or not self._scales:
             return None
@@ -209,11 +216,11 @@ class Observation:
         )
 
     def joined(self, fine: Floats, coarse: Floats) -> Floats:
-        """Join two estimates of this octave: of itself, and of the next coarser one from there.
+        """Join an estimate of this octave with one of the next coarser octave.
 
-        Detail is that of the fine one.  Means are those of the coarse one as long as no detail is
-        observed, and two thirds so when all of it is: each estimate sees what the other overlooks
-        (docs/decisions/0029).
+        Detail is taken from the fine estimate.  Means are taken from the coarse one as long as no
+        detail is observed, and two thirds from it when all detail is observed: each estimate sees
+        what the other overlooks (docs/decisions/0029).
         """
         own = np.float32(self.field.share / 3)
         low = octaves.means(fine)
@@ -224,17 +231,18 @@ class Observation:
 
     @property
     def opened_snr(self) -> float:
-        """The snr at which the next finer octave is observed when it opens."""
+        """The snr that the next finer octave will have when it opens."""
         return opened_snr(self.snr, self.field.ratio)
 
     def moved(
         self, ahead: Floats, snr: float, *, share: float = 1.0, held: Held | None = None
     ) -> Observation:
-        """Follow the probability flow to ``snr`` and ``share``, both above what they are.
+        """Follow the probability flow to ``snr`` and ``share``, neither below its present value.
 
-        ``ahead`` is the posterior mean, (3, H, W), on the way.  The noisy picture u = eta / P keeps
-        of its distance from it what is left of the noise: du / d ln s = u - x_hat, by coefficient,
-        where s is the deviation of its noise.  Then ``held``, if given, puts back what stays.
+        ``ahead`` is the posterior mean, (3, H, W), in the middle of the way.  The distance of the
+        noisy picture u = eta / P from it shrinks as the noise does: du / d ln s = u - x_hat for
+        every coefficient, where s is the standard deviation of its noise.  Then ``held``, if given,
+        restores the part that is not to change.
         """
         field = self.field.shared(share)
         shares = [share / self.field.share, *[1.0] * self._scales]
@@ -254,9 +262,10 @@ class Observation:
         return replace(self, bands=tuple(moved), snr=snr, field=field, origin=origin)
 
     def begun(self, bands: Floats, noise: Floats, share: float) -> Observation:
-        """Observe ``share`` of the finest detail, of which nothing was known.
+        """Return the observation with ``share`` of the finest detail, of which nothing was known.
 
-        ``bands`` is what the detail is expected to be, ``noise`` in units of the observation's.
+        ``bands`` is the prediction of that detail, ``noise`` its noise in units of the
+        observation's.
         """
         whole = self.field.precisions(self._scales, whole=True)[0]
         precision = np.float32(share * self.snr) * whole
@@ -270,7 +279,7 @@ class Observation:
         bands = zip(self.bands, self._transformed(x), self._relative, strict=True)
         for known, true, relative in bands:
             precision = np.float32(self.snr) * relative
-            # Part by part: of a large picture each copy counts.
+            # Part by part, because each array of a large picture takes much memory.
             for known_part, true_part in zip(known, true, strict=True):
                 noise = (known_part - precision * true_part) / np.sqrt(precision)
                 total += float(np.square(noise, dtype=np.float64).sum())
@@ -298,7 +307,7 @@ class Observation:
 
 
 def opened_snr(snr: float, ratio: float) -> float:
-    """Return the snr of an octave opened when the next coarser one is observed at ``snr``."""
+    """Return the snr of an octave that is opened while the one before it is observed at ``snr``."""
     return snr * ratio / 4
 
 

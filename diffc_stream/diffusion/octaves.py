@@ -1,12 +1,13 @@
-"""Octaves of a picture: means of 2x2 blocks, and the detail that takes one to the next finer.
+"""Octaves: a picture at half its size, a quarter, and so on, and the detail between them.
 
-The signal is x = 2 (v / 127.5 - 1) for 8-bit values v, in [-2, 2], about unit variance, as
-arrays of shape (3, height, width).  Octave 0 is the picture itself; octave r + 1 holds the means
-of octave r's 2x2 blocks, odd sides repeating their last row or column, until the short side is
-at most 16.  The orthonormal Haar transform takes a picture to its low band (twice the means) and
-three detail bands; being orthonormal, it takes white noise to white noise.
+The signal is x = 2 (v / 127.5 - 1) for 8-bit values v: values in [-2, 2] of about unit variance, in
+arrays of shape (3, height, width).  Octave 0 is the picture itself.  Octave r + 1 contains the
+means of the 2x2 blocks of octave r, where odd sides repeat their last row or column.  The coarsest
+octave is the first whose short side is at most 16.  The orthonormal Haar transform splits an octave
+into its low band (twice the means) and three bands of detail; because it is orthonormal, white
+noise stays white noise.
 
-All of it is computed some rows at a time, whose intermediate results stay in a core's cache.
+Everything is computed a few rows at a time, so that intermediate results stay in a core's cache.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ BANDS = 3
 _STRIP = 2**15
 """About how many pixels are computed at a time."""
 _ROWS = 64
-"""... and no fewer rows than this where each strip needs some of its neighbours."""
+"""Fewest rows computed at a time if each strip needs some rows of its neighbours."""
 
 
 def signal(picture: NDArray[np.uint8]) -> Floats:
@@ -64,12 +65,12 @@ def coarser(size: Size) -> Size:
 
 
 def dimensions(size: Size) -> int:
-    """Return how many values an octave of ``size`` has."""
+    """Return the number of values of an octave of ``size``."""
     return CHANNELS * size[0] * size[1]
 
 
 def detail_dimensions(size: Size) -> int:
-    """Return how many values the three detail bands below an octave of ``size`` have."""
+    """Return the number of values in the three detail bands of an octave of ``size``."""
     height, width = coarser(size)
     return BANDS * CHANNELS * height * width
 
@@ -120,8 +121,8 @@ def synthesis(low: Floats, bands: Floats, size: Size) -> Floats:
 def upsampled(x: Floats, size: Size) -> Floats:
     """Enlarge an octave to the next finer one of ``size``, by cubic interpolation.
 
-    Pixel centres are those of block means: the new pixels lie a quarter of an old pixel to
-    either side.  The kernel is Keys' cubic with a = -1/2; borders repeat.
+    Pixels are block means, so the centres of the new pixels lie a quarter of an old pixel to either
+    side of the old centre.  The kernel is Keys' cubic with a = -1/2; borders repeat.
     """
     result = np.empty((x.shape[0], *size), np.float32)
     height, width = x.shape[1:]
@@ -140,7 +141,7 @@ def enlarged(x: Floats, octaves: list[Size]) -> Floats:
 
 
 def enlarged_picture(x: Floats, octaves: Sequence[Size]) -> NDArray[np.uint8]:
-    """Return the 8-bit picture of :func:`enlarged`, in little more memory than it takes itself."""
+    """Return the 8-bit picture of :func:`enlarged`, using little more memory than the result."""
     if not octaves:
         return picture(x)
     height, width = octaves[0]
@@ -151,7 +152,10 @@ def enlarged_picture(x: Floats, octaves: Sequence[Size]) -> NDArray[np.uint8]:
 
 
 def _enlarged_rows(x: Floats, octaves: Sequence[Size], rows: slice) -> Floats:
-    """Return some rows of :func:`enlarged`, for which each octave needs half as many, and four."""
+    """Return some rows of :func:`enlarged`.
+
+    Each coarser octave needs half as many rows, and four more.
+    """
     if not octaves:
         return x[:, rows]
     (_, width), coarser = octaves[0], octaves[1:]
@@ -165,12 +169,12 @@ def _enlarged_rows(x: Floats, octaves: Sequence[Size], rows: slice) -> Floats:
 
 
 def _around(rows: slice, height: int) -> NDArray[np.intp]:
-    """Return which rows of ``height`` it takes to double some: two more on either side."""
+    """Return the rows, of ``height``, that doubling ``rows`` needs: two more on either side."""
     return np.arange(rows.start - 2, rows.stop + 2).clip(0, height - 1)
 
 
 def _doubled(near: Floats) -> Floats:
-    """Return rows, two more on either side, twice as high (without these) and twice as wide."""
+    """Return rows enlarged to double height and width, without the two extra on either side."""
     channels, rows, width = near.shape
     tall = np.empty((channels, 2 * (rows - 4), width), np.float32)
     _double(near.swapaxes(1, 2), tall.swapaxes(1, 2))
@@ -185,7 +189,7 @@ _CUBIC = tuple(np.float32(tap / 128) for tap in (-9, 111, 29, -3))
 
 
 def _double(padded: Floats, result: Floats) -> None:
-    """Write the last axis of ``padded`` twice as long, without the two values at either end."""
+    """Double the last axis of ``padded`` into ``result``, without the two values at either end."""
     before2, before1, x, after1, after2 = (
         padded[:, :, i : padded.shape[2] - 4 + i] for i in range(5)
     )
@@ -195,7 +199,7 @@ def _double(padded: Floats, result: Floats) -> None:
 
 
 def _corners(x: Floats) -> tuple[Floats, Floats, Floats, Floats]:
-    """Return the values of 2x2 blocks by their place in the block."""
+    """Return the four corners of all 2x2 blocks, an array for each corner."""
     odd = ((0, 0), (0, x.shape[1] % 2), (0, x.shape[2] % 2))
     even = np.pad(x, odd, mode="edge") if any(after for _, after in odd) else x
     return even[:, 0::2, 0::2], even[:, 0::2, 1::2], even[:, 1::2, 0::2], even[:, 1::2, 1::2]

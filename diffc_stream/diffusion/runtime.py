@@ -1,7 +1,7 @@
-"""Networks on ONNX Runtime: graph and weights in memory, nothing else is read.
+"""Networks on ONNX Runtime, from a graph and weights in memory.  It reads no files.
 
-This is the one place that imports it: as it comes, it tells its maker of every program that does,
-with a number that it keeps for the machine.
+Only this module imports ONNX Runtime, so that its telemetry is switched off everywhere: by default
+it reports every program that imports it to its maker, with an identifier of the machine.
 """
 
 from __future__ import annotations
@@ -14,17 +14,17 @@ from numpy.typing import NDArray
 from diffc_stream import threads
 from diffc_stream.diffusion.architecture import Architecture
 
-# It asks when it is imported, and no later word stops it.  Child processes inherit this.
+# Read on import, and never again.  Child processes inherit it.
 os.environ["ORT_DISABLE_TELEMETRY"] = "1"
 import onnxruntime
 
 Floats = NDArray[np.float32]
 
-# For a program that had imported it before: what it tells of sessions, at least, it does not.
+# For programs that imported it earlier: this stops at least the reports about sessions.
 onnxruntime.disable_telemetry_events()
 
 _ERRORS_ALONE = 3
-"""Severity from which ONNX Runtime writes to standard error."""
+"""Lowest severity of messages that ONNX Runtime writes to standard error."""
 
 
 class RuntimeNetwork:
@@ -33,17 +33,17 @@ class RuntimeNetwork:
     def __init__(
         self, graph: bytes, weights: bytes, *, location: str, architecture: Architecture
     ) -> None:
-        """Load ``graph``, whose external data lie at ``location``, which is ``weights``.
+        """Load ``graph``; ``weights`` are the contents of its external file ``location``.
 
-        The graph is tried on the smallest picture that ``architecture`` takes.  Raises
-        ValueError, of one line, for what cannot be run.
+        The graph is tried on the smallest picture that ``architecture`` takes.  Raises ValueError
+        with one line if it cannot be run.
         """
         options = onnxruntime.SessionOptions()
         options.log_severity_level = _ERRORS_ALONE
         options.intra_op_num_threads = threads.count()
-        # Whoever else wants the cores gets them, and a lone evaluation is as fast.
+        # Leaves idle cores to other programs, and a single evaluation is just as fast.
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-        # A plan of the memory for every size of picture takes more than doing without.
+        # A memory plan for each size of picture would take more memory than it saves.
         options.enable_mem_pattern = False
         options.add_external_initializers_from_files_in_memory(
             [location], [weights], [len(weights)]
@@ -56,7 +56,7 @@ class RuntimeNetwork:
                 graph, options, providers=["CPUExecutionProvider"]
             )
             v = self(z, features)
-        except Exception as error:  # its errors have no other base
+        except Exception as error:  # ONNX Runtime's errors have no other base class.
             raise ValueError(str(error).split("\n", maxsplit=1)[0]) from error
         if v.shape != (1, 3, side, side) or v.dtype != z.dtype:
             raise ValueError(f"it computes {v.dtype} of shape {v.shape}")

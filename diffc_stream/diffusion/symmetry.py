@@ -1,8 +1,9 @@
-"""Mirror images and quarter turns, under which photographs are as likely as they were.
+"""Mirror images and quarter turns: averaging a network over them makes its estimates better.
 
-The posterior mean turns with the picture; a network only nearly does.  Averaging its estimates over
-turned copies takes out what depends on the turn (geometric self-ensemble: Timofte et al., "Seven
-ways to improve example-based single image super resolution", CVPR 2016, section 3.6).
+A turned photograph is about as likely as the original, so the posterior mean should turn with the
+picture.  That of a network does so only nearly; averaging over turned copies removes the part that
+depends on the turn (geometric self-ensemble: Timofte et al., "Seven ways to improve example-based
+single image super resolution", CVPR 2016, section 3.6).
 """
 
 from __future__ import annotations
@@ -15,13 +16,14 @@ from numpy.typing import NDArray
 Floats = NDArray[np.float32]
 
 COUNT = 8
-"""How many symmetries there are, the identity included."""
+"""Number of symmetries, including the identity."""
 
 
 def turned(x: Floats, number: int) -> Floats:
     """Apply symmetry ``number``, 0 (none) to 7, to ``x`` (..., H, W).
 
-    1 mirrors left and right, 2 top and bottom, 3 both; 4 to 7 do that and then transpose.
+    1 mirrors left and right, 2 top and bottom, 3 both; 4 to 7 do the same as 0 to 3, then
+    transpose.
     """
     if number & 1:
         x = x[..., ::-1]
@@ -37,7 +39,7 @@ def turned_back(x: Floats, number: int) -> Floats:
 
 def averaged(estimate: Callable[[Floats], Floats], x: Floats, count: int) -> Floats:
     """Return the mean of ``estimate`` over the first ``count`` symmetries of ``x`` (3, H, W)."""
-    total = np.array(estimate(x))  # a copy: whose that is, is not known here
+    total = np.array(estimate(x))  # A copy, because the result may belong to the caller.
     for number in range(1, count):
         total += turned_back(estimate(turned(x, number)), number)
     total /= np.float32(count)

@@ -1,10 +1,10 @@
-"""Large pictures, tile by tile: the same values in bounded memory.
+"""Evaluate large pictures tile by tile: the same values, in bounded memory.
 
-A pixel of what a network computes depends on pixels as far away as its convolutions reach
-(:attr:`~diffc_stream.diffusion.architecture.Architecture.halo`) and on no others.  So a picture
-may be cut into tiles, each evaluated with a margin that wide, which is thrown away: there the
-network saw the zeros of its padding where the picture goes on.  At the border of the picture there
-is no margin, and the padding is where it always was.
+A pixel of a network's output depends only on pixels within reach of its convolutions
+(:attr:`~diffc_stream.diffusion.architecture.Architecture.halo`).  So a picture may be cut into
+tiles that are evaluated with a margin of that width.  The results in the margin are thrown away,
+because there the network saw the zeros of its padding instead of the rest of the picture.  Tiles at
+the border of the picture have no margin there, and the padding is where it would be without tiles.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from functools import lru_cache
 from math import inf
 
 LARGEST = 5_000_000
-"""A tile has at most so many pixels, margins included.
+"""Most pixels of a tile, including its margins.
 
 They take a gigabyte in ONNX Runtime and three in PyTorch.  Larger tiles would save at most a tenth
 of the time, which is what the margins cost a picture of 24 megapixels (docs/decisions/0025).
@@ -26,18 +26,18 @@ class Span:
     """A tile's extent in one dimension, in pixels of the picture."""
 
     seen: slice
-    """What is evaluated: aligned, but for the end of the picture."""
+    """The part that is evaluated.  It is aligned, except at the end of the picture."""
     kept: slice
-    """What is kept of it."""
+    """The part whose result is kept."""
 
     @property
     def within(self) -> slice:
-        """Where in what is seen that is."""
+        """The place of ``kept`` within ``seen``."""
         return slice(self.kept.start - self.seen.start, self.kept.stop - self.seen.start)
 
 
 Tile = tuple[Span, Span]
-"""Rows and columns."""
+"""The rows and the columns of a tile."""
 
 
 def grid(
@@ -45,9 +45,10 @@ def grid(
 ) -> list[Tile]:
     """Return tiles that cover a picture of ``height`` x ``width`` once, row by row.
 
-    None has more than ``largest`` pixels, padding included.  Tiles begin at multiples of
-    ``multiple``, of which ``halo`` is one.  Of all such grids it is the one of the fewest pixels to
-    evaluate.  Where there is none, or no need for one, the one tile is the whole picture.
+    No tile has more than ``largest`` pixels, including padding.  Tiles begin at multiples of
+    ``multiple``; ``halo`` is such a multiple.  Of all such grids this is the one with the fewest
+    pixels to evaluate.  If there is no such grid, or no need for one, the only tile is the whole
+    picture.
     """
     rows, columns = _divided(height, width, multiple, halo, largest)
     across = _spans(width, columns, multiple, halo)
@@ -56,7 +57,7 @@ def grid(
 
 @lru_cache(maxsize=64)
 def _divided(height: int, width: int, multiple: int, halo: int, largest: int) -> tuple[int, int]:
-    """Return into how many rows and columns to cut."""
+    """Return the number of rows and columns of tiles."""
     best, least = (1, 1), inf
     if _most(height, 1, multiple, halo) * _most(width, 1, multiple, halo) <= largest:
         return best
@@ -65,7 +66,7 @@ def _divided(height: int, width: int, multiple: int, halo: int, largest: int) ->
         tall = _most(height, rows, multiple, halo)
         if tall * _most(width, columns, multiple, halo) > largest:
             continue
-        # As few as will do; with more rows it is never more.
+        # As few columns as possible.  With more rows it never takes more columns.
         while columns > 1 and tall * _most(width, columns - 1, multiple, halo) <= largest:
             columns -= 1
         total = _total(height, rows, halo) * _total(width, columns, halo)
@@ -95,5 +96,5 @@ def _most(side: int, count: int, multiple: int, halo: int) -> int:
 
 
 def _total(side: int, count: int, halo: int) -> int:
-    """Return about how much is evaluated in all if ``side`` is cut into ``count`` spans."""
+    """Return about how many pixels are evaluated in all if ``side`` is cut into ``count`` spans."""
     return side + 2 * (count - 1) * halo

@@ -1,10 +1,10 @@
 """The learned denoiser's network: a residual U-Net without normalisation.
 
-It works on the pixel-unshuffled picture (factor 2), because most of what a denoiser needs to
-know is a neighbourhood, and neighbourhoods are cheaper at half size.  There is no GroupNorm:
-its reductions over whole feature maps drift between runtimes, and sender and receiver may run
-different ones.  The noise level enters as features computed outside the graph for the same
-reason (sines of large arguments differ between devices).
+It works on the pixel-unshuffled picture (2x2 pixels become channels), because what a denoiser needs
+is mostly a pixel's neighbourhood, and neighbourhoods are cheaper at half size.  There is no
+GroupNorm: its reductions over whole feature maps differ between runtimes, and sender and receiver
+may run different ones.  For the same reason the noise level enters as features computed outside the
+graph (sines of large arguments differ between devices).
 
 The network predicts v = alpha * n - sigma * x (Salimans & Ho, "Progressive Distillation",
 arXiv 2202.00512, appendix D) from z = alpha * x + sigma * n, the variance-preserving form of
@@ -26,7 +26,7 @@ _FILM_WIDTH = 64
 
 
 class ResidualBlock(nn.Module):
-    """x + conv(relu(scale * conv(x) + shift)), scale and shift given by the noise level."""
+    """x + conv(relu(scale * conv(x) + shift)); scale and shift depend on the noise level."""
 
     def __init__(self, width: int) -> None:
         super().__init__()
@@ -35,13 +35,12 @@ class ResidualBlock(nn.Module):
         self.film = nn.Linear(_FILM_WIDTH, 2 * width)
         nn.init.zeros_(self.film.weight)
         nn.init.zeros_(self.film.bias)
-        # Without normalisation a deep residual network only starts to learn if its branches
-        # start small.
+        # Without normalisation, a deep residual network learns only if its branches start small.
         with torch.no_grad():
             self.conv2.weight.mul_(0.1)
 
     def forward(self, x: Tensor, level: Tensor) -> Tensor:
-        """Refine ``x`` (N, width, H, W) given ``level`` (N, film width)."""
+        """Refine ``x`` (N, width, H, W) for a noise level ``level`` (N, film width)."""
         scale, shift = self.film(level)[:, :, None, None].chunk(2, dim=1)
         h = F.relu(self.conv1(x) * (1.0 + scale) + shift)
         refined: Tensor = x + self.conv2(h)

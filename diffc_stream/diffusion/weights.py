@@ -1,12 +1,12 @@
 """Model files: weights, rounded once, with a name and a fingerprint.
 
-A model file is a safetensors file.  Convolutions and matrices of many outputs are stored as 8-bit
-integers with a half-precision scale per output, everything else in half precision; a stored
-integer times its scale is exact in single precision, so that whoever loads the file computes with
-the same values.  Rounding costs at most 0.006 dB from log-SNR -6 to 6 (docs/decisions/0008).
+A model file is a safetensors file.  Convolutions and matrices with many outputs are stored as 8-bit
+integers with a half-precision scale per output, everything else in half precision.  An integer
+times its scale is exact in single precision, so that every program that loads the file computes
+with the same values.  Rounding costs at most 0.006 dB from log-SNR -6 to 6 (docs/decisions/0008).
 
-The metadata hold the architecture, a name, and the fingerprint of exactly what the network
-computes with: the architecture and the rounded weights.
+The metadata contain the architecture, a name, and a fingerprint: a hash of exactly what the network
+computes with, the architecture and the rounded weights.
 """
 
 from __future__ import annotations
@@ -33,25 +33,25 @@ from diffc_stream.replacement import replacing
 
 Floats = NDArray[np.float32]
 Stored = dict[str, NDArray[np.int8] | NDArray[np.float16]]
-"""Tensors as they stand in the file, by name; the scales of ``x`` are called ``x.scale``."""
+"""Tensors as the file stores them, by name; the scales of ``x`` are called ``x.scale``."""
 
 MOST_BYTES = 256 * 2**20
-"""A model file larger than this is refused."""
+"""Bytes of the largest model file; larger ones are refused."""
 MOST_HEADER = 2**18
-"""So is one whose header ends beyond this; that of the default model has 16 kB."""
+"""Bytes of the longest header; longer ones are refused.  That of the default model has 16 kB."""
 
 INTEGERS_FROM = 96
 """Convolutions and matrices of at least this many outputs are stored as integers.
 
-The thinner ones work on the fine level, where an error of 1 / 254 of the largest weight costs
-0.05 dB at log-SNR 6, and hold a tenth of the parameters.
+Those with fewer outputs work on the fine level, where an error of 1 / 254 of the largest weight
+costs 0.05 dB at log-SNR 6, and they have only a tenth of the parameters.
 """
 
 SUFFIX = ".safetensors"
-"""How the names of model files end."""
+"""Suffix of model files."""
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,31}")
-"""What a model may be called: it becomes part of the names of files."""
+"""Names that a model may have: they become part of file names."""
 FINGERPRINT = re.compile(r"[0-9a-f]{8}")
 
 _SCALE = ".scale"
@@ -59,7 +59,7 @@ _SCALE = ".scale"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Description:
-    """What a model file says of itself, read from its header alone."""
+    """What a model file says about itself, read from its header alone."""
 
     name: str
     fingerprint: str
@@ -71,18 +71,18 @@ class Description:
 
     @property
     def file_name(self) -> str:
-        """What the file is called where it is released or added, and what its graph calls it."""
+        """The file's name where it is released or added, and in its graph."""
         return f"{self.name}-{self.fingerprint}{SUFFIX}"
 
 
 def rounded(weights: Mapping[str, Floats]) -> Stored:
-    """Round single-precision ``weights`` to what a model file holds."""
+    """Round single-precision ``weights`` to the form that a model file stores."""
     stored: Stored = {}
     for name, values in weights.items():
         if values.ndim > 1 and values.shape[0] >= INTEGERS_FROM:
             rows = values.reshape(len(values), -1)
             largest = np.abs(rows).max(axis=1)
-            # No smaller than a normal half: below it a scale would itself be coarse.
+            # At least the smallest normal half: below that, the scale itself would be imprecise.
             scale = np.maximum(largest / 127, np.finfo(np.float16).smallest_normal)
             scale = scale.astype(np.float16)
             integers = np.clip(np.rint(rows / scale.astype(np.float32)[:, None]), -127, 127)
@@ -111,7 +111,7 @@ def values(stored: Stored) -> dict[str, Floats]:
 
 
 def fingerprint(architecture: Architecture, stored: Stored) -> str:
-    """Return the first 8 hex digits of the SHA-256 of what a network computes with."""
+    """Return the first 8 hex digits of the SHA-256 of architecture and weights."""
     digest = hashlib.sha256(json.dumps(architecture.described(), sort_keys=True).encode())
     for name in sorted(stored):
         tensor = stored[name]
@@ -135,7 +135,7 @@ def write_weights(path: Path, architecture: Architecture, stored: Stored, *, nam
 
 
 def read_description(path: Path) -> Description:
-    """Return what a model file says of itself, without reading its weights.
+    """Return what a model file says about itself, without reading its weights.
 
     Raises UnreadableModel with one line that says what is wrong.
     """
@@ -150,27 +150,27 @@ def read_description(path: Path) -> Description:
 
 
 def read_verified(path: Path) -> tuple[Description, bytes]:
-    """Return what a model file says of itself and all of its bytes.
+    """Return what a model file says about itself, and all of its bytes.
 
-    Raises UnreadableModel, also where the weights are not those of the fingerprint.
+    Raises UnreadableModel, also if the weights do not have the file's fingerprint.
     """
     description, data, _ = _read(path)
     return description, data
 
 
 def read_stored(path: Path) -> tuple[Description, Stored]:
-    """Return what a model file says of itself and its tensors as they stand there.
+    """Return what a model file says about itself, and its tensors as stored.
 
-    Raises UnreadableModel, also where the weights are not those of the fingerprint.
+    Raises UnreadableModel, also if the weights do not have the file's fingerprint.
     """
     description, _, stored = _read(path)
     return description, stored
 
 
 def read_weights(path: Path) -> tuple[Description, dict[str, Floats]]:
-    """Return what a model file says of itself and the weights to compute with.
+    """Return what a model file says about itself, and the weights to compute with.
 
-    Raises UnreadableModel, also where the weights are not those of the fingerprint.
+    Raises UnreadableModel, also if the weights do not have the file's fingerprint.
     """
     description, stored = read_stored(path)
     try:
@@ -194,7 +194,7 @@ def _read(path: Path) -> tuple[Description, bytes, Stored]:
 
 
 def _described(path: Path, start: bytes, size: int) -> Description:
-    """Return what the file of ``size`` bytes that begins so says of itself."""
+    """Return what a file of ``size`` bytes that begins with ``start`` says about itself."""
     try:
         tensors = _header(start, size)
         metadata = tensors.pop("__metadata__", {})
@@ -219,7 +219,7 @@ def _described(path: Path, start: bytes, size: int) -> Description:
 
 
 def _header(start: bytes, size: int) -> dict[str, Any]:
-    """Return the header of a safetensors file.  Raises what wrong ones trip over."""
+    """Return the header of a safetensors file.  May raise any of the errors of parsing JSON."""
     length = int.from_bytes(start[:8], "little")
     if len(start) < 8 or length > min(MOST_HEADER - 8, size - 8):
         raise ValueError("it has no header, or one that is too long")
@@ -242,7 +242,7 @@ def _architecture(text: str) -> Architecture:
 
 
 def _parsed(text: str) -> Any:
-    """Return what JSON says; it has no NaN.  Raises ValueError, RecursionError."""
+    """Parse JSON, without NaN or infinity.  Raises ValueError or RecursionError."""
 
     def refused(constant: str) -> None:
         raise ValueError(f"{constant} is no number")
@@ -251,7 +251,7 @@ def _parsed(text: str) -> Any:
 
 
 def _whole(shape: Sequence[int]) -> int:
-    """Return how many values a tensor has.  Raises ValueError for what is no shape."""
+    """Return how many values a tensor has.  Raises ValueError if ``shape`` is not a shape."""
     if len(shape) > 8 or not all(type(side) is int and 0 <= side < 2**31 for side in shape):
         raise ValueError("a tensor without a shape")
     return prod(shape)
