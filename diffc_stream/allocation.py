@@ -1,8 +1,9 @@
-"""Keep freed memory instead of returning it to the system at once.
+"""Make evaluations faster by keeping freed memory instead of returning it to the system at once.
 
-A denoiser evaluation allocates and frees large blocks for every layer.  glibc takes each from the
-system and gives it back, and the system clears every page anew: for a picture of three megapixels
-half of the time.  Programs of our own may change that; a library must not do it to its host.
+A denoiser evaluation allocates and frees large blocks for every layer.  By default, glibc gets each
+of them from the system and returns it, and the system has to clear every page anew; for a picture
+of three megapixels that takes half of the time.  Our own commands may change this, but a library
+must not do it to the program that uses it.
 """
 
 from __future__ import annotations
@@ -15,11 +16,12 @@ _TRIM_THRESHOLD, _MMAP_MAX, _ARENA_MAX = -1, -4, -8
 
 
 def keep_freed_memory() -> bool:
-    """Have this process keep what it frees; return False where that cannot be arranged.
+    """Make this process keep the memory that it frees; return False if that is not possible.
 
-    For commands, early and once.  One arena, because those of threads cannot hold large blocks.
-    What stays up and remembers more and more has to :func:`give_back` now and then: what it
-    remembers lies between what is kept, in whose pieces no large block has room.
+    Commands call this early and once.  It uses one arena only, because the arenas of threads cannot
+    hold large blocks.  A process that runs for long and remembers more and more has to call
+    :func:`give_back` now and then: the things that it remembers fragment the freed memory, until no
+    large block fits between them.
     """
     glibc = _glibc()
     wishes = ((_ARENA_MAX, 1), (_MMAP_MAX, 0), (_TRIM_THRESHOLD, 2**31 - 1))
@@ -27,7 +29,7 @@ def keep_freed_memory() -> bool:
 
 
 def give_back() -> bool:
-    """Give freed memory back to the system, wherever it lies; return False where nothing can be."""
+    """Return all freed memory to the system; return False if that is not possible."""
     glibc = _glibc()
     return glibc is not None and bool(glibc.malloc_trim(0))
 

@@ -1,4 +1,4 @@
-"""What commands print, on consoles of any character set."""
+"""Print on consoles of any character set."""
 
 from __future__ import annotations
 
@@ -8,11 +8,12 @@ import sys
 
 
 def escape_what_cannot_be_shown() -> None:
-    r"""Have what standard output has no characters for written as Python would, ``\u0424``.
+    r"""Print characters that standard output cannot show as escapes, such as ``\u0424``.
 
-    What it is redirected to may be of another set than the names in it, whatever the locale.
+    Otherwise printing the name of a picture could fail, because names may contain characters that
+    are missing from the character set of the terminal or of a redirected file.
     """
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
-            with contextlib.suppress(OSError, ValueError):  # closed: nobody sees it
+            with contextlib.suppress(OSError, ValueError):  # The stream is closed.
                 stream.reconfigure(errors="backslashreplace")

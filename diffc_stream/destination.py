@@ -1,8 +1,8 @@
-"""Where output goes that a user named: a file, a device, a pipe, or standard output.
+"""Write output where the user wants it: to a file, a device, a pipe, or standard output.
 
-A file is replaced wholly, where its links lead.  What is no file is written to and stays what it
-is, as a terminal or a pipe would be lost to whoever else has it; so is a file that a mount or its
-folder keeps from being replaced.
+Links are followed.  A regular file is replaced as a whole.  A device or a pipe is written to and
+stays what it is, because replacing it would take it away from other programs.  A file that cannot
+be replaced, because something is mounted on it or its folder is read-only, is also written to.
 """
 
 from __future__ import annotations
@@ -23,24 +23,25 @@ from diffc_stream.errors import DestinationError
 from diffc_stream.replacement import replacing
 
 STANDARD = Path("-")
-"""What standard input and output are called by."""
+"""The argument that stands for standard input or output."""
 
 _LINKS = 40
-"""Links in a row that are followed, which is as many as Linux does."""
+"""Most links in a row that are followed: as many as on Linux."""
 _DESCRIPTORS = re.compile(r"/proc/(?:self|[0-9]+)(?:/task/[0-9]+)?/fd|/dev/fd")
-"""Folders of what processes have open: links there lead to files that may have no name."""
+"""Folders of the files that processes have open; links in them may lead to files without a name."""
 _STANDARD_OUTPUT = 1
 _NAMELESS = frozenset((errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EPIPE))
-"""Errors of writing, which the system tells without a name."""
+"""Errors while writing that the system reports without the file's name."""
 
 
 @contextmanager
 def writing(path: Path) -> Iterator[BinaryIO]:
-    """Open what ``path`` names for writing: a new or a regular file, which is replaced when the
-    block ends well, or what is neither, which is written to at once.
+    """Open ``path`` for writing.
 
-    A file that cannot be replaced, since something is mounted there or nobody may change its
-    folder, is written to when the block ends well.  Raises OSError, which names ``path``.
+    A new or a regular file is replaced when the block ends without an error.  If it cannot be
+    replaced, because something is mounted on it or its folder is read-only, it is written to at
+    that moment instead.  A device or a pipe is written to immediately.  Raises OSError, which names
+    ``path``.
     """
     inner: Path | None = None
     try:
@@ -57,7 +58,7 @@ def writing(path: Path) -> Iterator[BinaryIO]:
 
 @contextmanager
 def opened(path: Path) -> Iterator[BinaryIO]:
-    """Open what an argument names for writing: as :func:`writing`, or ``-``, standard output.
+    """Open the destination that an argument names: ``-`` is standard output, else :func:`writing`.
 
     Raises OSError.
     """
@@ -69,7 +70,7 @@ def opened(path: Path) -> Iterator[BinaryIO]:
         yield sys.stdout.buffer
         sys.stdout.buffer.flush()
     except BrokenPipeError as error:
-        # The interpreter would try again at its end.
+        # Otherwise the interpreter would try to write the rest when it ends.
         with Path(os.devnull).open("wb") as nothing:
             os.dup2(nothing.fileno(), _STANDARD_OUTPUT)
         error.filename = "standard output"
@@ -77,7 +78,7 @@ def opened(path: Path) -> Iterator[BinaryIO]:
 
 
 def check(path: Path) -> None:
-    """Raise what opening ``path`` would, as far as it can be told, before anything takes long.
+    """Check before long work that ``path`` can be written to, as far as that can be known.
 
     Raises DestinationError, or OSError, which names ``path``.
     """
@@ -103,14 +104,14 @@ def check(path: Path) -> None:
 
 
 def is_standard(path: Path) -> bool:
-    """Tell whether ``path`` stands for standard output, where then nothing else should go."""
+    """Return whether ``path`` is standard output, to which nothing else should be written then."""
     return path == STANDARD or _descriptor(_followed(path)) == _STANDARD_OUTPUT
 
 
 def read_standard(most: int) -> bytes:
-    """Return what comes on standard input, ``most`` bytes of it at most.
+    """Return the contents of standard input, at most ``most`` bytes.
 
-    Raises DestinationError on a terminal, where nobody could type it; OSError.
+    Raises DestinationError on a terminal, because streams cannot be typed; raises OSError.
     """
     if sys.stdin.isatty():
         raise DestinationError("nobody can type this at a terminal: name a file, or a pipe")
@@ -126,7 +127,10 @@ def _check_folder(path: Path) -> None:
 
 
 def _followed(path: Path) -> Path:
-    """Return where links at ``path`` lead, there or not; no further than what is open already."""
+    """Return where links at ``path`` lead, whether that exists or not.
+
+    Links to open files of processes are not followed.
+    """
     for _ in range(_LINKS):
         if _descriptor(path) is not None or not path.is_symlink():
             return path
@@ -135,7 +139,7 @@ def _followed(path: Path) -> Path:
 
 
 def _descriptor(path: Path) -> int | None:
-    """Return the number that something is open by, if that is what ``path`` names."""
+    """Return the number of the file descriptor that ``path`` names, if it names one."""
     if not path.name.isdecimal() or not _DESCRIPTORS.fullmatch(str(path.parent)):
         return None
     return int(path.name)
@@ -144,7 +148,7 @@ def _descriptor(path: Path) -> int | None:
 def _opened(path: Path) -> AbstractContextManager[BinaryIO]:
     number = _descriptor(path)
     if number is not None and path.parent in (Path("/dev/fd"), Path("/proc/self/fd")):
-        return os.fdopen(os.dup(number), "wb")  # and on from where it is
+        return os.fdopen(os.dup(number), "wb")  # Continues at the descriptor's position.
     try:
         found = path.stat()
     except FileNotFoundError:
@@ -157,13 +161,13 @@ def _opened(path: Path) -> AbstractContextManager[BinaryIO]:
 
 
 def _at_once(path: Path) -> BinaryIO:
-    # Neither made nor emptied: there is no file to do that with.
+    # Without O_CREAT and O_TRUNC: this is no regular file.
     return os.fdopen(os.open(path, os.O_WRONLY | getattr(os, "O_NOCTTY", 0)), "wb")
 
 
 @contextmanager
 def _afterwards(path: Path) -> Iterator[BinaryIO]:
-    """Collect what is written elsewhere, and write it to the file when it is whole."""
+    """Collect the output in a temporary file, and write it to ``path`` when it is complete."""
     with tempfile.TemporaryFile() as collected:
         yield collected
         collected.seek(0)

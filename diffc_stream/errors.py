@@ -1,4 +1,4 @@
-"""Everything this project raises on purpose, and what of the rest is told to users.
+"""All errors that this project raises on purpose, and how other errors are shown to users.
 
     DiffcError                        exit code 1
     |-- PictureError                  4   the picture handed in cannot be used
@@ -8,31 +8,31 @@
     |   |-- NotAStream                    they do not start like a .dfc stream
     |   |-- UnsupportedStream             a newer version, or a signal or simulator we do not know
     |   |-- CorruptStream                 a check failed, or a field is out of its range
-    |   |-- PrefixMismatch                they do not begin the stream that shall go on from them
+    |   |-- PrefixMismatch                they do not begin the stream that is to continue them
     |   `-- NothingDecodable          3   too short: not even a first record has arrived
-    |-- SimulationError               1   an error or a length that no channel simulator can take
-    |-- MissingPackage                1   an optional package that this needs is not installed
-    |-- UnknownEngine                 2   DIFFC_ENGINE names nothing that runs models
+    |-- SimulationError               1   a channel simulator cannot code this shift, or not so
+    short |-- MissingPackage                1   an optional package that this needs is not installed
+    |-- UnknownEngine                 2   DIFFC_ENGINE names no engine
     |-- TargetError                   2   a byte or bpp target that no stream can meet
-    |-- DestinationError              2   what cannot be written to, or not in the way asked for
+    |-- DestinationError              2   output cannot be written there, or not as asked
     |-- AddressError                  2   not the address of a sender, or of a store
-    |-- ConfigurationError            2   a file or a variable that says what cannot be
-    |-- SafetyError                   2   certificates or tokens that cannot be used, or none at all
+    |-- ConfigurationError            2   a configuration file or a variable has an invalid value
+    |-- SafetyError                   2   certificates or tokens are unusable, or missing
     |-- ModelError                    6
     |   |-- UnknownModel                  the stream was made with a model that is not here
     |   `-- UnreadableModel               a weights file that cannot be loaded
-    `-- SessionError                  7   something between the two ends
+    `-- SessionError                  7   something went wrong between the two ends
         |-- LocalProtocolError            this side used the session wrongly (a bug here)
         |-- RemoteProtocolError           the peer broke the protocol
-        |-- RequestRefused                this side will not do what the peer asked for
+        |-- RequestRefused                this side refuses what the peer asked for
         |-- PeerError                     the peer reported an error: ``code``, ``retry``, ``model``
         |   `-- UnknownImage              ... that it has no picture of that name
-        |-- Unauthorized              8   the sender wants a token, or another, or a safer way
-        `-- LinkLost                      the connection could not be made, or went away
+        |-- Unauthorized              8   the sender demands a token, another one, or a safe link
+        `-- LinkLost                      the connection failed, or was lost
             `-- SenderLeaving             ... because the sender shuts down: ``wait``
 
 Truncation is not an error: a stream cut anywhere decodes to what has arrived.
-Each class carries the ``exit_code`` of the commands that end with it; 2 is also argparse's.
+Each class has the ``exit_code`` of the commands that end with it; 2 is also argparse's.
 """
 
 from __future__ import annotations
@@ -83,17 +83,17 @@ class CorruptStream(StreamError):
 
 
 class PrefixMismatch(StreamError):
-    """The bytes to go on from are damaged, or not the beginning of this picture's stream."""
+    """The bytes to continue are damaged, or not the beginning of this picture's stream."""
 
 
 class NothingDecodable(StreamError):
-    """The stream ends before its first record brought anything to decode."""
+    """The stream ends before anything of a first record has arrived."""
 
     exit_code = 3
 
 
 class SimulationError(DiffcError):
-    """A shift, or a payload length for it, that a channel simulator cannot take."""
+    """A channel simulator cannot code this shift, or not with a payload of this length."""
 
 
 class MissingPackage(DiffcError):
@@ -101,7 +101,7 @@ class MissingPackage(DiffcError):
 
 
 class UnknownEngine(DiffcError):
-    """The environment asks for models to be run by something that does not exist."""
+    """The environment names an engine that does not exist."""
 
     exit_code = 2
 
@@ -113,7 +113,7 @@ class TargetError(DiffcError):
 
 
 class DestinationError(DiffcError):
-    """Something that output cannot go to or input come from, or not in the way asked for."""
+    """Output cannot go there, or input cannot come from there, or not in the way asked for."""
 
     exit_code = 2
 
@@ -125,7 +125,7 @@ class AddressError(DiffcError):
 
 
 class ConfigurationError(DiffcError):
-    """A configuration file, or a variable of the environment, says what cannot be."""
+    """A configuration file, or a variable of the environment, has an invalid value."""
 
     exit_code = 2
 
@@ -172,10 +172,10 @@ class RemoteProtocolError(SessionError):
 
 
 class RequestRefused(SessionError):
-    """This side will not do what the peer asked for; ``code`` and the rest are for the peer.
+    """This side refuses what the peer asked for; the attributes are sent to the peer.
 
-    ``model`` is the fingerprint of a model that the peer lacks; with ``retry``, ``after`` is in how
-    many seconds it may ask again.
+    ``model`` is the fingerprint of a model that the peer lacks.  With ``retry``, ``after`` is the
+    number of seconds after which it may ask again.
     """
 
     def __init__(
@@ -197,8 +197,8 @@ class RequestRefused(SessionError):
 class PeerError(SessionError):
     """The peer reported an error.
 
-    ``model`` is the fingerprint of a model that this side lacks; with ``retry``, ``after`` is in
-    how many seconds asking again makes sense.
+    ``model`` is the fingerprint of a model that this side lacks.  With ``retry``, ``after`` is the
+    number of seconds after which it makes sense to ask again.
     """
 
     def __init__(
@@ -222,17 +222,17 @@ class UnknownImage(PeerError):
 
 
 class Unauthorized(SessionError):
-    """Without a token, or with this one, or on this way, the sender is not to be had."""
+    """The sender demands a token, or a different one, or a safer connection."""
 
     exit_code = 8
 
 
 class LinkLost(SessionError):
-    """The connection could not be made, or went away."""
+    """The connection could not be made, or was lost."""
 
 
 class SenderLeaving(LinkLost):
-    """The sender shuts down; come back after a random part of ``wait`` seconds."""
+    """The sender is shutting down; come back after a random part of ``wait`` seconds."""
 
     def __init__(self, wait: float) -> None:
         super().__init__("the sender is shutting down")
@@ -240,7 +240,7 @@ class SenderLeaving(LinkLost):
 
 
 def one_line(error: OSError) -> str:
-    """Return what the system says went wrong, and with which file, in one line for a user."""
+    """Return the system's message and the file that it concerns, as one line for a user."""
     if error.filename and error.strerror:
         return f"{error.filename}: {error.strerror}"
     return str(error.strerror or error)

@@ -1,6 +1,7 @@
-"""Names that a package promises and loads when they are first used.
+"""Names that a package exports and imports when they are first used.
 
-What they live in may take a second to load, and whoever needs one name should not wait for all.
+Their modules may take a second to import, and a program that needs one name should not wait for
+all of them.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from collections.abc import Callable, Mapping
 
 
 def lazily(package: str, homes: Mapping[str, str]) -> Callable[[str], object]:
-    """Return the ``__getattr__`` of ``package``; ``homes`` has each name's module below it."""
+    """Return the ``__getattr__`` of ``package``; ``homes`` says in which submodule each name is."""
 
     def getattribute(name: str) -> object:
         home = homes.get(name)

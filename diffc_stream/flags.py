@@ -1,4 +1,4 @@
-"""What the flags of commands have in common: numbers with limits, addresses, how to render."""
+"""Flags and types of flags that several commands share: limited numbers, addresses, rendering."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from diffc_stream.container.metadata import DISCREET, Fact, Facts
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Endpoint:
-    """A host and a port of it."""
+    """A host and a port."""
 
     host: str
     port: int
@@ -23,13 +23,13 @@ class Endpoint:
 
 
 def endpoint(text: str) -> Endpoint:
-    """Return what HOST:PORT, or a PORT of this machine alone, names.
+    """Parse HOST:PORT, or a PORT, which then stands for the loopback address of this machine.
 
     Raises ArgumentTypeError if it is neither.
     """
     host, _, port = text.rpartition(":")
     bare = host[1:-1] if host.startswith("[") and host.endswith("]") else host
-    # Without its brackets an address that holds colons would be cut anywhere.
+    # An IPv6 address needs brackets: otherwise its last group would be taken for the port.
     wrong = text.startswith(":") or (":" in host and bare == host)
     if wrong or not (port.isascii() and port.isdecimal()):
         raise argparse.ArgumentTypeError(f"{text!r} is neither HOST:PORT nor a PORT")
@@ -59,7 +59,7 @@ def add_rendering(parser: argparse.ArgumentParser) -> None:
 
 
 def add_quality(parser: argparse._ActionsContainer) -> None:
-    """Add ``--quality``, of pictures that are written."""
+    """Add ``--quality``, the quality of pictures that are written."""
     parser.add_argument(
         "--quality",
         metavar="Q",
@@ -81,7 +81,7 @@ def add_metadata(parser: argparse._ActionsContainer) -> None:
 
 
 def facts(text: str) -> Facts:
-    """Return the facts that are named.  Raises ArgumentTypeError."""
+    """Return the facts that ``text`` names.  Raises ArgumentTypeError."""
     try:
         return Facts.named(text)
     except ValueError as error:
@@ -89,11 +89,11 @@ def facts(text: str) -> Facts:
 
 
 MAX_PIXELS = 100_000_000
-"""What a receiver takes unless told otherwise; and what a sender sends."""
+"""Pixels of the largest picture that a receiver accepts by default, and that a sender sends."""
 
 
 def add_max_pixels(parser: argparse._ActionsContainer) -> None:
-    """Add ``--max-pixels``, what a stream may ask for."""
+    """Add ``--max-pixels``, the size of picture that a stream may ask for."""
     parser.add_argument(
         "--max-pixels",
         metavar="N",
@@ -105,7 +105,7 @@ def add_max_pixels(parser: argparse._ActionsContainer) -> None:
 
 
 def realism(text: str) -> float:
-    """Return a number from 0 to 1.  Raises ArgumentTypeError, or ValueError for no number."""
+    """Return a number from 0 to 1.  Raises ArgumentTypeError, or ValueError if it is no number."""
     value = float(text)
     if not 0 <= value <= 1:
         raise argparse.ArgumentTypeError(f"{text} is not a number from 0 to 1")
@@ -138,7 +138,7 @@ def number(high: float) -> Callable[[str], float]:
 
 
 def size(text: str) -> int:
-    """Return a number of bytes above 0, with K, M, G or T for as many times 1024.
+    """Parse a number of bytes above 0; the suffixes K, M, G and T are powers of 1024.
 
     Raises ArgumentTypeError.
     """

@@ -1,6 +1,6 @@
-"""The formats that pictures are written in, told by the suffix of a file's name.
+"""The formats that pictures are written in, chosen by the suffix of a file's name.
 
-What writes them is imported where it is used: naming them should take no second.
+The code that writes them is imported when it is used, so that checking a name is fast.
 """
 
 from __future__ import annotations
@@ -23,13 +23,13 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Format:
-    """A format, and what it can do."""
+    """A format and its limits."""
 
     name: str
     most_side: int
-    """Pixels."""
+    """Pixels of the longest side that it can hold."""
     quality: int | None = None
-    """1 to 100, unless told otherwise; None if nothing is lost."""
+    """Default quality, 1 to 100; None if the format is lossless."""
 
 
 _PNG = Format(name="PNG", most_side=2**31 - 1)
@@ -47,13 +47,13 @@ FORMATS = {
     ".tif": _TIFF,
     ".tiff": _TIFF,
 }
-"""By suffix; what has none, as pipes and standard output, is PNG."""
+"""Formats by suffix.  Names without a suffix, such as pipes and standard output, get PNG."""
 
 
 def format_of(path: Path, quality: int | None = None) -> Format:
-    """Return the format that a file's name asks for, with that quality if any is given.
+    """Return the format for a file's name, with ``quality`` if that is given.
 
-    Raises DestinationError if it is not known, or loses nothing that a quality could be of.
+    Raises DestinationError if the format is unknown, or if it is lossless and a quality is given.
     """
     found = FORMATS.get(path.suffix.lower(), None if path.suffix else _PNG)
     if found is None:
@@ -77,11 +77,11 @@ def picture_bytes(
     text: Mapping[str, str] | None = None,
     metadata: Metadata = UNKNOWN,
 ) -> bytes:
-    """Return ``image`` (H, W, 3) as the bytes of a file of that format.
+    """Return ``image`` (H, W, 3) as the bytes of a file in the format ``kind``.
 
-    ``text`` is what PNG keeps by keyword, as :func:`~diffc_stream.picture.png_bytes` says, and the
-    others as one description; ``metadata`` says how it was taken.  Raises DestinationError if the
-    format holds no picture so large.
+    PNG stores ``text`` by keyword, see :func:`~diffc_stream.picture.png_bytes`; other formats store
+    it as one description.  ``metadata`` says how the picture was taken.  Raises DestinationError if
+    the picture is too large for the format.
     """
     if max(image.shape[:2]) > kind.most_side:
         side = f"{kind.most_side:,} pixels a side"
@@ -103,7 +103,7 @@ def picture_bytes(
         case "TIFF":
             picture.save(buffer, kind.name, compression="tiff_adobe_deflate", **told)
         case "JPEG" | "AVIF":
-            # Colour at full resolution, which is where detail was sent for.
+            # Colour at full resolution, because that is what the stream transmitted.
             full = {"subsampling": "4:4:4", "quality": kind.quality, **told}
             picture.save(buffer, kind.name, **full)
         case _:
@@ -119,9 +119,9 @@ def save_picture(
     metadata: Metadata = UNKNOWN,
     quality: int | None = None,
 ) -> None:
-    """Write ``image`` (H, W, 3) where :func:`~diffc_stream.destination.opened` has it go.
+    """Write ``image`` (H, W, 3) to ``path``, see :func:`~diffc_stream.destination.opened`.
 
-    Raises DestinationError as :func:`format_of` and :func:`picture_bytes` do, or OSError.
+    Raises DestinationError, see :func:`format_of` and :func:`picture_bytes`, or OSError.
     """
     data = picture_bytes(image, format_of(path, quality), text, metadata)
     with opened(path) as file:

@@ -1,12 +1,12 @@
-"""Ctrl-C ends a command: within a second, with one line, and with nothing left half-written.
+"""Ctrl-C ends a command within a second, with one line, and with nothing left half-written.
 
-So does whoever asks it to end otherwise, as kill does, or a terminal that is closed.
+The same goes for ``kill`` and for a terminal that is closed.
 
-Python hands an interruption to the main thread, between two of its instructions.  While that
-imports, what it meets there has a traceback to show; while it is in native code, an evaluation of
-a large picture for instance, nothing happens for half a minute; and when it has ended, the
-interpreter waits for all other threads.  So commands run in here, and their modules are imported in
-here too.  A library must not do this to its host, and none of it happens on import.
+Python alone does not do that.  It raises KeyboardInterrupt in the main thread, between two
+instructions.  While the main thread imports modules, that ends in a traceback.  While it is in
+native code, such as the evaluation of a large picture, nothing happens for half a minute.  And when
+it has ended, the interpreter waits for all other threads.  Therefore this module imports and runs
+the commands.  A library must not do this to the program that uses it, so nothing happens on import.
 """
 
 from __future__ import annotations
@@ -23,24 +23,24 @@ from types import FrameType
 from typing import NoReturn
 
 CODE = 130
-"""The exit code: 128 and the number of the signal, as shells have it."""
+"""The exit code after Ctrl-C: 128 plus the number of the signal, as in shells."""
 GRACE = 0.5
-"""Seconds that a command has to close what it has open; then it is ended as it stands."""
+"""Seconds that a command has to close what it has open; after that the process is ended."""
 
 _ENDINGS = tuple(getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name))
-"""Signals that end a process which does not mind them; daemons do."""
+"""Signals that end a process unless it handles them, as daemons do."""
 _BY_SIGNAL = 128
-"""With its number, the exit code of who was ended by one."""
+"""Added to a signal's number, the exit code of a process that the signal ended."""
 _ERRORS = 2
-"""Standard error: what Python has around it, others may be writing to."""
+"""Descriptor of standard error.  Python's object for it may be in use by another thread."""
 _SHOW_CURSOR = "\x1b[?25h"
 
 
 def run(program: str, load: Callable[[], Callable[[], int]]) -> int:
     """Run the function that ``load`` imports, and return its exit code, or that of Ctrl-C.
 
-    ``program`` is what the one line on standard error is told by.  Where Ctrl-C is ignored, as
-    in what a shell started in the background, it stays so.
+    ``program`` is the name at the start of the line on standard error.  If Ctrl-C is ignored, as in
+    processes that a shell started in the background, it stays ignored.
     """
     watch = _Watch(program)
     endings = [number for number in _ENDINGS if signal.getsignal(number) is signal.SIG_DFL]
@@ -54,7 +54,7 @@ def run(program: str, load: Callable[[], Callable[[], int]]) -> int:
             watch.close()
             for number in endings:
                 signal.signal(number, signal.SIG_DFL)
-    # Whoever imports has nothing to put away, and is in no state to be told.
+    # During imports there is nothing to close, so end at once.
     signal.signal(signal.SIGINT, watch.end)
     main = load()
     watch.begin()
@@ -65,19 +65,19 @@ def run(program: str, load: Callable[[], Callable[[], int]]) -> int:
     except SystemExit:
         raise
     except BaseException as error:
-        # Whatever it has become on its way through other people's code.
+        # KeyboardInterrupt may have become another error on its way through other libraries.
         if not (isinstance(error, KeyboardInterrupt) or watch.interrupted()):
             raise
         signal.signal(signal.SIGINT, watch.end)
         watch.tell()
     if code == CODE:
         watch.told = True
-        signal.signal(signal.SIGINT, watch.end)  # the interpreter would show where it was
+        signal.signal(signal.SIGINT, watch.end)  # The interpreter would print a traceback.
     return code
 
 
 def leave(code: int) -> NoReturn:
-    """End the process as it stands: files half-written are deleted, and no thread is waited for."""
+    """End the process at once: delete files that are half-written, and wait for no thread."""
     if replacement := sys.modules.get("diffc_stream.replacement"):
         replacement.abandon()
     if processes := sys.modules.get("multiprocessing"):
@@ -87,26 +87,26 @@ def leave(code: int) -> NoReturn:
 
 
 def _end(number: int, _frame: FrameType | None) -> NoReturn:
-    """End the process, as the signal would have; a signal handler."""
+    """End the process as the signal would have done.  A signal handler."""
     leave(_BY_SIGNAL + number)
 
 
 class _Watch:
-    """Sees to it that the process ends."""
+    """Makes sure that the process ends soon after Ctrl-C."""
 
     def __init__(self, program: str) -> None:
         self.told = False
-        """The one line has been written."""
+        """Whether the line has been written."""
         self._program = program
         self._interrupted = threading.Event()
         self._writing: int | None = None
         self._hook = sys.unraisablehook
 
     def begin(self) -> None:
-        """Watch from now on; for as long as nobody else has signals wake him up."""
+        """Start watching.  This ends if other code calls signal.set_wakeup_fd."""
         sys.unraisablehook = _unraisable
         if os.name != "posix":
-            return  # there, signals wake up sockets alone
+            return  # Elsewhere, signals can wake up sockets only.
         reading, writing = os.pipe()
         os.set_blocking(writing, False)
         self._writing = writing
@@ -116,7 +116,7 @@ class _Watch:
         ).start()
 
     def close(self) -> None:
-        """Watch no longer."""
+        """Stop watching."""
         sys.unraisablehook = self._hook
         if self._writing is not None:
             signal.set_wakeup_fd(-1)
@@ -124,30 +124,30 @@ class _Watch:
             self._writing = None
 
     def interrupted(self) -> bool:
-        """Tell whether there has been a Ctrl-C just now."""
-        return self._interrupted.wait(0.1)  # who tells of it is a thread
+        """Return whether Ctrl-C has just been pressed."""
+        return self._interrupted.wait(0.1)  # The watching thread may need a moment to notice.
 
     def tell(self) -> None:
-        """Say so, once, unless that would take waiting."""
+        """Write the line on standard error, once, unless writing would have to wait."""
         if self.told:
             return
         self.told = True
         with contextlib.suppress(OSError, ValueError):
             if not select.select([], [_ERRORS], [], 0)[1]:
                 return
-            # A bar that moved had hidden it.
+            # A progress bar may have hidden the cursor.
             cursor = _SHOW_CURSOR if os.isatty(_ERRORS) else ""
             os.write(_ERRORS, f"{cursor}{self._program}: interrupted\n".encode())
 
     def end(self, _number: int, _frame: FrameType | None) -> NoReturn:
-        """End the process at once; a signal handler."""
+        """End the process at once.  A signal handler."""
         self.tell()
         leave(CODE)
 
     def _run(self, reading: int) -> None:
         while signal.SIGINT not in (numbers := os.read(reading, 64)):
             for number in _ENDINGS:
-                # Native code may keep the main thread from it for long.
+                # The main thread may be in native code for long, and not handle the signal.
                 if number in numbers and signal.getsignal(number) is _end:
                     leave(_BY_SIGNAL + number)
             if not numbers:
@@ -160,6 +160,7 @@ class _Watch:
 
 
 def _unraisable(unraisable: sys.UnraisableHookArgs) -> None:
-    # Python swallows what is raised in a finaliser or a callback: the clock ends that.
+    # Python swallows a KeyboardInterrupt that is raised in a finaliser or a callback.  There is no
+    # need to report it: the process ends after GRACE.
     if not issubclass(unraisable.exc_type, KeyboardInterrupt):
         sys.__unraisablehook__(unraisable)

@@ -1,4 +1,4 @@
-"""How good a picture is, and what it cost."""
+"""Measures of a picture's quality (PSNR) and of its cost (bits per pixel)."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ PEAK = 255.0
 
 
 def psnr(a: NDArray[np.uint8], b: NDArray[np.uint8]) -> float:
-    """Return the peak signal-to-noise ratio between two pictures of one shape, in decibels.
+    """Return the peak signal-to-noise ratio between two pictures of the same shape, in decibels.
 
-    The squared error is averaged over pixels and channels alike, as is usual for sRGB.
-    Infinite where the two are equal.  Raises ValueError if the shapes differ or hold nothing.
+    The squared error is averaged over pixels and channels, as usual for sRGB.  The result is
+    infinite if the pictures are equal.  Raises ValueError if the shapes differ or have no pixels.
     """
     if a.shape != b.shape:
         raise ValueError(f"pictures of different shapes cannot be compared: {a.shape}, {b.shape}")

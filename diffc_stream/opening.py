@@ -1,8 +1,8 @@
-"""Open files that somebody else may swap meanwhile, and know what it was that was opened.
+"""Open files safely in folders that other programs may change, and identify what was opened.
 
-Between looking at a name and opening it, another file may take its place: a link to one that is
-nobody's business, or a pipe that never answers.  So nothing is followed while opening, nothing is
-waited for, and what counts is what the descriptor says.
+Between the check of a name and its opening, another file may take its place: a link to a secret, or
+a pipe that never answers.  So opening follows no links and never waits, and all checks are made on
+the open file.
 """
 
 from __future__ import annotations
@@ -21,41 +21,41 @@ _PASSING = _EXHAUSTED | {
     *(getattr(errno, name, errno.EIO) for name in ("ESTALE", "EDQUOT")),
 }
 _CAUSES = 8
-"""Errors behind an error that are looked at."""
+"""Causes of an error, and causes of those, that are looked at."""
 
 
 def _flags(*names: str) -> int:
-    """Return those of the flags that this system has."""
+    """Return the flags of these names that this system has, combined."""
     return sum(getattr(os, name, 0) for name in names)
 
 
-# Where a folder need not be readable to lead on.
+# With O_PATH, a folder need not be readable to open what is in it.
 _FOLDER = _flags("O_PATH" if hasattr(os, "O_PATH") else "O_RDONLY", "O_DIRECTORY", "O_NOFOLLOW")
 _SAFELY = _flags("O_NOFOLLOW", "O_NONBLOCK", "O_NOCTTY")
 
 
 class Identity(NamedTuple):
-    """What changes when a file is replaced or written to."""
+    """What identifies a version of a file: it changes when the file is replaced or written to."""
 
     device: int
     inode: int
     size: int
-    """In bytes."""
+    """Size in bytes."""
     time: int
-    """When it was changed last, in nanoseconds since 1970, as far as its owner says."""
+    """Time of the last change, in nanoseconds since 1970.  Its owner can set this."""
     changed: int
-    """When the system itself has seen it change last, its name and rights included."""
+    """Time at which the system last saw the file, its name or its rights change."""
 
     @classmethod
     def of(cls, found: os.stat_result) -> Identity:
-        """Return the identity that a look at a file has found."""
+        """Return the identity from the result of ``stat``."""
         return cls(found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns)
 
     @classmethod
     def at(cls, path: Path) -> Identity | None:
-        """Return that of the regular file at ``path``; None if there is none, but a link perhaps.
+        """Return the identity of the regular file at ``path``; None if there is none (or a link).
 
-        Raises OSError if that cannot be told at the moment.
+        Raises OSError if that cannot be known at the moment.
         """
         try:
             found = path.lstat()
@@ -67,21 +67,21 @@ class Identity(NamedTuple):
 
     @classmethod
     def opened(cls, file: BinaryIO) -> Identity:
-        """Return that of an open file.  Raises OSError."""
+        """Return the identity of an open file.  Raises OSError."""
         return cls.of(os.fstat(file.fileno()))
 
 
 def open_resolved(path: Path) -> BufferedReader:
-    """Open a regular file for reading by a path that has been resolved: no link leads on from it.
+    """Open a regular file for reading by a resolved path, which must not contain links.
 
-    If there is a link anywhere in it, it was put there meanwhile.  Never waits for a pipe or a
-    device.  Raises OSError.
+    A link in it was put there since the path was resolved, and is an error.  Never waits for a pipe
+    or a device.  Raises OSError.
     """
     return _regular(path.absolute(), _descended)
 
 
 def open_regular(path: Path) -> BufferedReader:
-    """Open a regular file for reading; links may lead to its folder, but it is none itself.
+    """Open a regular file for reading.  Its folder may be a link, but the file itself must not.
 
     Never waits for a pipe or a device.  Raises OSError.
     """
@@ -89,14 +89,14 @@ def open_regular(path: Path) -> BufferedReader:
 
 
 def is_exhausted(error: BaseException | None) -> bool:
-    """Tell whether this process or the system ran out of descriptors, memory or threads."""
+    """Return whether this process or the system ran out of descriptors, memory or threads."""
     return _is(error, _EXHAUSTED)
 
 
 def is_passing(error: BaseException | None) -> bool:
-    """Tell whether an error, or one that it came from, says nothing about the file itself.
+    """Return whether an error, or one of its causes, is temporary and not due to the file itself.
 
-    Another time it may be read: what ran out comes back, a disk answers again.
+    Reading the file may succeed later, when resources are available or the disk answers again.
     """
     return _is(error, _PASSING)
 
@@ -125,7 +125,7 @@ def _regular(path: Path, opener: Callable[[str, int], int]) -> BufferedReader:
 
 
 def _descended(path: str, flags: int) -> int:
-    """Open a file, folder by folder; two descriptors at a time."""
+    """Open a file by opening one folder after the other, with at most two descriptors at a time."""
     if os.open not in os.supports_dir_fd:
         return _compared(path, flags)
     first, *folders, name = Path(path).parts
@@ -141,7 +141,7 @@ def _descended(path: str, flags: int) -> int:
 
 
 def _compared(path: str, flags: int) -> int:
-    """Open a file where folders cannot be opened, if it is still where it was."""
+    """Open a file on systems where folders cannot be opened; check that it is still in place."""
     descriptor = os.open(path, flags | _SAFELY)
     try:
         if Path(path).resolve(strict=True) != Path(path):

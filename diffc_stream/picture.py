@@ -1,9 +1,9 @@
-"""Pictures in and out: any ordinary photo in, PNG out.
+"""Read pictures of any ordinary format, and write PNG.
 
-Inside the project a picture is an array of shape (H, W, 3), uint8, sRGB, upright.  Reading does
-whatever it takes to get there: palettes, grey, 16 bits and floats become 8-bit colour, EXIF
-rotation is applied, an embedded colour profile is converted to sRGB, and what is transparent is
-laid over white (the stream has no alpha channel, and white is what a page would show).
+Inside the project a picture is an array of shape (H, W, 3), uint8, sRGB, upright.  Reading converts
+everything to that: palettes, grey, 16 bits and floats become 8-bit colour, EXIF rotation is
+applied, an embedded colour profile is converted to sRGB, and transparent parts are laid over white
+(streams have no alpha channel, and white is what a page would show).
 """
 
 from __future__ import annotations
@@ -37,28 +37,29 @@ PIXEL_LIMIT = 100_000_000
 """Larger pictures are refused before they are decoded; so are streams of larger ones."""
 
 FORMATS = ("PNG", "JPEG", "WEBP", "AVIF", "HEIF", "JPEG2000", "TIFF", "GIF", "BMP", "PPM")
-"""What is read.  Pillow knows more, some by handing the file to other programs (EPS)."""
+"""Formats that are read.  Pillow knows more, but hands some of them to other programs (EPS)."""
 
 MOST_BYTES = 2**30
-"""Of what comes through a pipe, or from memory: it is held there before it is decoded."""
+"""Most bytes of a picture from a pipe: all of them are held in memory before decoding."""
 
 
 def load_picture(source: Path | bytes | BinaryIO) -> NDArray[np.uint8]:
     """Read a picture from a file, its bytes, or an open binary file.
 
-    Returns (H, W, 3), uint8, sRGB, contiguous and writable.  Of an animation, the first frame.
-    Integers beyond 16 bits and floats carry no scale of their own: see :func:`_eight_bits`.
+    Returns an array (H, W, 3), uint8, sRGB, contiguous and writable; of an animation, the first
+    frame.  Integers of more than 16 bits and floats have no defined range, see
+    :func:`_eight_bits`.
 
-    Raises what :func:`load_photograph` does.
+    Raises the errors of :func:`load_photograph`.
     """
     return load_photograph(source)[0]
 
 
 def load_photograph(source: Path | bytes | BinaryIO) -> tuple[NDArray[np.uint8], Metadata]:
-    """Read a picture as :func:`load_picture` does, and how it was taken, as far as its file says.
+    """Read a picture like :func:`load_picture`, and what its file says of how it was taken.
 
-    Raises UnreadablePicture (no such file, not a picture, truncated, no pixels) or
-    PictureTooLarge (more than :data:`PIXEL_LIMIT` pixels); either is one line and names the file.
+    Raises UnreadablePicture (no such file, not a picture, truncated, no pixels) or PictureTooLarge
+    (more than :data:`PIXEL_LIMIT` pixels).  Both messages are one line and name the file.
     """
     name = _name(source)
     try:
@@ -67,7 +68,7 @@ def load_photograph(source: Path | bytes | BinaryIO) -> tuple[NDArray[np.uint8],
             _check_size(name, *opened.image.size)
             _loaded(opened, file)
             with opened.image as image:
-                _check_size(name, *image.size)  # a HEIF file may have said otherwise before
+                _check_size(name, *image.size)  # Again: a HEIF file may have stated another size.
                 metadata = capture.metadata_of(image)
                 return _array(exif.upright(_flattened(opened), image)), metadata
     except PictureError:
@@ -85,7 +86,7 @@ def load_photograph(source: Path | bytes | BinaryIO) -> tuple[NDArray[np.uint8],
         reason = error.strerror or _one_line(error)
         raise UnreadablePicture(f"{name}: {reason}") from error
     except Exception as error:
-        # Decoders meet damaged files with whatever they trip over: ValueError, struct.error,
+        # Decoders raise all kinds of errors for damaged files: ValueError, struct.error,
         # zlib.error, IndexError, SyntaxError and more.
         raise UnreadablePicture(f"{name}: a damaged picture: {_one_line(error)}") from error
 
@@ -97,8 +98,8 @@ def png_bytes(
 ) -> bytes:
     """Return ``image`` (H, W, 3) as the bytes of a PNG file.
 
-    ``text`` becomes tEXt chunks (keywords of 1 to 79 Latin-1 characters, or ValueError; values
-    beyond Latin-1 become iTXt), ``metadata`` EXIF.
+    ``text`` becomes tEXt chunks, or iTXt chunks for values beyond Latin-1; ``metadata`` becomes
+    EXIF.  Raises ValueError for keywords that do not have 1 to 79 Latin-1 characters.
     """
     info = PngInfo()
     for keyword, value in (text or {}).items():
@@ -118,11 +119,12 @@ def save_png(
     text: Mapping[str, str] | None = None,
     metadata: Metadata = UNKNOWN,
 ) -> None:
-    """Write ``image`` (H, W, 3) to ``path`` as PNG, wholly or not at all.
+    """Write ``image`` (H, W, 3) to ``path`` as PNG, completely or not at all.
 
-    Whoever reads ``path`` meanwhile sees the old file or the new one; what is no file is written to
-    (:func:`~diffc_stream.destination.writing`).  ``text`` and ``metadata`` are as for
-    :func:`png_bytes`.  Raises OSError if it cannot be written; then nothing is left behind.
+    A program that reads ``path`` meanwhile sees the old file or the new one.  Devices and pipes are
+    written to (:func:`~diffc_stream.destination.writing`).  ``text`` and ``metadata`` are as for
+    :func:`png_bytes`.  Raises OSError if the file cannot be written, and then leaves nothing
+    behind.
     """
     data = png_bytes(image, text, metadata)
     with writing(path) as file:
@@ -151,10 +153,10 @@ def _too_large(name: str, what: str) -> str:
 
 @contextlib.contextmanager
 def _quiet() -> Iterator[None]:
-    """Hide what Pillow has to say about a photo's odd metadata; errors still are errors.
+    """Hide Pillow's warnings about odd metadata.  Errors are still raised.
 
-    Restoring filters is not thread-safe.  What may be left behind when two threads meet here is
-    one filter about one library, and no more.
+    Restoring the warning filters is not thread-safe.  If two threads meet here, the worst that can
+    happen is that this filter for Pillow stays.
     """
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", module=r"PIL\.")
@@ -170,7 +172,7 @@ def _check_size(name: str, width: int, height: int) -> None:
 
 @contextlib.contextmanager
 def _file(source: Path | bytes | BinaryIO) -> Iterator[BinaryIO]:
-    """Open ``source``, or what comes through a pipe to its end; who handed in a file closes it."""
+    """Open ``source``, and read it to its end if it is a pipe.  The caller's files stay open."""
     if isinstance(source, bytes):
         yield io.BytesIO(source)
     elif isinstance(source, Path):
@@ -189,7 +191,7 @@ def _held(name: str, file: BinaryIO) -> BinaryIO:
 
 @dataclass(slots=True)
 class _Opened:
-    """A picture, and what is known of it beside."""
+    """An open picture, and what else its file says about it."""
 
     image: Image.Image
     told: Told = NOTHING
@@ -206,7 +208,7 @@ def _opened(name: str, file: BinaryIO) -> _Opened:
             case "PNG":
                 found = png.opened(file)
                 image = _by_pillow(found.file)
-                image.info.pop("icc_profile", None)  # something else may count more
+                image.info.pop("icc_profile", None)  # Another chunk may take precedence over it.
                 return _Opened(image, Told(found.profile, found.coding), png=found)
             case "TIFF":
                 return _opened_tiff(name, file)
@@ -258,7 +260,7 @@ def _opened_tiff(name: str, file: BinaryIO) -> _Opened:
 
 
 def _opened_heif(name: str, file: BinaryIO) -> Image.Image:
-    """Open a HEIF file, without having Pillow know of it: the process may not be ours alone."""
+    """Open a HEIF file without registering the format with Pillow, which is the host's as well."""
     try:
         from pi_heif.as_plugin import HeifImageFile
     except ImportError as error:
@@ -282,7 +284,7 @@ def _opened_jxl(name: str, file: BinaryIO) -> Image.Image:
 
 
 def _loaded(opened: _Opened, file: BinaryIO) -> None:
-    """Have the samples decoded."""
+    """Decode the samples."""
     try:
         opened.image.load()
     except OSError:
@@ -335,13 +337,13 @@ def _flattened(opened: _Opened) -> Image.Image:
 
 
 def _keyed(opened: _Opened) -> Image.Image | None:
-    """Return what of a PNG is not the one colour that is transparent, if there is one."""
+    """Return a mask of the opaque pixels of a PNG in which one colour is transparent, if it is."""
     found, image = opened.png, opened.image
     if found is None or found.key is None:
         return None
     image.info.pop("transparency", None)
     if found.deep:
-        return None  # not by these samples
+        return None  # Pillow's samples have too few bits to tell.
     key = found.key
     if image.mode == "L":
         key = (key[0] * 255 // ((1 << found.depth) - 1),)
@@ -357,9 +359,9 @@ def _paperless(transparent: NDArray[np.bool_]) -> Image.Image:
 def _eight_bits(opened: _Opened) -> Image.Image:
     """Return a picture with 8 bits per channel.
 
-    Grey of 16 bits is divided by 257.  Wider integers and floats are taken to span 0 to 1
-    (floats), 255 (floats) or 65535, the first that holds them all; failing that their own range
-    is stretched.
+    Grey of 16 bits is divided by 257.  For wider integers and floats the range is assumed to be 0
+    to 1 (floats), 0 to 255 (floats) or 0 to 65535: the first that contains all values.  If none
+    does, the range of the values themselves is stretched.
     """
     image = opened.image
     if image.mode not in ("I", "F") and not image.mode.startswith("I;16"):
@@ -373,14 +375,14 @@ def _eight_bits(opened: _Opened) -> Image.Image:
 
 
 def _in_srgb(image: Image.Image, told: Told) -> Image.Image:
-    """Convert from what is said, or from the mode's usual meaning where nothing usable is."""
+    """Convert to sRGB from the file's stated colours, or else from those usual for the mode."""
     if image.mode not in ("L", "RGB", "CMYK", "LAB"):
         image = image.convert("L" if image.mode == "1" else "RGB")
     if told.profile:
         try:
             return _converted(image, ImageCms.ImageCmsProfile(io.BytesIO(told.profile)))
         except (ImageCms.PyCMSError, OSError, ValueError):
-            pass  # a broken profile, or one for other colours: as if there were none
+            pass  # A broken profile, or one for another colour space, is ignored.
     if image.mode == "LAB":
         return _converted(image, ImageCms.ImageCmsProfile(ImageCms.createProfile("LAB")))
     if told.coding is not None and image.mode != "CMYK":
@@ -397,7 +399,7 @@ def _converted(image: Image.Image, profile: ImageCms.ImageCmsProfile) -> Image.I
     converted = ImageCms.profileToProfile(
         image, profile, ImageCms.createProfile("sRGB"), outputMode="RGB"
     )
-    assert converted is not None  # only a conversion in place returns none
+    assert converted is not None  # Only a conversion in place returns None.
     return converted
 
 

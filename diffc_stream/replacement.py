@@ -1,4 +1,4 @@
-"""Write a file wholly or not at all, and notice that somebody has."""
+"""Write a file completely or not at all, and notice when a file was replaced."""
 
 from __future__ import annotations
 
@@ -14,24 +14,23 @@ from pathlib import Path
 from typing import BinaryIO
 
 _unfinished: set[Path] = set()
-"""What is being written at the moment, by any thread."""
+"""Files that are being written at the moment, by any thread."""
 _guard = threading.Lock()
-"""Held by who changes that, and the folder with it."""
+"""Held while files are created or put in place, so that :func:`abandon` misses none."""
 _PATIENCE = 0.2
-"""Seconds to wait for a folder that takes long to be changed."""
+"""Seconds that :func:`abandon` waits for this lock, because a slow disk may hold it for long."""
 
 
 @contextmanager
 def replacing(path: Path) -> Iterator[BinaryIO]:
-    """Open a file for writing that takes the place of ``path`` when the block ends well.
+    """Open a file for writing that replaces ``path`` when the block ends without an error.
 
-    Whoever reads ``path`` meanwhile sees the old file or the new one.  If the block raises,
-    ``path`` is as it was and nothing is left behind.  Only a file that something is mounted on,
-    which nothing can take the place of, is written to instead.  Raises OSError, which names
-    ``path``.
+    A program that reads ``path`` meanwhile sees the old file or the new one.  If the block raises,
+    ``path`` is as it was and nothing is left behind.  One exception: a file that something is
+    mounted on cannot be replaced, and is written to instead.  Raises OSError, which names ``path``.
     """
-    # In the same folder, because only within one filesystem is a replacement atomic; opened
-    # plainly rather than with mkstemp, whose files nobody else may read.
+    # In the same folder, because a replacement is atomic only within a filesystem.  Not opened with
+    # mkstemp, because other users could not read the result.
     temporary = path.with_name(f".{_beginning(path)}.{secrets.token_hex(4)}.part")
     try:
         with _guard:
@@ -43,7 +42,7 @@ def replacing(path: Path) -> Iterator[BinaryIO]:
     except BaseException as error:
         temporary.unlink(missing_ok=True)
         if isinstance(error, OSError) and error.filename in (temporary, str(temporary)):
-            error.filename = str(path)  # nobody knows the other
+            error.filename = str(path)  # The temporary name means nothing to users.
             del error.filename2
         raise
     finally:
@@ -52,7 +51,7 @@ def replacing(path: Path) -> Iterator[BinaryIO]:
 
 @contextmanager
 def unfinished(path: Path) -> Iterator[None]:
-    """Have :func:`abandon` delete a file that is being written within the block."""
+    """Make :func:`abandon` delete a file that is written within the block."""
     _unfinished.add(path)
     try:
         yield
@@ -61,24 +60,24 @@ def unfinished(path: Path) -> Iterator[None]:
 
 
 def abandon() -> None:
-    """Delete what is being written, and let nothing more be: for a process that is about to end."""
-    _guard.acquire(timeout=_PATIENCE)  # for good
+    """Delete all files that are being written, and prevent new ones, before the process ends."""
+    _guard.acquire(timeout=_PATIENCE)  # Never released.
     for temporary in tuple(_unfinished):
         with suppress(OSError):
             temporary.unlink(missing_ok=True)
 
 
 def sweep(path: Path) -> None:
-    """Delete what processes that were killed while they replaced ``path`` have left.
+    """Delete temporary files of processes that were killed while they replaced ``path``.
 
-    Nobody may be replacing it at the moment.  Raises OSError.
+    Call it only while no process is replacing ``path``.  Raises OSError.
     """
     for torn in path.parent.glob(f".{glob.escape(_beginning(path))}.????????.part"):
         torn.unlink(missing_ok=True)
 
 
 def stamp(path: Path) -> tuple[int, int, int] | None:
-    """Return what changes when a file is replaced or written to; None if there is none."""
+    """Return values that change when a file is replaced or written to; None without a file."""
     try:
         stat = path.stat()
     except OSError:
@@ -87,7 +86,7 @@ def stamp(path: Path) -> tuple[int, int, int] | None:
 
 
 def _put(temporary: Path, path: Path) -> None:
-    """Have a file take the place of ``path``, or else what is in it that of what is in there."""
+    """Replace ``path`` by a file or, if that is impossible, overwrite its contents."""
     try:
         with _guard:
             os.replace(temporary, path)
@@ -99,5 +98,5 @@ def _put(temporary: Path, path: Path) -> None:
 
 
 def _beginning(path: Path) -> str:
-    """Return as much of a file's name as leaves room for more within 255 bytes."""
+    """Return the first 200 bytes of a file's name, so that more can be added within 255 bytes."""
     return path.name.encode(errors="ignore")[:200].decode(errors="ignore")

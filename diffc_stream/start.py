@@ -1,4 +1,4 @@
-"""Where ``diffc`` starts: nothing that takes long has been imported here yet."""
+"""The entry point of ``diffc``.  It must import nothing that takes long."""
 
 from __future__ import annotations
 

@@ -1,9 +1,9 @@
-"""How many threads compute, and that they sleep while they wait for each other.
+"""The number of threads that compute, and whether they sleep while they wait for each other.
 
-Left alone, OpenMP's spin for a while after every layer of a denoiser, to be there at once for the
-next.  Where sender and receiver share a machine, or anything else wants its cores, they spin
-against those who have work to do (docs/decisions/0022).  Programs of our own may choose; a library
-must not do it to its host.
+By default, OpenMP's threads spin for a while after every layer of a denoiser, so as to be ready for
+the next one.  If sender and receiver share a machine, or other programs need its cores, they take
+time from threads that have work to do (docs/decisions/0022).  Our own commands may change this, but
+a library must not do it to the program that uses it.
 """
 
 from __future__ import annotations
@@ -14,13 +14,13 @@ import sys
 POLICY = "OMP_WAIT_POLICY"
 NUMBER = "OMP_NUM_THREADS"
 MOST = 1024
-"""A larger number of threads is taken for a mistake."""
+"""Larger numbers of threads are taken for a mistake and ignored."""
 
 
 def wait_asleep() -> bool:
-    """Choose so for this process, unless its environment says otherwise; return whether it holds.
+    """Make waiting threads sleep, unless the environment says otherwise; return whether they do.
 
-    For commands, early: when torch has been loaded, it is too late.
+    Commands call this early: once torch is loaded, it is too late.
     """
     if "torch" not in sys.modules:
         os.environ.setdefault(POLICY, "PASSIVE")
@@ -28,10 +28,10 @@ def wait_asleep() -> bool:
 
 
 def count() -> int:
-    """Return on how many threads a denoiser should run.
+    """Return the number of threads for a denoiser.
 
-    As OpenMP's programs, PyTorch among them, have it: $OMP_NUM_THREADS, or all the cores that this
-    process may use.
+    As in all programs with OpenMP, PyTorch among them, that is $OMP_NUM_THREADS, or all the cores
+    that this process may use.
     """
     told = os.environ.get(NUMBER, "")
     if told.isascii() and told.isdigit() and 1 <= int(told[:9]) <= MOST:
@@ -40,7 +40,7 @@ def count() -> int:
 
 
 def limit(number: int) -> None:
-    """Have denoisers of this process that are loaded from now on run on ``number`` threads."""
+    """Make denoisers that this process loads from now on run on ``number`` threads."""
     os.environ[NUMBER] = str(number)
-    if torch := sys.modules.get("torch"):  # which has read the variable already
+    if torch := sys.modules.get("torch"):  # It has read the variable already.
         torch.set_num_threads(number)

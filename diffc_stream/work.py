@@ -1,8 +1,8 @@
-"""Work that takes long, and whoever watches it.
+"""Progress reports of work that takes long.
 
-An evaluation of a large picture takes half a minute, and the search for a step of it many seconds.
-What does the work tells how far it is; whoever wants to know watches.  The two need not know each
-other, and nothing is told where nobody watches.
+An evaluation of a large picture takes half a minute, and the search for one of its steps many
+seconds.  The code that works calls :func:`tell`, and callers that want to show progress use
+:func:`watched`.  Neither has to know the other, and without a watcher :func:`tell` does nothing.
 """
 
 from __future__ import annotations
@@ -12,9 +12,9 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 
 Watcher = Callable[[str, float], None]
-"""Told what is being done, a verb in -ing, and what share of that is done, 0 to 1.
+"""A function that is told what is being done (a verb in -ing) and which share is done, 0 to 1.
 
-It is called by the thread that works, which waits for it, some times a second at most.
+The working thread calls it, and waits for it, a few times a second at most.
 """
 
 _watcher: ContextVar[Watcher | None] = ContextVar("watcher", default=None)
@@ -22,7 +22,7 @@ _watcher: ContextVar[Watcher | None] = ContextVar("watcher", default=None)
 
 @contextmanager
 def watched(watcher: Watcher) -> Iterator[None]:
-    """Have ``watcher`` told of all that is done within the block, by this thread or task."""
+    """Report to ``watcher`` the progress of work in the block, by this thread or task."""
     token = _watcher.set(watcher)
     try:
         yield
@@ -31,7 +31,7 @@ def watched(watcher: Watcher) -> Iterator[None]:
 
 
 def tell(what: str, share: float) -> None:
-    """Tell whoever watches that ``share`` of ``what`` is done."""
+    """Report to the watcher, if there is one, that ``share`` of ``what`` is done."""
     watcher = _watcher.get()
     if watcher is not None:
         watcher(what, share)

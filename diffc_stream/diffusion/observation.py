@@ -72,7 +72,8 @@ class Observation:
     """(height, width) of the octave observed."""
     field: Field = WHITE
     origin: Observation | None = None
-    """The observation that this one was opened from; None as soon as a refinement followed."""
+    """The observation that this one was opened from.  None for white noise, and as soon as more has
+    become known of the octaves seen there."""
 
     @classmethod
     def nothing(cls, size: octaves.Size, octave: int, *, field: Field = WHITE) -> Observation:
