@@ -15,7 +15,8 @@ from fakes import FINGERPRINT, FakeDecoders, FakeOpener, StreamOpener, stream_of
 from serving import pictures, serving, settled
 
 from diffc_client import Address, Refinement
-from diffc_client.mirror.follower import Place, ReceiverDaemon
+from diffc_client.mirror.follower import ReceiverDaemon
+from diffc_client.mirror.paths import Place
 from diffc_stream.errors import AddressError
 from diffc_stream.picture import load_picture
 from diffc_stream.transport.backoff import Backoff
@@ -34,8 +35,7 @@ class Watcher:
         self.sizes: dict[str, int] = {}
         self._changed = asyncio.Event()
 
-    def __call__(self, place: Place, refinement: Refinement) -> None:
-        name = place.address.image or ""
+    def __call__(self, name: str, _place: Place, refinement: Refinement) -> None:
         self.sizes[name] = refinement.bytes
         if refinement.complete:
             self.complete.append(name)

@@ -69,13 +69,14 @@ def add_to(
 
 def _run(options: argparse.Namespace) -> int:
     from ..decoding.decoders import ModelDecoders
-    from ..mirror.follower import Place, ReceiverDaemon
+    from ..mirror.follower import ReceiverDaemon
+    from ..mirror.paths import Place
 
     start_logging(options.log_level, options.log_format)
     logging.getLogger("websockets").setLevel(logging.ERROR)
     logger = logging.getLogger("diffc_client")
 
-    def log(place: Place, refinement: Refinement) -> None:
+    def log(_name: str, place: Place, refinement: Refinement) -> None:
         text = summary(refinement.bytes, refinement.bpp, refinement.predicted_psnr)
         note = ", complete" if refinement.complete else ""
         logger.info("%s: %s%s", place.picture, text, note)

@@ -32,25 +32,13 @@ from ..storage.shielded import shielded
 from .growing_file import GrowingStream, growing
 from .log_limit import LogLimit
 from .owned_folder import MOST_BYTES, MOST_PICTURES, Full, Holdings
-from .paths import PICTURE_SUFFIX, SUFFIX, Places
+from .paths import PICTURE_SUFFIX, SUFFIX, Place, Places
 from .transfers import SCARCE
 
 AT_ONCE = 16
 """Streams received at once from one sender: they sharpen together."""
 
 logger = logging.getLogger("diffc_client")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Place:
-    """Where one picture of one sender is kept."""
-
-    address: Address
-    """Of the picture."""
-    picture: Path
-    """PNG, rewritten as the picture gets better."""
-    stream: Path
-    """Its stream, as far as it has come."""
 
 
 class ReceiverDaemon:
@@ -72,7 +60,7 @@ class ReceiverDaemon:
         every: float = 60.0,
         terms: Terms | None = None,
         backoff: Backoff | None = None,
-        on_picture: Callable[[Place, Refinement], None] | None = None,
+        on_picture: Callable[[str, Place, Refinement], None] | None = None,
         access: Access = NO_ACCESS,
         most_bytes: int = MOST_BYTES,
         most_pictures: int = MOST_PICTURES,
@@ -81,9 +69,8 @@ class ReceiverDaemon:
 
         Of one sender no more than about ``most_bytes`` of disk are filled, and no more than
         ``most_pictures`` are kept.  Catalogues are asked for again ``every`` so many seconds.
-        ``on_picture`` is called, on the event loop, for every picture written.  Raises
-        AddressError for an address without a picture where there is no catalogue: over plain
-        HTTP.
+        ``on_picture`` is called, on the event loop, with the name of every picture written.  Raises
+        AddressError for an address without a picture where there is no catalogue: over plain HTTP.
         """
         self._wanted = _by_sender(addresses)
         self._folder = folder
@@ -206,7 +193,7 @@ class ReceiverDaemon:
         """Receive a picture and return whether it is complete; set ``full`` if none can be."""
         try:
             place = await asyncio.to_thread(home.place, image)
-            await self._fetch(sender, home.holdings, place, image)
+            await self._fetch(sender, home, place, image)
         except PeerError as error:
             self._complain("pictures", home, f"{image}: {error}")
         except SessionError:
@@ -227,7 +214,8 @@ class ReceiverDaemon:
     def _complain(self, kind: str, home: _Home, error: object) -> None:
         self._complaints.say(kind, "%s/%s", home.address, error)
 
-    async def _fetch(self, sender: Sender, holdings: Holdings, place: Place, image: str) -> None:
+    async def _fetch(self, sender: Sender, home: _Home, place: Place, image: str) -> None:
+        holdings = home.holdings
         async with growing(holdings, holdings.relative(place.stream)) as kept:
             try:
                 await self._refine(sender, holdings, place, image, kept)
@@ -235,7 +223,8 @@ class ReceiverDaemon:
                 if not kept.length or not outdated(error):
                     raise
                 text = f"what was kept is of no use: {error}"
-                self._complaints.say("replaced pictures", "%s: %s", place.address, text)
+                address = replace(home.address, image=image)
+                self._complaints.say("replaced pictures", "%s: %s", address, text)
                 await shielded(kept.restart)
                 await self._refine(sender, holdings, place, image, kept)
 
@@ -252,7 +241,7 @@ class ReceiverDaemon:
             async for refinement in refinements:
                 await asyncio.to_thread(_write, holdings, picture, refinement)
                 if self._on_picture is not None:
-                    self._on_picture(place, refinement)
+                    self._on_picture(image, place, refinement)
 
 
 @dataclass(frozen=True, slots=True)
@@ -266,8 +255,7 @@ class _Home:
         """Return where one is.  Raises Unplaceable."""
         place = self.holdings.places.claim(image)
         self.holdings.places.check(place)
-        address = replace(self.address, image=image)
-        return Place(address=address, picture=place.picture, stream=place.stream)
+        return place
 
 
 def _write(holdings: Holdings, picture: str, refinement: Refinement) -> None:
