@@ -18,7 +18,9 @@ from diffc_stream.session import Terms
 from diffc_stream.transport.admission import descriptors_for
 from diffc_stream.transport.exposure import is_loopback
 from diffc_stream.transport.fd_limit import allow
+from diffc_stream.transport.health import StatusPort
 from diffc_stream.transport.signals import leave_at_once, on_hangup, on_stop
+from diffc_stream.transport.systemd import Supervisor
 from diffc_stream.transport.tls import believing
 from diffc_viewer import Assets, Facts, Site
 from diffc_viewer.door import own_names
@@ -31,9 +33,8 @@ from .daemon import SenderDaemon
 from .encoding.pipeline import Pipeline
 from .encoding.source import FileOpener
 from .http.comparison import Comparison
-from .ops.health import StatusPort
+from .ops.health import status_port
 from .ops.metrics import Figures
-from .ops.systemd import Supervisor
 from .websocket.dialler import Dialler, bearing
 
 logger = logging.getLogger("diffc_server")
@@ -118,7 +119,7 @@ def build(
     status = None
     if settings.metrics is not None:
         check = partial(_problem, settings.folder, store)
-        status = StatusPort(settings.metrics, figures, check, names=names, strict=safety.strict)
+        status = status_port(settings.metrics, figures, check, names=names, strict=safety.strict)
     diallers = [_dialler(url, settings, catalogue, pipeline, figures) for url in settings.dial]
     page = site is not None and assets.complete
     return App(daemon=daemon, diallers=diallers, status=status, page=page)

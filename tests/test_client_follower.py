@@ -332,3 +332,21 @@ async def test_what_fails_is_logged_and_lived_through(
                     for text in ("bad.png: the peer says", "sub/c.jpg: ", ":9: ", "a..b")
                 )
             )
+
+
+@pytest.mark.asyncio
+async def test_what_is_refused_is_asked_for_again_when_it_is_another(
+    folder: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    (folder / "bad.png").write_bytes(b"broken")
+    async with (
+        serving(folder) as daemon,
+        keeping(tmp_path / "kept", daemon.url, every=0.01) as watcher,
+    ):
+        await watcher.until(lambda w: len(set(w.complete)) == 3)
+        await settled(lambda: "bad.png: the peer says" in caplog.text)
+        (folder / "new.png").write_bytes(b"new")
+        await watcher.until(lambda w: "new.png" in w.complete)
+        assert caplog.text.count("bad.png: the peer says") == 1
+        (folder / "bad.png").write_bytes(b"better")
+        await watcher.until(lambda w: "bad.png" in w.complete)

@@ -22,13 +22,18 @@ from diffc_client.mirror import transfers as module
 from diffc_client.mirror.growing_file import GrowingStream
 from diffc_client.mirror.paths import size_of
 from diffc_client.mirror.state import FILE
+from diffc_client.remote.credentials import NO_ACCESS, Access, TokenFile, access_from
+from diffc_client.remote.receive_buffer import Arrivals
+from diffc_client.remote.websocket import Link
 from diffc_server import SenderDaemon
+from diffc_server.auth.access_control import AccessControl
 from diffc_server.catalogue.watcher import CatalogueWatcher
 from diffc_server.websocket import connection
-from diffc_stream.errors import PeerError
+from diffc_stream.errors import PeerError, Unauthorized
 from diffc_stream.session import Capability, Catalogue, Code, Entry, Target, Terms
 from diffc_stream.transport.backoff import Backoff
 from diffc_stream.transport.impairment import Impairment
+from diffc_stream.transport.tokens import Tokens, add_token
 
 pytestmark = [pytest.mark.asyncio, pytest.mark.virtual_time]
 
@@ -70,12 +75,14 @@ class Watcher:
 
 
 @asynccontextmanager
-async def mirroring(kept: Path, url: str, **options: Any) -> AsyncIterator[Watcher]:
+async def mirroring(
+    kept: Path, url: str, *, access: Access | TokenFile = NO_ACCESS, **options: Any
+) -> AsyncIterator[Watcher]:
     watcher = Watcher()
     backoff = Backoff(first=0.1, longest=1.0, patience=None, draw=lambda: 1.0)
     async with Mirror(kept, backoff=backoff, on_change=watcher, **options) as mirror:
         watcher.mirror = mirror
-        running = asyncio.create_task(mirror.run(Address.parse(url)))
+        running = asyncio.create_task(mirror.run(Address.parse(url), access=access))
         try:
             yield watcher
             assert not running.done()
@@ -515,6 +522,80 @@ async def test_what_cannot_be_kept_or_sent_is_said_and_lived_through(
         await watcher.until_complete("sub/c.jpg")
         (folder / "bad.png").write_bytes(b"better")
         await watcher.until_complete("bad.png")
+
+
+async def test_what_is_refused_is_asked_for_once_until_it_is_another(
+    folder: Path, kept: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opened: list[str] = []
+    open_ = Link.open
+
+    def noted(link: Link, image: str, **options: Any) -> Arrivals:
+        opened.append(image)
+        return open_(link, image, **options)
+
+    monkeypatch.setattr(Link, "open", noted)
+    (folder / "bad.png").write_bytes(b"broken")
+    opener = FakeOpener()
+    async with serving(folder, opener) as daemon:
+        async with mirroring(kept, daemon.url) as watcher:
+            await watcher.until_complete(*NAMES)
+            await watcher.until(lambda: watcher.mirror.missing == 0)
+            assert (await watcher.mirror.counting.count()).refused == 1
+            for conversation in tuple(daemon._conversations):
+                conversation.abort()
+            (folder / "new.png").write_bytes(b"new")
+            await watcher.until_complete("new.png")
+        # Nor after a restart.
+        async with mirroring(kept, daemon.url) as watcher:
+            (folder / "newer.png").write_bytes(b"newer")
+            await watcher.until_complete("newer.png")
+            assert opened.count("bad.png") == 1
+            (folder / "bad.png").write_bytes(b"better")
+            await watcher.until_complete("bad.png")
+            assert (await watcher.mirror.counting.count()).refused == 0
+    assert opened.count("bad.png") == 3  # its first bytes, and the rest
+
+
+async def test_a_mirror_outlives_tokens_that_are_empty_for_a_while(
+    folder: Path, kept: Path, tmp_path: Path
+) -> None:
+    held, shown = tmp_path / "tokens.toml", tmp_path / "token"
+    shown.write_text(add_token(held, "mirror"))
+    good = held.read_text()
+    access = TokenFile(access_from(shown, None, exposed=False), shown)
+    async with (
+        serving(folder, reception=AccessControl(tokens=Tokens(held))) as daemon,
+        mirroring(kept, daemon.url, access=access) as watcher,
+    ):
+        await watcher.until_complete(*NAMES)
+        held.write_text("")
+        shown.write_text("")
+        os.utime(held, (0, 0))  # for longer than it takes to write it
+        await daemon.reread()
+        await watcher.until(lambda: not watcher.mirror.connected)
+        await asyncio.sleep(60)
+        held.write_text(good)
+        await daemon.reread()
+        (folder / "new.png").write_bytes(b"new")
+        await watcher.until_complete("new.png")
+        # Another token, at both ends.
+        held.write_text("# none")
+        shown.write_text(add_token(held, "again"))
+        await daemon.reread()
+        (folder / "newer.png").write_bytes(b"newer")
+        await watcher.until_complete("newer.png")
+
+
+async def test_who_was_never_let_in_is_told(folder: Path, kept: Path, tmp_path: Path) -> None:
+    held = tmp_path / "tokens.toml"
+    add_token(held, "somebody")
+    async with (
+        serving(folder, reception=AccessControl(tokens=Tokens(held))) as daemon,
+        Mirror(kept) as mirror,
+    ):
+        with pytest.raises(Unauthorized, match="wants a token"):
+            await mirror.run(Address.parse(daemon.url), access=Access.of("wrong", None))
 
 
 async def test_a_stream_goes_nowhere_else(

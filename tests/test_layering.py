@@ -47,7 +47,9 @@ BELOW: dict[str, set[str]] = {
     },
     "start": {"cli", "interruption"},
     "__main__": {"start"},
-    "transport": {"destination", "errors", "interruption", "replacement", "session"},
+    "transport": {
+        *("destination", "errors", "flags", "interruption", "opening", "replacement", "session"),
+    },
     "viewer": {"diffusion", "opening"},
     "server": {
         *("allocation", "session", "container", "codec", "diffusion", "opening", "transport"),
@@ -93,7 +95,7 @@ FOREIGN: dict[str, set[str]] = {
     "transport": {"python_socks", "structlog", "websockets"},
     "viewer": set(),
     "server": {"fsspec", "numpy", "PIL", "prometheus_client", "structlog", "websockets"},
-    "client": {"h11", "numpy", "structlog", "websockets"},
+    "client": {"h11", "numpy", "prometheus_client", "structlog", "websockets"},
     "benchmarks": {
         *("numpy", "rich", "torch", "PIL", "matplotlib", "playwright", "ssimulacra2"),
         "websockets",

@@ -207,7 +207,7 @@ COUNTED = {
         server/cache/persister.py task
         """,
     "Who watches": """
-        server/ops/health.py socket task thread
+        diffc_stream/transport/health.py socket task thread
         """,
     "Lines of the log": """
         diffc_stream/transport/throttle.py self._said
@@ -218,7 +218,7 @@ COUNTED = {
         """,
     "Senders of a mirror": """
         client/storage/shielded.py task thread
-        client/mirror/listener.py socket task thread self._links self._turns
+        client/mirror/listener.py socket task thread self._links self._turns self._mirrors
         """,
     "Pictures that a sender names": """
         client/mirror/sync.py self._left_out self._doubtful
@@ -269,7 +269,7 @@ OF_NOBODY_ELSE = {
         server/app.py task
         server/daemon.py thread timer
         server/auth/reloader.py task
-        server/ops/systemd.py socket
+        diffc_stream/transport/systemd.py socket
         client/cli/view.py thread
         client/cli/display.py thread
         diffc_stream/transport/signals.py task timer

@@ -18,11 +18,12 @@ import diffc_client
 from diffc_client import MemoryStream
 from diffc_server import Catalogue, Pipeline, SenderDaemon
 from diffc_server.cache.store import open_store
-from diffc_server.ops.health import Check, StatusPort
+from diffc_server.ops.health import status_port
 from diffc_server.ops.metrics import CODES, ENDS, Figures
 from diffc_stream.errors import UnknownImage
 from diffc_stream.flags import Endpoint
 from diffc_stream.session import Reason
+from diffc_stream.transport.health import Check
 
 pytestmark = pytest.mark.asyncio
 
@@ -32,7 +33,7 @@ DOCUMENT = Path(__file__).parent.parent / "docs" / "operating.md"
 @asynccontextmanager
 async def watched(figures: Figures | None = None, check: Check = str) -> AsyncIterator[str]:
     endpoint = Endpoint(host="127.0.0.1", port=0)
-    async with StatusPort(endpoint, figures or Figures(), check) as port:
+    async with status_port(endpoint, figures or Figures(), check) as port:
         yield port.url
 
 
@@ -73,7 +74,7 @@ async def test_alive_and_ready() -> None:
 async def test_a_disk_that_hangs_is_not_ready_and_holds_one_thread(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("diffc_server.ops.health.PATIENCE", 0.01)
+    monkeypatch.setattr("diffc_stream.transport.health.PATIENCE", 0.01)
     begun, hanging, calls = threading.Event(), threading.Event(), []
 
     def check() -> str:
@@ -119,7 +120,7 @@ async def test_it_is_no_way_to_pictures() -> None:
 
 
 async def test_too_many_ask(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("diffc_server.ops.health.MOST_CONNECTIONS", 1)
+    monkeypatch.setattr("diffc_stream.transport.health.MOST_CONNECTIONS", 1)
     hanging, begun = threading.Event(), threading.Event()
 
     def check() -> str:
@@ -263,7 +264,7 @@ async def test_names_that_lead_here_by_deceit_are_turned_away() -> None:
 
 async def test_this_machine_may_be_called_by_its_names() -> None:
     endpoint = Endpoint(host="127.0.0.1", port=0)
-    async with StatusPort(endpoint, Figures(), str, names=["station"]) as port:
+    async with status_port(endpoint, Figures(), str, names=["station"]) as port:
         assert await asked_as(port.url, "station:9765") == 200
         assert await asked_as(port.url, "stations:9765") == 421
 

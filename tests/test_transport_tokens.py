@@ -78,7 +78,27 @@ def test_a_file_is_read_again_when_it_changes(path: Path) -> None:
     path.write_text(f'[[token]]\nname = "ship"\nsha256 = "{found.sha256}"\nstreams = 3\n')
     assert tokens.reread()
     assert tokens.holds(found, NOW)  # its limits are another matter
+    path.write_text("# none any more")
+    assert tokens.reread()
+    assert not tokens.holds(found, NOW)
+
+
+def test_an_empty_file_is_believed_when_nobody_is_writing_it_any_more(path: Path) -> None:
+    token = add_token(path, "ship")
+    good = path.read_text()
+    tokens = Tokens(path)
+    found = tokens.find(token, NOW)
+    assert found is not None
     path.write_text("")
+    for _ in range(2):
+        assert not tokens.reread()
+        assert tokens.holds(found, NOW)
+    path.write_text(good)
+    tokens.reread()
+    assert tokens.holds(found, NOW)
+    path.write_text("")
+    before = path.stat().st_mtime - module.EMPTY - 1
+    os.utime(path, (before, before))
     assert tokens.reread()
     assert not tokens.holds(found, NOW)
 

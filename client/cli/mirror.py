@@ -7,9 +7,12 @@ import asyncio
 import contextlib
 import json
 import logging
+import os
 import sys
+from collections.abc import AsyncIterator, Callable
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from diffc_stream.errors import AddressError
 from diffc_stream.flags import endpoint
@@ -18,10 +21,21 @@ from diffc_stream.transport.exposure import check_exposure
 from diffc_stream.transport.logging import add_logging, start_logging
 from diffc_stream.transport.settings import add_configuration
 from diffc_stream.transport.signals import stay
+from diffc_stream.transport.systemd import Supervisor
 from diffc_stream.transport.tokens import Tokens
 
 from ..remote.address import Address
+from ..remote.credentials import TokenFile
 from .options import access, add_every, add_limits, add_receiving, add_target, target
+
+if TYPE_CHECKING:
+    from ..mirror.figures import Figures
+    from ..mirror.sync import Mirror
+
+TELL_SOMEBODY, TELL = 10.0, 60.0
+"""Seconds between lines that say how far it has come: for who looks, and for a log."""
+
+logger = logging.getLogger("diffc_client")
 
 DESCRIPTION = """\
 Stay up and keep a copy of what a sender has: every picture NAME as DIR/NAME.dfc, byte for byte its
@@ -87,6 +101,12 @@ def add_to(
     group.add_argument(
         "--tls-key", metavar="FILE", type=Path, help="... and the key, unless it is in there too"
     )
+    mirror.add_argument(
+        "--metrics",
+        metavar="[HOST:]PORT",
+        type=endpoint,
+        help="answer /metrics, /livez and /readyz there, and nowhere else (default: nowhere)",
+    )
     add_receiving(mirror)
     add_configuration(mirror)
     add_logging(mirror)
@@ -118,18 +138,14 @@ def mirrored(options: argparse.Namespace) -> int:
 
 async def _mirror(options: argparse.Namespace, address: Address | None) -> None:
     # Late, because they bring what --help can do without.
-    from diffc_stream.transport.tls import Certificate
-
-    from ..mirror.authentication import by_token
-    from ..mirror.listener import Listener, named_by_path, senders_allowed
+    from ..mirror.figures import Figures
     from ..mirror.renderer import Renderer
     from ..mirror.sync import Mirror
 
-    terms = Terms(window=options.window)
+    figures = Figures()
     # What is wrong with a file is told before a folder is made.
     entry = access(options)
-    tokens = by_token(Tokens(options.tokens)) if options.tokens else named_by_path
-    secure = Certificate(options.tls_cert, options.tls_key).context if options.tls_cert else None
+    listener = _Listening(options) if address is None else None
     async with contextlib.AsyncExitStack() as stack:
         renderer: Renderer | None = None
         models: tuple[str, ...] = ()
@@ -150,27 +166,85 @@ async def _mirror(options: argparse.Namespace, address: Address | None) -> None:
                 linked=linked,
                 every=options.every,
                 models=models,
-                terms=terms,
+                terms=Terms(window=options.window),
                 on_change=partial(renderer.put, sender=str(folder)) if renderer else None,
+                on_received=figures.receive,
+                tell_every=TELL_SOMEBODY if sys.stderr.isatty() else TELL,
             )
 
-        if address is not None:
-            mirror = await stack.enter_async_context(make(options.folder))
-            await mirror.run(address, access=entry)
+        supervisor = await stack.enter_async_context(_watched(options, figures))
+        if listener is not None:
+            port = await listener.open(stack, make, models, figures)
+            supervisor.ready(f"waiting for senders on port {port}")
+            await asyncio.Event().wait()
+        assert address is not None
+        mirror = await stack.enter_async_context(make(options.folder))
+        figures.mirrors = lambda: (mirror,)
+        supervisor.ready(f"mirroring {address}")
+        file = options.token_file
+        await mirror.run(address, access=entry if file is None else TokenFile(entry, file))
+
+
+class _Listening:
+    """A port that senders dial."""
+
+    def __init__(self, options: argparse.Namespace) -> None:
+        """Read files.  Raises SafetyError."""
+        from diffc_stream.transport.tls import Certificate
+
+        from ..mirror.authentication import by_token
+        from ..mirror.listener import named_by_path
+
+        self._options = options
+        self._authenticate = by_token(Tokens(options.tokens)) if options.tokens else named_by_path
+        certificate, key = options.tls_cert, options.tls_key
+        self._tls = Certificate(certificate, key).context if certificate else None
+
+    async def open(
+        self,
+        stack: contextlib.AsyncExitStack,
+        make: Callable[..., Mirror],
+        models: tuple[str, ...],
+        figures: Figures,
+    ) -> int:
+        """Listen for as long as ``stack`` is open, say so, and return the port."""
+        from ..mirror.listener import Listener, senders_allowed
+
+        options = self._options
         listener = Listener(
             options.folder,
             host=options.listen.host,
             port=options.listen.port,
             # A sender says what it is called: a link of that name is not for it to follow.
             make=lambda _, folder: make(folder, linked=False),
-            authenticate=tokens,
-            tls=secure,
+            authenticate=self._authenticate,
+            tls=self._tls,
             models=models,
-            terms=terms,
+            terms=Terms(window=options.window),
             most=senders_allowed(),
         )
         await stack.enter_async_context(listener)
+        figures.mirrors = lambda: listener.mirrors
         line = f"waiting for senders on port {listener.port}"
         sys.stdout.write(f"{json.dumps({'port': listener.port}) if options.json else line}\n")
         sys.stdout.flush()
-        await asyncio.Event().wait()
+        return listener.port
+
+
+@contextlib.asynccontextmanager
+async def _watched(options: argparse.Namespace, figures: Figures) -> AsyncIterator[Supervisor]:
+    """Answer who watches, and give what tells systemd how it is."""
+    from ..mirror.figures import problem, status_port
+
+    async with contextlib.AsyncExitStack() as stack:
+        if options.metrics is not None:
+            check = partial(problem, options.folder, figures, dials=options.listen is None)
+            port = await stack.enter_async_context(status_port(options.metrics, figures, check))
+            logger.info("watched on %s", port.url)
+        supervisor = Supervisor(os.environ)
+        watching = asyncio.create_task(supervisor.watch())
+        try:
+            yield supervisor
+        finally:
+            supervisor.stopping()
+            watching.cancel()

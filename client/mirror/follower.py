@@ -19,7 +19,7 @@ from diffc_stream.errors import (
     StreamError,
 )
 from diffc_stream.picture import png_bytes
-from diffc_stream.session import Terms
+from diffc_stream.session import Code, Terms
 from diffc_stream.transport.backoff import Backoff
 
 from ..api.connection import Sender, connect
@@ -176,7 +176,7 @@ class ReceiverDaemon:
         async def keep(name: str) -> None:
             try:
                 with bound_contextvars(image=name):
-                    if await self._keep(sender, home, name, full):
+                    if await self._keep(sender, home, name, wanted[name], full):
                         done[name] = wanted[name]
             finally:
                 gate.release()
@@ -189,13 +189,19 @@ class ReceiverDaemon:
                     break
                 tasks.create_task(keep(name))
 
-    async def _keep(self, sender: Sender, home: _Home, image: str, full: asyncio.Event) -> bool:
-        """Receive a picture and return whether it is complete; set ``full`` if none can be."""
+    async def _keep(
+        self, sender: Sender, home: _Home, image: str, thumbprint: str, full: asyncio.Event
+    ) -> bool:
+        """Receive a picture and return whether there is no more of it; set ``full`` if none can be.
+
+        One that the sender cannot read has none, as long as its ``thumbprint``, if known, is this.
+        """
         try:
             place = await asyncio.to_thread(home.place, image)
             await self._fetch(sender, home, place, image)
         except PeerError as error:
             self._complain("pictures", home, f"{image}: {error}")
+            return error.code == Code.UNREADABLE_IMAGE and thumbprint != ""
         except SessionError:
             raise  # not this picture's fault, but the link's
         except (DiffcError, OSError) as error:

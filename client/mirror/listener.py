@@ -113,6 +113,7 @@ class Listener:
         self._most = most
         self._links: dict[str, Link] = {}
         self._turns: dict[str, asyncio.Lock] = {}
+        self._mirrors: dict[str, Mirror] = {}
         self._spare = Spare()
         # Of a name there are two for a moment, when a sender has dialled again.
         self.admission = Admission(2 * most, logger=logger, spare=self._spare)
@@ -161,6 +162,11 @@ class Listener:
     def senders(self) -> tuple[str, ...]:
         """Names of the senders that are connected, in no order."""
         return tuple(self._links)
+
+    @property
+    def mirrors(self) -> tuple[Mirror, ...]:
+        """Those of the senders that are connected."""
+        return tuple(self._mirrors.values())
 
     async def _admit(self, connection: ServerConnection, request: Request) -> Response | None:
         assert isinstance(connection, _Connection)
@@ -245,7 +251,11 @@ class Listener:
                 self._turns.setdefault(name, asyncio.Lock()),
                 self._make(name, self._folder / name) as mirror,
             ):
-                await mirror.follow(link)
+                self._mirrors[name] = mirror
+                try:
+                    await mirror.follow(link)
+                finally:
+                    del self._mirrors[name]
         except SessionError as error:
             logger.info("%s left: %s", name, error)
         except OSError as error:

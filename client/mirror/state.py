@@ -33,6 +33,10 @@ class Record:
     """Why no more of its stream is wanted; None: more is."""
     length: int = 0
     """Bytes that its file had then."""
+    refused: bool = False
+    """The sender cannot read it, as it is: it is not asked for before it is another."""
+    held: int = 0
+    """Bytes that are here, as far as is known, while more is wanted."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -80,13 +84,22 @@ class Records:
             if record.ended is Reason.TARGET and not same:
                 record.ended = None
             images[record.entry.name] = record
+        for name, thumbprint in dict(read.get("refused", {})).items():
+            if name in images and images[name].entry.thumbprint == thumbprint:
+                images[name].refused = True
         return cls(mark=_page((), read["mark"]).mark, images=images)
 
     def save(self, holdings: Holdings, target: Target, *, mark: str | None) -> None:
         """Replace what was saved.  Raises Occupied or another OSError."""
         # One by one: the event loop stands still while something is made text.
-        images = ", ".join(_text(record) for record in tuple(self.images.values()))
-        facts = {"format": FORMAT, "mark": mark, "target": dataclasses.asdict(target)}
+        records = tuple(self.images.values())
+        images = ", ".join(map(_text, records))
+        facts = {
+            "format": FORMAT,
+            "mark": mark,
+            "target": dataclasses.asdict(target),
+            "refused": {one.entry.name: one.entry.thumbprint for one in records if one.refused},
+        }
         text = f'{json.dumps(facts)[:-1]}, "images": [{images}]}}'
         holdings.replace(FILE, text.encode(), durable=True)
 

@@ -25,7 +25,7 @@ from diffc_stream.session import WHOLE, Catalogue, Entry, Target, Terms
 from diffc_stream.transport.backoff import Backoff
 
 from ..remote.address import Address
-from ..remote.credentials import NO_ACCESS, Access
+from ..remote.credentials import NO_ACCESS, Access, TokenFile
 from ..remote.websocket import MOST_ENTRIES, Link
 from ..storage.shielded import shielded
 from .content import ASK
@@ -35,6 +35,7 @@ from .paths import SUFFIX, Places, Unplaceable
 from .progress import Mirrored, mirrored
 from .removal import Removal
 from .state import Record, Records
+from .tally import Counting
 from .transfers import Transfers
 
 SAVE_EVERY, SAVE_IDLE = 10.0, 0.5
@@ -66,6 +67,8 @@ class Mirror:
         terms: Terms | None = None,
         backoff: Backoff | None = None,
         on_change: Callable[[Mirrored], object] | None = None,
+        on_received: Callable[[int], object] | None = None,
+        tell_every: float = 60.0,
     ) -> None:
         """Prepare to keep streams below ``folder``, each as far as ``target``.
 
@@ -75,7 +78,8 @@ class Mirror:
         is asked ``every`` so many seconds.  ``models`` are fingerprints of the only ones that
         streams may need; none given, any will do.  ``on_change`` is called, on the event loop,
         whenever a picture's file has grown, every now and then, and at first for those that are
-        here and have not been rendered as they are.
+        here and have not been rendered as they are; ``on_received`` with numbers of bytes.  The log
+        says how far it has come every ``tell_every`` seconds, while pictures come.
         """
         self._folder = folder
         self._target = target
@@ -88,7 +92,12 @@ class Mirror:
         self._on_change = on_change
         self._most_pictures = most_pictures
         self._linked = linked
+        self._on_received = on_received
+        self.connected = False
+        """There is a sender at the other end."""
         self._records = Records()
+        self.counting = Counting(self._records, target, every=tell_every)
+        """How far it has come."""
         self._left_out: dict[str, Entry] = {}
         """Pictures whose place a stream that is ready has."""
         self._doubtful: set[str] = set()
@@ -107,6 +116,7 @@ class Mirror:
             on_change=self._on_change,
             on_gone=self._gone,
             is_busy=self._is_busy,
+            on_received=self._on_received,
         )
         self._removal = Removal(self._holdings, self._transfers)
         try:
@@ -136,28 +146,37 @@ class Mirror:
     @property
     def pictures(self) -> int:
         """Pictures that the sender has, as far as is known."""
-        return len(self._records.images)
+        return self.counting.pictures
 
     @property
     def missing(self) -> int:
         """Those of them of which more is wanted."""
-        return sum(record.ended is None for record in self._records.images.values())
+        return sum(
+            record.ended is None and not record.refused for record in self._records.images.values()
+        )
 
-    async def run(self, address: Address, *, access: Access = NO_ACCESS) -> NoReturn:
+    async def run(self, address: Address, *, access: Access | TokenFile = NO_ACCESS) -> NoReturn:
         """Mirror the sender at ``address`` until cancelled, whatever it or the link does.
 
-        Raises Unauthorized if it does not let anybody in with this ``access``, or SafetyError.
+        Raises Unauthorized if it does not let anybody in with this ``access`` at first, or
+        SafetyError.
         """
         backoff = self._backoff.fresh()
+        met = False
         while True:
             try:
                 link = await Link.dial(
-                    address, models=self._models, terms=self._terms, access=access
+                    address,
+                    models=self._models,
+                    terms=self._terms,
+                    access=await access.current(),
                 )
+                met = True
                 await self.follow(link, heard=backoff.progress)
-            except Unauthorized:
-                raise  # it would not be let in later either
             except SessionError as error:
+                # Who was let in before may be again: files of tokens are written anew.
+                if isinstance(error, Unauthorized) and not met:
+                    raise
                 logger.warning("%s: %s", address, error)
                 await backoff.pause(error)
 
@@ -166,6 +185,7 @@ class Mirror:
 
         ``heard`` is called when something has come.  Raises SessionError.
         """
+        self.connected = True
         await self._transfers.begin()
         failure: BaseException = LinkLost("the link has ended")
         try:
@@ -173,9 +193,11 @@ class Mirror:
                 tasks.create_task(self._list(link, heard))
                 tasks.create_task(self._transfers.receive_all(link, tasks, heard))
                 tasks.create_task(self._keep_saved())
+                tasks.create_task(self.counting.keep_told(self._folder, self._transfers))
         except* SessionError as group:
             failure = group.exceptions[0]
         finally:
+            self.connected = False
             self._transfers.end()
             await link.close()
         raise _first(failure)
@@ -231,7 +253,7 @@ class Mirror:
         record = self._records.images.get(entry.name)
         if record is not None:
             if record.entry.thumbprint != entry.thumbprint:
-                record.ended = None
+                record.ended, record.refused = None, False
                 self._transfers.renew(entry.name)
             record.entry = entry
         elif len(self._records.images) >= self._most_pictures:
@@ -307,7 +329,8 @@ class Mirror:
             self._holdings = Holdings(
                 self._places, most_bytes=self._most_bytes, most_pictures=self._most_pictures
             )
-            self._records = Records.load(self._holdings, self._target)
+            records = Records.load(self._holdings, self._target)
+            self._records = self.counting.records = records
             return self._unseen()
         except BaseException:
             self._places.unlock()
@@ -329,6 +352,7 @@ class Mirror:
                 holdings.adopt(stream, length=record.length if record.ended else None)
                 holdings.adopt(picture, length=None)
             size = holdings.size(stream)
+            record.held = size
             if record.ended is not None and size != record.length:
                 record.ended = None
             known = holdings.journal.get(stream)

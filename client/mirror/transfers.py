@@ -72,11 +72,12 @@ class Transfers:
         on_change: Callable[[Mirrored], object] | None,
         on_gone: Callable[[str], object],
         is_busy: Callable[[str], bool],
+        on_received: Callable[[int], object] | None = None,
     ) -> None:
         """Receive each picture as far as ``target``.
 
         ``on_change`` is told of what has grown, and ``on_gone`` of what the records lost while it
-        came.  What ``is_busy`` is left alone.
+        came, ``on_received`` of how many bytes have come.  What ``is_busy`` is left alone.
         """
         self._records = records
         self._holdings = holdings
@@ -84,6 +85,7 @@ class Transfers:
         self._on_change = on_change
         self._on_gone = on_gone
         self._is_busy = is_busy
+        self._on_received = on_received
         self._rounds = TransferScheduler()
         self._running: dict[str, _Reception] = {}
         self._parking = Deferred(self.wait)
@@ -128,7 +130,9 @@ class Transfers:
     def wait(self, name: str) -> None:
         """Have a picture wait for its turn, if more of it is wanted."""
         record = self._records.images.get(name)
-        if record is None or record.ended or name in self._running or name in self._parking:
+        if record is None or record.ended or record.refused:
+            return
+        if name in self._running or name in self._parking:
             return
         if self._is_busy(name):
             return
@@ -217,6 +221,8 @@ class Transfers:
             length = await asyncio.to_thread(self._settle, place, ended=ended is not None)
         except PeerError as error:
             retry = max(error.after or 0.0, RETRY) if error.retry else None
+            if error.code == Code.UNREADABLE_IMAGE and record.entry.thumbprint == thumbprint:
+                record.refused = True
             self._finish(reception, error, retry)
         except SessionError:
             raise  # not this picture's fault, but the link's
@@ -324,7 +330,7 @@ class Transfers:
         anew: bool = False,
     ) -> Reason | None:
         async with growing(self._holdings, relative, anew=anew) as kept:
-            reception.held = kept.length
+            reception.held = reception.record.held = kept.length
             target, weight, bound = self._goal(max(kept.length, kept.doubtful))
             header = await shielded(lambda: kept.header)
             arrivals = reception.arrivals = link.open(
@@ -379,7 +385,9 @@ class Transfers:
             data, end = await arrivals.several()
             if data:
                 await shielded(partial(kept.append, data))
-                reception.held = 0 if kept.doubtful else kept.length
+                if self._on_received is not None:
+                    self._on_received(len(data))
+                reception.held = reception.record.held = 0 if kept.doubtful else kept.length
             heard()
             if end is not None:
                 return end

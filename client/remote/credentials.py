@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
+import logging
 import os
 import ssl
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from http import HTTPStatus
 from pathlib import Path
 
@@ -16,12 +18,15 @@ from diffc_stream.errors import (
     SessionError,
     Unauthorized,
 )
+from diffc_stream.replacement import stamp
 from diffc_stream.transport.exposure import in_the_clear
 from diffc_stream.transport.tls import believing, speaks_http, speaks_tls
 from diffc_stream.transport.tokens import is_token
 
 from .address import Address
 from .unreachable import unreachable
+
+logger = logging.getLogger("diffc_client")
 
 MOST_FILE = 65_536
 """Bytes of a file of tokens."""
@@ -86,6 +91,10 @@ class Access:
             raise Unauthorized(objection)
         return {"Authorization": f"Bearer {token}"}
 
+    async def current(self) -> Access:
+        """Return it as it is now: this one stays the same."""
+        return self
+
     def context(self, address: Address) -> ssl.SSLContext | None:
         """Return what a connection to ``address`` is secured by; None: nothing.
 
@@ -123,6 +132,33 @@ def read_tokens(path: Path) -> dict[str, str]:
     if not tokens or (EVERYWHERE in tokens and len(tokens) > 1):
         raise SafetyError(f"{path} is no token, and no lines of HOST TOKEN")
     return tokens
+
+
+class TokenFile:
+    """An access whose file of tokens is read again when it has changed."""
+
+    def __init__(self, access: Access, path: Path) -> None:
+        """Begin with ``access``, whose tokens were read from ``path``."""
+        self._access = access
+        self._path = path
+        self._seen = stamp(path)
+
+    async def current(self) -> Access:
+        """Return the access with the tokens that are in the file now.
+
+        If it cannot be read, or holds none, that is logged, and those from before are shown.
+        """
+        return await asyncio.to_thread(self._reread)
+
+    def _reread(self) -> Access:
+        now = stamp(self._path)
+        if now != self._seen:
+            self._seen = now
+            try:
+                self._access = replace(self._access, tokens=read_tokens(self._path))
+            except SafetyError as error:
+                logger.warning("the token stays as it was: %s", error)
+        return self._access
 
 
 def access_from(token_file: Path | None, ca: Path | None, *, exposed: bool) -> Access:

@@ -116,6 +116,12 @@ class CountedConnection(PacedServerConnection):
             self._place.settle()
 
 
+def is_local(connection: ServerConnection) -> bool:
+    """Tell whether a connection came over the loopback."""
+    address = connection.local_address
+    return bool(address) and ipaddress.ip_address(address[0].partition("%")[0]).is_loopback
+
+
 async def _bound(host: str, port: int, *, reuse_port: bool) -> list[socket.socket]:
     found = await asyncio.get_running_loop().getaddrinfo(
         # All of IPv6 is all of both families, as it is elsewhere: on two sockets, so that addresses

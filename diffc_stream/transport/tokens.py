@@ -18,6 +18,7 @@ import os
 import re
 import secrets
 import stat
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -33,6 +34,8 @@ MOST_TOKENS = 1000
 MOST_FILE = 2**20
 """Bytes of a file of tokens."""
 MOST_LIMIT = 2**53
+EMPTY = 10.0
+"""Seconds that a file may be empty before that is taken for what is meant."""
 LONGEST_TOKEN = 256
 """Characters of what a visitor shows."""
 LIMITS = frozenset(
@@ -99,10 +102,11 @@ class Tokens:
     def reread(self) -> bool:
         """Read the file again if it has changed, and tell whether it had.
 
-        Raises SafetyError once for a change that cannot be read; the tokens stay as they were.
+        Raises SafetyError once for a change that cannot be read; the tokens stay as they were, and
+        so they do for a moment when it is empty: somebody is writing it.
         """
         now = stamp(self._path)
-        if now == self._seen:
+        if now == self._seen or (self._tokens and _just_emptied(self._path)):
             return False
         self._seen = now
         self._keep(_parse(self._path))
@@ -147,6 +151,14 @@ def add_token(path: Path, name: str, expires: datetime | None = None) -> str:
             os.chmod(file.fileno() if os.chmod in os.supports_fd else file.name, 0o600)  # noqa: PTH101
         file.write((before + "\n".join(lines) + "\n").encode())
     return token
+
+
+def _just_emptied(path: Path) -> bool:
+    try:
+        status = path.stat()
+    except OSError:
+        return False  # reading it says why
+    return status.st_size == 0 and abs(time.time() - status.st_mtime) < EMPTY
 
 
 def _parse(path: Path) -> tuple[Token, ...]:

@@ -1,155 +1,31 @@
-"""How a sender is, for who watches it: a port of its own, never the one that receivers use.
-
-/metrics    what it counts, in Prometheus' text format
-/livez      200 if its event loop answers at all
-/readyz     200 if receivers should be sent here, else 503 and one line that says why not
-"""
+"""How a sender is, for who watches it: a port of its own, never the one that receivers use."""
 
 from __future__ import annotations
 
-import asyncio
-import http
 import logging
-import socket
-from collections.abc import Callable, Iterable
-from functools import partial
-from typing import Self
-
-from websockets.asyncio.server import Server, ServerConnection
-from websockets.datastructures import Headers
-from websockets.http11 import Request, Response
+from collections.abc import Iterable
 
 from diffc_stream.flags import Endpoint
-from diffc_stream.opening import is_passing
-from diffc_stream.transport.admission import Admission
-from diffc_stream.transport.listener import CountedConnection, PortListener, is_local
-from diffc_stream.transport.websocket import listen
+from diffc_stream.transport.health import Check, StatusPort
 from diffc_viewer import Door
 
-from .metrics import MEDIA_TYPE, Figures
-
-MOST_CONNECTIONS = 32
-OPENING = 5.0
-"""Seconds that a request may take to arrive."""
-PATIENCE = 5.0
-"""Seconds that a check may take: what takes longer than that is not ready."""
+from .metrics import Figures
 
 logger = logging.getLogger("diffc_server")
 
-Check = Callable[[], str]
-"""Returns why the sender is not ready, in a few words, or nothing.  Called on a worker thread."""
 
+def status_port(
+    endpoint: Endpoint,
+    figures: Figures,
+    check: Check,
+    *,
+    names: Iterable[str] = (),
+    strict: bool = False,
+) -> StatusPort:
+    """Return a port to listen on; 0 is any free one.
 
-class StatusPort:
-    """Answers who watches, for as long as it is open."""
-
-    def __init__(
-        self,
-        endpoint: Endpoint,
-        figures: Figures,
-        check: Check,
-        *,
-        names: Iterable[str] = (),
-        strict: bool = False,
-    ) -> None:
-        """Prepare to listen; port 0 is any free one.
-
-        This machine is called by its number, localhost or one of ``names``: on the loopback a
-        request has to say one of them, and if ``strict`` elsewhere too.  Pages get nothing.
-        """
-        self._endpoint = endpoint
-        self._figures = figures
-        self._check = check
-        self._checking: asyncio.Future[str] | None = None
-        self._door = Door(names=(endpoint.host, *names), pages=False, strict=strict)
-        self._admission = Admission(MOST_CONNECTIONS, logger=logger)
-        self._listener = PortListener(self._admission)
-
-    async def __aenter__(self) -> Self:
-        """Listen.  Raises OSError if the port is taken."""
-        await self._listener.open(self._endpoint.host, self._endpoint.port, self._serve)
-        return self
-
-    async def __aexit__(self, *_: object) -> None:
-        self._listener.close()
-        self._admission.drop_newcomers()
-        if self._checking is not None:
-            self._checking.cancel()  # nobody waits for a disk that hangs
-        await self._listener.wait_closed()
-
-    async def _serve(self, listening: socket.socket) -> Server:
-        return await listen(
-            listening,
-            _nothing,
-            process_request=self._answer,
-            make=partial(CountedConnection, admission=self._admission),
-            open_timeout=OPENING,
-            logger="diffc_server.status",
-        )
-
-    @property
-    def url(self) -> str:
-        """Its address."""
-        return f"http://{Endpoint(host=self._endpoint.host, port=self._listener.port)}"
-
-    async def _answer(self, connection: ServerConnection, request: Request) -> Response:
-        if self._admission.full:
-            return connection.respond(http.HTTPStatus.SERVICE_UNAVAILABLE, "too many ask\n")
-        assert isinstance(connection, CountedConnection)
-        connection.settle()
-        objection = self._door.objection(
-            request.headers.get_all,
-            path=request.path.partition("?")[0],
-            local=is_local(connection),
-            old=request.protocol == "HTTP/1.0",
-        )
-        if objection is not None:
-            return connection.respond(objection, f"{objection.phrase}\n")
-        if request.method != "GET":
-            return connection.respond(http.HTTPStatus.METHOD_NOT_ALLOWED, "GET is all there is\n")
-        match request.path.partition("?")[0]:
-            case "/metrics":
-                return _metrics(self._figures.text())
-            case "/livez":
-                return connection.respond(http.HTTPStatus.OK, "alive\n")
-            case "/readyz":
-                problem = "draining" if self._figures.draining else await self._problem()
-                status = http.HTTPStatus.SERVICE_UNAVAILABLE if problem else http.HTTPStatus.OK
-                return connection.respond(status, f"{problem or 'ready'}\n")
-        return connection.respond(http.HTTPStatus.NOT_FOUND, "/metrics, /livez, /readyz\n")
-
-    async def _problem(self) -> str:
-        """Return why the sender is not ready, or nothing.
-
-        All who ask meanwhile wait for the same check: a disk that hangs holds one thread.
-        """
-        if self._checking is None:
-            self._checking = asyncio.create_task(asyncio.to_thread(self._check))
-            self._checking.add_done_callback(self._checked)
-        try:
-            async with asyncio.timeout(PATIENCE):
-                return await asyncio.shield(self._checking)
-        except TimeoutError:
-            return "its disks do not answer"
-        except OSError as error:
-            return error.strerror or "its disks fail"
-        except (RuntimeError, MemoryError) as error:
-            if is_passing(error):
-                return "it has no threads or no memory left"
-            raise
-
-    def _checked(self, done: asyncio.Future[str]) -> None:
-        self._checking = None
-        if not done.cancelled():
-            done.exception()  # whoever asked may have gone
-
-
-def _metrics(text: bytes) -> Response:
-    headers = Headers(
-        {"Content-Type": MEDIA_TYPE, "Content-Length": str(len(text)), "Connection": "close"}
-    )
-    return Response(http.HTTPStatus.OK, "OK", headers, text)
-
-
-async def _nothing(_: ServerConnection) -> None:
-    """Never called: every request is answered before it could become a WebSocket."""
+    This machine is called by its number, localhost or one of ``names``: on the loopback a request
+    has to say one of them, and if ``strict`` elsewhere too.  Pages get nothing.
+    """
+    door = Door(names=(endpoint.host, *names), pages=False, strict=strict)
+    return StatusPort(endpoint, figures, check, door, logger=logger)

@@ -33,6 +33,8 @@ MEDIA_TYPE = CONTENT_TYPE_LATEST
 class Figures(Collector):
     """Counts of one sender, from its start."""
 
+    media_type = MEDIA_TYPE
+
     def __init__(self) -> None:
         self.sockets = 0
         """Receivers connected now, over WebSocket; and over plain HTTP:"""

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from diffc_server.ops.systemd import Supervisor
+from diffc_stream.transport.systemd import Supervisor
 
 abstract = pytest.param(
     True, marks=pytest.mark.skipif(sys.platform != "linux", reason="abstract sockets are Linux's")

@@ -1,0 +1,104 @@
+"""What a mirror counts, for Prometheus, and how it is, for who watches.
+
+Figures are of the whole process, a hub's of all its senders together, and none has a name or an
+address in its labels.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+
+from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
+from prometheus_client import ProcessCollector as Process
+from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.registry import Collector
+
+from diffc_stream.flags import Endpoint
+from diffc_stream.transport.health import StatusPort
+from diffc_viewer.door import Door, own_names
+
+from .sync import Mirror
+
+logger = logging.getLogger("diffc_client")
+
+
+class Figures(Collector):
+    """Counts of a mirror, or of all that a hub has."""
+
+    media_type = CONTENT_TYPE_LATEST
+    draining = False
+
+    def __init__(self) -> None:
+        self.mirrors: Callable[[], Iterable[Mirror]] = tuple
+        """Returns those that there are."""
+        self._received = 0
+        self.registry = CollectorRegistry()
+        self.registry.register(self)
+        # Memory, processor time and open files, where the system tells.
+        Process(registry=self.registry)
+
+    def receive(self, nbytes: int) -> None:
+        """Count bytes of streams that have come."""
+        self._received += nbytes
+
+    def text(self) -> bytes:
+        """Return everything in Prometheus' text format."""
+        return generate_latest(self.registry)
+
+    def collect(self) -> Iterator[Metric]:
+        """Yield all but what the registry has on its own."""
+        mirrors = list(self.mirrors())
+        tallies = [mirror.counting.tally for mirror in mirrors]
+        yield GaugeMetricFamily(
+            "diffc_mirror_senders",
+            "Senders connected now.",
+            value=sum(mirror.connected for mirror in mirrors),
+        )
+        pictures = GaugeMetricFamily(
+            "diffc_mirror_pictures", "Pictures that senders have, by state.", labels=["state"]
+        )
+        for state, count in (
+            ("whole", sum(tally.whole for tally in tallies)),
+            ("coming", sum(tally.missing for tally in tallies)),
+            ("refused", sum(tally.refused for tally in tallies)),
+        ):
+            pictures.add_metric([state], count)
+        yield pictures
+        yield GaugeMetricFamily(
+            "diffc_mirror_held_bytes",
+            "Bytes of streams that are here.",
+            value=sum(tally.held for tally in tallies),
+        )
+        yield GaugeMetricFamily(
+            "diffc_mirror_left_bytes",
+            "Bytes of streams that are still to come, about; of what nobody can tell none.",
+            value=sum(tally.left or 0 for tally in tallies),
+        )
+        yield CounterMetricFamily(
+            "diffc_mirror_received_bytes",
+            "Bytes of streams that have come.",
+            value=self._received,
+        )
+
+
+def problem(folder: Path, figures: Figures, *, dials: bool) -> str:
+    """Return why a mirror is not ready, or nothing.  Looks at the disk.
+
+    One that ``dials`` is when its sender is there; one that listens is when senders may come.
+    """
+    if not folder.is_dir():
+        return "the folder has gone"
+    if dials and not any(mirror.connected for mirror in figures.mirrors()):
+        return "the sender is not there"
+    return ""
+
+
+def status_port(endpoint: Endpoint, figures: Figures, check: Callable[[], str]) -> StatusPort:
+    """Return a port to listen on for who watches; 0 is any free one.
+
+    This machine is called by its number, its name or localhost.  Pages get nothing.
+    """
+    door = Door(names=(endpoint.host, *own_names()), pages=False)
+    return StatusPort(endpoint, figures, check, door, logger=logger)

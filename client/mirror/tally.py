@@ -1,0 +1,128 @@
+"""How far a mirror has come: pictures and bytes that are here, and those that are still to come."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NoReturn
+
+from diffc_stream.session import Target
+
+from .paths import SUFFIX
+from .state import Record, Records
+from .transfers import Transfers
+
+COUNT_EVERY = 10.0
+"""Seconds between two counts, while something comes."""
+
+logger = logging.getLogger("diffc_client")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tally:
+    """What there was when it was counted."""
+
+    pictures: int = 0
+    """That the sender has, as far as is known."""
+    whole: int = 0
+    """Those of which no more is wanted."""
+    refused: int = 0
+    """Those that the sender cannot read."""
+    held: int = 0
+    """Bytes of streams that are here."""
+    left: int | None = 0
+    """Bytes that are still to come, about; None: nobody knows before a first picture is whole."""
+
+    @property
+    def missing(self) -> int:
+        """Pictures of which more is to come."""
+        return self.pictures - self.whole - self.refused
+
+    @classmethod
+    def of(cls, records: Iterable[Record], target: Target) -> Tally:
+        """Count.
+
+        Streams that are ready at the sender say how long they are.  Of others it is known when
+        they are whole; until then they are taken to be as long as those are on average.
+        """
+        lengths: list[int] = []
+        coming: list[tuple[int, int | None]] = []
+        refused = 0
+        for record in records:
+            if record.ended is not None:
+                lengths.append(record.length)
+            elif record.refused:
+                refused += 1
+            else:
+                coming.append((record.held, _expected(record, target)))
+        usual = sum(lengths) // len(lengths) if lengths else None
+        expected = [usual if length is None else length for _, length in coming]
+        left = [
+            max(0, length - held)
+            for (held, _), length in zip(coming, expected, strict=True)
+            if length is not None
+        ]
+        return cls(
+            pictures=len(lengths) + len(coming) + refused,
+            whole=len(lengths),
+            refused=refused,
+            held=sum(lengths) + sum(held for held, _ in coming),
+            left=sum(left) if None not in expected else None,
+        )
+
+    def __str__(self) -> str:
+        refused = f", {self.refused:,} refused" if self.refused else ""
+        left = "an unknown number" if self.left is None else f"about {self.left:,}"
+        return (
+            f"{self.whole:,} of {self.pictures:,} pictures{refused}; "
+            f"{self.held:,} bytes here, {left} to come"
+        )
+
+
+class Counting:
+    """Counts how far a mirror has come, and says so."""
+
+    def __init__(self, records: Records, target: Target, *, every: float) -> None:
+        """Count ``records``, each wanted as far as ``target``; tell every so many seconds."""
+        self.records = records
+        self.tally = Tally()
+        """What was counted last."""
+        self._target = target
+        self._every = every
+
+    async def count(self) -> Tally:
+        """Count, on a thread."""
+        records = tuple(self.records.images.values())
+        self.tally = await asyncio.to_thread(Tally.of, records, self._target)
+        return self.tally
+
+    async def keep_told(self, folder: Path, transfers: Transfers) -> NoReturn:
+        """Tell the log how far ``folder`` has come, while something comes, until cancelled."""
+        clock = asyncio.get_running_loop().time
+        told, then = await self.count(), clock()
+        while True:
+            await asyncio.sleep(min(COUNT_EVERY, self._every))
+            if transfers.running or self.tally.missing or self.tally.pictures != self.pictures:
+                await self.count()
+            now = clock()
+            if now - then < self._every:
+                continue
+            if self.tally != told:
+                rate = max(0, self.tally.held - told.held) / (now - then)
+                logger.info("%s: %s, at %.0f bytes a second", folder, self.tally, rate)
+            told, then = self.tally, now
+
+    @property
+    def pictures(self) -> int:
+        """Pictures that the sender has, as far as is known."""
+        return len(self.records.images)
+
+
+def _expected(record: Record, target: Target) -> int | None:
+    """Return how long a stream will be, as far as that is known."""
+    ready = record.entry.size if record.entry.name.lower().endswith(SUFFIX) else None
+    known = [length for length in (ready, target.bytes) if length is not None]
+    return min(known, default=None)
