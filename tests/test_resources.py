@@ -234,6 +234,7 @@ COUNTED = {
         client/remote/receive_buffer.py self._queue
         client/mirror/transfers.py self._running self._told task thread timer
         client/mirror/sync.py task thread
+        client/mirror/tally.py thread
         client/mirror/follower.py task thread
         client/remote/http_ranges.py self._open
         client/decoding/refiner.py self._pending thread
@@ -276,6 +277,7 @@ OF_NOBODY_ELSE = {
         diffc_stream/interruption.py thread
         diffc_stream/replacement.py _unfinished
         server/ops/metrics.py self.opened
+        client/cli/mirror.py task
         """,
     "as often as its user asks, in his own program": """
         client/api/background.py socket task thread self._following
@@ -284,6 +286,7 @@ OF_NOBODY_ELSE = {
         client/cli/fetch.py socket thread
         client/mirror/follower.py socket
         client/remote/websocket.py socket
+        client/remote/credentials.py thread
         diffc_stream/transport/tcp.py socket
         diffc_stream/transport/tls.py socket
         server/websocket/dialler.py socket task
