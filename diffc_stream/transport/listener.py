@@ -208,9 +208,3 @@ def _unless_told(record: logging.LogRecord) -> bool:
 
 
 logging.getLogger("asyncio").addFilter(_unless_told)
-
-
-def is_local(connection: ServerConnection) -> bool:
-    """Tell whether a connection came over the loopback."""
-    address = connection.local_address
-    return bool(address) and ipaddress.ip_address(address[0].partition("%")[0]).is_loopback
