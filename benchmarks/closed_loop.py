@@ -28,7 +28,7 @@ from diffc_stream.channel.pfr import PoissonFunctionalRepresentation
 from diffc_stream.channel.rotation import Rotation
 from diffc_stream.channel.simulator import Address, Sample, Simulation, Simulator
 from diffc_stream.channel.trellis import Trellis
-from diffc_stream.codec.encoder import ideal_bits
+from diffc_stream.codec.encode_report import ideal_bits
 from diffc_stream.errors import SimulationError
 
 Floats = NDArray[np.float32]

@@ -18,7 +18,7 @@ from diffc_stream.channel import trellis
 from diffc_stream.channel.rotation import Rotation
 from diffc_stream.channel.simulator import Address, Simulator
 from diffc_stream.channel.trellis import Trellis
-from diffc_stream.codec.encoder import ideal_bits
+from diffc_stream.codec.encode_report import ideal_bits
 from diffc_stream.diffusion.gaussian import Array, Gaussian
 
 Floats = NDArray[np.float32]

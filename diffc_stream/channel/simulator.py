@@ -23,6 +23,7 @@ to be rotated (:mod:`~diffc_stream.channel.rotation`), so that their energy is s
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import inf, sqrt
 from typing import Protocol
 
 import numpy as np
@@ -31,6 +32,9 @@ from numpy.typing import NDArray
 from diffc_stream.errors import SimulationError
 
 Floats = NDArray[np.float32]
+
+CHANCE = 4.0
+"""Standard deviations of noise by which a sample may lean less towards the error than stated."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +57,12 @@ class Sample:
     """How many of the D values have arrived."""
     energy: float
     """Mean square of gain * shift per dimension, as the payload states it."""
+
+    def leans(self, shift: Floats) -> bool:
+        """Return whether it points towards ``shift``, (D,), at least half as much as it states."""
+        length = sqrt(float(np.dot(shift, shift)))
+        lean = float(np.dot(self.values, shift)) / length if length else inf
+        return lean > sqrt(self.energy * shift.size) / 2 - CHANCE
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -31,6 +31,9 @@ Floats = NDArray[np.float32]
 Projection = Callable[[Floats], Floats]
 """A function from detail bands, (3, 3, H, W), to detail bands."""
 
+_SUMMED = 2**22
+"""How many values are summed up in double precision at a time."""
+
 
 class Chain:
     """The current observation, and everything else that both ends know.
@@ -348,3 +351,12 @@ class After:
 
 def _everything(bands: Floats) -> Floats:
     return bands
+
+
+def mean_square(values: Floats) -> float:
+    """Return the mean square of ``values``, (D,), summed up in double precision."""
+    total = 0.0
+    for first in range(0, values.size, _SUMMED):
+        piece = values[first : first + _SUMMED]
+        total += float(np.square(piece, dtype=np.float64).sum())
+    return total / values.size

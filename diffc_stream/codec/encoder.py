@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
-from math import inf, log2, sqrt
+from math import inf, sqrt
 
 import numpy as np
 from numpy.typing import NDArray
 
-from diffc_stream.channel import trellis, viterbi
-from diffc_stream.channel.simulator import Sample, Simulation
+from diffc_stream.channel import viterbi
+from diffc_stream.channel.simulator import Simulation
 from diffc_stream.codec import allowance
-from diffc_stream.codec.chain import After, Chain
-from diffc_stream.codec.encode_report import EncodeReport
-from diffc_stream.codec.schedule import Schedule, step_length, usual
+from diffc_stream.codec.chain import After, Chain, mean_square
+from diffc_stream.codec.encode_report import EncodeReport, ideal_bits
+from diffc_stream.codec.schedule import Schedule, described_length, step_length, usual
 from diffc_stream.codec.simulators import SIMULATORS
 from diffc_stream.container import (
     About,
@@ -51,14 +51,8 @@ from diffc_stream.metrics import bits_per_pixel, psnr
 
 Floats = NDArray[np.float32]
 
-FARTHEST = 0.15
-"""How far a step's length may be changed, as a binary logarithm, so that one byte describes it."""
 WORTH_BEGINNING = 0.9
 """An opening is begun only if at least this share of it fits the target."""
-CHANCE = 4.0
-"""Standard deviations of noise by which a sample may lean less towards the error than stated."""
-_SUMMED = 2**22
-"""Values that are summed in double precision at a time, to save memory."""
 FACTS_AFTER = 8
 """Facts about the picture wait until the picture itself has this many times as many bytes."""
 SMALLEST_BEGINNING = 8
@@ -110,28 +104,18 @@ class Encoder:
             )
         self._prefix = Prefix(prefix)
         self._schedule = schedule or usual(shaped=model.shaped)
-        shape = self._schedule.ratio if model.shaped else WHITE_RATIO
         self._facts = metadata.encode()
-        about = bool(self._facts)
-        if (begun := self._prefix.header) is not None:
-            seed = begun.seed if seed is None else seed
-            shape = begun.ratio if model.shaped else shape
-            about = begun.about
-        seed = seed or 0
-        self._header = Header(
-            model=model.fingerprint,
-            width=width,
-            height=height,
-            seed=seed,
-            ratio=shape,
-            about=about,
-        )
-        if not about:
+        self._header = self._beginning(model, height, width, seed)
+        if not self._header.about:
             self._facts = b""
         self._prefix.check(self._header)
         self._begun: Begun | None = None
         self.chain = Chain(
-            model.denoiser, height=height, width=width, seed=seed, ratio=ratio(shape)
+            model.denoiser,
+            height=height,
+            width=width,
+            seed=self._header.seed,
+            ratio=ratio(self._header.ratio),
         )
         self._picture = picture
         self._target = target_bytes
@@ -147,14 +131,37 @@ class Encoder:
         self._ideal_bits = 0.0
         self._seconds = self._rcc_seconds = 0.0
         self._cut: After | None = None
+        self._check_target(len(prefix))
+
+    def _beginning(self, model: Model, height: int, width: int, seed: int | None) -> Header:
+        """Return the header: what it leaves open is as in the prefix, if there is one."""
+        shape = self._schedule.ratio if model.shaped else WHITE_RATIO
+        about = bool(self._facts)
+        if (begun := self._prefix.header) is not None:
+            seed = begun.seed if seed is None else seed
+            shape = begun.ratio if model.shaped else shape
+            about = begun.about
+        return Header(
+            model=model.fingerprint,
+            width=width,
+            height=height,
+            seed=seed or 0,
+            ratio=shape,
+            about=about,
+        )
+
+    def _check_target(self, there: int) -> None:
+        """Raise TargetError unless the target leaves room for something after ``there`` bytes."""
+        if self._target is None:
+            return
         smallest = len(self._header.encode()) + SMALLEST_BEGINNING
-        if target_bytes is not None and target_bytes < smallest:
+        if self._target < smallest:
             raise TargetError(
-                f"{target_bytes} bytes are too few: this picture needs at least {smallest}"
+                f"{self._target} bytes are too few: this picture needs at least {smallest}"
             )
-        if target_bytes is not None and prefix and target_bytes <= len(prefix):
+        if there and self._target <= there:
             raise TargetError(
-                f"{target_bytes} bytes are not beyond the {len(prefix)} that are there already"
+                f"{self._target} bytes are not beyond the {there} that are there already"
             )
 
     def __iter__(self) -> Iterator[bytes]:
@@ -250,7 +257,7 @@ class Encoder:
         sample = SIMULATORS[step.simulator].reproduce(
             payload, error.size, step.length, self.chain.address
         )
-        if not _leans(sample, error):
+        if not sample.leans(error):
             raise PrefixMismatch("the prefix is of another picture")
         self._ideal_bits += ideal_bits(error, sample.values)
         self.chain.advance(step, payload)
@@ -289,7 +296,8 @@ class Encoder:
             stretched = self._schedule.stretched(observation, length)
             spent = min(stretched, max(length, dims // 16))
         least = allowance.least(self.chain.work + self.chain.cost, self.written)
-        spent = self._short(kind, max(spent, min(least, dims // 16)))
+        described = self._writer.before.lengths(kind)
+        spent = described_length(max(spent, min(least, dims // 16)), dims, described)
         if kind is Kind.REFINE:
             # Steps are so short that gain is nearly proportional to length.
             wanted *= spent / length
@@ -316,24 +324,11 @@ class Encoder:
             return self._begun.kind is Kind.REFINE
         return self._left < WORTH_BEGINNING * length
 
-    def _short(self, kind: Kind, length: int) -> int:
-        """Return the length nearest to ``length`` that one byte can describe, if it is near."""
-        dims = self.chain.dimensions(kind)
-        least, most = trellis.fewest_bits(dims) // 8, max(1, dims // 16)
-        described = [n for n in self._writer.before.lengths(kind) if least <= n <= most]
-        nearest = min(described, key=lambda n: abs(log2(n / length)), default=length)
-        return nearest if abs(log2(nearest / length)) < FARTHEST else length
-
     def _truth(self, octave: int) -> Floats:
         return self._coarser[octave - 1] if octave else octaves.signal(self._picture)
 
     def _energy(self, kind: Kind) -> float:
-        error = self._error(kind)
-        total = 0.0
-        for first in range(0, error.size, _SUMMED):
-            piece = error[first : first + _SUMMED]
-            total += float(np.square(piece, dtype=np.float64).sum())
-        return total / error.size
+        return mean_square(self._error(kind))
 
     def _error(self, kind: Kind) -> Floats:
         """Return the error of the receiver's prediction for a step of ``kind``, shape (D,)."""
@@ -393,29 +388,9 @@ class Encoder:
         return data
 
 
-def _leans(sample: Sample, error: Floats) -> bool:
-    """Return whether a sample points towards ``error`` at least half as much as it states."""
-    length = sqrt(float(np.dot(error, error)))
-    lean = float(np.dot(sample.values, error)) / length if length else inf
-    return lean > sqrt(sample.energy * error.size) / 2 - CHANCE
-
-
 def prepare() -> None:
     """Compile what encoding needs, which takes some seconds the first time on a machine.
 
     Without this call, the first step of the first picture waits for it.
     """
     viterbi.prepare()
-
-
-def ideal_bits(shift: Floats, sample: Floats) -> float:
-    """Return the bits that an ideal code would need to tell as much about ``shift``.
-
-    That is -(D/2) log2(1 - r^2), where r is the cosine between ``shift`` and ``sample``, both of
-    shape (D,); 0 for a shift of zeros.
-    """
-    energy = float(np.dot(shift, shift)) * float(np.dot(sample, sample))
-    if energy == 0.0:
-        return 0.0
-    cosine = float(np.dot(shift, sample)) ** 2 / energy
-    return -shift.size / 2 * log2(max(1.0 - cosine, 1e-12))

@@ -6,12 +6,16 @@ without a new format.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from math import exp, inf, log2, sqrt
 
 from diffc_stream.channel import trellis
 from diffc_stream.container.grammar import Kind
 from diffc_stream.diffusion.observation import Observation, opened_snr
+
+FARTHEST = 0.15
+"""How far a step's length may be changed, as a binary logarithm, so that one byte describes it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,3 +102,15 @@ def step_length(energy: float, dims: int) -> int:
         excess = trellis.excess(8 * length, dims)
         length = max(1, round(ideal * excess / 8))
     return min(max(length, trellis.fewest_bits(dims) // 8), max(1, dims // 16))
+
+
+def described_length(length: int, dims: int, described: Iterable[int]) -> int:
+    """Return the payload bytes nearest to ``length`` that a description of one byte can give.
+
+    These are ``described``; if none of them is near, or right for ``dims`` values, it is
+    ``length`` itself.
+    """
+    least, most = trellis.fewest_bits(dims) // 8, max(1, dims // 16)
+    fitting = [n for n in described if least <= n <= most]
+    nearest = min(fitting, key=lambda n: abs(log2(n / length)), default=length)
+    return nearest if abs(log2(nearest / length)) < FARTHEST else length
