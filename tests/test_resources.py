@@ -338,7 +338,8 @@ def rows() -> dict[str, list[str]]:
     """Return the cells of each row of the table, by its first one."""
     text = (ROOT / "docs" / "security.md").read_text()
     section = text.partition("\n## Resources\n")[2].partition("\n## ")[0]
-    lines = [line for line in section.splitlines() if line.startswith("| ")][1:]
+    table = section[section.index("| What |") :].partition("\n\n")[0]
+    lines = [line for line in table.splitlines() if line.startswith("| ")][1:]
     cells = [[cell.strip() for cell in line.strip("|").split("|")] for line in lines]
     return {first: rest for first, *rest in cells}
 
