@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import http
+import logging
 from collections.abc import Iterable
 
 from websockets.asyncio.server import ServerConnection
@@ -13,9 +14,12 @@ from diffc_stream.transport.listener import is_local
 from diffc_viewer import Door
 
 from .auth.access_control import RETRY_AFTER, AccessControl, Refusal
+from .auth.options import is_origin
 from .auth.quotas import Visit
 from .ops.metrics import Figures
 from .websocket.handshake import Arrival, refused
+
+logger = logging.getLogger("diffc_server")
 
 
 class Gate:
@@ -66,7 +70,9 @@ class Gate:
         if objection is None:
             return self._admit(connection, request)
         self._figures.turned_away["forbidden"] += 1
-        return connection.respond(objection, "pages of other sites have no business here\n")
+        text = _why(objection, request)
+        logger.warning("%s was refused (HTTP %d): %s", connection.peer, objection, text)
+        return connection.respond(objection, f"{text}\n")
 
     def admit_request(self, connection: Arrival, request: Request) -> Response | None:
         """Let a plain request in, or answer why not.
@@ -103,3 +109,15 @@ class Gate:
         why = "unauthorized" if found.status is http.HTTPStatus.UNAUTHORIZED else "limited"
         self._figures.turned_away[why] += 1
         return refused(connection, found)
+
+
+def _why(objection: http.HTTPStatus, request: Request) -> str:
+    """Return what a WebSocket is refused for, and which option lets it in."""
+    if objection is http.HTTPStatus.MISDIRECTED_REQUEST:
+        return "it is called by a name that it does not have: diffc-server --name HOST adds one"
+    if objection is not http.HTTPStatus.FORBIDDEN:
+        return "it has to be told which host is meant, once"
+    origin = next(iter(request.headers.get_all("Origin")), "")
+    if not is_origin(origin):  # what is shown to a terminal is none of a stranger's choice
+        return "pages that belong to no site, such as files, are not let in"
+    return f"pages of other sites are not let in: diffc-server --origin {origin} would let this one"

@@ -167,7 +167,7 @@ async def test_over_tls_with_a_token(folder: Path, tmp_path: Path) -> None:
     ("status", "error", "complaint"),
     [
         (401, Unauthorized, "wants a token"),
-        (403, Unauthorized, "no business"),
+        (403, Unauthorized, "lets nobody in from here"),
         (421, RemoteProtocolError, "--name"),
         (429, LinkLost, "at the moment"),
         (503, LinkLost, "at the moment"),

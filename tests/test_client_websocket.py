@@ -21,7 +21,13 @@ from diffc_client import Address, MemoryStream, Mirror
 from diffc_client.mirror import sync as mirror_module
 from diffc_client.remote import websocket as link_module
 from diffc_client.remote.websocket import Link
-from diffc_stream.errors import AddressError, LinkLost, PeerError, RemoteProtocolError
+from diffc_stream.errors import (
+    AddressError,
+    LinkLost,
+    PeerError,
+    RemoteProtocolError,
+    Unauthorized,
+)
 from diffc_stream.session import (
     SUBPROTOCOL,
     Alive,
@@ -197,6 +203,29 @@ async def test_who_hangs_up_is_not_blamed_for_what_nobody_knows(after: int) -> N
             await receive(url(server.sockets))
     assert "TLS" not in str(caught.value)
     assert ("after 13 s" in str(caught.value)) == bool(after)
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize(
+    ("body", "shown"),
+    [
+        ("start it with --origin https://x", ": start it with --origin https://x"),
+        ("<html>", ""),
+        ("\x1b[2J", ""),
+        ("", ""),
+    ],
+)
+async def test_what_a_sender_says_why_it_lets_nobody_in(body: str, shown: str) -> None:
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        head = f"HTTP/1.1 403 No\r\nContent-Length: {len(body) + 1}\r\n\r\n"
+        writer.write(f"{head}{body}\n".encode())
+        writer.close()
+
+    async with await asyncio.start_server(answer, "127.0.0.1", 0) as server:
+        with pytest.raises(Unauthorized) as caught:
+            await receive(url(server.sockets))
+    assert str(caught.value).endswith(f"(HTTP 403){shown}")
 
 
 @pytest.mark.asyncio

@@ -96,11 +96,23 @@ async def test_another_version_is_refused_over_http(folder: Path, token: str) ->
 
 
 @pytest.mark.asyncio
-async def test_pages_in_browsers_are_refused(folder: Path) -> None:
+@pytest.mark.parametrize(
+    ("origin", "words"),
+    [
+        ("https://example.org:8080", "diffc-server --origin https://example.org:8080"),
+        ("null", "belong to no site"),
+        ("https://x/;y", "belong to no site"),
+    ],
+)
+async def test_pages_in_browsers_are_refused_and_told_what_lets_them_in(
+    folder: Path, origin: str, words: str, caplog: pytest.LogCaptureFixture
+) -> None:
     async with serving(folder) as daemon:
         with pytest.raises(InvalidStatus) as caught:
-            await dial(daemon.url, origin="https://example.org")
+            await dial(daemon.url, origin=origin)
         assert caught.value.response.status_code == 403
+        assert words in caught.value.response.body.decode()
+        assert words in caplog.text
 
 
 @pytest.mark.asyncio

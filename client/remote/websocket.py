@@ -66,6 +66,8 @@ LEAST_ENTRIES = ENTRIES_PER_PAGE // 2
 """Pictures as which a page of a catalogue counts at least: a sender might say nothing for ever."""
 PAGE = 4.0
 """Messages of the simplest kind as which a page counts."""
+MOST_WORDS = 300
+"""Bytes of what a sender says to people that are shown."""
 CLOSE_TIMEOUT = 2.0
 """Seconds that a polite goodbye may take."""
 
@@ -389,9 +391,17 @@ def _refusal(sender: Address, error: InvalidStatus) -> SessionError:
     if status == HTTPStatus.MISDIRECTED_REQUEST:
         return RemoteProtocolError(f"{sender} goes by another name: diffc-server --name (HTTP 421)")
     if status == HTTPStatus.FORBIDDEN:
-        return Unauthorized(f"{sender} has no business with us (HTTP {status})")
+        return Unauthorized(
+            f"{sender} lets nobody in from here (HTTP {status}){_words(error.response.body)}"
+        )
     location = next(iter(fields.get_all("Location")), "")
     return refused(sender, status, location, f"does not speak {SUBPROTOCOL}")
+
+
+def _words(body: bytes) -> str:
+    """Return what an answer says to people, if that is a line that can be shown."""
+    line = body[:MOST_WORDS].decode(errors="replace").strip()
+    return f": {line}" if line and line.isprintable() and "<" not in line else ""
 
 
 def _closed(error: BaseException) -> LinkLost:

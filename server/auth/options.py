@@ -163,9 +163,14 @@ def host(text: str) -> str:
     return text
 
 
+def is_origin(text: str) -> bool:
+    """Tell whether ``text`` names a site as browsers do."""
+    return _ORIGIN.fullmatch(text) is not None
+
+
 def origin(text: str) -> str:
     """Return an origin.  Raises ArgumentTypeError if it is none."""
-    if not _ORIGIN.fullmatch(text):
+    if not is_origin(text):
         raise argparse.ArgumentTypeError(f"{text!r} is not like https://HOST or https://HOST:PORT")
     return text
 

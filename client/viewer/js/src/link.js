@@ -9,8 +9,8 @@ import { oneLine } from "./session/fields.js";
 import { Code, DFC1, DFC2, DFC3, peerError, SUBPROTOCOL } from "./session/messages.js";
 import { ReceiverSession } from "./session/receiver.js";
 
-/** Seconds that a handshake may take. */
-const OPEN_TIMEOUT = 20;
+/** Seconds that a handshake may take; at 15 bytes a second it takes half a minute. */
+const OPEN_TIMEOUT = 120;
 /** Pictures in a catalogue; a sender that never says which page is the last is not believed. */
 const MOST_ENTRIES = 100_000;
 /** What a subprotocol begins with that is a token: pages cannot set the header for it. */
@@ -281,7 +281,8 @@ export class Link {
     // A browser tells neither why it could not connect nor what was answered.
     const silent =
       `nobody answers at ${this.#url}, or pages from here are refused: see that diffc-server runs ` +
-      "there and knows the token, if there is one, and open the page that it serves itself";
+      "there and knows the token, if there is one, and open the page that it serves itself" +
+      letIn(this.#url);
     const said = oneLine(reason);
     if (!this.#session) this.#lose(new LinkLost(said ? `${this.#url}: ${said}` : silent));
     else if (code === GOING_AWAY) this.#lose(new LinkLost("the sender is shutting down"));
@@ -353,4 +354,15 @@ export class Link {
     // Pages may not say 1002; ERROR has said it.
     socket.close(NORMAL_CLOSURE);
   }
+}
+
+/**
+ * What lets pages of this site in at a sender of another one; nothing for who is of none.
+ *
+ * @param {string} url
+ */
+function letIn(url) {
+  const here = globalThis.location;
+  if (!here?.origin?.startsWith("http") || new URL(url).host === here.host) return "";
+  return `, or start it with --origin ${here.origin}`;
 }

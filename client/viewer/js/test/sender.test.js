@@ -321,10 +321,26 @@ test("patience has an end if one is set", async () => {
   await assert.rejects(sender.open("photo.jpg").ended, { name: "LinkLost" });
 });
 
+test("a page of another site is told what would let it in", async (t) => {
+  t.after(() => Reflect.deleteProperty(globalThis, "location"));
+  for (const [origin, told] of [
+    ["https://mine.example", true],
+    ["http://sender.example:8765", false],
+    ["null", false],
+  ]) {
+    const host = String(origin).replace(/^https?:\/\//, "");
+    Object.defineProperty(globalThis, "location", { value: { origin, host }, configurable: true });
+    const { clock, sender, said } = reached({}, { mood: "refused" });
+    await clock.until(() => sender.status === "waiting");
+    assert.equal(said[0].includes(`start it with --origin ${origin}`), told);
+    sender.close();
+  }
+});
+
 test("a handshake that never ends", async () => {
   const { clock, sender, said } = reached({}, { mood: "silent" });
   await clock.until(() => sender.status === "waiting");
-  assert.match(said[0], /did not answer within 20 s/);
+  assert.match(said[0], /did not answer within 120 s/);
 });
 
 test("a sender that falls silent", async () => {
