@@ -392,7 +392,7 @@ def _refusal(sender: Address, error: InvalidStatus) -> SessionError:
         return RemoteProtocolError(f"{sender} goes by another name: diffc-server --name (HTTP 421)")
     if status == HTTPStatus.FORBIDDEN:
         return Unauthorized(
-            f"{sender} lets nobody in from here (HTTP {status}){_words(error.response.body)}"
+            f"{sender} lets nobody in from here (HTTP {status}){_words(bytes(error.response.body))}"
         )
     location = next(iter(fields.get_all("Location")), "")
     return refused(sender, status, location, f"does not speak {SUBPROTOCOL}")
