@@ -1,6 +1,6 @@
-"""The floor below both daemons: sockets, TLS, WebSockets, tokens, locks, signals, logs, settings.
+"""What both daemons share: sockets, TLS, WebSockets, tokens, locks, signals, logs and settings.
 
-Here is what knows of the network, of an event loop, or of running as a daemon, each once.  Server,
-client and benchmarks stand on it; of the library nothing does, so that streams and sessions can be
-had without any of it.
+Everything that has to do with the network, an event loop, or running as a daemon is here, once.
+Server, client and benchmarks build on it.  Nothing else of the library does, so that programs can
+use streams and sessions without any of this.
 """

@@ -1,9 +1,9 @@
-"""Counts connections from the moment they are accepted, by address and in all.
+"""Limit connections from the moment they are accepted, by address and in total.
 
-A connection is a newcomer until it has said what it wants and may have it; only then is it a guest.
-Newcomers have a budget of their own, so that whoever connects and says nothing takes no guest's
-place.  When it is full the one that has waited longest goes, of the address that has most of them:
-who does speak gets in meanwhile.
+A connection is a newcomer until it has asked for something that it may have; after that it is a
+guest.  Newcomers have a budget of their own, so that idle connections do not take the places of
+guests.  When that budget is used up, the newcomer that has waited longest is closed, of the address
+that has most.  So clients that do ask get in, however many connections stay silent.
 """
 
 from __future__ import annotations
@@ -21,12 +21,12 @@ from .throttle import Throttle
 
 LEAST_NEWCOMERS = 16
 MOST_LEAVING = 64
-"""Connections that were told to go and whose descriptors are still open; with more of them nobody
-is taken in."""
+"""Connections that are being closed, but whose descriptors are still open.  If there are more, no
+new connections are accepted."""
 AT_ONCE = 16
-"""Connections accepted before others have their turn: those dropped for them close meanwhile."""
+"""Connections accepted before the event loop does other work, such as closing those dropped."""
 SHORT = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
-"""Errors of accept() that pass when something is given back."""
+"""Errors of accept() for want of descriptors or memory; they pass when some are released."""
 PASSING = frozenset(
     getattr(errno, name)
     for name in (
@@ -35,30 +35,30 @@ PASSING = frozenset(
     )
     if hasattr(errno, name)
 )
-"""Errors of accept() that are of the connection that it would have been, on Linux."""
+"""Errors of accept() that concern only the connection it would have returned, on Linux."""
 
 Drop = Callable[[], None]
-"""Has a connection end, soon and without a word."""
+"""A function that closes a connection soon, without a message to the peer."""
 
 Accepted = TypeVar("Accepted")
 
 
 class Shortage(OSError):
-    """The system has no descriptor or no memory for another connection; it was logged."""
+    """The system has no descriptor or no memory for another connection.  It has been logged."""
 
 
 def newcomers_beside(guests: int) -> int:
-    """Return how many newcomers there may be beside so many guests, unless told otherwise."""
+    """Return the default limit of newcomers for a limit of ``guests``."""
     return max(LEAST_NEWCOMERS, guests // 2)
 
 
 def descriptors_for(guests: int) -> int:
-    """Return how many descriptors so many guests take, with newcomers and those that leave."""
+    """Return the descriptors for ``guests``, their newcomers, and connections being closed."""
     return guests + newcomers_beside(guests) + MOST_LEAVING
 
 
 class Place:
-    """What one connection takes, until it leaves."""
+    """The place of one connection among those counted, until it is closed."""
 
     __slots__ = ("_admission", "_drop", "descriptor", "home", "is_")
 
@@ -66,23 +66,23 @@ class Place:
         self._admission = admission
         self._drop = drop
         self.home = home
-        """Of its address, what stands for whoever has it."""
+        """The part of its address that identifies its owner, see ``neighbourhood``."""
         self.descriptor = descriptor
         self.is_ = _NEWCOMER
 
     def settle(self) -> None:
-        """Make it a guest: it has said what it wants, and may have it."""
+        """Make it a guest: it has asked for something that it may have."""
         if self.is_ == _NEWCOMER:
             self._become(_GUEST)
 
     def drop(self) -> None:
-        """Have it end, if it is a newcomer."""
+        """Close the connection, if it is a newcomer."""
         if self.is_ == _NEWCOMER:
             self._become(_LEAVING)
             self._drop()
 
     def leave(self) -> None:
-        """Give everything back: it is closed.  A second time nothing happens."""
+        """Stop counting the connection, which is closed.  Calling it again does nothing."""
         if self.is_ != _GONE:
             self._become(_GONE)
 
@@ -97,7 +97,7 @@ _NEWCOMER, _GUEST, _LEAVING, _GONE = range(4)
 
 
 def _nothing() -> None:
-    """Drop what has gone."""
+    """Do nothing: the connection is closed already."""
 
 
 class Admission:
@@ -113,17 +113,18 @@ class Admission:
         spare: Spare | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """Take in ``most`` guests, and so many ``newcomers`` beside them, by default half of it.
+        """Admit ``most`` guests and, in addition, ``newcomers``, by default half as many.
 
-        ``by_address`` says how many newcomers may come from an address; 0 is no limit.  When there
-        are no descriptors left a few of the ``spare`` ones are used, so that who comes can be told.
+        ``by_address`` returns the limit of newcomers from an address; 0 is no limit.  If there are
+        no descriptors left, a few of the ``spare`` ones are used, so that new connections can be
+        told.
         """
         self.most = most
         self.most_newcomers = newcomers_beside(most) if newcomers is None else newcomers
         self.dropped = 0
-        """Newcomers that had to go for others, or were not taken in, so far."""
+        """Newcomers so far that were closed for others, or not admitted."""
         self.shortages = 0
-        """Times that the system had no descriptor or no memory for a connection."""
+        """How often the system had no descriptor or no memory for a connection."""
         self._by_address = by_address
         self._logger = logger
         self._spare = spare
@@ -143,22 +144,22 @@ class Admission:
 
     @property
     def guests(self) -> int:
-        """Those that have said what they want, and may have it."""
+        """Connections that have asked for something that they may have."""
         return self._counts[_GUEST]
 
     @property
     def newcomers(self) -> int:
-        """Those that have yet to."""
+        """Connections that have not asked for anything yet."""
         return self._counts[_NEWCOMER]
 
     @property
     def full(self) -> bool:
-        """There is no place for another guest."""
+        """Whether there is no place for another guest."""
         return self.guests >= self.most
 
     @property
     def pressed(self) -> bool:
-        """There are no descriptors but the spare ones: nobody can be given more than an answer."""
+        """Whether only spare descriptors are left: enough for a refusal, not for a new guest."""
         return self._spare is not None and self._spare.lent > 0
 
     def place(self, descriptor: int) -> Place | None:
@@ -166,7 +167,7 @@ class Admission:
         return self._places.get(descriptor)
 
     def enter(self, address: str, descriptor: int, drop: Drop) -> Place | None:
-        """Count a connection that was just accepted; None: it has to be closed at once."""
+        """Count a connection that was just accepted; return None if it has to be closed at once."""
         home = neighbourhood(address)
         most = self._by_address(address)
         if 0 < most <= len(self._waiting.get(home, ())):
@@ -182,11 +183,11 @@ class Admission:
         return place
 
     def accept(self, accept: Callable[[], Accepted]) -> Accepted:
-        """Return what ``accept`` returns, a connection that is to be counted.
+        """Call ``accept`` and return its result, a connection to be counted.
 
-        Raises BlockingIOError when others should have their turn, ConnectionAbortedError if it has
-        gone already, Shortage if there is nothing to accept it with, so that one should wait for a
-        second, and whatever else ``accept`` raises.
+        Raises BlockingIOError when the event loop should do other work first,
+        ConnectionAbortedError if the connection is gone already, Shortage if there are no
+        descriptors or memory for it (wait for a second then), and other errors of ``accept``.
         """
         if self._paused or self._in_a_row >= AT_ONCE:
             self._in_a_row, self._paused = 0, False
@@ -210,18 +211,18 @@ class Admission:
                 return accepted
 
     def drop_newcomers(self) -> None:
-        """Have everybody end who has yet to say what he wants."""
+        """Close all newcomers."""
         for waiting in tuple(self._waiting.values()):
             for place in tuple(waiting):
                 place.drop()
 
     def when_empty(self, call: Callable[[], None]) -> None:
-        """Have ``call`` called when no connection is open any more, or now."""
+        """Call ``call`` when no connection is open any more, which may be now."""
         self._when_empty.append(call)
         self._look()
 
     def moved(self, place: Place, before: int) -> None:
-        """Count a place as what it has become; called by itself."""
+        """Update the counts after a place has changed.  Called by :class:`Place`."""
         if before == _NEWCOMER:
             waiting = self._waiting[place.home]
             del waiting[place]
@@ -235,7 +236,7 @@ class Admission:
         self._look()
 
     def refill(self) -> None:
-        """Take back the spare descriptors that were lent: one has been closed."""
+        """Replace the spare descriptors that were used, after another descriptor was closed."""
         if self._spare is not None and self._spare.lent:
             self._spare.refill()
 
@@ -244,7 +245,7 @@ class Admission:
             self._when_empty.pop()()
 
     def _crowded(self) -> str:
-        """Return the home that most newcomers are from."""
+        """Return the home with most newcomers."""
         return max(self._waiting, key=lambda home: len(self._waiting[home]))
 
     def _drop_oldest(self, home: str) -> None:
@@ -262,7 +263,7 @@ class Admission:
             )
 
     def _short_of(self, number: int) -> Shortage:
-        """Make room if there is any to be made, and return what accept() raises."""
+        """Make room by closing newcomers, and return the error for accept() to raise."""
         self._paused = True
         self._note_shortage(number)
         for _ in range(min(AT_ONCE, self.newcomers)):

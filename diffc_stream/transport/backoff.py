@@ -1,4 +1,4 @@
-"""How long to wait before trying again."""
+"""Exponential back-off: how long to wait before trying again."""
 
 from __future__ import annotations
 
@@ -10,42 +10,43 @@ from dataclasses import dataclass, field
 from diffc_stream.errors import PeerError, SenderLeaving
 
 MOST_ASKED = 600.0
-"""Seconds that a sender that is busy is believed to need."""
+"""Longest wait, in seconds, that a busy sender may ask for."""
 
 
 @dataclass(slots=True, kw_only=True)
 class Backoff:
-    """Waits that grow from failure to failure, and differ from receiver to receiver.
+    """Waits that grow from failure to failure, and are random.
 
-    The wait before the n-th attempt in a row is drawn evenly from 0 to first * 2^n seconds, but
-    not beyond ``longest``: so a sender that restarts does not meet all its receivers at once.
+    The wait before the n-th attempt in a row is drawn evenly from 0 to first * 2^n seconds, or to
+    ``longest`` if that is shorter.  Because of the randomness, the receivers of a restarted sender
+    do not come back all at once.
     """
 
     first: float = 0.5
     longest: float = 30.0
     patience: float | None = 60.0
-    """Seconds without any progress after which to give up; None: never."""
+    """Seconds without any progress after which to give up; None means never."""
     draw: Callable[[], float] = random.random
     """Returns a number from 0 to 1."""
     _failures: int = field(default=0, init=False)
     _since: float | None = field(default=None, init=False)
 
     def fresh(self) -> Backoff:
-        """Return one of the same settings that has seen no failure."""
+        """Return a new one with the same settings."""
         return Backoff(
             first=self.first, longest=self.longest, patience=self.patience, draw=self.draw
         )
 
     def progress(self) -> None:
-        """Something went well: the next failure is a first one."""
+        """Take note of a success: the next failure counts as the first."""
         self._failures = 0
         self._since = None
 
     async def pause(self, failure: Exception) -> float:
         """Wait after ``failure`` and return the seconds waited; raise it when patience ends.
 
-        A sender that is leaving says itself within how many seconds it wants its receivers back,
-        and one that is busy may say how long it is at least.
+        A sender that is leaving says within how many seconds its receivers should come back, and a
+        busy one may say how long it will be busy at least; the wait follows that.
         """
         now = asyncio.get_running_loop().time()
         since = self._since = now if self._since is None else self._since

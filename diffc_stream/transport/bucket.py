@@ -1,4 +1,4 @@
-"""A token bucket: so much a second on average, and so much at once after a rest."""
+"""A token bucket: limits a rate on average, and allows bursts after a rest."""
 
 from __future__ import annotations
 
@@ -6,35 +6,35 @@ from __future__ import annotations
 class Bucket:
     """Fills at ``rate`` a second up to ``capacity``, and starts full.
 
-    As long as anything is in it, any amount may be taken: what is then missing is waited for before
-    the next time.  So nothing is ever too large for it, and the average holds all the same.
+    As long as the level is above 0, any amount may be taken, and the next taker waits until the
+    debt is filled up again.  So no amount is ever too large, and the average still holds.
     """
 
     __slots__ = ("_capacity", "_level", "_rate", "_seen")
 
     def __init__(self, rate: float, capacity: float, now: float) -> None:
-        """Start full at ``now``; both are above 0."""
+        """Start full at the time ``now``; ``rate`` and ``capacity`` are above 0."""
         self._rate = rate
         self._capacity = self._level = capacity
         self._seen = now
 
     def level(self, now: float) -> float:
-        """Return what is in it, less than 0 if more was taken than there was."""
+        """Return the level; it is below 0 if more was taken than there was."""
         elapsed = max(0.0, now - self._seen)
         self._level = min(self._capacity, self._level + elapsed * self._rate)
         self._seen = max(now, self._seen)
         return self._level
 
     def take(self, amount: float) -> None:
-        """Take so much, be it there or not."""
+        """Take ``amount``, even if the level falls below 0."""
         self._level -= amount
 
     def wait(self, now: float, amount: float = 0.0) -> float:
-        """Return the seconds until something may be taken, or all of ``amount``; 0: now."""
+        """Return the seconds until anything may be taken, or all of ``amount``; 0 means now."""
         level = self.level(now)
         if level >= amount and level > 0:
             return 0.0
-        # Of nothing in particular a little: at 0 exactly there is still nothing.
+        # Without an amount, wait for a little more than 0: at exactly 0 nothing may be taken.
         least = min(amount or 1.0, self._capacity if amount else self._capacity / 2)
         return max(0.0, least - level) / self._rate
 
@@ -44,5 +44,5 @@ class Bucket:
 
 
 def longest_wait(buckets: tuple[Bucket, ...], now: float, amount: float = 0.0) -> float:
-    """Return the seconds until something, or ``amount``, may be taken of all of them."""
+    """Return the seconds until anything, or ``amount``, may be taken from all buckets."""
     return max((bucket.wait(now, amount) for bucket in buckets), default=0.0)

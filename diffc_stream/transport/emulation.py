@@ -1,4 +1,4 @@
-"""A bad link that stays up until the process is told to stop."""
+"""Run a bad link until the process is told to stop."""
 
 from __future__ import annotations
 
@@ -9,23 +9,23 @@ from .impaired_link import Link
 from .signals import on_stop
 
 EVERY = 0.5
-"""Seconds between two looks at how much has been carried."""
+"""Seconds between two reports of how much has been carried."""
 
 Tell = Callable[[Link], None]
-"""Says something of a link to whoever looks on."""
+"""A function that reports something about a link."""
 
 
 def carry_until_told(link: Link, *, started: Tell, moved: Tell) -> None:
-    """Carry what comes over ``link`` until SIGINT or SIGTERM.
+    """Run ``link`` until SIGINT or SIGTERM.
 
-    ``started`` is called when it listens, and ``moved`` twice a second after that.  Connections
-    that are open in the end are closed.  Raises AddressError if it cannot listen.
+    ``started`` is called when it listens, and ``moved`` twice a second after that.  At the end,
+    open connections are closed.  Raises AddressError if it cannot listen.
     """
     asyncio.run(_until_told(link, started, moved))
 
 
 async def carry(link: Link, stopped: asyncio.Event, *, started: Tell, moved: Tell) -> None:
-    """Do so until ``stopped`` is set."""
+    """Run ``link`` until ``stopped`` is set; see :func:`carry_until_told`."""
     async with link:
         started(link)
         while not stopped.is_set():

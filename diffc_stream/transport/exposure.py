@@ -1,4 +1,4 @@
-"""Who can reach an address: this machine alone, or others."""
+"""Whether an address can be reached by this machine only, or by others."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from diffc_stream.errors import SafetyError
 
 
 def is_loopback(host: str) -> bool:
-    """Tell whether a host's name or number can only mean this machine."""
+    """Return whether a host name or an IP address can only mean this machine."""
     name = host.lower().rstrip(".")
     try:
         return ipaddress.ip_address(name.strip("[]").partition("%")[0]).is_loopback
@@ -19,7 +19,10 @@ def is_loopback(host: str) -> bool:
 
 @lru_cache(4096)
 def neighbourhood(address: str) -> str:
-    """Return what of an address stands for whoever has it: of IPv6 the first 64 bits."""
+    """Return the part of an address that identifies its owner: with IPv6, the first 64 bits.
+
+    One owner usually has all addresses of such a network.
+    """
     try:
         number = ipaddress.ip_address(address.partition("%")[0])
     except ValueError:
@@ -34,10 +37,10 @@ def neighbourhood(address: str) -> str:
 
 
 def in_the_clear(where: str, host: str, *, tls: bool, insecure: bool, better: str) -> str | None:
-    """Return why no token may be sent to ``where``, on ``host``; None if it may.
+    """Return why no token may be sent to ``where``, on ``host``, or None if one may.
 
-    Others could read it on the way, unless TLS protects it, or somebody has said that it is
-    ``insecure`` and meant it.  ``better`` says which addresses would do.
+    Others could read it on the way, unless TLS protects it; the user can accept that with
+    ``insecure``.  ``better`` says, for the message, which addresses would be safe.
     """
     if tls or insecure or is_loopback(host):
         return None
@@ -48,10 +51,10 @@ def in_the_clear(where: str, host: str, *, tls: bool, insecure: bool, better: st
 
 
 def check_exposure(host: str, *, tls: bool, tokens: bool, insecure: bool) -> None:
-    """Raise SafetyError if listening on ``host`` would show pictures to whoever comes by.
+    """Raise SafetyError if listening on ``host`` would show pictures to anybody.
 
-    Others may come only over TLS and with tokens, unless somebody has said that it is ``insecure``
-    and meant it.
+    Other machines may connect only over TLS and with tokens, unless the user accepts the risk with
+    ``insecure``.
     """
     if is_loopback(host) or (tls and tokens) or insecure:
         return

@@ -1,4 +1,4 @@
-"""How many files and sockets this process may have open at once, and a few for when it has them."""
+"""The limit of open files and sockets, and a reserve of descriptors for when it is reached."""
 
 from __future__ import annotations
 
@@ -8,16 +8,16 @@ from collections.abc import Callable
 from typing import Self
 
 SPARE = 192
-"""Descriptors needed beside the connections': pictures, logs, the store, the loop, who watches."""
+"""Descriptors for everything but connections: pictures, logs, the store, the loop, monitoring."""
 LENT = 8
-"""Those of them that are kept open, to be closed when there are no others."""
+"""How many of them are kept open as a reserve, to be closed when there are no others."""
 
 
 def allow(connections: int, needed_for: Callable[[int], int] = lambda most: most) -> int:
-    """Have the system allow so many connections, and return how many of them it does allow.
+    """Ask the system for enough descriptors, and return how many connections it allows.
 
-    ``needed_for`` says how many descriptors a number of them takes, more for more.  The limit is
-    raised as far as it may be, and no further than necessary.
+    ``needed_for`` returns the descriptors that a number of connections takes; it must be
+    increasing.  The limit of the process is raised as far as necessary and allowed.
     """
     try:
         import resource
@@ -27,7 +27,7 @@ def allow(connections: int, needed_for: Callable[[int], int] = lambda most: most
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if soft != resource.RLIM_INFINITY and soft < needed:
         within = needed if hard == resource.RLIM_INFINITY else min(needed, hard)
-        # Some systems refuse what they say is allowed.
+        # Some systems refuse even values that they report as allowed.
         with contextlib.suppress(OSError, ValueError):
             resource.setrlimit(resource.RLIMIT_NOFILE, (within, hard))
         soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
@@ -41,7 +41,7 @@ def allow(connections: int, needed_for: Callable[[int], int] = lambda most: most
 
 
 class Spare:
-    """Descriptors that are kept open for nothing, so that some are left when there are no others.
+    """A reserve of descriptors: kept open, and closed one by one when there are no others.
 
     >>> with Spare() as spare:
     ...     spare.lend()
@@ -62,29 +62,29 @@ class Spare:
 
     @property
     def lent(self) -> int:
-        """How many are missing."""
+        """How many have been lent and not been replaced."""
         return 0 if self._closed else self._most - len(self._kept)
 
     def open(self) -> None:
-        """Take them, as far as there are any."""
+        """Open the reserve, as far as descriptors are available."""
         self._closed = False
         self.refill()
 
     def lend(self) -> bool:
-        """Close one, so that whoever asks can open something; False if none is left."""
+        """Close one, so that the caller can open something; return False if none is left."""
         if not self._kept:
             return False
         os.close(self._kept.pop())
         return True
 
     def refill(self) -> None:
-        """Take back what was lent, as far as it can be had."""
+        """Open replacements for those that were lent, as far as descriptors are available."""
         with contextlib.suppress(OSError):
             while not self._closed and len(self._kept) < self._most:
                 self._kept.append(os.open(os.devnull, os.O_RDONLY))
 
     def close(self) -> None:
-        """Give all back."""
+        """Close all."""
         self._closed = True
         while self._kept:
             os.close(self._kept.pop())

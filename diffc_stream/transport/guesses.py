@@ -1,4 +1,4 @@
-"""Tokens that nobody has: how many may be shown from an address, and how fast."""
+"""Limit guesses: how many wrong tokens an address may show, and how fast."""
 
 from __future__ import annotations
 
@@ -10,23 +10,23 @@ from .bucket import Bucket
 from .exposure import neighbourhood
 
 GUESSES = 10
-"""At once."""
+"""Wrong tokens that an address may show at once."""
 GUESSING = 6.0
-"""Seconds until another one may be shown."""
+"""Seconds after which it may show another one."""
 MOST_ADDRESSES = 4096
-"""That are remembered; those from which nothing was shown for longest are forgotten first."""
+"""Addresses that are remembered; those unused for longest are forgotten first."""
 
 
 def allowance(now: float) -> Bucket:
-    """Return what one address may show from ``now`` on."""
+    """Return the bucket of guesses for one address, full at the time ``now``."""
     return Bucket(1 / GUESSING, GUESSES, now)
 
 
 class Guesses:
-    """Counts by address, of IPv6 by the first 64 bits; used on one thread."""
+    """Counts wrong tokens by address, with IPv6 by the first 64 bits.  For one thread only."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
-        """Count by ``clock``, which gives seconds."""
+        """Measure time by ``clock``, which returns seconds."""
         self._clock = clock
         self._buckets: OrderedDict[str, Bucket] = OrderedDict()
 
@@ -34,9 +34,9 @@ class Guesses:
         return len(self._buckets)
 
     def count(self, address: str) -> float:
-        """Take note of a token that nobody has.
+        """Count a wrong token from ``address``.
 
-        Return 0, or in how many seconds another one may be shown: then this one was too many.
+        Returns 0, or, if it was one too many, the seconds after which it may show another one.
         """
         now, place = self._clock(), neighbourhood(address)
         bucket = self._buckets.setdefault(place, allowance(now))

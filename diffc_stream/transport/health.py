@@ -1,8 +1,8 @@
-"""How a daemon is, for who watches it: a port of its own, never one that others use.
+"""The port for monitoring a daemon: metrics and health.  It is never the port for receivers.
 
-/metrics    what it counts, in Prometheus' text format
-/livez      200 if its event loop answers at all
-/readyz     200 if it does what it is for, else 503 and one line that says why not
+/metrics    metrics in Prometheus' text format
+/livez      200 if the event loop answers at all
+/readyz     200 if the daemon can do its work, else 503 and one line that says why not
 """
 
 from __future__ import annotations
@@ -30,27 +30,27 @@ MOST_CONNECTIONS = 32
 OPENING = 5.0
 """Seconds that a request may take to arrive."""
 PATIENCE = 5.0
-"""Seconds that a check may take: what takes longer than that is not ready."""
+"""Seconds that a check may take; if it takes longer, the daemon counts as not ready."""
 
 Check = Callable[[], str]
-"""Returns why the daemon is not ready, in a few words, or nothing.  Called on a worker thread."""
+"""Returns why the daemon is not ready, in a few words, or "".  Called on a worker thread."""
 
 
 class Figures(Protocol):
-    """What is counted."""
+    """The metrics of a daemon."""
 
     media_type: str
-    """Of the text."""
+    """Media type of the text."""
     draining: bool
-    """It has been told to stop."""
+    """Whether the daemon has been told to stop."""
 
     def text(self) -> bytes:
-        """Return everything in the text format of who watches."""
+        """Return all metrics in Prometheus' text format."""
         ...
 
 
 class Door(Protocol):
-    """Who may ask."""
+    """Decides which requests are allowed."""
 
     def objection(
         self, fields: Callable[[str], list[str]], *, path: str, local: bool, old: bool
@@ -60,7 +60,7 @@ class Door(Protocol):
 
 
 class StatusPort:
-    """Answers who watches, for as long as it is open."""
+    """Answers monitoring requests for as long as it is open."""
 
     def __init__(
         self,
@@ -71,7 +71,7 @@ class StatusPort:
         *,
         logger: logging.Logger,
     ) -> None:
-        """Prepare to listen; port 0 is any free one.  Whom ``door`` objects to gets nothing."""
+        """Prepare to listen; port 0 is any free one.  Requests that ``door`` objects to fail."""
         self._endpoint = endpoint
         self._figures = figures
         self._check = check
@@ -90,7 +90,7 @@ class StatusPort:
         self._listener.close()
         self._admission.drop_newcomers()
         if self._checking is not None:
-            self._checking.cancel()  # nobody waits for a disk that hangs
+            self._checking.cancel()  # It may hang on a disk: do not wait for it.
         await self._listener.wait_closed()
 
     async def _serve(self, listening: socket.socket) -> Server:
@@ -105,7 +105,7 @@ class StatusPort:
 
     @property
     def url(self) -> str:
-        """Its address."""
+        """The address of the port."""
         return f"http://{Endpoint(host=self._endpoint.host, port=self._listener.port)}"
 
     async def _answer(self, connection: ServerConnection, request: Request) -> Response:
@@ -146,9 +146,10 @@ class StatusPort:
         return Response(http.HTTPStatus.OK, "OK", headers, text)
 
     async def _problem(self) -> str:
-        """Return why the daemon is not ready, or nothing.
+        """Return why the daemon is not ready, or "".
 
-        All who ask meanwhile wait for the same check: a disk that hangs holds one thread.
+        Requests that come meanwhile wait for the same check, so that a disk that hangs holds only
+        one thread.
         """
         if self._checking is None:
             self._checking = asyncio.create_task(asyncio.to_thread(self._check))
@@ -168,7 +169,7 @@ class StatusPort:
     def _checked(self, done: asyncio.Future[str]) -> None:
         self._checking = None
         if not done.cancelled():
-            done.exception()  # whoever asked may have gone
+            done.exception()  # Mark it as retrieved: the client may have gone.
 
 
 async def _nothing(_: ServerConnection) -> None:

@@ -1,11 +1,11 @@
-"""Bad links on one machine: a TCP proxy that is slow, late, torn, silent or wrong, as told.
+"""Simulate a bad link on one machine: a TCP proxy that is slow, late, cut, silent or corrupting.
 
     down, up = Impairment(rate=1000, delay=0.3), Impairment(delay=0.3)
     async with Link("127.0.0.1", 8765, down=down, up=up) as link:
         ...  # connect to 127.0.0.1, port link.port
 
-``down`` is the way towards whoever connects, ``up`` the other one.  Of TCP only the payload is
-counted: a real link carries some 40 bytes more per packet.  Time is the event loop's.
+``down`` is the way towards the client that connects, ``up`` the other one.  Only the payload of TCP
+counts: a real link carries some 40 bytes more per packet.  Time is the event loop's.
 """
 
 from __future__ import annotations
@@ -24,17 +24,17 @@ from diffc_stream.errors import AddressError
 from .impairment import PERFECT, Break, Faults, Impairment, Line
 
 MOST_CONNECTIONS = 256
-"""At once, unless told otherwise; more are reset when they come."""
+"""Default limit of connections at once; more are reset as soon as they come."""
 MOST_IN_FLIGHT = 2**24
-"""Bytes that can be under way, one way of a connection, whatever its rate and delay would allow."""
+"""Most bytes in flight in one direction of a connection, whatever its rate and delay."""
 QUEUE = 4096
-"""Bytes that may wait before a way: few, or the sender would not notice that it is slow."""
+"""Bytes that may queue before a way: few, or else the sender would not notice that it is slow."""
 MOST_DRAINED = 1 << 20
-"""Bytes that are still read of a connection that is cut, for it to end with FIN and not RST."""
+"""Most bytes that are read from a connection after it is cut, so that it ends with FIN, not RST."""
 
 
 class Way:
-    """One way of one connection."""
+    """One direction of one connection."""
 
     def __init__(
         self, impairment: Impairment, line: Line, faults: Faults, queue: int, *, recorded: bool
@@ -43,7 +43,7 @@ class Way:
         self.carried = 0
         """Bytes that have arrived at its end."""
         self.arrivals: list[tuple[float, int]] = []
-        """When they did, in the event loop's time, and how many, if that is recorded."""
+        """When they arrived, in the event loop's time, and how many each time, if recorded."""
         self._recorded = recorded
         self._line = line
         self._faults = faults
@@ -63,7 +63,7 @@ class Way:
         return broken
 
     async def _take(self, source: socket.socket) -> None:
-        """Take bytes as the line has room for them, and put them in flight."""
+        """Read bytes whenever the line has room for them, and put them in flight."""
         place, held, ready = 0, b"", self._clock()
         stalled: Impairment | None = None
         while True:
@@ -78,18 +78,18 @@ class Way:
             if not held:
                 try:
                     held, waited = await _receive(source, impairment.most_at_once)
-                except OSError:  # whoever is there has vanished
+                except OSError:  # The peer is gone.
                     return self._launch(Break.RESET, self._clock() + impairment.delay)
                 ready = self._clock() if waited else ready
                 if not held:
                     return self._launch(None, ready + impairment.delay)
-                continue  # meanwhile what is wrong may be something else
+                continue  # The impairment may have been changed meanwhile.
             if await self._waited_for_room():
                 ready = self._clock()
             piece = held[: impairment.fit(place)]
             held = held[len(piece) :]
-            # What had been waiting crosses right behind the last piece, however late this task
-            # was woken: so the rate is kept in the long run.
+            # Bytes that were waiting cross right behind the last piece, even if this task was woken
+            # late: so the rate holds in the long run.
             ready = self._line.crossed(len(piece), impairment.rate, ready)
             await self._until(ready)
             late = impairment.delay + self._faults.lateness(place, impairment)
@@ -113,18 +113,18 @@ class Way:
                     self.arrivals.append((self._clock(), len(item)))
                 self._airborne -= len(item)
                 self._landed.set()
-                await asyncio.sleep(0)  # whoever reads on this loop gets to see the piece
-        except OSError:  # whoever is there has vanished
+                await asyncio.sleep(0)  # Lets readers on the same loop see each piece.
+        except OSError:  # The peer is gone.
             return Break.RESET
 
     def _launch(self, item: bytes | Break | None, due: float) -> None:
-        """Have ``item`` (None: the end) arrive at ``due``, but after all before it."""
+        """Make ``item`` (None is the end) arrive at ``due``, but not before earlier items."""
         self._due = max(self._due, due)
         self._flight.put_nowait((self._due, item))
         self._airborne += len(item) if isinstance(item, bytes) else 0
 
     async def _waited_for_room(self) -> bool:
-        """Wait until no more is in flight than this way holds; tell whether that took time."""
+        """Wait until no more is in flight than this way holds; return whether that took time."""
         waited = False
         while self._airborne >= min(self.impairment.holds, MOST_IN_FLIGHT) + self._queue:
             waited = True
@@ -147,12 +147,12 @@ class Connection:
         self._broken: asyncio.Future[Break] = asyncio.get_running_loop().create_future()
 
     def end(self, how: Break) -> None:
-        """Break it, unless it has ended."""
+        """Break the connection, unless it has ended."""
         if not self._broken.done():
             self._broken.set_result(how)
 
     async def carry(self, near: socket.socket, far: socket.socket) -> Break:
-        """Carry both ways until they have ended, or the connection breaks; return how."""
+        """Carry both ways until they have ended or the connection breaks; return how it ended."""
         async with asyncio.TaskGroup() as tasks:
             down = tasks.create_task(self._carry(self.down, far, near))
             up = tasks.create_task(self._carry(self.up, near, far))
@@ -171,11 +171,11 @@ class Connection:
 
 
 class Link:
-    """Offer what ``host``:``port`` serves at another address, by default here, over a bad link.
+    """Make the server at ``host``:``port`` available at another address, over a bad link.
 
-    ``down`` and ``up`` are one impairment each, or one for every successive connection, the last
-    of them for all that follow.  TCP's own handshake takes a round trip here too.  An end that
-    vanishes is a reset for the other one, and so is a port upstream that nobody serves.
+    ``down`` and ``up`` are one impairment each, or a sequence with one for each successive
+    connection, of which the last is for all that follow.  TCP's handshake takes a round trip, as on
+    a real link.  If one end vanishes, or the server cannot be reached, the other end sees a reset.
     """
 
     def __init__(
@@ -191,17 +191,18 @@ class Link:
         most: int = MOST_CONNECTIONS,
         recorded: bool = True,
     ) -> None:
-        """Let about ``queue`` bytes wait before either way of a connection, of ``most`` at once.
+        """Carry ``most`` connections at once, each with a queue of about ``queue`` bytes per way.
 
-        ``listen`` is where to connect; port 0 is any free one.  What is ``recorded``, every
-        connection and when its bytes arrived, takes memory for as long as the link is there.
+        ``listen`` is the address to connect to; port 0 is any free one.  With ``recorded``, the
+        link remembers every connection and when its bytes arrived, which takes memory while it
+        exists.
         """
         self.port = 0
-        """Where to connect, once entered."""
+        """The port to connect to, once the link is entered."""
         self.connections: list[Connection] = []
-        """Those that there have been, or if they are not recorded those that are open."""
+        """All connections so far, or only the open ones if they are not recorded."""
         self.accepted = 0
-        """Connections that there have been."""
+        """Number of connections so far."""
         self._listen = listen
         self._most = most
         self._recorded = recorded
@@ -214,12 +215,12 @@ class Link:
         self._take_on(down, up)
 
     async def __aenter__(self) -> Self:
-        """Listen.  Raises AddressError if the address cannot be had, or either host has none."""
+        """Listen.  Raises AddressError if the address is not available, or a host is unknown."""
         self._family, self._upstream = await _resolved(*self._upstream)
         family, address = await _resolved(*self._listen)
         self._listener = self._socket(family)
         try:
-            if os.name == "posix":  # elsewhere that means to share it
+            if os.name == "posix":  # Elsewhere this option means sharing the port.
                 self._listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, True)
             self._listener.bind(address)
         except OSError as error:
@@ -242,28 +243,28 @@ class Link:
 
     @property
     def carried_down(self) -> int:
-        """Bytes that have arrived at those who connected."""
+        """Bytes that have arrived at the clients."""
         return self._gone_down + sum(connection.down.carried for connection in self.connections)
 
     @property
     def carried_up(self) -> int:
-        """Bytes that they have said."""
+        """Bytes from the clients that have arrived at the server."""
         return self._gone_up + sum(connection.up.carried for connection in self.connections)
 
     @property
     def open(self) -> int:
-        """Connections that there are."""
+        """Number of open connections."""
         return self._open
 
     def impair(self, *, down: Impairment | None = None, up: Impairment | None = None) -> None:
-        """From the next bytes on have other impairments, on all connections; None: as it is."""
+        """Change the impairments of all connections from the next bytes on; None keeps one."""
         self._take_on(down or self._down, up or self._up)
         for connection in self.connections:
             connection.down.impairment = down or connection.down.impairment
             connection.up.impairment = up or connection.up.impairment
 
     def cut(self, how: Break = Break.CUT) -> None:
-        """Break all connections that there are, now."""
+        """Break all open connections now."""
         for connection in self.connections:
             connection.end(how)
 
@@ -300,8 +301,8 @@ class Link:
             await asyncio.get_running_loop().sock_connect(far, self._upstream)
             how = await connection.carry(near, far)
         except OSError:
-            how = Break.RESET  # nobody is there
-        if how is not Break.SILENCE:  # those keep their sockets, and their place
+            how = Break.RESET  # The server cannot be reached.
+        if how is not Break.SILENCE:  # Silent connections keep their sockets, and count.
             self._close(near, how)
             self._close(far, how)
             self._open -= 1
@@ -321,7 +322,7 @@ class Link:
     def _socket(self, family: socket.AddressFamily) -> socket.socket:
         made = socket.socket(family)
         made.setblocking(False)
-        # What is accepted inherits it.
+        # Accepted sockets inherit this.
         made.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, self._queue)
         made.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, True)
         self._sockets.add(made)
@@ -334,14 +335,14 @@ class Link:
                 used.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
             else:
                 used.shutdown(socket.SHUT_WR)
-                # With anything left to read, the system would say RST instead of FIN.
+                # If bytes are left to read, the system sends RST instead of FIN.
                 drained = 0
                 while drained < MOST_DRAINED and (data := used.recv(QUEUE)):
                     drained += len(data)
 
 
 async def _resolved(host: str, port: int) -> tuple[socket.AddressFamily, tuple[str, int]]:
-    """Return the first address of a host, which may be one already.  Raises AddressError."""
+    """Return the first address of a host, which may be an address.  Raises AddressError."""
     for family in (socket.AF_INET, socket.AF_INET6):
         with contextlib.suppress(OSError):
             socket.inet_pton(family, host)

@@ -1,7 +1,7 @@
-"""What can be wrong with one way of a link, as a function of places in the stream.
+"""The faults of one direction of a link, as a function of byte offsets.
 
-Of time and the operating system nothing is known here: the same bytes of the same seed meet the
-same faults, in whatever pieces they come.
+This module uses neither clocks nor sockets: with the same seed, the same bytes meet the same
+faults, in whatever pieces they come.
 """
 
 from __future__ import annotations
@@ -13,47 +13,47 @@ from dataclasses import dataclass
 from enum import Enum
 
 FASTEST = 1e7
-"""Bytes per second that an unlimited way is taken to carry, for what may be in flight."""
+"""Bytes per second assumed for an unlimited link, to compute how much may be in flight."""
 PIECES_PER_SECOND = 20
 
 
 class Break(Enum):
-    """How a connection ends before its time, for both ends of it."""
+    """How a connection breaks, as seen by both ends."""
 
     CUT = "closed"
     RESET = "reset"
     SILENCE = "silent"
-    """Nothing passes any more, and nobody is told."""
+    """Nothing passes any more, and neither end is told."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Impairment:
-    """What is wrong with one way of a link.  Bytes and bits are counted in each connection anew.
+    """The faults of one direction of a link.  Bytes and bits are counted for each connection.
 
-    Raises ValueError for what no link can do.
+    Raises ValueError for values that no link can have.
     """
 
     rate: float | None = None
-    """Bytes per second, for all connections together; None: as fast as this machine is."""
+    """Bytes per second, for all connections together; None is as fast as this machine."""
     delay: float = 0.0
-    """Seconds that every byte is under way, beside the time that the rate takes."""
+    """Seconds that every byte is under way, in addition to the time that the rate takes."""
     jitter: float = 0.0
-    """Up to so many seconds more, drawn evenly for every piece; bytes stay in order."""
+    """Up to this many seconds more, drawn evenly for every piece; bytes stay in order."""
     piece: int = 4096
-    """The most bytes that arrive at once; at low rates there are fewer."""
+    """Most bytes that arrive at once; at low rates there are fewer."""
     stall_after: int | None = None
-    """After so many bytes nothing passes for ``stall`` seconds, once."""
+    """After this many bytes nothing passes for ``stall`` seconds, once."""
     stall: float = 0.0
     cut_after: int | None = None
-    """After exactly so many bytes both ends are told that the connection is closed."""
+    """After exactly this many bytes both ends see the connection closed."""
     reset_after: int | None = None
-    """After so many bytes both ends are told that the connection is reset."""
+    """After this many bytes both ends see the connection reset."""
     silent_after: int | None = None
-    """After so many bytes neither way passes anything, and neither end is told."""
+    """After this many bytes nothing passes in either direction, and neither end is told."""
     flips: tuple[int, ...] = ()
-    """Bits that arrive wrong, ascending, the top bit of the first byte being 0."""
+    """Numbers of bits that arrive wrong, ascending; 0 is the top bit of the first byte."""
     flip_every: float | None = None
-    """One in so many bits, on average, arrives wrong as well; drawn."""
+    """In addition, one in this many bits, on average and at random, arrives wrong."""
 
     def __post_init__(self) -> None:
         if self.rate is not None and not 0 < self.rate < math.inf:
@@ -72,28 +72,28 @@ class Impairment:
 
     @property
     def most_at_once(self) -> int:
-        """The most bytes that arrive at once, at this rate."""
+        """Most bytes that arrive at once, at this rate."""
         if self.rate is None:
             return self.piece
         return max(1, min(self.piece, round(self.rate / PIECES_PER_SECOND)))
 
     @property
     def holds(self) -> int:
-        """Bytes that are in flight when it is full."""
+        """Bytes that are in flight when the link is full."""
         return math.ceil((self.rate or FASTEST) * (self.delay + self.jitter))
 
     def fit(self, place: int) -> int:
-        """Return how many bytes from ``place`` on may arrive at once, nothing happening amid."""
+        """Return how many bytes from ``place`` on may arrive at once, without a fault amid."""
         places = [self.stall_after, *(breaking for breaking, _ in self._breaks())]
         following = (there - place for there in places if there is not None and there > place)
         return min((self.most_at_once - place % self.most_at_once, *following))
 
     def stalls_at(self, place: int) -> bool:
-        """Tell whether bytes from ``place`` on have to wait for the stall to end."""
+        """Return whether bytes from ``place`` on have to wait for the stall to end."""
         return self.stall_after is not None and self.stall_after <= place
 
     def broken_at(self, place: int) -> Break | None:
-        """Return how a connection has broken that has carried ``place`` bytes, if it has."""
+        """Return how a connection breaks after ``place`` bytes, or None if it does not."""
         reached = (pair for pair in self._breaks() if pair[0] <= place)
         return min(reached, key=lambda pair: pair[0], default=(0, None))[1]
 
@@ -110,13 +110,13 @@ PERFECT = Impairment()
 
 
 class Line:
-    """What all connections share of one way: bytes cross it one by one."""
+    """The line that all connections share in one direction: bytes cross it one after the other."""
 
     def __init__(self) -> None:
         self._free = -math.inf
 
     def crossed(self, nbytes: int, rate: float | None, ready: float) -> float:
-        """Return when ``nbytes`` that were there at the time ``ready`` are across."""
+        """Return the time at which ``nbytes`` are across that were ready at the time ``ready``."""
         if rate is None:
             return ready
         self._free = max(self._free, ready) + nbytes / rate
@@ -124,7 +124,7 @@ class Line:
 
 
 class Faults:
-    """What is drawn for one way of one connection.  Places are asked for in ascending order."""
+    """The random faults of one direction of one connection.  Ask for places in ascending order."""
 
     def __init__(self, seed: str) -> None:
         self._late = random.Random(f"{seed} late")
@@ -160,6 +160,6 @@ class Faults:
             self._flip += self._gap(every)
 
     def _gap(self, every: float) -> int:
-        """Return how far it is to the next of events of probability 1 in ``every``."""
+        """Return the random distance to the next event, with a probability of 1 in ``every``."""
         drawn = 1 - self._wrong.random()
         return 1 if every == 1 else 1 + int(math.log(drawn) / math.log1p(-1 / every))
