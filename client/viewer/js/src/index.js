@@ -4,6 +4,8 @@
  * @module
  */
 
+/** @typedef {import("./listing.js").State} Pictures */
+
 export * from "./errors.js";
 export { Curve } from "./codec/curve.js";
 export { Decoder } from "./codec/decoder.js";

@@ -5,14 +5,13 @@
  */
 
 import { AddressError, LinkLost, PeerError, RemoteProtocolError, SenderLeaving } from "./errors.js";
+import { MOST_ENTRIES } from "./listing.js";
 import { oneLine } from "./session/fields.js";
 import { Code, DFC1, DFC2, DFC3, peerError, SUBPROTOCOL } from "./session/messages.js";
 import { ReceiverSession } from "./session/receiver.js";
 
 /** Seconds that a handshake may take; at 15 bytes a second it takes half a minute. */
 const OPEN_TIMEOUT = 120;
-/** Pictures in a catalogue; a sender that never says which page is the last is not believed. */
-const MOST_ENTRIES = 100_000;
 /** What a subprotocol begins with that is a token: pages cannot set the header for it. */
 const OFFER = "bearer.";
 const NORMAL_CLOSURE = 1000;
@@ -80,6 +79,8 @@ export class Link {
   #entries = [];
   /** @type {((entries: Entry[]) => void) | null} */
   #listed = null;
+  /** @type {((page: import("./session/messages.js").Catalogue) => void) | null} */
+  #followed = null;
   /** @type {LinkLost | null} */
   #leaving = null;
   /** @type {(() => void) | null} */
@@ -186,6 +187,26 @@ export class Link {
     this.#flush();
   }
 
+  /**
+   * Ask what pictures there are and what changes, beyond what `mark` stands for.  Only if ready, and
+   * not while another answer is awaited.
+   *
+   * After a page that is the last others come if the sender is `following`; otherwise ask again.
+   *
+   * @param {string | null} mark
+   * @param {(page: import("./session/messages.js").Catalogue) => void} followed
+   */
+  follow(mark, followed) {
+    this.#asked().list({ follow: true, mark });
+    this.#followed = followed;
+    this.#flush();
+  }
+
+  /** The sender goes on saying what changes; known once the first pages of follow() are here. */
+  get following() {
+    return this.#session?.following ?? false;
+  }
+
   /** Send what is still to be sent, and close; the owner hears no more. */
   close() {
     this.#flush();
@@ -266,6 +287,10 @@ export class Link {
 
   /** @param {import("./session/messages.js").Catalogue} page */
   #list(page) {
+    if (this.#followed) {
+      this.#followed(page);
+      return;
+    }
     this.#entries.push(...page.images);
     if (this.#entries.length > MOST_ENTRIES)
       throw new RemoteProtocolError(`a CATALOGUE of more than ${MOST_ENTRIES} pictures`);

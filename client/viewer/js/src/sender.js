@@ -22,12 +22,15 @@ import {
   RemoteProtocolError,
 } from "./errors.js";
 import { Link } from "./link.js";
+import { Listing } from "./listing.js";
 import { Meter } from "./meter.js";
 import { encode } from "./session/messages.js";
 import { ReceiverSession, TERMS } from "./session/receiver.js";
 
 /** @typedef {import("./session/messages.js").Entry} Entry */
 
+/** Seconds after which a sender that does not go on saying what changes is asked again. */
+const ASK_AGAIN = 10;
 const TOKEN = /^[0-9A-Za-z._~-]{1,256}$/;
 const LOOPBACK = /^(localhost|.*\.localhost|127\.[0-9.]+|\[::1\])$/;
 
@@ -96,6 +99,10 @@ export class Sender {
   #deliveries = new Set();
   /** @type {Deferred | null} */
   #listing = null;
+  /** What is known of the pictures, for those who follow(). @type {Listing | null} */
+  #followed = null;
+  /** Calls off asking again what there is. */
+  #leave = () => {};
   /** @type {(() => void) | null} */
   #callOff = null;
   /** @type {number | null} */
@@ -112,6 +119,12 @@ export class Sender {
     const token = options.token ?? null;
     const WebSocket = options.WebSocket ?? globalThis.WebSocket;
     this.#url = address(url);
+    if (!WebSocket) {
+      throw new LocalProtocolError(
+        "there is no WebSocket here: pass one, as that of the package ws, " +
+          "or run Node 20 with --experimental-websocket",
+      );
+    }
     if (token !== null) checkToken(token, this.#url);
     this.#options = { models: [...models], terms: { ...TERMS, ...terms }, clock, WebSocket, token };
     // Says what is wrong with them here, not when a connection is open.
@@ -144,9 +157,30 @@ export class Sender {
   catalogue() {
     if (this.status === "closed") return Promise.reject(this.#gone());
     if (this.#listing) return this.#listing.promise;
+    if (this.#followed?.complete && this.#link.ready)
+      return Promise.resolve(this.#followed.entries);
     const listing = (this.#listing = deferred());
-    if (this.#link.ready) this.#list();
+    if (this.#link.ready && !this.#followed) this.#list();
     return listing.promise;
+  }
+
+  /**
+   * Follow what pictures the sender offers: iterate to get all that are known, again with every
+   * change, until the sender is given up or closed, which is thrown.
+   *
+   * While a catalogue of several pages arrives, they come with each of them: `complete` tells that
+   * it was the last.  What is known is kept over a link that breaks; only what has changed meanwhile
+   * is asked for.
+   *
+   * @returns {AsyncGenerator<import("./listing.js").State, never, void>}
+   */
+  follow() {
+    if (!this.#followed) {
+      this.#followed = new Listing();
+      if (this.status === "closed") this.#followed.end(this.#gone());
+      else if (this.#link.ready && !this.#listing) this.#followOn();
+    }
+    return this.#followed.states();
   }
 
   /**
@@ -233,19 +267,38 @@ export class Sender {
   #opened() {
     this.#connections += 1;
     for (const delivery of [...this.#deliveries]) delivery.begin(this.#link);
-    if (this.#listing) this.#list();
+    if (this.#followed) this.#followOn();
+    else if (this.#listing) this.#list();
   }
 
   #list() {
     this.#link.list((entries) => {
       this.#listing?.resolve(entries);
       this.#listing = null;
+      if (this.#followed) this.#followOn();
+    });
+  }
+
+  #followOn() {
+    const [link, followed] = [this.#link, this.#followed];
+    if (!followed) return;
+    followed.begin();
+    link.follow(followed.mark, (page) => {
+      followed.take(page);
+      if (!page.last) return;
+      this.#listing?.resolve(followed.entries);
+      this.#listing = null;
+      if (link.following) return;
+      this.#leave = this.#clock.after(ASK_AGAIN, () => {
+        if (link.ready) this.#followOn();
+      });
     });
   }
 
   /** @param {Error} error */
   #lost(error) {
     this.statistics();
+    this.#leave();
     for (const delivery of [...this.#deliveries]) delivery.interrupt();
     // Who was a sender of ours a moment ago still is: what it says now was damaged.
     const passing =
@@ -271,6 +324,7 @@ export class Sender {
 
   /** @param {Error | null} error */
   #end(error) {
+    this.#leave();
     this.#callOff?.();
     this.#callOff = this.#due = null;
     this.error = error;
@@ -280,6 +334,7 @@ export class Sender {
     this.#listing?.promise.catch(() => {});
     this.#listing?.reject(this.#gone());
     this.#listing = null;
+    this.#followed?.end(this.#gone());
     this.onstatus?.("closed", error ?? undefined);
   }
 

@@ -104,6 +104,8 @@ export class Network {
   frame = 100;
   /** @type {{ down?: number, up?: number }[]} */
   cuts = [];
+  /** What the sender can do. @type {string[]} */
+  capabilities = [];
   /** How connections end before they begin: "refused", "silent", "deaf" or "foreign". */
   /** @type {string | null} */
   mood = null;
@@ -288,7 +290,10 @@ class Conversation {
     this.heard.push(message);
     switch (message.type) {
       case "HELLO":
-        this.say({ type: "WELCOME", window: 8192, idle: 60, streams: 64, models: [MODEL] });
+        this.say({
+          ...{ type: "WELCOME", window: 8192, idle: 60, streams: 64, models: [MODEL] },
+          capabilities: this.network.capabilities,
+        });
         break;
       case "LIST":
         this.#list();
