@@ -164,7 +164,8 @@ export class Models {
   async #import(url) {
     let ort;
     try {
-      ort = await import(url);
+      // It is known only now: nothing for a bundler to look into.
+      ort = await import(/* webpackIgnore: true */ /* @vite-ignore */ url);
     } catch (error) {
       throw new ModelUnavailable("what runs the models could not be loaded", { cause: error });
     }
