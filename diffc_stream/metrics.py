@@ -9,6 +9,8 @@ from numpy.typing import NDArray
 
 PEAK = 255.0
 """The largest value a channel of a picture can take."""
+NARROW = 2.0
+"""dB: a quality that is known so well is told by one figure."""
 
 
 def psnr(a: NDArray[np.uint8], b: NDArray[np.uint8]) -> float:
@@ -39,3 +41,13 @@ def bits_per_pixel(nbytes: int, width: int, height: int) -> float:
     if width < 1 or height < 1:
         raise ValueError(f"a picture of {width} x {height} has no pixels")
     return 8.0 * nbytes / (width * height)
+
+
+def told(psnr: float, within: tuple[float, float] | None = None) -> str:
+    """Return a predicted PSNR in words: "about 26.3 dB", or "19.8 to 22.9 dB".
+
+    The latter where ``within``, between which two it most likely is, are too far apart.
+    """
+    if within is None or within[1] - within[0] < NARROW:
+        return f"about {psnr:.1f} dB"
+    return f"{within[0]:.1f} to {within[1]:.1f} dB"

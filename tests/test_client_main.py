@@ -68,12 +68,22 @@ def test_get_json(folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[st
         "bytes": 300,
         "bpp": 2.0,
         "predicted_psnr": 20.3,
+        "predicted_psnr_range": None,
         "render": "flow",
         "width": 40,
         "height": 30,
     }
     with Image.open(out) as image:
         assert image.info["render"] == "flow"
+
+
+def test_what_is_foretold_is_not_of_what_is_synthesised(
+    folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "out.png"
+    with Background(folder) as url:
+        assert get(f"{url}/a.png", out, "--bytes", "1200", "--render", "flow") == 0
+    assert capsys.readouterr().out.endswith("about 21.2 dB as mmse\n")
 
 
 def test_get_over_plain_http(folder: Path, tmp_path: Path) -> None:

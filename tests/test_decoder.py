@@ -78,13 +78,18 @@ def test_sender_and_receiver_hold_the_same_observation() -> None:
 
 def test_the_predicted_psnr_is_near_the_true_one() -> None:
     data = stream(4000)
-    errors = []
+    errors, within = [], []
     for size in range(300, 4000, 400):
         decoder = Decoder([model()])
         decoder.feed(data[:size])
         rendering = decoder.render()
-        errors.append(rendering.predicted_psnr - psnr(rendering.image, picture()))
+        true = psnr(rendering.image, picture())
+        errors.append(rendering.predicted_psnr - true)
+        low, high = rendering.predicted_psnr_range
+        assert low < rendering.predicted_psnr < high
+        within.append(low < true < high)
     assert np.mean(np.abs(errors)) < 0.6
+    assert np.mean(within) > 0.8
 
 
 def test_a_rendering_says_what_it_is() -> None:

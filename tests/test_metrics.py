@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from diffc_stream.metrics import bits_per_pixel, psnr
+from diffc_stream.metrics import bits_per_pixel, psnr, told
 
 
 def test_equal_pictures_are_infinitely_good() -> None:
@@ -42,3 +42,9 @@ def test_bits_per_pixel() -> None:
     assert bits_per_pixel(0, 1, 1) == 0.0
     with pytest.raises(ValueError, match="no pixels"):
         bits_per_pixel(1, 0, 5)
+
+
+def test_a_quality_that_is_not_known_well_is_told_by_its_range() -> None:
+    assert told(26.34) == "about 26.3 dB"
+    assert told(26.34, (25.6, 27.2)) == "about 26.3 dB"
+    assert told(21.3, (19.84, 22.91)) == "19.8 to 22.9 dB"

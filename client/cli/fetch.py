@@ -63,6 +63,8 @@ class Fetched:
     bytes: int
     bpp: float
     predicted_psnr: float | None
+    """Of the mmse picture."""
+    predicted_psnr_range: tuple[float, float] | None
     render: Method
     width: int
     height: int
@@ -120,6 +122,7 @@ async def fetch(
         bytes=newest.bytes,
         bpp=newest.bpp,
         predicted_psnr=newest.predicted_psnr,
+        predicted_psnr_range=newest.predicted_psnr_range,
         render=request.render,
         width=width,
         height=height,

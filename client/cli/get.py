@@ -117,7 +117,7 @@ def _get(options: argparse.Namespace) -> int:
     decoders = ModelDecoders.load(options.model, max_pixels=options.max_pixels)
     with progress(request.target, options.picture) as show:
         fetched = asyncio.run(fetch(request, decoders, show))
-    line = f"{fetched.out}: {summary(fetched.bytes, fetched.bpp, fetched.predicted_psnr)}"
+    line = f"{fetched.out}: {summary(fetched, fetched.render)}"
     print(
         json.dumps(asdict(fetched)) if options.json else line,
         file=sys.stderr if is_standard(options.out) else sys.stdout,

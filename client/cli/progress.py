@@ -12,16 +12,26 @@ from typing import TYPE_CHECKING, Literal
 from diffc_stream.session import Target
 
 if TYPE_CHECKING:
+    from ..decoding.decoders import Method
     from ..decoding.refiner import Refinement
+    from .fetch import Fetched
 
 Picture = Literal["auto", "kitty", "iterm", "blocks", "off"]
 """How a terminal shows it: by itself, one of its ways, or not at all."""
 
 
-def summary(nbytes: int, bpp: float, predicted_psnr: float | None) -> str:
-    """Return bytes, bits per pixel and quality, as far as it is known."""
-    text = f"{nbytes:,} bytes, {bpp:.4g} bpp"
-    return text if predicted_psnr is None else f"{text}, about {predicted_psnr:.1f} dB"
+def summary(picture: Refinement | Fetched, render: Method = "mmse") -> str:
+    """Return bytes, bits per pixel and quality, as far as it is known.
+
+    What is foretold is of the mmse picture, and that is said of one that is rendered otherwise.
+    """
+    from diffc_stream.metrics import told  # brings NumPy, which --help can do without
+
+    text = f"{picture.bytes:,} bytes, {picture.bpp:.4g} bpp"
+    if picture.predicted_psnr is None:
+        return text
+    quality = told(picture.predicted_psnr, picture.predicted_psnr_range)
+    return f"{text}, {quality}" + ("" if render in ("mmse", 0) else " as mmse")
 
 
 @contextlib.contextmanager
@@ -30,7 +40,7 @@ def progress(target: Target, picture: Picture) -> Iterator[Callable[[Refinement]
     began = time.monotonic()
 
     def describe(refinement: Refinement) -> tuple[str, float | None]:
-        text = summary(refinement.bytes, refinement.bpp, refinement.predicted_psnr)
+        text = summary(refinement)
         rate = refinement.bytes / max(time.monotonic() - began, 1e-3)
         return f"{text}, {rate:,.0f} bytes/s", share(refinement, target)
 

@@ -77,7 +77,7 @@ def _run(options: argparse.Namespace) -> int:
     logger = logging.getLogger("diffc_client")
 
     def log(_name: str, place: Place, refinement: Refinement) -> None:
-        text = summary(refinement.bytes, refinement.bpp, refinement.predicted_psnr)
+        text = summary(refinement, options.render)
         note = ", complete" if refinement.complete else ""
         logger.info("%s: %s%s", place.picture, text, note)
 

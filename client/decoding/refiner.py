@@ -42,6 +42,8 @@ class Refinement:
     """What a file of this picture should say of itself, for instance that detail is synthesised."""
     metadata: Metadata = UNKNOWN
     """How it was taken, as far as the stream has said so by now."""
+    predicted_psnr_range: tuple[float, float] | None = None
+    """Between which two, in dB, that of nine in ten pictures is: wide for the first bytes."""
 
 
 class Refiner:
@@ -128,4 +130,6 @@ def _refinement(picture: Picture, *, complete: bool) -> Refinement:
         complete=complete,
         description=picture.description,
         metadata=metadata_of(picture),
+        # A decoder of somebody else's may not know it.
+        predicted_psnr_range=getattr(picture, "predicted_psnr_range", None),
     )

@@ -15,6 +15,7 @@ from diffc_stream.diffusion.collection import Collection
 from diffc_stream.errors import StreamError
 from diffc_stream.flags import add_max_pixels, add_quality, add_rendering
 from diffc_stream.formats import FORMATS, format_of, save_picture
+from diffc_stream.metrics import told
 
 
 def add(commands: Commands) -> None:
@@ -96,6 +97,7 @@ def run(arguments: argparse.Namespace) -> None:
                 "bytes": rendering.bytes,
                 "bpp": rendering.bpp,
                 "predicted_psnr": rendering.predicted_psnr,
+                "predicted_psnr_range": rendering.predicted_psnr_range,
                 "render": rendering.method,
                 "evaluations": decoder.evaluations,
                 "failed_checks": decoder.damage,
@@ -105,6 +107,6 @@ def run(arguments: argparse.Namespace) -> None:
         else:
             print(
                 f"{arguments.output}: {rendering.bytes} bytes, {rendering.bpp:.3f} bpp, "
-                f"about {rendering.predicted_psnr:.1f} dB as mmse, "
+                f"{told(rendering.predicted_psnr, rendering.predicted_psnr_range)} as mmse, "
                 f"rendered: {rendering.description['diffc-render']}"
             )

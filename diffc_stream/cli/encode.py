@@ -15,6 +15,7 @@ from diffc_stream.destination import check, opened
 from diffc_stream.diffusion.collection import Collection
 from diffc_stream.errors import NothingDecodable, UnknownModel
 from diffc_stream.flags import add_metadata
+from diffc_stream.metrics import told
 
 if TYPE_CHECKING:
     from diffc_stream.codec import EncodeReport
@@ -110,7 +111,8 @@ def _encode(arguments: argparse.Namespace, advance: Advance) -> EncodeReport:
         for piece in encoder:
             out.write(piece)
             out.flush()  # whoever reads a pipe has a picture already
-            advance(encoder.written, f"about {encoder.chain.now().psnr:.1f} dB")
+            expected = encoder.chain.now().expected
+            advance(encoder.written, told(expected.psnr, expected.psnr_range))
         return encoder.report()
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 from rich.console import Console
 
@@ -118,13 +119,13 @@ class _Listed:
         }
 
 
-def _quality(arguments: argparse.Namespace, data: bytes, ends: list[int]) -> list[dict[str, float]]:
+def _quality(arguments: argparse.Namespace, data: bytes, ends: list[int]) -> list[dict[str, Any]]:
     """Return predicted and true PSNR of the pictures that the first bytes up to each end give."""
     from diffc_stream import codec
 
     original = streams.picture(arguments.original)
     decoder = codec.Decoder(Collection.at_hand(arguments.model), most_pixels=arguments.max_pixels)
-    points: list[dict[str, float]] = []
+    points: list[dict[str, Any]] = []
     with progress("decoding", len(data)) as advance:
         for end in ends:
             decoder.feed(data[decoder.bytes_received : end])
@@ -142,6 +143,7 @@ def _quality(arguments: argparse.Namespace, data: bytes, ends: list[int]) -> lis
                     "bytes": end,
                     "bpp": rendering.bpp,
                     "predicted_psnr": rendering.predicted_psnr,
+                    "predicted_psnr_range": rendering.predicted_psnr_range,
                     "psnr": psnr(rendering.image, original),
                 }
             )
@@ -172,9 +174,11 @@ def _print_facts(facts: dict[str, object]) -> None:
         console.print(f"{number:4d}  {step['kind']:6s} {step['bytes']:7d} bytes{delta}{part}")
     quality = facts.get("quality")
     if isinstance(quality, list):
-        console.print("  bytes      bpp  predicted     true")
+        console.print("  bytes      bpp  predicted  nine of ten are        true")
         for point in quality:
+            low, high = point["predicted_psnr_range"]
             console.print(
                 f"{point['bytes']:7d}  {point['bpp']:7.4f}  {point['predicted_psnr']:6.2f} dB  "
+                f"{low:6.2f} to {high:5.2f} dB  "
                 f"{point['psnr']:6.2f} dB"
             )

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from diffc_stream.channel.randomness import Purpose, normals
 from diffc_stream.channel.rotation import Rotation
 from diffc_stream.channel.simulator import Address
-from diffc_stream.codec.forecast import Forecast, decibel
+from diffc_stream.codec.forecast import Expected, Forecast
 from diffc_stream.codec.simulators import SIMULATORS
 from diffc_stream.container.grammar import Kind, Step, delta
 from diffc_stream.diffusion import octaves, symmetry
@@ -199,13 +199,13 @@ class Chain:
             gained = delta(step.delta_code)
             observation = before.refined(prediction, y, gained, received)
             forecast = self.forecast.refined(snr=before.snr, stated=energy / gained)
-            error = forecast.total(observation.snr, observation.octave)
+            expected = forecast.expected(observation.snr, observation.octave)
         else:
             y = y.reshape(prediction.shape)
             observation = before.opened(prediction, y, self.finer, received=received)
             forecast = self.forecast.opened(snr=observation.snr, stated=energy / observation.snr)
-            error = (1.0 - received) * self.forecast.total(before.snr, before.octave)
-            error += received * forecast.total(observation.snr, observation.octave)
+            after = forecast.expected(observation.snr, observation.octave)
+            expected = self.forecast.expected(before.snr, before.octave).mixed(after, received)
             if there < dims and before.field.isotropic:
 
                 def absent(bands: Floats) -> Floats:
@@ -218,7 +218,7 @@ class Chain:
             forecast=forecast,
             received=received,
             absent=absent,
-            psnr=decibel(error),
+            expected=expected,
         )
 
     def _not_yet(self, step: Step) -> After:
@@ -323,13 +323,13 @@ class Chain:
 
     def now(self) -> After:
         """Return the state now, between two steps."""
-        error = self.forecast.total(self.observation.snr, self.observation.octave)
+        expected = self.forecast.expected(self.observation.snr, self.observation.octave)
         return After(
             observation=self.observation,
             forecast=self.forecast,
             received=1.0,
             absent=None,
-            psnr=decibel(error),
+            expected=expected,
         )
 
 
@@ -345,8 +345,8 @@ class After:
     """The fraction of the step's values that arrived, 0 to 1."""
     absent: Projection | None
     """Projects detail bands on the part of an opening that has not arrived; None if all has."""
-    psnr: float
-    """Expected PSNR of the posterior mean, in dB."""
+    expected: Expected
+    """The expected error of the posterior mean."""
 
 
 def _everything(bands: Floats) -> Floats:

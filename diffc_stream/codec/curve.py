@@ -174,7 +174,7 @@ class Curve:
         return dimensions(self._sizes[octave], 0 if white else len(self._sizes) - 1 - octave)
 
     def _add(self, *, octave: int, snr: float) -> None:
-        error, opened = self._forecast.error(snr), len(self._forecast.details)
+        error, opened = self._forecast.known(snr), len(self._forecast.details)
         self._points.append(_Point(octave=octave, snr=snr, error=error, opened=opened))
         self.offsets.append(self._reader.offset)
 

@@ -40,6 +40,8 @@ class Rendering:
     bpp: float
     predicted_psnr: float
     """Expected PSNR of the mmse picture, in dB, computed from the stream alone."""
+    predicted_psnr_range: tuple[float, float]
+    """Range of that PSNR, in dB: it holds for nine of ten photographs (docs/decisions/0032)."""
     metadata: Metadata = NOTHING
     """How the picture was taken, as far as the stream has told so far."""
 
@@ -174,7 +176,8 @@ class Decoder:
             method=method,
             bytes=self.bytes_received,
             bpp=bits_per_pixel(self.bytes_received, header.width, header.height),
-            predicted_psnr=newest.psnr,
+            predicted_psnr=newest.expected.psnr,
+            predicted_psnr_range=newest.expected.psnr_range,
             metadata=self.metadata,
         )
 

@@ -20,14 +20,54 @@ SIGNAL_RANGE = 4.0
 
 _USUAL_SLOPE = 0.5
 _USUAL_RATIO = 0.67
-"""Missing detail of an octave, relative to that of the next coarser one, on photographs."""
+"""Missing detail of an octave, relative to that of the next coarser one, on photographs.  This and
+the next constant are for renderings, whose values must not change."""
 _UNSEEN_AT_FIRST = 0.1
 """Missing detail, on photographs, as long as no opening has stated any."""
+_UNSEEN_RATIO = 0.95
+"""The same ratio for octaves that are not yet open, of which the coarser one is not known either."""
+_UNSEEN_BEFORE_ALL = 0.08
+_RATIO_BEFORE_ALL = 0.9
+"""Missing detail of the next octave, and its ratio from octave to octave, as long as no opening has
+stated any."""
+_RELATED = 0.5
+"""Error of the first estimate, relative to that of independent values: neighbours are related."""
 DETAIL_SHARE = 0.75
 """Three of four values of an octave are detail."""
 _SHRINKAGE = 0.57
 _LEAST_ERROR = 1e-9
 """Smaller errors are only rounding.  (A step for an error of zero would state 0.)"""
+_WITHIN = 1.2
+"""Factor, up or down, within which the error of the open octaves is on nine of ten photographs."""
+_WITHIN_MORE = 0.3
+"""Added to that factor per octave that is not yet open, for the detail in those octaves."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Expected:
+    """The expected error of a picture, and the range it is in on nine of ten photographs."""
+
+    error: float
+    least: float
+    most: float
+
+    def mixed(self, other: Expected, share: float) -> Expected:
+        """Return what to expect after ``share`` of the way to ``other``, 0 to 1."""
+        return Expected(
+            error=(1.0 - share) * self.error + share * other.error,
+            least=(1.0 - share) * self.least + share * other.least,
+            most=(1.0 - share) * self.most + share * other.most,
+        )
+
+    @property
+    def psnr(self) -> float:
+        """The PSNR in dB."""
+        return decibel(self.error)
+
+    @property
+    def psnr_range(self) -> tuple[float, float]:
+        """The lowest and the highest PSNR of that range, in dB."""
+        return decibel(self.most), decibel(self.least)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -101,27 +141,48 @@ class Forecast:
             return error / (1.0 + snr * error)
         return float(error * (before / snr) ** self.slope)
 
+    def known(self, snr: float) -> float:
+        """Return the expected error of the picture in the observed octave at ``snr``.
+
+        It is less than :meth:`error` as long as no step has stated the error of an estimate.
+        """
+        first = self.anchor[0] == 0.0 and snr > 0.0
+        return _RELATED * self.error(snr) if first else self.error(snr)
+
     def unseen(self, octaves: int) -> float:
         """Return the expected energy of the detail in the next ``octaves``, not yet open.
 
         This is the error per value of the whole picture that remains when the estimate is enlarged.
         """
-        return sum(DETAIL_SHARE * self.missing(ahead) for ahead in range(octaves))
+        detail, ratio = _UNSEEN_BEFORE_ALL / _RATIO_BEFORE_ALL, _RATIO_BEFORE_ALL
+        if self.details:
+            detail, ratio = self.details[-1], self._ratio(_UNSEEN_RATIO)
+        return sum(DETAIL_SHARE * detail * ratio ** (ahead + 1) for ahead in range(octaves))
 
     def missing(self, ahead: int) -> float:
         """Return the expected energy per value of the detail ``ahead`` + 1 octaves from here."""
         if not self.details:
             return _UNSEEN_AT_FIRST * _USUAL_RATIO**ahead
-        ratio = _USUAL_RATIO
-        if len(self.details) >= 2:
-            # One octave is weak evidence for the next: average with what photographs do.
-            seen = min(max(self.details[-1] / self.details[-2], 0.1), 1.5)
-            ratio = (ratio * seen) ** 0.5
-        return self.details[-1] * ratio ** (ahead + 1)
+        return self.details[-1] * self._ratio(_USUAL_RATIO) ** (ahead + 1)
 
-    def total(self, snr: float, octaves: int) -> float:
+    def _ratio(self, usual: float) -> float:
+        """Return the expected ratio from octave to octave; ``usual`` is that of photographs."""
+        if len(self.details) < 2:
+            return usual
+        # One octave is weak evidence for the next: average with what photographs do.
+        seen = min(max(self.details[-1] / self.details[-2], 0.1), 1.5)
+        return float((usual * seen) ** 0.5)
+
+    def expected(self, snr: float, octaves: int) -> Expected:
         """Return the expected error of the whole picture at ``snr``, ``octaves`` not yet open."""
-        return self.error(snr) + self.unseen(octaves)
+        known, unseen = self.known(snr), self.unseen(octaves)
+        far = _WITHIN + _WITHIN_MORE * octaves
+        near = far if self.anchor[0] == 0.0 else _WITHIN
+        return Expected(
+            error=known + unseen,
+            least=known / near + unseen / far,
+            most=known * near + unseen * far,
+        )
 
 
 def decibel(error: float) -> float:

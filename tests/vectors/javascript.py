@@ -217,6 +217,7 @@ def pictures(data: bytes, own: Model, ends: list[int], methods: list[Method]) ->
             rendering = decoder.render(method)
             shown[str(method)] = rendering.image.reshape(-1)[::EVERY].tolist()
             shown["predictedPsnr"] = rendering.predicted_psnr
+            shown["predictedPsnrRange"] = list(rendering.predicted_psnr_range)
         turned = decoder.render(symmetries=2 if own.name == "small" else 8)
         shown["symmetries"] = turned.image.reshape(-1)[::EVERY].tolist()
         shown |= {"bytes": end, "steps": decoder.steps}

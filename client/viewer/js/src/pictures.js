@@ -8,6 +8,7 @@
  */
 
 import { History } from "./codec/history.js";
+import { decibel, range } from "./codec/forecast.js";
 import { observed, plain, rendered, renderingCost } from "./codec/rendering.js";
 import { area } from "./diffusion/octaves.js";
 import { asData } from "./crossing.js";
@@ -34,7 +35,7 @@ import { Turns } from "./turns.js";
  *
  * @typedef {{ pixels: Uint8ClampedArray<ArrayBuffer>, width: number, height: number,
  *   method: Method | "observation", bytes: number, bpp: number, predictedPsnr: number,
- *   octave: number, snr: number, evaluations: number, milliseconds: number }} Shown
+ *   predictedPsnrRange: [number, number], octave: number, snr: number, evaluations: number, milliseconds: number }} Shown
  */
 
 /** @typedef {{ request: number, wish: Wish, progress: boolean }} Request */
@@ -283,7 +284,8 @@ class Picture {
       method: wish.observation ? "observation" : (wish.method ?? "mmse"),
       bytes,
       bpp: (8 * bytes) / (header.width * header.height),
-      predictedPsnr: after.psnr,
+      predictedPsnr: decibel(after.expected.error),
+      predictedPsnrRange: range(after.expected),
       octave,
       snr,
       evaluations: evaluated,

@@ -52,6 +52,9 @@ for (const known of VECTORS.streams) {
           const picture = await decoder.render(method);
           alike(picture, prefix[String(method)]);
           assert.ok(Math.abs(picture.predictedPsnr - prefix.predictedPsnr) < 1e-9);
+          for (const [end, psnr] of picture.predictedPsnrRange.entries()) {
+            assert.ok(Math.abs(psnr - prefix.predictedPsnrRange[end]) < 1e-9);
+          }
           assert.equal(picture.bytes, prefix.bytes);
         }
         alike(await decoder.observation(), prefix.observation);

@@ -15,7 +15,7 @@ import { Observation } from "../diffusion/observation.js";
 import * as octaves from "../diffusion/octaves.js";
 import * as symmetry from "../diffusion/symmetry.js";
 import { CorruptStream, UnsupportedSimulator } from "../errors.js";
-import { Forecast, decibel } from "./forecast.js";
+import { Forecast, mixed } from "./forecast.js";
 
 /** @typedef {import("../container/grammar.js").Header} Header */
 /** @typedef {import("../container/grammar.js").Step} Step */
@@ -44,10 +44,10 @@ import { Forecast, decibel } from "./forecast.js";
  * A refinement gains snr in proportion to `received`, the fraction of the step's values that
  * arrived; an opening cannot, so detail that did not arrive stays at its prediction, without noise.
  * `absent` projects detail bands on what has not arrived of an opening; null if nothing is absent.
- * `psnr` is that in dB to expect of the posterior mean.
+ * `expected` is how wrong the posterior mean is.
  *
  * @typedef {{ observation: Observation, forecast: Forecast, received: number,
- *   absent: Projection | null, psnr: number }} After
+ *   absent: Projection | null, expected: import("./forecast.js").Expected }} After
  */
 
 /**
@@ -293,14 +293,16 @@ export class Chain {
       const gained = delta(step.deltaCode);
       const observation = before.refined(prediction, y, gained, received);
       const forecast = this.forecast.refined(before.snr, energy / gained);
-      const psnr = decibel(forecast.total(observation.snr, observation.octave));
-      return { observation, forecast, received, absent: null, psnr };
+      const expected = forecast.expected(observation.snr, observation.octave);
+      return { observation, forecast, received, absent: null, expected };
     }
     const observation = before.opened(prediction, y, this.sizes[before.octave - 1], received);
     const forecast = this.forecast.opened(observation.snr, energy / observation.snr);
-    const error =
-      (1 - received) * this.forecast.total(before.snr, before.octave) +
-      received * forecast.total(observation.snr, observation.octave);
+    const expected = mixed(
+      this.forecast.expected(before.snr, before.octave),
+      forecast.expected(observation.snr, observation.octave),
+      received,
+    );
     /** @param {Float32Array} bands */
     const absent = (bands) => rotation.inverse(rotation.forward(bands).fill(0, 0, there));
     return {
@@ -308,7 +310,7 @@ export class Chain {
       forecast,
       received,
       absent: there < dims && before.white ? absent : null,
-      psnr: decibel(error),
+      expected,
     };
   }
 
@@ -469,7 +471,7 @@ export class Chain {
    */
   now() {
     const { observation, forecast } = this;
-    const psnr = decibel(forecast.total(observation.snr, observation.octave));
-    return { observation, forecast, received: 1, absent: null, psnr };
+    const expected = forecast.expected(observation.snr, observation.octave);
+    return { observation, forecast, received: 1, absent: null, expected };
   }
 }

@@ -145,7 +145,7 @@ export class Curve {
    */
   #add(octave, snr) {
     const opened = this.#forecast.details.length;
-    this.#points.push({ octave, snr, error: this.#forecast.error(snr), opened });
+    this.#points.push({ octave, snr, error: this.#forecast.known(snr), opened });
     this.offsets.push(this.#reader.offset);
   }
 

@@ -8,6 +8,7 @@ import { StreamReader } from "../container/reader.js";
 import { NothingDecodable, PictureTooLarge, UnknownModel } from "../errors.js";
 import * as allowance from "./allowance.js";
 import { Chain } from "./chain.js";
+import { decibel, range } from "./forecast.js";
 import { observed, rendered } from "./rendering.js";
 
 /** @typedef {import("./chain.js").After} After */
@@ -25,9 +26,11 @@ import { observed, rendered } from "./rendering.js";
 
 /**
  * `predictedPsnr` is what the mmse picture's PSNR (dB) is expected to be, told from the stream
- * alone; `bytes` and `bpp` are what it was decoded from.
+ * alone, and `predictedPsnrRange` between which two it is in nine of ten; `bytes` and `bpp` are what
+ * it was decoded from.
  *
- * @typedef {Picture & { method: Method, bytes: number, bpp: number, predictedPsnr: number }} Rendering
+ * @typedef {Picture & { method: Method, bytes: number, bpp: number, predictedPsnr: number,
+ *   predictedPsnrRange: [number, number] }} Rendering
  */
 
 /** A header of 16 bytes can name a picture of four billion pixels; beyond this it is refused. */
@@ -141,7 +144,9 @@ export class Decoder {
       const picture = await rendered(chain, after, { ...options, method });
       const bytes = this.bytesReceived;
       const bpp = (8 * bytes) / (header.width * header.height);
-      return { ...picture, method, bytes, bpp, predictedPsnr: after.psnr };
+      const predictedPsnr = decibel(after.expected.error);
+      const predictedPsnrRange = range(after.expected);
+      return { ...picture, method, bytes, bpp, predictedPsnr, predictedPsnrRange };
     });
   }
 

@@ -16,15 +16,61 @@ import { openedSnr } from "../diffusion/observation.js";
 const SIGNAL_RANGE = 4;
 
 const USUAL_SLOPE = 0.5;
-/** Missing detail of an octave over that of the next coarser one, on photographs. */
+/**
+ * Missing detail of an octave over that of the next coarser one, once that is known as well as it
+ * will be: what renderings go on with.
+ */
 const USUAL_RATIO = 0.67;
-/** Missing detail before any octave has told, on photographs. */
+/** Missing detail before any octave has told, on photographs, for renderings. */
 const UNSEEN_AT_FIRST = 0.1;
+/** The same ratio as of now, when the coarser octave is not known either. */
+const UNSEEN_RATIO = 0.95;
+/** Missing detail before any octave has told, and its ratio from octave to octave. */
+const UNSEEN_BEFORE_ALL = 0.08;
+const RATIO_BEFORE_ALL = 0.9;
+/** What the first estimate errs by, of what values seen one by one would: they are related. */
+const RELATED = 0.5;
 /** Three of four values of an octave are detail. */
 export const DETAIL_SHARE = 0.75;
 const SHRINKAGE = 0.57;
 /** Below it is nothing but rounding; a step over no error at all states 0. */
 const LEAST_ERROR = 1e-9;
+/** The factor within which, either way, the error of octaves that are open most likely is. */
+const WITHIN = 1.2;
+/** ... and what is added to it for each octave that is shut, of what nothing was told of yet. */
+const WITHIN_MORE = 0.3;
+
+/**
+ * An error to expect of a picture, and between which two it is in nine of ten photographs.
+ *
+ * @typedef {{ error: number, least: number, most: number }} Expected
+ */
+
+/**
+ * Return what to expect of a picture `share` of whose way from one to the other is gone, 0 to 1.
+ *
+ * @param {Expected} one
+ * @param {Expected} other
+ * @param {number} share
+ * @returns {Expected}
+ */
+export function mixed(one, other, share) {
+  return {
+    error: (1 - share) * one.error + share * other.error,
+    least: (1 - share) * one.least + share * other.least,
+    most: (1 - share) * one.most + share * other.most,
+  };
+}
+
+/**
+ * Return the PSNR in dB between which two it is in nine of ten photographs.
+ *
+ * @param {Expected} expected
+ * @returns {[number, number]}
+ */
+export function range({ least, most }) {
+  return [decibel(most), decibel(least)];
+}
 
 /** What the steps so far say of the error.  Never changed. */
 export class Forecast {
@@ -117,6 +163,18 @@ export class Forecast {
   }
 
   /**
+   * Return the error to expect of what is shown of the octave observed, at `snr`.
+   *
+   * Until an estimate's error has been stated, that is less than error() tells.
+   *
+   * @param {number} snr
+   */
+  known(snr) {
+    const first = this.anchor[0] === 0 && snr > 0;
+    return first ? RELATED * this.error(snr) : this.error(snr);
+  }
+
+  /**
    * Return the detail to expect in the `octaves` finer ones that are not yet open.
    *
    * Per value of the whole picture, left over by enlarging the estimate.
@@ -124,8 +182,13 @@ export class Forecast {
    * @param {number} octaves
    */
   unseen(octaves) {
+    const last = this.details.at(-1);
+    const ratio = last === undefined ? RATIO_BEFORE_ALL : this.#ratio(UNSEEN_RATIO);
+    const detail = last ?? UNSEEN_BEFORE_ALL / RATIO_BEFORE_ALL;
     let sum = 0;
-    for (let ahead = 0; ahead < octaves; ahead++) sum += DETAIL_SHARE * this.missing(ahead);
+    for (let ahead = 0; ahead < octaves; ahead++) {
+      sum += DETAIL_SHARE * detail * ratio ** (ahead + 1);
+    }
     return sum;
   }
 
@@ -137,13 +200,19 @@ export class Forecast {
   missing(ahead) {
     const last = this.details.at(-1);
     if (last === undefined) return UNSEEN_AT_FIRST * USUAL_RATIO ** ahead;
-    const previous = this.details.at(-2);
-    let ratio = USUAL_RATIO;
-    if (previous !== undefined) {
-      // One octave says only so much of the next: meet what photographs do half-way.
-      ratio = (ratio * Math.min(Math.max(last / previous, 0.1), 1.5)) ** 0.5;
-    }
-    return last * ratio ** (ahead + 1);
+    return last * this.#ratio(USUAL_RATIO) ** (ahead + 1);
+  }
+
+  /**
+   * Return the ratio from octave to octave, where `usual` is that of photographs.
+   *
+   * @param {number} usual
+   */
+  #ratio(usual) {
+    const [previous, last] = this.details.slice(-2);
+    if (last === undefined) return usual;
+    // One octave says only so much of the next: meet what photographs do half-way.
+    return (usual * Math.min(Math.max(last / previous, 0.1), 1.5)) ** 0.5;
   }
 
   /**
@@ -151,9 +220,17 @@ export class Forecast {
    *
    * @param {number} snr
    * @param {number} octaves
+   * @returns {Expected}
    */
-  total(snr, octaves) {
-    return this.error(snr) + this.unseen(octaves);
+  expected(snr, octaves) {
+    const [known, unseen] = [this.known(snr), this.unseen(octaves)];
+    const far = WITHIN + WITHIN_MORE * octaves;
+    const near = this.anchor[0] === 0 ? far : WITHIN;
+    return {
+      error: known + unseen,
+      least: known / near + unseen / far,
+      most: known * near + unseen * far,
+    };
   }
 }
 
