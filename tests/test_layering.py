@@ -58,7 +58,7 @@ BELOW: dict[str, set[str]] = {
     },
     "client": {
         *("allocation", "session", "container", "codec", "diffusion", "opening", "transport"),
-        *("exports", "flags", "interruption", "threads"),
+        *("exports", "flags", "interruption", "metrics", "threads"),
         *("console", "destination", "formats", "picture", "replacement", "errors"),
     },
     "benchmarks": {

@@ -93,6 +93,25 @@ def test_what_there_is_not(folder: Path, question: Wanted, why: str) -> None:
         Comparison(Catalogue(folder)).file(question)
 
 
+def test_pixels_of_the_original_to_measure_with(tmp_path: Path) -> None:
+    noise = np.random.default_rng(1)
+    original = noise.integers(0, 256, (190, 270, 3), np.uint8)
+    save_png(tmp_path / "large.png", original)
+    save_png(tmp_path / "small.png", original[:9, :13])
+    made = Comparison(Catalogue(tmp_path))
+    question = Wanted.parse(f"{PREFIX}small.png?format=sample")
+    row = np.asarray(shown(made.file(question))).reshape(-1, 3)
+    assert np.array_equal(row[: 9 * 13], original[:9, :13].reshape(-1, 3))
+    strip = np.asarray(shown(made.file(Wanted.parse(f"{PREFIX}large.png?format=sample"))))
+    assert strip.shape == (128, 128, 3)
+    chosen = comparison.places(190 * 270)
+    assert np.all(np.diff(chosen) > 0)
+    assert np.array_equal(strip.reshape(-1, 3), original.reshape(-1, 3)[chosen])
+    other = noise.integers(0, 256, original.shape, np.uint8)
+    errors = (original.astype(float) - other).reshape(-1, 3) ** 2
+    assert np.mean(errors[chosen]) == pytest.approx(np.mean(errors), rel=0.02)
+
+
 def test_limits(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     made = Comparison(Catalogue(folder))
     monkeypatch.setattr(comparison, "MOST_KEPT", 5000)
@@ -136,6 +155,8 @@ async def test_over_http(folder: Path, tmp_path: Path, monkeypatch: pytest.Monke
         assert (answer.status, answer.fields["Content-Type"]) == (200, "image/jpeg")
         assert 0 < len(answer.body) <= 3000
         assert answer.fields["Cross-Origin-Resource-Policy"] == "same-origin"
+        sample = await ask(daemon, f"{PREFIX}sub/a%20b.png?format=sample")
+        assert (sample.status, sample.fields["Content-Type"]) == (200, "image/png")
         assert (await ask(daemon, f"{PREFIX}gone.png?format=avif&bytes=9")).status == 404
         assert (await ask(daemon, path, "Sec-Fetch-Site: cross-site")).status == 403
         monkeypatch.setattr(comparison, "MOST_WAITING", 0)

@@ -41,7 +41,7 @@ class Rendering:
     predicted_psnr: float
     """Expected PSNR of the mmse picture, in dB, computed from the stream alone."""
     predicted_psnr_range: tuple[float, float]
-    """Range of that PSNR, in dB: it holds for nine of ten photographs (docs/decisions/0032)."""
+    """Range of that PSNR, in dB: it holds for nine of ten photographs (docs/decisions/0033)."""
     metadata: Metadata = NOTHING
     """How the picture was taken, as far as the stream has told so far."""
 

@@ -25,7 +25,7 @@ the next constant are for renderings, whose values must not change."""
 _UNSEEN_AT_FIRST = 0.1
 """Missing detail, on photographs, as long as no opening has stated any."""
 _UNSEEN_RATIO = 0.95
-"""The same ratio for octaves that are not yet open, of which the coarser one is not known either."""
+"""The same ratio for octaves that are not yet open, while the coarser one is not known either."""
 _UNSEEN_BEFORE_ALL = 0.08
 _RATIO_BEFORE_ALL = 0.9
 """Missing detail of the next octave, and its ratio from octave to octave, as long as no opening has

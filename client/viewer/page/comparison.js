@@ -4,13 +4,15 @@
  * @module
  */
 
-import { bytes, together } from "./words.js";
+import { Measure } from "./measure.js";
+import { bytes, decibels, duration, together } from "./words.js";
 
 /** Milliseconds that the slider has to rest before anything is asked for. */
 const REST = 250;
 const NAMES = { jpeg: "Progressive JPEG, cut", avif: "AVIF" };
 
 /** @typedef {keyof typeof NAMES} Format */
+/** @typedef {import("./painter.js").Shown} Shown */
 
 /** Figures beside ours.  They come from the sender, but are no part of what it streams. */
 export class Comparison {
@@ -18,11 +20,19 @@ export class Comparison {
   /** @type {ReturnType<typeof setTimeout> | undefined} */ #timer;
   #asked = "";
   #width = 0;
+  #perSecond = 0;
+  #onmeasured;
+  /** What to measure with, by the picture's name. @type {[string, Promise<Measure | null>] | null} */
+  #measure = null;
   /** @type {Map<Format, HTMLElement>} */ #figures = new Map();
 
-  /** @param {HTMLElement} element Where the figures go. */
-  constructor(element) {
+  /**
+   * @param {HTMLElement} element Where the figures go.
+   * @param {(psnr: number | null) => void} onmeasured Told of ours, in dB; null: not any more.
+   */
+  constructor(element, onmeasured) {
     this.#element = element;
+    this.#onmeasured = onmeasured;
     for (const format of /** @type {Format[]} */ (Object.keys(NAMES))) {
       const figure = document.createElement("figure");
       figure.dataset.format = format;
@@ -35,7 +45,10 @@ export class Comparison {
   /** @param {boolean} shown */
   set shown(shown) {
     this.#element.hidden = !shown;
-    if (!shown) this.clear();
+    if (!shown) {
+      this.clear();
+      this.#onmeasured(null);
+    }
   }
 
   get shown() {
@@ -46,6 +59,7 @@ export class Comparison {
   clear() {
     clearTimeout(this.#timer);
     this.#asked = "";
+    this.#measure = null;
     for (const [format, figure] of this.#figures) fill(figure, format, null, "");
   }
 
@@ -53,19 +67,48 @@ export class Comparison {
    * Show files of at most so many bytes, once nobody has wanted others for a moment.
    *
    * @param {string} name
-   * @param {number} count The bytes that ours is made from.
+   * @param {Shown} ours
    * @param {number} of The bytes that are wanted of ours in the end.
-   * @param {number} width Pixels of ours.
+   * @param {number} perSecond Bytes that the link carries; 0 if that is not known.
    */
-  ask(name, count, of, width) {
-    const asked = `${name} ${count} ${of}`;
+  ask(name, ours, of, perSecond) {
+    const { bytes: count, method, width } = ours;
+    const asked = `${name} ${count} ${of} ${method}`;
     if (!this.shown || !count || asked === this.#asked) return;
     this.#asked = asked;
     clearTimeout(this.#timer);
     this.#width = width;
+    this.#perSecond = perSecond;
     this.#timer = setTimeout(() => {
+      this.#compare(asked, name, ours);
       for (const [format, figure] of this.#figures) this.#fetch(figure, format, name, count, of);
     }, REST);
+  }
+
+  /**
+   * Say how close ours is.
+   *
+   * @param {string} asked
+   * @param {string} name
+   * @param {Shown} ours
+   */
+  async #compare(asked, name, ours) {
+    const measure = await this.#measureOf(name, ours);
+    if (measure && asked === this.#asked) this.#onmeasured(measure.psnr(painted(ours)));
+  }
+
+  /**
+   * Return what to measure with; null if there is nothing.
+   *
+   * @param {string} name
+   * @param {Shown} ours
+   */
+  async #measureOf(name, ours) {
+    if (this.#measure?.[0] !== name) {
+      const wanted = Measure.from(`${address(name)}?format=sample`, ours);
+      this.#measure = [name, wanted.catch(() => null)];
+    }
+    return this.#measure[1];
   }
 
   /**
@@ -77,8 +120,7 @@ export class Comparison {
    */
   async #fetch(figure, format, name, count, of) {
     const asked = this.#asked;
-    const path = name.split("/").map(encodeURIComponent).join("/");
-    const url = `/-/compare/${path}?format=${format}&bytes=${count}&of=${of}`;
+    const url = `${address(name)}?format=${format}&bytes=${count}&of=${of}`;
     figure.dataset.state = "loading";
     try {
       const answer = await fetch(url);
@@ -86,8 +128,14 @@ export class Comparison {
       if (asked !== this.#asked) return;
       if (blob) {
         const image = await loaded(blob);
+        const measure = await this.#measure?.[1];
+        if (asked !== this.#asked) return;
         image.toggleAttribute("data-whole", image.naturalWidth === this.#width);
-        fill(figure, format, image, bytes(blob.size));
+        const quality = measure ? [decibels(measure.psnr(image))] : [];
+        const time = this.#perSecond
+          ? [`${duration(blob.size / this.#perSecond)} on the link`]
+          : [];
+        fill(figure, format, image, together([bytes(blob.size), ...quality, ...time]));
       } else if (answer.status === 404)
         fill(figure, format, null, `none of ${bytes(count)} exists`);
       else fill(figure, format, null, "the sender could not make one; try again later");
@@ -95,6 +143,18 @@ export class Comparison {
       if (asked === this.#asked) fill(figure, format, null, "it could not be loaded");
     }
   }
+}
+
+/** Where pictures to compare with are. @param {string} name */
+function address(name) {
+  return `/-/compare/${name.split("/").map(encodeURIComponent).join("/")}`;
+}
+
+/** A picture as it is on the canvas. @param {Shown} shown */
+function painted({ pixels, width, height }) {
+  const canvas = new OffscreenCanvas(width, height);
+  canvas.getContext("2d")?.putImageData(new ImageData(pixels, width, height), 0, 0);
+  return canvas;
 }
 
 /**
@@ -105,7 +165,7 @@ export class Comparison {
  */
 function fill(figure, format, image, words) {
   const [frame, caption] = figure.children;
-  if (image) image.alt = `The picture as ${NAMES[format]}, ${words}`;
+  if (image) image.alt = `The picture as ${NAMES[format]}, ${words.replaceAll("\u00a0", " ")}`;
   frame.replaceChildren(...(image ? [image] : words ? [absent(words)] : []));
   caption.textContent = together([NAMES[format], ...(image ? [words] : [])]);
   figure.dataset.state = image ? "shown" : words ? "absent" : "idle";

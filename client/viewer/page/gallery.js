@@ -50,8 +50,9 @@ export class Gallery {
    * @param {(name: string) => Reception} reception
    */
   fill(names, reception) {
+    const wanted = new Set(names);
     for (const [name, tile] of this.#tiles) {
-      if (names.includes(name)) continue;
+      if (wanted.has(name)) continue;
       tile.see(false);
       this.#observer.unobserve(tile.element);
       tile.element.remove();
@@ -66,10 +67,20 @@ export class Gallery {
       if (there !== tile.element) this.#list.insertBefore(tile.element, there);
       if (!this.#section.hidden) this.#observer.observe(tile.element);
     }
-    this.#nothing.hidden = names.length > 0;
-    this.#nothing.textContent = names.length
-      ? ""
-      : "The sender has no pictures yet. Put some into its folder, and load this page again.";
+  }
+
+  /** Say what is to be said of all of them; nothing if that is empty. @param {string} words */
+  note(words) {
+    this.#nothing.hidden = !words;
+    this.#nothing.textContent = words;
+    this.#nothing.toggleAttribute("data-below", this.#tiles.size > 0);
+  }
+
+  /** Have the tiles say how it stands with them; returns how many are being computed. */
+  look() {
+    let computing = 0;
+    for (const tile of this.#tiles.values()) computing += Number(tile.look());
+    return computing;
   }
 
   /** Show the gallery, with the focus on a picture if one is named. @param {string | null} name */

@@ -4,7 +4,7 @@
  * @module
  */
 
-import { connect } from "diffc-client";
+import { connect, DiffcError } from "diffc-client";
 
 import { whyOneThread } from "./abilities.js";
 import { named } from "./address.js";
@@ -14,9 +14,13 @@ import { Notices } from "./notices.js";
 import { Reception } from "./reception.js";
 import { Stage } from "./stage.js";
 import { Standing } from "./standing.js";
+import { pictures } from "./words.js";
 
-/** Milliseconds between two looks at the link. */
+/** Milliseconds between two looks at the link, and between two at what pictures there are. */
 const LOOK = 500;
+const REST = 200;
+const ASKING = "Asking what pictures there are …";
+const EMPTY = "The sender has no pictures yet. Put some into its folder, and they appear here.";
 
 /** @typedef {import("diffc-client").Decoding} Decoding */
 /**
@@ -56,6 +60,10 @@ class Page {
   #standing;
   #title = element("title");
   /** @type {Map<string, Reception>} */ #receptions = new Map();
+  /** Of which content a picture was when it was asked for last. @type {Map<string, string>} */
+  #thumbprints = new Map();
+  /** Whether the sender has told of all its pictures. */
+  #complete = false;
   /** @type {string | null} */ #open = null;
 
   /**
@@ -76,10 +84,7 @@ class Page {
   }
 
   begin() {
-    this.#sender.onstatus = (status, error) => {
-      this.#standing.tell(status, error);
-      if (status === "connected") this.#list();
-    };
+    this.#sender.onstatus = (status, error) => this.#standing.tell(status, error);
     this.#standing.tell(this.#sender.status);
     globalThis.addEventListener("hashchange", () => this.#go());
     element("skip").addEventListener("click", (event) => {
@@ -90,20 +95,61 @@ class Page {
     document.addEventListener("keydown", (event) => this.#press(event));
     setInterval(() => this.#look(), LOOK);
     this.#go(true);
-    if (this.#sender.status === "connected") this.#list();
+    this.#follow();
   }
 
-  /** Ask for the pictures there are. */
-  async #list() {
+  /** Show what pictures there are, and what changes. */
+  async #follow() {
     try {
-      const names = (await this.#sender.catalogue()).map(({ name }) => name);
-      this.#gallery.fill(names, (name) => this.#reception(name));
-      if (this.#open !== null) this.#stage.surround(this.#neighbours(this.#open));
-      notices.clear("catalogue");
+      for await (const state of this.#sender.follow()) {
+        this.#take(state);
+        // Of a large catalogue pages come one upon the other.
+        await new Promise((resolve) => setTimeout(resolve, REST));
+      }
     } catch (error) {
-      if (this.#sender.status === "connected")
-        notices.explain("catalogue", /** @type {Error} */ (error));
+      // That the sender was given up, the standing says.
+      if (!(error instanceof DiffcError)) throw error;
     }
+  }
+
+  /** @param {import("diffc-client").Pictures} state */
+  #take({ entries, complete, leftOut }) {
+    const names = entries.map(({ name }) => name);
+    this.#complete = complete;
+    this.#gallery.fill(names, (name) => this.#reception(name));
+    for (const { name, thumbprint } of entries) {
+      const before = this.#thumbprints.get(name) ?? thumbprint;
+      if (before !== thumbprint) this.#receptions.get(name)?.renew();
+      this.#thumbprints.set(name, thumbprint);
+    }
+    this.#forget(new Set(names));
+    if (!names.length) this.#gallery.note(complete ? EMPTY : ASKING);
+    else this.#gallery.note(leftOut ? `${pictures(leftOut)} older than these are not listed.` : "");
+    if (this.#open !== null) this.#stage.surround(this.#neighbours(this.#open));
+    this.#presence();
+  }
+
+  /**
+   * Let go of pictures that are no more, but for the one that is looked at.
+   *
+   * @param {Set<string>} there
+   */
+  #forget(there) {
+    for (const name of this.#thumbprints.keys()) {
+      if (!there.has(name) && name !== this.#open) this.#thumbprints.delete(name);
+    }
+    for (const [name, reception] of this.#receptions) {
+      if (there.has(name) || name === this.#open) continue;
+      reception.rest();
+      this.#receptions.delete(name);
+    }
+  }
+
+  /** Say so if the picture that is looked at is no more. */
+  #presence() {
+    const name = this.#open;
+    if (name === null || !this.#complete || !this.#thumbprints.has(name)) return;
+    this.#stage.present(this.#gallery.names.includes(name));
   }
 
   /** @param {string} name */
@@ -128,6 +174,7 @@ class Page {
       globalThis.scrollTo(0, 0);
     }
     this.#open = name;
+    this.#presence();
     this.#title.textContent = name ?? "All pictures";
     if (name !== null && !first) this.#title.focus();
     document.body.dataset.view = name === null ? "gallery" : "picture";
@@ -156,7 +203,8 @@ class Page {
 
   #look() {
     const { rate, capacity, received, roundTrip } = this.#sender.statistics();
-    this.#standing.pace(rate, this.#sender.retryIn);
+    const computing = this.#gallery.look() + Number(this.#stage.computing);
+    this.#standing.pace(rate, this.#sender.retryIn, computing);
     const decoder = decoderIn(this.#decoding.info());
     this.#stage.refresh({ speed: rate, capacity, received, roundTrip, decoder });
   }

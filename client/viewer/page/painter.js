@@ -25,6 +25,9 @@ export class Painter {
   #onerror;
   /** @type {{ reception: Reception, wish: Wish } | null} */ #next = null;
   #working = false;
+  #bytes = 0;
+  #began = 0;
+  #fraction = 0;
   /** What is being computed when this changes will not be shown. */
   #generation = 0;
 
@@ -37,6 +40,18 @@ export class Painter {
     this.#canvas = canvas;
     this.#onshown = onshown;
     this.#onerror = onerror;
+  }
+
+  /**
+   * What is being computed: the picture of how many bytes, for how many seconds, and how much of it
+   * is done, from 0 to 1; null when nothing is.
+   *
+   * @returns {{ bytes: number, seconds: number, fraction: number } | null}
+   */
+  get computing() {
+    if (!this.#working) return null;
+    const seconds = (performance.now() - this.#began) / 1000;
+    return { bytes: this.#bytes, seconds, fraction: this.#fraction };
   }
 
   /** @param {Reception} reception @param {Wish} wish */
@@ -64,8 +79,12 @@ export class Painter {
       const { reception, wish } = this.#next;
       const generation = this.#generation;
       this.#next = null;
+      this.#bytes = wish.bytes ?? reception.length;
+      this.#began = performance.now();
+      this.#fraction = 0;
+      const onprogress = (/** @type {number} */ fraction) => (this.#fraction = fraction);
       try {
-        const shown = await reception.picture.render(wish);
+        const shown = await reception.picture.render({ ...wish, onprogress });
         if (generation === this.#generation) this.#show(shown, reception);
       } catch (error) {
         const superseded = error instanceof Error && error.name === "Superseded";

@@ -14,7 +14,8 @@ const STRIDE = 4;
 
 /**
  * One picture of the sender's.  It keeps what has arrived, however often it is wanted again, and
- * dispatches "change" whenever there is more of it or its state is another.
+ * dispatches "change" whenever there is more of it or its state is another, "renew" when the picture
+ * of this name is another one by now, of which nothing is here yet.
  */
 export class Reception extends EventTarget {
   /** @type {import("diffc-client").Sender} */ #sender;
@@ -25,6 +26,8 @@ export class Reception extends EventTarget {
   /** @type {{ target: Target, weight: number } | null} */ #wanted = null;
   /** Whether the sender was asked to stop and has not done so yet. */
   #stopping = false;
+  /** Whether what still comes is of a picture that is no more. */
+  #stale = false;
 
   /**
    * @param {string} name
@@ -130,6 +133,17 @@ export class Reception extends EventTarget {
     }
   }
 
+  /** The sender's picture is another one by now: what is here is of no use any more. */
+  renew() {
+    if (!this.length && !this.#delivery && this.state === "idle") return;
+    this.#stale = this.#delivery !== null;
+    if (this.#delivery && !this.#stopping) {
+      this.#stopping = true;
+      this.#delivery.stop();
+    }
+    this.#reset();
+  }
+
   /** Let go of what decoding it takes; what has arrived stays. */
   rest() {
     this.#picture?.close();
@@ -152,8 +166,8 @@ export class Reception extends EventTarget {
         if (!(this.#stopping && this.#wanted)) this.#wanted = null;
         if (!this.#wanted) this.#change(reason === "draining" ? "stopped" : reason, null);
       } catch (error) {
+        if (this.#stale) continue;
         if (this.length && error instanceof PeerError && error.code === "prefix-mismatch") {
-          // The sender's stream is another one by now: what is here is of no use any more.
           this.#reset();
           continue;
         }
@@ -161,13 +175,14 @@ export class Reception extends EventTarget {
         this.#change("failed", error instanceof Error ? error : new Error(String(error)));
       } finally {
         this.#delivery = null;
-        this.#stopping = false;
+        this.#stopping = this.#stale = false;
       }
     }
   }
 
   /** @param {Uint8Array} piece */
   #take(piece) {
+    if (this.#stale) return;
     this.began ||= performance.now();
     this.#pieces.push(piece);
     this.length += piece.length;
@@ -182,6 +197,10 @@ export class Reception extends EventTarget {
     this.length = 0;
     this.curve = new Curve();
     this.told = { bytes: 0, psnr: 0 };
+    this.began = 0;
+    this.state = "idle";
+    this.error = null;
+    this.dispatchEvent(new Event("renew"));
   }
 
   #bytes() {

@@ -28,6 +28,13 @@ export class Saying {
     this.#timer = setTimeout(() => this.#speak(), Math.max(0, left));
   }
 
+  /** Say nothing of what was to be said, and leave nothing to be read. */
+  clear() {
+    clearTimeout(this.#timer);
+    this.#next = "";
+    this.#element.textContent = "";
+  }
+
   #speak() {
     this.#last = performance.now();
     this.#element.textContent = this.#next;

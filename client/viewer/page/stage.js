@@ -6,12 +6,16 @@
 
 import { fragment } from "./address.js";
 import { Axis } from "./axis.js";
+import { Caption, kind } from "./caption.js";
 import { Comparison } from "./comparison.js";
+import { Cost } from "./cost.js";
 import { Facts } from "./facts.js";
 import { Painter } from "./painter.js";
+import { partsOf } from "./parts.js";
 import { save } from "./saving.js";
 import { Saying } from "./saying.js";
-import { bytes, decibels, duration, rate, speed, together } from "./words.js";
+import { bytes, expected } from "./words.js";
+import { Work } from "./work.js";
 
 /** Bits per pixel: how far a picture goes at first; "More" doubles it. */
 const TARGET = 0.2;
@@ -32,17 +36,23 @@ export class Stage {
   #parts;
   #axis;
   #comparison;
+  #caption;
+  #cost;
   #facts;
   #saying;
   #painter;
+  #work;
   #notices;
   /** @type {Reception | null} */ #reception = null;
   /** The one before. @type {Reception | null} */ #before = null;
   #target = TARGET;
+  /** Whether it was said that the sender no longer has it. */
+  #gone = false;
   /** The prefix that is looked at; null: the newest. @type {number | null} */ #at = null;
   /** @type {Shown | null} */ #shown = null;
   /** @type {ReturnType<typeof setTimeout> | undefined} */ #timer;
   #follow = () => this.#changed();
+  #renew = () => this.#renewed();
   /** Bytes per second that the link carries; 0 if that is not known. */
   #pace = 0;
 
@@ -54,9 +64,13 @@ export class Stage {
     this.#element = element;
     this.#notices = notices;
     this.#parts = partsOf(element);
-    const { axis, comparison, facts, canvas, said } = this.#parts;
+    const { axis, caption, comparison, facts, canvas, said, synthesised } = this.#parts;
     this.#axis = new Axis(axis, (at) => this.#scrub(at));
-    this.#comparison = new Comparison(comparison);
+    this.#caption = new Caption(caption, synthesised);
+    this.#comparison = new Comparison(comparison, (psnr) =>
+      this.#caption.measured(psnr, this.#pace),
+    );
+    this.#cost = new Cost(this.#parts);
     this.#facts = new Facts(facts);
     this.#saying = new Saying(said);
     this.#painter = new Painter(
@@ -64,6 +78,7 @@ export class Stage {
       (shown) => this.#show(shown),
       (error) => this.#fail(error),
     );
+    this.#work = new Work(element, this.#parts);
     this.#listen();
     new ResizeObserver(() => this.#fit()).observe(this.#parts.frame);
   }
@@ -81,10 +96,10 @@ export class Stage {
     this.#reception = reception;
     this.#element.hidden = false;
     this.#target = TARGET;
-    this.#facts.begin(performance.now());
     this.surround(neighbours);
-    this.#parts.waiting.hidden = false;
+    this.#facts.begin(performance.now());
     reception.addEventListener("change", this.#follow);
+    reception.addEventListener("renew", this.#renew);
     reception.picture.priority = URGENT;
     reception.want({ bpp: this.#target });
     this.#changed();
@@ -92,23 +107,62 @@ export class Stage {
 
   /** Show nothing, and receive nothing. */
   close() {
-    clearTimeout(this.#timer);
     this.#notices.clear("picture");
-    this.#painter.clear();
-    for (const key of Object.keys(this.#parts.canvas.dataset)) {
-      delete this.#parts.canvas.dataset[key];
-    }
-    this.#parts.caption.textContent = "";
-    this.#comparison.clear();
+    this.#notices.clear("presence");
+    this.#gone = false;
     this.#element.hidden = true;
-    this.#shown = null;
-    this.#place(null);
+    this.#clear();
     if (!this.#reception) return;
     this.#reception.removeEventListener("change", this.#follow);
+    this.#reception.removeEventListener("renew", this.#renew);
     this.#reception.stop();
     this.#reception.picture.priority = 0;
     this.#before = this.#reception;
     this.#reception = null;
+  }
+
+  /** Let go of all that belongs to what was shown. */
+  #clear() {
+    clearTimeout(this.#timer);
+    this.#painter.clear();
+    const { canvas, save: saving, waiting } = this.#parts;
+    waiting.hidden = false;
+    for (const key of Object.keys(canvas.dataset)) delete canvas.dataset[key];
+    canvas.removeAttribute("aria-label");
+    for (const name of ["--ratio", "--width", "--height"]) {
+      this.#element.style.removeProperty(name);
+    }
+    this.#element.removeAttribute("data-enlarged");
+    saving.disabled = true;
+    this.#shown = null;
+    this.#caption.clear();
+    this.#comparison.clear();
+    this.#cost.clear();
+    this.#saying.clear();
+    this.#work.clear();
+    this.#place(null);
+  }
+
+  /** The sender has another picture of this name, of which nothing is here yet. */
+  #renewed() {
+    const reception = this.#reception;
+    if (!reception) return;
+    this.#clear();
+    this.#facts.begin(performance.now());
+    this.#notices.clear("picture");
+    const renewed = "The sender has a newer picture of this name: it begins anew.";
+    this.#notices.say("presence", renewed, "", "hint");
+    reception.picture.priority = URGENT;
+    reception.want({ bpp: this.#target });
+    this.#changed();
+  }
+
+  /** Say whether the sender has the picture still. @param {boolean} there */
+  present(there) {
+    const gone = "The sender no longer has this picture. What has arrived stays here.";
+    if (!there) this.#notices.say("presence", gone, "", "hint");
+    else if (this.#gone) this.#notices.clear("presence");
+    this.#gone = !there;
   }
 
   /** Say which pictures come before and after. @param {Neighbours} neighbours */
@@ -130,6 +184,17 @@ export class Stage {
     const pace = this.#reception.state === "receiving" && machine.speed >= 1 ? machine.speed : 0;
     this.#pace = machine.capacity ?? (pace || this.#pace);
     this.#price();
+    const waits = this.#length ? this.#painter.computing : null;
+    this.#work.show(waits, {
+      bytes: this.#length,
+      first: this.#shown === null,
+      loaded: machine.decoder !== "",
+    });
+  }
+
+  /** Whether the picture is being computed. */
+  get computing() {
+    return this.#reception !== null && this.#painter.computing !== null;
   }
 
   #listen() {
@@ -206,16 +271,10 @@ export class Stage {
     this.#element.dataset.state = reception.state;
     this.#element.dataset.bytes = String(reception.length);
     if (reception.error) this.#notices.explain("picture", reception.error);
-    if (this.#shown && this.#shown.bytes > reception.length) {
-      // It is of a stream that the sender no longer has.
-      this.#shown = null;
-      this.#place(null);
-      reception.picture.priority = URGENT;
-    }
     if (this.#at === null && reception.length > (this.#shown?.bytes ?? 0)) this.#paint(true);
     this.#draw();
     this.#price();
-    this.#say();
+    this.#tell();
   }
 
   /**
@@ -236,7 +295,6 @@ export class Stage {
       observation: this.#parts.observation.checked,
     };
     const synthesis = wish.method > 0 && !wish.observation;
-    this.#parts.synthesised.hidden = !synthesis;
     this.#parts.realism.style.setProperty("--share", String(this.#dial));
     this.#parts.realismValue.textContent = this.#dial.toFixed(2).replace(/\.?0+$/, "");
     if (!arriving) this.#painter.forget();
@@ -256,11 +314,11 @@ export class Stage {
     if (!reception.error) this.#notices.clear("picture");
     reception.tell(shown.bytes, shown.predictedPsnr);
     this.#element.style.setProperty("--ratio", `${shown.width} / ${shown.height}`);
-    const { canvas, caption, waiting } = this.#parts;
+    const { canvas, waiting, save: saving } = this.#parts;
     const psnr = shown.predictedPsnr;
     waiting.hidden = true;
-    const said = [bytes(shown.bytes), rate(shown.bpp), `about ${decibels(psnr)}`];
-    caption.textContent = together(said);
+    saving.disabled = false;
+    this.#caption.show(shown);
     Object.assign(canvas.dataset, {
       bytes: String(shown.bytes),
       psnr: psnr.toFixed(2),
@@ -272,15 +330,18 @@ export class Stage {
     this.#fit();
     this.#draw();
     this.#price();
-    this.#say();
+    this.#tell();
     if (this.#at === null && reception.length > shown.bytes) this.#paint(true);
   }
 
   /** Have it read aloud how it stands. */
-  #say() {
+  #tell() {
     const reception = this.#reception;
     if (!reception || !this.#shown) return;
-    const how = `${bytes(reception.length)}, about ${decibels(reception.psnr(reception.length))}`;
+    const { predictedPsnr, predictedPsnrRange } = this.#shown;
+    const mean = kind(this.#shown) === "mean";
+    const quality = mean ? `, ${expected(predictedPsnr, predictedPsnrRange)}` : "";
+    const how = `${bytes(reception.length)}${quality}`;
     const states = {
       target: "enough for now",
       stopped: "stopped",
@@ -305,33 +366,15 @@ export class Stage {
 
   #compare() {
     if (this.#reception && this.#shown) {
-      const { bytes: count, width } = this.#shown;
-      this.#comparison.ask(this.#reception.name, count, this.#end, width);
+      this.#comparison.ask(this.#reception.name, this.#shown, this.#end, this.#pace);
     }
   }
 
   /** Say what more of it would cost. */
   #price() {
     const reception = this.#reception;
-    if (!reception) return;
-    const { enough, more, cost } = this.#parts;
-    const receiving = reception.state === "receiving";
-    enough.disabled = !receiving;
-    more.disabled = reception.state === "complete" || !reception.pixels;
-    const perSecond = this.#pace;
-    /** @param {number} count */
-    const time = (count) =>
-      perSecond ? `, ${duration(count / perSecond)} at ${speed(perSecond)}` : "";
-    if (reception.state === "complete") {
-      cost.textContent = "This is all there is.";
-    } else if (!reception.pixels) {
-      cost.textContent = "";
-    } else if (receiving) {
-      const left = Math.max(0, this.#end - reception.length);
-      cost.textContent = left ? `${bytes(left)} to go${time(left)}` : "";
-    } else {
-      const left = Math.max(0, this.#bytesAt(this.#next) - reception.length);
-      cost.textContent = `More: another ${bytes(left)}${time(left)}`;
+    if (reception) {
+      this.#cost.show(reception, this.#end, this.#bytesAt(this.#next), this.#pace);
     }
   }
 
@@ -354,37 +397,4 @@ export class Stage {
 function link(anchor, name) {
   if (name === null) anchor.removeAttribute("href");
   else anchor.setAttribute("href", fragment(name));
-}
-
-/** @param {HTMLElement} stage */
-function partsOf(stage) {
-  /** @template {HTMLElement} T @param {string} id @param {new () => T} kind @returns {T} */
-  const part = (id, kind) => {
-    const found = stage.querySelector(`#${id}`);
-    if (!(found instanceof kind)) throw new TypeError(`the page has no ${id}`);
-    return found;
-  };
-  return {
-    frame: /** @type {HTMLElement} */ (stage.querySelector(".ours .frame")),
-    canvas: part("canvas", HTMLCanvasElement),
-    waiting: part("waiting", HTMLElement),
-    caption: part("caption", HTMLElement),
-    synthesised: part("synthesised", HTMLElement),
-    comparison: part("comparison", HTMLElement),
-    axis: part("axis", HTMLElement),
-    live: part("live", HTMLButtonElement),
-    enough: part("enough", HTMLButtonElement),
-    more: part("more", HTMLButtonElement),
-    cost: part("cost", HTMLElement),
-    realism: part("realism", HTMLInputElement),
-    realismValue: part("realism-value", HTMLOutputElement),
-    observation: part("observation", HTMLInputElement),
-    compareSwitch: part("compare-switch", HTMLElement),
-    compare: part("compare", HTMLInputElement),
-    facts: part("facts", HTMLElement),
-    said: part("said", HTMLElement),
-    save: part("save", HTMLButtonElement),
-    previous: part("previous", HTMLAnchorElement),
-    next: part("next", HTMLAnchorElement),
-  };
 }

@@ -4,7 +4,7 @@
  * @module
  */
 
-import { speed } from "./words.js";
+import { pictures, speed } from "./words.js";
 
 /** @typedef {"connecting" | "connected" | "waiting" | "closed"} Status */
 
@@ -54,11 +54,15 @@ export class Standing {
    *
    * @param {number} perSecond Bytes.
    * @param {number | null} retryIn Seconds until the next attempt.
+   * @param {number} computing Pictures that are being computed.
    */
-  pace(perSecond, retryIn) {
+  pace(perSecond, retryIn, computing) {
     const { state } = this.#status.dataset;
-    if (state === "connected") this.#speed.textContent = perSecond >= 1 ? speed(perSecond) : "idle";
-    else if (retryIn === null) this.#speed.textContent = "";
+    if (state === "connected") {
+      const coming = perSecond >= 1 ? [speed(perSecond)] : [];
+      const work = computing ? [`computing ${pictures(computing)}`] : [];
+      this.#speed.textContent = [...coming, ...work].join(" · ") || "idle";
+    } else if (retryIn === null) this.#speed.textContent = "";
     else this.#speed.textContent = `in ${Math.max(1, Math.ceil(retryIn))} s`;
   }
 }

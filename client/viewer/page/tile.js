@@ -6,7 +6,7 @@
 
 import { fragment } from "./address.js";
 import { Painter } from "./painter.js";
-import { bytes, decibels, together } from "./words.js";
+import { bytes, expected, together } from "./words.js";
 
 /** How far a small picture goes, whichever is reached first. */
 const TARGET = { side: 192, bytes: 3000, bpp: 0.2 };
@@ -32,13 +32,14 @@ export class Tile {
     this.#reception = reception;
     this.#painter = new Painter(
       /** @type {HTMLCanvasElement} */ (this.element.querySelector("canvas")),
-      (shown) => this.#tell(shown.bytes, shown.predictedPsnr),
+      (shown) => this.#tell(shown),
       (error) => this.#complain(error),
     );
     this.anchor.href = fragment(reception.name);
     this.#part("name").textContent = reception.name;
     this.#part("detail").textContent = "waiting";
     reception.addEventListener("change", () => this.#follow());
+    reception.addEventListener("renew", () => this.#renew());
     for (const event of ["pointerenter", "focus", "pointerleave", "blur"]) {
       this.anchor.addEventListener(event, () => this.#weigh());
     }
@@ -56,6 +57,19 @@ export class Tile {
       this.#painter.forget();
       this.#reception.stop();
     }
+  }
+
+  /** Have it say how it stands; returns whether it is being computed. */
+  look() {
+    const { length, state } = this.#reception;
+    const computing = this.#seen && this.#painter.computing !== null;
+    this.element.toggleAttribute("data-computing", computing);
+    if (this.#seen && this.element.dataset.shown === undefined && state !== "failed") {
+      const said = length ? together([bytes(length), "computing …"]) : "waiting";
+      const detail = this.#part("detail");
+      if (detail.textContent !== said) detail.textContent = said;
+    }
+    return computing;
   }
 
   /** Let go of what decoding it takes; what is shown stays. */
@@ -91,12 +105,21 @@ export class Tile {
     }
   }
 
-  /** @param {number} shown @param {number} psnr */
-  #tell(shown, psnr) {
+  /** The picture of this name is another one: nothing of it is here yet. */
+  #renew() {
+    this.#painter.clear();
+    delete this.element.dataset.shown;
+    delete this.element.dataset.psnr;
+    this.#part("progress").style.removeProperty("--share");
+    this.#weigh();
+  }
+
+  /** @param {import("./painter.js").Shown} shown */
+  #tell({ bytes: shown, predictedPsnr: psnr, predictedPsnrRange: range }) {
     this.#reception.tell(shown, psnr);
     this.element.dataset.shown = String(shown);
     this.element.dataset.psnr = psnr.toFixed(2);
-    this.#part("detail").textContent = together([bytes(shown), `about ${decibels(psnr)}`]);
+    this.#part("detail").textContent = together([bytes(shown), expected(psnr, range)]);
     const share = this.#satisfied ? 1 : Math.min(1, this.#reception.length / TARGET.bytes);
     this.#part("progress").style.setProperty("--share", String(share));
     this.#follow();

@@ -23,6 +23,20 @@ export function decibels(psnr) {
   return `${psnr.toFixed(1)} dB`;
 }
 
+/** A quality that is known to so many dB is told by one figure. */
+const NARROW = 2;
+
+/**
+ * "about 26.3 dB", or where that cannot be told so well, "19.8 to 22.9 dB".
+ *
+ * @param {number} psnr
+ * @param {readonly [number, number]} [range] Within which it most likely is.
+ */
+export function expected(psnr, range) {
+  if (!range || range[1] - range[0] < NARROW) return `about ${decibels(psnr)}`;
+  return `${range[0].toFixed(1)} to ${decibels(range[1])}`;
+}
+
 /** "0.083 bits per pixel". @param {number} bpp */
 export function rate(bpp) {
   return `${bpp < 0.1 ? bpp.toPrecision(2) : bpp.toFixed(2)} bits per pixel`;
@@ -39,6 +53,11 @@ export function duration(seconds) {
   if (seconds < 9.95) return `${seconds.toFixed(1)} s`;
   if (seconds < 99.5) return `${Math.round(seconds)} s`;
   return seconds < 5940 ? `${Math.round(seconds / 60)} min` : `${Math.round(seconds / 3600)} h`;
+}
+
+/** "3 pictures". @param {number} count */
+export function pictures(count) {
+  return count === 1 ? "1 picture" : `${whole.format(count)} pictures`;
 }
 
 /** "768 × 512". @param {number} width @param {number} height */

@@ -1,0 +1,63 @@
+/**
+ * Says that a picture is being computed: its bytes are here, and it is not.
+ *
+ * @module
+ */
+
+import { bytes, duration } from "./words.js";
+
+/** Seconds of computing that nobody needs to be told of. */
+const SOON = 0.4;
+const WAITING = "Waiting for the first bytes …";
+
+/** @typedef {NonNullable<import("./painter.js").Painter["computing"]>} Computing */
+/**
+ * @typedef {object} State
+ * @property {number} bytes Those that are here.
+ * @property {boolean} first Nothing is shown yet.
+ * @property {boolean} loaded There is a decoder.
+ */
+
+/** The sign that it goes on. */
+export class Work {
+  #stage;
+  #parts;
+
+  /**
+   * @param {HTMLElement} stage
+   * @param {{ work: HTMLElement, waiting: HTMLElement }} parts
+   */
+  constructor(stage, parts) {
+    this.#stage = stage;
+    this.#parts = parts;
+  }
+
+  /** Nothing of the picture is here yet. */
+  clear() {
+    this.#say("");
+    this.#parts.waiting.textContent = WAITING;
+  }
+
+  /** @param {Computing | null} computing @param {State} state */
+  show(computing, { bytes: count, first, loaded }) {
+    if (!computing || computing.seconds < SOON) {
+      this.#say("");
+      return;
+    }
+    const { seconds, fraction } = computing;
+    const doing = loaded ? `Computing from ${bytes(computing.bytes)}` : "Loading the decoder";
+    const share = fraction > 0 && fraction < 1 ? [`${Math.round(100 * fraction)}\u00a0%`] : [];
+    this.#say(`${doing} … ${[...share, duration(seconds)].join(", ")}`);
+    if (first) {
+      const next = loaded ? "Computing the picture" : doing;
+      this.#parts.waiting.textContent = `${bytes(count)} are here. ${next} …`;
+    }
+  }
+
+  /** @param {string} words */
+  #say(words) {
+    const { work } = this.#parts;
+    if (work.textContent !== words) work.textContent = words;
+    this.#stage.toggleAttribute("data-computing", words !== "");
+  }
+}
