@@ -1,8 +1,8 @@
-"""The sockets that a port listens on: whoever comes is counted when he is accepted.
+"""The sockets that a port listens on.  They count connections at the moment of ``accept()``.
 
-An event loop accepts by ``accept()`` of the socket that it was given, which is where to count: TLS
-and requests begin later.  On Windows it does so otherwise, and a connection is counted when it has
-been made.
+TLS and requests begin later, so that is the only place to count every connection.  An event loop
+calls ``accept()`` of the socket that it was given; on Windows it does not, and connections are
+counted when they have been made.
 """
 
 from __future__ import annotations
@@ -22,18 +22,18 @@ from .admission import Admission, Place, Shortage
 from .pacing import PacedServerConnection
 
 BACKLOG = 1024
-"""Connections that the system holds until they are accepted: a thousand may come at once, and who
-comes after a flood does not wait for all of it."""
+"""Connections that the system queues until they are accepted: a thousand may come at once, and
+those that come after a flood should not have to wait for all of it."""
 
 Serve = Callable[[socket.socket], Awaitable[Server]]
-"""Serves whoever comes to a socket that listens."""
+"""A function that serves the connections to a listening socket."""
 
 
 class PortListener:
     """All sockets of one port, open or not."""
 
     def __init__(self, admission: Admission) -> None:
-        """Count with ``admission``."""
+        """Count connections with ``admission``."""
         self.admission = admission
         self._doorways: list[_Doorway] = []
         self._servers: list[Server] = []
@@ -50,7 +50,7 @@ class PortListener:
 
     @property
     def sockets(self) -> list[socket.socket]:
-        """Those that listen."""
+        """The sockets that listen."""
         return [listening for server in self._servers for listening in server.sockets]
 
     @property
@@ -61,22 +61,22 @@ class PortListener:
 
     @property
     def connections(self) -> set[ServerConnection]:
-        """WebSockets that are open."""
+        """The WebSockets that are open."""
         return set[ServerConnection]().union(*(server.connections for server in self._servers))
 
     def is_serving(self) -> bool:
-        """Tell whether anybody is let in."""
+        """Return whether new connections are accepted."""
         return any(server.is_serving() for server in self._servers)
 
     def close(self, *, close_connections: bool = True) -> None:
-        """Listen no more, and close the WebSockets that are open unless told otherwise."""
+        """Stop listening and, unless told otherwise, close the open WebSockets."""
         for doorway in self._doorways:
             doorway.shut = True
         for server in self._servers:
             server.close(close_connections)
 
     async def wait_closed(self) -> None:
-        """Wait until all connections have ended, those too that TLS is being agreed on with."""
+        """Wait until all connections have ended, including those in a TLS handshake."""
         await asyncio.gather(*(server.wait_closed() for server in self._servers))
         emptied = asyncio.Event()
         self.admission.when_empty(emptied.set)
@@ -84,13 +84,13 @@ class PortListener:
 
 
 class CountedConnection(PacedServerConnection):
-    """A connection that has a place, a newcomer's until it has settled."""
+    """A connection that is counted: as a newcomer at first, and as a guest after settle()."""
 
     def __init__(self, *arguments: Any, admission: Admission, **more: Any) -> None:
-        """Prepare one that ``admission`` counts for as long as it is open."""
+        """Prepare a connection that ``admission`` counts for as long as it is open."""
         super().__init__(*arguments, **more)
         self.peer = "somebody"
-        """Where it comes from."""
+        """Address of the peer."""
         self._admission = admission
         self._place: Place | None = None
 
@@ -111,21 +111,21 @@ class CountedConnection(PacedServerConnection):
         super().connection_lost(exc)
 
     def settle(self) -> None:
-        """Let it stay, beside those that have yet to say what they want."""
+        """Count it as a guest: it has asked for something that it may have."""
         if self._place is not None:
             self._place.settle()
 
 
 def is_local(connection: ServerConnection) -> bool:
-    """Tell whether a connection came over the loopback."""
+    """Return whether a connection came over the loopback."""
     address = connection.local_address
     return bool(address) and ipaddress.ip_address(address[0].partition("%")[0]).is_loopback
 
 
 async def _bound(host: str, port: int, *, reuse_port: bool) -> list[socket.socket]:
     found = await asyncio.get_running_loop().getaddrinfo(
-        # All of IPv6 is all of both families, as it is elsewhere: on two sockets, so that addresses
-        # of IPv4 look like what they are.
+        # "::" means both families, as in other programs.  They get a socket each, so that IPv4
+        # addresses look like IPv4 addresses.
         host if host not in ("", "::") else None,
         port,
         type=socket.SOCK_STREAM,
@@ -135,7 +135,7 @@ async def _bound(host: str, port: int, *, reuse_port: bool) -> list[socket.socke
     missing: OSError | None = None
     with contextlib.ExitStack() as undo:
         for family, address in dict.fromkeys((family, where) for family, *_, where in found):
-            # Of a port that the system chooses there is one, whatever the families.
+            # If the system chooses the port, all families use the same one.
             at = port or (listening[0].getsockname()[1] if listening else 0)
             try:
                 one = socket.create_server(
@@ -156,14 +156,16 @@ async def _bound(host: str, port: int, *, reuse_port: bool) -> list[socket.socke
 
 
 class _Doorway(socket.socket):
-    """A socket that listens and counts."""
+    """A listening socket that counts the connections that it accepts."""
 
     def __init__(self, listening: socket.socket, admission: Admission) -> None:
-        # Only of what is said to be TCP an event loop sees to it that small frames are not held up.
+        # An event loop disables Nagle's algorithm, which delays small frames, only if the protocol
+        # is given as TCP.
         tcp = socket.IPPROTO_TCP
         super().__init__(listening.family, listening.type, tcp, fileno=listening.detach())
         self.shut = False
-        """A server that closes would drop, open, whom an event loop has accepted meanwhile."""
+        """Whether to accept no more.  A closing server would forget connections that the event loop
+        still accepts, and leave them open."""
         self._admission = admission
 
     def accept(self) -> tuple[socket.socket, Any]:
@@ -193,17 +195,17 @@ class _Guest(socket.socket):
         self._admission.refill()
 
     def __del__(self) -> None:
-        # It may be dropped before anything was made of it.
+        # The socket may be dropped before a connection object was made for it.
         self.close()
 
     def _hang_up(self) -> None:
-        # Whoever reads from it takes this for the end, and closes it.
+        # Readers take this for the end of the stream, and close the socket.
         with contextlib.suppress(OSError):
             self.shutdown(socket.SHUT_RDWR)
 
 
 def _unless_told(record: logging.LogRecord) -> bool:
-    """Keep back what asyncio says of a shortage: it was said once, in one line."""
+    """Suppress asyncio's log of a shortage, which has been logged once, in one line."""
     return not (record.exc_info and isinstance(record.exc_info[1], Shortage))
 
 

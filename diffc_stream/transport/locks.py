@@ -1,4 +1,4 @@
-"""Locks of files that other processes see, and that the system gives back when one is killed."""
+"""File locks between processes; the system releases them when a process is killed."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ except ImportError:  # not on Windows
     fcntl = None  # type: ignore[assignment]
 
 SUPPORTED = fcntl is not None
-"""This system has them; without them everybody is alone, as far as it can be told."""
+"""Whether this system has file locks.  Without them, every process assumes that it is alone."""
 
 
 def try_lock(descriptor: int) -> bool:
-    """Lock an open file or folder against other processes; False if one of them has it locked.
+    """Lock an open file or folder; return False if another process has locked it.
 
-    It stays so until the descriptor is closed.  Raises OSError where the file system has no locks.
+    The lock lasts until the descriptor is closed.  Raises OSError if the file system has no locks.
     """
     if not SUPPORTED:
         return True

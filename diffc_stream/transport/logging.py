@@ -1,11 +1,10 @@
-"""What a daemon writes on stderr: one line per fact, for people or for machines.
+"""The log of a daemon on stderr: one line per event, for people or for machines.
 
-Whoever logs uses the standard library's loggers.  A line also carries what holds where it was
-written (``structlog.contextvars``): of a connection, which one; and what the call itself adds as
-``extra``.  What others have named (a picture, a page) stays within its line whatever it holds.
-Times are UTC.
+Code logs with the standard library's loggers.  A line also contains the context in which it was
+written (``structlog.contextvars``), such as the connection, and the ``extra`` fields of the call.
+Names from outside (of a picture, a page) cannot break out of their line.  Times are UTC.
 
-What peers can cause is not written as often as they like: see :class:`Restraint`.
+Peers cannot flood the log: see :class:`Restraint`.
 """
 
 from __future__ import annotations
@@ -28,15 +27,15 @@ LEVELS = ("debug", "info", "warning", "error")
 FORMATS = ("console", "json")
 
 USUAL = 60
-"""Lines a minute of one kind about one peer that say what it did, as it should;"""
+"""Most lines per minute of one kind about one peer, if they are not warnings or errors."""
 UNUSUAL = 1
-"""and warnings and errors."""
+"""Most warnings or errors per minute of one kind about one peer."""
 USUAL_KIND, UNUSUAL_KIND = 600, 60
-"""The same of one kind about all peers."""
+"""The same two limits for one kind of line about all peers."""
 ALL = 1200
-"""Lines a minute of all kinds."""
+"""Most lines per minute of all kinds."""
 MOST_MESSAGE = 300
-"""Characters that tell one thing from another."""
+"""Characters of a message by which lines without a peer are told apart."""
 
 
 def add_logging(group: argparse._ActionsContainer) -> None:
@@ -53,15 +52,15 @@ def add_logging(group: argparse._ActionsContainer) -> None:
 
 
 def start_logging(level: str, form: str, stream: TextIO | None = None) -> None:
-    """Write what is logged from ``level`` on as one of FORMATS, on stderr unless told otherwise.
+    """Write log lines of ``level`` and above in one of FORMATS, by default to stderr.
 
-    Does nothing where somebody has seen to logging already.
+    Does nothing if logging has been configured already.
     """
-    # Late, because explaining the flags can do without.
+    # Imported here because --help does not need it.
     import structlog
 
     render = [structlog.processors.JSONRenderer()] if form == "json" else [_console]
-    _printable("\n")  # loads what it takes, which could not be opened when files are short
+    _printable("\n")  # Loads the codec now: without free descriptors it could not be opened.
     handler = _Handler(stream or sys.stderr)
     handler.addFilter(Restraint())
     handler.setFormatter(
@@ -81,11 +80,11 @@ def start_logging(level: str, form: str, stream: TextIO | None = None) -> None:
 
 
 class Restraint(logging.Filter):
-    """Lets through as many lines a minute as can be read, and counts those left out.
+    """Limits the lines per minute to what a person can read, and counts those left out.
 
-    Lines are of one kind if one place of the code writes them, and about one peer if they begin
-    with its address, or else if they say the same.  One that comes after others were left out has
-    their number, ``left_out``.  What is only written for debugging is left alone.
+    Lines are of the same kind if the same line of code writes them.  They are about the same peer
+    if they begin with its address or, without an address, if their text is the same.  A line that
+    follows some that were left out has their number, ``left_out``.  Debug lines are not limited.
     """
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
@@ -117,7 +116,7 @@ class Restraint(logging.Filter):
 
 
 def _about(record: logging.LogRecord) -> str:
-    """Return whom or what a line is about."""
+    """Return the peer that a line is about, or else its text."""
     first = record.args[0] if isinstance(record.args, tuple) and record.args else None
     if isinstance(first, str):
         address = peer_of(first)
@@ -127,7 +126,7 @@ def _about(record: logging.LogRecord) -> str:
 
 
 def peer_of(text: str) -> str:
-    """Return what stands for the peer at ``ADDRESS`` or ``ADDRESS:PORT``; nothing if it is none."""
+    """Return what identifies the peer at ``ADDRESS`` or ``ADDRESS:PORT``; "" if it is neither."""
     for address in (text, text.rpartition(":")[0]):
         with contextlib.suppress(ValueError):
             ipaddress.ip_address(address.partition("%")[0])
@@ -136,14 +135,14 @@ def peer_of(text: str) -> str:
 
 
 class _Handler(logging.StreamHandler[TextIO]):
-    """Writes lines, and does without where they cannot be written: a full disk ends nothing."""
+    """Writes lines, and drops those that cannot be written: a full disk must not end a daemon."""
 
     def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 (logging's name)
-        """Leave it out."""
+        """Drop the line."""
 
 
 def _console(_logger: object, _method: str, facts: MutableMapping[str, Any]) -> str:
-    """Return a line for people; what went wrong inside follows on lines of its own, indented."""
+    """Return a line for people; a traceback follows on indented lines of its own."""
     time, level, event = (str(facts.pop(key)) for key in ("time", "level", "event"))
     facts.pop("logger", None)
     trace = str(facts.pop("exception", ""))

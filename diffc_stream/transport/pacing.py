@@ -1,13 +1,13 @@
-"""WebSocket connections that take in no more at a time than others can wait for.
+"""WebSocket connections that cannot hold up others, whatever a peer sends.
 
-Both daemons have such connections, at either end of them, and whatever a peer floods one with comes
-through here.
+Both daemons use them, at either end, so everything that a peer may flood them with comes through
+here.
 
-websockets parses all that a read has brought, up to 256 KiB, before anybody else has a turn, which
-may be a hundred thousand frames; and it answers every PING, whether or not the peer takes the
-answers.  Here a few frames are parsed, then others have a turn; who sends more than its traffic
-gives reason for is read from more slowly; and of PINGs the last one is answered, once there is room
-for it, as RFC 6455 (5.5.3) allows.
+websockets alone parses everything that a read has brought, up to 256 KiB, before other connections
+have a turn; that may be a hundred thousand frames.  And it answers every PING, whether or not the
+peer reads the answers.  Here, a few frames are parsed before others have a turn.  Peers that send
+more frames than their pictures justify are read from more slowly.  Of several PINGs only the last
+one is answered, once there is room for the answer, as RFC 6455 (5.5.3) allows.
 """
 
 from __future__ import annotations
@@ -22,49 +22,49 @@ from websockets.asyncio.server import ServerConnection
 from websockets.protocol import Event, State
 
 FRAMES = 32
-"""Frames that are parsed, and messages acted upon, before others have their turn ..."""
+"""Frames that are parsed, and messages handled, before other connections have a turn."""
 PIECE = 512
-"""... and bytes after which is looked how many it have been; what is in them is in addition."""
+"""Bytes after which the frames are counted; those in the last piece may exceed FRAMES."""
 READ = 16_384
 """Bytes that are read at a time."""
 RATE = 500.0
-"""Frames a second that may come for no reason: signs of life, requests that come to nothing ..."""
+"""Frames a second that a peer may send without carrying pictures: signs of life, requests ..."""
 BURST = 2000.0
-"""... and so many at once after a rest."""
+"""... and how many of them at once after a rest."""
 EARNING = 64
-"""Bytes of pictures carried, either way, that are reason enough for a frame."""
+"""Bytes of pictures, in either direction, that justify one more frame."""
 
 _PONG = 0x8A
-"""What a PONG begins with."""
+"""First byte of a PONG."""
 _local = threading.local()
 
 
 class Paced(Connection, asyncio.BufferedProtocol):
-    """A connection whose peer holds up nobody but itself, by whatever it sends."""
+    """A connection whose peer can hold up only itself, whatever it sends."""
 
     def __init__(self, *arguments: Any, **more: Any) -> None:
         """Prepare as websockets does."""
         super().__init__(*arguments, **more)
         self._rest = b""
-        """Read, and not parsed yet."""
+        """Bytes that were read, but not parsed yet."""
         self._frames = 0
-        """Parsed in this turn."""
+        """Frames parsed in this turn."""
         self._level, self._seen = BURST, self.loop.time()
         self.heard = self._seen
         """When bytes came last, in the event loop's time."""
         self._full = False
-        """As many messages wait as may: nothing more is parsed until they are taken."""
+        """Whether the queue of messages is full: nothing is parsed until some are taken."""
         self._next: asyncio.Handle | None = None
-        """When it goes on, while it reads nothing."""
+        """The call that parses the rest, while nothing is read."""
         self._pong = b""
-        """The last one, until there is room for it."""
+        """The last PONG, until there is room to send it."""
 
     def earn(self, size: int) -> None:
-        """Count bytes of pictures that were carried, either way."""
+        """Credit the connection for ``size`` bytes of pictures, in either direction."""
         self._level = min(BURST, self._level + size / EARNING)
 
     def charge(self, frames: float) -> None:
-        """Count a message as so many more of the simplest kind, as far as its work goes."""
+        """Charge a message for its work, as if it were ``frames`` more of the simplest kind."""
         self._level -= frames
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -78,7 +78,7 @@ class Paced(Connection, asyncio.BufferedProtocol):
         super().connection_lost(exc)
 
     def get_buffer(self, sizehint: int) -> memoryview:  # noqa: ARG002
-        """Return where to read to: one place for all of a thread, since it is emptied at once."""
+        """Return the buffer to read to.  A thread has only one, because it is emptied at once."""
         try:
             buffer: memoryview = _local.buffer
         except AttributeError:
@@ -111,13 +111,13 @@ class Paced(Connection, asyncio.BufferedProtocol):
         self._answer()
 
     def _answer(self) -> None:
-        """Answer the last PING, if there is room for that."""
+        """Answer the last PING, if there is room for the answer."""
         if self._pong and not self.paused and self.protocol.state is State.OPEN:
             pong, self._pong = self._pong, b""
             self.transport.write(pong)
 
     def _parse(self) -> None:
-        """Parse some of what was read, and see to when the rest is."""
+        """Parse some of the bytes that were read, and schedule the rest."""
         self._forget()
         now = self.loop.time()
         self._level = min(BURST, self._level + (now - self._seen) * RATE)
@@ -132,7 +132,7 @@ class Paced(Connection, asyncio.BufferedProtocol):
             start += PIECE
         self._rest = self._rest[start:]
         if self._level <= 0:
-            # Until it may be as many as have a turn together: seldom is cheaper than often.
+            # Wait until a whole turn's frames are allowed: fewer turns cost less.
             wait = (FRAMES - self._level) / RATE
             self._next = self.loop.call_later(wait, self._parse)
         elif self._rest and not self._full:
@@ -140,7 +140,7 @@ class Paced(Connection, asyncio.BufferedProtocol):
         self._steer()
 
     def _steer(self) -> None:
-        """Read, if there is nothing to be seen to before."""
+        """Read from the socket only if nothing that was read is left to do."""
         if self._full or self._rest or self._next is not None:
             self.transport.pause_reading()
         else:
@@ -163,8 +163,8 @@ class Paced(Connection, asyncio.BufferedProtocol):
 
 
 class PacedServerConnection(Paced, ServerConnection):
-    """One that was taken."""
+    """The end that listens."""
 
 
 class PacedClientConnection(Paced, ClientConnection):
-    """One that was made."""
+    """The end that connects."""

@@ -1,10 +1,10 @@
-"""The proxy that the environment names for a connection, as curl and browsers read it.
+"""Find the proxy that the environment names for a connection, as curl and browsers do.
 
-``http_proxy``, ``https_proxy``, ``ws_proxy`` and ``wss_proxy`` are each for addresses of their
-scheme, in small or in capital letters; without the last two WebSockets take the first two, and what
-has none takes ``all_proxy``.  ``no_proxy`` lists, by commas, what is reached without: names, which
-stand for all below them too, addresses and networks, or ``*`` for everything; names and addresses
-may have a port.  This machine is always reached without.
+``http_proxy``, ``https_proxy``, ``ws_proxy`` and ``wss_proxy``, in small or capital letters, are
+each for addresses of their scheme.  WebSockets use the first two if the last two are not set, and
+``all_proxy`` is for everything that has none.  ``no_proxy`` lists, separated by commas, what is
+reached without a proxy: names, which include all names below them, addresses and networks, or ``*``
+for everything.  Names and addresses may have a port.  This machine is always reached directly.
 """
 
 from __future__ import annotations
@@ -32,11 +32,12 @@ _ANY = "all_proxy"
 
 
 def proxy_for(scheme: str, host: str, port: int, environment: Mapping[str, str]) -> Proxy | None:
-    """Return the proxy that leads to ``port`` of ``host``; None: there is no need for one.
+    """Return the proxy for ``port`` of ``host``, or None if it is reached directly.
 
-    Raises AddressError, without quoting what may hold a password, if it is none that can be used.
+    Raises AddressError if the proxy's address is unusable, without quoting it: it may contain a
+    password.
     """
-    # An address with a zone means something on this machine alone.
+    # An address with a zone has a meaning on this machine only.
     if is_loopback(host) or "%" in host or _spared(host, port, environment):
         return None
     for name in (*_FOR[scheme], _ANY):
@@ -51,7 +52,7 @@ def _parsed(name: str, value: str) -> Proxy:
     scheme = {"socks": "socks5h"}.get(scheme, scheme)
     user, at, where = rest.rpartition("@")
     if at and ":" not in user:
-        user += ":"  # a name without a password
+        user += ":"  # A name without a password.
     try:
         return parse_proxy(f"{scheme}://{user}{at}{where}")
     except InvalidProxy as error:
@@ -61,7 +62,10 @@ def _parsed(name: str, value: str) -> Proxy:
 
 
 def _said(name: str, environment: Mapping[str, str]) -> str:
-    """Return what a variable says; a server's CGI has the header ``Proxy`` as HTTP_PROXY."""
+    """Return the value of a variable.
+
+    In CGI, HTTP_PROXY is ignored: there it holds the header ``Proxy`` of the client's request.
+    """
     capital = name.upper()
     if capital == "HTTP_PROXY" and "REQUEST_METHOD" in environment:
         capital = name
@@ -77,13 +81,13 @@ def _spared(host: str, port: int, environment: Mapping[str, str]) -> bool:
 
 
 def _covers(entry: str, host: str, port: int) -> bool:
-    """Tell whether an entry of no_proxy is of a host."""
+    """Return whether an entry of no_proxy applies to a host."""
     if entry == "*":
         return True
     try:
         return ipaddress.ip_address(host) in ipaddress.ip_network(entry, strict=False)
     except ValueError:
-        pass  # one of them is a name, or has a port
+        pass  # One of the two is a name, or has a port.
     try:
         parts = urlsplit(f"//{entry}")
         name, only = parts.hostname or "", parts.port

@@ -1,12 +1,12 @@
-"""What a daemon is told, layer over layer: flags, then the environment, a file, and defaults.
+"""Settings of a command from four layers: flags, the environment, a file, and defaults.
 
-The command's parser stays the one place where options are declared.  What is ``--store-size`` on
-the command line of diffc-server is ``DIFFC_SERVER_STORE_SIZE`` in the environment and
-``store-size`` in a TOML file, and goes through the same type and choices from everywhere.  A flag
-is true or false there, and on the command line has an opposite: ``--compare`` and ``--no-compare``,
-``--no-viewer`` and ``--viewer``.  Lists are arrays in the file, and words, quoted as for a shell,
-in the environment, where an empty variable is as good as none.  What is said in one layer replaces
-what the layers below it say, lists included.
+Options are declared only once, in the command's parser.  ``--store-size`` on the command line of
+diffc-server is ``DIFFC_SERVER_STORE_SIZE`` in the environment and ``store-size`` in a TOML file,
+and has the same type and choices everywhere.  A flag is true or false in the environment and the
+file, and has an opposite on the command line: ``--compare`` and ``--no-compare``, ``--no-viewer``
+and ``--viewer``.  Lists are arrays in the file, and words in the environment, quoted as for a
+shell; an empty variable counts as unset.  A value replaces the values of the layers below it, also
+if it is a list.
 """
 
 from __future__ import annotations
@@ -28,15 +28,15 @@ from diffc_stream.errors import ConfigurationError
 from .toml import read_toml
 
 MOST_BYTES = 65_536
-"""Of a file."""
+"""Most bytes of a file."""
 
 _PASSWORD = re.compile(r"://[^/@]*:[^/@]*@")
-"""In a URL: it is not shown."""
+"""A password in a URL, which must not be shown."""
 _WORDS = {
     **dict.fromkeys(("true", "yes", "on", "1"), True),
     **dict.fromkeys(("false", "no", "off", "0"), False),
 }
-"""What an environment may call true and false."""
+"""Words for true and false in the environment."""
 
 
 def add_configuration(group: argparse._ActionsContainer) -> None:
@@ -56,10 +56,10 @@ def add_configuration(group: argparse._ActionsContainer) -> None:
 
 
 class Setting:
-    """An option as it is called, and said, beside the command line."""
+    """An option, as it is named and written outside the command line."""
 
     def __init__(self, action: argparse.Action) -> None:
-        """Describe the option that ``action`` is for."""
+        """Describe the option of ``action``."""
         self.action = action
         self.dest = action.dest
         self.required = action.required
@@ -67,18 +67,18 @@ class Setting:
             action,
             argparse._StoreTrueAction | argparse._StoreFalseAction | argparse.BooleanOptionalAction,
         )
-        """It is true or false."""
+        """Whether it is true or false."""
         self.many = isinstance(action, argparse._AppendAction) or action.nargs in ("+", "*")
-        """It is a list."""
+        """Whether it is a list."""
         names = [name for name in action.option_strings if name.startswith("--")]
         key = names[0].removeprefix("--") if names else action.dest
         self.key = key.removeprefix("no-") if self.flag else key
-        """What it is called in a file."""
+        """Its name in a file."""
 
     def value(self, said: object) -> Any:
-        """Return what the program gets where a file says ``said``.
+        """Convert ``said``, a value from a file, to the option's value.
 
-        Raises ValueError, in one line, if it is not of this option's type, or none of its choices.
+        Raises ValueError, with one line, if it has another type or is not one of the choices.
         """
         if self.flag:
             if not isinstance(said, bool):
@@ -92,13 +92,13 @@ class Setting:
         return [self._one(item) for item in said]
 
     def words(self, text: str) -> object:
-        """Return what a file would say for what an environment says.  Raises ValueError."""
+        """Return what a file would hold for the text of a variable.  Raises ValueError."""
         if self.flag:
             return _WORDS.get(text.lower(), text)
         return shlex.split(text) if self.many else text
 
     def says(self, value: object) -> str | None:
-        """Return TOML for a value that the program gets, None if no TOML gives it."""
+        """Return the TOML for an option's value, or None if no TOML stands for it."""
         said = _toml(value)
         try:
             again = self.value(tomllib.loads(f"x = {said}")["x"])
@@ -125,7 +125,7 @@ class Setting:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Said:
-    """What a setting is, and who says so."""
+    """The value of a setting, and where it comes from."""
 
     setting: Setting
     value: Any
@@ -133,17 +133,17 @@ class Said:
 
 
 class Effective:
-    """What holds for a command."""
+    """The settings in force for a command."""
 
     def __init__(self, command: str, options: argparse.Namespace, said: Sequence[Said]) -> None:
-        """Describe ``options`` of a command, which were ``said`` so."""
+        """Hold the ``options`` of a command, which come from ``said``."""
         self.options = options
-        """As the parser alone would give them."""
+        """The options, in the form that the parser alone would return."""
         self._command = command
         self._said = said
 
     def toml(self) -> str:
-        """Return it as a file, whose every line tells where it comes from; without passwords."""
+        """Return the settings as a file that says where each comes from, without passwords."""
         lines = [f"[{self._command}]"] if self._command else []
         for said in self._said:
             if said.value is None:
@@ -156,7 +156,7 @@ class Effective:
 
 
 class Configuration:
-    """The options of a program's commands, and where else than on its command line they are."""
+    """Reads the options of a program's commands from the command line and from elsewhere."""
 
     def __init__(
         self,
@@ -167,9 +167,9 @@ class Configuration:
     ) -> None:
         """Configure ``commands`` by environment variables that begin with ``prefix`` and ``_``.
 
-        Each command has a table of its name in a file; the command of a program that has no others
-        is called ``""``, and has the file to itself.  Options in ``aside`` are for the command line
-        alone.  Flags get their opposites here.
+        Each command has a table of its name in a file.  If a program has only one command, that is
+        called ``""`` and has the whole file.  Options in ``aside`` are for the command line only.
+        This adds the opposites of flags to the parsers.
         """
         self._prefix = prefix
         self._commands = commands
@@ -178,25 +178,25 @@ class Configuration:
             name: [setting for setting in _settings(parser) if setting.key not in aside]
             for name, parser in commands.items()
         }
-        """By command."""
+        """Settings by command."""
         for name, parser in commands.items():
             _add_opposites(parser, self.settings[name])
             for setting in self.settings[name]:
-                setting.action.required = False  # on the command line: it may be elsewhere
+                setting.action.required = False  # It may be set elsewhere.
 
     def variable(self, key: str) -> str:
-        """Return the environment variable that a key of the file has."""
+        """Return the environment variable for a key of the file."""
         return f"{self._prefix}_{key.upper().replace('-', '_')}"
 
     def read(
         self, command: str, arguments: Sequence[str] | None, environment: Mapping[str, str]
     ) -> Effective:
-        """Return what holds for a command that is called with ``arguments``.
+        """Return the settings in force for a command that is called with ``arguments``.
 
-        Raises ConfigurationError.  Wrong flags end the process, as argparse does it.
+        Raises ConfigurationError.  Wrong flags end the process, as usual with argparse.
         """
         parser, settings = self._commands[command], self.settings[command]
-        # None is what no flag gives, and keeps argparse from filling in its defaults.
+        # None marks an option as not given, and keeps argparse from filling in its default.
         unsaid = argparse.Namespace(**{setting.dest: None for setting in settings})
         options = parser.parse_args(arguments, unsaid)
         layers = [
@@ -264,7 +264,7 @@ def _settings(parser: argparse.ArgumentParser) -> Iterator[Setting]:
     keys = set()
     for action in parser._actions:
         setting = Setting(action)
-        if setting.key not in keys:  # both ways to say a flag are one setting
+        if setting.key not in keys:  # A flag and its opposite are one setting.
             keys.add(setting.key)
             yield setting
 
@@ -294,7 +294,7 @@ def _is_said(setting: Setting, options: argparse.Namespace) -> bool:
 
 
 def _flagged(setting: Setting, settings: list[Setting], options: argparse.Namespace) -> Said:
-    """Return what a flag has set, as said by the option, of those that set it, that can say so."""
+    """Return the value from the command line, with an option that can express it in a file."""
     value = getattr(options, setting.dest)
     said = next((s for s in settings if s.dest == setting.dest and s.says(value)), setting)
     return Said(setting=said, value=value, origin="command line")
@@ -369,5 +369,5 @@ def _toml(value: object) -> str:
         return str(value)
     if isinstance(value, list | tuple):
         return f"[{', '.join(map(_toml, value))}]"
-    # JSON's escapes are TOML's too; of what TOML wants escaped JSON leaves out one.
+    # JSON's escapes are valid in TOML, but TOML demands one more.
     return json.dumps(str(value), ensure_ascii=False).replace("\x7f", "\\u007f")

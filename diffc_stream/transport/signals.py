@@ -1,4 +1,4 @@
-"""What a command that stays up does when it is told to stop."""
+"""Signals that tell a long-running command to stop."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from diffc_stream.interruption import GRACE, leave
 
 
 def on_stop(call: Callable[[], object]) -> None:
-    """Have ``call`` called, every time, when the process is told to stop: SIGINT or SIGTERM.
+    """Call ``call`` every time the process is told to stop by SIGINT or SIGTERM.
 
-    To be said on an event loop, for as long as that runs.  On Windows nothing changes: Ctrl-C is a
-    KeyboardInterrupt there.
+    Must be called on an event loop, and lasts as long as that runs.  On Windows it does nothing:
+    there, Ctrl-C raises KeyboardInterrupt.
     """
     for signum in (signal.SIGINT, signal.SIGTERM):
         with contextlib.suppress(NotImplementedError):
@@ -24,24 +24,24 @@ def on_stop(call: Callable[[], object]) -> None:
 
 
 def on_hangup(call: Callable[[], object]) -> None:
-    """Have ``call`` called at SIGHUP, which else would be the end; on Windows there is none."""
+    """Call ``call`` at SIGHUP, which would end the process otherwise.  Windows has no SIGHUP."""
     with contextlib.suppress(NotImplementedError, AttributeError):
         asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, call)
 
 
 def stay(work: Coroutine[Any, Any, object]) -> NoReturn:
-    """Do ``work`` until the process is told to stop, and end it with exit code 0.
+    """Run ``work`` until the process is told to stop, then end the process with exit code 0.
 
-    What is not closed within half a second stays as it is.  Raises what the work does.
+    It has half a second to close what is open.  Raises the errors of ``work``.
     """
     asyncio.run(_until_told(work))
 
 
 def leave_at_once() -> NoReturn:
-    """End the process with exit code 0, and wait for no thread.
+    """End the process with exit code 0, without waiting for threads.
 
-    A step that is being computed may take long, and is of no use any more, but the interpreter
-    would wait for it.
+    The interpreter would wait for a step that is being computed, which may take long and is of no
+    use any more.
     """
     logging.shutdown()
     leave(0)
@@ -58,4 +58,4 @@ async def _until_told(work: Coroutine[Any, Any, object]) -> NoReturn:
     on_stop(told)
     with contextlib.suppress(asyncio.CancelledError):
         await running
-    leave_at_once()  # here, because ending the loop would wait for threads
+    leave_at_once()  # Called here, because ending the loop would wait for threads.

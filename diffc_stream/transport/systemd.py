@@ -1,7 +1,7 @@
-"""Whoever started the daemon and wants to know how it is: systemd, by its notification socket.
+"""Tell systemd how the daemon is, over its notification socket.
 
 The protocol is sd_notify(3): a datagram of ``NAME=value`` lines to the socket that NOTIFY_SOCKET
-names.  A name that begins with @ is an abstract one.
+names.  A name that begins with @ is an abstract socket.
 """
 
 from __future__ import annotations
@@ -17,21 +17,21 @@ class Supervisor:
     """Tells systemd, if it is there, what the daemon is doing."""
 
     def __init__(self, environment: Mapping[str, str]) -> None:
-        """Find it in the ``environment`` of this process."""
+        """Find systemd's socket in the ``environment`` of this process."""
         address = environment.get("NOTIFY_SOCKET", "")
         self._address = "\0" + address[1:] if address.startswith("@") else address
         self._breath = _breath(environment)
 
     def ready(self, status: str) -> None:
-        """Say that it is up, and in one line how."""
+        """Report that the daemon is up, with a ``status`` of one line."""
         self._tell("READY=1", f"STATUS={status}")
 
     def stopping(self) -> None:
-        """Say that it is on its way out."""
+        """Report that the daemon is stopping."""
         self._tell("STOPPING=1", "STATUS=draining")
 
     async def watch(self) -> None:
-        """Give a sign of life for as long as the event loop runs, as often as is wanted."""
+        """Send signs of life to the watchdog for as long as the event loop runs."""
         while self._breath is not None:
             self._tell("WATCHDOG=1")
             await asyncio.sleep(self._breath)
@@ -39,14 +39,14 @@ class Supervisor:
     def _tell(self, *words: str) -> None:
         if not self._address:
             return
-        # Who does not listen is no reason not to serve; nor is a full queue one to wait.
+        # The daemon serves even if systemd does not listen, and does not wait if its queue is full.
         with contextlib.suppress(OSError), socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as door:
             door.setblocking(False)
             door.sendto("\n".join(words).encode(), self._address)
 
 
 def _breath(environment: Mapping[str, str]) -> float | None:
-    """Return every how many seconds a sign of life is wanted: twice as often as it is missed."""
+    """Return the seconds between signs of life: half of the watchdog's timeout."""
     text, whose = environment.get("WATCHDOG_USEC", ""), environment.get("WATCHDOG_PID", "")
     if not text.isdecimal() or whose not in ("", str(os.getpid())):
         return None

@@ -1,4 +1,4 @@
-"""Connections that are opened from here: straight, or through a proxy."""
+"""Outgoing connections: direct, or through a proxy."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from .proxies import Proxy
 CONNECT_TIMEOUT = 20.0
 """Seconds that an address may take to answer at all; at 15 bytes a second it takes ten."""
 MOST_LINE = 8192
-"""Bytes of a line of what a proxy answers."""
+"""Most bytes of a line in a proxy's answer."""
 MOST_FIELDS = 100
 
 _STATUS = re.compile(rb"HTTP/1\.[01] ([1-5][0-9]{2})(?: .*)?")
@@ -51,7 +51,7 @@ async def open_socket(host: str, port: int) -> socket.socket:
 
 async def _addresses(host: str, port: int) -> list[Any]:
     try:
-        # What is a number already needs no thread.
+        # An IP address needs no thread to be resolved.
         return socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_NUMERICHOST)
     except socket.gaierror:
         loop = asyncio.get_running_loop()
@@ -68,11 +68,12 @@ async def open_stream(
     opening: float,
     limit: int,
 ) -> Streams:
-    """Connect to ``host``, with TLS if ``tls`` says whom to believe, in ``opening`` seconds.
+    """Connect to ``host`` within ``opening`` seconds, with TLS if ``tls`` is given.
 
-    A ``proxy`` leads there; one of HTTP, without ``tunnel``, is left to be asked for what lies
-    there.  Lines have at most ``limit`` bytes.  Raises what :func:`open_socket` does, and of a
-    proxy MissingPackage, LinkLost or RemoteProtocolError if it does not let this through.
+    The connection goes through ``proxy``, if that is given.  With an HTTP proxy and without
+    ``tunnel``, the result is the connection to the proxy, which has to be asked for the resource.
+    Lines have at most ``limit`` bytes.  Raises the errors of :func:`open_socket`, and with a proxy
+    MissingPackage, or LinkLost or RemoteProtocolError if it refuses the connection.
     """
     async with asyncio.timeout(opening):
         if proxy is None:
@@ -94,7 +95,7 @@ async def open_stream(
 
 
 def authorization(proxy: Proxy) -> dict[str, str]:
-    """Return the header that a proxy wants with a request, if it wants one."""
+    """Return the authorization header for a proxy, if it needs one."""
     if proxy.username is None:
         return {}
     pair = base64.b64encode(f"{proxy.username}:{proxy.password}".encode()).decode()
@@ -102,12 +103,12 @@ def authorization(proxy: Proxy) -> dict[str, str]:
 
 
 def named(proxy: Proxy) -> str:
-    """Return what a proxy is called, without passwords."""
+    """Return the name of a proxy for messages, without its password."""
     return f"the proxy {proxy.host}:{proxy.port}"
 
 
 def turned_down(proxy: Proxy, status: int | None) -> SessionError:
-    """Return the error for a proxy that lets nobody through; None: it answers with no status."""
+    """Return the error for a proxy that refuses; ``status`` is None if its answer has none."""
     if status is None:
         return RemoteProtocolError(f"{named(proxy)} does not answer like one")
     if status == 407:
@@ -120,9 +121,9 @@ def turned_down(proxy: Proxy, status: int | None) -> SessionError:
 
 
 async def through_socks(proxy: Proxy, host: str, port: int) -> socket.socket:
-    """Connect through a proxy of SOCKS.
+    """Connect through a SOCKS proxy.
 
-    Raises OSError, MissingPackage without python-socks, or LinkLost if the proxy says no.
+    Raises OSError, MissingPackage without python-socks, or LinkLost if the proxy refuses.
     """
     try:
         from python_socks import ProxyError, ProxyType
@@ -166,7 +167,7 @@ async def _tunnel(
     tls: ssl.SSLContext | None,
     opening: float,
 ) -> None:
-    """Have a proxy of HTTP connect to a host, and speak TLS with that."""
+    """Ask an HTTP proxy to connect to a host, then start TLS with the host if ``tls`` is given."""
     try:
         name = f"[{host}]" if ":" in host else host.encode("idna").decode()
         fields = {"Host": f"{name}:{port}", **authorization(proxy)}
@@ -186,7 +187,7 @@ async def _tunnel(
 
 
 async def _status(reader: asyncio.StreamReader, proxy: Proxy) -> int:
-    """Return the status that a proxy answers with."""
+    """Return the status of a proxy's answer."""
     try:
         match = _STATUS.fullmatch((await reader.readline()).rstrip(b"\r\n"))
         for _ in range(MOST_FIELDS):

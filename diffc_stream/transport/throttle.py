@@ -1,4 +1,4 @@
-"""Says a thing once a minute, and then how often it was not said."""
+"""Say things at most once a minute, and count how often they were not said."""
 
 from __future__ import annotations
 
@@ -8,14 +8,11 @@ from collections.abc import Callable, Hashable
 
 MINUTE = 60.0
 MOST_KEYS = 4096
-"""Things that are remembered; those that were said longest ago are forgotten first."""
+"""Most things that are remembered; those said longest ago are forgotten first."""
 
 
 class Throttle:
-    """Counts what is said by what it is about, in a table of bounded size.
-
-    Threads may not share one without a lock.
-    """
+    """Counts how often each thing is said, in a table of bounded size.  Not thread-safe."""
 
     def __init__(
         self,
@@ -24,7 +21,7 @@ class Throttle:
         keys: int = MOST_KEYS,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """Count over ``window`` seconds of ``clock``, for ``keys`` things at most."""
+        """Count over ``window`` seconds of ``clock``, for at most ``keys`` things."""
         self._window = window
         self._keys = keys
         self._clock = clock
@@ -34,9 +31,9 @@ class Throttle:
         return len(self._said)
 
     def due(self, key: Hashable, most: int = 1) -> int | None:
-        """Tell whether ``key`` may be said now, ``most`` times in a window: None if not.
+        """Return None if ``key`` may not be said now, because it was said ``most`` times already.
 
-        Otherwise return how often it was not since it was said last.
+        Otherwise return how often it was suppressed since it was said last.
         """
         now = self._clock()
         count = self._said.get(key)

@@ -1,4 +1,4 @@
-"""TLS at either end: the certificate that a port shows, and whom to believe that somebody is it."""
+"""TLS at either end: the certificate that a port shows, and the authorities to trust."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _LOGGER = logging.getLogger(__name__)
 
 
 class Certificate:
-    """A chain of certificates and its key, in files; TLS 1.2 is the least that is spoken."""
+    """A chain of certificates and its key, in files.  The TLS version is at least 1.2."""
 
     def __init__(
         self,
@@ -25,26 +25,26 @@ class Certificate:
         *,
         logger: logging.Logger = _LOGGER,
     ) -> None:
-        """Read them; without a ``key`` it is in the same file.  Raises SafetyError."""
+        """Read the files; without ``key``, the key is in the same file.  Raises SafetyError."""
         self._logger = logger
         self._chain = chain
         self._key = key or chain
         self._seen = self._stamps()
         self.context = self._load(_context())
-        """For all handshakes from now on, with whatever certificate is read later."""
+        """The context for all handshakes; it always has the certificate that was read last."""
 
     def reread(self) -> None:
-        """Read the files again if they have changed; connections that are open stay as they are.
+        """Read the files again if they have changed.  Open connections are not affected.
 
-        If they cannot be read, or do not fit each other (one may be older for a moment), that is
-        logged, and the certificate from before is shown.
+        If the files cannot be read, or do not fit each other (one may be older for a moment), that
+        is logged, and the earlier certificate stays in use.
         """
         stamps = self._stamps()
         if stamps == self._seen:
             return
         self._seen = stamps
         try:
-            self._load(_context())  # what does not fit must not get near the one in use
+            self._load(_context())  # First into a new context, to keep errors from the one in use.
             self._load(self.context)
             self._logger.info("the certificate was read again")
         except SafetyError as error:
@@ -71,9 +71,9 @@ class Certificate:
 
 @functools.lru_cache(maxsize=8)
 def believing(authorities: Path | None) -> ssl.SSLContext:
-    """Return what makes sure who a peer is; None: by the authorities that the system believes.
+    """Return a context that verifies peers by the authorities in a PEM file, and no others.
 
-    Else those in the file, PEM, and no others.  Raises SafetyError.
+    None stands for the authorities of the system.  Raises SafetyError.
     """
     try:
         return ssl.create_default_context(cafile=authorities)
@@ -84,17 +84,17 @@ def believing(authorities: Path | None) -> ssl.SSLContext:
 
 
 async def speaks_tls(host: str, port: int, *, patience: float) -> bool:
-    """Tell whether somebody speaks TLS there, whoever it is.
+    """Return whether the port speaks TLS, with any certificate.
 
-    False too if that takes more than ``patience`` seconds to tell.
+    Also returns False if there is no answer within ``patience`` seconds.
     """
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE  # nothing is said to it
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE  # It is told nothing.
     try:
         async with asyncio.timeout(patience):
             _, writer = await asyncio.open_connection(host, port, ssl=context)
     except ssl.SSLError as error:
-        # Who refuses us in TLS speaks it.
+        # A peer that refuses with a TLS alert speaks TLS.
         return "ALERT" in (error.reason or "")
     except (OSError, UnicodeError):
         return False
@@ -105,9 +105,9 @@ async def speaks_tls(host: str, port: int, *, patience: float) -> bool:
 
 
 async def speaks_http(host: str, port: int, *, patience: float) -> bool:
-    """Tell whether somebody speaks HTTP there, without TLS.
+    """Return whether the port speaks HTTP without TLS.
 
-    False too if that takes more than ``patience`` seconds to tell.
+    Also returns False if there is no answer within ``patience`` seconds.
     """
     writer = None
     try:
@@ -129,5 +129,5 @@ def _context() -> ssl.SSLContext:
 
 
 def _no_password() -> str:
-    # OpenSSL would ask on the terminal, and a daemon has none.
+    # OpenSSL would ask for the password on the terminal, and a daemon has none.
     raise SafetyError("the key is encrypted: store it without a password, for this user alone")

@@ -1,13 +1,14 @@
-"""Tokens: who may come in, kept as hashes in a file that people can read and edit.
+"""Tokens of those who may connect, kept as hashes in a file that people can read and edit.
 
     [[token]]
     name = "ship"
-    sha256 = "..."                        # of the token, which is in nobody's file but the ship's
-    expires = 2027-01-01T00:00:00Z        # may be left out
-    connections = 4                       # limits, may be left out too
+    sha256 = "..."                        # of the token itself, which only the ship has
+    expires = 2027-01-01T00:00:00Z        # optional
+    connections = 4                       # limits, optional
 
-A token is 256 random bits.  Unlike a password it cannot be guessed from its hash, however fast that
-is computed: SHA-256 without salt or stretching is enough, and costs a visitor a microsecond.
+A token is 256 random bits.  Unlike a password, it cannot be guessed from its hash, however fast
+hashes are computed.  So SHA-256 without salt or stretching is enough; it takes a microsecond for
+each visitor.
 """
 
 from __future__ import annotations
@@ -32,19 +33,19 @@ from .toml import read_toml
 
 MOST_TOKENS = 1000
 MOST_FILE = 2**20
-"""Bytes of a file of tokens."""
+"""Most bytes of a file of tokens."""
 MOST_LIMIT = 2**53
 EMPTY = 10.0
-"""Seconds that a file may be empty before that is taken for what is meant."""
+"""Seconds that a file has to be empty before all tokens count as removed."""
 LONGEST_TOKEN = 256
-"""Characters of what a visitor shows."""
+"""Most characters of a token that a visitor shows."""
 LIMITS = frozenset(
     [
         *("connections", "streams", "bytes_per_second", "bytes_per_hour"),
         *("encoder_seconds_per_hour", "unproven_seconds_per_hour", "requests_per_second"),
     ]
 )
-"""What a token may set for itself."""
+"""The limits that a token's entry may set."""
 
 _NAME = re.compile(r"[0-9A-Za-z][0-9A-Za-z._@-]{0,63}")
 _HASH = re.compile(r"[0-9a-f]{64}")
@@ -53,23 +54,23 @@ _TOKEN = re.compile(rf"[0-9A-Za-z._~-]{{1,{LONGEST_TOKEN}}}")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Token:
-    """What is known of one."""
+    """An entry of the file."""
 
     name: str
     sha256: str
-    """Of the token itself, in hexadecimal."""
+    """Hash of the token itself, in hexadecimal."""
     expires: datetime | None = None
-    """With a time zone."""
+    """When it expires, with a time zone."""
     limits: Mapping[str, float] = field(default_factory=dict)
-    """Those of :data:`LIMITS` that it sets; 0 is none."""
+    """The limits of :data:`LIMITS` that it sets; 0 means no limit."""
 
     def good(self, now: datetime) -> bool:
-        """Tell whether it has not expired."""
+        """Return whether it has not expired."""
         return self.expires is None or now < self.expires
 
 
 class Tokens:
-    """A file of tokens, as it was when it was last looked at."""
+    """The contents of a file of tokens when it was last read."""
 
     def __init__(self, path: Path) -> None:
         """Read ``path``.  Raises SafetyError."""
@@ -83,9 +84,9 @@ class Tokens:
         return len(self._tokens)
 
     def find(self, shown: str, now: datetime) -> Token | None:
-        """Return the token that somebody shows, if there is such a one and it has not expired.
+        """Return the entry for the token ``shown``, if there is one and it has not expired.
 
-        How long it takes depends on how many there are, and on nothing else.
+        The time that this takes depends only on the number of tokens.
         """
         digest = digest_of(shown)
         found = None
@@ -95,15 +96,15 @@ class Tokens:
         return found if found is not None and found.good(now) else None
 
     def holds(self, token: Token, now: datetime) -> bool:
-        """Tell whether a token that was found before is still in the file and has not expired."""
+        """Return whether a token found earlier is still in the file and has not expired."""
         held = self._by_hash.get(token.sha256)
         return held is not None and held.good(now)
 
     def reread(self) -> bool:
-        """Read the file again if it has changed, and tell whether it had.
+        """Read the file again if it has changed, and return whether it had.
 
-        Raises SafetyError once for a change that cannot be read; the tokens stay as they were, and
-        so they do for a moment when it is empty: somebody is writing it.
+        Raises SafetyError once for each change that cannot be read; the tokens then stay as they
+        were.  They also stay for a moment if the file is empty, because it may be being written.
         """
         now = stamp(self._path)
         if now == self._seen or (self._tokens and _just_emptied(self._path)):
@@ -118,20 +119,20 @@ class Tokens:
 
 
 def digest_of(token: str) -> str:
-    """Return what is kept of a token."""
+    """Return the hash that is kept of a token."""
     return hashlib.sha256(token.encode(errors="replace")).hexdigest()
 
 
 def is_token(text: str) -> bool:
-    """Tell whether ``text`` can be a token: it fits a header, a cookie and a WebSocket's offer."""
+    """Return whether ``text`` can be a token: it must fit headers, cookies and subprotocols."""
     return _TOKEN.fullmatch(text) is not None
 
 
 def add_token(path: Path, name: str, expires: datetime | None = None) -> str:
-    """Make a token of that name, add it to a file, which need not be there yet, and return it.
+    """Make a token with a name, add its hash to a file, and return the token.
 
-    Only its hash is kept: it cannot be told again.  Raises SafetyError if there is one of that name
-    or the file cannot be read, or OSError.
+    The file need not exist yet.  Only the hash is kept, so the token cannot be shown again.  Raises
+    SafetyError if there is a token of that name or the file cannot be read; raises OSError.
     """
     if not _NAME.fullmatch(name):
         raise SafetyError(f"{name!r} is no name for a token: letters, digits, '.', '_', '@', '-'")
@@ -146,7 +147,7 @@ def add_token(path: Path, name: str, expires: datetime | None = None) -> str:
         lines.append(f"expires = {expires.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}")
     before = path.read_text(encoding="utf-8").rstrip() + "\n\n" if path.exists() else ""
     with writing(path) as file:
-        # Before anything is in it: hashes betray no token, but names may betray somebody.
+        # Set before anything is written: hashes reveal no tokens, but names may reveal people.
         if stat.S_ISREG(os.fstat(file.fileno()).st_mode):
             os.chmod(file.fileno() if os.chmod in os.supports_fd else file.name, 0o600)  # noqa: PTH101
         file.write((before + "\n".join(lines) + "\n").encode())
@@ -157,7 +158,7 @@ def _just_emptied(path: Path) -> bool:
     try:
         status = path.stat()
     except OSError:
-        return False  # reading it says why
+        return False  # Reading the file will raise the error.
     return status.st_size == 0 and abs(time.time() - status.st_mtime) < EMPTY
 
 

@@ -1,4 +1,4 @@
-"""TOML files that people write: of bounded size, with or without a byte order mark."""
+"""Read TOML files that people write: of limited size, with or without a byte order mark."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from typing import Any
 
 
 def read_toml(path: Path, most: int) -> dict[str, Any]:
-    """Return what a file says.
+    """Return the contents of a TOML file.
 
-    Raises OSError, OverflowError beyond ``most`` bytes, or ValueError, which says in one line why
-    it is no TOML.
+    Raises OSError, OverflowError if it has more than ``most`` bytes, or ValueError, which says in
+    one line why it is not TOML.
     """
     with path.open("rb") as file:
         data = file.read(most + 1)
@@ -19,5 +19,5 @@ def read_toml(path: Path, most: int) -> dict[str, Any]:
         raise OverflowError(f"more than {most} bytes")
     try:
         return tomllib.loads(data.decode("utf-8-sig"))
-    except (ValueError, RecursionError) as error:  # also for integers of thousands of digits
+    except (ValueError, RecursionError) as error:  # Also for integers of thousands of digits.
         raise ValueError(" ".join(str(error).split())) from error

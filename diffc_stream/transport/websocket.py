@@ -1,4 +1,4 @@
-"""WebSockets as both daemons open and serve them: paced, and with little that waits on its way."""
+"""Open and serve WebSockets with the settings that both daemons use: paced, with short queues."""
 
 from __future__ import annotations
 
@@ -26,33 +26,33 @@ from .proxies import Proxy, proxy_for
 from .tcp import open_socket, through_socks, turned_down
 
 OPENING = 180.0
-"""Seconds that it may take to open a connection: at 15 bytes a second it takes half a minute, and
-over TLS, at 25, two and a half."""
+"""Seconds that opening a connection may take: at 15 bytes a second it takes half a minute, and over
+TLS, at 25 bytes a second, two and a half minutes."""
 PATH_FIELD = "Diffc-Path"
-"""The field of a request that wants to know, and of the answer that tells, what was asked for here:
-before a reverse proxy, what is missing of it leads to the sender."""
+"""Header by which a receiver asks for, and a sender tells, the path that arrived at the sender.  If
+a reverse proxy has removed a prefix, the receiver learns it by comparing."""
 MOST_PATH = 2048
-"""Bytes of it that are told."""
+"""Most bytes of a path that is told."""
 CLOSE_TIMEOUT = 10.0
-"""Seconds that a polite goodbye may take, unless told otherwise."""
+"""Default for the seconds that a closing handshake may take."""
 
 Handler = Callable[[ServerConnection], Awaitable[None]]
-"""Talks over a WebSocket that has been opened."""
+"""A function that talks over an open WebSocket."""
 ProcessRequest = Callable[[ServerConnection, Request], Awaitable[Response | None]]
-"""Answers a request; None opens the WebSocket that it asks for."""
+"""A function that answers a request; None opens the WebSocket that it asks for."""
 
 _LINK: Mapping[str, Any] = {
-    # What is sent is incompressible, and inflating can be turned against us.
+    # Streams cannot be compressed further, and decompression is open to attacks.
     "compression": None,
     # Pings queue behind data and kill slow links; the session has its own signs of life.
     "ping_interval": None,
     "ping_timeout": None,
     "max_size": MAX_MESSAGE,
-    # Little waits: or else the sender would not notice that the link is slow.
+    # Short queues, or else the sender would not notice that the link is slow.
     "max_queue": 8,
     "write_limit": 4096,
 }
-"""What holds at either end."""
+"""Settings for both ends."""
 
 
 async def connect(
@@ -65,16 +65,18 @@ async def connect(
     open_timeout: float = OPENING,
     close_timeout: float = CLOSE_TIMEOUT,
 ) -> PacedClientConnection:
-    """Open a WebSocket to ``uri`` and to nowhere else it may be sent; timeouts are in seconds.
+    """Open a WebSocket to ``uri``, without following redirects.  Timeouts are in seconds.
 
-    It goes through the proxy that the environment names for it, if any.  ``open_timeout`` is for
-    what follows once the other machine has answered at all.  ``headers`` go with the request.
-    ``tls`` says whom to believe where ``uri`` is ``wss://``, by default the authorities of the
-    system.  ``host`` is where to connect instead of the host of ``uri``: an address with a zone,
-    which no request may name.  Raises InvalidHandshake, among others if the peer does not speak
-    ``subprotocol``, InvalidURI, TimeoutError, OSError; of a proxy AddressError if it is none,
-    MissingPackage if it is of SOCKS and python-socks is not here, and LinkLost or
-    RemoteProtocolError if it does not let this through.
+    It goes through the proxy that the environment names for it, if any.  ``open_timeout`` counts
+    from the moment at which the other machine has answered at all.  ``headers`` are sent with the
+    request.  For ``wss://``, ``tls`` verifies the peer, by default with the authorities of the
+    system.  ``host`` is the address to connect to if it differs from the host of ``uri``: an
+    address with a zone, which must not appear in requests.
+
+    Raises InvalidHandshake (also if the peer does not speak ``subprotocol``), InvalidURI,
+    TimeoutError and OSError.  With a proxy it raises AddressError if its address is unusable,
+    MissingPackage if it is a SOCKS proxy and python-socks is not installed, and LinkLost or
+    RemoteProtocolError if it refuses the connection.
     """
     found = parse_uri(uri)
     proxy = proxy_for("wss" if found.secure else "ws", host or found.host, found.port, os.environ)
@@ -103,7 +105,7 @@ async def connect(
 
 
 async def _way(host: str, port: int, proxy: Proxy | None) -> dict[str, Any]:
-    """Return what websockets is told of where to connect to."""
+    """Return the arguments that tell websockets where to connect to."""
     if proxy is None:
         return {"sock": await open_socket(host, port)}
     if proxy.scheme.startswith("socks"):
@@ -130,11 +132,11 @@ async def listen(
     tls_open_timeout: float | None = None,
     tls_close_timeout: float | None = None,
 ) -> Server:
-    """Serve whoever connects to a socket; timeouts are in seconds.
+    """Serve the connections to a listening socket; timeouts are in seconds.
 
-    ``make`` makes their connections.  Browsers' pages are let in from ``origins``, by default from
-    everywhere.  What websockets says of those that fail to open, which are other people's mistakes,
-    goes to a ``logger`` of that name, critical errors alone.
+    ``make`` makes the connection objects.  Web pages may connect from ``origins``, by default from
+    everywhere.  websockets' own logger, named ``logger``, is limited to critical errors:
+    connections that fail to open are the mistakes of others.
     """
     return await serve(
         handler,
@@ -150,7 +152,7 @@ async def listen(
         ssl=tls,
         ssl_handshake_timeout=tls_open_timeout if tls else None,
         ssl_shutdown_timeout=tls_close_timeout if tls else None,
-        # Nobody needs to know what this runs on.
+        # Do not reveal which software and version this is.
         server_header=None,
         logger=_quiet(logger),
         **_LINK,
@@ -158,7 +160,7 @@ async def listen(
 
 
 class _Connect(_connect):
-    """Goes where it is told and nowhere else: a token is for one host."""
+    """Does not follow redirects, because a token is for one host only."""
 
     def process_redirect(self, exc: Exception) -> Exception:
         return exc
