@@ -1,4 +1,4 @@
-"""The page at a sender that wants a token, in a browser: it asks for it as for a password."""
+"""The page in a browser, at a sender that wants a token, and at one below a path of a proxy."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import pytest
 from authority import issue
 from browser import PATIENCE, Complaints, browsing, opened
 from playwright.async_api import Error, expect
+from proxying import proxying
 from serving import serving
 from viewing import scene, streamed
 
@@ -60,3 +61,26 @@ async def test_the_token_is_the_password(tmp_path: Path) -> None:
         assert token not in await page.content()
         assert "ship" not in page.url
     assert complaints.heard == []
+
+
+@pytest.mark.asyncio
+async def test_a_page_below_a_path(tmp_path: Path) -> None:
+    folder = tmp_path / "pictures"
+    folder.mkdir()
+    (folder / "meadow.dfc").write_bytes(streamed(scene(64, 3), 0.5))
+    models = Collection.at_hand()
+    complaints = Complaints()
+    async with (
+        browsing() as browser,
+        serving(folder, FileOpener(models), site=Site(Assets(models.files))) as sender,
+        proxying(sender.port, below="/cam1") as proxy,
+    ):
+        page = await opened(browser)
+        page.on("pageerror", lambda error: complaints.heard.append(str(error)))
+        await page.goto(f"http://127.0.0.1:{proxy.port}/cam1/#/meadow.dfc")
+        await expect(page.locator("#status")).to_have_text("Connected", timeout=PATIENCE)
+        await expect(page.locator("#stage canvas").first).to_be_visible(timeout=PATIENCE)
+        await page.context.close()
+    assert complaints.heard == []
+    assert all(line.split(" ")[1].startswith("/cam1/") for line in proxy.asked)
+    assert any(".safetensors" in line for line in proxy.asked)

@@ -147,7 +147,7 @@ export class Comparison {
 
 /** Where pictures to compare with are. @param {string} name */
 function address(name) {
-  return `/-/compare/${name.split("/").map(encodeURIComponent).join("/")}`;
+  return `./-/compare/${name.split("/").map(encodeURIComponent).join("/")}`;
 }
 
 /** A picture as it is on the canvas. @param {Shown} shown */

@@ -11,7 +11,9 @@ import { decodes, suspends, threads } from "./abilities.js";
 
 /** @typedef {{ fingerprint: string, weights: string }} ModelFile */
 
-const RUNTIME = "/-/vendor/onnxruntime-web/";
+/** Where the page's own files are: the page may be below a path of a reverse proxy. */
+const HERE = new URL("./-/", document.baseURI).href;
+const RUNTIME = `${HERE}vendor/onnxruntime-web/`;
 
 /** The models that the sender, or whoever serves this page, has. */
 export const models = listed();
@@ -20,7 +22,7 @@ export const decoding = decodes() ? begun() : null;
 
 function begun() {
   const decoding = new Decoding({
-    worker: "/-/js/worker.js",
+    worker: `${HERE}js/worker.js`,
     runtime: {
       module: `${RUNTIME}ort.wasm.min.mjs`,
       wasm: RUNTIME,
@@ -29,8 +31,8 @@ function begun() {
     model: async (fingerprint) =>
       (await models).some((model) => model.fingerprint === fingerprint)
         ? {
-            graph: `/-/models/${fingerprint}.onnx`,
-            weights: `/-/models/${fingerprint}.safetensors`,
+            graph: `${HERE}models/${fingerprint}.onnx`,
+            weights: `${HERE}models/${fingerprint}.safetensors`,
           }
         : null,
     threads: threads(),
@@ -54,7 +56,7 @@ async function listed() {
  * @param {string} name
  */
 export async function asked(name) {
-  const answer = await fetch(`/-/${name}`);
+  const answer = await fetch(`${HERE}${name}`);
   if (!answer.ok) throw new Error(`${name} could not be loaded (${answer.status})`);
   return answer.json();
 }

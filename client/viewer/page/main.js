@@ -44,7 +44,7 @@ async function start(decoding) {
   /** @type {[Viewer, import("./engine.js").ModelFile[]]} */
   const [viewer, known] = await Promise.all([asked("viewer.json"), models]);
   if (viewer.max_pixels) decoding.limit(viewer.max_pixels);
-  const socket = new URL("/", location.href);
+  const socket = new URL("./", document.baseURI);
   socket.protocol = location.protocol === "https:" ? "wss:" : "ws:";
   socket.hash = "";
   const sender = connect(socket.href, { models: known.map(({ fingerprint }) => fingerprint) });
