@@ -18,7 +18,7 @@ from typing import BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageCms, UnidentifiedImageError
+from PIL import Image, UnidentifiedImageError
 from PIL.PngImagePlugin import PngInfo
 
 from diffc_stream.container.metadata import NOTHING as UNKNOWN
@@ -31,6 +31,7 @@ from diffc_stream.imaging.colour import in_srgb
 from diffc_stream.imaging.depth import FLOAT, INTEGER, eight_bits
 from diffc_stream.imaging.kinds import HEAD, kind_of
 from diffc_stream.imaging.png import Png
+from diffc_stream.imaging.profile import as_srgb
 from diffc_stream.imaging.tiff import Tiff
 
 PIXEL_LIMIT = 100_000_000
@@ -328,7 +329,7 @@ def _flattened(opened: _Opened) -> Image.Image:
         colours = rgba.convert("RGB")
         if grey:
             colours = colours.getchannel("R")
-    colours = _in_srgb(colours, told)
+    colours = as_srgb(colours, told)
     if alpha is None:
         return colours
     paper = Image.new("RGB", colours.size, "white")
@@ -372,35 +373,6 @@ def _eight_bits(opened: _Opened) -> Image.Image:
     values = eight_bits(np.asarray(image), spans)
     negative = opened.tiff is not None and opened.tiff.white_is_least
     return Image.fromarray(255 - values if negative else values)
-
-
-def _in_srgb(image: Image.Image, told: Told) -> Image.Image:
-    """Convert to sRGB from the file's stated colours, or else from those usual for the mode."""
-    if image.mode not in ("L", "RGB", "CMYK", "LAB"):
-        image = image.convert("L" if image.mode == "1" else "RGB")
-    if told.profile:
-        try:
-            return _converted(image, ImageCms.ImageCmsProfile(io.BytesIO(told.profile)))
-        except (ImageCms.PyCMSError, OSError, ValueError):
-            pass  # A broken profile, or one for another colour space, is ignored.
-    if image.mode == "LAB":
-        return _converted(image, ImageCms.ImageCmsProfile(ImageCms.createProfile("LAB")))
-    if told.coding is not None and image.mode != "CMYK":
-        return Image.fromarray(in_srgb(np.asarray(image.convert("RGB")), told.coding))
-    return image.convert("RGB")
-
-
-def _converted(image: Image.Image, profile: ImageCms.ImageCmsProfile) -> Image.Image:
-    space = profile.profile.xcolor_space.strip()
-    if space == "RGB" and image.mode == "L":
-        image = image.convert("RGB")
-    if {"GRAY": "L", "RGB": "RGB", "CMYK": "CMYK", "Lab": "LAB"}.get(space) != image.mode:
-        raise ValueError(f"a profile for {space} in a picture of {image.mode}")
-    converted = ImageCms.profileToProfile(
-        image, profile, ImageCms.createProfile("sRGB"), outputMode="RGB"
-    )
-    assert converted is not None  # Only a conversion in place returns None.
-    return converted
 
 
 def _array(image: Image.Image) -> NDArray[np.uint8]:

@@ -285,7 +285,7 @@ OF_NOBODY_ELSE = {
         client/api/connection.py task thread
         client/cli/fetch.py socket thread
         client/mirror/follower.py socket
-        client/remote/websocket.py socket
+        client/remote/handshake.py socket
         client/remote/credentials.py thread
         diffc_stream/transport/tcp.py socket
         diffc_stream/transport/tls.py socket

@@ -27,7 +27,8 @@ from diffc_stream.transport.guesses import Guesses
 from diffc_stream.transport.listener import CountedConnection, PortListener
 from diffc_stream.transport.websocket import OPENING, listen
 
-from ..remote.websocket import CLOSE_TIMEOUT, Link
+from ..remote.handshake import CLOSE_TIMEOUT
+from ..remote.websocket import Link
 from .sync import Mirror
 from .transfers import AT_ONCE
 

@@ -12,7 +12,7 @@ from diffc_stream.transport.pacing import Paced
 
 from ..remote.address import Address
 from ..remote.credentials import NO_ACCESS, Access
-from ..remote.websocket import open_websocket
+from ..remote.handshake import open_websocket
 
 MOST_REASON = 123
 """Bytes of the reason in a CLOSE frame."""

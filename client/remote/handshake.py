@@ -1,0 +1,96 @@
+"""Opening a WebSocket to a sender, and what it means if that fails."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import replace
+from http import HTTPStatus
+from urllib.parse import unquote
+
+from websockets.exceptions import (
+    InvalidHandshake,
+    InvalidMessage,
+    InvalidStatus,
+    InvalidURI,
+    NegotiationError,
+)
+
+from diffc_stream.errors import AddressError, RemoteProtocolError, SessionError, Unauthorized
+from diffc_stream.session import SUBPROTOCOL
+from diffc_stream.transport.pacing import PacedClientConnection
+from diffc_stream.transport.websocket import OPENING, PATH_FIELD, connect
+
+from .address import Address
+from .credentials import NO_ACCESS, Access, refused, unanswered, unsecured
+
+CLOSE_TIMEOUT = 2.0
+"""Seconds that a polite goodbye may take."""
+MOST_WORDS = 300
+"""Bytes of what a sender says to people that are shown."""
+
+
+async def open_websocket(
+    address: Address, access: Access = NO_ACCESS, *, opening: float = OPENING
+) -> PacedClientConnection:
+    """Open a WebSocket to a sender, and no session; once it is reached, in ``opening`` seconds.
+
+    Raises LinkLost if there is nobody, RemoteProtocolError if whoever is there does not speak our
+    version of the protocol, AddressError, SafetyError, MissingPackage, or Unauthorized if it wants
+    another token, or cannot be trusted with this one.
+    """
+    sender = str(address.sender)
+    fields, secure = access.fields(address), access.context(address)
+    if not address.base and address.door != "/":
+        fields[PATH_FIELD] = "?"
+    clock = asyncio.get_running_loop().time
+    began = clock()
+    try:
+        return await connect(
+            f"{replace(address.zoneless.sender, base='')}{address.door}",
+            subprotocol=SUBPROTOCOL,
+            headers=fields,
+            tls=secure,
+            host=address.host if "%" in address.host else None,
+            open_timeout=opening,
+            close_timeout=CLOSE_TIMEOUT,
+        )
+    except InvalidStatus as error:
+        raise _refusal(address.sender, error) from error
+    except InvalidMessage as error:
+        closed = isinstance(error.__cause__, EOFError)
+        raise await unanswered(address.sender, clock() - began, closed=closed) from error
+    except NegotiationError as error:
+        raise RemoteProtocolError(f"{sender} does not speak {SUBPROTOCOL}") from error
+    except InvalidHandshake as error:
+        raise RemoteProtocolError(f"{sender} does not speak {SUBPROTOCOL}: {error}") from error
+    except (InvalidURI, UnicodeError) as error:
+        raise AddressError(f"{sender!r} is not an address: {error}") from error
+    except OSError as error:
+        raise await unsecured(address.sender, error) from error
+
+
+def base_of(address: Address, websocket: PacedClientConnection) -> str:
+    """Return what of the folder that was asked for leads to the sender, and is none of its own."""
+    fields = websocket.response.headers if websocket.response is not None else {}
+    asked, seen = unquote(address.door), unquote(fields.get(PATH_FIELD, ""))
+    if address.base or not seen.startswith("/") or not asked.endswith(seen):
+        return ""
+    return asked.removesuffix(seen).removeprefix("/")
+
+
+def _refusal(sender: Address, error: InvalidStatus) -> SessionError:
+    status, fields = error.response.status_code, error.response.headers
+    if status == HTTPStatus.MISDIRECTED_REQUEST:
+        return RemoteProtocolError(f"{sender} goes by another name: diffc-server --name (HTTP 421)")
+    if status == HTTPStatus.FORBIDDEN:
+        return Unauthorized(
+            f"{sender} lets nobody in from here (HTTP {status}){_words(bytes(error.response.body))}"
+        )
+    location = next(iter(fields.get_all("Location")), "")
+    return refused(sender, status, location, f"does not speak {SUBPROTOCOL}")
+
+
+def _words(body: bytes) -> str:
+    """Return what an answer says to people, if that is a line that can be shown."""
+    line = body[:MOST_WORDS].decode(errors="replace").strip()
+    return f": {line}" if line and line.isprintable() and "<" not in line else ""
