@@ -1,7 +1,7 @@
 """The command ``diffc``: pictures to .dfc files and back.
 
-One module per command, each with its flags (``add``) and what it does (``run``).  What computes
-is imported where it is used: explaining itself should take no second.
+Each command is a module with its flags (``add``) and its work (``run``).  Modules that compute are
+imported when they are used, so that ``--help`` is fast.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What the commands' flags have in common."""
+"""Flags and types of flags that the commands share."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TypeAlias
 
 Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
-"""What commands are added to; argparse has no public name for it."""
+"""The object that commands are added to; argparse has no public name for it."""
 
 EXIT_CODES = """\
 exit codes:

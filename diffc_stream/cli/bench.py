@@ -1,4 +1,4 @@
-"""``diffc bench``: the benchmarks, which need more than pictures do."""
+"""``diffc bench``: run the benchmarks, which need more packages than the other commands."""
 
 from __future__ import annotations
 

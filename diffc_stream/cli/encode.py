@@ -110,7 +110,7 @@ def _encode(arguments: argparse.Namespace, advance: Advance) -> EncodeReport:
         out.write(prefix)
         for piece in encoder:
             out.write(piece)
-            out.flush()  # whoever reads a pipe has a picture already
+            out.flush()  # The reader of a pipe can show a picture already.
             expected = encoder.chain.now().expected
             advance(encoder.written, told(expected.psnr, expected.psnr_range))
         return encoder.report()

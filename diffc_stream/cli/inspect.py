@@ -1,4 +1,4 @@
-"""``diffc inspect``: what a stream holds."""
+"""``diffc inspect``: list the contents of a stream."""
 
 from __future__ import annotations
 
@@ -83,7 +83,7 @@ def run(arguments: argparse.Namespace) -> None:
     true: list[plot.Point] = []
     if arguments.original is not None:
         usable = data[: reader.verified] if problem else data
-        # A step ends, its checks included, where the next begins.
+        # A step, including its checks, ends where the next one begins.
         ends = [entry.begin for entry in listed[1:] if entry.begin < len(usable)]
         points = _quality(arguments, usable, [*ends, len(usable)])
         facts["quality"] = points
@@ -103,7 +103,7 @@ class _Listed:
 
     step: container.Step
     begin: int
-    """Where it stands in the stream."""
+    """Its offset in the stream."""
     received: int = 0
     """Bytes of its payload that are there."""
 
@@ -120,7 +120,7 @@ class _Listed:
 
 
 def _quality(arguments: argparse.Namespace, data: bytes, ends: list[int]) -> list[dict[str, Any]]:
-    """Return predicted and true PSNR of the pictures that the first bytes up to each end give."""
+    """Return the predicted and true PSNR of the pictures at each of ``ends``."""
     from diffc_stream import codec
 
     original = streams.picture(arguments.original)
@@ -164,7 +164,7 @@ def _print_facts(facts: dict[str, object]) -> None:
     metadata = facts["metadata"]
     assert isinstance(metadata, dict)
     for name, value in metadata.items():
-        # Whoever made the stream wrote it: brackets mean nothing.
+        # The value comes from the stream, so brackets in it are not markup.
         console.print(f"{name}: {value}", markup=False, soft_wrap=True)
     steps = facts["steps"]
     assert isinstance(steps, list)

@@ -1,4 +1,4 @@
-"""``diffc link``: a thin link on this machine, to see one's own set-up over it."""
+"""``diffc link``: simulate a thin link on this machine, to try your own set-up over it."""
 
 from __future__ import annotations
 
@@ -108,8 +108,8 @@ def seconds(text: str) -> float:
 
 
 def run(arguments: argparse.Namespace) -> None:
-    """Carry what comes until told to stop."""
-    # Here alone the library touches its network floor, and only when somebody wants the link.
+    """Run the link until told to stop."""
+    # The only place in the library that uses its transport, and only when a link is asked for.
     from diffc_stream.transport.emulation import carry_until_told
     from diffc_stream.transport.exposure import is_loopback
     from diffc_stream.transport.impaired_link import Link
@@ -168,7 +168,7 @@ def progress(link: Link) -> str:
 
 
 def _impairments(arguments: argparse.Namespace) -> tuple[Impairment, Impairment]:
-    """Return what is wrong with the ways from and to the target."""
+    """Return the impairments of the ways from and to the target."""
     from diffc_stream.transport.impairment import Impairment
 
     down = Impairment(

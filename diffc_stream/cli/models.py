@@ -48,7 +48,7 @@ def add(commands: Commands) -> None:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     adding.add_argument("file", type=Path, metavar="FILE")
-    # Without a default of its own, which would undo a --json further left.
+    # Without a default of its own, which would override a --json further left.
     adding.add_argument(
         "--json",
         action="store_true",

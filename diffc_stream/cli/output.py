@@ -1,4 +1,4 @@
-"""What the commands print, and the progress they show."""
+"""Print results, and show progress."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ from diffc_stream.work import watched
 
 
 def print_json(facts: object) -> None:
-    """Print ``facts`` as one line of JSON, with null for what JSON has no number for."""
+    """Print ``facts`` as one line of JSON, with null for infinity and NaN."""
     print(json.dumps(_finite(facts), allow_nan=False))
 
 
 def reporting(path: Path) -> AbstractContextManager[object]:
-    """Have what is printed within the block go to stderr if output to ``path`` is on stdout."""
+    """Print to stderr within the block if the output ``path`` is standard output."""
     return redirect_stdout(sys.stderr) if is_standard(path) else nullcontext()
 
 
@@ -58,11 +58,11 @@ class Advance:
         self._progress.update(self._task, completed=completed, note=note)
 
     def towards(self, total: int | None) -> None:
-        """Have the bar full at so many bytes, or move without an end."""
+        """Set the number of bytes at which the bar is full; None shows movement only."""
         self._progress.update(self._task, total=total)
 
     def working(self, what: str, share: float | None = None) -> None:
-        """Say what is being done, and what share of it is."""
+        """Show what is being done, and which share of it is done."""
         self._progress.update(
             self._task, work=what if share is None else f"{what} {100 * share:.0f} %"
         )
@@ -70,9 +70,9 @@ class Advance:
 
 @contextmanager
 def progress(title: str, total: int | None = None) -> Iterator[Advance]:
-    """Show a bar of ``total`` bytes on stderr while the block runs, if people are looking.
+    """Show a progress bar of ``total`` bytes on stderr while the block runs, if on a terminal.
 
-    What the block does that takes long (:mod:`diffc_stream.work`) is shown beside it.
+    Work in the block that takes long (:mod:`diffc_stream.work`) is shown beside it.
     """
     columns = (
         SpinnerColumn(),

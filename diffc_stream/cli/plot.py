@@ -1,4 +1,4 @@
-"""``diffc inspect --plot``: what a stream spends its bytes on, and what it gives for them."""
+"""``diffc inspect --plot``: draw what a stream spends its bytes on, and the quality it reaches."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 FORMATS = (".svg", ".png", ".pdf")
-"""What a plot may be written as, by the end of its name."""
+"""Suffixes of the formats that plots are written in."""
 COLOURS = ("#f2b134", "#e8743b", "#d1495b", "#9b4f96", "#4f6db8", "#3a9fbf", "#3aa17e", "#8fb339")
-"""Of octaves, the coarsest first; of more than these, the finest share the last."""
+"""Colours of octaves, the coarsest first; if there are more octaves, the finest share the last."""
 TRUE, HINDSIGHT, FORESEEN = "#1b1b1b", "#2a6fb0", "#b04a2a"
 LABELLED = 0.06
-"""The share of all bytes from which on a bar has room for its label."""
+"""Smallest share of all bytes for which a bar has room for a label."""
 
 Point: TypeAlias = tuple[int, float]
 """PSNR in dB after so many bytes."""
@@ -33,7 +33,7 @@ Point: TypeAlias = tuple[int, float]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Spent:
-    """A step, and what it took."""
+    """A step, and the bytes that it took."""
 
     begin: int
     """Where it stands in the stream."""

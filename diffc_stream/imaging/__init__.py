@@ -1,4 +1,4 @@
-"""What Pillow leaves to others: colour as files tell it, and files that it does not read."""
+"""Read what Pillow does not: the colour spaces that files state, and some kinds of files."""
 
 
 class Unsupported(ValueError):

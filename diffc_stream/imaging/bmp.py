@@ -1,4 +1,4 @@
-"""What Pillow leaves aside in BMP files: masks with alpha of the first kind, and colour."""
+"""Read what Pillow ignores in BMP files: alpha masks of the first kind, and colour."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _CALIBRATED, _EMBEDDED = 0, 0x4D424544
 
 
 def opened(file: BinaryIO) -> tuple[BinaryIO, Told]:
-    """Return a file as Pillow should be given it, and what it says of its colour."""
+    """Return the file in a form that Pillow reads correctly, and the colour that it states."""
     file.seek(0)
     head = file.read(_FILE + _V5)
     file.seek(0)

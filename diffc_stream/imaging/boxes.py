@@ -1,4 +1,4 @@
-"""What the boxes of AVIF, HEIF and JPEG 2000 files say of colour."""
+"""Read the colour that the boxes of AVIF, HEIF and JPEG 2000 files state."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _ROMM = 21
 
 
 class Told(NamedTuple):
-    """What a file says of its colour."""
+    """The colour that a file states."""
 
     profile: bytes | None = None
     """ICC."""
@@ -109,9 +109,9 @@ def _of_colr_jp2(body: bytes) -> Told | None:
 
 
 def outer(file: BinaryIO, most: int) -> Iterator[tuple[bytes, int, int | None]]:
-    """Yield the first ``most`` boxes of a file: kind, where what is in them begins, and its size.
+    """Yield the first ``most`` boxes of a file: kind, offset of the contents, and their size.
 
-    None is all that follows.
+    A size of None means the rest of the file.
     """
     at = 0
     for _ in range(most):
@@ -130,7 +130,7 @@ def outer(file: BinaryIO, most: int) -> Iterator[tuple[bytes, int, int | None]]:
 
 
 def _top(file: BinaryIO, wanted: bytes) -> Iterator[tuple[bytes, bytes]]:
-    """Yield the boxes of a file, of others than that wanted without what is in them."""
+    """Yield the boxes of a file; only those of the kind ``wanted`` with their contents."""
     for kind, place, size in outer(file, MOST_BOXES):
         if kind != wanted:
             yield kind, b""

@@ -1,6 +1,6 @@
-"""How a picture was taken: read from what its file says, and written for what others read.
+"""Read and write how a picture was taken (EXIF, and text in PNG).
 
-What cannot be read says nothing.
+Fields that cannot be read are ignored.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from diffc_stream.container.metadata import Metadata, Place, line
 Found = TypeVar("Found")
 
 OURS = "diffc-bytes: "
-"""What a description of our own begins with, after that of the picture."""
+"""Start of the description that this program adds after the picture's own."""
 _TIMES = (
     (Base.DateTimeOriginal, Base.OffsetTimeOriginal),
     (Base.DateTimeDigitized, Base.OffsetTimeDigitized),
@@ -80,7 +80,7 @@ def _moment(time: datetime) -> str:
 
 
 def _tried(function: Callable[[], Found]) -> Found | None:
-    """Return what a function gives; None if a file is damaged, in whatever way."""
+    """Return the result of a function, or None if the file is damaged in any way."""
     with suppress(Exception):
         return function()
     return None
@@ -98,7 +98,7 @@ def _time(exif: Mapping[int, Any]) -> datetime | None:
 
 
 def _ahead(text: str) -> timedelta | None:
-    """Return what "+02:00" and the like say; None if they say nothing."""
+    """Parse a time zone such as "+02:00"; return None if it is not one."""
     text = text.strip(" \0").replace("Z", "+00:00")
     if len(text) != 6 or text[0] not in "+-" or text[3] != ":":
         return None
@@ -115,7 +115,7 @@ def _zone(ahead: timedelta) -> str:
 
 def _place(gps: Mapping[int, Any]) -> Place | None:
     if _word(gps.get(GPS.GPSStatus)) == "V":
-        return None  # it has seen no satellites
+        return None  # The camera had no satellite fix.
     latitude, longitude = _angle(gps[GPS.GPSLatitude]), _angle(gps[GPS.GPSLongitude])
     if _word(gps.get(GPS.GPSLatitudeRef)) == "S":
         latitude = -latitude
@@ -123,7 +123,7 @@ def _place(gps: Mapping[int, Any]) -> Place | None:
         longitude = -longitude
     altitude = _tried(lambda: _altitude(gps))
     place = Place(latitude=latitude, longitude=longitude, altitude=altitude)
-    # Nobody takes pictures where both are nought, but cameras that know of no place.
+    # Both are 0 only if the camera does not know the place.
     return place if place.sound and (latitude or longitude) else None
 
 
@@ -166,7 +166,7 @@ def _arc(angle: float) -> tuple[float, float, float]:
 
 
 def _camera(exif: Mapping[int, Any]) -> str:
-    """Return maker and model, the maker's name once and without what lawyers call it."""
+    """Return maker and model, with the maker's name only once and without its legal form."""
     maker, model = (_said(exif.get(tag)) for tag in (Base.Make, Base.Model))
     short = maker.split()[0] if maker else ""
     if not model or model.lower().startswith(short.lower()):

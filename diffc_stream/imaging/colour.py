@@ -1,9 +1,9 @@
-"""Colour that a file describes by numbers: primaries, and a curve from samples to light.
+"""Convert colours that a file describes by numbers: primaries, and a curve from samples to light.
 
-Profiles (ICC) are the business of LittleCMS; this is for what says the same in a few bytes, by the
-code points of ITU-T H.273 or by chromaticities and an exponent.  Pictures of high dynamic range
-(PQ and HLG, ITU-R BT.2100) are shown as far as a page of paper goes: their reference white, 203
-nits (ITU-R BT.2408), is the white of sRGB, and what shines brighter is white.
+ICC profiles are left to LittleCMS; this module is for files that say the same in a few bytes, by
+code points of ITU-T H.273 or by chromaticities and an exponent.  Pictures of high dynamic range (PQ
+and HLG, ITU-R BT.2100) are clipped: their reference white, 203 nits (ITU-R BT.2408), becomes the
+white of sRGB, and so does everything brighter.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ _PART = 2**18
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Coding:
-    """What the samples of a picture mean."""
+    """How the samples of a picture code colour."""
 
     primaries: tuple[float, ...]
     """x and y of red, green, blue and white."""
@@ -125,7 +125,7 @@ ROMM_RGB = Coding(
 
 
 def coding_of(primaries: int, transfer: int) -> Coding | None:
-    """Return what two code points of H.273 say; None if that is sRGB, or nothing that is known."""
+    """Return the coding for two code points of H.273; None if it is sRGB, or unknown."""
     primaries = 1 if primaries == _UNSPECIFIED else primaries
     transfer = 13 if transfer == _UNSPECIFIED else transfer
     if primaries not in _PRIMARIES or transfer not in _CURVES:
@@ -163,7 +163,7 @@ def calibrated(exponent: float | None, chromaticities: Sequence[float] | None) -
 def in_srgb(samples: NDArray[np.uint8] | NDArray[np.uint16], coding: Coding) -> NDArray[np.uint8]:
     """Return samples (H, W, 3), of the whole range of their type, as the colours of sRGB.
 
-    Colours beyond those of sRGB are cut off.  Raises ValueError if there is no such colour.
+    Colours beyond those of sRGB are clipped.  Raises ValueError if there is no such colour.
     """
     most = np.iinfo(samples.dtype).max
     light = coding.curve(np.arange(most + 1) / most).astype(np.float32)

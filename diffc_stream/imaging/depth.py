@@ -1,4 +1,4 @@
-"""Samples of any width as 8 bits."""
+"""Convert samples of any width to 8 bits."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from numpy.typing import NDArray
 
 INTEGER = (65535.0,)
 FLOAT = (1.0, 255.0, 65535.0)
-"""What samples without a scale of their own may be said in parts of."""
+"""Maxima that are tried for floating-point samples, whose range files do not state."""
 
 
 def eight_bits(values: NDArray[Any], spans: Sequence[float]) -> NDArray[np.uint8]:
-    """Return values with the first of ``spans`` that holds them all as 255.
+    """Scale values so that the first of ``spans`` that contains them all becomes 255.
 
-    Failing that their own range is stretched.  What is not a number is black.
+    If none does, the range of the values is stretched.  NaN becomes black.
     """
     known = np.nan_to_num(values.astype(np.float64), nan=0.0, posinf=0.0, neginf=0.0)
     low, high = float(known.min()), float(known.max())

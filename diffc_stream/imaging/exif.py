@@ -1,6 +1,6 @@
-"""What EXIF says of a picture: which way is up, and what its colours mean.
+"""Read the orientation and the colour space of a picture from EXIF.
 
-What cannot be read says nothing.
+Fields that cannot be read are ignored.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""JPEG files that lack their end."""
+"""Repair JPEG files that lack only their end marker."""
 
 from __future__ import annotations
 
@@ -13,9 +13,10 @@ _OTHERS = (bytes(range(254, 0, -1)) * 4, b"\x55" * 1000)
 
 
 def ended(data: bytes) -> io.BytesIO | None:
-    """Return the file with an end, if all but that is there; None if pixels are missing.
+    """Return the file with an end marker added; None if pixels are missing, too.
 
-    Pixels are there if they are the same whatever follows: those missing would be made of it.
+    All pixels are there if they come out the same whatever bytes follow: missing ones would be
+    decoded from those bytes.
     """
     data = data[:-1] if data.endswith(b"\xff") else data
     shown = []

@@ -1,4 +1,4 @@
-"""JPEG XL: its size, which its plug-in for Pillow finds out by decoding all of it."""
+"""Read the size of JPEG XL files, because the plug-in for Pillow decodes everything to find it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a file is, by its first bytes: to say what of it is not read."""
+"""Recognise kinds of files by their first bytes, so that refusals can name them."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ HEAD = 256
 
 
 def kind_of(head: bytes) -> str | None:
-    """Return what a file is that begins so; None for what is not known."""
+    """Return the kind of a file that begins with ``head``, or None if it is unknown."""
     if head[4:8] == b"ftyp":
         length = min(int.from_bytes(head[:4], "big"), len(head))
         brands = [head[8:12], *(head[i : i + 4] for i in range(16, length - 3, 4))]

@@ -1,7 +1,7 @@
-"""What Pillow leaves aside in PNG files: how they tell their colour, and what harms nobody.
+"""Read what Pillow does not in PNG files: their colour, and files with harmless damage.
 
-Text and profiles beyond a megabyte, and chunks that nobody needs and that were damaged, are no
-reason not to show a picture.
+Large text and profiles, and damaged chunks that the pixels do not need, are skipped instead of
+making the picture unreadable.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ MOST_CHUNKS = 250_000
 MOST_PROFILE = 2**24
 """Bytes of a colour profile; larger ones are ignored."""
 MOST_ANCILLARY = 2**26
-"""Bytes of a chunk that is looked into; larger ones of those that nobody needs are left out."""
+"""Most bytes of a chunk that the pixels do not need; larger ones are skipped."""
 _MOST_TEXT = 2**20
 """Bytes of a text that Pillow takes, ..."""
 _ALL_TEXT = 2**24
@@ -36,7 +36,7 @@ _TEXT = (b"tEXt", b"zTXt", b"iTXt")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Png:
-    """A PNG file as Pillow should be given it, and what it says beside."""
+    """A PNG file in a form that Pillow reads correctly, and what else the file states."""
 
     file: BinaryIO
     depth: int
@@ -141,7 +141,7 @@ def _chunks(file: BinaryIO) -> Iterator[_Chunk]:
 
 
 def _is_kept(file: BinaryIO, chunk: _Chunk, found: _Found) -> bool:
-    """Look at a chunk, and tell whether Pillow should see it."""
+    """Look at a chunk, and return whether Pillow should see it."""
     kind, at, length = chunk
     if kind == b"IHDR":
         file.seek(at + 8)
@@ -150,7 +150,7 @@ def _is_kept(file: BinaryIO, chunk: _Chunk, found: _Found) -> bool:
             found.depth, found.colour_type = header[8], header[9]
         return True
     if not kind[0] & 0x20:
-        return True  # without these there is no picture
+        return True  # The picture needs these.
     if length > MOST_ANCILLARY:
         return False
     file.seek(at + 4)
@@ -221,7 +221,7 @@ def _unpacked(packed: bytes, most: int) -> bytes | None:
 
 
 def _without(file: BinaryIO, kept: list[_Chunk]) -> BinaryIO:
-    """Return a file in memory of those chunks alone."""
+    """Return a file in memory with only the chunks ``kept``."""
     out = io.BytesIO()
     out.write(SIGNATURE)
     for chunk in kept:

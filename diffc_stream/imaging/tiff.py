@@ -1,7 +1,7 @@
-"""TIFF that Pillow does not read: which directory counts, and samples of kinds that it lacks.
+"""Read TIFF files that Pillow does not: the right directory, and more kinds of samples.
 
-Those are RGB and grey with alpha of 16, 32 and 64 bits and of floats, and BigTIFF of the other byte
-order.  What strips and tiles are compressed with is undone by Pillow's libtiff.
+These kinds are RGB and grey with alpha of 16, 32 and 64 bits and of floats, and BigTIFF of the
+other byte order.  Strips and tiles are decompressed by Pillow's libtiff.
 """
 
 from __future__ import annotations
@@ -150,10 +150,10 @@ def beginning_with(file: BinaryIO, tiff: Tiff) -> BinaryIO:
 
 
 def decoded(file: BinaryIO, tiff: Tiff) -> Image.Image:
-    """Return the picture of kinds that Pillow does not read, with 8 bits per sample.
+    """Return a picture of a kind that Pillow does not read, with 8 bits per sample.
 
-    Whoever calls this has seen that it has pixels, and not too many.  Raises Unsupported, which
-    says what of it is not read, or what a damaged file is met with.
+    The caller must have checked that it has pixels, and not too many.  Raises Unsupported, which
+    says what is not supported, and all kinds of errors for damaged files.
     """
     directory = tiff.full
     layout = _layout(tiff)
@@ -302,7 +302,7 @@ def _inflated(data: bytes, directory: Directory, rows: int, stride: int) -> byte
 
 
 def _by_libtiff(data: bytes, compression: int, rows: int, stride: int) -> bytes:
-    """Have libtiff undo a compression: of a grey picture whose pixels are the bytes wanted."""
+    """Decompress with libtiff, as a grey picture whose pixels are the bytes wanted."""
     entries: tuple[tuple[int, int], ...]
     entries = ((256, stride), (257, rows), (258, 8), (259, compression), (262, 1))
     entries += ((273, 8 + 2 + 12 * 8 + 4), (278, rows), (279, len(data)))
@@ -320,7 +320,7 @@ def _scaled(values: NDArray[Any], layout: _Layout) -> NDArray[np.uint8]:
     if values.dtype.kind == "f":
         return eight_bits(values, FLOAT)
     if layout.bits > 16 and layout.samples == 1:
-        return eight_bits(values, INTEGER)  # counts of something, as a rule
+        return eight_bits(values, INTEGER)  # Usually counts of something.
     return np.round(values * (255.0 / ((1 << layout.bits) - 1))).astype(np.uint8)
 
 
@@ -343,7 +343,7 @@ def _chain(file: BinaryIO, order: str, big: bool, at: int) -> Iterator[Directory
         try:
             directory, following = _directory(file, order, big, at)
         except struct.error:
-            return  # what came before it counts
+            return  # The directories before it are used.
         yield directory
         at = following
 
