@@ -17,8 +17,10 @@ from serving import pictures, serving, settled
 from diffc_client import Address, Refinement
 from diffc_client.mirror.follower import ReceiverDaemon
 from diffc_client.mirror.paths import Place
+from diffc_server.websocket.page_window import PageWindow
 from diffc_stream.errors import AddressError
 from diffc_stream.picture import load_picture
+from diffc_stream.session import paging
 from diffc_stream.transport.backoff import Backoff
 
 
@@ -96,6 +98,25 @@ async def test_everything_a_sender_has(folder: Path, tmp_path: Path) -> None:
     ]
     assert (home / "a.png.dfc").read_bytes() == stream_of("a.png", 5000)
     assert load_picture(home / "a.png.png")[0, 0, 0] == 5000 % 256
+
+
+@pytest.mark.asyncio
+async def test_the_first_picture_does_not_wait_for_the_last_name(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(paging, "ENTRIES_PER_PAGE", 1)
+    come = asyncio.Event()
+
+    async def held_up(_: PageWindow) -> None:
+        await come.wait()
+
+    monkeypatch.setattr(PageWindow, "sent", held_up)
+    os.utime(folder / "b.png", (2e9, 2e9))
+    kept = tmp_path / "kept"
+    async with serving(folder) as daemon, keeping(kept, daemon.url) as watcher:
+        await watcher.until(lambda w: w.complete == ["b.png"])  # the newest
+        come.set()
+        await watcher.until(lambda w: len(w.complete) == 3)
 
 
 @pytest.mark.asyncio

@@ -173,7 +173,9 @@ COUNTED = {
         diffc_stream/session/sender.py self._pages
         """,
     "Looks at the folder": """
-        server/catalogue/watcher.py task thread self._touched self._marks self._beyond self._news
+        server/catalogue/watcher.py task thread
+        server/catalogue/history.py self._touched self._marks self._pages self._moments
+        server/websocket/page_window.py self._under_way
         server/catalogue/scan.py self.places
         server/catalogue/catalogue.py self._spoken_of
         server/catalogue/thumbprints.py self._known self._unsettled
@@ -225,7 +227,7 @@ COUNTED = {
         client/mirror/removal.py self._removing task thread
         client/mirror/deferred.py self._parked timer
         client/mirror/state.py self.images
-        client/remote/websocket.py self._entries self._pages
+        client/remote/websocket.py self._entries self._pages self._telling
         client/mirror/scheduler.py self._heap self._waiting self._sizes
         client/mirror/paths.py self._owners
         """,

@@ -15,12 +15,12 @@ import pytest
 from structlog.contextvars import bound_contextvars, get_contextvars
 
 from diffc_server import Catalogue
-from diffc_server.catalogue import scan, thumbprints, watcher
+from diffc_server.catalogue import history, scan, thumbprints, watcher
 from diffc_server.catalogue.scan import Scan, looked
 from diffc_server.catalogue.thumbprints import Thumbprints
 from diffc_server.catalogue.watcher import EVERY, SHARE
 from diffc_stream.session import Catalogue as Message
-from diffc_stream.session import encode
+from diffc_stream.session import Entry, encode
 from diffc_stream.session.paging import Page
 
 pytestmark = [pytest.mark.asyncio, pytest.mark.virtual_time]
@@ -52,8 +52,11 @@ class Follower:
         self.taken: tuple[Message, ...] = ()
 
     async def next(self) -> tuple[Message, ...]:
+        """Take pages up to one that is the last."""
+        self.taken = ()
         async with asyncio.timeout(100):
-            self.taken = tuple(page.message for page in await anext(self._pages))
+            while not (self.taken and self.taken[-1].last):
+                self.taken += tuple(page.message for page in await anext(self._pages))
         assert [page.last for page in self.taken] == [False] * (len(self.taken) - 1) + [True]
         if not self.taken[0].changes:
             self.known.clear()
@@ -82,7 +85,7 @@ async def test_everything_and_then_what_changes(folder: Path) -> None:
     async with following(catalogue) as follower:
         [page] = await follower.next()
         assert ([entry.name for entry in page.images], page.changes) == (
-            ["c.png", "a.png", "b.png"],
+            ["b.png", "a.png", "c.png"],
             False,
         )
         put(folder / "new.png")
@@ -116,7 +119,7 @@ async def test_nothing_is_said_twice_to_who_comes_back(folder: Path) -> None:
     async with following(catalogue, before=first) as again:
         [page] = await again.next()
         assert ([entry.name for entry in page.images], page.removed) == (
-            ["a.png", "new.png"],
+            ["new.png", "a.png"],
             ("b.png",),
         )
     # After a restart of the sender it is known what has been added, if nothing else has changed.
@@ -140,9 +143,35 @@ async def test_who_has_got_some_pages_gets_the_others(folder: Path) -> None:
     async with following(catalogue) as follower:
         pages = await follower.next()
         assert [len(page.images) for page in pages] == [50, 50, 23]
-    async with following(Catalogue(folder), pages[1].mark) as other:
-        [rest] = await other.next()
-        assert (rest.images, rest.changes) == (pages[2].images, True)
+    times = [entry.time for page in pages for entry in page.images]
+    assert times == sorted(times, reverse=True)
+    # After a restart too.
+    for one in (catalogue, Catalogue(folder)):
+        async with following(one, pages[1].mark) as other:
+            [rest] = await other.next()
+            assert (rest.images, rest.changes) == (pages[2].images, True)
+
+
+async def test_what_is_new_is_told_before_the_rest(folder: Path) -> None:
+    for number in range(120):
+        put(folder / f"{number:03}.png", age=500 - number)
+    catalogue = Catalogue(folder)
+    async with aclosing(catalogue.changes.pages(None)) as news:
+        [first] = [page.message for page in await anext(news)]
+        assert (len(first.images), first.last, first.changes) == (50, False, False)
+        put(folder / "new.png", age=1)
+        (folder / "119.png").unlink()  # it has been told
+        (folder / "000.png").unlink()  # it has not
+        await asyncio.sleep(2 * EVERY)
+        [second] = [page.message for page in await anext(news)]
+        assert ([entry.name for entry in second.images], second.last) == (["new.png"], False)
+        assert set(second.removed) == {"119.png", "000.png"}
+    # A link that breaks here goes on here.
+    async with following(catalogue, second.mark) as again:
+        rest = await again.next()
+        known = {entry.name for page in (first, second, *rest) for entry in page.images}
+        assert known - set(second.removed) == set(catalogue.versions())
+        assert sum(len(page.images) for page in rest) == 123 - 50 - 1
 
 
 async def test_many_changes_are_many_pages(folder: Path) -> None:
@@ -154,9 +183,15 @@ async def test_many_changes_are_many_pages(folder: Path) -> None:
         for number in range(99):
             put(folder / f"{number:03}.png", age=500)
         pages = await follower.next()
-        assert [len(page.images) + len(page.removed) for page in pages] == [50, 50, 1]
-        assert [page.mark is None for page in pages] == [True, True, False]
+        assert [len(page.images) + len(page.removed) for page in pages] == [2, 50, 49]
         assert len(follower.known) == 100
+    # Whoever has heard some of it need not hear that again.
+    for told in range(3):
+        async with following(catalogue, pages[told].mark) as other:
+            rest = await other.next()
+            assert all(page.changes for page in rest)
+            left = [page.images for page in pages[told + 1 :]]
+            assert [page.images for page in rest] == (left or [()])
 
 
 async def test_an_empty_folder(tmp_path: Path) -> None:
@@ -340,8 +375,8 @@ async def test_one_look_serves_all(folder: Path, monkeypatch: pytest.MonkeyPatch
 
 
 async def test_what_is_remembered_is_bounded(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(watcher, "MOST_MARKS", 3)
-    monkeypatch.setattr(watcher, "MOST_GONE", 4)
+    monkeypatch.setattr(history, "MOST_MARKS", 3)
+    monkeypatch.setattr(history, "MOST_GONE", 4)
     catalogue = Catalogue(folder)
     async with following(catalogue) as follower:
         await follower.next()
@@ -351,8 +386,8 @@ async def test_what_is_remembered_is_bounded(folder: Path, monkeypatch: pytest.M
             await follower.next()
             (folder / f"{number}.png").unlink()
             await follower.next()
-        assert len(catalogue.changes._marks) <= 3
-        assert len(catalogue.changes._touched) <= 3 + 4
+        assert len(catalogue.changes._history._marks) <= 3
+        assert len(catalogue.changes._history._touched) <= 3 + 4
         assert follower.known.keys() == {"a.png", "b.png", "c.png"}
         # The first state is the same as the last one, so it is known.
         assert follower.mark == old
@@ -400,7 +435,7 @@ async def test_who_only_asks_gets_what_is_there_now(folder: Path) -> None:
     (folder / "a.png").unlink()
     pages = await catalogue.changes.listing()
     assert names(pages) == ["b.png", "c.png", "new.png"]
-    assert pages[0].message.images == catalogue.entries()
+    assert sorted(pages[0].message.images, key=by_name) == list(catalogue.entries())
     assert not pages[0].message.changes
     assert pages[0].message.mark is None
     # Those who follow it are told when it rests, as ever.
@@ -505,5 +540,9 @@ async def test_who_asks_and_leaves_takes_nothing_from_others(folder: Path) -> No
     ] * 2
 
 
+def by_name(entry: Entry) -> str:
+    return entry.name
+
+
 def names(pages: tuple[Page, ...]) -> list[str]:
-    return [entry.name for page in pages for entry in page.message.images]
+    return sorted(entry.name for page in pages for entry in page.message.images)

@@ -14,7 +14,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Unpack
@@ -127,8 +127,13 @@ class Sender:
         """
         return [entry.name for entry in await self.catalogue()]
 
-    async def catalogue(self) -> list[Entry]:
-        """Return what pictures the sender offers: name, size, time and thumbprint of each.
+    async def catalogue(
+        self, told: Callable[[Sequence[Entry]], object] | None = None
+    ) -> list[Entry]:
+        """Return what pictures the sender offers, by name: size, time and thumbprint of each.
+
+        Of thousands that takes a while over a slow link: ``told`` is called with some of them after
+        the other as they come, the newest first; from the start again if the link breaks.
 
         >>> for entry in await sender.catalogue():
         ...     print(entry.name, entry.size, entry.time, entry.thumbprint)
@@ -136,7 +141,7 @@ class Sender:
         backoff = self._backoff.fresh()
         while True:
             try:
-                return await (await self.dial()).catalogue()
+                return await (await self.dial()).catalogue(told)
             except LinkLost as error:
                 await self._pause(backoff, error)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable, Mapping, Sequence
 from contextlib import AsyncExitStack, aclosing, asynccontextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -19,7 +19,7 @@ from diffc_stream.errors import (
     StreamError,
 )
 from diffc_stream.picture import png_bytes
-from diffc_stream.session import Code, Terms
+from diffc_stream.session import Code, Entry, Terms
 from diffc_stream.transport.backoff import Backoff
 
 from ..api.connection import Sender, connect
@@ -144,50 +144,82 @@ class ReceiverDaemon:
     ) -> None:
         """Keep pictures; ``done`` are those that are complete, by name, with their thumbprints."""
         while images is None or not images <= done.keys():
-            wanted = dict.fromkeys(sorted(images or ()), "")
             if images is None:
-                entries = await sender.catalogue()
-                wanted = {entry.name: entry.thumbprint for entry in entries[: self._most_pictures]}
-                if len(wanted) < len(entries):
-                    beyond = len(entries) - len(wanted)
-                    most = f"{len(wanted)} pictures are as many as are kept; {beyond} are left out"
-                    self._complaints.say("pictures", "%s: %s", home.address, most)
-                for name in done.keys() - wanted.keys():
-                    del done[name]
-            # A picture that was replaced under its name has another thumbprint.
-            names = [name for name, thumbprint in wanted.items() if done.get(name) != thumbprint]
-            await self._keep_all(sender, home, names, wanted, done)
+                await self._keep_listed(sender, home, done)
+            else:
+                wanted = dict.fromkeys(sorted(images), "")
+                await self._keep_all(sender, home, _each(wanted, done), done)
             with suppress(OSError):
                 await asyncio.to_thread(home.holdings.journal.upkeep)
             if images is None or not images <= done.keys():
                 await asyncio.sleep(self._every)
 
+    async def _keep_listed(self, sender: Sender, home: _Home, done: dict[str, str]) -> None:
+        """Keep all that a sender offers, while it is still telling what that is."""
+        found: asyncio.Queue[Sequence[Entry] | None] = asyncio.Queue()
+        wanted: dict[str, str] = {}
+
+        async def listed() -> None:
+            await sender.catalogue(found.put_nowait)
+            found.put_nowait(None)
+
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(listed())
+            chosen = self._chosen(found, wanted, done, home)
+            await self._keep_all(sender, home, chosen, done)
+        for name in done.keys() - wanted.keys():
+            del done[name]
+
+    async def _chosen(
+        self,
+        found: asyncio.Queue[Sequence[Entry] | None],
+        wanted: dict[str, str],
+        done: Mapping[str, str],
+        home: _Home,
+    ) -> AsyncGenerator[tuple[str, str], None]:
+        """Yield what is to be received of what is found, and put what is wanted of it."""
+        beyond = set()
+        while (entries := await found.get()) is not None:
+            for entry in entries:
+                if entry.name not in wanted and len(wanted) >= self._most_pictures:
+                    beyond.add(entry.name)
+                    continue
+                if wanted.get(entry.name) == entry.thumbprint:
+                    continue  # told a second time
+                wanted[entry.name] = entry.thumbprint
+                # A picture that was replaced under its name has another thumbprint.
+                if done.get(entry.name) != entry.thumbprint:
+                    yield entry.name, entry.thumbprint
+        if beyond:
+            most = f"{len(wanted)} pictures are as many as are kept; {len(beyond)} are left out"
+            self._complaints.say("pictures", "%s: %s", home.address, most)
+
     async def _keep_all(
         self,
         sender: Sender,
         home: _Home,
-        names: list[str],
-        wanted: dict[str, str],
+        chosen: AsyncGenerator[tuple[str, str], None],
         done: dict[str, str],
     ) -> None:
+        """Keep pictures, which come with what ``done`` is to say of them."""
         gate = asyncio.Semaphore(AT_ONCE)
         full = asyncio.Event()
 
-        async def keep(name: str) -> None:
+        async def keep(name: str, thumbprint: str) -> None:
             try:
                 with bound_contextvars(image=name):
-                    if await self._keep(sender, home, name, wanted[name], full):
-                        done[name] = wanted[name]
+                    if await self._keep(sender, home, name, thumbprint, full):
+                        done[name] = thumbprint
             finally:
                 gate.release()
 
-        async with asyncio.TaskGroup() as tasks:
-            for name in names:
+        async with asyncio.TaskGroup() as tasks, aclosing(chosen):
+            async for name, thumbprint in chosen:
                 # Waited for here, so that there are no more tasks than streams.
                 await gate.acquire()
                 if full.is_set():
                     break
-                tasks.create_task(keep(name))
+                tasks.create_task(keep(name, thumbprint))
 
     async def _keep(
         self, sender: Sender, home: _Home, image: str, thumbprint: str, full: asyncio.Event
@@ -267,6 +299,14 @@ class _Home:
 def _write(holdings: Holdings, picture: str, refinement: Refinement) -> None:
     data = png_bytes(refinement.image, refinement.description, refinement.metadata)
     holdings.replace(picture, data)
+
+
+async def _each(
+    wanted: Mapping[str, str], done: Mapping[str, str]
+) -> AsyncGenerator[tuple[str, str], None]:
+    for name, thumbprint in wanted.items():
+        if done.get(name) != thumbprint:
+            yield name, thumbprint
 
 
 def _by_sender(addresses: Iterable[Address]) -> dict[Address, frozenset[str] | None]:

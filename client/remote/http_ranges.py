@@ -98,7 +98,7 @@ class RangeLink:
         self._open.add(arrivals)
         return arrivals
 
-    async def catalogue(self) -> list[Entry]:
+    async def catalogue(self, _told: object = None) -> list[Entry]:
         """Raise AddressError."""
         raise AddressError(
             f"{self._address} does not say what it has: over plain HTTP, name the stream"

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
 
 from websockets.exceptions import (
     ConnectionClosed,
@@ -50,6 +50,7 @@ from .receive_buffer import Arrivals, Backlog
 MOST_BACKLOG = 64
 """Messages waiting to be sent beyond which nothing more is read."""
 CAPABILITIES = (Capability.DFC1, Capability.DFC2, Capability.DFC3)
+Told = Callable[[Sequence[Entry]], object]
 MOST_ENTRIES = 100_000
 """Pictures in a catalogue; a sender that never says which page is the last is not believed."""
 LEAST_ENTRIES = ENTRIES_PER_PAGE // 2
@@ -75,6 +76,8 @@ class Link:
         self._announced = 0
         """How many that may have been, as far as limits go."""
         self._listed: asyncio.Future[list[Entry]] | None = None
+        self._telling: list[Told] = []
+        """Who is told of pages as they come."""
         self._pages: asyncio.Queue[Catalogue | SessionError] | None = None
         self.base = ""
         """The path that the sender is below, as far as it was not known before."""
@@ -177,9 +180,15 @@ class Link:
             self._session.stop(stream)
             self._awoken.set()
 
-    async def catalogue(self) -> list[Entry]:
-        """Ask what pictures there are."""
+    async def catalogue(self, told: Told | None = None) -> list[Entry]:
+        """Ask what pictures there are; return them by name.
+
+        ``told`` gets those of each page as it comes, the newest first, as far as the sender can.
+        """
         self._check()
+        if told is not None:
+            told(self._entries)
+            self._telling.append(told)
         if self._listed is None:
             self._listed = asyncio.get_running_loop().create_future()
             self._session.list()
@@ -283,13 +292,16 @@ class Link:
             self._pages.put_nowait(page)
             return
         self._entries += page.images
+        for told in self._telling:
+            told(page.images)
         self._announced += max(LEAST_ENTRIES, len(page.images))
         if self._announced > MOST_ENTRIES:
             raise RemoteProtocolError(f"a CATALOGUE of more than {MOST_ENTRIES} pictures")
         self.left_out = page.left_out
         if page.last and self._listed is not None:
-            self._listed.set_result(self._entries)
+            self._listed.set_result(sorted(self._entries, key=lambda entry: entry.name))
             self._listed, self._entries, self._announced = None, [], 0
+            self._telling.clear()
 
     async def _write(self) -> None:
         while True:

@@ -8,16 +8,15 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from bisect import bisect_left
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import suppress
 from contextvars import Context
-from itertools import takewhile
 
 from diffc_stream.session import Catalogue, Entry
 from diffc_stream.session.paging import Page, starts
 
-from .scan import Folder, Known, Scan, by_time, listed, looked
+from .history import History, Pages
+from .scan import Folder, by_time, listed, looked
 
 EVERY = 1.0
 """Seconds from look to look ..."""
@@ -27,14 +26,8 @@ PATIENCE = 1.0
 """Seconds that who asks what there is waits for a look, if there was one before."""
 RECALLING = 5.0
 """Seconds that a store gets to say what was noted; then the files are read."""
-MOST_MARKS = 1000
-"""States of the catalogue of which it is known what has changed since."""
-MOST_GONE = 10_000
-"""Names remembered of pictures that are no more."""
 
 logger = logging.getLogger("diffc_server")
-
-Pages = tuple[Page, ...]
 
 
 class CatalogueWatcher:
@@ -42,22 +35,11 @@ class CatalogueWatcher:
 
     def __init__(self, catalogue: Folder) -> None:
         self._catalogue = catalogue
-        self._latest = Scan(seen={}, known={})
-        self._version = 0
-        self._touched: dict[str, int] = {}
-        """In which version a name changed last; in that order."""
-        self._marks: dict[str, int] = {}
-        """The versions that marks stand for, oldest first."""
+        self._history = History()
         self._followers = 0
         self._watching: asyncio.Task[None] | None = None
         self._looked = asyncio.Event()
         self._turned = asyncio.Event()
-        self._begins = [0]
-        """Where pages of all there is begin."""
-        self._beyond: dict[bool, Pages] = {}
-        """All there is, as news or not."""
-        self._news: dict[int, Pages] = {}
-        """What has changed since a version, and is told to all who have come so far."""
         self._listing: Pages = ()
         self._listed: tuple[tuple[Entry, ...], int] | None = None
         """What is in that."""
@@ -90,8 +72,8 @@ class CatalogueWatcher:
     async def pages(self, mark: str | None) -> AsyncGenerator[Pages, None]:
         """Yield what whoever has come to ``mark`` lacks, and then what changes, without end.
 
-        At first it may be one empty page.  What changes while the last pages are in use is in the
-        next ones.
+        The newest comes first, a page at a time, and at first it may be an empty one.  What changes
+        while the last pages are in use is in the next ones.
         """
         self._followers += 1
         if self._watching is None:
@@ -100,12 +82,16 @@ class CatalogueWatcher:
             self._watching = asyncio.create_task(self._watch(), context=Context())
         try:
             await self._looked.wait()
-            pages, version = self._lacking(mark), self._version
+            history = self._history
+            known = history.position(mark)
+            changes = known is not None
+            position = known or history.beginning
             while True:
+                pages, position = history.next(position, changes=changes)
                 yield pages
-                while self._version == version:
+                while history.told(position):
+                    changes = True
                     await self._turned.wait()
-                pages, version = self._since(version), self._version
         finally:
             self._followers -= 1
             if not self._followers:
@@ -133,8 +119,8 @@ class CatalogueWatcher:
             began, reading = clock(), 0.0
             try:
                 await self._recall()
-                look = await asyncio.to_thread(looked, self._catalogue, self._latest)
-                while look.unread and not self._marks:
+                look = await asyncio.to_thread(looked, self._catalogue, self._history.look)
+                while look.unread and not self._history.version:
                     # Nothing is told before all is known; who stops meanwhile need not wait.
                     look = await asyncio.to_thread(looked, self._catalogue, look)
                 if asked:
@@ -151,7 +137,9 @@ class CatalogueWatcher:
             else:
                 self._told = ""
                 reading = look.reading
-                self._take(look)
+                if self._history.take(look):
+                    self._turned.set()
+                    self._turned = asyncio.Event()
                 self._looked.set()
                 self._note()
             finally:
@@ -181,84 +169,10 @@ class CatalogueWatcher:
         if told != self._listed:
             self._listed, self._listing = told, _whole(entries, left_out)
 
-    def _take(self, look: Scan) -> None:
-        before, self._latest = self._latest, look
-        if look.marks[-1] != before.marks[-1] or not self._marks:
-            self._version += 1
-            self._news = {}
-            self._beyond = {}
-            self._begins = starts(look.entries)
-            changed = [
-                name
-                for name in before.known.keys() | look.known.keys()
-                if _entry(before.known, name) != _entry(look.known, name)
-            ]
-            for name in sorted(changed):
-                self._touched.pop(name, None)
-                self._touched[name] = self._version
-            self._marks.pop(look.marks[-1], None)
-            self._marks[look.marks[-1]] = self._version
-            self._forget()
-            self._turned.set()
-            self._turned = asyncio.Event()
-
-    def _forget(self) -> None:
-        """Bound what is remembered of what is no more."""
-        if len(self._marks) > MOST_MARKS:
-            del self._marks[next(iter(self._marks))]
-        gone = [name for name in self._touched if name not in self._latest.known]
-        for name in gone[: len(gone) - MOST_GONE if len(gone) > MOST_GONE else 0]:
-            version = self._touched.pop(name)
-            # Who has come no further would not hear of it.
-            self._marks = {mark: at for mark, at in self._marks.items() if at >= version}
-
-    def _lacking(self, mark: str | None) -> Pages:
-        version = self._marks.get(mark or "")
-        if version is not None:
-            return self._since(version)
-        held = self._latest.places.get(mark or "")
-        if held is None:
-            return self._all(changes=False)
-        # Up to where a page of all ends, and the rest of those.
-        begins = self._begins
-        first = bisect_left(begins, held)
-        rest = self._all(changes=True)[first:]
-        if not rest or begins[first] != held:
-            end = begins[first] if rest else len(self._latest.entries)
-            rest = (_page(self._latest, held, end, changes=True), *rest)
-        return rest
-
-    def _all(self, *, changes: bool) -> Pages:
-        """Return pages of all entries, the same ones to all who ask."""
-        if changes not in self._beyond:
-            ends = [*self._begins[1:], len(self._latest.entries)]
-            self._beyond[changes] = tuple(
-                _page(self._latest, start, end, changes=changes)
-                for start, end in zip(self._begins, ends, strict=True)
-            )
-        return self._beyond[changes]
-
-    def _since(self, version: int) -> Pages:
-        if version not in self._news:
-            self._news[version] = self._changed_since(version)
-        return self._news[version]
-
-    def _changed_since(self, version: int) -> Pages:
-        newest = takewhile(lambda item: item[1] > version, reversed(self._touched.items()))
-        names = [name for name, _ in newest][::-1]
-        known = self._latest.known
-        images = sorted((known[name][1] for name in names if name in known), key=by_time)
-        news: list[Entry | str] = [*images, *(name for name in names if name not in known)]
-        begins = starts(news)
-        ends = [*begins[1:], len(news)]
-        return tuple(
-            _changed(news[start:end], self._latest.marks[-1] if end == len(news) else None)
-            for start, end in zip(begins, ends, strict=True)
-        )
-
 
 def _whole(entries: Sequence[Entry], left_out: int) -> Pages:
-    """Return pages of all entries for who does not follow them."""
+    """Return pages of all entries for who does not follow them, the newest first."""
+    entries = sorted(entries, key=by_time)[::-1]
     begins = starts(entries)
     ends = [*begins[1:], len(entries)]
     return tuple(
@@ -271,34 +185,3 @@ def _whole(entries: Sequence[Entry], left_out: int) -> Pages:
         )
         for start, end in zip(begins, ends, strict=True)
     )
-
-
-def _page(look: Scan, held: int, end: int, *, changes: bool) -> Page:
-    """Return the page of entries after the first ones, which are ``held``, up to ``end``."""
-    last = end == len(look.entries)
-    return Page(
-        Catalogue(
-            images=look.entries[held:end],
-            last=last,
-            changes=changes,
-            mark=look.marks[end],
-            left_out=look.left_out if last else 0,
-        )
-    )
-
-
-def _changed(news: Sequence[Entry | str], mark: str | None) -> Page:
-    return Page(
-        Catalogue(
-            images=tuple(item for item in news if isinstance(item, Entry)),
-            last=mark is not None,
-            changes=True,
-            removed=tuple(item for item in news if isinstance(item, str)),
-            mark=mark,
-        )
-    )
-
-
-def _entry(known: Known, name: str) -> Entry | None:
-    found = known.get(name)
-    return found[1] if found else None

@@ -13,7 +13,7 @@ import contextlib
 import itertools
 import logging
 import secrets
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from structlog.contextvars import bound_contextvars
@@ -39,6 +39,7 @@ from diffc_stream.session import (
     Terms,
     Update,
 )
+from diffc_stream.session.paging import Page
 from diffc_stream.transport.pacing import Paced
 
 from ..auth.quotas import Visit, unlimited
@@ -47,6 +48,7 @@ from ..encoding.pipeline import Pipeline, SharedStream
 from ..ops.metrics import Figures
 from .batched_write import write
 from .outbound_stream import Outgoing
+from .page_window import PageWindow
 from .resolver import Resolver
 from .scheduler import FrameScheduler
 
@@ -284,19 +286,29 @@ class Conversation:
         # The largest answer to the smallest question: it waits until the one before is paid for.
         now = self._clock()
         await asyncio.sleep(self.visit.ready_at(now) - now)
+        window = PageWindow(self._websocket)
         if not request.follow:
-            self._session.announce(await self._catalogue.changes.listing())
-            self._websocket.charge(self._session.pages)
-            self._wake()
+            listing = await self._catalogue.changes.listing()
+            self._websocket.charge(len(listing))
+            await self._announce(listing, window)
             return
         async with contextlib.aclosing(self._catalogue.changes.pages(request.mark)) as news:
             async for pages in news:
-                self._session.announce(pages)
-                self._wake()
                 # What changes meanwhile is said at once, and only as it is then.
-                while self._session.pages:
-                    self._flushed.clear()
-                    await self._flushed.wait()
+                await self._announce(pages, window)
+
+    async def _announce(self, pages: Iterable[Page], window: PageWindow) -> None:
+        """Send pages one by one, so that pictures need not wait for all of them."""
+        for page in pages:
+            if self._draining:
+                return
+            self._session.announce([page])
+            self._wake()
+            while self._session.pages:
+                self._flushed.clear()
+                await self._flushed.wait()
+            if not page.message.last:
+                await window.sent()
 
     async def _prepare(self, request: Open, requested: Requested) -> None:
         try:

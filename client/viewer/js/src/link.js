@@ -298,7 +298,8 @@ export class Link {
     const [entries, listed] = [this.#entries, this.#listed];
     this.#entries = [];
     this.#listed = null;
-    listed?.(entries);
+    // The newest come first.
+    listed?.(entries.sort((a, b) => (a.name < b.name ? -1 : 1)));
   }
 
   /** @param {{ code: number, reason: string }} event */

@@ -148,7 +148,7 @@ export class Sender {
   }
 
   /**
-   * Return what pictures the sender offers.
+   * Return what pictures the sender offers, by name.
    *
    * Rejects, as deliveries do, when the sender is given up or closed.
    *

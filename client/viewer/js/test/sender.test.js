@@ -61,7 +61,7 @@ function taken(delivery) {
 test("a catalogue, and a whole stream", async () => {
   const { clock, network, sender, said } = reached({ models: ["0a1b2c3d"] });
   const names = (await clock.settled(sender.catalogue())).map(({ name }) => name);
-  assert.deepEqual(names, ["photo.jpg", "harbour/crane.png"]);
+  assert.deepEqual(names, ["harbour/crane.png", "photo.jpg"]);
   const delivery = sender.open("photo.jpg");
   const got = taken(delivery);
   assert.deepEqual(await clock.settled(delivery.ended), { reason: "complete", length: 700 });
