@@ -60,7 +60,8 @@ async def test_every_byte_is_cut_behind(tmp_path: Path, monkeypatch: pytest.Monk
     monkeypatch.setattr(transfers, "SHORT", 40)
     result = await transfers.cut_everywhere(tmp_path, nothing)
     assert result.equal == result.transfers > 300  # the handshake is cut too
-    assert result.connections == 2 * result.transfers
+    # Where nothing was answered, one more connection sees whether TLS is spoken there.
+    assert 2 * result.transfers <= result.connections <= 3 * result.transfers
     assert result.bytes_taken == result.bytes_wanted == 40 * result.transfers
 
 

@@ -144,7 +144,7 @@ async def test_a_long_drain_is_no_reason_to_keep_who_does_not_answer(tmp_path: P
         with contextlib.suppress(ConnectionError):
             while await reader.read(100):
                 pass
-        assert clock() - began < 60.0
+        assert clock() - began < 90.0  # 60 of them are for its hello
         await asyncio.sleep(1.0)
         assert not daemon._open
         writer.close()
