@@ -241,3 +241,20 @@ async def test_who_leaves_at_once_is_heard_out() -> None:
         async with await connect(uri) as client:
             client.transport.write(frame(Opcode.BINARY, b"x", mask=True) * 1500)
         assert [await heard.get() for _ in range(1501)] == [b"x"] * 1500 + [None]
+
+
+async def test_bytes_of_messages_are_heard_and_pongs_are_not() -> None:
+    connection, _ = opened()
+    loop = asyncio.get_running_loop()
+    began = connection.heard
+    for data, heard in (
+        (frame(Opcode.PONG), False),
+        (frame(Opcode.PING), False),
+        (frame(Opcode.BINARY, bytes(100))[:50], True),
+        (frame(Opcode.BINARY, bytes(100))[50:], True),
+        (frame(Opcode.BINARY, b"x", fin=False), True),
+    ):
+        await asyncio.sleep(1)
+        connection.data_received(data)
+        assert (connection.heard == loop.time()) is heard
+    assert connection.heard > began

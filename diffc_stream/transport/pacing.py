@@ -19,6 +19,7 @@ from typing import Any
 from websockets.asyncio.client import ClientConnection
 from websockets.asyncio.connection import Connection
 from websockets.asyncio.server import ServerConnection
+from websockets.frames import CTRL_OPCODES, Frame
 from websockets.protocol import Event, State
 
 FRAMES = 32
@@ -51,7 +52,10 @@ class Paced(Connection, asyncio.BufferedProtocol):
         """Frames parsed in this turn."""
         self._level, self._seen = BURST, self.loop.time()
         self.heard = self._seen
-        """When bytes came last, in the event loop's time."""
+        """When bytes of a message came last, in the event loop's time.
+
+        Libraries answer a PING for programs that hang, so that a PONG says nothing of them.
+        """
         self._full = False
         """Whether the queue of messages is full: nothing is parsed until some are taken."""
         self._next: asyncio.Handle | None = None
@@ -89,13 +93,14 @@ class Paced(Connection, asyncio.BufferedProtocol):
         self.data_received(bytes(_local.buffer[:nbytes]))
 
     def data_received(self, data: bytes) -> None:
-        self.heard = self.loop.time()
         self._rest = self._rest + data if self._rest else data
         if self._next is None:
             self._parse()
 
     def process_event(self, event: Event) -> None:
         self._frames += 1
+        if isinstance(event, Frame) and event.opcode not in CTRL_OPCODES:
+            self.heard = self.loop.time()
         super().process_event(event)
 
     def send_data(self) -> None:
@@ -131,6 +136,8 @@ class Paced(Connection, asyncio.BufferedProtocol):
             self._level -= self._frames - before
             start += PIECE
         self._rest = self._rest[start:]
+        if self.protocol.reader.buffer:  # the beginning of a frame
+            self.heard = now
         if self._level <= 0:
             # Wait until a whole turn's frames are allowed: fewer turns cost less.
             wait = (FRAMES - self._level) / RATE
