@@ -307,6 +307,19 @@ async def test_leaving_the_loop_ends_the_download() -> None:
 
 
 @pytest.mark.asyncio
+async def test_a_connection_is_kept_when_no_more_is_wanted_or_there_is_no_such_stream() -> None:
+    store = Store()
+    async with offering(store) as url, visiting(url) as sender:
+        kept = MemoryStream()
+        assert await sender.receive("a.png.dfc", kept, bytes=500) is Reason.TARGET
+        assert kept.length == 500
+        with pytest.raises(UnknownImage):
+            await sender.receive("b.png.dfc", MemoryStream())
+        assert await sender.receive("a.png.dfc", MemoryStream()) is Reason.COMPLETE
+    assert store.connections == 1
+
+
+@pytest.mark.asyncio
 async def test_connections_are_kept_for_the_next_stream() -> None:
     store = Store()
     async with offering(store) as url, visiting(url) as sender:

@@ -80,8 +80,9 @@ class Wire:
         self._writer = writer
         self._idle = idle
         self._http = h11.Connection(h11.CLIENT, max_incomplete_event_size=MOST_HEAD)
-        self._usable = True
-        """No request has failed, or been left unfinished."""
+        self._ahead: h11.Event | SessionError | None = None
+        """The next part of an answer, or what is wrong with it, if that has come too."""
+        self._closed = False
         self._heard = False
         """A byte has come since the last request."""
         self._ended = False
@@ -121,7 +122,7 @@ class Wire:
     @property
     def reusable(self) -> bool:
         """The last answer has been read, and the server will take another request."""
-        return self._usable and self._http.states == _DONE
+        return not self._closed and self._http.states == _DONE
 
     async def ask(self, path: str, fields: Mapping[str, str]) -> Answer:
         """GET what is at ``path``, percent-encoded, and return what is said of it.
@@ -140,7 +141,8 @@ class Wire:
     async def _ask(self, path: str, fields: Mapping[str, str]) -> Answer:
         if self._http.states == _DONE:
             self._http.start_next_cycle()
-        self._usable = self._heard = False
+            self._ahead = None
+        self._heard = False
         authority = self._address.authority
         target = path if self._proxy is None else f"http://{authority}{path}"
         headers = {"Host": authority, **self._credentials, **fields}
@@ -176,14 +178,11 @@ class Wire:
             raise LinkLost(f"{self._address.sender} fell silent") from None
         except OSError as error:
             raise LinkLost(self._lost()) from error
-        if isinstance(event, h11.Data):
-            return bytes(event.data)
-        self._usable = True
-        return b""
+        return bytes(event.data) if isinstance(event, h11.Data) else b""
 
     def close(self) -> None:
         """Drop the connection."""
-        self._usable = False
+        self._closed = True
         self._writer.transport.abort()
 
     async def closed(self) -> None:
@@ -211,21 +210,37 @@ class Wire:
         return Answer(status=response.status_code, fields=fields)
 
     async def _event(self) -> h11.Event:
-        """Return the next part of an answer.  Raises LinkLost, Dropped or RemoteProtocolError."""
-        while True:
-            try:
-                event = self._http.next_event()
-            except h11.RemoteProtocolError as error:
-                if self._ended:
-                    raise self._cut_off() from error
-                raise self._nonsense(str(error)[:MOST_SAID]) from error
-            if event is h11.NEED_DATA:
-                self._http.receive_data(await self._block())
-                continue
-            if isinstance(event, h11.ConnectionClosed):
-                raise self._cut_off()
-            assert isinstance(event, h11.Event)
+        """Return the next part of an answer, and go on to the one after it if that is there.
+
+        So the end of an answer is known with its last bytes, and the connection is free.  At the
+        end it is the end again.  Raises LinkLost, Dropped or RemoteProtocolError.
+        """
+        event = self._ahead or self._parsed()
+        while event is None:
+            self._http.receive_data(await self._block())
+            event = self._parsed()
+        if isinstance(event, SessionError):
+            raise event
+        if isinstance(event, h11.EndOfMessage):
+            self._ahead = event
             return event
+        try:
+            self._ahead = self._parsed()
+        except SessionError as error:
+            self._ahead = error  # raised once what came before has been read
+        return event
+
+    def _parsed(self) -> h11.Event | None:
+        """Return the next part of an answer in what has been read; None if there is none."""
+        try:
+            event = self._http.next_event()
+        except h11.RemoteProtocolError as error:
+            if self._ended:
+                raise self._cut_off() from error
+            raise self._nonsense(str(error)[:MOST_SAID]) from error
+        if isinstance(event, h11.ConnectionClosed):
+            raise self._cut_off()
+        return event if isinstance(event, h11.Event) else None
 
     async def _block(self) -> bytes:
         data = await self._reader.read(BLOCK)
