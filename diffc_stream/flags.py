@@ -38,6 +38,16 @@ def endpoint(text: str) -> Endpoint:
     return Endpoint(host=bare or "127.0.0.1", port=int(port))
 
 
+def add_metrics(parser: argparse._ActionsContainer) -> None:
+    """Add ``--metrics``, the port for monitoring a daemon."""
+    parser.add_argument(
+        "--metrics",
+        metavar="[HOST:]PORT",
+        type=endpoint,
+        help="answer /metrics, /livez and /readyz there, and nowhere else (default: nowhere)",
+    )
+
+
 def add_rendering(parser: argparse.ArgumentParser) -> None:
     """Add ``--render`` and ``--realism``, which exclude each other; both set ``render``."""
     rendering = parser.add_mutually_exclusive_group()

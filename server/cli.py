@@ -9,7 +9,7 @@ from typing import Self
 from urllib.parse import urlsplit
 
 from diffc_stream.container import Facts
-from diffc_stream.flags import Endpoint, add_metadata, endpoint, integer, number, size
+from diffc_stream.flags import Endpoint, add_metadata, add_metrics, integer, number, size
 from diffc_stream.session import MAX_WINDOW, MIN_WINDOW, Terms
 from diffc_stream.transport.logging import add_logging
 from diffc_stream.transport.settings import Configuration, add_configuration
@@ -219,12 +219,7 @@ def _add_operations(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group("operations")
     add_configuration(group)
     add_logging(group)
-    group.add_argument(
-        "--metrics",
-        metavar="[HOST:]PORT",
-        type=endpoint,
-        help="answer /metrics, /livez and /readyz there, and nowhere else (default: nowhere)",
-    )
+    add_metrics(group)
     group.add_argument(
         "--drain",
         metavar="SECONDS",

@@ -16,7 +16,7 @@ from diffc_stream.formats import FORMATS
 from diffc_stream.session import Terms
 
 from ..remote.address import Address
-from .options import EXIT_CODES, LONGEST, access, add_receiving, add_target, target
+from .options import EXIT_CODES, LONGEST, access, add_command, add_receiving, add_target, target
 from .progress import Picture, progress, summary
 
 DESCRIPTION = """\
@@ -47,14 +47,14 @@ examples:
 
 def add_to(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Add the command."""
-    get = commands.add_parser(
+    get = add_command(
+        commands,
         "get",
+        _get,
         help="fetch one picture",
         description=DESCRIPTION,
-        epilog=EXAMPLES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        examples=EXAMPLES,
     )
-    get.set_defaults(command=_get)
     get.add_argument("url", metavar="URL", help="ws://HOST:PORT/IMAGE or http://HOST/IMAGE.dfc")
     get.add_argument(
         "-o",

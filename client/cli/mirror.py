@@ -15,10 +15,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from diffc_stream.errors import AddressError
-from diffc_stream.flags import endpoint
+from diffc_stream.flags import add_metrics, endpoint
 from diffc_stream.session import Terms
 from diffc_stream.transport.exposure import check_exposure
-from diffc_stream.transport.logging import add_logging, start_logging
+from diffc_stream.transport.logging import add_logging
 from diffc_stream.transport.settings import add_configuration
 from diffc_stream.transport.signals import stay
 from diffc_stream.transport.systemd import Supervisor
@@ -26,7 +26,16 @@ from diffc_stream.transport.tokens import Tokens
 
 from ..remote.address import Address
 from ..remote.credentials import TokenFile
-from .options import access, add_every, add_limits, add_receiving, add_target, target
+from .options import (
+    access,
+    add_command,
+    add_every,
+    add_limits,
+    add_receiving,
+    add_target,
+    start_log,
+    target,
+)
 
 if TYPE_CHECKING:
     from ..mirror.figures import Figures
@@ -62,14 +71,14 @@ def add_to(
     commands: argparse._SubParsersAction[argparse.ArgumentParser],
 ) -> argparse.ArgumentParser:
     """Add the command and return its parser."""
-    mirror = commands.add_parser(
+    mirror = add_command(
+        commands,
         "mirror",
+        mirrored,
         help="stay up and keep a copy of what a sender has",
         description=DESCRIPTION,
-        epilog=EXAMPLES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        examples=EXAMPLES,
     )
-    mirror.set_defaults(command=mirrored)
     mirror.add_argument("url", metavar="URL", nargs="?", help="ws://HOST:PORT")
     mirror.add_argument("folder", metavar="DIR", type=Path, help="where streams go")
     mirror.add_argument(
@@ -101,12 +110,7 @@ def add_to(
     group.add_argument(
         "--tls-key", metavar="FILE", type=Path, help="... and the key, unless it is in there too"
     )
-    mirror.add_argument(
-        "--metrics",
-        metavar="[HOST:]PORT",
-        type=endpoint,
-        help="answer /metrics, /livez and /readyz there, and nowhere else (default: nowhere)",
-    )
+    add_metrics(mirror)
     add_receiving(mirror)
     add_configuration(mirror)
     add_logging(mirror)
@@ -131,8 +135,7 @@ def mirrored(options: argparse.Namespace) -> int:
         )
     elif options.tokens or options.tls_cert or options.tls_key:
         raise AddressError("--tokens, --tls-cert and --tls-key are for --listen")
-    start_logging(options.log_level, options.log_format)
-    logging.getLogger("websockets").setLevel(logging.ERROR)
+    start_log(options)
     stay(_mirror(options, address))
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import argparse
+import logging
+from collections.abc import Callable
 from pathlib import Path
 
 from diffc_stream.flags import add_max_pixels, add_rendering, integer, number, size
@@ -16,6 +18,7 @@ from diffc_stream.session import (
     Target,
     Terms,
 )
+from diffc_stream.transport.logging import start_logging
 
 from ..remote.credentials import Access, access_from
 
@@ -29,6 +32,33 @@ exit codes: 0 done, 1 OUT cannot be written, 2 wrong usage, 3 too few bytes for 
 5 the stream is damaged, 6 its model is not here, 7 the link or the sender, 8 the sender
 wants a token, or another, or a safer way to it, 130 interrupted
 """
+
+
+def add_command(
+    commands: argparse._SubParsersAction[argparse.ArgumentParser],
+    name: str,
+    run: Callable[[argparse.Namespace], int],
+    *,
+    help: str,  # noqa: A002  (as argparse calls it)
+    description: str,
+    examples: str | None = None,
+) -> argparse.ArgumentParser:
+    """Add a command that ``run`` carries out, and return its parser."""
+    parser = commands.add_parser(
+        name,
+        help=help,
+        description=description,
+        epilog=examples,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.set_defaults(command=run)
+    return parser
+
+
+def start_log(options: argparse.Namespace) -> None:
+    """Log as the options say, for a command that stays up."""
+    start_logging(options.log_level, options.log_format)
+    logging.getLogger("websockets").setLevel(logging.ERROR)
 
 
 def add_target(parser: argparse.ArgumentParser, first: str, *, side: bool = False) -> None:
@@ -61,10 +91,7 @@ def access(options: argparse.Namespace) -> Access:
 def add_receiving(parser: argparse.ArgumentParser) -> None:
     """Add what all commands have that receive and decode streams."""
     add_rendering(parser)
-    add_max_pixels(parser)
-    parser.add_argument(
-        "--model", metavar="FILE", type=Path, help="a model beside those that diffc models lists"
-    )
+    add_decoding(parser)
     parser.add_argument(
         "--window",
         metavar="BYTES",
@@ -74,6 +101,14 @@ def add_receiving(parser: argparse.ArgumentParser) -> None:
         "times round trip exceeds half of that (%(default)s)",
     )
     add_access(parser)
+
+
+def add_decoding(parser: argparse.ArgumentParser) -> None:
+    """Add what is decoded at most, and with what."""
+    add_max_pixels(parser)
+    parser.add_argument(
+        "--model", metavar="FILE", type=Path, help="a model beside those that diffc models lists"
+    )
 
 
 def add_access(parser: argparse.ArgumentParser) -> None:

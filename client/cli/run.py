@@ -8,13 +8,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from diffc_stream.session import Terms
-from diffc_stream.transport.logging import add_logging, start_logging
+from diffc_stream.transport.logging import add_logging
 from diffc_stream.transport.settings import add_configuration
 from diffc_stream.transport.signals import stay
 
 from ..remote.address import Address
 from ..remote.credentials import check_one_host
-from .options import access, add_every, add_limits, add_receiving
+from .options import access, add_command, add_every, add_limits, add_receiving, start_log
 from .progress import summary
 
 if TYPE_CHECKING:
@@ -44,14 +44,14 @@ def add_to(
     commands: argparse._SubParsersAction[argparse.ArgumentParser],
 ) -> argparse.ArgumentParser:
     """Add the command and return its parser."""
-    run = commands.add_parser(
+    run = add_command(
+        commands,
         "run",
+        _run,
         help="stay up and keep what senders have",
         description=DESCRIPTION,
-        epilog=EXAMPLES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        examples=EXAMPLES,
     )
-    run.set_defaults(command=_run)
     run.add_argument(
         "urls",
         metavar="URL",
@@ -72,8 +72,7 @@ def _run(options: argparse.Namespace) -> int:
     from ..mirror.follower import ReceiverDaemon
     from ..mirror.paths import Place
 
-    start_logging(options.log_level, options.log_format)
-    logging.getLogger("websockets").setLevel(logging.ERROR)
+    start_log(options)
     logger = logging.getLogger("diffc_client")
 
     def log(_name: str, place: Place, refinement: Refinement) -> None:

@@ -7,13 +7,12 @@ import asyncio
 import json
 import threading
 import webbrowser
-from pathlib import Path
 
-from diffc_stream.flags import add_max_pixels, integer, number
+from diffc_stream.flags import integer, number
 from diffc_stream.transport.signals import on_stop
 
 from ..remote.address import Address
-from .options import access, add_access
+from .options import access, add_access, add_command, add_decoding
 
 DESCRIPTION = """\
 Look at a sender's pictures in a browser, while they come.  The page is served from here, at the
@@ -35,14 +34,14 @@ Ends at SIGINT or SIGTERM, with exit code 0.
 
 def add_to(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Add the command."""
-    view = commands.add_parser(
+    view = add_command(
+        commands,
         "view",
+        _view,
         help="look at a sender's pictures in a browser",
         description=DESCRIPTION,
-        epilog=EXAMPLES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        examples=EXAMPLES,
     )
-    view.set_defaults(command=_view)
     view.add_argument("url", metavar="URL", help="ws://HOST:PORT or one with /IMAGE")
     view.add_argument(
         "--port",
@@ -66,10 +65,7 @@ def add_to(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> Non
         "--no-browser", dest="browser", action="store_false", help="do not open a browser"
     )
     view.add_argument("--json", action="store_true", help="print the address as a JSON object")
-    add_max_pixels(view)
-    view.add_argument(
-        "--model", metavar="FILE", type=Path, help="a model beside those that diffc models lists"
-    )
+    add_decoding(view)
     add_access(view)
 
 
