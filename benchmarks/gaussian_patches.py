@@ -81,8 +81,16 @@ def patches(picture: NDArray[np.uint8]) -> NDArray[np.float32]:
     They lie side by side and are those that fit, or :data:`MOST_OF_A_PICTURE` of them.
     """
     luma = np.tensordot(np.asarray(LUMA, np.float32), octaves.signal(picture), axes=1)
-    rows, columns = (length // SIDE for length in luma.shape)
-    cut = luma[: rows * SIDE, : columns * SIDE].reshape(rows, SIDE, columns, SIDE)
-    found = cut.transpose(0, 2, 1, 3).reshape(rows * columns, SIDE * SIDE)
+    return cut(luma[None], SIDE)
+
+
+def cut(x: NDArray[np.float32], side: int) -> NDArray[np.float32]:
+    """Return patches of ``x``, (C, H, W), as rows of (count, C * side * side), channel by channel.
+
+    They lie side by side and are those that fit, or :data:`MOST_OF_A_PICTURE` of them.
+    """
+    rows, columns = (length // side for length in x.shape[1:])
+    blocks = x[:, : rows * side, : columns * side].reshape(len(x), rows, side, columns, side)
+    found = blocks.transpose(1, 3, 0, 2, 4).reshape(rows * columns, len(x) * side**2)
     count = min(len(found), MOST_OF_A_PICTURE)
     return np.ascontiguousarray(found[np.arange(count) * len(found) // max(count, 1)])

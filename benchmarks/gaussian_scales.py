@@ -27,7 +27,7 @@ from diffc_stream.errors import UnreadablePicture
 from diffc_stream.picture import load_picture
 
 from .command import count, exit_code
-from .gaussian_patches import MOST_OF_A_PICTURE, SIDE
+from .gaussian_patches import SIDE, cut
 from .pictures import pictures
 
 RATES = (0.02, 0.05, 0.1, 0.2, 0.4, 0.8)
@@ -63,7 +63,8 @@ class Patches:
 
         Raises UnreadablePicture if they are no pictures, or hold fewer patches than a patch values.
         """
-        found = np.concatenate([_patches(path) for path in paths])
+        cuts = [cut(octaves.signal(load_picture(path)), SIDE) for path in paths]
+        found = np.concatenate(cuts).astype(np.float64)
         if len(found) < found.shape[1]:
             raise UnreadablePicture(f"{len(found)} patches are too few for {found.shape[1]} values")
         colours = found.reshape(len(found), octaves.CHANNELS, -1)
@@ -152,16 +153,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "gaussian_scales",
         lambda: print(table(Patches.of(pictures(parsed.images, parsed.every)))),
     )
-
-
-def _patches(path: Path) -> Array:
-    """Return patches of a picture, side by side, as rows of (count, N)."""
-    x = octaves.signal(load_picture(path))
-    rows, columns = (length // SIDE for length in x.shape[1:])
-    cut = x[:, : rows * SIDE, : columns * SIDE].reshape(-1, rows, SIDE, columns, SIDE)
-    found = cut.transpose(1, 3, 0, 2, 4).reshape(rows * columns, -1)
-    taken = min(len(found), MOST_OF_A_PICTURE)
-    return found[np.arange(taken) * len(found) // max(taken, 1)].astype(np.float64)
 
 
 @cache
