@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 
 if __name__ == "__main__":
-    # Before anything that takes long is imported: see there.
+    # Before any slow import, so that Ctrl-C is handled during those too: see start.py.
     from .start import main as start
 
     sys.exit(start())
@@ -49,7 +49,7 @@ def main(arguments: list[str] | None = None) -> int:
     keep_freed_memory()
     wait_asleep()
     start_logging(options.log_level, options.log_format)
-    # Late, because it brings the codec, which --help can do without.
+    # Imported late, because it brings the codec, which --help does not need.
     from .app import run
 
     try:

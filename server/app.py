@@ -1,4 +1,4 @@
-"""A sender, from what it was told to until it has drained."""
+"""Builds a sender from its settings, runs it, and drains it when it is told to stop."""
 
 from __future__ import annotations
 
@@ -42,28 +42,28 @@ logger = logging.getLogger("diffc_server")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class App:
-    """A sender's parts, none of which is at work yet."""
+    """The parts of a sender, before any of them has been started."""
 
     daemon: SenderDaemon
-    """Listens, if it shall."""
+    """Listens for receivers, unless the settings say --no-listen."""
     diallers: list[Dialler]
     status: StatusPort | None
     page: bool
-    """There is one for browsers."""
+    """Whether it serves a page for browsers."""
 
 
 async def run(settings: Settings, safety: Safety) -> None:
-    """Serve until it is told to stop.  Raises DiffcError, or OSError if a port cannot be had."""
+    """Serve until told to stop.  Raises DiffcError, or OSError if a port cannot be opened."""
     store = None
     if settings.store:
         store = open_store(settings.store, most_bytes=settings.store_size)
     catalogue = Catalogue(settings.folder, memory=store)
     models = Collection.at_hand(settings.model)
-    fingerprint = models.preferred.fingerprint  # loaded now: what is wrong with it is told now
+    fingerprint = models.preferred.fingerprint  # loaded now, so that errors show at start
     codec.prepare()
-    stopped = _on_signals()  # until here there is nothing to be ended gently
+    stopped = _on_signals()  # before this, nothing needs a gentle end
     app = build(settings, safety, catalogue, models, store)
-    on_hangup(app.daemon.look_again)  # whether it listens or not
+    on_hangup(app.daemon.look_again)  # for senders that only dial too
     async with contextlib.AsyncExitStack() as ports:
         watched = (await ports.enter_async_context(app.status)).url if app.status else None
         for dialler in app.diallers:
@@ -147,7 +147,7 @@ async def _until_drained(
     stopped: asyncio.Event,
     grace: float,
 ) -> None:
-    """Wait until it has been told to stop, and has; systemd, if it listens, hears of all that."""
+    """Wait for the order to stop, then drain; tell systemd of each stage, if it is there."""
     supervisor = Supervisor(os.environ)
     watching = asyncio.create_task(supervisor.watch())
     supervisor.ready(where)
@@ -159,7 +159,7 @@ async def _until_drained(
 
 
 def _on_signals() -> asyncio.Event:
-    """Return what is set when the process is told to stop; told again, it ends at once."""
+    """Return an event that the first signal to stop sets; a second signal ends the process."""
     stopped = asyncio.Event()
 
     def told() -> None:
@@ -172,7 +172,7 @@ def _on_signals() -> asyncio.Event:
 
 
 def _problem(folder: Path, store: Store | None) -> str:
-    """Return why receivers should go elsewhere, or nothing.  Looks at disks."""
+    """Return why receivers should use another sender, "" if all is well.  Reads the disk."""
     if not folder.is_dir():
         return "the folder of pictures has gone"
     return store.problem() if store else ""
@@ -197,7 +197,7 @@ def _announce(app: App, fingerprint: str, watched: str | None, settings: Setting
 
 
 def _allowed(connections: int) -> int:
-    """Return how many connections there may be; a warning says so if they are fewer."""
+    """Return how many connections the system allows; log a warning if those are fewer."""
     allowed = allow(connections, descriptors_for)
     if allowed < connections:
         logger.warning(

@@ -1,4 +1,4 @@
-"""The options of ``diffc-server``, and what it says of itself."""
+"""The options of ``diffc-server`` and its help text."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from diffc_stream.transport.settings import Configuration, add_configuration
 from .auth.options import add_options
 
 LONGEST_DRAIN = 86_400.0
-"""Seconds that anybody can be given to take note."""
+"""Largest value of --drain, in seconds."""
 
 DESCRIPTION = """\
 Serve a folder of pictures over slow links.
@@ -53,9 +53,9 @@ exit codes: 0 it was told to stop, 1 it could not start, 2 wrong usage, 6 the mo
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
-    """What ``diffc-server`` was told; who may come in is in :class:`.auth.options.Safety`.
+    """The settings of ``diffc-server``, except for access: see :class:`.auth.options.Safety`.
 
-    Every field is called as its option, and has the option's unit and range.
+    Every field has the name, unit and range of its option.
     """
 
     folder: Path
@@ -84,18 +84,18 @@ class Settings:
 
     @classmethod
     def read(cls, options: argparse.Namespace) -> Self:
-        """Return what the options say."""
+        """Return the settings that the parsed options hold."""
         return cls(**{field.name: getattr(options, field.name) for field in fields(cls)})
 
 
 def configuration() -> Configuration:
-    """Return what there is to be told, and where."""
-    aside = ("new-token", "expires")  # what is done once is nobody's setting
+    """Return all settings, and where they can be set: flags, environment, file."""
+    aside = ("new-token", "expires")  # actions, not settings
     return Configuration("DIFFC_SERVER", {"": argument_parser()}, aside=aside)
 
 
 def argument_parser() -> argparse.ArgumentParser:
-    """Return what reads the command line."""
+    """Return the parser of the command line."""
     parser = argparse.ArgumentParser(
         prog="diffc-server",
         description=DESCRIPTION,
@@ -236,7 +236,7 @@ def _add_operations(parser: argparse.ArgumentParser) -> None:
 
 
 def _receiver(text: str) -> str:
-    """Return the address of a receiver.  Raises ArgumentTypeError, or ValueError."""
+    """Check and return the address of a receiver.  Raises ArgumentTypeError or ValueError."""
     parts = urlsplit(text)
     if parts.scheme not in ("ws", "wss") or not parts.hostname or parts.port == 0:
         raise argparse.ArgumentTypeError(f"{text!r} is not ws://HOST:PORT/NAME")

@@ -1,4 +1,4 @@
-"""The sender daemon: listens, and holds a conversation with every receiver, or answers it once."""
+"""The sender daemon: listens, and serves each receiver over a WebSocket or plain HTTP."""
 
 from __future__ import annotations
 
@@ -36,41 +36,42 @@ from .websocket.connection import Conversation, connection_id
 from .websocket.handshake import Arrival
 
 MOST_CONNECTIONS = 2000
-"""Receivers at once, unless told otherwise."""
+"""Default for how many receivers may be connected at once."""
 DRAIN_GRACE = 10.0
-"""Seconds, unless told otherwise, that receivers get to take note of a shutdown."""
+"""Default for how many seconds receivers get to close after they are told of a shutdown."""
 CUTTING = 2.0
-"""Seconds that it may take to be rid of those that did not."""
+"""Seconds that closing the remaining connections may take."""
 GOODBYE = 10.0
-"""Seconds that a receiver gets to answer to a goodbye; then it has gone."""
+"""Seconds that a receiver gets to answer a closing handshake; then it counts as gone."""
 
 logger = logging.getLogger("diffc_server")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ListenSettings:
-    """Where and how a sender listens, and to whom."""
+    """Where a sender listens, and which clients it admits."""
 
     host: str = "127.0.0.1"
     port: int = 0
     """0 is any free one."""
     terms: Terms | None = None
     connections: int = MOST_CONNECTIONS
-    """At once; more are told to come later."""
+    """How many at once; more are told to come back later."""
     names: Iterable[str] = ()
-    """Of this machine, beside its address; browsers may call it by these."""
+    """Host names under which browsers may reach this machine, beside its address."""
     grace: float = DRAIN_GRACE
-    """Seconds that draining takes at most."""
+    """Longest time to drain, in seconds."""
     reuse_port: bool = False
-    """Other processes may listen on the port; who connects meets one that is not draining."""
+    """Whether other processes may listen on the same port; new connections then go to those that
+    are not draining."""
     reception: AccessControl | None = None
-    """Who may come in, and how much he may have; None: everybody, and what Limits says."""
+    """Checks tokens and limits; None admits every client within the defaults of Limits."""
     certificate: Certificate | None = None
-    """With one, all goes over TLS."""
+    """With one, all connections use TLS."""
     origins: Iterable[str] = ()
-    """Other sites, whose pages may open WebSockets here."""
+    """Other sites whose pages may open WebSockets here."""
     strict: bool = False
-    """Programs too have to call this machine by its names."""
+    """Whether programs too have to use one of the host names."""
 
 
 class ListenOptions(TypedDict, total=False):
@@ -95,7 +96,7 @@ class SenderDaemon:
     >>> async with SenderDaemon(Catalogue(folder), Pipeline(FileOpener(models))) as daemon:
     ...     print(daemon.url)
 
-    Leaving the block drains it: receivers are told, and know to come back for the rest.
+    Leaving the block drains it: it tells the receivers, which come back later for the rest.
     """
 
     def __init__(
@@ -110,8 +111,8 @@ class SenderDaemon:
     ) -> None:
         """Prepare to listen, as ``options`` say: fields of :class:`ListenSettings`.
 
-        With a ``site``, browsers find the viewer here; with a ``comparison`` other formats'
-        pictures too.
+        With a ``site``, browsers find the viewer here; with a ``comparison``, also the same
+        pictures in other formats.
         """
         self.figures = figures or Figures()
         self._settings = settings = ListenSettings(**options)
@@ -125,7 +126,7 @@ class SenderDaemon:
             logger=logger,
             spare=self._spare,
         )
-        """Who has connected, whether he has asked for anything or not."""
+        """Counts all connections, those that have not asked for anything yet included."""
         self._gate = Gate(
             self._reception,
             self.admission,
@@ -149,19 +150,19 @@ class SenderDaemon:
             figures=self.figures,
         )
         self._open: set[Arrival] = set()
-        """All, those that are being opened or closed included."""
+        """All connections, those that are being opened or closed included."""
         self._listener: PortListener | None = None
         self._report_to(self.figures)
 
     def _report_to(self, figures: Figures) -> None:
-        """Have metrics look here for what is counted here."""
+        """Connect the metrics to what the daemon itself counts."""
         figures.admission = self.admission
         figures.beyond = lambda: self._catalogue.left_out
         figures.unnamed = lambda: self._catalogue.unserved
         figures.buffered = lambda: self._service.buffers.nbytes
 
     async def __aenter__(self) -> Self:
-        """Listen.  Raises OSError if the port is taken, or cannot be shared."""
+        """Start to listen.  Raises OSError if the port is taken, or cannot be shared."""
         listener = PortListener(self.admission)
         at = self._settings
         await listener.open(at.host, at.port, self._serve, reuse_port=at.reuse_port)
@@ -179,15 +180,15 @@ class SenderDaemon:
             listening,
             self._converse,
             process_request=self._admit,
-            # Bounds the opening itself, and lets plain answers take longer.
+            # The connection limits the opening itself, so that plain HTTP answers may take longer.
             make=self._connection,
             open_timeout=None,
             logger="diffc_server.websockets",
             subprotocol=SUBPROTOCOL,
-            origins=None,  # the door has seen to it
+            origins=None,  # the gate checks these
             close_timeout=self._settings.grace,
             tls=self._settings.certificate.context if self._settings.certificate else None,
-            # Else somebody could begin to speak TLS and never go on, or never hang up.
+            # Otherwise a client could start a TLS handshake and never finish it, or never close.
             tls_open_timeout=OPENING,
             tls_close_timeout=min(self._settings.grace, GOODBYE) or None,
         )
@@ -200,7 +201,7 @@ class SenderDaemon:
 
     @property
     def url(self) -> str:
-        """Its address, without a picture's name."""
+        """The daemon's address, without a picture's name."""
         host = self._settings.host
         host = f"[{host}]" if ":" in host else host
         scheme = "ws" if self._settings.certificate is None else "wss"
@@ -212,9 +213,9 @@ class SenderDaemon:
         return len(self._conversations) + len(self._exchanges)
 
     async def drain(self) -> None:
-        """Take no more receivers, tell those that are here, close.
+        """Accept no more receivers, tell the connected ones to come back later, and close.
 
-        What has been built for them is still sent, for as long as the grace lasts.
+        What has been encoded for them is still sent, within the seconds of ``grace``.
         """
         if self._listener is None:
             return
@@ -229,7 +230,7 @@ class SenderDaemon:
         self._pipeline.close()
 
     async def abort(self) -> None:
-        """Stop as if killed: no word to anybody."""
+        """Stop as if killed, without telling the receivers."""
         if self._listener is not None:
             self._listener.close(close_connections=False)
             self._cut_off()
@@ -237,7 +238,7 @@ class SenderDaemon:
             self._pipeline.close()
 
     async def reread(self) -> None:
-        """Read tokens and certificate again if they have changed; who lost a token has to go."""
+        """Read changed tokens and certificate again; drop clients whose token is not valid now."""
         if self._settings.certificate is not None:
             await asyncio.to_thread(self._settings.certificate.reread)
         await asyncio.to_thread(self._reception.reread)
@@ -249,7 +250,7 @@ class SenderDaemon:
                 exchange.abort()
 
     def look_again(self) -> None:
-        """Have :meth:`reread` done now, and return at once."""
+        """Start :meth:`reread` and return at once."""
         if self._listener is not None:
             self._reloader.look_soon()
 
@@ -271,10 +272,10 @@ class SenderDaemon:
         self._spare.close()
 
     def _cut_off(self) -> None:
-        # Those too that have yet to ask for something, or do not answer to a goodbye.
+        # These include connections that have asked for nothing yet, or do not answer a close.
         for connection in tuple(self._open):
             connection.transport.abort()
-        self.admission.drop_newcomers()  # some speak no TLS yet, and are not among them
+        self.admission.drop_newcomers()  # those still in the TLS handshake
 
     async def _converse(self, websocket: ServerConnection) -> None:
         assert isinstance(websocket, Arrival)
@@ -292,13 +293,13 @@ class SenderDaemon:
         try:
             await conversation.run()
         except Exception:
-            # A bug, and no reason to disturb the others.
+            # A bug, which must not disturb the other connections.
             logger.exception("a conversation failed")
         finally:
             self._conversations.discard(conversation)
             self.figures.sockets -= 1
             if websocket.state is not State.CLOSED:
-                # Or else it would keep its place for as long as a drain may take.
+                # Otherwise it would hold its place for as long as a drain may take.
                 asyncio.get_running_loop().call_later(GOODBYE, conversation.abort)
 
     async def _admit(self, connection: ServerConnection, request: Request) -> Response | None:
@@ -315,7 +316,7 @@ class SenderDaemon:
         refusal = self._gate.admit_request(connection, request)
         if refusal is not None:
             return refusal
-        # From here on it is the exchange that knows how long things may take.
+        # From here on the exchange sets its own time limits.
         connection.deadline.reschedule(None)
         exchange = Exchange(connection, request, self._service, connection.visit)
         self._exchanges.add(exchange)

@@ -1,4 +1,4 @@
-"""Whether a request is let in, before anybody looks at what it asks for."""
+"""Admits requests or refuses them, before anything looks at what they ask for."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ logger = logging.getLogger("diffc_server")
 
 
 class Gate:
-    """Lets requests in, or answers why not."""
+    """Admits requests, or answers with the reason for a refusal."""
 
     def __init__(
         self,
@@ -37,19 +37,19 @@ class Gate:
         secure: bool,
         strict: bool,
     ) -> None:
-        """Prepare to let in whom ``reception`` knows, as long as ``admission`` has room.
+        """Admit clients that ``reception`` accepts, as long as ``admission`` has room.
 
-        ``names``, ``origins``, ``pages`` and ``strict`` are for :attr:`door`; ``secure``: requests
-        come over TLS.
+        ``names``, ``origins``, ``pages`` and ``strict`` are for :attr:`door`; ``secure`` says that
+        requests come over TLS.
         """
         self.door = Door(names=names, pages=pages, origins=origins, secure=secure, strict=strict)
-        """Which pages of browsers may ask, and under which names of this machine."""
+        """Decides which web pages may send requests, and to which host names."""
         self._reception = reception
         self._admission = admission
         self._figures = figures
 
     def refuse_crowd(self, connection: ServerConnection) -> Response | None:
-        """Say that there is no room for another, and when there may be; None: there is."""
+        """Return a refusal with Retry-After if there is no room for the connection, else None."""
         if not (self._admission.full or self._admission.pressed):
             return None
         self._figures.turned_away["full" if self._admission.full else "short"] += 1
@@ -62,9 +62,10 @@ class Gate:
         return refused(connection, refusal)
 
     def admit_socket(self, connection: Arrival, request: Request) -> Response | None:
-        """Let a WebSocket in, or answer why not.
+        """Admit a WebSocket (return None), or return the response that refuses it.
 
-        It is refused to pages of other sites, which browsers let ask anybody.
+        Pages of other sites are refused here, because browsers let any page open a WebSocket to
+        any host.
         """
         objection = self._objection(connection, request, socket=True)
         if objection is None:
@@ -75,9 +76,10 @@ class Gate:
         return connection.respond(objection, f"{text}\n")
 
     def admit_request(self, connection: Arrival, request: Request) -> Response | None:
-        """Let a plain request in, or answer why not.
+        """Admit a plain HTTP request (return None), or return the response that refuses it.
 
-        Whoever has no business here is told so by who answers, and not asked for a token.
+        A request with a wrong host or origin passes without being asked for a token: the handler
+        refuses it.
         """
         if self._objection(connection, request) is not None:
             return None
@@ -95,10 +97,10 @@ class Gate:
         )
 
     def _admit(self, connection: Arrival, request: Request) -> Response | None:
-        """Let somebody in, or answer why not."""
+        """Check token and limits; return None or the refusal."""
         fields = request.headers.get_all
         host, origins = next(iter(fields("Host")), ""), fields("Origin")
-        # Of a WebSocket every browser says which page has opened it.
+        # Browsers always send Origin with a WebSocket: one without it comes from a program.
         own = bool(origins) if fields("Upgrade") else True
         own = own and all(self.door.same(origin, host) for origin in origins)
         found = self._reception.receive(connection.peer, fields, own=own)
@@ -112,12 +114,12 @@ class Gate:
 
 
 def _why(objection: http.HTTPStatus, request: Request) -> str:
-    """Return what a WebSocket is refused for, and which option lets it in."""
+    """Return why a WebSocket is refused, and which option would admit it."""
     if objection is http.HTTPStatus.MISDIRECTED_REQUEST:
         return "it is called by a name that it does not have: diffc-server --name HOST adds one"
     if objection is not http.HTTPStatus.FORBIDDEN:
         return "it has to be told which host is meant, once"
     origin = next(iter(request.headers.get_all("Origin")), "")
-    if not is_origin(origin):  # what is shown to a terminal is none of a stranger's choice
+    if not is_origin(origin):  # keep arbitrary text out of the terminal
         return "pages that belong to no site, such as files, are not let in"
     return f"pages of other sites are not let in: diffc-server --origin {origin} would let this one"

@@ -1,1 +1,1 @@
-"""Who may come in, and how much each may have."""
+"""Access control: which clients are admitted, and their limits."""

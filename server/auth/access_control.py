@@ -1,4 +1,4 @@
-"""Receives visitors: who may come in, and who has too much already."""
+"""Admits clients by token, and refuses those that are over their limits."""
 
 from __future__ import annotations
 
@@ -19,26 +19,26 @@ from .limits import NONE, Limits
 from .quotas import Clock, Visit, Visitor, Visits
 
 RETRY_AFTER = 5
-"""Seconds after which somebody who has too many connections should come back."""
+"""Retry-After, in seconds, for a client with too many connections."""
 CHALLENGES = ('Basic realm="diffc-stream, any name, the token as password"', "Bearer")
-"""What a browser asks its user for, and what programs say."""
+"""The schemes of WWW-Authenticate: a browser's password prompt, and a program's header."""
 
 logger = logging.getLogger("diffc_server")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Refusal:
-    """Why somebody is not let in."""
+    """Why a client is refused."""
 
     status: HTTPStatus
     text: str
-    """A line for people."""
+    """One line to show to a person."""
     after: int | None = None
-    """Seconds until it may be another matter."""
+    """Seconds after which to try again."""
 
     @property
     def fields(self) -> list[tuple[str, str]]:
-        """Headers that go with it."""
+        """The response headers of the refusal."""
         fields = [("Cache-Control", "no-store")]
         if self.status is HTTPStatus.UNAUTHORIZED:
             fields += [("WWW-Authenticate", challenge) for challenge in CHALLENGES]
@@ -48,7 +48,7 @@ class Refusal:
 
 
 class AccessControl:
-    """Lets visitors in by their tokens, if there are any, and within their limits."""
+    """Admits clients that show a valid token, if tokens are in use, and are within limits."""
 
     def __init__(
         self,
@@ -58,11 +58,11 @@ class AccessControl:
         secure: bool = False,
         clock: Clock = time.monotonic,
     ) -> None:
-        """Want one of ``tokens``; None: let everybody in.
+        """Require one of ``tokens``; None admits every client.
 
-        ``limits`` are those of tokens that have none of their own, and of addresses where there are
-        no tokens; unless they are given, this machine has none, since a proxy on it speaks for
-        everybody.  ``secure``: visitors come over TLS.
+        ``limits`` hold for each token that has none of its own, or, without tokens, for each
+        address.  Unless they are given, connections from this machine have no limits, because a
+        proxy on it speaks for many clients.  ``secure`` says that clients come over TLS.
         """
         self._tokens = tokens
         self._limits = limits or Limits()
@@ -73,30 +73,32 @@ class AccessControl:
 
     @property
     def guarded(self) -> bool:
-        """It takes a token to come in."""
+        """Whether clients have to show a token."""
         return self._tokens is not None
 
     @property
     def limits(self) -> Limits:
-        """Those of tokens and addresses that have none of their own."""
+        """The limits of tokens and addresses that have none of their own."""
         return self._limits
 
     @property
     def remembered(self) -> int:
-        """Visitors that are remembered, most of which may have left."""
+        """How many clients are remembered, connected or not."""
         return len(self._visits)
 
     def newcomers(self, address: str) -> int:
-        """Return how many may be about to ask from an address; 0: any number.
+        """Return how many connections of an address may be about to ask; 0 is no limit.
 
-        As many may be at it as may be connected: who sends a byte a second holds a place too.
+        The limit is that of connections, because a client that sends its request a byte a second
+        holds a place too.
         """
         return self._of(address).connections
 
     def receive(self, address: str, fields: Fields, *, own: bool) -> Visit | Refusal:
-        """Let whoever asks in, or say why not.
+        """Admit a client, or return why it is refused.
 
-        ``own``: no page of another site is behind it, so what a browser adds by itself counts.
+        ``own`` says that no page of another site sent the request, so that credentials which a
+        browser adds by itself (password, cookie) may count.
         """
         showing = shown(fields, secure=self._secure, own=own) if self.guarded else None
         token = self._known(showing)
@@ -120,15 +122,15 @@ class AccessControl:
         return Visit(visitor, address, token, remembered)
 
     def welcome(self, visit: Visit) -> bool:
-        """Tell whether somebody who was let in still would be."""
+        """Tell whether a client that was admitted still would be."""
         if self._tokens is None or visit.token is None:
             return True
         return self._tokens.holds(visit.token, datetime.now(UTC))
 
     def reread(self) -> None:
-        """Look whether the tokens have changed; reads a file, so not quick.
+        """Read the tokens again if their file has changed; blocks.
 
-        If they cannot be read, that is logged, and those from before hold.
+        If they cannot be read, that is logged, and the earlier ones stay valid.
         """
         if self._tokens is None:
             return
@@ -147,7 +149,7 @@ class AccessControl:
         return self._tokens.find(showing.token, datetime.now(UTC))
 
     def _stranger(self, visitor: Visitor, address: str, showing: Credentials | None) -> Refusal:
-        """Refuse somebody without a token, and whoever tries one after the other for a while."""
+        """Refuse a client without a valid token; one that guesses has to wait."""
         now = self._clock()
         buckets = (*visitor.requests, *((visitor.guesses,) if showing is not None else ()))
         wait = longest_wait(buckets, now, 1)

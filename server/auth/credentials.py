@@ -1,8 +1,9 @@
-"""The token that a request shows, wherever it carries it.
+"""Finds the token in a request.
 
-A program says ``Authorization: Bearer TOKEN``.  A page in a browser cannot: it offers the
-subprotocol ``bearer.TOKEN`` beside ours, or, if it is our own, comes with the cookie that its
-browser got for a password.  In addresses, which land in logs and histories, none is looked for.
+A program sends ``Authorization: Bearer TOKEN``.  A page in a browser cannot set that header on a
+WebSocket: it offers the subprotocol ``bearer.TOKEN`` beside ours, or, if the page is our own,
+sends the cookie that the browser got in exchange for a password.  Tokens in URLs are ignored,
+because URLs end up in logs and histories.
 """
 
 from __future__ import annotations
@@ -14,29 +15,30 @@ from dataclasses import dataclass
 from diffc_stream.transport.tokens import is_token
 
 OFFER = "bearer."
-"""What a subprotocol begins with that is a token."""
+"""The prefix of a subprotocol that carries a token."""
 _LONGEST = 2048
-"""Characters of a header that is read."""
+"""How many characters of a header are read."""
 
 Fields = Callable[[str], list[str]]
-"""All values of a header of a request, by its name."""
+"""Returns all values of a request's header, by its name."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Credentials:
-    """What a request shows."""
+    """What a request shows to be admitted."""
 
     token: str
-    """It need not be one."""
+    """As the client sent it; it need not be a valid token."""
     password: bool = False
-    """As a password, which a browser asked for."""
+    """Whether it came as a password, which a browser asked its user for."""
 
 
 def shown(fields: Fields, *, secure: bool, own: bool) -> Credentials | None:
-    """Return what a request shows, if anything.
+    """Return a request's credentials, if it has any.
 
-    What a browser adds by itself, password and cookie, counts only if the page is our ``own``, or
-    another one could make use of it.  ``secure``: over TLS, where the cookie has another name.
+    Password and cookie, which a browser adds by itself, count only if the page is our ``own``:
+    otherwise a page of another site could use them.  ``secure`` says that the request came over
+    TLS, where the cookie has another name.
     """
     for value in fields("Authorization")[:1]:
         scheme, _, rest = value[:_LONGEST].partition(" ")
@@ -56,14 +58,14 @@ def shown(fields: Fields, *, secure: bool, own: bool) -> Credentials | None:
 
 
 def cookie_name(secure: bool) -> str:
-    """Return the name of the cookie; browsers see to it that ``__Host-`` is what it says."""
+    """Return the cookie's name; browsers accept ``__Host-`` only from the host itself, by TLS."""
     return "__Host-diffc" if secure else "diffc"
 
 
 def cookie(token: str, *, secure: bool) -> str:
-    """Return the Set-Cookie for a token: for our own page, no script, and until the browser ends.
+    """Return the Set-Cookie of a token: our own page only, no scripts, until the browser ends.
 
-    Raises ValueError if it is no token.
+    Raises ValueError if ``token`` is not a token.
     """
     if not is_token(token):
         raise ValueError("no token")

@@ -1,4 +1,4 @@
-"""What the options of ``diffc-server`` say of who may come in, and what is made of them."""
+"""The options of ``diffc-server`` for TLS, tokens and limits, and what is built from them."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _PREFIX = "peer_"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Safety:
-    """What a sender daemon is made with."""
+    """The access settings of a sender daemon."""
 
     reception: AccessControl
     certificate: Certificate | None
@@ -38,12 +38,12 @@ class Safety:
 
     @property
     def strict(self) -> bool:
-        """Programs too have to call this machine by one of its names."""
+        """Whether programs too have to use one of the host names."""
         return bool(self.names)
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
-    """Add the group of options."""
+    """Add the options of TLS, tokens and limits to a parser."""
     group = parser.add_argument_group("safety")
     group.add_argument("--tls-cert", metavar="FILE", type=Path, help="certificates, PEM: wss://")
     group.add_argument(
@@ -115,7 +115,7 @@ def _add_limits(parser: argparse.ArgumentParser) -> None:
 
 
 def new_token(options: argparse.Namespace) -> str:
-    """Add the token that is asked for and return it.  Raises SafetyError or OSError."""
+    """Create the token that --new-token names and return it.  Raises SafetyError or OSError."""
     if options.tokens is None:
         raise SafetyError("--new-token NAME goes into a file: say which, with --tokens FILE")
     expires = None
@@ -125,7 +125,7 @@ def new_token(options: argparse.Namespace) -> str:
 
 
 def read(options: argparse.Namespace, clock: Clock) -> Safety:
-    """Return what the options say.  Raises SafetyError, before anybody listens."""
+    """Return what the options say.  Raises SafetyError, before any port is opened."""
     if options.tls_key is not None and options.tls_cert is None:
         raise SafetyError("--tls-key is for a certificate: say which, with --tls-cert")
     check_exposure(
@@ -157,19 +157,19 @@ def read(options: argparse.Namespace, clock: Clock) -> Safety:
 
 
 def host(text: str) -> str:
-    """Return a host's name.  Raises ArgumentTypeError if it is none."""
+    """Return a valid host name.  Raises ArgumentTypeError for anything else."""
     if not _HOST.fullmatch(text):
         raise argparse.ArgumentTypeError(f"{text!r} is not the name of a host")
     return text
 
 
 def is_origin(text: str) -> bool:
-    """Tell whether ``text`` names a site as browsers do."""
+    """Tell whether ``text`` is an origin as browsers write it: scheme, host, port."""
     return _ORIGIN.fullmatch(text) is not None
 
 
 def origin(text: str) -> str:
-    """Return an origin.  Raises ArgumentTypeError if it is none."""
+    """Return a valid origin.  Raises ArgumentTypeError for anything else."""
     if not is_origin(text):
         raise argparse.ArgumentTypeError(f"{text!r} is not like https://HOST or https://HOST:PORT")
     return text

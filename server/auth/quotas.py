@@ -1,7 +1,8 @@
-"""Who is here, and what they may still have: counts and budgets by token or by address.
+"""Counts what each client uses, by token or by address, and holds it to its limits.
 
-A visitor is whoever shows one token, from wherever, or without tokens an address; of IPv6 the first
-64 bits of it, since a household or a phone has all the others to itself.
+Where there are tokens, all connections that show the same one are one client, whatever their
+address.  Elsewhere a client is an IPv4 address, or the first 64 bits of an IPv6 address, because a
+household or a phone has all addresses that differ in the other 64.
 """
 
 from __future__ import annotations
@@ -19,38 +20,38 @@ from ..encoding.resume_claims import Claims
 from .limits import NONE, Limits
 
 MOST_VISITORS = 4096
-"""Visitors that are remembered; of those that have left, the one that was here last goes last."""
+"""How many clients are remembered; beyond that, the one that left longest ago is forgotten."""
 HOUR = 3600.0
 LEAST_BURST = 4096.0
-"""Bytes that may always be sent at once after a rest: a frame is not cut into slivers."""
+"""Bytes that may always be sent at once after a pause, so that frames stay whole."""
 BURST = 10.0
-"""Seconds' worth of requests that may come at once."""
+"""How many seconds' worth of requests may come at once."""
 
 Clock = Callable[[], float]
 
 
 class Budget:
-    """Seconds of encoders that a visitor has."""
+    """The encoder time that a client may use, in seconds."""
 
     def __init__(self, per_hour: float, clock: Clock) -> None:
         self._clock = clock
         self._bucket = Bucket(per_hour / HOUR, per_hour, clock())
 
     def wait(self) -> float:
-        """Return the seconds until it may have something encoded; 0: now."""
+        """Return the seconds until the client may have something encoded; 0 is now."""
         return self._bucket.wait(self._clock())
 
     def charge(self, seconds: float) -> None:
-        """Take seconds of an encoder off it."""
+        """Subtract seconds of an encoder."""
         self._bucket.take(seconds)
 
     def full(self) -> bool:
-        """Tell whether nothing is missing."""
+        """Tell whether the whole budget is available."""
         return self._bucket.full(self._clock())
 
 
 class Visitor:
-    """All connections of one token or address."""
+    """What all connections of one token or address use together."""
 
     def __init__(self, limits: Limits, clock: Clock) -> None:
         now = clock()
@@ -74,7 +75,7 @@ class Visitor:
 
 
 class Visit:
-    """One connection of a visitor: what it may do."""
+    """One connection's share of a client's limits."""
 
     __slots__ = (
         *("_ended", "_held", "_sending", "_visitor"),
@@ -85,16 +86,16 @@ class Visit:
         self, visitor: Visitor, peer: str = "", token: Token | None = None, cookie: str = ""
     ) -> None:
         self.peer = peer
-        """Its address."""
+        """The connection's remote address."""
         self.token = token
         self.cookie = cookie
-        """What its browser is to remember, if anything."""
+        """The Set-Cookie that its browser is to get, or an empty string."""
         self.name = token.name if token is not None else ""
-        """Of its token."""
+        """The name of its token, or an empty string."""
         self.account = visitor.encoding
-        """Who pays for what is encoded for it; None: nobody counts."""
+        """Is charged for what is encoded for the connection; None if encoding is not limited."""
         self.claims = visitor.claims
-        """What it says to hold already, and has yet to prove."""
+        """What the client claims to hold already, and has yet to prove."""
         self._visitor = visitor
         self._sending = visitor.sending
         self._held = 0
@@ -103,20 +104,20 @@ class Visit:
 
     @property
     def paced(self) -> bool:
-        """Its bytes are counted, and may have to wait."""
+        """Whether its bytes are limited, so that sending may have to wait."""
         return bool(self._sending)
 
     def spend(self, size: int) -> None:
-        """Count bytes that are sent."""
+        """Count ``size`` bytes as sent."""
         for bucket in self._sending:
             bucket.take(size)
 
     def ready_at(self, now: float) -> float:
-        """Return when something may be sent, ``now`` if it may already; then a whole frame may."""
+        """Return the time from which a whole frame may be sent; ``now`` if it may already."""
         return now + longest_wait(self._sending, now) if self._sending else now
 
     def hold(self, streams: int) -> bool:
-        """Say how many streams this connection has; tell whether the visitor may have as many."""
+        """Set how many streams this connection has; return False if the client has too many."""
         visitor = self._visitor
         if not self._ended:
             visitor.streams += streams - self._held
@@ -124,7 +125,7 @@ class Visit:
         return not 0 < visitor.limits.streams < visitor.streams
 
     def end(self) -> None:
-        """Give back what the connection holds; a second time nothing happens."""
+        """Release what the connection holds; further calls do nothing."""
         if not self._ended:
             self.hold(0)
             self._ended = True
@@ -132,15 +133,15 @@ class Visit:
 
 
 def unlimited() -> Visit:
-    """Return the visit of somebody whom nobody counts."""
+    """Return a share without limits."""
     return Visit(Visitor(NONE, time.monotonic))
 
 
 class Visits:
-    """All visitors, as far as there is a reason to remember them."""
+    """The clients that are connected, and as many of the others as there is room for."""
 
     def __init__(self, clock: Clock) -> None:
-        """Count by ``clock``, which gives seconds."""
+        """Measure time by ``clock``, which returns seconds."""
         self._clock = clock
         self._visitors: OrderedDict[tuple[str, str], Visitor] = OrderedDict()
 
@@ -148,7 +149,7 @@ class Visits:
         return len(self._visitors)
 
     def visitor(self, address: str, token: Token | None, limits: Limits) -> Visitor:
-        """Return whoever shows ``token``, or without one comes from ``address``."""
+        """Return the client that shows ``token``, or without one comes from ``address``."""
         if token is not None:
             key, limits = ("token", token.name), limits.but(token.limits)
         else:

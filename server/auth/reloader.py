@@ -1,4 +1,4 @@
-"""Tokens and certificate are read again when their files change."""
+"""Reads tokens and certificate again when their files change."""
 
 from __future__ import annotations
 
@@ -10,26 +10,26 @@ from collections.abc import Awaitable, Callable
 from diffc_stream.opening import is_passing
 
 REREAD = 2.0
-"""Seconds between two looks at whether tokens or certificate have changed."""
+"""Seconds between two checks of the files."""
 
 logger = logging.getLogger("diffc_server")
 
 
 class Reloader:
-    """Looks at files again and again, and whenever it is told to."""
+    """Checks files at regular intervals, and whenever it is told to."""
 
     def __init__(self, reread: Callable[[], Awaitable[None]]) -> None:
-        """Look with ``reread``."""
+        """Call ``reread`` for each check."""
         self._reread = reread
         self._watch: asyncio.Task[None] | None = None
         self._looking: asyncio.Task[None] | None = None
 
     def start(self) -> None:
-        """Look every REREAD seconds from now on."""
+        """Check every REREAD seconds from now on."""
         self._watch = asyncio.create_task(self._keep_watch())
 
     async def stop(self) -> None:
-        """Look no more."""
+        """Stop checking."""
         if self._watch is not None:
             self._watch.cancel()
             with contextlib.suppress(asyncio.CancelledError):
@@ -37,7 +37,7 @@ class Reloader:
             self._watch = None
 
     def look_soon(self) -> None:
-        """Have a look taken now, and return at once."""
+        """Start a check now, and return at once."""
         self._looking = asyncio.get_running_loop().create_task(self._look())
 
     async def _keep_watch(self) -> None:
@@ -52,5 +52,5 @@ class Reloader:
             if is_passing(error):
                 logger.warning("tokens and certificate are looked at later: %s", error)
             else:
-                # A bug, and no reason to let tokens live for ever.
+                # A bug, after which checking has to go on: tokens must not live for ever.
                 logger.exception("looking at tokens and certificate failed")

@@ -1,1 +1,1 @@
-"""Streams that were computed before: in memory, in a folder, in an object store."""
+"""The store of encoded streams, in a folder or an object store."""

@@ -1,7 +1,7 @@
-"""Where the store's objects lie: a folder, or whatever else can keep them.
+"""What the store keeps its objects in: a folder, or anything else that can hold bytes by name.
 
-An object has a name and bytes, and is replaced wholly or not at all.  Everything here blocks and
-runs on worker threads.
+An object has a name and bytes, and is replaced as a whole or not at all.  Everything here blocks,
+and so runs on worker threads.
 """
 
 from __future__ import annotations
@@ -23,12 +23,12 @@ from diffc_stream.replacement import replacing
 from diffc_stream.transport.locks import try_lock
 
 SUFFIX = ".stream"
-"""Of objects' names."""
+"""The suffix of object names."""
 MOST_BYTES = 2**27
-"""A larger object is none of ours."""
+"""Largest object that is read."""
 PATIENCE = 5.0
-"""Seconds that a writer waits for another process's writing: the kernel ends the lock of one that
-was killed, not that of one that was stopped."""
+"""Seconds that a writer waits for another process's lock.  The kernel releases the lock of a
+process that was killed, but not of one that was suspended."""
 
 _LOCK = ".lock"
 _POLL = 0.01
@@ -38,7 +38,7 @@ _TORN = re.compile(r"\.[0-9a-f]{64}" + re.escape(SUFFIX) + r"\.[0-9a-f]{8}\.part
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Entry:
-    """What is known of an object without reading it."""
+    """An object's name, size and time."""
 
     name: str
     size: int
@@ -48,23 +48,23 @@ class Entry:
 
 
 class Backend(Protocol):
-    """Keeps objects; all methods but ``locked`` raise OSError, of one line."""
+    """Keeps objects.  All methods except ``locked`` itself raise OSError with one line of text."""
 
     @property
     def where(self) -> str:
-        """What to call it in messages; holds no secrets."""
+        """The place as messages show it, without secrets."""
         ...
 
     def read(self, name: str) -> bytes | None:
-        """Return an object; None if there is none of that name."""
+        """Return an object's bytes; None if there is none of that name."""
         ...
 
     def write(self, name: str, data: bytes) -> None:
-        """Put an object in the place of the one of that name, if there is one."""
+        """Create an object, or replace the one of that name."""
         ...
 
     def touch(self, name: str) -> None:
-        """Note that an object was used."""
+        """Set the time at which an object was last used to now."""
         ...
 
     def remove(self, name: str) -> None:
@@ -72,7 +72,7 @@ class Backend(Protocol):
         ...
 
     def entries(self) -> list[Entry]:
-        """Return what there is, in any order."""
+        """Return all objects, in any order."""
         ...
 
     def check(self) -> None:
@@ -80,21 +80,23 @@ class Backend(Protocol):
         ...
 
     def locked(self) -> AbstractContextManager[None]:
-        """Keep other writers out, as far as it can; readers come in.  Entering raises OSError."""
+        """Exclude other writers where the backend can; readers go on.  Entering raises OSError."""
         ...
 
 
 class FolderBackend:
     """Objects in files of a local folder, which other processes may use at the same time.
 
-    They are on the disk when write() returns.  Writers exclude each other by a lock that goes
-    with the process; what a killed one was writing is deleted by the next that lists the folder.
+    When write() returns, the object is on the disk.  Writers exclude each other by a lock that
+    ends with the process.  The unfinished file of a writer that was killed is deleted by the next
+    one that lists the folder.
     """
 
     def __init__(self, folder: Path, *, patience: float = PATIENCE) -> None:
-        """Keep objects in ``folder``, which is made.  Raises OSError if it cannot be.
+        """Keep objects in ``folder``, creating it if needed.  Raises OSError if that fails.
 
-        Should it vanish later, it is not made again: it may be where a disk is to come back.
+        A folder that vanishes later is not created again, because it may be on a disk that will be
+        mounted again.
         """
         folder.mkdir(parents=True, exist_ok=True)
         self._folder = folder
@@ -111,7 +113,7 @@ class FolderBackend:
             with open_regular(self._folder / name) as file:
                 return file.read(MOST_BYTES)
         except FileNotFoundError:
-            self._folder.stat()  # it is the folder, perhaps, that has gone
+            self._folder.stat()  # raises if the folder itself is missing
             return None
 
     def write(self, name: str, data: bytes) -> None:
@@ -132,12 +134,12 @@ class FolderBackend:
         (self._folder / name).unlink(missing_ok=True)
 
     def entries(self) -> list[Entry]:
-        """List the folder; to be called under the lock, since torn files are deleted."""
+        """List the folder.  Call it under the lock, because it deletes unfinished files."""
         found = []
         with os.scandir(self._folder) as files:
             for file in files:
                 if _TORN.fullmatch(file.name):
-                    # Whoever wrote it would have the lock.
+                    # Its writer would hold the lock, and so is dead.
                     self.remove(file.name)
                 elif _OURS.fullmatch(file.name):
                     with contextlib.suppress(FileNotFoundError):
@@ -146,13 +148,13 @@ class FolderBackend:
         return found
 
     def check(self) -> None:
-        """Write a file that has no name."""
+        """Try to write a temporary file."""
         with tempfile.TemporaryFile(dir=self._folder) as file:
             file.write(bytes(4096))
 
     @contextlib.contextmanager
     def locked(self) -> Iterator[None]:
-        """Hold the folder's lock.  Raises TimeoutError if another process has it for too long."""
+        """Hold the folder's lock.  Raises TimeoutError if another process keeps it too long."""
         descriptor = self._acquire()
         try:
             yield
@@ -175,20 +177,20 @@ class FolderBackend:
             time.sleep(_POLL)
 
     def _lock(self, descriptor: int) -> bool:
-        """Try to lock a file, and tell whether it is now the one that all others lock too."""
+        """Try to lock a file; tell whether that worked and the file is still the lock file."""
         try:
             if not try_lock(descriptor):
                 return False
-            # Somebody may have deleted it, or the folder, and others lock a newer one.
+            # If the file was deleted meanwhile, other processes lock a newer one.
             named, held = (self._folder / _LOCK).stat(), os.fstat(descriptor)
         except FileNotFoundError:
             return False
         return (named.st_dev, named.st_ino) == (held.st_dev, held.st_ino)
 
     def _sync(self) -> None:
-        """Have the folder itself written: only then is a replacement there after a power cut."""
+        """Write the folder itself to disk, without which a power cut can undo a replacement."""
         if os.name == "nt":
-            return  # where folders cannot be opened
+            return  # Windows cannot open folders
         descriptor = os.open(self._folder, os.O_RDONLY)
         try:
             os.fsync(descriptor)

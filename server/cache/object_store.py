@@ -1,4 +1,4 @@
-"""An object store, or what else fsspec reaches by a URL."""
+"""A store's backend in an object store, or in any other place that fsspec reaches by a URL."""
 
 from __future__ import annotations
 
@@ -14,21 +14,22 @@ from diffc_stream.errors import AddressError, MissingPackage
 from .backend import MOST_BYTES, SUFFIX, Entry
 
 _TIMES = ("mtime", "LastModified", "last_modified", "updated", "created")
-"""What file systems call the time at which an object was written."""
+"""The keys under which file systems give the time at which an object was written."""
 
 
 class ObjectStore:
-    """Objects below a URL, each put by one call, which object stores make wholly or not at all.
+    """Objects below a URL, each written by one call, which object stores carry out wholly or not.
 
-    Nobody can be kept out there: of two that write one object at the same time one wins.  Objects
-    cannot be touched either: what counts as their use is what this process knows of it.
+    There are no locks: of two processes that write an object at the same time, one wins.  Objects
+    cannot be touched either, so only uses that this process knows of count.
     """
 
     def __init__(self, url: str) -> None:
-        """Keep objects below ``url``.
+        """Keep objects below ``url``, creating the place if needed.
 
-        Raises MissingPackage without fsspec or what it needs for such a URL, AddressError for one
-        that it does not know, and OSError if the place cannot be made.
+        Raises MissingPackage without fsspec or the package that it needs for such a URL,
+        AddressError for a URL that fsspec does not know, and OSError if the place cannot be
+        created.
         """
         try:
             from fsspec.core import url_to_fs
@@ -37,14 +38,14 @@ class ObjectStore:
                 "a store at a URL needs fsspec: pip install 'diffc-stream[remote]'"
             ) from error
         try:
-            # Other processes write there too: nothing is remembered of what is listed.
+            # No cached listings, because other processes write there too.
             self._files, self._root = url_to_fs(url, use_listings_cache=False)
         except ImportError as error:
             raise MissingPackage(f"a store at such a URL needs more: {error}") from error
         except ValueError as error:
             raise AddressError(f"not where a store can be: {error}") from error
         self._root = self._root.rstrip("/")
-        # Of the URL as it was given, there may be passwords in it.
+        # For messages, rebuilt without the passwords that the given URL may contain.
         protocol = self._files.protocol
         name = protocol if isinstance(protocol, str) else protocol[0]
         self._where = f"{name}://{self._root}"
@@ -67,13 +68,13 @@ class ObjectStore:
         return bytes(data)
 
     def write(self, name: str, data: bytes) -> None:
-        """Put an object."""
+        """Write an object."""
         with _told():
             self._files.pipe_file(self._path(name), data)
         self.touch(name)
 
     def touch(self, name: str) -> None:
-        """Remember that an object was used."""
+        """Remember that an object was used now."""
         self._used[name] = time.time()
 
     def remove(self, name: str) -> None:
@@ -83,7 +84,7 @@ class ObjectStore:
             self._files.rm_file(self._path(name))
 
     def entries(self) -> list[Entry]:
-        """List what is there."""
+        """List the objects."""
         with _told():
             try:
                 listed = self._files.ls(self._root, detail=True)
@@ -95,16 +96,16 @@ class ObjectStore:
             if facts["type"] == "file" and name.endswith(SUFFIX):
                 used = max(_time(facts), self._used.get(name, 0.0))
                 found.append(Entry(name=name, size=int(facts["size"]), used=used))
-        # Those that others have removed are forgotten.
+        # Forget those that other processes have removed.
         self._used = {entry.name: entry.used for entry in found if entry.name in self._used}
         return found
 
     def check(self) -> None:
-        """See whether it can be reached: what may be written is known when it is."""
+        """Raise OSError if the place cannot be reached; it does not try to write."""
         self.entries()
 
     def locked(self) -> AbstractContextManager[None]:
-        """Keep nobody out."""
+        """Return a context manager that does nothing."""
         return nullcontext()
 
     def _path(self, name: str) -> str:
@@ -113,13 +114,13 @@ class ObjectStore:
 
 @contextlib.contextmanager
 def _told() -> Iterator[None]:
-    """Turn whatever goes wrong at the other end into OSError of one line."""
+    """Turn every error of the file system into an OSError with one line of text."""
     try:
         yield
     except OSError as error:
         raise OSError(error.errno or 0, _line(error.strerror or error)) from error
     except Exception as error:
-        # Every file system has errors of its own; none is a reason to stop serving.
+        # Each file system has its own exceptions, and serving has to go on after any of them.
         raise OSError(0, _line(f"{type(error).__name__}: {error}")) from error
 
 
@@ -128,7 +129,7 @@ def _line(text: object) -> str:
 
 
 def _time(facts: dict[str, Any]) -> float:
-    """Return when an object was written, in seconds since 1970; 0 if nobody says."""
+    """Return when an object was written, in seconds since 1970; 0 if that is not known."""
     for key in _TIMES:
         match facts.get(key):
             case int() | float() as seconds:

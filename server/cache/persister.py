@@ -1,4 +1,4 @@
-"""One stream's place in the store."""
+"""Loads one stream from the store, and saves it there as it grows."""
 
 from __future__ import annotations
 
@@ -10,19 +10,19 @@ from ..threads.pools import Pools
 from .store import Outcome, Store, Stored, stream_key
 
 SAVE_EVERY = 2.0
-"""Seconds between two saves of a stream that grows: so much computing is lost with the process."""
+"""Seconds between two saves of a growing stream: at most so much work is lost with the process."""
 
 PATIENCE = 5.0
-"""Seconds that the store gets to answer; then it has nothing."""
+"""Seconds that the store gets to answer; after that the stream counts as not stored."""
 
 
 class Persister:
-    """Recalls a stream, and saves it as it grows."""
+    """Loads and saves one stream."""
 
     def __init__(
         self, store: Store, file: File, recipe: str, workers: Pools, figures: Figures
     ) -> None:
-        """Prepare for a picture's stream by ``recipe``, see :func:`stream_key`."""
+        """Prepare for a picture's stream; for ``recipe`` see :func:`stream_key`."""
         self._store: Store | None = store
         self._file = file
         self._recipe = recipe
@@ -30,25 +30,25 @@ class Persister:
         self._figures = figures
         self._key: str | None = None
         self._kept = (0, False)
-        """What is known to be in the store: so many bytes, and whether they are all."""
+        """How many bytes are known to be in the store, and whether they are the whole stream."""
         self._next: Stored | None = None
         self._task: asyncio.Task[None] | None = None
         self._saved_at = asyncio.get_running_loop().time()
 
     @property
     def due(self) -> bool:
-        """It is time to save what has been computed since."""
+        """Whether SAVE_EVERY seconds have passed since the last save."""
         return asyncio.get_running_loop().time() - self._saved_at >= SAVE_EVERY
 
     @property
     def task(self) -> asyncio.Task[None] | None:
-        """What is saving at the moment."""
+        """The task that is saving now, if there is one."""
         return None if self._task is None or self._task.done() else self._task
 
     async def recall(self, held: bytes) -> Stored | None:
-        """Return what is stored, if it goes on from ``held``.
+        """Return the stored stream if it begins with ``held``, else None.
 
-        Raises OSError or RequestRefused for the picture.
+        Raises OSError or RequestRefused if the picture's file cannot be read.
         """
         if self._store is None:
             return None
@@ -68,7 +68,7 @@ class Persister:
         return stored
 
     def save(self, stream: Stored) -> None:
-        """Have a stream saved; of those that wait while one is, only the last one is."""
+        """Save a stream in the background; while one save runs, only the newest request waits."""
         if self._store is None or self._key is None:
             return
         self._saved_at = asyncio.get_running_loop().time()
@@ -77,7 +77,7 @@ class Persister:
             self._task = asyncio.get_running_loop().create_task(self._save(self._store, self._key))
 
     async def disown(self, data: bytes) -> None:
-        """Have the store forget what it gave, the first bytes of ``data``: nobody can go on."""
+        """Delete from the store the beginning of ``data`` that it gave: it cannot be continued."""
         store, self._store = self._store, None
         length, complete = self._kept
         if store is not None and self._key is not None and length:
@@ -85,7 +85,7 @@ class Persister:
             await self._workers.write(store.drop, self._key, stored)
 
     def close(self) -> None:
-        """Save nothing more."""
+        """Stop saving."""
         self._store = None
         if self._task is not None:
             self._task.cancel()

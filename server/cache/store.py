@@ -1,12 +1,13 @@
-"""Streams that were computed once, kept for all senders that share a place.
+"""Keeps encoded streams, so that no sender that shares the store encodes a picture twice.
 
-What a stream follows from is its name: the picture's file, byte for byte, the model, and the
-version of the grammar.  What is kept is a prefix, from which an encoder goes on; whoever stored
-first is the authority, since others may have sent what is there.  An object is used only if the
-SHA-256 in it is that of its content and its name.
+A stream's key is a hash of all that determines its bytes: the picture's file, the model and the
+version of the format.  The store may hold only a prefix, which an encoder can continue.  If two
+senders encode the same picture differently, the stream that was stored first stays, because
+receivers may already hold a part of it.  Every object contains the SHA-256 of its key and content,
+and is used only if that is right.
 
-Nothing here raises because of what happens to the place: it is said in the log, once, and pictures
-are encoded as if there were no store.  Everything runs on worker threads.
+No method raises if the place fails: the failure is logged once, and pictures are encoded as if
+there were no store.  Everything here blocks, and so runs on worker threads.
 """
 
 from __future__ import annotations
@@ -27,11 +28,11 @@ from ..catalogue.file import File
 from .backend import SUFFIX, Backend, FolderBackend
 
 MOST_BYTES = 2**30
-"""Of all objects; beyond that the ones that were not used for longest go."""
+"""Largest size of all objects together; beyond it, the least recently used are removed."""
 SHARERS = 8
-"""Processes that may fill a store at the same time and still keep within its size."""
+"""How many processes may write to a store at the same time without exceeding its size."""
 RESERVE = 8
-"""One part in so many stays empty for what is written between two looks at all that is there."""
+"""One part in so many stays free, for what is written between two listings of the backend."""
 
 _MAGIC = b"DFCK\x01"
 _DIGEST = 32
@@ -42,45 +43,45 @@ logger = logging.getLogger("diffc_server")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Stored:
-    """A stream as far as it is kept."""
+    """The stored prefix of a stream."""
 
     data: bytes
     complete: bool
-    """There is no more of it."""
+    """Whether it is the whole stream."""
 
 
 class Outcome(Enum):
-    """What came of an attempt to store."""
+    """The result of an attempt to store."""
 
     STORED = auto()
-    """What is there now is as long, or longer, and begins with the same bytes."""
+    """The store holds these bytes now, or a longer stream that begins with them."""
     REFUSED = auto()
-    """It cannot be kept, now or later: another stream is there, or it is too large."""
+    """It cannot be stored, now or later: another stream has its key, or it is too large."""
     FAILED = auto()
-    """The place cannot be written to at the moment."""
+    """The backend cannot be written to at the moment."""
 
 
 class Store:
-    """Keeps streams in a backend, up to a size."""
+    """Keeps streams in a backend, up to a total size."""
 
     def __init__(self, backend: Backend, *, most_bytes: int = MOST_BYTES) -> None:
-        """Keep up to ``most_bytes`` in ``backend``."""
+        """Keep up to ``most_bytes`` bytes in ``backend``."""
         self._shelf = backend
         self._most_bytes = most_bytes
         self._writing = threading.Lock()
         self._room = 0
-        """Bytes that may be written before the backend is listed again."""
+        """How many bytes may be written before the backend has to be listed again."""
         self._troubles: dict[str, str] = {}
         self._damaged: set[str] = set()
-        """Names that were spoken of, and have not been written since."""
+        """Damaged objects that the log has named, and that have not been written again since."""
 
     @property
     def where(self) -> str:
-        """What to call it in messages."""
+        """The place as messages show it, without secrets."""
         return self._shelf.where
 
     def load(self, key: str) -> Stored | None:
-        """Return what is kept of a stream; None if that is nothing, or nothing sound."""
+        """Return what is stored of a stream; None if it is not there, or damaged."""
         name = key + SUFFIX
         try:
             data = self._shelf.read(name)
@@ -98,7 +99,7 @@ class Store:
         return stored
 
     def save(self, key: str, stored: Stored) -> Outcome:
-        """Keep a stream, or more of one."""
+        """Store a stream, or a longer part of one that is stored."""
         name, data = key + SUFFIX, _packed(key, stored)
         try:
             with self._writing, self._shelf.locked():
@@ -110,11 +111,11 @@ class Store:
         return outcome
 
     def miss(self) -> None:
-        """Take note that it does not answer, and that nobody waits for it."""
+        """Log that the backend did not answer in time."""
         self._note("read", TimeoutError(errno.ETIMEDOUT, "it does not answer"))
 
     def problem(self) -> str:
-        """Return why nothing can be stored at the moment, or nothing; tries it."""
+        """Return why the store cannot be written to, "" if it can; checks the backend."""
         try:
             self._shelf.check()
         except OSError as error:
@@ -122,23 +123,23 @@ class Store:
         return ""
 
     def touch(self, key: str) -> None:
-        """Note that a stream was used."""
-        # If it cannot be noted, it goes earlier than it should.
+        """Note that a stream was used now."""
+        # If this fails, the stream is only removed earlier than it should be.
         with contextlib.suppress(OSError):
             self._shelf.touch(key + SUFFIX)
 
     def drop(self, key: str, stored: Stored) -> None:
-        """Forget a stream that no encoder can go on with, unless another is there by now."""
+        """Delete a stream that no encoder can continue, unless it has been replaced."""
         logger.warning("the store %s forgets %s: it cannot be continued", self.where, key[:16])
         self._remove(key + SUFFIX, _packed(key, stored))
 
     def recall(self, what: str) -> bytes | None:
-        """Return what was noted last under a name; None if that is nothing."""
+        """Return the note last stored under a name; None if there is none."""
         stored = self.load(_note_key(what))
         return None if stored is None else stored.data
 
     def note(self, what: str, data: bytes) -> None:
-        """Keep something else than a stream, in the place of what was noted under this name."""
+        """Store a note, which is any data that is no stream, replacing the one of that name."""
         key = _note_key(what)
         packed = _packed(key, Stored(data=data, complete=True))
         if len(packed) > self._most_bytes // 2:
@@ -172,19 +173,19 @@ class Store:
         return Outcome.STORED
 
     def _make_room(self, newest: str, size: int) -> None:
-        """Have others make way for an object.  Raises OSError."""
+        """Remove least recently used objects until ``size`` bytes fit.  Raises OSError."""
         if size <= self._room:
             self._room -= size
             return
         entries = sorted(self._shelf.entries(), key=lambda entry: entry.used)
-        # Of one that is replaced, both count until it is.
+        # An object that is being replaced counts in both versions.
         total = size + sum(entry.size for entry in entries)
         reserve = self._most_bytes // RESERVE
         for entry in entries:
             if total > self._most_bytes - reserve and entry.name != newest:
                 self._shelf.remove(entry.name)
                 total -= entry.size
-        # What others write meanwhile is not seen: each has its share of the reserve.
+        # Other processes may write before the next listing: each has a share of the reserve.
         self._room = reserve // SHARERS
 
     def _drop_damaged(self, name: str, damaged: bytes) -> None:
@@ -196,7 +197,7 @@ class Store:
         self._remove(name, damaged)
 
     def _remove(self, name: str, data: bytes) -> None:
-        """Remove an object if it is still the same."""
+        """Remove an object if it has not been replaced."""
         try:
             with self._writing, self._shelf.locked():
                 if self._shelf.read(name) == data:
@@ -205,7 +206,7 @@ class Store:
             self._note("written", error)
 
     def _note(self, what: str, error: OSError | None) -> None:
-        """Say that something goes wrong, or goes well again, when that is news."""
+        """Log a new problem with reading or writing, and when it is over."""
         reason = "" if error is None else error.strerror or str(error)
         if reason == self._troubles.get(what, ""):
             return
@@ -219,17 +220,17 @@ class Store:
 def open_store(place: str, *, most_bytes: int = MOST_BYTES) -> Store:
     """Open the store at a path, or at a URL that fsspec knows.
 
-    Raises OSError if the place cannot be used, MissingPackage if it takes a package that is not
-    here, and AddressError for a URL of an unknown kind.
+    Raises OSError if the place cannot be used, MissingPackage if a package that the URL needs is
+    not installed, and AddressError for a URL of an unknown kind.
     """
     return Store(_shelf(place), most_bytes=most_bytes)
 
 
 def stream_key(file: File, recipe: str) -> str:
-    """Return what a picture's stream is kept under, 64 hex digits; reads the file.
+    """Return the key of a picture's stream, 64 hex digits; reads the whole file.
 
-    ``recipe`` is what else the stream follows from: the model, and what is told beside.  Raises
-    OSError, or RequestRefused if another file is there by now.
+    ``recipe`` names all else that determines the stream: the model, and the metadata that it
+    carries.  Raises OSError, or RequestRefused if the file has been replaced.
     """
     digest = hashlib.sha256(f"{VERSION} {recipe} ".encode())
     with file.open() as picture:
@@ -259,7 +260,7 @@ def _packed(key: str, stored: Stored) -> bytes:
 
 
 def _unpacked(key: str, data: bytes) -> Stored | None:
-    """Return what an object holds; None if it is damaged, or another's."""
+    """Return what an object holds; None if it is damaged, or was stored under another key."""
     head = len(_MAGIC) + _DIGEST
     content = data[head:]
     if data[:head] != _MAGIC + _digest(key, content) or content[:1] not in (_PART, _WHOLE):

@@ -1,1 +1,1 @@
-"""Which pictures there are, and what has changed."""
+"""The catalogue: the pictures in a folder, and how receivers learn of changes."""

@@ -1,4 +1,4 @@
-"""Which files are served, and under what names."""
+"""The catalogue: which files of a folder are served, and under what names."""
 
 from __future__ import annotations
 
@@ -29,19 +29,18 @@ SUFFIXES = frozenset(
         *(".pfm", ".dfc"),
     ]
 )
-"""What is served; upper case will do too."""
+"""The suffixes of files that are served, in lower or upper case."""
 
 MOST_NAMES = 10_000
-"""A catalogue lists so many, the newest; others can still be asked for by name."""
+"""A catalogue lists the newest so many; others can still be asked for by name."""
 MOST_FILES = 100_000
-"""Of which the newest are looked for."""
+"""How many files a walk looks at to find the newest."""
 MOST_UNSERVED = 1000
-"""Files whose names cannot be told, that are remembered to have been spoken of."""
+"""How many files with names that the protocol cannot send are remembered as logged."""
 LATEST = 253_402_300_799
-"""Seconds since 1970 until the last moment that a calendar of four digits has, which receivers show
-times by."""
+"""The last second of the year 9999, since 1970: receivers show times with four-digit years."""
 MOST_SIZE = 2**53
-"""Bytes that can be said of a file, which may be a sparse one."""
+"""Largest file size that the protocol can send; a sparse file may be larger."""
 
 AWAY = 10.0
 """Seconds after which to ask again for a picture whose folder has gone."""
@@ -52,12 +51,15 @@ logger = logging.getLogger("diffc_server")
 class Catalogue:
     """The pictures and streams below one folder.
 
-    A picture's name is its path relative to the folder, with forward slashes.  Hidden files and
-    folders, and links that lead out of the folder, do not exist.
+    A picture's name is its path relative to the folder, with forward slashes.  Hidden files,
+    hidden folders and links that lead out of the folder are not served.
     """
 
     def __init__(self, folder: Path, *, memory: Memory | None = None) -> None:
-        """Serve ``folder``; what its files hold is noted in ``memory``, and not read again.
+        """Serve ``folder``.
+
+        With ``memory``, the hashes of its files are noted there, so that the next process need not
+        read all files again.
 
         Raises NotADirectoryError or FileNotFoundError.
         """
@@ -65,28 +67,28 @@ class Catalogue:
         if not self.folder.is_dir():
             raise NotADirectoryError(f"{folder} is not a folder")
         self.changes = CatalogueWatcher(self)
-        """For those who want to know what changes in it."""
+        """Tells followers what changes in the folder."""
         self._name = Name(MAX_NAME)
         self.left_out = 0
-        """How many older files than those of the catalogue the last walk has found."""
+        """How many older files the last walk found that the catalogue has no room for."""
         self.unserved = 0
-        """How many files it has found whose names cannot be told."""
+        """How many files it found whose names the protocol cannot send."""
         self._spoken_of: set[str] = set()
-        """Which of them the log has named."""
+        """Which of these the log has named."""
         self._gone = False
         self.thumbprints = Thumbprints(self.folder, memory)
 
     def entries(self) -> tuple[Entry, ...]:
-        """Return what there is to say of all pictures, by name; walks the folder, so not quick."""
+        """Return the entries of all pictures, sorted by name; walks the folder, so it is slow."""
         versions = self.versions()
         entries = [self.entry(name, version) for name, version in versions.items()]
         self.forget(versions)
         return tuple(entry for entry in entries if entry is not None)
 
     def versions(self) -> dict[str, Version]:
-        """Return the files of all pictures, by name; walks the folder, so not quick.
+        """Return the versions of all pictures' files, by name; walks the folder, so it is slow.
 
-        Raises OSError if it cannot be told at the moment.
+        Raises OSError if the folder cannot be read at the moment.
         """
         found = {}
         unserved: dict[str, str] = {}
@@ -114,22 +116,22 @@ class Catalogue:
         return dict(sorted(found.items()))
 
     def _speak_of(self, unserved: dict[str, str]) -> None:
-        """Name, once, what is left out because its name cannot be told."""
+        """Log, once each, the files that are left out because of their names."""
         self.unserved = len(unserved)
         for name, reason in unserved.items():
             if len(self._spoken_of) >= MOST_UNSERVED:
                 break
             if name not in self._spoken_of:
                 self._spoken_of.add(name)
-                # What is no text at all would be too much for whoever reads the log as text.
+                # Names need not be valid text, and the log has to be.
                 told = name.encode(errors="backslashreplace").decode()
                 logger.warning("%s is left out: its name %s", told, reason)
 
     def entry(self, name: str, version: Version) -> Entry | None:
-        """Return what there is to say of a picture; None if it cannot be read.
+        """Return a picture's entry; None if it cannot be read.
 
-        The file is read, unless it is known, and so this is not quick.  Raises OSError if nothing
-        can be read at the moment.
+        Reads the file unless its hash is known, so it is slow.  Raises OSError if no file can be
+        read at the moment.
         """
         thumbprint = self.thumbprints.known(name, version)
         if thumbprint is None:
@@ -141,35 +143,35 @@ class Catalogue:
             except OSError as error:
                 _raise_if_exhausted(error)
                 return None
-        # Whatever a file system makes of them: one file must not keep the others from being listed.
+        # One file with an impossible time or size must not keep the others from being listed.
         time = min(max(0, version.time // 10**9), LATEST)
         size = min(version.size, MOST_SIZE)
         return Entry(name=name, size=size, time=time, thumbprint=thumbprint)
 
     def settled(self, name: str) -> bool:
-        """Tell whether a file that has the same version is the same."""
+        """Tell whether the same version means the same content: see ``UNSETTLED``."""
         return self.thumbprints.settled(name)
 
     def forget(self, versions: dict[str, Version]) -> None:
-        """Forget what was remembered of all files but these."""
+        """Forget all files except these."""
         self.thumbprints.keep(versions)
 
     def names(self) -> tuple[str, ...]:
-        """Return the names of all pictures in order; walks the folder, so not quick.
+        """Return the names of all pictures in order; walks the folder, so it is slow.
 
-        Raises OSError if it cannot be told at the moment.
+        Raises OSError if the folder cannot be read at the moment.
         """
         return tuple(self.versions())
 
     def file(self, name: str) -> File:
-        """Return the file of that name as it is now; raises what :meth:`path` does."""
+        """Return the file of that name as it is now; raises as :meth:`path` does."""
         return File.at(self.path(name))
 
     def path(self, name: str) -> Path:
-        """Return where the file of that name is, without links.
+        """Return the path of a picture's file, with links resolved.
 
-        Raises RequestRefused if there is none, or for the moment if a disk does not answer or the
-        whole folder has gone: a disk may come back.
+        Raises RequestRefused if there is none.  If a disk does not answer or the whole folder is
+        missing, the refusal says to try again later, because the disk may come back.
         """
         try:
             path = self._find(name)
@@ -184,14 +186,14 @@ class Catalogue:
         return path
 
     def _note(self, *, present: bool) -> None:
-        """Say, once, that the folder has gone or come back."""
+        """Log once that the folder has vanished, and once that it is back."""
         if present is self._gone:
             self._gone = not present
             what = "is there again" if present else "has gone"
             logger.warning("the folder of pictures, %s, %s", self.folder, what)
 
     def _find(self, name: str) -> Path | None:
-        """Return where a picture is, or None.  Raises OSError if that cannot be told now."""
+        """Return a picture's path, or None.  Raises OSError if the disk cannot tell now."""
         try:
             self._name.parse(name)
             if any(segment.startswith(".") for segment in name.split("/")):
@@ -201,13 +203,13 @@ class Catalogue:
         except (OSError, ValueError, RuntimeError) as error:
             if is_passing(error):
                 raise
-            return None  # not a name, no such file, or links in a circle
+            return None  # not a name, no such file, or a loop of links
         return path if inside and Path(name).suffix.lower() in SUFFIXES else None
 
     def _present(self, name: str) -> Path:
-        """Return where a picture is to be, under its name or one that looks the same.
+        """Return the path for a name, or for an equivalent Unicode spelling of it that exists.
 
-        Who types a name may compose its accents otherwise than the system that made the file.
+        A name that is typed may compose its accents otherwise than the system that made the file.
         """
         path = self.folder / name
         if name.isascii() or path.exists():
@@ -221,16 +223,16 @@ class Catalogue:
     def _files(
         self, unserved: dict[str, str], below: str = ""
     ) -> Iterator[tuple[str, os.DirEntry[str]]]:
-        """Walk the folder: the files in it first, and by name.
+        """Walk the folder: its files first, then its folders, each by name.
 
-        Files whose names cannot be told are put into ``unserved``, with the reason why.
+        Files whose names the protocol cannot send are added to ``unserved``, with the reason.
         """
         try:
             with os.scandir(self.folder / below) as found:
                 entries = sorted(found, key=lambda entry: entry.name)
         except OSError as error:
             _raise_if_exhausted(error)
-            return  # gone meanwhile, or not to be read
+            return  # gone meanwhile, or not readable
         folders = []
         for entry in entries:
             name = below + entry.name
@@ -253,7 +255,7 @@ class Catalogue:
             if entry.is_file() and len(unserved) < MOST_FILES:
                 unserved[name] = str(error)
             return False
-        if entry.is_symlink():  # only these have to be followed to know where they lead
+        if entry.is_symlink():  # only links have to be resolved
             return self._there(name)
         return entry.is_file(follow_symlinks=False)
 
@@ -262,10 +264,10 @@ class Catalogue:
             return self._find(name) is not None
         except OSError as error:
             _raise_if_exhausted(error)
-            return False  # others may be read
+            return False  # other files may still be readable
 
 
 def _raise_if_exhausted(error: OSError) -> None:
-    """What could not be looked at for lack of descriptors or memory has not gone."""
+    """Raise if the process lacks descriptors or memory, which says nothing about the file."""
     if is_exhausted(error):
         raise error

@@ -1,4 +1,4 @@
-"""A file that is served: where it is, which version of it, and how to open that and no other."""
+"""A file that is served: its path and version, and how to open exactly that version."""
 
 from __future__ import annotations
 
@@ -11,19 +11,19 @@ from diffc_stream.opening import Identity, is_passing, open_resolved
 from diffc_stream.session import Code
 
 RETRY_AFTER = 5.0
-"""Seconds after which to come back when a disk did not answer, or something had run out."""
+"""Seconds after which to try again if a disk does not answer, or descriptors or memory lack."""
 
 
 class File(NamedTuple):
-    """A file as it was when it was asked for."""
+    """A file in the version that was there when it was asked for."""
 
     path: Path
-    """Without links."""
+    """With links resolved."""
     version: Identity
 
     @classmethod
     def at(cls, path: Path) -> File:
-        """Return what is at a path.  Raises RequestRefused if it has gone, or for the moment."""
+        """Return the file at a path.  Raises RequestRefused if it is missing or unreadable now."""
         try:
             version = Identity.at(path)
         except OSError as error:
@@ -33,7 +33,7 @@ class File(NamedTuple):
         return cls(path, version)
 
     def open(self) -> BufferedReader:
-        """Open it for reading.  Raises OSError, or RequestRefused if another is there by now."""
+        """Open it for reading.  Raises OSError, or RequestRefused if it has been replaced."""
         file = open_resolved(self.path)
         try:
             self.check(Identity.opened(file))
@@ -45,20 +45,20 @@ class File(NamedTuple):
     def check(self, version: Identity) -> None:
         """Raise RequestRefused if what was opened is not this version.
 
-        It may be another picture, and must not be sent or kept as this one.
+        Another version may be another picture, which must not be sent or stored as this one.
         """
         if version != self.version:
             raise RequestRefused(Code.BUSY, "it is being replaced", retry=True, after=1.0)
 
 
 def later() -> RequestRefused:
-    """Return the refusal for what says nothing about the picture: there will be another time."""
+    """Return the refusal for a temporary failure, which says nothing about the picture."""
     message = "it cannot be read at the moment"
     return RequestRefused(Code.BUSY, message, retry=True, after=RETRY_AFTER)
 
 
 def refused(error: OSError) -> RequestRefused:
-    """Return what to answer to who asked for a file that could not be read."""
+    """Return the refusal for a file that could not be read."""
     if is_passing(error):
         return later()
     return RequestRefused(Code.UNREADABLE_IMAGE, "it cannot be read")

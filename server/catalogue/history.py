@@ -1,7 +1,10 @@
-"""What has changed in a catalogue, and what of it whoever follows has yet to be told.
+"""The versions of a catalogue, and what each follower has yet to be told.
 
-The newest is told first: where a catalogue takes minutes to be told, a receiver asks for pictures
-meanwhile.  What comes on the way is told before the rest.
+The newest pictures are told first: on a slow link a large catalogue takes minutes, and meanwhile a
+receiver can already ask for pictures.  Changes that happen meanwhile come before the rest.
+
+A *mark* is a short hash that names what a follower knows; a follower that reconnects sends the last
+one, and is then told only what it lacks.  Each catalogue that a look finds changed is a *version*.
 """
 
 from __future__ import annotations
@@ -20,50 +23,50 @@ from diffc_stream.session.paging import Page, starts
 from .scan import Known, Scan, by_time
 
 MOST_MARKS = 1000
-"""Positions of which it is known what comes after them ..."""
+"""How many marks are remembered ..."""
 MOST_PAGES = 1000
-"""... and pages that are encoded once for all who have come to the same one."""
+"""... and how many pages, each encoded once for all followers at the same position."""
 MOST_GONE = 10_000
-"""Names remembered of pictures that are no more."""
+"""How many names of removed pictures are remembered."""
 
 Pages = tuple[Page, ...]
 Moment = tuple[int, str]
-"""Where an entry stands in time, see by_time()."""
+"""Where an entry stands in the order of by_time()."""
 
 FIRST: Moment = (-1, "")
 LAST: Moment = (2**63, "")
 
 
 class Position(NamedTuple):
-    """What a follower knows: all as it was in a version, but for what is still to be told of it."""
+    """What a follower knows: all of a version, except the entries from ``low`` to ``high``."""
 
     version: int
     base: int = 0
-    """Nothing is to be told of what has not changed since this version, ..."""
+    """Of those, only what has changed since this version has to be told."""
     low: Moment = FIRST
-    """... nor of what is older than this, ..."""
+    """The oldest entry to be told."""
     high: Moment | None = None
-    """... nor of this, and what is newer; None: of nothing."""
+    """The end of the entries to be told, itself excluded; None if there are none."""
 
 
 class History:
-    """The states of a catalogue, one look after the other."""
+    """The versions of a catalogue as the looks at its folder find them."""
 
     def __init__(self) -> None:
         self.look = Scan(seen={}, known={})
         self.version = 0
         self._touched: dict[str, int] = {}
-        """In which version a name changed last; in that order."""
+        """The version in which a name last changed, in the order of the changes."""
         self._marks: dict[str, Position] = {}
-        """What marks stand for, oldest first."""
+        """The positions that marks stand for, oldest first."""
         self._pages: dict[tuple[Position, bool], tuple[Pages, Position]] = {}
-        """What comes next, at this version."""
+        """The next pages for a position in this version, and the position after them."""
         self._moments: list[Moment] = []
-        """Of the entries, oldest first."""
+        """The entries' order keys, oldest first."""
         self._epoch = secrets.token_hex(8)
 
     def take(self, look: Scan) -> bool:
-        """Take a look, and tell whether anything has changed."""
+        """Take the result of a look, and tell whether anything has changed."""
         before, self.look = self.look, look
         if self.version and look.marks[-1] == before.marks[-1]:
             return False
@@ -83,11 +86,11 @@ class History:
         return True
 
     def position(self, mark: str | None) -> Position | None:
-        """Return what a mark stands for; None if that is not known."""
+        """Return the position that a mark stands for; None if it is not known."""
         if mark is None:
             return None
         if mark not in self._marks:
-            # A sender of before may have told some of what there still is.
+            # An earlier process of this sender may have sent it, for pictures that are still there.
             self._remember_pages()
         known = self._marks.get(mark)
         held = self.look.places.get(mark) if known is None else None
@@ -99,15 +102,15 @@ class History:
 
     @property
     def beginning(self) -> Position:
-        """What whoever knows nothing has come to."""
+        """The position of a follower that knows nothing."""
         return Position(self.version, high=LAST)
 
     def told(self, position: Position) -> bool:
-        """Tell whether there is nothing to be told."""
+        """Tell whether a follower at this position knows all."""
         return position.version == self.version and position.high is None
 
     def next(self, position: Position, *, changes: bool) -> tuple[Pages, Position]:
-        """Return what to tell next, and what will be known then.
+        """Return the next pages to send, and the position after them.
 
         ``changes`` is for :attr:`~diffc_stream.session.messages.Catalogue.changes`.
         """
@@ -131,7 +134,7 @@ class History:
         images = sorted((known[name][1] for name in names if name in known), key=by_time)[::-1]
         gone = sorted(name for name in names if name not in known)
         if position.high is None and len(images) > ENTRIES_PER_PAGE:
-            # These too take some time: whoever has heard some need not hear them again.
+            # These take several pages: a mark after each saves repeating it after a reconnection.
             after = Position(self.version, position.version, high=LAST)
             news: list[Entry | str] = [*gone]
         else:
@@ -144,7 +147,7 @@ class History:
         return self._cut(news, after, changes=changes), after
 
     def _rest(self, position: Position, *, changes: bool) -> tuple[Pages, Position]:
-        """Return a page of what is still to be told of this version."""
+        """Return the next page of what is still to be told of this version."""
         found: list[Entry] = []
         for entry in self._older(position):
             if self._touched.get(entry.name, 0) > position.base:
@@ -169,7 +172,7 @@ class History:
             yield self.look.entries[place]
 
     def _cut(self, news: Sequence[Entry | str], after: Position, *, changes: bool) -> Pages:
-        """Return pages of news, after all of which ``after`` is known."""
+        """Return ``news`` as pages; the position after the last is ``after``."""
         begins, last = starts(news), self.told(after)
         ends = [*begins[1:], len(news)]
         pages = []
@@ -187,10 +190,11 @@ class History:
         return tuple(pages)
 
     def _mark(self, position: Position) -> str:
-        """Return what stands for a position, and remember it."""
+        """Return the mark of a position, and remember it."""
         mark = self.look.marks[-1]
         if position.high is not None:
-            # Of versions only this process knows; of who knew nothing, whoever sees the same.
+            # Versions mean something to this process only.  A position on the way from nothing is
+            # the same in every process that sees the same files.
             own = "" if position[1:3] == (0, FIRST) else f"{self._epoch} {position}"
             text = f"{mark} {position.high} {own}"
             mark = hashlib.sha256(text.encode()).hexdigest()[:16]
@@ -204,17 +208,17 @@ class History:
             del self._marks[next(iter(self._marks))]
 
     def _remember_pages(self) -> None:
-        """Remember the marks of all pages that whoever knows nothing is told."""
+        """Remember the marks of all pages that a follower without any knowledge is sent."""
         position = self.beginning
         while position.high is not None:
             _, position = self.next(position, changes=False)
 
     def _forget(self) -> None:
-        """Bound what is remembered of what is no more."""
+        """Bound what is remembered of removed pictures."""
         gone = [name for name in self._touched if name not in self.look.known]
         for name in gone[: len(gone) - MOST_GONE if len(gone) > MOST_GONE else 0]:
             version = self._touched.pop(name)
-            # Who has come no further would not hear of it.
+            # A follower at an earlier version would not be told of the removal.
             self._marks = {
                 mark: position
                 for mark, position in self._marks.items()

@@ -1,7 +1,7 @@
-"""A look at a folder of pictures: which there are, and what there is to say of them.
+"""One look at a folder of pictures: which files there are, and their entries.
 
-A camera may take its time over a file, so one that changes counts when it rests: when two looks
-find it the same, or the first finds it old enough.  Until then what was said of it stands.
+A camera may write a file slowly, so a new or changed file counts only once it *rests*: when two
+looks find it the same, or the first finds it old enough.  Until then its earlier entry stands.
 """
 
 from __future__ import annotations
@@ -17,71 +17,71 @@ from typing import NamedTuple, Protocol
 from diffc_stream.session import Entry
 
 RESTING = 2.0
-"""Seconds after which a file that was not seen before is taken to be finished."""
+"""Seconds since its last change after which a new file counts as finished."""
 READING = 1.0
-"""Seconds that a look reads what is new, the newest first; later ones go on."""
+"""Seconds that one look spends on reading new files, the newest first; the next look goes on."""
 
 
 class Version(NamedTuple):
-    """What changes when a file does."""
+    """What identifies the version of a file: these change when the file does."""
 
     size: int
     time: int
-    """When it was changed last, in nanoseconds since 1970, as far as its owner says."""
+    """Modification time, in nanoseconds since 1970, which programs can set."""
     inode: int
     changed: int = 0
-    """When the system itself has seen it change last, its name and rights included."""
+    """Time of the last change of any kind (ctime): permissions, name and content."""
 
     @classmethod
     def of(cls, found: os.stat_result) -> Version:
-        """Return what a look at a file has found."""
+        """Return the version that ``found`` describes."""
         return cls(found.st_size, found.st_mtime_ns, found.st_ino, found.st_ctime_ns)
 
 
 class Noted(Protocol):
-    """What is known of files, and outlives the process."""
+    """Hashes of files that outlive the process."""
 
     def recall(self) -> None:
-        """Know what was noted by whoever was here before; not quick."""
+        """Load what earlier processes noted; slow."""
         ...
 
     def notes(self) -> Callable[[], None] | None:
-        """Return what notes all that is known, on any thread, if that is worth it by now."""
+        """Return a function that writes the notes, on any thread, if there is enough to note."""
         ...
 
 
 class Folder(Protocol):
-    """What is followed: a catalogue."""
+    """What the looks need of a catalogue."""
 
     folder: Path
 
     @property
     def thumbprints(self) -> Noted:
-        """What stands for the contents of its files."""
+        """The hashes of its files' contents."""
         ...
 
     @property
     def left_out(self) -> int:
-        """How many older files the last walk has found beside."""
+        """How many older files the last walk found that the catalogue has no room for."""
         ...
 
     def versions(self) -> dict[str, Version]:
-        """Return the files of all pictures, by name; walks the folder, so not quick."""
+        """Return the versions of all pictures' files, by name; walks the folder, so it is slow."""
         ...
 
     def entry(self, name: str, version: Version) -> Entry | None:
-        """Return what there is to say of a picture; None if it cannot be read.
+        """Return a picture's entry; None if it cannot be read.
 
-        Reads it, unless that is known, and so is not quick.
+        Reads the file unless its hash is known, so it is slow.
         """
         ...
 
     def settled(self, name: str) -> bool:
-        """Tell whether a file that has the same version is the same."""
+        """Tell whether the same version means the same content."""
         ...
 
     def forget(self, versions: dict[str, Version]) -> None:
-        """Forget what was remembered of all files but these."""
+        """Forget all files except these."""
         ...
 
 
@@ -90,27 +90,27 @@ Known = dict[str, tuple[Version, Entry]]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Scan:
-    """What a look at the folder has found."""
+    """The result of one look at the folder."""
 
     seen: dict[str, Version]
     known: Known
-    """Of files that rest, by name."""
+    """The entries of files that rest, by name, and the versions that they describe."""
     entries: tuple[Entry, ...] = ()
-    """The same by time, so that what is new comes last."""
+    """The same in order of time, the newest last."""
     marks: tuple[str, ...] = (hashlib.sha256().hexdigest()[:16],)
-    """Of nothing, of the first entry, of the first two, and so on."""
+    """The marks of no entries, of the first entry, of the first two, and so on."""
     left_out: int = 0
-    """How many older files there are beside."""
+    """How many older files the catalogue has no room for."""
     places: dict[str, int] = field(default_factory=dict)
-    """How many entries a mark stands for."""
+    """For each mark, how many entries it stands for."""
     reading: float = 0.0
-    """Seconds of it that went by reading files."""
+    """Seconds that the look spent reading files."""
     unread: int = 0
-    """Files that rest, and of which nothing is known for want of time."""
+    """How many resting files have no entry yet, because time ran out."""
 
 
 class _Reading:
-    """What a look reads of files, as long as it may."""
+    """Reads files until the time of a look is used up."""
 
     def __init__(self, catalogue: Folder, seconds: float) -> None:
         self._catalogue = catalogue
@@ -119,11 +119,11 @@ class _Reading:
 
     @property
     def over(self) -> bool:
-        """There is no more time."""
+        """Whether the time is used up."""
         return self.spent >= self._seconds
 
     def entry(self, name: str, version: Version) -> Entry | None:
-        """Return what there is to say of a picture; None if it cannot be read, or not now."""
+        """Return a picture's entry; None if it cannot be read, or there is no time left."""
         if self.over:
             return None
         began = time.perf_counter()
@@ -133,9 +133,9 @@ class _Reading:
 
 
 def looked(catalogue: Folder, before: Scan, now: float | None = None) -> Scan:
-    """Look at a catalogue's folder, after ``before``; not quick.
+    """Look at a catalogue's folder, given the result of the look before; slow.
 
-    ``now`` is in seconds since 1970, and this moment unless given.  Raises OSError if the folder
+    ``now`` is in seconds since 1970; by default the current time.  Raises OSError if the folder
     itself cannot be read.
     """
     catalogue.folder.stat()
@@ -187,7 +187,7 @@ def looked(catalogue: Folder, before: Scan, now: float | None = None) -> Scan:
 
 
 def _out_of_sight(path: Path) -> bool:
-    """Tell whether nobody can say if a file has gone, as where its folder cannot be read."""
+    """Tell whether it is unknown if a file still exists, because its folder cannot be read."""
     try:
         path.lstat()
     except (FileNotFoundError, NotADirectoryError):
@@ -198,9 +198,9 @@ def _out_of_sight(path: Path) -> bool:
 
 
 def listed(catalogue: Folder, look: Scan) -> tuple[Entry, ...]:
-    """Return what there is to say of all files of a look, by name, resting or not; not quick.
+    """Return the entries of all files of a look, by name, resting or not; slow.
 
-    Of those that have changed, and take too long to read, what was known before stands.
+    Files that have changed, and take too long to read, keep their earlier entries.
     """
     entries = []
     reading = _Reading(catalogue, max(0.0, READING - look.reading))
@@ -218,12 +218,12 @@ def listed(catalogue: Folder, look: Scan) -> tuple[Entry, ...]:
 
 
 def by_time(entry: Entry) -> tuple[int, str]:
-    """Return what entries are sorted by for who follows them: what is new comes last."""
+    """Return the key by which entries are sorted for followers: the newest come last."""
     return entry.time, entry.name
 
 
 def _marks(entries: Sequence[Entry]) -> tuple[str, ...]:
-    """Return what stands for the first none, one, two and so on of the entries."""
+    """Return the marks of the first 0, 1, 2 and so on of the entries."""
     digest = hashlib.sha256()
     marks = [digest.hexdigest()[:16]]
     for entry in entries:

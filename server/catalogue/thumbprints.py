@@ -1,8 +1,8 @@
-"""What stands for the contents of files: a hash of all there is in each, taken once a version.
+"""Thumbprints: hashes of files' contents, computed once for each version of a file.
 
-A picture without compression may change in its middle only, and whoever changes it may put size and
-time back as they were; the moment that the system itself notes, of the last change of whatever
-kind, moves all the same.  So what is read anew are files that have another one, and wholly.
+Size and modification time do not prove that a file is unchanged: an uncompressed picture may change
+in its middle only, and a program may set both back.  The system's own change time (ctime) moves in
+any case.  So a file whose change time differs is read again, as a whole.
 """
 
 from __future__ import annotations
@@ -22,63 +22,63 @@ from diffc_stream.opening import open_resolved
 from .scan import Version
 
 WHOLE = 2**30
-"""Bytes of which all are read.  Of a larger file so many are, half of them at either end, and its
-times count in place of the rest."""
+"""Largest file, in bytes, that is read as a whole.  Of a larger one so many bytes are read, half of
+them at either end, and its times count in place of the rest."""
 UNSETTLED = 2.0
-"""Seconds within which a file may change twice without its times telling, as some systems round
-them; what was read so soon is read again at the next look."""
+"""Some systems round times, so a file may change twice within so many seconds and keep its times.
+A file that was read so soon after a change is *unsettled*, and is read again at the next look."""
 WORTH_NOTING = 2**26
-"""Bytes to read after which what stands for them is worth being noted."""
+"""After so many bytes read, new thumbprints are worth noting in the store."""
 MOST_NOTED = 2**26
-"""Bytes of notes, unpacked."""
+"""Largest size of the notes, in bytes, uncompressed."""
 _BLOCK = 2**18
 _FORMAT = 1
 _DIGITS = 16
 
 
 class Memory(Protocol):
-    """Where notes outlive the process: a store.  Neither method raises for what happens there."""
+    """Keeps notes beyond the life of the process: a store.  Neither method raises if it fails."""
 
     def recall(self, what: str) -> bytes | None:
-        """Return what was noted last under this name; None if nothing is known of it."""
+        """Return the note last kept under this name; None if there is none."""
         ...
 
     def note(self, what: str, data: bytes) -> None:
-        """Keep this instead."""
+        """Keep a note, replacing the one of that name."""
         ...
 
 
 class Thumbprints:
     """The thumbprints of the files below a folder, by name and version.
 
-    Used on one thread at a time; whatever it does may take long.
+    Use it on one thread at a time; its methods may be slow.
     """
 
     def __init__(self, folder: Path, memory: Memory | None = None) -> None:
-        """Take those of files below ``folder``, and remember them in ``memory`` if there is one."""
+        """Hash files below ``folder``, and note the results in ``memory`` if there is one."""
         self._memory = memory
         self._what = f"thumbprints {platform.node()} {folder}"
         self._known: dict[str, tuple[Version, str]] = {}
         self._unsettled: dict[str, Version] = {}
         self._unnoted = 0
-        """Bytes that were read since something was noted."""
+        """Bytes that were read since the last note."""
 
     def __len__(self) -> int:
         return len(self._known)
 
     def known(self, name: str, version: Version) -> str | None:
-        """Return that of a file as it is; None if it has to be read."""
+        """Return a file's thumbprint; None if the file has to be read for it."""
         known = self._known.get(name)
         return known[1] if known and known[0] == version and self.settled(name) else None
 
     def settled(self, name: str) -> bool:
-        """Tell whether a file that has the same times is the same."""
+        """Tell whether the same times mean the same content: see ``UNSETTLED``."""
         return name not in self._unsettled
 
     def take(self, name: str, path: Path, version: Version) -> str:
-        """Read a file, at a path without links.
+        """Read a file, at a path with links resolved, and return its thumbprint.
 
-        Raises OSError, FileNotFoundError if another version is there by now.
+        Raises OSError, which is FileNotFoundError if the file is not in this version any more.
         """
         began = time.time()
         taken = _taken(path, version)
@@ -90,20 +90,20 @@ class Thumbprints:
         return taken
 
     def keep(self, versions: Mapping[str, Version]) -> None:
-        """Forget what was remembered of all files but these."""
+        """Forget all files except these."""
         for known in (self._known, self._unsettled):
             for name in tuple(known):
                 if name not in versions:
                     del known[name]
 
     def recall(self) -> None:
-        """Know what was noted by whoever was here before."""
+        """Load what earlier processes noted."""
         data = self._memory.recall(self._what) if self._memory else None
         if data is not None:
             self._known = _parsed(data) | self._known
 
     def notes(self) -> Callable[[], None] | None:
-        """Return what notes all that is known, on any thread, if that is worth it by now."""
+        """Return a function that writes the notes, on any thread, if there is enough to note."""
         if self._memory is None or self._unnoted < WORTH_NOTING:
             return None
         self._unnoted = 0
@@ -145,7 +145,7 @@ def _packed(known: Mapping[str, tuple[Version, str]]) -> bytes:
 
 
 def _parsed(data: bytes) -> dict[str, tuple[Version, str]]:
-    """Return what was packed; nothing if it is of no use."""
+    """Return the thumbprints that :func:`_packed` packed; none if the data make no sense."""
     try:
         unpacking = zlib.decompressobj()
         text = unpacking.decompress(data, MOST_NOTED)
@@ -158,7 +158,7 @@ def _parsed(data: bytes) -> dict[str, tuple[Version, str]]:
 
 
 def _noted(facts: list[object]) -> tuple[Version, str]:
-    """Raises ValueError or TypeError."""
+    """Return one file's version and thumbprint.  Raises ValueError or TypeError."""
     *numbers, taken = facts
     if not all(isinstance(number, int) for number in numbers) or not isinstance(taken, str):
         raise ValueError("a note that is none")

@@ -1,7 +1,7 @@
-"""What changes in a catalogue: one look at the folder a second, for all who follow it.
+"""Watches a catalogue's folder, once a second, for all followers together.
 
-Who only asks what there is gets the next look; one is taken at a time, however many ask, and after
-each there is a rest.  What many are told is encoded once.
+A receiver that asks for a list once gets the result of the next look.  Looks never overlap,
+however many receivers ask, and are followed by a pause.  A page for many receivers is encoded once.
 """
 
 from __future__ import annotations
@@ -19,19 +19,19 @@ from .history import History, Pages
 from .scan import Folder, by_time, listed, looked
 
 EVERY = 1.0
-"""Seconds from look to look ..."""
+"""Seconds between two looks ..."""
 SHARE = 10
-"""... or so many times as long as a look takes: ten thousand files take a tenth of a second."""
+"""... or so many times the length of a look: one at ten thousand files takes 0.1 s."""
 PATIENCE = 1.0
-"""Seconds that who asks what there is waits for a look, if there was one before."""
+"""Seconds that a request for a list waits for a new look, if there is an earlier result."""
 RECALLING = 5.0
-"""Seconds that a store gets to say what was noted; then the files are read."""
+"""Seconds that a store gets to return the noted thumbprints; then the files are read."""
 
 logger = logging.getLogger("diffc_server")
 
 
 class CatalogueWatcher:
-    """Follows a catalogue for as long as somebody follows this."""
+    """Watches a catalogue as long as it has followers."""
 
     def __init__(self, catalogue: Folder) -> None:
         self._catalogue = catalogue
@@ -42,23 +42,23 @@ class CatalogueWatcher:
         self._turned = asyncio.Event()
         self._listing: Pages = ()
         self._listed: tuple[tuple[Entry, ...], int] | None = None
-        """What is in that."""
+        """What ``_listing`` was made from."""
         self._asked = False
-        """Somebody wants to know what the next look finds."""
+        """Whether a request for a list waits for the next look."""
         self._next: asyncio.Task[None] | None = None
-        """The look that who asks now gets."""
+        """The task of the next look, which has not begun yet."""
         self._looking = asyncio.Lock()
         self._rested = 0.0
-        """When the next look may be taken."""
+        """The earliest time for the next look."""
         self._recalled = False
         self._noting: asyncio.Task[None] | None = None
         self._told = ""
-        """What was last wrong with the folder."""
+        """The last error that was logged of the folder."""
 
     async def listing(self) -> Pages:
-        """Return pages of all pictures as a look finds them that is taken now or a little later.
+        """Return pages of all pictures, from a look taken now or a little later.
 
-        They are the last ones known if the folder cannot be looked at, or not soon.
+        If the folder cannot be read soon, they are from the last look.
         """
         resting = self._rested - asyncio.get_running_loop().time()
         if self._listing and resting > PATIENCE:
@@ -70,15 +70,15 @@ class CatalogueWatcher:
         return self._listing or (Page(Catalogue(images=(), last=True)),)
 
     async def pages(self, mark: str | None) -> AsyncGenerator[Pages, None]:
-        """Yield what whoever has come to ``mark`` lacks, and then what changes, without end.
+        """Yield pages of what a follower at ``mark`` lacks, and then of what changes, without end.
 
-        The newest comes first, a page at a time, and at first it may be an empty one.  What changes
-        while the last pages are in use is in the next ones.
+        The newest pictures come first, a page at a time; the first page may be empty.  What changes
+        while the caller uses the last pages is in the next ones.
         """
         self._followers += 1
         if self._watching is None:
             self._looked.clear()
-            # It looks for all of them: the log should not say that it is for the first one.
+            # It serves all followers, so the log must not name the first one's connection.
             self._watching = asyncio.create_task(self._watch(), context=Context())
         try:
             await self._looked.wait()
@@ -104,9 +104,9 @@ class CatalogueWatcher:
             await asyncio.sleep(EVERY)
 
     async def _look(self) -> None:
-        """Have a look taken that begins after this, or wait for the one that will."""
+        """Wait for a look that begins after this call, starting one if none is waiting."""
         if self._next is None:
-            # It is for all who ask: the log should not say that it is for the first one.
+            # It serves all requests, so the log must not name the first one's connection.
             self._next = asyncio.create_task(self._look_in_turn(), context=Context())
         await asyncio.shield(self._next)
 
@@ -121,14 +121,14 @@ class CatalogueWatcher:
                 await self._recall()
                 look = await asyncio.to_thread(looked, self._catalogue, self._history.look)
                 while look.unread and not self._history.version:
-                    # Nothing is told before all is known; who stops meanwhile need not wait.
+                    # No page before all files are known; in several looks, so that it can be cancelled.
                     look = await asyncio.to_thread(looked, self._catalogue, look)
                 if asked:
                     entries = await asyncio.to_thread(listed, self._catalogue, look)
                     self._list(entries, look.left_out)
             except OSError as error:
-                # A disk that is away for a moment is not a folder without pictures.
-                # Once, however long it lasts.
+                # A disk that is away for a moment does not remove the pictures from the catalogue.
+                # The warning comes once, however long the error lasts.
                 level = logging.DEBUG if str(error) == self._told else logging.WARNING
                 logger.log(level, "the folder of pictures cannot be read: %s", error)
                 self._told = str(error)
@@ -143,12 +143,12 @@ class CatalogueWatcher:
                 self._looked.set()
                 self._note()
             finally:
-                # What was read is not read again: that there was much is no reason to rest long.
+                # Reading does not count: files are read once, so many new ones need no long pause.
                 looking = max(0.0, clock() - began - reading)
                 self._rested = clock() + reading + SHARE * looking
 
     async def _recall(self) -> None:
-        """Know at the first look what was noted of the files by whoever looked before."""
+        """Load, before the first look, the thumbprints that earlier processes noted."""
         if self._recalled:
             return
         self._recalled = True
@@ -157,7 +157,7 @@ class CatalogueWatcher:
                 await asyncio.to_thread(self._catalogue.thumbprints.recall)
 
     def _note(self) -> None:
-        """Have noted what was read of the files, beside all else, since a store may be slow."""
+        """Note new thumbprints, in the background because a store may be slow."""
         if self._noting is not None and not self._noting.done():
             return
         notes = self._catalogue.thumbprints.notes()
@@ -171,7 +171,7 @@ class CatalogueWatcher:
 
 
 def _whole(entries: Sequence[Entry], left_out: int) -> Pages:
-    """Return pages of all entries for who does not follow them, the newest first."""
+    """Return pages of all entries, the newest first, for receivers that do not follow."""
     entries = sorted(entries, key=by_time)[::-1]
     begins = starts(entries)
     ends = [*begins[1:], len(entries)]

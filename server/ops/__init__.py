@@ -1,1 +1,1 @@
-"""For those who run a sender: metrics, health, systemd."""
+"""Operations: metrics and health."""

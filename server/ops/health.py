@@ -1,4 +1,4 @@
-"""How a sender is, for who watches it: a port of its own, never the one that receivers use."""
+"""The status port: metrics and health, on a port separate from the one that receivers use."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ def status_port(
     names: Iterable[str] = (),
     strict: bool = False,
 ) -> StatusPort:
-    """Return a port to listen on; 0 is any free one.
+    """Return a status port at ``endpoint``; port 0 is any free one.
 
-    This machine is called by its number, localhost or one of ``names``: on the loopback a request
-    has to say one of them, and if ``strict`` elsewhere too.  Pages get nothing.
+    On the loopback a request has to name the host by its IP address, as localhost or as one of
+    ``names``, and with ``strict`` on other interfaces too.  Web pages are refused.
     """
     door = Door(names=(endpoint.host, *names), pages=False, strict=strict)
     return StatusPort(endpoint, figures, check, door, logger=logger)

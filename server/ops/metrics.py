@@ -1,8 +1,8 @@
-"""What a sender counts, for Prometheus.
+"""The metrics of a sender, for Prometheus.
 
-Whoever does the work adds to plain numbers here, which costs next to nothing; they become metrics
-when somebody looks.  All are of the whole process, and none has an id, a name or an address in its
-labels, whose values come from small sets.
+The code that does the work adds to plain numbers here, which costs next to nothing; they become
+metrics when Prometheus asks.  All are of the whole process.  Labels have values from small sets,
+and never hold an id, a name or an address.
 """
 
 from __future__ import annotations
@@ -20,25 +20,26 @@ from diffc_stream.session import Code, Reason
 from diffc_stream.transport.admission import Admission
 
 FIRST_BYTES = (0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0, 60.0)
-"""Seconds: the buckets of the histogram."""
+"""The histogram's bucket bounds, in seconds."""
 ENDS: Final = (*(reason.value for reason in Reason), "error", "lost")
-"""How streams end: as END says, by an ERROR, or with the connection."""
+"""How streams end: the reason in END, an ERROR, or the loss of the connection."""
 CODES: Final = tuple(code for name, code in vars(Code).items() if name.isupper())
 TURNED_AWAY: Final = (*("full", "short", "draining", "forbidden", "unauthorized", "limited"),)
-"""Why connections are refused before a word is said."""
+"""Why connections are refused before the first message."""
 MEDIA_TYPE = CONTENT_TYPE_LATEST
-"""Of what :meth:`Figures.text` returns."""
+"""The media type of what :meth:`Figures.text` returns."""
 
 
 class Figures(Collector):
-    """Counts of one sender, from its start."""
+    """The counters of one sender since its start."""
 
     media_type = MEDIA_TYPE
 
     def __init__(self) -> None:
         self.sockets = 0
-        """Receivers connected now, over WebSocket; and over plain HTTP:"""
+        """Receivers connected now over WebSocket."""
         self.exchanges = 0
+        """Requests over plain HTTP being answered now."""
         self.opened: Counter[str] = Counter(websocket=0, http=0)
         """Connections so far, by kind."""
         self.turned_away: Counter[str] = Counter(dict.fromkeys(TURNED_AWAY, 0))
@@ -48,7 +49,7 @@ class Figures(Collector):
         self.ended: Counter[str] = Counter(dict.fromkeys(ENDS, 0))
         """Streams that have ended, by reason."""
         self.refused: Counter[str] = Counter(dict.fromkeys(CODES, 0))
-        """ERRORs said, by code."""
+        """ERROR messages sent, by code."""
         self.frames = 0
         """DATA messages sent."""
         self.payload = 0
@@ -56,28 +57,30 @@ class Figures(Collector):
         self.answered: Counter[str] = Counter(dict.fromkeys(("2xx", "3xx", "4xx", "5xx"), 0))
         """HTTP answers, by class of status."""
         self.body = 0
-        """Bytes sent over plain HTTP, heads included."""
+        """Bytes sent over plain HTTP, headers included."""
         self.admission: Admission | None = None
-        """Who counts connections when they are accepted."""
+        """Counts connections when they are accepted."""
         self.waiting: Callable[[], int] = int
         """Returns how many streams wait for an encoder."""
         self.beyond: Callable[[], int] = int
-        """Returns how many older pictures than those of the catalogue there are; and how many whose
-        names cannot be told:"""
+        """Returns how many pictures the catalogue leaves out because they are older than the newest
+        that it has room for."""
         self.unnamed: Callable[[], int] = int
+        """Returns how many pictures it leaves out because the protocol cannot send their names."""
         self.buffered: Callable[[], int] = int
-        """Returns how many bytes HTTP answers hold that wait to be taken."""
+        """Returns how many bytes of HTTP answers wait for clients to take them."""
         self.encoder_seconds = 0.0
         """Seconds that encoders have computed."""
         self.steps = 0
-        """Pieces that they computed; each costs an evaluation of the denoiser or two."""
+        """Pieces that they computed; each takes one or two evaluations of the denoiser."""
         self.hits = 0
-        """Pictures that were wanted and found in the store, whole or in part; and not found:"""
+        """Lookups that found a picture in the store, whole or in part."""
         self.misses = 0
+        """Lookups that did not."""
         self.stored = 0
         """Bytes written to the store."""
         self.draining = False
-        """It has been told to stop."""
+        """Whether the sender has been told to stop."""
         self.registry = CollectorRegistry()
         self.first_bytes = Histogram(
             "diffc_first_bytes_seconds",
@@ -86,7 +89,7 @@ class Figures(Collector):
             registry=self.registry,
         )
         self.registry.register(self)
-        # Memory, processor time and open files, where the system tells.
+        # Memory, processor time and open files, where the system reports them.
         Process(registry=self.registry)
 
     def text(self) -> bytes:
@@ -94,7 +97,7 @@ class Figures(Collector):
         return generate_latest(self.registry)
 
     def collect(self) -> Iterator[Metric]:
-        """Yield all but what the registry has on its own."""
+        """Yield all metrics except those that the registry collects by itself."""
         yield _gauge(
             "diffc_connections",
             "Receivers connected now.",

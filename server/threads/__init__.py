@@ -1,1 +1,1 @@
-"""Threads for what must not run on the event loop."""
+"""Worker threads, for what would block the event loop."""

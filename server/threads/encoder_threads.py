@@ -1,9 +1,11 @@
-"""Threads that encode: at once what somebody is sent, and beside it what has yet to be proven.
+"""Threads that encode; checking what receivers claim to hold never delays what is being sent.
 
-What is computed because of a claim (see :mod:`.claims`) sends nobody anything.  It has threads of
-its own, as many as there are encoders, and they make way: within a piece too, wherever the work
-says how far it is (:mod:`diffc_stream.work`), they stand still as long as all encoders are needed
-for those who are sent something.  Not for ever: a share of the time is theirs.
+A receiver that resumes claims to hold the beginning of a stream (see
+:mod:`server.encoding.resume_claims`), and the sender may have to encode that beginning only to
+check the claim, which sends no bytes to any receiver.  That work has threads of its own, as many
+as there are encoders, and they yield: while all encoders are needed for streams that are being
+sent, the claim threads pause, even within a piece, wherever the work reports its progress
+(:mod:`diffc_stream.work`).  So that claims are settled at last, they keep a share of the time.
 """
 
 from __future__ import annotations
@@ -18,7 +20,7 @@ from typing import TypeVar, TypeVarTuple
 from diffc_stream import work
 
 SHARE = 0.2
-"""Of the time, that claims have beside those who are sent something."""
+"""The share of the time that claims get while all encoders are needed for sending."""
 
 Result = TypeVar("Result")
 Given = TypeVarTuple("Given")
@@ -28,25 +30,25 @@ class EncoderThreads:
     """Threads that encode; used on one event loop."""
 
     def __init__(self, count: int) -> None:
-        """Compute ``count`` pieces at once, and of claims as many as leave an encoder over."""
+        """Compute ``count`` pieces at once; claims get the encoders that are left."""
         self._sending = ThreadPoolExecutor(count, thread_name_prefix="encoder")
         self._claiming = ThreadPoolExecutor(count, thread_name_prefix="claim")
         self._way = _Way(count)
 
     def need(self, stream: object) -> None:
-        """Somebody is sent what is computed of a stream from now on, until :meth:`rest`."""
+        """Note that a stream's bytes are to be sent to a receiver, until :meth:`rest`."""
         self._way.need(stream)
 
     def rest(self, stream: object) -> None:
-        """Nobody is sent what is computed of a stream, if anything is."""
+        """Note that no receiver waits for a stream's bytes, even if some are being computed."""
         self._way.rest(stream)
 
     async def compute(
         self, stream: object, function: Callable[[*Given], Result], *arguments: *Given
     ) -> tuple[Result, float]:
-        """Return what a function gives, and how many seconds it worked.
+        """Run a function; return its result, and how many seconds it worked.
 
-        It makes way for others unless ``stream`` is needed, or comes to be meanwhile.
+        It yields to other streams unless ``stream`` is needed, or becomes needed meanwhile.
         """
         loop = asyncio.get_running_loop()
         if self._way.needs(stream):
@@ -55,23 +57,23 @@ class EncoderThreads:
         return await loop.run_in_executor(self._claiming, piece.compute, function, *arguments)
 
     def close(self) -> None:
-        """Start nothing more; what has been started is finished, and dropped."""
+        """Start nothing more; what has been started is finished, and its results are dropped."""
         self._way.clear()
         for pool in (self._sending, self._claiming):
             pool.shutdown(wait=False, cancel_futures=True)
 
 
 class _Way:
-    """Who needs the encoders, and which claims are worked on meanwhile; safe on all threads."""
+    """Which streams need the encoders, and how many claims run beside them.  Thread-safe."""
 
     def __init__(self, count: int) -> None:
         self._count = count
         self._changed = Condition()
         self._needed: set[object] = set()
         self._claims = 0
-        """Pieces that are being worked on, and do not stand still."""
+        """Pieces of claims that are being computed, and are not paused."""
         self._worked = 0.0
-        """Seconds that claims have been worked on since the last time that one stood still."""
+        """Seconds spent on claims since the last time that one was paused."""
 
     def need(self, stream: object) -> None:
         with self._changed:
@@ -87,13 +89,13 @@ class _Way:
             self._changed.notify_all()
 
     def clear(self) -> None:
-        """Nobody has to stand still any more."""
+        """Let all paused claims go on, so that their threads can end."""
         with self._changed:
             self._count = 2**31
             self._changed.notify_all()
 
     def enter(self, stream: object) -> None:
-        """Begin or go on with a claim, as soon as it is in nobody's way or others had their share.
+        """Start or resume work on a claim once an encoder is free or its share of time has come.
 
         Blocks the thread.
         """
@@ -109,7 +111,7 @@ class _Way:
             self._claims += 1
 
     def leave(self, worked: float) -> None:
-        """End what :meth:`enter` began, after so many seconds."""
+        """Stop or pause the work that :meth:`enter` began, ``worked`` seconds ago."""
         with self._changed:
             self._claims -= 1
             self._worked += worked
@@ -117,7 +119,7 @@ class _Way:
 
 
 class _Piece:
-    """A piece of a claim."""
+    """The computing of one piece for a claim."""
 
     def __init__(self, way: _Way, stream: object) -> None:
         self._way = way
@@ -127,7 +129,7 @@ class _Piece:
     def compute(
         self, function: Callable[[*Given], Result], *arguments: *Given
     ) -> tuple[Result, float]:
-        """Return what a function gives, and how many seconds it worked; make way meanwhile."""
+        """Run a function, pausing when encoders are needed; return its result and seconds."""
         self._enter()
         try:
             with work.watched(self._make_way):

@@ -1,4 +1,4 @@
-"""Threads for what must not run on the event loop."""
+"""Worker threads, for what would block the event loop."""
 
 from __future__ import annotations
 
@@ -16,32 +16,32 @@ Given = TypeVarTuple("Given")
 
 
 class Pools:
-    """Some that encode, some that read files, and some for the store, which may be slow.
+    """Threads that encode, that read files, that read the store, and one that writes to it.
 
-    None waits for another's work.
+    The pools are separate, so that a slow store or disk delays nothing else.
     """
 
     def __init__(self, encoders: int) -> None:
-        """Encode ``encoders`` pieces at once."""
+        """Start pools that encode up to ``encoders`` pieces at once."""
         self.encoders = EncoderThreads(encoders)
         self._readers = ThreadPoolExecutor(READERS, thread_name_prefix="reader")
         self._recalling = ThreadPoolExecutor(READERS, thread_name_prefix="store")
         self._writer = ThreadPoolExecutor(1, thread_name_prefix="writer")
 
     async def read(self, function: Callable[[*Given], Result], *arguments: *Given) -> Result:
-        """Return what a function gives that reads files."""
+        """Run a function that reads files, and return its result."""
         return await self._run(self._readers, function, *arguments)
 
     async def recall(self, function: Callable[[*Given], Result], *arguments: *Given) -> Result:
-        """Return what a function gives that reads from the store."""
+        """Run a function that reads from the store, and return its result."""
         return await self._run(self._recalling, function, *arguments)
 
     async def write(self, function: Callable[[*Given], Result], *arguments: *Given) -> Result:
-        """Return what a function gives that writes to the store; one after the other."""
+        """Run a function that writes to the store, one at a time, and return its result."""
         return await self._run(self._writer, function, *arguments)
 
     def close(self) -> None:
-        """Start nothing more; what has been started is finished, and dropped."""
+        """Start nothing more; what has been started is finished, and its results are dropped."""
         self.encoders.close()
         for pool in (self._readers, self._recalling, self._writer):
             pool.shutdown(wait=False, cancel_futures=True)
