@@ -20,7 +20,7 @@ from ..encoding.resume_claims import Claims
 from .limits import NONE, Limits
 
 MOST_VISITORS = 4096
-"""How many clients are remembered; beyond that, the one that left longest ago is forgotten."""
+"""How many clients are remembered; beyond that, the longest disconnected one is forgotten."""
 HOUR = 3600.0
 LEAST_BURST = 4096.0
 """Bytes that may always be sent at once after a pause, so that frames stay whole."""

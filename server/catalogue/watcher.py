@@ -121,7 +121,7 @@ class CatalogueWatcher:
                 await self._recall()
                 look = await asyncio.to_thread(looked, self._catalogue, self._history.look)
                 while look.unread and not self._history.version:
-                    # No page before all files are known; in several looks, so that it can be cancelled.
+                    # Tell nothing before all files are known.  Between looks it can be cancelled.
                     look = await asyncio.to_thread(looked, self._catalogue, look)
                 if asked:
                     entries = await asyncio.to_thread(listed, self._catalogue, look)

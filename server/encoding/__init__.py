@@ -1,1 +1,1 @@
-"""From files to streams: sources, encoder slots, threads, streams that grow."""
+"""From files to streams: sources, encoder slots, and the shared streams that grow."""

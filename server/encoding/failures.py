@@ -1,4 +1,4 @@
-"""What is told, and logged, of a picture whose stream cannot be computed."""
+"""Maps errors of a stream to the refusal that receivers get, and logs them."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ logger = logging.getLogger("diffc_server")
 
 
 def refusal(name: str, error: Exception) -> RequestRefused:
-    """Return what those are told who ask for the picture of that name, and log why."""
+    """Log why the picture of that name cannot be sent; return the refusal for its receivers."""
     match error:
         case RequestRefused():
             return error
         case _ if is_passing(error):
-            # It says nothing about the picture, and is not remembered as if it did.
+            # A passing error says nothing about the picture, and must not be remembered.
             logger.warning("cannot serve %s at the moment: %s", name, error)
             return later()
         case PrefixMismatch():
-            # Some of it may have been sent: what is encoded anew is another stream's business.
+            # Receivers may hold a part of this stream; only a new stream can begin anew.
             logger.warning("cannot go on with %s: %s", name, error)
             return RequestRefused(Code.INTERNAL, "it cannot be continued as it began")
         case PictureError() | StreamError():
@@ -33,6 +33,6 @@ def refusal(name: str, error: Exception) -> RequestRefused:
             logger.warning("cannot serve %s: %s", name, error.strerror or error)
             return refused(error)
         case _:
-            # Whatever went wrong in there, it is this picture's problem and not the daemon's.
+            # An unexpected error ends this picture's stream, and must not end the daemon.
             logger.error("encoding %s failed", name, exc_info=error)
             return RequestRefused(Code.INTERNAL, f"encoding it failed: {type(error).__name__}")

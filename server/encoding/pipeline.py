@@ -1,7 +1,7 @@
 """From files to growing streams: one encode per picture and model, however many receivers ask.
 
-All state is touched on the event loop only.  On threads run: opening files, computing pieces, and
-the store.
+All state is used on the event loop only.  Opening files, computing pieces and the store run on
+threads.
 """
 
 from __future__ import annotations
@@ -24,13 +24,13 @@ from .subscribers import Account
 __all__ = ["LOOK_AHEAD", "Account", "Pipeline", "SharedStream"]
 
 SAVE_GRACE = 2.0
-"""Seconds that the store gets for what is new, when the daemon has drained."""
+"""Seconds that the store gets for the last saves, when the daemon has drained."""
 MOST_HELD = 2**28
-"""Bytes of streams in memory; beyond that those that nobody uses are forgotten."""
+"""Bytes of streams in memory; beyond that, unused ones are dropped."""
 
 
 class Pipeline:
-    """Streams of many pictures, and the worker threads that compute them."""
+    """Gives out the streams of pictures, and has them computed on worker threads."""
 
     def __init__(
         self,
@@ -45,12 +45,12 @@ class Pipeline:
         figures: Figures | None = None,
         describing: Describing | None = None,
     ) -> None:
-        """Compute on ``encoders`` threads what is not in ``store``.
+        """Compute on ``encoders`` threads what ``store`` does not hold.
 
-        Up to ``seats`` pictures, of ``pixels`` together, take turns on them, and ``queue`` others
-        wait; see :class:`EncoderSlots`.  Streams of ``held`` bytes are kept in memory; those that
-        nobody uses make way for others, and if all are in use, a request is refused.
-        ``describing``, if there is one, opens for who wants to know how pictures were taken.
+        Up to ``seats`` pictures, with ``pixels`` pixels together, take turns on the threads, and
+        ``queue`` others wait; see :class:`EncoderSlots`.  Up to ``held`` bytes of streams stay in
+        memory: unused ones make room for new ones, and if all are in use, a request is refused.
+        ``describing``, if given, opens pictures for receivers that want their metadata.
         """
         self.opener = opener
         self._describing = describing
@@ -58,21 +58,21 @@ class Pipeline:
         self._store = store
         self._workers = Pools(encoders)
         self.ready = StreamFiles(self._workers)
-        """Streams that lie ready, for who asks over HTTP."""
+        """Reads streams that are files already, for requests over HTTP."""
         self._held: StreamCache[SharedStream] = StreamCache(held, self.slots)
         self._figures = figures or Figures()
         self._figures.waiting = lambda: self.slots.waiting
 
     def stream(self, path: Path, model: str | None = None) -> SharedStream:
-        """Return the stream of the file that is at a path now; see :meth:`of`."""
+        """Return the stream of the file that is now at a path; see :meth:`of`."""
         return self.of(File.at(path.resolve()), model)
 
     def of(self, file: File, model: str | None = None, *, described: bool = False) -> SharedStream:
-        """Return the stream of a file, one and the same for all who ask.
+        """Return the stream of a file; all receivers share one.
 
-        A picture is encoded with ``model``, None being the preferred one; ``described``, if it can
-        be, with what is known of how it was taken.
-        Raises RequestRefused if too many streams are in use.
+        A picture is encoded with ``model``; None is the preferred one.  With ``described`` the
+        stream carries the picture's metadata, if the sender gives them out.  Raises
+        RequestRefused if too many streams are in use.
         """
         describing = self._describing if described else None
         if is_stream(file.path):
@@ -82,7 +82,7 @@ class Pipeline:
         key = (file, model, describing is not None)
         stream = self._held.find(key)
         if stream is None or not (stream.failure is None or stream.failure.retry):
-            # What the bytes follow from, beside the picture.
+            # All that determines the bytes, beside the picture.
             recipe = model if describing is None else f"{model} {describing.facts}"
             stream = SharedStream(
                 file,
@@ -98,13 +98,13 @@ class Pipeline:
         return stream
 
     async def save(self) -> None:
-        """Wait until all that is new is in the store; SAVE_GRACE seconds at most."""
+        """Wait until the running saves are done, SAVE_GRACE seconds at most."""
         saving = [task for stream in self._held if (task := stream.saving)]
         if saving:
             await asyncio.wait(saving, timeout=SAVE_GRACE)
 
     def close(self) -> None:
-        """Compute no more; pieces being computed are finished and dropped."""
+        """Stop computing; pieces that are being computed are finished and dropped."""
         for stream in self._held:
             stream.close()
         self.ready.close()

@@ -1,9 +1,10 @@
-"""What is encoded on somebody's word: that the beginning of a stream is held already.
+"""Limits what clients can have encoded by claiming to hold the beginning of a stream.
 
-A resume says how much is held, and proves it by a hash; but what the hash is compared with may have
-to be encoded first, which takes an encoder's time and sends nothing.  So it is on trust: whoever
-held what he said has it for nothing, of any size, and whoever did not, or leaves meanwhile, pays
-for it, and is trusted again only when he has.
+A receiver that resumes says how many bytes it holds, and proves it by their hash.  To compare the
+hash the sender may first have to encode those bytes, which takes an encoder's time and sends
+nothing.  A claim that proves true costs nothing of the client's allowance.  The time of one
+that proves false, or that the client abandons, is charged to the client, which may make new claims
+only once its allowance has recovered.
 """
 
 from __future__ import annotations
@@ -19,50 +20,50 @@ from diffc_stream.transport.bucket import Bucket
 from .subscribers import Account
 
 BURST = 1 / 3
-"""Of an hour's worth, at once after a rest."""
+"""The part of an hour's allowance that may be used at once."""
 TURNS = 1
-"""Of a visitor's claims that are looked into at once: new pictures wait for a piece of each."""
+"""How many claims of a client are checked at once: new pictures wait for a piece of each."""
 HOUR = 3600.0
 
 
 class Claim:
-    """One claim, and who pays for what is encoded because of it."""
+    """One claim, and the encoder time spent on it."""
 
     def __init__(self, account: Account | None) -> None:
         self.spent = 0.0
-        """Seconds of an encoder."""
+        """Seconds of an encoder that are charged unless the claim is proven."""
         self._account = account
 
     def wait(self) -> float:
-        """Return in how many seconds the account behind it can pay."""
+        """Return in how many seconds the underlying account may have something encoded."""
         return self._account.wait() if self._account is not None else 0.0
 
     def charge(self, seconds: float) -> None:
-        """Take note of an encoder's seconds; the account behind it pays them too."""
+        """Count an encoder's seconds, and charge them to the underlying account too."""
         self.spent += seconds
         if self._account is not None:
             self._account.charge(seconds)
 
     def prove(self) -> None:
-        """It has turned out to be true: nothing is lost."""
+        """Note that the claim is true, so that it costs nothing."""
         self.spent = 0.0
 
 
 class Claims:
-    """The claims of one visitor."""
+    """The claims of one client."""
 
     def __init__(self, clock: Callable[[], float], per_hour: float) -> None:
-        """Lose up to ``per_hour`` seconds of an encoder by them; 0 is no limit."""
+        """Allow ``per_hour`` seconds of an encoder for unproven claims; 0 is no limit."""
         self._clock = clock
         self._bucket = Bucket(per_hour / HOUR, per_hour * BURST, clock()) if per_hour else None
         self._turns = asyncio.Semaphore(TURNS)
 
     @asynccontextmanager
     async def claim(self, account: Account | None) -> AsyncIterator[Claim]:
-        """Look into a claim: its seconds are lost when this ends, but for what was proven.
+        """Check a claim inside this block; its seconds are charged at the end unless proven.
 
-        Waits for its turn.  Raises RequestRefused, with the time to come back, if too much was lost
-        already.
+        Waits for its turn.  Raises RequestRefused, with the time to come back, if the allowance is
+        used up.
         """
         self._check()
         async with self._turns:

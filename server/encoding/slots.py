@@ -1,10 +1,10 @@
-"""Who may have an encoder, and who waits for one.
+"""Encoder slots: which streams may hold an encoder, and the queue of those that wait for one.
 
-An encoder takes many times the memory of its picture, so only so many pixels have one at once;
-they take turns on the threads, piece by piece.  A picture that finds no slot waits in a queue; what
-the queue has no room for is refused, with the seconds after which to come back.  A picture that
-needs nothing computed for a while loses its slot when others wait: its bytes stay, and replaying
-them brings an encoder back to where it was.
+An encoder takes many times the memory of its picture, so the pictures with one are limited in
+number and in pixels; they take turns on the threads, piece by piece.  A picture that finds no slot
+waits in a queue.  If the queue is full, the request is refused with the seconds after which to come
+back.  A picture that has needed nothing for a while loses its slot when others wait: its bytes stay
+in memory, and a new encoder replays them to continue where the old one was.
 """
 
 from __future__ import annotations
@@ -18,42 +18,43 @@ from diffc_stream.session import Code
 
 MOST_SLOTS = 64
 MOST_PIXELS = 50_000_000
-"""Of all pictures that have a slot, unless it is one alone: some 60 bytes are held for each."""
+"""Of all pictures with a slot together; a single one may be larger.  Each pixel takes about 60
+bytes of memory."""
 MOST_WAITING = 64
 LINGER = 10.0
-"""Seconds without anything to compute after which somebody who is listened to makes way."""
+"""Seconds without work after which a stream that has receivers may lose its slot."""
 FIRST_GUESS = 5.0
-"""Seconds of an encoder that a picture takes, as long as none has been measured."""
+"""Assumed seconds of an encoder for a picture, until some have been measured."""
 SHORTEST, LONGEST = 1.0, 300.0
-"""Seconds; within them lies what is told to those who are sent away."""
+"""Bounds, in seconds, of the time to come back that a refusal gives."""
 _RECENT = 16
 
 
 class SlotHolder(Protocol):
-    """Somebody who needs an encoder."""
+    """A stream that needs an encoder."""
 
     @property
     def weight(self) -> int:
-        """Pixels; 0 as long as nobody knows."""
+        """The picture's pixels; 0 while they are not known."""
         ...
 
     @property
     def spare_since(self) -> float | None:
-        """Since when nothing is to be computed for it; None while something is."""
+        """Since when it has had nothing to compute; None while it has."""
         ...
 
     @property
     def idle(self) -> bool:
-        """Nobody listens to it."""
+        """Whether it has no receivers."""
         ...
 
     def rest(self) -> None:
-        """Let go of the encoder."""
+        """Drop the encoder."""
         ...
 
 
 class EncoderSlots:
-    """Slots of encoders, and the queue of those that wait for one; used on one event loop."""
+    """The slots and their queue; used on one event loop."""
 
     def __init__(
         self,
@@ -63,9 +64,9 @@ class EncoderSlots:
         pixels: int = MOST_PIXELS,
         queue: int = MOST_WAITING,
     ) -> None:
-        """Give out ``slots`` at most, to ``pixels`` together; ``queue`` may wait.
+        """Give out up to ``slots`` slots, to ``pixels`` pixels together; ``queue`` may wait.
 
-        ``encoders`` is how many compute at the same time, which tells how long a queue takes.
+        ``encoders`` is how many compute at the same time, for the estimate of the waiting time.
         """
         self._encoders = encoders
         self._slots = slots
@@ -78,16 +79,16 @@ class EncoderSlots:
 
     @property
     def in_use(self) -> int:
-        """How many hold an encoder, or are getting one."""
+        """How many streams hold a slot."""
         return len(self._holders)
 
     @property
     def waiting(self) -> int:
-        """How many wait in the queue."""
+        """How many streams wait in the queue."""
         return len(self._waiting)
 
     async def take(self, holder: SlotHolder) -> None:
-        """Wait for a slot.  Raises RequestRefused if too many do already."""
+        """Wait for a slot.  Raises RequestRefused if the queue is full."""
         if not self._waiting and self._make_way(holder):
             self._holders[holder] = None
             return
@@ -105,20 +106,23 @@ class EncoderSlots:
             await turn
         except asyncio.CancelledError:
             self._waiting.pop(holder, None)
-            self.leave(holder)  # it may have been its turn just now
+            self.leave(holder)  # it may have been given one just now
             raise
 
     def bears(self, holder: SlotHolder) -> bool:
-        """Tell whether a holder, whose weight is known by now, may stay; others make way."""
+        """Tell whether a holder may keep its slot now that its weight is known.
+
+        Slots that are not needed are taken from others to make room.
+        """
         return self._make_way(holder)
 
     def leave(self, holder: SlotHolder) -> None:
-        """Give a slot back, if the holder has one."""
+        """Release the holder's slot, if it has one."""
         self._holders.pop(holder, None)
         self.look()
 
     def look(self) -> None:
-        """Give slots to those for which there is room by now, first come first served."""
+        """Give slots to waiting streams for which there is room, first come first served."""
         while self._waiting:
             holder, turn = next(iter(self._waiting.items()))
             if not turn.done():
@@ -130,21 +134,21 @@ class EncoderSlots:
             del self._waiting[holder]
 
     def took(self, seconds: float) -> None:
-        """Take note of what a picture has taken of an encoder's time."""
+        """Record how many seconds of an encoder a picture has taken."""
         self._took.append(seconds)
 
     def patience(self) -> float:
-        """Return in how many seconds the queue as it is will have been served, roughly."""
+        """Return an estimate, in seconds, of when the present queue will have been served."""
         mean = sum(self._took) / len(self._took) if self._took else FIRST_GUESS
         return min(max(SHORTEST, mean * (len(self._waiting) + 1) / self._encoders), LONGEST)
 
     def close(self) -> None:
-        """Look no more."""
+        """Stop the timer."""
         if self._timer is not None:
             self._timer.cancel()
 
     def _make_way(self, holder: SlotHolder) -> bool:
-        """Take slots away until there is room; tell whether there is."""
+        """Take slots from streams that can spare them until ``holder`` fits, if that works."""
         while not self._fits(holder):
             spare = self._spare(holder)
             if spare is None:
@@ -156,11 +160,11 @@ class EncoderSlots:
     def _fits(self, holder: SlotHolder) -> bool:
         others = [other for other in self._holders if other is not holder]
         pixels = sum(other.weight for other in others) + holder.weight
-        # One of any size may be alone.
+        # A single picture may have any size.
         return not others or (len(others) < self._slots and pixels <= self._pixels)
 
     def _spare(self, holder: SlotHolder) -> SlotHolder | None:
-        """Return whose slot goes first: nobody listens, or nothing was wanted for long."""
+        """Return the stream to lose its slot first: one without receivers, or long without work."""
         now = asyncio.get_running_loop().time()
         found = [
             (not other.idle, other.spare_since, other)
@@ -171,7 +175,7 @@ class EncoderSlots:
         return None if listened and now < since + LINGER else first
 
     def _look_again(self) -> None:
-        """Look when the next of those who are listened to will have been spare for long enough."""
+        """Schedule a look for when the next stream with receivers may lose its slot."""
         self.close()
         since = [other.spare_since for other in self._holders]
         ends = [moment + LINGER for moment in since if moment is not None]

@@ -1,6 +1,6 @@
-"""Files to streams: where the bytes that are sent come from.
+"""Sources: a picture to encode, or a file that is a stream already, read piece by piece.
 
-What is in here is slow and runs on worker threads, never on the event loop.
+Everything here is slow and runs on worker threads, never on the event loop.
 """
 
 from __future__ import annotations
@@ -22,32 +22,32 @@ if TYPE_CHECKING:
     from diffc_stream.diffusion.model import Model
 
 STREAM_SUFFIX = ".dfc"
-"""Of streams that are ready: they are sent as they are."""
+"""The suffix of files that are streams already; they are sent as they are."""
 SILENT = Facts()
-"""Nothing is told of how a picture was taken."""
+"""No metadata is given out."""
 _BLOCK = 16_384
 _HEAD = 64
-"""Bytes that a stream's header is within."""
+"""A stream's header is within so many bytes."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Source:
-    """A picture's stream, ready to be pulled."""
+    """A picture's stream, from which pieces can be pulled."""
 
     pixels: int
-    """Of the picture: what bits per pixel refer to."""
+    """The picture's number of pixels, which bits per pixel refer to."""
     model: str
-    """Fingerprint of the model that it takes to decode it."""
+    """Fingerprint of the model that decodes the stream."""
     pieces: Iterator[bytes]
-    """Its bytes after those that were there, each piece computed when it is asked for; by one
-    thread at a time.  Pieces may be empty.  Raises PrefixMismatch if it finds out later,
-    RequestRefused if the file has become another, and OSError."""
+    """The stream's bytes after the given prefix.  Each piece, which may be empty, is computed when
+    it is asked for, on one thread at a time.  Raises PrefixMismatch if the prefix proves wrong only
+    then, RequestRefused if the file has been replaced, and OSError."""
     version: Identity | None = None
-    """Of the file that was opened; None: whoever opened it did not look."""
+    """The version of the file that was opened; None if the opener did not check it."""
 
 
 class Opener(Protocol):
-    """Makes a source of a file."""
+    """Opens files as sources."""
 
     @property
     def fingerprints(self) -> tuple[str, ...]:
@@ -55,32 +55,33 @@ class Opener(Protocol):
         ...
 
     def open(self, path: Path, model: str | None = None, prefix: bytes = b"") -> Source:
-        """Open a file; may take a second.
+        """Open a file; this may take a second.
 
-        A picture is encoded with ``model``, one of ``fingerprints``; None is the preferred one.  It
-        means nothing for a stream that is ready.  With ``prefix``, the first bytes of the stream,
-        the source goes on after them.  Between two pieces no file is open.  Raises PictureError,
-        StreamError (PrefixMismatch if these are not its first bytes) or UnreadableModel.
+        A picture is encoded with ``model``, one of ``fingerprints``; None is the preferred one.  A
+        file that is a stream already ignores it.  With ``prefix``, the first bytes of the stream,
+        the source continues after them.  Between two pieces no file is open.  Raises PictureError,
+        StreamError (PrefixMismatch if the stream begins otherwise) or UnreadableModel.
         """
         ...
 
 
 class Describing(Opener, Protocol):
-    """Makes sources that also say how a picture was taken."""
+    """Opens sources that carry a picture's metadata."""
 
     @property
     def facts(self) -> Facts:
-        """What they say of that."""
+        """Which metadata they carry."""
         ...
 
 
 class FileOpener:
-    """Encodes pictures with the models at hand, and hands out ``.dfc`` files as they are."""
+    """Encodes pictures with the given models, and gives out ``.dfc`` files as they are."""
 
     def __init__(self, models: Mapping[str, Model], *, facts: Facts = SILENT) -> None:
-        """Encode with ``models``, by fingerprint and in order of preference; at least one.
+        """Encode with ``models``, at least one, by fingerprint and in order of preference.
 
-        ``facts`` of how a picture was taken are told, for who reads version 3 of the format.
+        ``facts`` are the metadata of a picture to put into its stream, which takes version 3 of
+        the format.
         """
         self._models = models
         self.facts = facts
@@ -91,10 +92,10 @@ class FileOpener:
         return tuple(self._models)
 
     def open(self, path: Path, model: str | None = None, prefix: bytes = b"") -> Source:
-        """Open a picture or a stream, at a path without links."""
+        """Open a picture or a stream, at a path with links resolved."""
         if is_stream(path):
             return _ready(path, prefix)
-        # Late, because it brings the codec, which serving streams as they are can do without.
+        # Imported late, because it brings the codec, which serving .dfc files does not need.
         from diffc_stream.codec import Encoder
 
         chosen = self._models[model or self.fingerprints[0]]
@@ -114,12 +115,12 @@ class FileOpener:
 
 
 def is_stream(path: Path) -> bool:
-    """Tell, by its name, a stream that is ready from a picture."""
+    """Tell by its name whether a file is a stream already."""
     return path.suffix.lower() == STREAM_SUFFIX
 
 
 def _ready(path: Path, prefix: bytes) -> Source:
-    """Open a stream that is ready, and take its first block along: most have no other."""
+    """Open a stream file, and read its first block, which most requests do not go beyond."""
     with _opened(path) as file:
         here = File(path, Identity.opened(file))
         header = parse_header(path, file)
@@ -138,7 +139,7 @@ def _ready(path: Path, prefix: bytes) -> Source:
 
 
 def _blocks(here: File, first: bytes, position: int) -> Iterator[bytes]:
-    """Yield what there is from ``position`` on, which ``first`` begins; opens for each the file."""
+    """Yield blocks from ``position`` on, ``first`` being the first; opens the file for each."""
     block = first
     while block:
         yield block
@@ -147,9 +148,9 @@ def _blocks(here: File, first: bytes, position: int) -> Iterator[bytes]:
 
 
 def read_block(here: File, position: int, size: int) -> bytes:
-    """Return up to ``size`` bytes of a file, and leave nothing open.
+    """Return up to ``size`` bytes of a file, and close it again.
 
-    Raises OSError, or RequestRefused if another file is there by now.
+    Raises OSError, or RequestRefused if the file has been replaced.
     """
     if position >= here.version.size:
         return b""

@@ -1,4 +1,4 @@
-"""Streams in memory: so many bytes of them, and of those that nobody uses the oldest go first."""
+"""Streams in memory, up to a number of bytes; the least recently used are dropped first."""
 
 from __future__ import annotations
 
@@ -12,19 +12,19 @@ from diffc_stream.session import Code
 from .slots import EncoderSlots, SlotHolder
 
 OVERHEAD = 4096
-"""Bytes that a stream counts beside its own."""
+"""Bytes that each stream counts in addition to its data."""
 LOOK = 1024
-"""Streams that are looked at for one that can go: others wait meanwhile."""
+"""How many streams are examined to find one to drop: the event loop waits meanwhile."""
 
 
 class CachedStream(SlotHolder, Protocol):
-    """A stream that grows."""
+    """A stream in the cache, which may still grow."""
 
     def __len__(self) -> int: ...
 
     @property
     def busy(self) -> bool:
-        """It is being computed, or saved."""
+        """Whether it is being computed or saved."""
         ...
 
 
@@ -32,10 +32,10 @@ Stream = TypeVar("Stream", bound=CachedStream)
 
 
 class StreamCache(Generic[Stream]):
-    """Holds streams, counts their bytes as they grow, and has room for no more than so many."""
+    """Holds streams up to a number of bytes, which it counts as they grow."""
 
     def __init__(self, most: int, slots: EncoderSlots) -> None:
-        """Hold up to ``most`` bytes; what has to go gives its slot back."""
+        """Hold up to ``most`` bytes; a stream that is dropped releases its slot."""
         self._most = most
         self._seats = slots
         self._streams: OrderedDict[Hashable, Stream] = OrderedDict()
@@ -49,27 +49,27 @@ class StreamCache(Generic[Stream]):
 
     @property
     def nbytes(self) -> int:
-        """What is held, with the overhead."""
+        """Bytes of all streams, with their overhead."""
         return self._bytes
 
     def find(self, key: Hashable) -> Stream | None:
-        """Return a stream; it was used just now."""
+        """Return a stream, if it is here, and mark it as used now."""
         stream = self._streams.get(key)
         if stream is not None:
             self._streams.move_to_end(key)
         return stream
 
     def add(self, key: Hashable, stream: Stream) -> None:
-        """Hold one more, in the place of another perhaps.  Raises RequestRefused: no room."""
+        """Add a stream, dropping others if needed.  Raises RequestRefused if there is no room."""
         self.grow(0)
         self._drop(key)
         self._streams[key] = stream
         self._bytes += len(stream) + OVERHEAD
 
     def grow(self, size: int) -> None:
-        """Count bytes that a stream has grown by; with 0, ask whether one may.
+        """Count bytes that a stream has grown by; with 0, check that one may grow.
 
-        Raises RequestRefused if all that could go has gone, and there is no room all the same.
+        Raises RequestRefused if there is no room, and no stream left to drop.
         """
         self._bytes += size
         if size or self._bytes <= self._most:
@@ -79,7 +79,7 @@ class StreamCache(Generic[Stream]):
             if stream.idle and not stream.busy:
                 self._drop(key)
             else:
-                self._streams.move_to_end(key)  # in use, so not to be looked at first again
+                self._streams.move_to_end(key)  # in use: examine it last the next time
             if self._bytes <= self._most:
                 return
         message = "too many pictures are being sent"

@@ -1,6 +1,6 @@
-"""Streams that are ready, as they lie: what to call them, found out once, and their bytes.
+"""Files that are streams already (``.dfc``): their entity tags, and their bytes for HTTP.
 
-Of a stream that is 60 MB nobody needs to hold more than the piece that is sent.
+They are read a piece at a time, so that a stream of 60 MB takes no more memory than a small one.
 """
 
 from __future__ import annotations
@@ -18,12 +18,12 @@ from ..threads.pools import Pools
 from .source import parse_header, read_block
 
 MOST_TAGS = 10_000
-"""Versions of files whose tags are remembered."""
+"""How many tags are remembered."""
 _BLOCK = 2**18
 
 
 class StreamFiles:
-    """The ready streams of a sender; used on one event loop, and reads on threads."""
+    """Reads a sender's stream files; used on one event loop, and reads on threads."""
 
     def __init__(self, workers: Pools) -> None:
         """Read on the threads of ``workers``."""
@@ -32,10 +32,10 @@ class StreamFiles:
         self._asking: dict[File, asyncio.Task[str]] = {}
 
     async def tag(self, file: File) -> str:
-        """Return a strong entity tag of what is in a file, the same wherever it is.
+        """Return a file's strong entity tag, which depends on its content only.
 
-        The file is read once for all who ask.  Raises RequestRefused if it is no stream, has become
-        another, or cannot be read at the moment.
+        The file is read once for all requests.  Raises RequestRefused if it is not a stream, has
+        been replaced, or cannot be read at the moment.
         """
         known = self._tags.get(file)
         if known is not None:
@@ -48,9 +48,9 @@ class StreamFiles:
         return await asyncio.shield(task)
 
     async def read(self, file: File, start: int, end: int) -> bytes:
-        """Return the bytes from ``start`` to ``end``; nothing stays open.
+        """Return the bytes from ``start`` to ``end``; the file does not stay open.
 
-        Raises RequestRefused if it has become another file, or cannot be read at the moment.
+        Raises RequestRefused if the file has been replaced, or cannot be read at the moment.
         """
         try:
             return await self._workers.read(read_block, file, start, end - start)
@@ -58,7 +58,7 @@ class StreamFiles:
             raise refused(error) from error
 
     def close(self) -> None:
-        """Read no more."""
+        """Stop reading."""
         for task in self._asking.values():
             task.cancel()
 
@@ -78,12 +78,12 @@ class StreamFiles:
 
 
 def length(file: File) -> int:
-    """Return how many bytes of a file are sent."""
+    """Return how many bytes of a file can be sent."""
     return min(file.version.size, MAX_STREAM)
 
 
 def entity_tag(digest: str) -> str:
-    """Return a strong entity tag for what has this hash, in hex."""
+    """Return the strong entity tag for content with this hash, in hex."""
     return f'"{digest[:32]}"'
 
 

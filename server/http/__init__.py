@@ -1,1 +1,1 @@
-"""Plain HTTP requests: streams and ranges of them, the viewer, comparisons."""
+"""Plain HTTP: streams and ranges of them, the viewer, comparisons."""

@@ -1,6 +1,6 @@
-"""Bytes of answers that wait to be taken: counted when they are held, by visitor and in all.
+"""Limits the memory of HTTP answers that clients have yet to take, for each client and in all.
 
-What several answers hold at once, one file of the page say, counts once.
+A body that several answers share, such as a file of the viewer, counts once in the total.
 """
 
 from __future__ import annotations
@@ -13,18 +13,18 @@ from diffc_stream.errors import RequestRefused
 from diffc_stream.session import Code
 
 MOST = 2**27
-"""Bytes, of all answers."""
+"""Bytes of all answers together."""
 SHARE = 2
-"""One visitor may have one part in so many."""
+"""One client may use one part in so many."""
 RETRY_AFTER = 5.0
-"""Seconds after which to come back."""
+"""Seconds after which a client that is refused should come back."""
 
 
 class Buffers:
     """Counts what answers hold in memory."""
 
     def __init__(self, most: int = MOST) -> None:
-        """Have answers hold ``most`` bytes together, and a visitor's half as many."""
+        """Let all answers hold ``most`` bytes together, and those of one client half as many."""
         self._most = most
         self._holders: Counter[int] = Counter()
         self._by_visitor: Counter[str] = Counter()
@@ -32,23 +32,23 @@ class Buffers:
 
     @property
     def nbytes(self) -> int:
-        """What is held now."""
+        """Bytes that are held now."""
         return self._bytes
 
     @property
     def visitors(self) -> int:
-        """How many hold something."""
+        """How many clients' answers hold something."""
         return len(self._by_visitor)
 
     @contextmanager
     def held(self, visitor: str, size: int, body: bytes | None = None) -> Iterator[None]:
-        """Hold ``size`` bytes for a visitor; of a ``body``, these.
+        """Count ``size`` bytes for a client inside the block; ``body`` is the object, if shared.
 
         Raises RequestRefused beyond the limits, with the time to come back.
         """
         new = size if body is None or not self._holders[id(body)] else 0
         share = self._most // SHARE
-        # Whoever holds nothing may have one, however large.
+        # A client that holds nothing may have one answer of any size.
         mine = self._by_visitor[visitor]
         if (mine and mine + size > share) or (self._bytes and self._bytes + new > self._most):
             self._tidy(visitor, body)

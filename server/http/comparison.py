@@ -1,10 +1,10 @@
-"""What other formats give for the same bytes: pictures for the viewer to show beside the stream's.
+"""The same picture in other formats with the same number of bytes, for the viewer to compare.
 
 ``/-/compare/NAME?format=avif&bytes=N`` is the AVIF of at most N bytes that is closest to the
-original.  ``/-/compare/NAME?format=jpeg&bytes=N&of=M`` is what has come of a progressive JPEG of at
-most M bytes when N of them have.  Both may be of a reduced picture, to be enlarged, where that is
-closer.  ``/-/compare/NAME?format=sample`` is what to measure all of them with: some pixels of the
-original, as a PNG.
+original.  ``/-/compare/NAME?format=jpeg&bytes=N&of=M`` is the first N bytes of a progressive JPEG
+of at most M bytes.  Either may be made from a reduced picture, which the viewer enlarges, if that
+comes closer.  ``/-/compare/NAME?format=sample`` is some of the original's pixels as a PNG, by which
+the viewer measures the error of all of them.
 """
 
 from __future__ import annotations
@@ -35,49 +35,49 @@ from ..catalogue.file import File, later, refused
 from ..encoding.source import is_stream
 
 PREFIX = f"{SITE}compare/"
-"""What the paths of such pictures begin with."""
+"""The prefix of these pictures' paths."""
 MOST_PIXELS = 4_000_000
-"""Of an original; beyond, searching takes too long."""
+"""Largest original, in pixels: the search takes too long for larger ones."""
 MOST_KEPT = 32 * 2**20
-"""Bytes of files that are kept for the next question."""
+"""Bytes of encoded files that are kept for later requests."""
 PATIENCE = 10.0
-"""Seconds that a search may take; then the best file so far is the answer."""
+"""Seconds that a search may take; after that, the best file so far is the answer."""
 MOST_WAITING = 8
-"""Questions that wait for the one that is being answered."""
+"""How many requests may wait for the one that is being answered."""
 FACTORS = (1, 2, 4, 8)
-"""By which the picture may be reduced."""
+"""Factors by which a picture may be reduced."""
 QUALITIES = {"jpeg": (1, 95), "avif": (0, 100)}
-"""The range of each encoder's dial."""
+"""The range of each encoder's quality setting."""
 SPEED = 6
-"""Of the AVIF encoder: at 8 files are a tenth larger, and take a quarter of the time."""
+"""The AVIF encoder's speed; at 8, files are a tenth larger and take a quarter of the time."""
 
 SAMPLE = "sample"
 MOST_SAMPLES = 16_384
-"""Pixels of the original that are given to measure with: mean squared errors of so many are those
-of all within some two in a hundred, a tenth of a decibel.  Of a smaller picture it is all."""
+"""How many pixels a sample has; a smaller picture gives all of its own.  The mean squared error
+over so many pixels is within about 2 % (0.1 dB) of that over the whole picture."""
 SAMPLES_PER_ROW = 128
 
 _GOLDEN = 0x9E3779B1
 """A multiplier whose products look random in their upper bits."""
 _START_OF_SCAN = b"\xff\xda"
 _LEAST_SCAN = 64
-"""Bytes of the first scan without which there is nothing to see."""
+"""A JPEG with fewer bytes of its first scan shows nothing."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Wanted:
-    """What is asked for."""
+    """A parsed request."""
 
     name: str
     format: str
     bytes: int
-    """Of a sample, 0."""
+    """Bytes to answer with; 0 for a sample."""
     of: int
-    """Bytes of the whole file; of AVIF, the same."""
+    """Bytes of the whole file; for AVIF, the same."""
 
     @classmethod
     def parse(cls, target: str) -> Wanted:
-        """Read a request's target.  Raises RequestRefused if it makes no sense."""
+        """Parse a request's target.  Raises RequestRefused if it is malformed."""
         path, _, query = target.partition("?")
         try:
             name = unquote(path.removeprefix(PREFIX), errors="strict")
@@ -94,15 +94,15 @@ class Wanted:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Tried:
-    """A file that was made on the way."""
+    """A file that the search has encoded."""
 
     data: bytes
     psnr: float
-    """In dB, enlarged to the original's size."""
+    """PSNR in dB, after enlarging it to the original's size."""
 
 
 class Comparison:
-    """Makes such pictures, one at a time, and remembers them."""
+    """Encodes comparison pictures, one at a time, and caches them."""
 
     def __init__(self, catalogue: Catalogue) -> None:
         """Compare with the pictures of ``catalogue``."""
@@ -114,10 +114,10 @@ class Comparison:
         self._original: tuple[object, NDArray[np.uint8]] | None = None
 
     async def answer(self, target: str) -> Answer:
-        """Answer a request for what is at ``target``.
+        """Answer the request for ``target``.
 
-        Raises RequestRefused if there is no such picture, none is so small, it is too large to
-        search, or too many are waiting.
+        Raises RequestRefused if there is no such picture, it cannot be made so small, it is too
+        large to search, or too many requests are waiting.
         """
         wanted = Wanted.parse(target)
         if self._waiting >= MOST_WAITING:
@@ -131,11 +131,11 @@ class Comparison:
         return Answer(status=HTTPStatus.OK, fields=_fields(wanted.format), body=data)
 
     def close(self) -> None:
-        """Answer no more."""
+        """Stop answering."""
         self._thread.shutdown(wait=False, cancel_futures=True)
 
     def file(self, wanted: Wanted) -> bytes:
-        """Return the bytes that are asked for; takes a second.  Raises RequestRefused."""
+        """Return the requested bytes; takes about a second.  Raises RequestRefused."""
         file = self._catalogue.file(wanted.name)
         if is_stream(file.path):
             raise _none("a stream has no original")
@@ -184,7 +184,7 @@ class Comparison:
 
     def _load(self, file: File) -> NDArray[np.uint8]:
         if self._original is None or self._original[0] != file:
-            self._original = None  # two at once are too many
+            self._original = None  # free it first: two at once take too much memory
             try:
                 with file.open() as opened:
                     pixels = load_picture(opened)
@@ -214,7 +214,7 @@ def _encoded(pixels: NDArray[np.uint8], kind: str, factor: int, quality: int) ->
         data = buffer.getvalue()
         with Image.open(io.BytesIO(data)) as decoded:
             shown = decoded.convert("RGB")
-    except (OSError, ValueError) as error:  # neither format has sides beyond 65,535
+    except (OSError, ValueError) as error:  # both formats limit sides to 65,535
         raise _none("it cannot be written so") from error
     if shown.size != whole.size:
         shown = shown.resize(whole.size, Image.Resampling.BICUBIC)
@@ -222,10 +222,10 @@ def _encoded(pixels: NDArray[np.uint8], kind: str, factor: int, quality: int) ->
 
 
 def places(pixels: int) -> NDArray[np.int64]:
-    """Return which of so many pixels are samples, ascending, as the page finds them too.
+    """Return the indices of the sampled pixels, ascending; the viewer computes the same ones.
 
-    One in every stretch of equal length, at a place of it that looks random, so that no pattern of
-    the picture is missed.
+    There is one in every stretch of equal length, at a pseudo-random place, so that a regular
+    pattern in the picture does not bias the sample.
     """
     count = min(pixels, MOST_SAMPLES)
     stretch = pixels // count
@@ -235,7 +235,7 @@ def places(pixels: int) -> NDArray[np.int64]:
 
 
 def _strip(pixels: NDArray[np.uint8]) -> bytes:
-    """Return the samples of a picture as a PNG, row after row, the last filled up with black."""
+    """Return a picture's samples as a PNG, row by row; the last row is padded with black."""
     samples = pixels.reshape(-1, 3)[places(pixels.shape[0] * pixels.shape[1])]
     rows = -(-len(samples) // SAMPLES_PER_ROW)
     strip = np.zeros((rows * SAMPLES_PER_ROW, 3), np.uint8)
@@ -246,7 +246,7 @@ def _strip(pixels: NDArray[np.uint8]) -> bytes:
 
 
 def _only(values: dict[str, list[str]], name: str) -> str:
-    """Return the one value of a parameter.  Raises ValueError if there is none, or more."""
+    """Return a parameter's only value.  Raises ValueError if it has none, or several."""
     [value] = values.get(name, [])
     return value
 

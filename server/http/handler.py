@@ -1,12 +1,12 @@
-"""One plain HTTP request and its answer: a stream, or a range of it, for caches and object stores.
+"""Answers one plain HTTP request: with a stream or a range of it, or a file of the viewer.
 
-A stream is at its picture's name and ``.dfc``, encoded for the range that is asked for and no
-further; a ``.dfc`` file of the catalogue is at its own name, so that a folder of files behind any
-server looks the same.  To browsers the viewer is at ``/``, and what it needs below ``/-/``.  The
-connection is closed after the answer.
+The stream of a picture is at the picture's name plus ``.dfc``, and is encoded only as far as the
+requested range goes.  A ``.dfc`` file of the catalogue is at its own name, so a folder of such
+files behind any web server looks the same to clients.  Browsers find the viewer at ``/``, and its
+files below ``/-/``.  The connection closes after the answer.
 
-websockets reads the request and hands it over before its own handshake; what is answered goes to
-the transport directly, as fast as the client takes it and the encoder makes it.
+The library websockets parses the request and passes it on before its own handshake.  The answer is
+written to the transport directly, as fast as the client takes it and the encoder makes it.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ from .response import Reply
 from .stream_body import StreamBody, cacheable, described
 
 CHUNK = 32_768
-"""Bytes of what lies ready that are read at once, and have to be taken before the next."""
+"""Bytes of a file that are read at once; the client has to take them before the next are read."""
 
 _STATUS = {
     Code.UNKNOWN_IMAGE: HTTPStatus.NOT_FOUND,
@@ -60,25 +60,25 @@ logger = logging.getLogger("diffc_server")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Service:
-    """What all requests are answered from."""
+    """What all requests share."""
 
     catalogue: Catalogue
     pipeline: Pipeline
     door: Door
     site: Site | None
-    """For browsers, if there is one."""
+    """The viewer, if browsers are served."""
     comparison: Comparison | None
     idle: float
-    """Seconds after which a client that takes nothing is cut off."""
+    """Seconds after which a client that takes no data is disconnected."""
     figures: Figures
     buffers: Buffers = field(default_factory=Buffers)
-    """Count what all answers hold."""
+    """Count the memory of all answers."""
     epoch: str = field(default_factory=partial(secrets.token_hex, 8))
-    """Tells this run of the daemon from others, whose encoders may round differently."""
+    """Distinguishes this run of the daemon from others, whose encoders may round differently."""
 
 
 class Exchange:
-    """Answers one request."""
+    """One request and its answer."""
 
     def __init__(
         self,
@@ -87,9 +87,9 @@ class Exchange:
         service: Service,
         visit: Visit | None = None,
     ) -> None:
-        """Prepare to answer within what ``visit`` allows; None: whatever is asked for."""
+        """Prepare to answer within the limits of ``visit``; None is without limits."""
         self.visit = visit or unlimited()
-        """Who it is, and what he may still have."""
+        """The client's limits and token."""
         self._connection = connection
         self._request = request
         self._service = service
@@ -103,7 +103,7 @@ class Exchange:
         self._visitor = self.visit.name or neighbourhood(str(address[0]))
 
     async def run(self) -> Response | None:
-        """Answer and close the connection; return what was answered, without a stream's bytes."""
+        """Answer and close the connection; return the response without its body."""
         clock = asyncio.get_running_loop().time
         began = clock()
         try:
@@ -112,7 +112,7 @@ class Exchange:
         except LinkLost as error:
             logger.info("%s left: %s", self._peer, error)
         except Exception:
-            # A bug, and no reason to disturb the others.
+            # A bug, which must not disturb other connections.
             logger.exception("an exchange failed")
         finally:
             self._reply.abort()
@@ -121,13 +121,13 @@ class Exchange:
         return self._reply.response
 
     def drain(self) -> None:
-        """Wait for the encoder no more; what is there may still be sent."""
+        """Stop waiting for the encoder; what has been encoded is still sent."""
         self._draining = True
         if self._growing is not None:
             self._growing.drain()
 
     def abort(self) -> None:
-        """Drop the connection without a word."""
+        """Drop the connection at once."""
         self._reply.abort()
 
     async def _answer(self) -> None:
@@ -144,14 +144,14 @@ class Exchange:
         except RequestRefused as error:
             await self._refuse(error)
         except (OSError, RuntimeError, MemoryError) as error:
-            # Without descriptors, threads or memory nothing could be looked at.
+            # Descriptors, threads or memory have run out, which says nothing about the picture.
             if not is_passing(error):
                 raise
             await self._refuse(later())
 
     async def _refuse(self, error: RequestRefused) -> None:
         if self._reply.response is not None:
-            # The client has to see that this is not the end of the stream.
+            # The answer has begun: dropping the connection shows that it is incomplete.
             raise LinkLost(f"there is no more for it: {error}") from error
         status = _STATUS.get(error.code, HTTPStatus.INTERNAL_SERVER_ERROR)
         after = {} if error.after is None else {"Retry-After": str(ceil(error.after))}
@@ -159,7 +159,7 @@ class Exchange:
 
     @property
     def _target(self) -> str:
-        """What is asked for, percent-encoded."""
+        """The path of the request, percent-encoded, without a query."""
         return self._request.path.partition("?")[0]
 
     def _objection(self) -> HTTPStatus | None:
@@ -175,7 +175,7 @@ class Exchange:
         return None
 
     async def _page(self, site: Site) -> Answer:
-        """Return what a browser is answered with.  Raises RequestRefused."""
+        """Return the answer for a path of the viewer.  Raises RequestRefused."""
         path, headers = self._target, self._request.headers
         if path.startswith(COMPARISON):
             if self._service.comparison is None:
@@ -210,7 +210,7 @@ class Exchange:
                     )
 
     def _file(self) -> File:
-        """Return the file that is asked for.  Raises RequestRefused if there is none."""
+        """Return the requested file.  Raises RequestRefused if there is none."""
         target = self._target
         try:
             name = unquote(target, errors="strict").removeprefix("/")
@@ -227,7 +227,7 @@ class Exchange:
             return file
 
     async def _send_ready(self, file: File) -> None:
-        """Send a stream that is ready, from where it lies."""
+        """Send a file that is a stream already, a piece at a time."""
         ready, size = self._service.pipeline.ready, length(file)
         etag = await ready.tag(file)
         if await self._precondition(etag):
@@ -250,7 +250,7 @@ class Exchange:
             await self._reply.begin(status, head)
             return
         with self._service.buffers.held(self._visitor, min(CHUNK, len(found))):
-            # Read first: what cannot be read now can be said now.
+            # Read before the head is sent: an error can still be answered with its status.
             piece = await ready.read(file, found.start, min(found.start + CHUNK, found.stop))
             await self._reply.begin(status, head)
             for start in range(found.start, found.stop, CHUNK):
@@ -259,9 +259,9 @@ class Exchange:
                 await self._reply.write(piece)
 
     async def _send_growing(self, file: File) -> None:
-        """Send a picture's stream, as it is encoded."""
+        """Send a picture's stream while it is encoded."""
         shared = self._service.pipeline.of(file)
-        # What the bytes follow from, and nothing that another encoder may have made of it.
+        # All that determines the bytes, and the run of this encoder.
         facts = f"{self._service.epoch} {VERSION} {shared.model} {tuple(file.version)} {file.path}"
         etag = entity_tag(hashlib.sha256(facts.encode()).hexdigest())
         growing = self._growing = StreamBody(self._reply, self._request, shared, etag, self.visit)
@@ -272,7 +272,7 @@ class Exchange:
                 await growing.send()
 
     async def _precondition(self, etag: str) -> bool:
-        """Answer if that is all there is to say, and tell whether it was."""
+        """Answer if the request's conditions decide it, and tell whether they did."""
         status = precondition(self._request.headers.get_all, etag)
         if status is HTTPStatus.NOT_MODIFIED:
             await self._reply.begin(status, cacheable(etag))
@@ -281,15 +281,15 @@ class Exchange:
         return status is not None
 
     def _note(self, seconds: float) -> None:
-        """Log what was answered, if anything was."""
+        """Log the answer, if there was one."""
         if self._reply.response is None:
             return
         status = self._reply.response.status_code
         level = logging.INFO if status < HTTPStatus.BAD_REQUEST else logging.WARNING
         if self._service.site is not None and self._service.site.has(self._target):
-            level = logging.DEBUG  # a page asks for dozens, and shows what is missing
-        # A path is ASCII, but may hold anything that a terminal takes for a command.
-        # What follows a question mark may be somebody's idea of where a token goes.
+            level = logging.DEBUG  # one page makes dozens, and shows errors
+        # ascii() because a path may contain terminal control sequences.  The query is left
+        # out because a client may have put a token there.
         where = ascii(self._target[:300])
         facts = {"status": status, "bytes": self._reply.sent, "seconds": round(seconds, 3)}
         logger.log(level, "%s got %s over HTTP: %d", self._peer, where, status, extra=facts)

@@ -1,4 +1,4 @@
-"""Which bytes an HTTP request asks for, and on what condition (RFC 9110, sections 13 and 14)."""
+"""Range and conditional requests in HTTP (RFC 9110, sections 13 and 14)."""
 
 from __future__ import annotations
 
@@ -14,21 +14,22 @@ _TAG = re.compile(r'(W/)?("[\x21\x23-\x7e\x80-\xff]*")')
 
 
 Fields = Callable[[str], list[str]]
-"""All values of a header of a request, by its name."""
+"""Returns all values of a request's header, by its name."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Range:
-    """``bytes=FIRST-LAST``, ``bytes=FIRST-`` or ``bytes=-LAST``; both ends are included."""
+    """``bytes=FIRST-LAST``, ``bytes=FIRST-`` or ``bytes=-LAST``; both ends are inclusive."""
 
     first: int | None
-    """None: it is the last ``last`` bytes that are asked for."""
+    """None asks for the last ``last`` bytes."""
     last: int | None
-    """None: to the end."""
+    """None goes to the end."""
 
     @classmethod
     def parse(cls, value: str) -> Range | None:
-        """Read a Range header; None if it is to be ignored: another unit, several ranges, nonsense.
+        """Parse a Range header; None if it has to be ignored, being malformed, in another unit or
+        of several ranges.
 
         >>> Range.parse("bytes=0-999")
         Range(first=0, last=999)
@@ -45,11 +46,11 @@ class Range:
 
     @property
     def open(self) -> bool:
-        """It ends where the stream does, wherever that is: what it says is longer than any."""
+        """Whether it reaches to the stream's end: it says no end, or one beyond any stream."""
         return self.first is None or self.last is None or self.last >= MAX_STREAM - 1
 
     def within(self, total: int) -> range | None:
-        """Return what there is of it in ``total`` bytes; None if there is nothing."""
+        """Return the part of it that lies in ``total`` bytes; None if there is none."""
         if self.first is None:
             assert self.last is not None
             found = range(max(0, total - self.last), total)
@@ -59,16 +60,16 @@ class Range:
 
 
 def names(condition: str, etag: str, *, weakly: bool) -> bool:
-    """Tell whether ``etag``, a strong one in quotes, is among the tags of a condition.
+    """Tell whether ``etag``, a strong tag in quotes, is among the tags of a condition.
 
-    Weak tags count ``weakly`` only, if they are the same after their ``W/``.
+    With ``weakly``, a weak tag also matches if it is the same after its ``W/``.
     """
     return any(tag == etag and (weakly or not weak) for weak, tag in _TAG.findall(condition))
 
 
 def precondition(fields: Fields, etag: str) -> HTTPStatus | None:
-    """Return the status that answers a conditional request for what is ``etag`` now, or None."""
-    # These may be repeated: a list goes on.
+    """Return the status that a conditional request gets while ``etag`` is current, or None."""
+    # A repeated header continues the list of tags.
     match = ",".join(fields("If-Match")) or "*"
     if match != "*" and not names(match, etag, weakly=False):
         return HTTPStatus.PRECONDITION_FAILED
@@ -79,7 +80,7 @@ def precondition(fields: Fields, etag: str) -> HTTPStatus | None:
 
 
 def ranged(fields: Fields, etag: str) -> Range | None:
-    """Return the range that is asked for of what is ``etag`` now; None: everything."""
+    """Return the requested range while ``etag`` is current; None is everything."""
     values, conditions = fields("Range"), fields("If-Range")
     if len(values) != 1 or not all(names(value, etag, weakly=False) for value in conditions):
         return None

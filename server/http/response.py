@@ -1,4 +1,4 @@
-"""One HTTP answer on its way: its head, and its body as fast as the client takes it."""
+"""Writes one HTTP answer: its head, and its body as fast as the client takes it."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ from ..auth.quotas import Visit
 from ..ops.metrics import Figures
 
 RETRY_AFTER = 5
-"""Seconds after which to come back when there was no time or no room."""
+"""Default Retry-After, in seconds, of an answer 503."""
 LINGER = 5.0
-"""Seconds that the client gets to close the connection, when all has been sent."""
+"""Seconds that the client gets to close the connection after the last byte."""
 UNSENT = 131_072
-"""Bytes that the system may hold for a client beyond what is on its way."""
+"""Bytes that the system may buffer for a client and has not sent yet."""
 
 _WORDS = {
     HTTPStatus.BAD_REQUEST: "say which host you mean, once",
@@ -51,13 +51,13 @@ class Reply:
         figures: Figures,
         visit: Visit,
     ) -> None:
-        """Prepare to answer; a client that takes nothing for ``idle`` seconds is cut off."""
+        """Prepare to answer; a client that takes no data for ``idle`` seconds is dropped."""
         self.sent = 0
-        """Bytes."""
+        """Bytes written so far."""
         self.response: Response | None = None
-        """What was answered, without the body; None as long as nothing was."""
+        """The response without its body; None before its head is sent."""
         self.gone = asyncio.create_task(connection.wait_closed())
-        """Done when the connection has been closed."""
+        """A task that is done once the connection is closed."""
         self._connection = connection
         self._request = request
         self._idle = idle
@@ -67,11 +67,11 @@ class Reply:
 
     @property
     def bodiless(self) -> bool:
-        """Nobody asked for more than the head."""
+        """Whether the request is a HEAD request."""
         return self._request.method == "HEAD"
 
     async def say(self, status: HTTPStatus, more: dict[str, str] | None = None) -> None:
-        """Answer with one line for people."""
+        """Answer with a line of text for a person, and ``more`` headers."""
         text = f"{_WORDS[status]}\n".encode()
         head = {
             "Cache-Control": "no-store",
@@ -91,7 +91,7 @@ class Reply:
         """Send the head.  Raises LinkLost."""
         headers = Headers(Date=formatdate(usegmt=True), Connection="close", **head)
         if self._visit.token is not None and "Cache-Control" in headers:
-            # What it took a token to get is not for caches between here and there.
+            # Shared caches must not give out what only a token gives access to.
             kept = headers.pop("Cache-Control")
             headers["Cache-Control"] = kept if kept == "no-store" else f"private, {kept}"
         if self._visit.cookie:
@@ -101,7 +101,7 @@ class Reply:
         await self.write(self.response.serialize())
 
     async def write(self, data: bytes) -> None:
-        """Send some of the body, and wait until hardly anything of it waits.  Raises LinkLost."""
+        """Write bytes, and wait until nearly all have been sent.  Raises LinkLost."""
         connection = self._connection
         if connection.transport.is_closing() or connection.protocol.close_expected():
             raise LinkLost("the connection was closed")
@@ -112,7 +112,7 @@ class Reply:
         await self._flush()
 
     async def finish(self) -> None:
-        """Have all that was written sent, and let the client close the connection first."""
+        """Send all that was written, and let the client close the connection first."""
         transport = self._connection.transport
         if transport.can_write_eof():
             transport.set_write_buffer_limits(0)
@@ -120,16 +120,16 @@ class Reply:
             if not transport.is_closing():
                 transport.write_eof()
         else:
-            # Of TLS no half can be closed: this sends what is left, and says that it is all.
+            # TLS has no half-close: this sends what is left, and then closes.
             transport.close()
         await asyncio.wait([self.gone], timeout=LINGER)
 
     def abort(self) -> None:
-        """Drop the connection without a word."""
+        """Drop the connection at once."""
         self._connection.transport.abort()
 
     async def _afford(self, size: int) -> None:
-        """Wait until the visitor may be sent something; all who wait take turns."""
+        """Wait until the client's limits let it receive more, then count ``size`` bytes."""
         clock = asyncio.get_running_loop().time
         while (due := self._visit.ready_at(now := clock())) > now:
             done, _ = await asyncio.wait([self.gone], timeout=due - now)
@@ -147,7 +147,7 @@ class Reply:
             raise LinkLost("the connection was lost") from error
 
     def _hold_little(self) -> None:
-        """Have the system take no more than it is about to send: else it takes megabytes."""
+        """Limit the system's buffer to UNSENT bytes; by default it takes megabytes."""
         found = self._connection.transport.get_extra_info("socket")
         option = getattr(socket, "TCP_NOTSENT_LOWAT", None)
         if found is not None and option is not None:

@@ -1,4 +1,4 @@
-"""A picture's stream over HTTP: encoded for the range that is asked for, and no further."""
+"""Sends a picture's stream over HTTP, encoding only as far as the requested range goes."""
 
 from __future__ import annotations
 
@@ -18,27 +18,27 @@ from .ranges import Range, ranged
 from .response import Reply
 
 MEDIA_TYPE = "application/vnd.diffc"
-"""Of a stream.  Not registered."""
+"""The media type of a stream; it is not registered."""
 MAX_AGE = 60
-"""Seconds that a cache may go without asking whether the picture is still the same."""
+"""Seconds for which a cache need not ask whether the picture has changed."""
 MOST_RANGE = 65_536
-"""Bytes; a longer range of a stream that is still being encoded is answered with so many ..."""
+"""Bytes of a range that are sent at most while the stream is still being encoded ..."""
 PATIENCE = 20.0
-"""... and after so many seconds with what there is of it, unless it is open: then with all."""
+"""... and after so many seconds, what there is of it.  Open ranges wait for the whole."""
 
 _FIRST_BLOCK = 256
 _LEAST_BLOCK = 1024
 _BLOCK = 4096
-"""Bytes that a client has to take before the time of silence is up."""
+"""Bytes that a client has to take within the idle time."""
 
 
 class StreamBody:
-    """What one client gets of a stream that others may share."""
+    """One client's answer from a stream that others may share."""
 
     def __init__(
         self, reply: Reply, request: Request, shared: SharedStream, etag: str, visit: Visit
     ) -> None:
-        """Prepare to send it as ``etag``."""
+        """Prepare to send the stream ``shared``, whose entity tag is ``etag``."""
         self._reply = reply
         self._request = request
         self._shared = shared
@@ -50,7 +50,7 @@ class StreamBody:
 
     @contextmanager
     def joined(self) -> Iterator[None]:
-        """Use the stream for as long as this lasts."""
+        """Use the stream inside this block."""
         self._shared.join(self._wake, self._visit.account)
         self._reply.gone.add_done_callback(self._leave_waiting)
         try:
@@ -60,17 +60,17 @@ class StreamBody:
             self._shared.leave(self._wake)
 
     def drain(self) -> None:
-        """Wait for the encoder no more; what is there may still be sent."""
+        """Stop waiting for the encoder; what has been encoded is still sent."""
         self._draining = True
         self._wake()
 
     async def send(self) -> None:
-        """Send what is asked for.  Raises RequestRefused or LinkLost."""
+        """Send the requested part.  Raises RequestRefused or LinkLost."""
         if self._reply.bodiless:
             await self._reply.begin(HTTPStatus.OK, self._described())
             return
         wanted = ranged(self._request.headers.get_all, self._etag)
-        # What ends with the stream is all of it, where it begins with it or nobody knows where.
+        # An open range from the start, or one from an end that is not known yet, is sent whole.
         if wanted is None or (not wanted.first and wanted.open and not self._shared.complete):
             await self._send_whole()
         else:
@@ -82,7 +82,7 @@ class StreamBody:
             await (self._reach_end(wanted) if wanted.open else self._reach_range(wanted))
         if not self._shared.complete:
             assert wanted.first is not None
-            # What is not there by now will be asked for again.
+            # The client asks again for what has not been encoded by now.
             wanted = Range(
                 first=wanted.first,
                 last=min(wanted.first + MOST_RANGE, len(self._shared), *_after(wanted)) - 1,
@@ -102,9 +102,9 @@ class StreamBody:
             await self._reply.write(self._shared.read(start, min(start + _BLOCK, found.stop)))
 
     async def _reach_range(self, wanted: Range) -> None:
-        """Have the range encoded, or as much of it as there is time for.
+        """Wait until the range is encoded, or as much of it as there is time for.
 
-        Raises RequestRefused if that is nothing.
+        Raises RequestRefused if that is not a single byte.
         """
         assert wanted.first is not None
         if wanted.first >= MAX_STREAM:
@@ -119,10 +119,10 @@ class StreamBody:
                 raise RequestRefused(Code.BUSY, "that takes longer", retry=True) from None
 
     async def _reach_end(self, wanted: Range) -> None:
-        """Have everything encoded, however long it takes.
+        """Wait until the whole stream is encoded, however long that takes.
 
-        No answer can say that more will come of a range without saying how much; who asks for the
-        rest, to end with the whole, takes what it gets for all of it.
+        A range's answer has to state its length, so it cannot grow later; and a client that asks
+        for the rest would take a shorter answer for the whole rest.
         """
         assert wanted.first is not None
         if wanted.first < MAX_STREAM:
@@ -130,7 +130,7 @@ class StreamBody:
             await self._reach(MAX_STREAM)
 
     async def _skip(self, length: int) -> None:
-        """Have encoded what the client says by its range to hold already; nothing proves it."""
+        """Wait for the bytes before the range, which the client claims to hold without proof."""
         if length <= len(self._shared) or self._shared.complete:
             return
         async with self._visit.claims.claim(self._visit.account) as claim:
@@ -162,7 +162,7 @@ class StreamBody:
     async def _reach(self, length: int, *, claimed: bool = False) -> None:
         """Wait for ``length`` bytes, or all there are.  Raises RequestRefused or LinkLost.
 
-        The encoder is asked for a little at a time: when nobody waits any more, it stops.
+        It asks the encoder for a little at a time, so that the encoder stops with the last client.
         """
         while not self._shared.complete and len(self._shared) < length:
             if (refusal := self._shared.refusal(self._visit.account)) is not None:
@@ -187,15 +187,15 @@ class StreamBody:
 
 
 def described(etag: str) -> dict[str, str]:
-    """Return the fields of every answer that is a stream."""
+    """Return the headers of every answer that is a stream."""
     return cacheable(etag) | {"Content-Type": MEDIA_TYPE, "Accept-Ranges": "bytes"}
 
 
 def cacheable(etag: str) -> dict[str, str]:
-    """Return the fields that say how long a cache may keep it."""
+    """Return the headers that say how long a cache may keep it."""
     return {"ETag": etag, "Cache-Control": f"max-age={MAX_AGE}"}
 
 
 def _after(wanted: Range) -> tuple[int, ...]:
-    """Return where the range ends, if it does."""
+    """Return the end of the range as a tuple, which is empty if it has none."""
     return () if wanted.last is None else (wanted.last + 1,)

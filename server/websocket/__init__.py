@@ -1,1 +1,1 @@
-"""Receivers' WebSockets: the opening, the connection, and what is sent over it."""
+"""Receivers' WebSockets: the handshake, the connection, and what is sent over it."""

@@ -1,4 +1,4 @@
-"""Messages that leave together: one write for all of them, where websockets makes one for each."""
+"""Sends several messages in one write, where websockets would make one write for each."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from diffc_stream.errors import LinkLost
 
 
 async def write(connection: Connection, messages: Sequence[bytes], *, patience: float) -> None:
-    """Send binary messages; returns when no more than the connection's write limit waits.
+    """Send binary messages; return when at most the connection's write limit is buffered.
 
     Raises ConnectionClosed, or LinkLost if that takes more than ``patience`` seconds.
     """
@@ -24,7 +24,7 @@ async def write(connection: Connection, messages: Sequence[bytes], *, patience: 
         if not connection.paused and not connection.transport.is_closing():
             return
     try:
-        # Waits for room, or for the end if there is none any more, and says which.
+        # Waits for room in the buffer; raises ConnectionClosed if the connection ends instead.
         async with asyncio.timeout(patience), connection.send_context():
             pass
     except TimeoutError:

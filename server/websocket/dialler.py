@@ -1,4 +1,4 @@
-"""A sender that dials: for one that nobody can reach, and a receiver that listens."""
+"""A sender that connects to a receiver: for senders behind a NAT or firewall."""
 
 from __future__ import annotations
 
@@ -27,24 +27,24 @@ from ..ops.metrics import Figures
 from .connection import Conversation
 
 FIRST, LONGEST = 1.0, 30.0
-"""Seconds to the next attempt, at most: the first and all later ones."""
+"""Bounds of the back-off between attempts, in seconds."""
 STEADY = 10.0
-"""Seconds that a connection has to last for the next failure to be a first one."""
+"""Seconds that a connection has to last to reset the back-off."""
 DRAIN_GRACE = 10.0
-"""Seconds that the receiver gets to take note of a shutdown, unless told."""
+"""Default for how many seconds the receiver gets to close after it is told of a shutdown."""
 MOST_FILE = 65_536
-"""Bytes of a file with a token."""
+"""Bytes of a token file that are read."""
 CLOSING = 5.0
-"""Seconds that a polite goodbye may take."""
+"""Seconds that the closing handshake may take."""
 
 logger = logging.getLogger("diffc_server")
 
 
 def bearing(url: str, token: Path, *, exposed: bool) -> dict[str, str]:
-    """Return the headers that show the receiver at ``url`` the token in a file.
+    """Return the headers that authenticate to the receiver at ``url`` by the token in a file.
 
-    Raises SafetyError if it is none, or could be read on the way by others, unless it may be
-    ``exposed``.
+    Raises SafetyError if the file holds no token, or if the token would travel unencrypted and
+    ``exposed`` does not allow that.
     """
     parts = urlsplit(url)
     objection = in_the_clear(
@@ -58,19 +58,19 @@ def bearing(url: str, token: Path, *, exposed: bool) -> dict[str, str]:
     except OSError as error:
         raise SafetyError(f"{token} cannot be read: {error.strerror}") from error
     if not is_token(text):
-        # Nothing of it is quoted: it may be a token all the same.
+        # The message quotes nothing of it, because it may be a mistyped token.
         raise SafetyError(f"{token} holds no token, or more than one")
     return {"Authorization": f"Bearer {text}"}
 
 
 class Dialler:
-    """Serves the pictures of a catalogue to one receiver that listens, until it is left.
+    """Serves the pictures of a catalogue to one receiver that listens, inside its block.
 
     >>> async with Dialler("ws://hub:8766/camera", catalogue, pipeline):
     ...     await stopped.wait()
 
-    When nobody is there, or not any more, it tries again and again.  Leaving the block tells the
-    receiver.
+    While the receiver cannot be reached, it tries again and again.  Leaving the block tells the
+    receiver to come back later.
     """
 
     def __init__(
@@ -86,11 +86,11 @@ class Dialler:
         grace: float = DRAIN_GRACE,
         draw: Callable[[], float] = random.random,
     ) -> None:
-        """Prepare to dial ``url``, ``ws://HOST:PORT/NAME`` or ``wss://``.
+        """Prepare to connect to ``url``, ``ws://HOST:PORT/NAME`` or ``wss://``.
 
-        NAME is what the receiver is to call this sender.  ``headers`` go with the request, and
-        ``tls`` says whom to trust with wss.  The receiver gets ``grace`` seconds to take note of a
-        shutdown.  ``draw`` returns numbers from 0 to 1.
+        NAME is the name by which the receiver knows this sender.  ``headers`` go with the request,
+        and ``tls`` says which authorities to trust with wss.  The receiver gets ``grace`` seconds
+        to close after it is told of a shutdown.  ``draw`` returns random numbers from 0 to 1.
         """
         self._url = url
         self._catalogue = catalogue
@@ -112,7 +112,7 @@ class Dialler:
         await self.drain()
 
     async def drain(self) -> None:
-        """Dial no more, tell the receiver if one is there, and close."""
+        """Stop connecting, tell the receiver if one is connected, and close."""
         self._leaving = self._figures.draining = True
         if self._conversation is not None:
             self._conversation.drain()
@@ -124,7 +124,7 @@ class Dialler:
 
     @property
     def connected(self) -> bool:
-        """A receiver is there."""
+        """Whether the receiver is connected."""
         return self._conversation is not None
 
     async def _run(self) -> None:
@@ -138,14 +138,14 @@ class Dialler:
                 backoff.progress()
             if self._leaving:
                 return
-            # Once, however long it lasts.
+            # Warn once, however long the same reason lasts.
             level = logging.DEBUG if reason == told else logging.WARNING
             logger.log(level, "%s: %s; trying again", self._url, reason)
             told = reason
             await backoff.pause(LinkLost(reason))
 
     async def _converse(self) -> str:
-        """Serve a receiver for as long as it stays; return why it is not there."""
+        """Connect and serve the receiver until it leaves; return the reason to reconnect."""
         try:
             websocket = await connect(
                 self._url,
@@ -158,7 +158,7 @@ class Dialler:
             return f"refused (HTTP {error.response.status_code})"
         except (InvalidHandshake, InvalidURI, ValueError) as error:
             return f"does not answer like a receiver: {error}"
-        except DiffcError as error:  # of a proxy
+        except DiffcError as error:  # from a proxy
             return str(error)
         except TimeoutError:
             return "does not answer"
@@ -174,7 +174,7 @@ class Dialler:
         try:
             await self._conversation.run()
         except Exception:
-            # A bug, and no reason to leave the folder where it is.
+            # A bug, which must not stop the dialler.
             logger.exception("a conversation failed")
         finally:
             self._conversation = None

@@ -1,4 +1,4 @@
-"""A connection from when it has been made until it is known what it is for."""
+"""A connection during its opening, until its request has been read and admitted."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ from ..auth.quotas import Visit
 
 
 class Arrival(CountedConnection):
-    """A connection whose opening has a deadline that can be moved."""
+    """A connection whose opening handshake has a deadline that can be moved."""
 
     deadline: asyncio.Timeout
 
     def __init__(self, *arguments: Any, among: set[Arrival], **more: Any) -> None:
-        """Prepare one that is ``among`` the others for as long as it is open."""
+        """Prepare a connection that is in the set ``among`` as long as it is open."""
         super().__init__(*arguments, **more)
         self.visit: Visit | None = None
-        """What it may have, once it was let in."""
+        """The connection's limits, once it has been admitted."""
         self._among = among
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -43,7 +43,7 @@ class Arrival(CountedConnection):
 
 
 def refused(connection: ServerConnection, refusal: Refusal) -> Response:
-    """Return the answer that says why somebody is not let in."""
+    """Return the HTTP response for a refusal."""
     response = connection.respond(refusal.status, f"{refusal.text}\n")
     for name, value in refusal.fields:
         response.headers[name] = value

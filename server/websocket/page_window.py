@@ -1,8 +1,9 @@
-"""How many pages of a catalogue are under way at once.
+"""Limits how many pages of a catalogue are in flight, so that pictures need not wait behind them.
 
-Pictures are acknowledged, and so never wait behind more than a window of themselves; pages are not.
-A catalogue of ten thousand pictures is half a megabyte, and whatever buffers there are on the way
-would be full of it for minutes.  So a PING follows each page, and the PONG says that it has come.
+Receivers acknowledge the bytes of pictures, so at most a window of those is in flight; they do not
+acknowledge pages.  The catalogue of ten thousand pictures is half a megabyte, which would fill the
+buffers of a slow link for minutes.  So a PING follows each page, and its PONG shows that the page
+has arrived.
 """
 
 from __future__ import annotations
@@ -14,15 +15,15 @@ from collections.abc import Awaitable
 from websockets.asyncio.connection import Connection
 
 MOST = 16
-"""Pages under way at once, on a link that takes them at once: 40 kB."""
+"""Most pages in flight, on a fast link: 40 kB."""
 SOON = 1.0
-"""Seconds within which a page arrives on a link that can take more of them."""
+"""If a page arrives within so many seconds, the link can take more of them at once."""
 PATIENCE = 20.0
-"""Seconds after which the next page goes all the same: not everybody answers to a PING."""
+"""Seconds after which the next page is sent in any case: not all receivers answer a PING."""
 
 
 class PageWindow:
-    """The pages that are under way on a connection; begins with one, and doubles as they arrive."""
+    """The pages in flight on a connection: one at first, and doubling as they arrive in time."""
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
@@ -31,7 +32,7 @@ class PageWindow:
         self._under_way: deque[tuple[float, Awaitable[float]]] = deque()
 
     async def sent(self) -> None:
-        """A page has been sent; returns when there is room for the next.
+        """Note that a page has been sent; return when the next may be.
 
         Raises ConnectionClosed.
         """

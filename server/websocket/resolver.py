@@ -1,4 +1,4 @@
-"""What is sent to who asks for a picture: the stream to join, or why there is none for him."""
+"""Resolves a request for a picture to the stream that its receiver can use, or to a refusal."""
 
 from __future__ import annotations
 
@@ -19,26 +19,26 @@ from ..encoding.subscribers import Wake
 
 FORMATS = {Capability.DFC1, Capability.DFC2, Capability.DFC3}
 VERSION_AT = 3
-"""Where a stream says its version, in the high half of a byte."""
+"""The offset of the byte whose high half is the version of a stream's format."""
 
 
 class Resolver:
-    """Finds what is asked for in one catalogue."""
+    """Resolves requests for the pictures of one catalogue."""
 
     def __init__(self, catalogue: Catalogue, pipeline: Pipeline) -> None:
         self._catalogue = catalogue
         self._pipeline = pipeline
 
     async def find(self, request: Open, hello: Hello, wake: Wake, visit: Visit) -> SharedStream:
-        """Return the stream that is asked for, joined, as soon as it has come to where it starts.
+        """Join the requested stream, and return it once it reaches the requested start.
 
-        ``wake`` is called whenever there is more of it, and the visit's account pays.  Raises
-        RequestRefused.
+        ``wake`` is called whenever the stream has grown, and its encoding is charged to the visit's
+        account.  Raises RequestRefused.
         """
         try:
             file = await asyncio.to_thread(self._catalogue.file, request.image)
         except (OSError, RuntimeError, MemoryError) as error:
-            # Without threads or memory nothing could be looked at.
+            # Threads or memory have run out, which says nothing about the picture.
             if is_passing(error):
                 raise later() from error
             raise
@@ -52,22 +52,22 @@ class Resolver:
         )
 
     def _candidates(self, file: File, model: str | None, hello: Hello) -> Iterator[SharedStream]:
-        """Yield the streams of a picture that a receiver reads, until he holds the beginning."""
+        """Yield the streams of a picture that the receiver may hold the beginning of."""
         described = Capability.DFC3 in hello.capabilities
         shared = self._pipeline.of(file, model, described=described)
         yield shared
         if described and model is not None and _version(shared) == VERSION_ABOUT:
-            # The bytes held may be of a time when nobody was told how it was taken.
+            # The receiver's bytes may date from when the sender gave out no metadata.
             yield self._pipeline.of(file, model)
 
     def _model(self, request: Open, hello: Hello) -> str:
-        """Return the model to encode a picture with.  Raises RequestRefused if there is none."""
+        """Return the model to encode with.  Raises RequestRefused if the receiver lacks it."""
         ours = self._pipeline.opener.fingerprints
         if request.model is None:
             chosen = next((model for model in ours if _decodes(hello, model)), ours[0])
             _check_model(hello, chosen)
             return chosen
-        # The bytes held go on with the model that they were made with, preferred or not.
+        # The receiver's bytes can only be continued with the model that made them.
         _check_model(hello, request.model)
         if request.model not in ours:
             raise RequestRefused(
@@ -81,7 +81,7 @@ class Resolver:
 async def _joined(
     shared: SharedStream, request: Open, hello: Hello, wake: Wake, visit: Visit
 ) -> bool:
-    """Join a stream as soon as it has come to where it starts; not if others' bytes are held.
+    """Join a stream once it reaches the requested start; return False if the bytes differ.
 
     Raises RequestRefused.
     """
@@ -100,7 +100,7 @@ async def _joined(
 
 
 async def _proven(request: Open, shared: SharedStream, wake: Wake, visit: Visit) -> bool:
-    """Tell whether the receiver has what it says to hold; what that takes is on trust."""
+    """Tell whether the receiver holds what it claims; encoding to find out counts as a claim."""
     if shared.light or shared.complete or len(shared) >= request.start:
         await shared.reach(request.start, visit.account)
         return not request.start or shared.prefix(request.start) == request.prefix
@@ -115,7 +115,7 @@ async def _proven(request: Open, shared: SharedStream, wake: Wake, visit: Visit)
 
 
 async def _check_format(hello: Hello, shared: SharedStream, visit: Visit) -> None:
-    """Raise RequestRefused if the receiver says which formats it reads, and not the stream's."""
+    """Raise RequestRefused if the receiver lists formats, and not that of the stream."""
     formats = [word for word in hello.capabilities if word.startswith("dfc")]
     if not formats or set(formats) >= FORMATS:
         return
@@ -130,13 +130,13 @@ async def _check_format(hello: Hello, shared: SharedStream, visit: Visit) -> Non
 
 
 def _version(shared: SharedStream) -> int | None:
-    """Return the version that a stream names; None if it has not come so far."""
+    """Return the version of a stream's format; None while that byte is not there yet."""
     named = shared.read(VERSION_AT, VERSION_AT + 1)
     return named[0] >> 4 if named else None
 
 
 def _check_model(hello: Hello, model: str) -> None:
-    """Raise RequestRefused if the receiver could do nothing with a stream of ``model``."""
+    """Raise RequestRefused if the receiver cannot decode streams of ``model``."""
     if not _decodes(hello, model):
         raise RequestRefused(
             Code.UNKNOWN_MODEL,
@@ -146,5 +146,5 @@ def _check_model(hello: Hello, model: str) -> None:
 
 
 def _decodes(hello: Hello, model: str) -> bool:
-    """Tell whether the receiver has ``model``, or at least does not say that it lacks it."""
+    """Tell whether the receiver has ``model``, or does not say which models it has."""
     return not hello.models or model in hello.models
