@@ -1,4 +1,4 @@
-"""The receiver of diffc-stream: for viewers, a library; for everybody else, ``diffc-client``.
+"""The receiver of diffc-stream, as a library for programs; its command is ``diffc-client``.
 
 In a program with an event loop::
 
@@ -11,7 +11,7 @@ In a script::
     for refinement in diffc_client.stream("ws://localhost:8765/coffee.jpg", bytes=8000):
         print(refinement.bytes, refinement.predicted_psnr)
 
-In a program with a loop that is not ours to run, a window's for instance::
+In a program whose event loop is not asyncio's, that of a window for instance::
 
     def show(refinement: diffc_client.Refinement) -> None:
         window.show(refinement.image)                  # on a thread of its own
@@ -20,7 +20,7 @@ In a program with a loop that is not ours to run, a window's for instance::
 
 Every refinement carries the whole picture as it is known so far: ``image``, uint8 (H, W, 3), with
 ``bytes``, ``bpp``, ``predicted_psnr`` and ``complete``.  Leave the loop when it is good enough.
-Errors are named here too; they are those of :mod:`diffc_stream.errors`.
+The errors of :mod:`diffc_stream.errors` that a receiver meets are exported here too.
 
 What is exported here is loaded when it is first used.
 """

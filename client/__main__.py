@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 
 if __name__ == "__main__":
-    # Before anything that takes long is imported: see there.
+    # Before any slow import, so that Ctrl-C is handled during those too: see start.py.
     from .start import main as start
 
     sys.exit(start())
@@ -76,7 +76,7 @@ def _failed(message: str, code: int) -> int:
 
 
 def configuration() -> Configuration:
-    """Return what there is to be told to the commands that stay up, and where."""
+    """Return the settings of the commands that run until stopped, and where they can be set."""
     return _parser()[1]
 
 

@@ -1,4 +1,4 @@
-"""What can go wrong for a receiver: the errors of :mod:`diffc_stream.errors` that it meets."""
+"""The errors of :mod:`diffc_stream.errors` that a receiver meets."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where ``diffc-client`` starts: nothing that takes long has been imported here yet."""
+"""The entry point of ``diffc-client``, which imports nothing slow itself."""
 
 from __future__ import annotations
 

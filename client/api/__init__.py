@@ -1,1 +1,1 @@
-"""What programs use: a connection to a sender, deliveries, watches."""
+"""The API for programs: a connection to a sender, deliveries, watches."""

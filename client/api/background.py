@@ -22,7 +22,7 @@ CLOSED = "the link has been closed"
 
 
 class Background:
-    """A link to a sender, and an event loop on a thread; any thread may call its methods."""
+    """A link to a sender, on an event loop in a thread; any thread may call its methods."""
 
     def __init__(
         self,
@@ -34,7 +34,7 @@ class Background:
     ) -> None:
         """Begin to connect, as connect() does, and return at once.
 
-        What goes wrong is told to all that need the link.
+        If connecting fails, every method and picture that needs the link raises the error.
         """
         self._access = access
         self._address = address
@@ -50,9 +50,9 @@ class Background:
         self._thread.start()
 
     def catalogue(self) -> list[Entry]:
-        """Return what the sender offers.
+        """Return the sender's catalogue.
 
-        Raises what connect() and Sender.catalogue() do, or RuntimeError once it is closed.
+        Raises as connect() and Sender.catalogue() do, or RuntimeError once it is closed.
         """
 
         async def catalogue() -> list[Entry]:
@@ -76,10 +76,10 @@ class Background:
         previews: Method | None,
         kept: Kept | None,
     ) -> Following:
-        """Put a picture into ``newest`` as it gets better, until there is no more of it.
+        """Put each refinement of a picture into ``newest``, until the last.
 
-        What a picture that was stopped has kept can be gone on with at once: that one's end is
-        waited for.
+        A ``kept`` prefix of a picture that is being stopped may be given at once: this waits until
+        the other has let go of it.
 
         Raises RuntimeError once the link is closed.
         """
@@ -113,7 +113,7 @@ class Background:
         return following
 
     def close(self) -> None:
-        """Follow nothing any more, and close the link; a second time nothing happens."""
+        """Stop all pictures and close the link; further calls do nothing."""
         with self._guard:
             if not self._closed:
                 self._closed = True
@@ -155,13 +155,13 @@ class Background:
             self._sender.cancel()
         elif (error := connecting.exception()) is not None:
             self._sender.set_exception(error)
-            self._sender.exception()  # whoever needs the link is told
+            self._sender.exception()  # marks it as seen: users of the link get it
         else:
             self._sender.set_result(connecting.result())
 
 
 class Following:
-    """A picture that is followed; any thread may call its methods, at any time."""
+    """A picture that is being received; any thread may call its methods, at any time."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop, wanted: Demand) -> None:
         self._loop = loop
@@ -170,23 +170,23 @@ class Following:
         self._over = threading.Event()
 
     def begin(self, task: asyncio.Task[None]) -> None:
-        """Say which task follows it, on the event loop."""
+        """Set the task that receives it; call this on the event loop."""
         self._task = task
         task.add_done_callback(lambda _: self._over.set())
 
     def update(self, target: Target, weight: float) -> None:
-        """Want something else from now on."""
-        # A link that has been closed needs not be told.
+        """Change target and weight from now on."""
+        # RuntimeError: the link has been closed, and there is nothing to change.
         with contextlib.suppress(RuntimeError):
             self._loop.call_soon_threadsafe(self._wanted.change, target, weight)
 
     def stop(self) -> None:
-        """Follow it no longer."""
+        """Stop receiving it."""
         with contextlib.suppress(RuntimeError):
             self._loop.call_soon_threadsafe(self._cancel)
 
     def join(self) -> None:
-        """Wait until nothing of it goes on; not on the event loop."""
+        """Wait until its task has ended; not on the event loop."""
         self._over.wait()
 
     def _cancel(self) -> None:

@@ -1,4 +1,4 @@
-"""The same for scripts, without ``await``."""
+"""Pictures for scripts, without ``await``."""
 
 from __future__ import annotations
 
@@ -30,13 +30,13 @@ def stream(
     ca: Path | None = None,
     **target: Unpack[TargetOptions],
 ) -> Iterator[Refinement]:
-    """Stream the picture at ``url``, ``ws://HOST[:PORT]/IMAGE``: iterate to get it, ever better.
+    """Stream the picture at ``url``, ``ws://HOST[:PORT]/IMAGE``; iterate over its refinements.
 
-    ``http://HOST/IMAGE.dfc`` is a stream that lies on any web server.
+    ``http://HOST/IMAGE.dfc`` is a stream as a file on any web server.
 
-    The network and the mathematics run on threads of their own and never wait for the loop's
-    body; a body that is slow gets the newest picture next.  Parameters and errors are those of
-    :func:`connect` and :meth:`Sender.open`; leaving the loop stops the stream.
+    Receiving and decoding run on threads of their own and never wait for the loop's body; a slow
+    body gets the newest picture next.  Parameters and errors are those of :func:`connect` and
+    :meth:`Sender.open`; leaving the loop stops the stream.
 
     >>> for refinement in stream("ws://localhost:8765/coffee.jpg", bpp=0.4):
     ...     print(refinement.bytes, refinement.predicted_psnr)

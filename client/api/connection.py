@@ -1,12 +1,12 @@
-"""A sender as a viewer sees it: pictures that get better while one looks.
+"""A connection to a sender, from which programs get pictures that become better and better.
 
     async with connect("ws://localhost:8765") as sender:
         async for refinement in sender.open("coffee.jpg", bpp=0.4):
             window.show(refinement.image)
             if refinement.predicted_psnr > 30:
-                break                                  # good enough: the sender is told to stop
+                break                                  # good enough: this tells the sender to stop
 
-The link may break and come back meanwhile; nothing that has arrived is asked for again.
+A link that breaks is made again, and bytes that have arrived are not asked for again.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ from .delivery import Delivery
 from .demand import Demand
 
 LEAST_OPENING = 20.0
-"""Seconds that a connection may take to open, however impatient somebody is."""
+"""Seconds that a connection may take to open, even if ``patience`` is less."""
 
 logger = logging.getLogger("diffc_client")
 
@@ -63,20 +63,21 @@ async def connect(
 ) -> AsyncIterator[Sender]:
     """Connect to the sender at ``url``, ``ws://HOST[:PORT]``.
 
-    ``http://`` and ``https://`` are servers that have streams as files, whatever they are; there a
-    picture is opened by its stream's name, ``.dfc`` and all, and there is no list of them.
+    ``http://`` and ``https://`` are any web servers that have streams as files.  There a picture is
+    opened by the full name of its stream, with ``.dfc``, and there is no catalogue.
 
-    ``decoders`` are :class:`ModelDecoders` with the models at hand unless given.  A link that
-    breaks later is made anew, until nothing has come for ``patience`` seconds (None: for ever).
-    ``terms`` may set a larger window than 8 kB, for links that are fast and far away.
+    ``decoders`` are by default :class:`ModelDecoders` with the installed models.  A link that
+    breaks later is made again, until nothing has arrived for ``patience`` seconds (None: for ever).
+    ``terms`` may set a larger window than 8 kB, for links with a high rate and a long delay.
 
-    ``wss://`` and ``https://`` go over TLS, to whom an authority in the file ``ca`` vouches for,
-    or without it one of the system's.  ``token`` lets in where one is wanted; it goes nowhere
-    unencrypted but on this machine.  ``access`` takes the place of both, and is for several hosts.
+    ``wss://`` and ``https://`` use TLS, and the sender's certificate has to be signed by an
+    authority in the file ``ca``, or by default by one that the system trusts.  ``token``
+    authenticates to senders that require one; it is sent unencrypted to this machine only.
+    ``access`` replaces both, and can hold tokens for several hosts.
 
-    Raises AddressError, LinkLost if nobody is there, RemoteProtocolError if the sender speaks
-    another version or cannot prove who it is, Unauthorized if it wants another token or is not to
-    be trusted with this one, SafetyError, UnreadableModel.
+    Raises AddressError, LinkLost if the sender cannot be reached, RemoteProtocolError if it speaks
+    another version or its certificate is not valid, Unauthorized if it requires another token or
+    this one would travel unencrypted, SafetyError, UnreadableModel.
 
     >>> async with connect("ws://localhost:8765") as sender:
     ...     print(await sender.images())
@@ -94,7 +95,7 @@ async def connect(
 
 
 class Sender:
-    """The far end of a link; see :func:`connect`."""
+    """A connection to a sender; see :func:`connect`."""
 
     def __init__(
         self,
@@ -106,21 +107,21 @@ class Sender:
     ) -> None:
         self._address = address
         self._given = address.image
-        """The picture that the address named, before the sender said what of it is its own path."""
+        """The picture in the given address, before the sender said which part of it is its path."""
         self._access = access
         self._decoders = decoders
         self._backoff = backoff
         self._terms = terms
         self._link: Link | RangeLink | None = None
         self._dialling = asyncio.Lock()
-        # One thread: pictures of several streams take turns, and none is late by being computed
-        # at half speed.
+        # One thread: pictures of several streams take turns, because computing two at once would
+        # make both late.
         self._worker = ThreadPoolExecutor(1, thread_name_prefix="decoder")
 
     async def images(self) -> list[str]:
         """Return the names of all pictures that the sender offers.
 
-        Raises LinkLost when patience is at an end, AddressError over plain HTTP.
+        Raises LinkLost when ``patience`` runs out, AddressError over plain HTTP.
 
         >>> await sender.images()
         ['coffee.jpg', 'harbour/crane.png']
@@ -130,10 +131,10 @@ class Sender:
     async def catalogue(
         self, told: Callable[[Sequence[Entry]], object] | None = None
     ) -> list[Entry]:
-        """Return what pictures the sender offers, by name: size, time and thumbprint of each.
+        """Return the catalogue, sorted by name: name, size, time and thumbprint of each picture.
 
-        Of thousands that takes a while over a slow link: ``told`` is called with some of them after
-        the other as they come, the newest first; from the start again if the link breaks.
+        A large catalogue takes a while over a slow link: ``told`` is called with each part as it
+        arrives, the newest pictures first, and from the start again if the link breaks.
 
         >>> for entry in await sender.catalogue():
         ...     print(entry.name, entry.size, entry.time, entry.thumbprint)
@@ -155,21 +156,21 @@ class Sender:
         kept: Kept | None = None,
         **target: Unpack[TargetOptions],
     ) -> Delivery:
-        """Stream a picture: iterate to get it, better every time, until it is complete.
+        """Stream a picture; iterate over its refinements, each better, until it is complete.
 
-        It is complete after ``bytes`` bytes or ``bpp`` bits per pixel, when it has all that a
-        longest side of ``side`` pixels has a use for, when the sender predicts ``psnr`` dB, or when
-        the sender has nothing better.  Beside other pictures of the same sender, a gain in quality
-        counts ``weight`` times; :meth:`Delivery.update` changes all that while it streams.
+        It is complete after ``bytes`` bytes or ``bpp`` bits per pixel, when it has all the detail
+        that a longer side of ``side`` pixels can show, when the sender predicts ``psnr`` dB, or
+        when the sender has nothing better.  A gain in its quality counts ``weight`` times as much
+        as one in another picture of the same sender; :meth:`Delivery.update` changes all of these
+        while it streams.
 
-        Leaving the loop early stops the stream; what then still arrives is at most one window.  If
-        showing a picture takes longer than receiving the next, the pictures between are left out;
-        all but the last are rendered by ``previews``, if given.  What ``kept`` holds, if given, is
-        not asked for again, and what comes is added to it.
+        Leaving the loop early stops the stream; at most one more window arrives then.  If showing a
+        refinement takes longer than receiving the next, those in between are left out.  All but the
+        last are rendered by ``previews``, if given.  Bytes that ``kept`` holds, if given, are not
+        asked for again, and new ones are added to it.
 
-        Raises, while iterating, UnknownImage, another PeerError, LinkLost when patience is at an
-        end, UnknownModel, CorruptStream, or NothingDecodable if the target is too small for any
-        picture.
+        Iterating raises UnknownImage, another PeerError, LinkLost when ``patience`` runs out,
+        UnknownModel, CorruptStream, or NothingDecodable if the target is too small for any picture.
 
         >>> async for refinement in sender.open("coffee.jpg", bytes=4000):
         ...     print(refinement.bytes, refinement.bpp, refinement.predicted_psnr)
@@ -186,7 +187,7 @@ class Sender:
         previews: Method | None = None,
         kept: Kept | None = None,
     ) -> Delivery:
-        """Stream what is ``wanted`` of a picture, which may have changed already: see open()."""
+        """Stream a picture as open() does, with a ``wanted`` that may be changed from outside."""
         kept = kept if kept is not None else MemoryStream()
         refinements = self._refinements(image, kept, wanted, render, previews)
         return Delivery(refinements, wanted)
@@ -215,10 +216,10 @@ class Sender:
         deliver: Deliver | None = None,
         **target: Unpack[TargetOptions],
     ) -> Reason:
-        """Receive a stream into ``kept`` without decoding it, and return why it ended.
+        """Receive a stream into ``kept`` without decoding it; return why it ended.
 
-        ``deliver`` is called with the bytes as they come.  Raises as open() does, apart from
-        decoding.
+        ``deliver`` is called with the bytes as they arrive.  Raises as open() does, except for the
+        errors of decoding.
         """
         wanted = Demand(Target(**target), weight)
         return await self._receive(image, kept, wanted, deliver)
@@ -278,12 +279,12 @@ class Sender:
             return self._link
 
     def _called(self, image: str) -> str:
-        """Return what the sender calls a picture."""
+        """Return the sender's name for a picture."""
         return self._address.image or image if image == self._given else image
 
     @property
     def _opening(self) -> float:
-        """Seconds that a connection may take to open, where there is somebody."""
+        """Seconds that a connection may take to open once the host is reached."""
         patience = self._backoff.patience
         return OPENING if patience is None else min(OPENING, max(LEAST_OPENING, patience))
 
@@ -312,7 +313,7 @@ class Sender:
 
 
 def _wanted_part(kept: Kept, target: Target) -> bytes:
-    """Return what is held, but not more bytes than are asked for: they may be for comparison."""
+    """Return the held bytes, but no more than the target: the caller may compare rates."""
     data, header = kept.read(), kept.header
     return data if header is None else data[: target.length(header.width * header.height)]
 

@@ -1,4 +1,4 @@
-"""A picture on its way."""
+"""A picture that is being received."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from .demand import Demand
 
 
 class Delivery:
-    """A picture on its way: iterate to get it, better every time; see :meth:`Sender.open`."""
+    """A picture that is being received: iterate over its refinements; see :meth:`Sender.open`."""
 
     def __init__(self, refinements: AsyncGenerator[Refinement, None], wanted: Demand) -> None:
         self._refinements = refinements
@@ -30,10 +30,10 @@ class Delivery:
         weight: float = 1.0,
         **target: Unpack[TargetOptions],
     ) -> None:
-        """Change how far the picture goes and how much it counts beside others, from now on.
+        """Change the picture's target and its weight beside other pictures, from now on.
 
-        All of what :meth:`Sender.open` was given is replaced.  Nothing comes of it once the
-        last refinement has been seen: open the picture again, with what was kept of it.
+        This replaces the whole target that :meth:`Sender.open` was given.  After the last
+        refinement it has no effect: open the picture again, with the same ``kept``.
         """
         self._wanted.change(Target(**target), weight)
 

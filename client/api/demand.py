@@ -1,4 +1,4 @@
-"""How much of a picture is wanted, and how badly."""
+"""How much of a picture is wanted, and with what weight."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ Tell = Callable[[Target, float], None]
 
 
 class Demand:
-    """A target and a weight that may change while the picture streams, over several links."""
+    """A target and a weight, which may change while the picture streams, over several links."""
 
     def __init__(self, target: Target = WHOLE, weight: float = 1.0) -> None:
         self.target = target
@@ -18,11 +18,11 @@ class Demand:
         self._tell: Tell | None = None
 
     def change(self, target: Target, weight: float) -> None:
-        """Want something else from now on."""
+        """Set another target and weight from now on."""
         self.target, self.weight = target, weight
         if self._tell is not None:
             self._tell(target, weight)
 
     def follow(self, tell: Tell | None) -> None:
-        """Have ``tell`` called with every change from now on, and nobody else."""
+        """Call ``tell`` with every change from now on, instead of the function given before."""
         self._tell = tell

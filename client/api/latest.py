@@ -1,4 +1,4 @@
-"""A place for one picture: the newest wins."""
+"""Passes the newest refinement between threads, dropping older ones."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from ..decoding.refiner import Refinement
 
 
 class Latest:
-    """Where a thread that is slow finds the newest refinement, and a fast one leaves it.
+    """Holds one refinement, which a fast thread puts and a slow thread takes.
 
-    Whoever puts one down never waits: it takes the place of one that nobody has taken.
+    Putting never waits: a new refinement replaces one that has not been taken.
     """
 
     def __init__(self) -> None:
@@ -20,27 +20,27 @@ class Latest:
         self._failure: Exception | None = None
 
     def put(self, refinement: Refinement) -> None:
-        """Put down a refinement; nothing comes of it after the end."""
+        """Put a refinement; ignored after the end."""
         with self._changed:
             if not self._finished:
                 self._refinement = refinement
                 self._changed.notify_all()
 
     def finish(self, failure: Exception | None = None) -> None:
-        """Say that no more will come, be it because of ``failure``; only the first end counts."""
+        """End the stream, with ``failure`` if there was one; only the first call counts."""
         with self._changed:
             if not self._finished:
                 self._finished, self._failure = True, failure
                 self._changed.notify_all()
 
     def stop(self) -> None:
-        """Finish, and drop what nobody has taken: there is nothing more to take from now on."""
+        """End the stream and drop a refinement that has not been taken."""
         with self._changed:
             self._refinement, self._finished, self._failure = None, True, None
             self._changed.notify_all()
 
     def take(self) -> Refinement | None:
-        """Wait for a refinement not taken before; None after the last.  Raises what went wrong."""
+        """Wait for the next refinement; None after the last.  Raises the failure, if any."""
         with self._changed:
             self._changed.wait_for(lambda: self._refinement is not None or self._finished)
             refinement, self._refinement = self._refinement, None

@@ -1,4 +1,4 @@
-"""For programs without an event loop: a callback gets pictures as they get better.
+"""Pictures for programs without asyncio: a callback gets each refinement.
 
 watch = diffc_client.watch("ws://localhost:8765/coffee.jpg", show, bpp=0.4)
 ...                                                # the program goes on meanwhile
@@ -47,8 +47,8 @@ def watch(
 ) -> Watch:
     """Watch the picture at ``url``, ``ws://HOST[:PORT]/IMAGE``, and return at once.
 
-    ``http://HOST/IMAGE.dfc`` is a stream that lies on any web server.  All is as for
-    :meth:`Watcher.watch`, over a link of its own, which is closed at the end; ``decoders``,
+    ``http://HOST/IMAGE.dfc`` is a stream as a file on any web server.  It works as
+    :meth:`Watcher.watch` does, over a link of its own, which is closed at the end; ``decoders``,
     ``patience``, ``token`` and ``ca`` are those of :func:`connect`.  Raises AddressError or
     SafetyError.
 
@@ -63,7 +63,7 @@ def watch(
 
 
 class Watcher:
-    """A sender, watched from threads of its own; any thread may call its methods.
+    """A connection to a sender on threads of its own; any thread may call its methods.
 
     >>> with Watcher("ws://localhost:8765") as watcher:
     ...     watches = [watcher.watch(name, show, bpp=0.2) for name in watcher.images()]
@@ -83,8 +83,8 @@ class Watcher:
     ) -> None:
         """Begin to connect to the sender at ``url``, as connect() does, and return at once.
 
-        Raises AddressError or SafetyError.  If nobody is there, every method and watch says so, and
-        another Watcher is what tries again.
+        Raises AddressError or SafetyError.  If the sender cannot be reached, every method and watch
+        raises that error; to try again, make another Watcher.
         """
         self._link = Background(Address.parse(url), decoders, patience, terms, Access.of(token, ca))
 
@@ -95,11 +95,11 @@ class Watcher:
         self.close()
 
     def images(self) -> list[str]:
-        """Wait for the names of all pictures that the sender offers; see Sender.images()."""
+        """Wait for and return the names of the sender's pictures; see Sender.images()."""
         return [entry.name for entry in self.catalogue()]
 
     def catalogue(self) -> list[Entry]:
-        """Wait for what the sender offers: name, size, time and thumbprint of each picture."""
+        """Wait for and return the catalogue: name, size, time and thumbprint of each picture."""
         return self._link.catalogue()
 
     def watch(
@@ -116,12 +116,13 @@ class Watcher:
     ) -> Watch:
         """Watch a picture and return at once.  Parameters and errors are those of Sender.open().
 
-        ``on_refinement`` is called with one refinement after the other, each better than the one
-        before, on a thread of this watch.  However long it takes, neither the network nor any
-        other watch waits for it: what it gets next is the newest, and the last is never left out.
+        A thread of this watch calls ``on_refinement`` with one refinement after the other, each
+        better than the last.  However long that takes, neither the network nor any other watch
+        waits for it: it gets the newest refinement next, and always the last one.
 
-        Then ``on_end`` is called, once, on the same thread, with what went wrong or None; without
-        it, what went wrong is logged.  An exception of ``on_refinement`` ends the watch so too.
+        At the end the same thread calls ``on_end`` once, with the error or None; without
+        ``on_end`` an error is logged.  An exception of ``on_refinement`` ends the watch like any
+        other error.
 
         Raises RuntimeError once the watcher is closed.
         """
@@ -133,12 +134,12 @@ class Watcher:
         return Watch(following, newest, on_refinement, on_end)
 
     def close(self) -> None:
-        """Stop all watches and close the link.  A callback that is running is not waited for."""
+        """Stop all watches and close the link, without waiting for a callback that is running."""
         self._link.close()
 
 
 class Watch:
-    """A picture that is watched; any thread, a callback too, may call its methods."""
+    """A picture that is being watched; any thread, also a callback, may call its methods."""
 
     def __init__(
         self,
@@ -149,7 +150,7 @@ class Watch:
         *,
         release: Callable[[], object] | None = None,
     ) -> None:
-        """Call ``release`` when it is over: what only this watch has needed is closed."""
+        """Call ``release`` at the end, to close what only this watch uses."""
         self._following = following
         self._newest = newest
         self._on_refinement = on_refinement
@@ -171,23 +172,24 @@ class Watch:
         weight: float = 1.0,
         **target: Unpack[TargetOptions],
     ) -> None:
-        """Change how far it goes and how much it counts, as :meth:`Delivery.update` does."""
+        """Change target and weight, as :meth:`Delivery.update` does."""
         self._following.update(Target(**target), weight)
 
     def stop(self) -> None:
-        """Stop the stream and return at once: no refinement is handed over any more.
+        """Stop the stream and return at once; no further refinement is passed on.
 
-        Once a callback that is running has returned, ``on_end`` is called.  Another watch may go on
-        with what this one kept, over the same link at once, otherwise after :meth:`wait`.
+        ``on_end`` is called once a running callback has returned.  Another watch may continue with
+        the ``kept`` of this one: at once over the same link, otherwise after :meth:`wait`.
         """
         self._newest.stop()
         self._following.stop()
 
     def wait(self, timeout: float | None = None) -> Refinement | None:
-        """Wait until all callbacks have returned, and return the last refinement handed over.
+        """Wait until all callbacks have returned; return the last refinement passed on.
 
-        None if it was stopped before any.  Raises what went wrong, TimeoutError after ``timeout``
-        seconds, or RuntimeError in one of its own callbacks, which would wait for itself.
+        None if it was stopped before the first.  Raises the error that ended the watch,
+        TimeoutError after ``timeout`` seconds, or RuntimeError in one of its own callbacks, which
+        would wait for itself.
         """
         self._thread.join(timeout)
         if self._thread.is_alive():
@@ -202,13 +204,13 @@ class Watch:
         except Exception as error:
             self._failure = error
             self.stop()
-        # What was kept is nobody's but the caller's from now on.
+        # Only the caller uses ``kept`` from here on.
         self._following.join()
         try:
             if self._on_end is not None:
                 self._on_end(self._failure)
             elif self._failure is not None:
-                # One of ours is one line for a user; of another, whoever wrote it wants to know.
+                # Our errors are one line for users; any other is a bug, and needs its traceback.
                 ours = isinstance(self._failure, DiffcError)
                 logger.error("%s", self._failure, exc_info=None if ours else self._failure)
         except Exception as error:

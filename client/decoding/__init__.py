@@ -1,1 +1,1 @@
-"""From bytes to pictures, on threads."""
+"""From bytes to pictures, on worker threads."""

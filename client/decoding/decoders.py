@@ -1,6 +1,6 @@
-"""What this side decodes with.
+"""What decodes streams: protocols, and their implementation with models.
 
-Protocols, so that everything else here can be tested, and used, without models.
+The rest of the client uses the protocols only, so that it works, and can be tested, without models.
 """
 
 from __future__ import annotations
@@ -20,12 +20,13 @@ if TYPE_CHECKING:
     from diffc_stream.diffusion.model import Model
 
 Method = Literal["mmse", "flow", "ancestral"] | float
-"""How pictures are made of what has come: ``mmse`` is closest to the original, the other two
-look real and synthesise detail; a number is anything between mmse (0) and flow (1)."""
+"""How to render a picture from the bytes so far.  ``mmse`` is closest to the original (least mean
+squared error); the other two look real, and synthesise detail.  A number blends from mmse (0) to
+flow (1)."""
 
 
 class Picture(Protocol):
-    """A picture of what has come so far."""
+    """A picture decoded from the bytes so far."""
 
     @property
     def image(self) -> NDArray[np.uint8]: ...
@@ -44,13 +45,13 @@ class Picture(Protocol):
 
 
 def metadata_of(picture: Picture) -> Metadata:
-    """Return how a picture was taken; decoders that others have made may know of none."""
+    """Return a picture's metadata; decoders of third parties may not have the attribute."""
     known = getattr(picture, "metadata", UNKNOWN)
     return known if isinstance(known, Metadata) else UNKNOWN
 
 
 class StreamDecoder(Protocol):
-    """Turns the bytes of one stream into pictures; used by one thread at a time."""
+    """Turns the bytes of one stream into pictures; used on one thread at a time."""
 
     @property
     def ready(self) -> bool: ...
@@ -61,38 +62,38 @@ class StreamDecoder(Protocol):
 
 
 class Decoders(Protocol):
-    """Makes a decoder for every stream."""
+    """Makes a decoder for each stream."""
 
     @property
     def fingerprints(self) -> tuple[str, ...]:
-        """Fingerprints of the models at hand, of which senders are told the first 16.
+        """Fingerprints of the installed models; senders are told the first 16.
 
-        None at all mean that any stream is welcome.
+        An empty tuple accepts streams of any model.
         """
         ...
 
     def new(self) -> StreamDecoder:
-        """Return a decoder that has seen nothing yet."""
+        """Return a new decoder for a stream."""
         ...
 
 
 class ModelDecoders:
-    """Decoders with the models at hand, each loaded when the first stream names it."""
+    """Decoders with the installed models, each loaded when a stream first names it."""
 
     def __init__(self, models: Mapping[str, Model], *, max_pixels: int = MAX_PIXELS) -> None:
-        """Decode with ``models``, by fingerprint; streams of larger pictures are refused."""
+        """Decode with ``models``, by fingerprint; refuse pictures of more than ``max_pixels``."""
         self._models = models
         self._max_pixels = max_pixels
 
     @classmethod
     def load(cls, given: Path | None = None, *, max_pixels: int = MAX_PIXELS) -> ModelDecoders:
-        """Find the models at hand (see ``diffc models``), and that in the file ``given``, if any.
+        """Find the installed models (see ``diffc models``), and the one in the file ``given``.
 
         Streams of pictures of more than ``max_pixels`` pixels are refused.
 
         Takes a second or two.  Raises UnreadableModel.
         """
-        # What takes long: new() is called where nobody should wait for it.
+        # Import the slow part now: new() may be called on an event loop.
         from diffc_stream import codec  # noqa: F401
         from diffc_stream.diffusion.collection import Collection
 
@@ -104,7 +105,7 @@ class ModelDecoders:
         return tuple(self._models)
 
     def new(self) -> StreamDecoder:
-        """Return a decoder that has seen nothing yet."""
+        """Return a new decoder for a stream."""
         from diffc_stream.codec import Decoder
 
         return Decoder(self._models, most_pixels=self._max_pixels)

@@ -6,13 +6,13 @@ from diffc_stream.container import Header, StreamReader
 from diffc_stream.errors import StreamError
 
 LONGEST_HEADER = 32
-"""Bytes; a header is shorter."""
+"""No header is longer than so many bytes."""
 
 
 def header_of(start: bytes) -> Header | None:
-    """Return the header that a stream starts with; None if it is not whole, or is none of ours."""
+    """Return the header at the start of a stream; None if it is incomplete or not valid."""
     try:
         first = next(StreamReader().feed(start), None)
     except StreamError:
-        return None  # whoever decodes it says so
+        return None  # its decoder raises the error
     return first if isinstance(first, Header) else None

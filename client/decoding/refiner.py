@@ -1,7 +1,7 @@
-"""Bytes to pictures on a worker thread, the newest first.
+"""Decodes a stream's bytes into pictures on a worker thread.
 
-The network never waits for the mathematics: bytes are put down here as they come, and whenever
-the worker is free it takes all that lie here and makes one picture of them.
+Receiving never waits for decoding: bytes are queued as they arrive, and whenever the worker is free
+it takes all of them and renders one picture.
 """
 
 from __future__ import annotations
@@ -26,28 +26,28 @@ Result = TypeVar("Result")
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Refinement:
-    """A picture, better than the one before."""
+    """A picture as far as it has been received."""
 
     image: NDArray[np.uint8]
     """8-bit sRGB, (H, W, 3), always of the full size."""
     bytes: int
-    """Bytes of the stream that it was made of."""
+    """How many bytes of the stream it was made from."""
     bpp: float
     """The same in bits per pixel."""
     predicted_psnr: float | None
-    """What its PSNR (dB) is expected to be, without knowing the original; of the mmse picture."""
+    """Expected PSNR of the mmse picture in dB, predicted without the original."""
     complete: bool
-    """It is the last: the target is reached, or the sender has nothing better."""
+    """Whether it is the last: the target is reached, or the sender has nothing better."""
     description: Mapping[str, str]
-    """What a file of this picture should say of itself, for instance that detail is synthesised."""
+    """Notes for a file of this picture, for instance that its detail is synthesised."""
     metadata: Metadata = UNKNOWN
-    """How it was taken, as far as the stream has said so by now."""
+    """The picture's metadata, as far as they have arrived."""
     predicted_psnr_range: tuple[float, float] | None = None
-    """Between which two, in dB, that of nine in ten pictures is: wide for the first bytes."""
+    """The range in dB within which nine in ten pictures lie; it is wide for the first bytes."""
 
 
 class Refiner:
-    """Makes refinements of the bytes of one stream."""
+    """Makes refinements from the bytes of one stream."""
 
     def __init__(
         self,
@@ -57,7 +57,7 @@ class Refiner:
         *,
         previews: Method | None = None,
     ) -> None:
-        """Render by ``method``, or all but the last picture by ``previews``, if given."""
+        """Render by ``method``; all but the last picture by ``previews``, if given."""
         self._decoder = decoder
         self._worker = worker
         self._method: Method = method
@@ -69,21 +69,21 @@ class Refiner:
         self._newest: Refinement | None = None
 
     def feed(self, data: bytes) -> None:
-        """Put down more bytes."""
+        """Queue more bytes."""
         self._pending += data
         self._changed.set()
 
     def finish(self, failure: BaseException | None = None) -> None:
-        """Say that no more bytes will come, be it because of ``failure``."""
+        """End the stream, with ``failure`` if there was one."""
         self._finished = True
         self._failure = failure
         self._changed.set()
 
     async def next(self) -> Refinement | None:
-        """Wait for a picture newer than the last one, and return it; None after the last.
+        """Wait for the next picture; None after the last.
 
-        All bytes put down are used before a failure is raised.  Raises it, NothingDecodable if the
-        stream ended too early for any picture, or whatever the decoder has against the bytes.
+        All queued bytes are decoded before a failure is raised.  Raises that failure,
+        NothingDecodable if the stream ended too early for any picture, or the decoder's errors.
         """
         while True:
             while not (self._pending or self._finished):
@@ -106,7 +106,7 @@ class Refiner:
         if self._newest is not None and self._newest.complete:
             return None
         if self._newest is None or self._previews != self._method:
-            # If there was nothing to decode, this is where the decoder says so.
+            # If nothing could be decoded, the decoder raises here.
             picture = await self._compute(self._decoder.render, self._method)
             self._newest = _refinement(picture, complete=True)
         else:
@@ -130,6 +130,6 @@ def _refinement(picture: Picture, *, complete: bool) -> Refinement:
         complete=complete,
         description=picture.description,
         metadata=metadata_of(picture),
-        # A decoder of somebody else's may not know it.
+        # Decoders of third parties may not have this attribute.
         predicted_psnr_range=getattr(picture, "predicted_psnr_range", None),
     )

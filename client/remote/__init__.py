@@ -1,1 +1,1 @@
-"""The far end: its address, how to get in, and its streams over WebSocket or HTTP."""
+"""Senders: their addresses, credentials, and connections over WebSocket or HTTP."""

@@ -1,4 +1,4 @@
-"""Where a sender is, and which of its pictures is meant."""
+"""Addresses (URLs) of senders and pictures, parsed once."""
 
 from __future__ import annotations
 
@@ -21,35 +21,35 @@ class Address:
     """``ws://HOST[:PORT][/IMAGE]``, or ``wss://`` over TLS.
 
     A sender below a path, behind a reverse proxy, is ``ws://HOST[:PORT]/PATH/``, and a picture of
-    it ``ws://HOST[:PORT]/PATH//IMAGE``; with one slash between the two the sender tells, when it is
-    asked, what of it is the path.
+    it ``ws://HOST[:PORT]/PATH//IMAGE``.  With a single slash between the two, the sender tells at
+    the connection which part is the path.
 
-    ``http://`` and ``https://`` are any server that has streams as files; there, IMAGE is the
-    stream's name, ``.dfc`` and all.
+    ``http://`` and ``https://`` are any server that has streams as files; there, IMAGE is the full
+    name of the stream, with ``.dfc``.
     """
 
     scheme: str
     host: str
-    """A name or an address, one of IPv6 perhaps with a zone: fe80::1%eth0."""
+    """A host name or an IP address; one of IPv6 may have a zone: fe80::1%eth0."""
     port: int
     image: str | None = None
-    """The picture's name, not percent-encoded; None: the sender itself."""
+    """The picture's name, not percent-encoded; None for the sender itself."""
     base: str = ""
-    """The path that the sender is below, not percent-encoded, without slashes around it."""
+    """The sender's path behind a reverse proxy, not percent-encoded, without outer slashes."""
     query: str = ""
-    """What a request over plain HTTP says after the name, a signature for example.
+    """The query of a plain HTTP address, a signature for example.
 
-    It may be a secret and may change, so it is no part of what the address is called.
+    It may be a secret and may change, so ``str()`` leaves it out.
     """
 
     @classmethod
     def parse(cls, url: str) -> Address:
-        """Read an address.  Raises AddressError, which says what is wrong with it."""
+        """Parse an address.  Raises AddressError, which says what is wrong with it."""
         try:
             parts = urlsplit(url)
             port = parts.port
         except ValueError as error:
-            # It may quote a host with whatever line separators Unicode has.
+            # The message may quote a host with line separators, and has to be one line.
             reason = " ".join(str(error).split())
             raise AddressError(f"{url!r} is not an address: {reason}") from error
         if parts.scheme not in _PORTS or not parts.hostname:
@@ -71,7 +71,7 @@ class Address:
             port=port or _PORTS[parts.scheme],
             image=image or None,
             base=base,
-            # As it is but for what no request may hold: a signature is of its very characters.
+            # Unchanged, except for characters that a request must not hold: a signature covers it.
             query=quote(parts.query, safe=_QUERY),
         )
 
@@ -89,60 +89,60 @@ class Address:
 
     @property
     def zoneless(self) -> Address:
-        """The address as it can be told to somebody else."""
+        """The address without a zone, which means something to this machine only."""
         return replace(self, host=self.host.partition("%")[0])
 
     @property
     def plain(self) -> bool:
-        """It is of a server that need not know this project: plain HTTP, with or without TLS."""
+        """Whether it is of a plain HTTP server, with or without TLS."""
         return self.scheme in _PLAIN
 
     @property
     def secure(self) -> bool:
-        """Whoever is asked proves who it is, and nobody else can read what is said."""
+        """Whether the connection uses TLS."""
         return self.scheme in ("wss", "https")
 
     @property
     def root(self) -> str:
-        """The path that the sender is below, percent-encoded, to be followed by a slash."""
+        """The sender's path, percent-encoded, without a slash at its end."""
         return f"/{quote(self.base)}" if self.base else ""
 
     @property
     def path(self) -> str:
-        """What a request names the picture by, percent-encoded."""
+        """The path of the picture in a request, percent-encoded."""
         return f"{self.root}/{quote(self.image or '')}"
 
     @property
     def door(self) -> str:
-        """What a request for a WebSocket asks for: the path of the sender, or what may be it."""
+        """The path that a WebSocket request asks for: the sender's, or what may be it."""
         folder = "" if self.base else (self.image or "").rpartition("/")[0]
         return f"/{quote(folder)}/" if folder else f"{self.root}/"
 
     def below(self, base: str) -> Address:
-        """The address when its sender turns out to be below a path, which begins the image."""
+        """Return the address with a path, which was taken for the beginning of the image."""
         assert self.image is not None
         return replace(self, base=base, image=self.image.removeprefix(f"{base}/"))
 
     @property
     def alone(self) -> Address:
-        """The address as one of a sender, all of its path being that sender's."""
+        """The address of a sender, with all of its path taken as the sender's."""
         return replace(self, base="/".join(filter(None, (self.base, self.image))), image=None)
 
     @property
     def target(self) -> str:
-        """What a request asks for: the path, and the query if there is one."""
+        """The target of a request: the path, and the query if there is one."""
         return f"{self.path}?{self.query}" if self.query else self.path
 
     @property
     def url(self) -> str:
-        """The whole address, its query included: for connecting, and not for showing."""
+        """The whole address with its query: for connecting, not for showing."""
         return f"{self}?{self.query}" if self.query else str(self)
 
     @property
     def authority(self) -> str:
-        """What a request names the host by; raises UnicodeError if it cannot be a host's name.
+        """The value of the Host header, without a zone.
 
-        A zone means nothing to anybody else.
+        Raises UnicodeError if the host's name is not valid.
         """
         host = self.zoneless.host
         host = f"[{host}]" if ":" in host else host.encode("idna").decode()
@@ -159,7 +159,7 @@ class Address:
 
 
 def _split(path: str, *, plain: bool) -> tuple[str, str]:
-    """Return the path that a sender is below, and a picture's name; either may be empty.
+    """Return the sender's path and the picture's name; either may be empty.
 
     Raises AddressError.
     """
@@ -178,6 +178,6 @@ def _split(path: str, *, plain: bool) -> tuple[str, str]:
 
 
 def _zoned(host: str) -> str:
-    """Return a host with its zone as systems take it, written as RFC 6874 has it or as they do."""
+    """Return a host with its zone as the system expects it, from either way of writing it."""
     address, percent, zone = host.partition("%")
     return f"{address}%{zone.removeprefix('25') or zone}" if percent and ":" in address else host

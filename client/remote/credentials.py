@@ -1,4 +1,4 @@
-"""How to get in at a sender: the token to show, and whom to believe that it is the sender."""
+"""Credentials: the token to show to a sender, and the authorities that certify the sender."""
 
 from __future__ import annotations
 
@@ -29,49 +29,49 @@ from .unreachable import unreachable
 logger = logging.getLogger("diffc_client")
 
 MOST_FILE = 65_536
-"""Bytes of a file of tokens."""
+"""Bytes of a token file that are read."""
 WANTS_TOKEN = "wants a token, or another one: --token-file FILE, or DIFFC_TOKEN (HTTP 401)"
-"""What a sender means that says so."""
+"""The message for an answer 401."""
 LATER = (
     HTTPStatus.REQUEST_TIMEOUT,
     HTTPStatus.TOO_EARLY,
     HTTPStatus.TOO_MANY_REQUESTS,
 )
-"""Statuses beside 500 to 599 that say to try again."""
+"""Statuses, beside 500 to 599, after which to try again."""
 MOST_LOCATION = 200
-"""Characters of where an answer says to look."""
+"""Characters of a redirection's Location that are shown."""
 EVERYWHERE = ""
-"""In place of a host: whoever is asked."""
+"""In place of a host: any host."""
 PROMPT = 3.0
-"""Seconds within which who expects TLS hangs up, and can be asked whether that was why."""
+"""If the server hangs up within so many seconds, the reason may be that it expects TLS."""
 NO_TLS = ("WRONG_VERSION_NUMBER", "HTTP_REQUEST", "HTTPS_PROXY_REQUEST", "RECORD_LAYER_FAILURE")
-"""What OpenSSL calls an answer that is none of TLS."""
+"""OpenSSL's reasons for an answer that is not TLS."""
 KINDS = {False: "WebSocket", True: "HTTP"}
-"""Of servers; True: plain."""
+"""Kinds of servers in messages, by :attr:`Address.plain`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Access:
-    """What to show, and what to believe."""
+    """Tokens to show, and authorities to trust."""
 
     tokens: Mapping[str, str] = field(default_factory=dict, repr=False)
-    """By HOST:PORT or HOST in lower case, or :data:`EVERYWHERE`."""
+    """Tokens by HOST:PORT or HOST in lower case, or :data:`EVERYWHERE`."""
     ca: Path | None = None
-    """Certificates of authorities to believe, PEM, instead of those that the system believes."""
+    """A PEM file of authorities to trust instead of those of the system."""
     exposed: bool = False
-    """Show tokens where others can read them on the way too."""
+    """Whether to show tokens on unencrypted connections too."""
 
     @classmethod
     def of(cls, token: str | None, ca: Path | None) -> Access:
-        """Return the access by one token, if any.  Raises SafetyError if it cannot be one."""
+        """Return the access with one token, if given.  Raises SafetyError if it is malformed."""
         if token is not None and not is_token(token):
             raise SafetyError("this is no token: it is one word of letters, digits, '-' and '_'")
         return cls(tokens={} if token is None else {EVERYWHERE: token}, ca=ca)
 
     def fields(self, address: Address) -> dict[str, str]:
-        """Return the headers that go with a request to ``address``, and to no other.
+        """Return the headers of authentication for a request to ``address``.
 
-        Raises Unauthorized where the token would cross a network that others can listen to.
+        Raises Unauthorized where the token would cross a network unencrypted.
         """
         named = f"{address.host}:{address.port}"
         token = (
@@ -92,11 +92,11 @@ class Access:
         return {"Authorization": f"Bearer {token}"}
 
     async def current(self) -> Access:
-        """Return it as it is now: this one stays the same."""
+        """Return the access to use now, which is always this one; see :class:`TokenFile`."""
         return self
 
     def context(self, address: Address) -> ssl.SSLContext | None:
-        """Return what a connection to ``address`` is secured by; None: nothing.
+        """Return the TLS context for a connection to ``address``; None without TLS.
 
         Raises SafetyError if the authorities cannot be read.
         """
@@ -104,13 +104,13 @@ class Access:
 
 
 NO_ACCESS = Access()
-"""No token, and the authorities of the system."""
+"""No token, and the system's authorities."""
 
 
 def read_tokens(path: Path) -> dict[str, str]:
-    """Read a file of one token, or of lines ``HOST TOKEN`` or ``HOST:PORT TOKEN``.
+    """Read a file with one token, or with lines ``HOST TOKEN`` or ``HOST:PORT TOKEN``.
 
-    Lines that are empty or begin with # do not count.  Raises SafetyError.
+    Empty lines and lines that begin with # are ignored.  Raises SafetyError.
     """
     try:
         with path.open("rb") as file:
@@ -126,7 +126,7 @@ def read_tokens(path: Path) -> dict[str, str]:
             continue
         place, token = (EVERYWHERE, words[0]) if len(words) == 1 else (words[0].lower(), words[-1])
         if len(words) > 2 or not is_token(token) or place in tokens:
-            # Nothing of it is quoted: it may be a token all the same.
+            # The message quotes nothing of it, because it may be a mistyped token.
             raise SafetyError(f"{path} is no token, and no lines of HOST TOKEN")
         tokens[place] = token
     if not tokens or (EVERYWHERE in tokens and len(tokens) > 1):
@@ -135,7 +135,7 @@ def read_tokens(path: Path) -> dict[str, str]:
 
 
 class TokenFile:
-    """An access whose file of tokens is read again when it has changed."""
+    """An access whose token file is read again when it changes."""
 
     def __init__(self, access: Access, path: Path) -> None:
         """Begin with ``access``, whose tokens were read from ``path``."""
@@ -146,7 +146,7 @@ class TokenFile:
     async def current(self) -> Access:
         """Return the access with the tokens that are in the file now.
 
-        If it cannot be read, or holds none, that is logged, and those from before are shown.
+        If it cannot be read or holds no token, that is logged, and the earlier tokens are used.
         """
         return await asyncio.to_thread(self._reread)
 
@@ -162,7 +162,7 @@ class TokenFile:
 
 
 def access_from(token_file: Path | None, ca: Path | None, *, exposed: bool) -> Access:
-    """Return the access of a command: by its options, else by DIFFC_TOKEN and DIFFC_CA.
+    """Return a command's access: from its options, else from DIFFC_TOKEN and DIFFC_CA.
 
     Raises SafetyError.
     """
@@ -177,7 +177,7 @@ def access_from(token_file: Path | None, ca: Path | None, *, exposed: bool) -> A
 
 
 def check_one_host(access: Access, addresses: list[Address]) -> None:
-    """Raise SafetyError if one token would be shown to different hosts."""
+    """Raise SafetyError if a single token would be shown to several hosts."""
     if EVERYWHERE in access.tokens and len({address.host for address in addresses}) > 1:
         raise SafetyError(
             "one token would be shown to several hosts: in the --token-file, write lines of "
@@ -186,10 +186,10 @@ def check_one_host(access: Access, addresses: list[Address]) -> None:
 
 
 def refused(sender: Address, status: int, location: str, otherwise: str) -> SessionError:
-    """Return the error for an answer of HTTP that gives nothing.
+    """Return the error for an HTTP answer that refuses.
 
-    ``location`` is where it says to look, if it does, and ``otherwise`` what a status means that
-    means nothing in particular.
+    ``location`` is that of a redirection, or empty, and ``otherwise`` the message for a status
+    without a meaning of its own.
     """
     if status >= 500 or status in LATER:
         return LinkLost(f"{sender} cannot serve at the moment (HTTP {status})")
@@ -202,9 +202,9 @@ def refused(sender: Address, status: int, location: str, otherwise: str) -> Sess
 
 
 async def unsecured(sender: Address, error: OSError) -> SessionError:
-    """Return the error for a connection to ``sender`` that could not be made, TLS or not.
+    """Return the error for a failed attempt to connect to ``sender``, with or without TLS.
 
-    Whether TLS is spoken there is looked at, where nothing else tells.
+    If the error does not show whether the server speaks TLS, this tries it out.
     """
     without = f"{sender} does not speak TLS: say {sender.scheme[:-1]}://"
     if isinstance(error, ssl.SSLCertVerificationError):
@@ -212,7 +212,7 @@ async def unsecured(sender: Address, error: OSError) -> SessionError:
             f"{sender} cannot prove who it is: {error.verify_message} (if the certificate is its "
             "own: --ca FILE)"
         )
-    # Of a connection that is lost in the middle of it, OpenSSL says several things.
+    # OpenSSL reports a connection that is lost during the handshake in several ways.
     if isinstance(error, ConnectionError | ssl.SSLEOFError | ssl.SSLZeroReturnError) and not (
         isinstance(error, ConnectionRefusedError)
     ):
@@ -228,10 +228,10 @@ async def unsecured(sender: Address, error: OSError) -> SessionError:
 
 
 async def unanswered(sender: Address, seconds: float, *, closed: bool) -> SessionError:
-    """Return the error for somebody who hangs up, or says something else than HTTP.
+    """Return the error for a peer that hangs up, or answers with something other than HTTP.
 
-    ``seconds`` is how long that took; ``closed``: nothing was said at all.  Whether TLS is spoken
-    there is looked at, where it may be the reason and can be told soon.
+    ``seconds`` is how long that took; ``closed`` says that the peer sent nothing.  If the peer may
+    have expected TLS, this tries out whether it speaks TLS.
     """
     prompt = not sender.secure and seconds < PROMPT
     if prompt and await speaks_tls(sender.host, sender.port, patience=PROMPT):

@@ -1,4 +1,4 @@
-"""Opening a WebSocket to a sender, and what it means if that fails."""
+"""Opens a WebSocket to a sender, and turns failures into the errors of this project."""
 
 from __future__ import annotations
 
@@ -24,19 +24,20 @@ from .address import Address
 from .credentials import NO_ACCESS, Access, refused, unanswered, unsecured
 
 CLOSE_TIMEOUT = 2.0
-"""Seconds that a polite goodbye may take."""
+"""Seconds that the closing handshake may take."""
 MOST_WORDS = 300
-"""Bytes of what a sender says to people that are shown."""
+"""Bytes of a sender's error text that are shown."""
 
 
 async def open_websocket(
     address: Address, access: Access = NO_ACCESS, *, opening: float = OPENING
 ) -> PacedClientConnection:
-    """Open a WebSocket to a sender, and no session; once it is reached, in ``opening`` seconds.
+    """Open a WebSocket to a sender, without a session.
 
-    Raises LinkLost if there is nobody, RemoteProtocolError if whoever is there does not speak our
-    version of the protocol, AddressError, SafetyError, MissingPackage, or Unauthorized if it wants
-    another token, or cannot be trusted with this one.
+    Once the host is reached, the handshakes may take ``opening`` seconds.  Raises LinkLost if the
+    sender cannot be reached, RemoteProtocolError if the peer does not speak our version of the
+    protocol, AddressError, SafetyError, MissingPackage, or Unauthorized if the sender requires
+    another token, or this one would travel unencrypted.
     """
     sender = str(address.sender)
     fields, secure = access.fields(address), access.context(address)
@@ -70,7 +71,7 @@ async def open_websocket(
 
 
 def base_of(address: Address, websocket: PacedClientConnection) -> str:
-    """Return what of the folder that was asked for leads to the sender, and is none of its own."""
+    """Return which part of the requested folder is the sender's path behind a reverse proxy."""
     fields = websocket.response.headers if websocket.response is not None else {}
     asked, seen = unquote(address.door), unquote(fields.get(PATH_FIELD, ""))
     if address.base or not seen.startswith("/") or not asked.endswith(seen):
@@ -91,6 +92,6 @@ def _refusal(sender: Address, error: InvalidStatus) -> SessionError:
 
 
 def _words(body: bytes) -> str:
-    """Return what an answer says to people, if that is a line that can be shown."""
+    """Return the text of an answer, if it is one line that can be shown."""
     line = body[:MOST_WORDS].decode(errors="replace").strip()
     return f": {line}" if line and line.isprintable() and "<" not in line else ""

@@ -1,7 +1,7 @@
-"""A connection to an HTTP/1.1 server, for fetching ranges of bytes.
+"""A connection to an HTTP/1.1 server, to fetch ranges of bytes.
 
-h11 speaks the protocol; this module moves its bytes.  A reader that is cancelled is gone at once,
-and answers are read as they come, no more than a block ahead (docs/decisions/0032).
+h11 implements the protocol; this module moves its bytes.  Reading can be cancelled at any time, and
+an answer is read no more than one block ahead of its use (docs/decisions/0032).
 """
 
 from __future__ import annotations
@@ -25,16 +25,16 @@ from .credentials import NO_ACCESS, Access, unanswered, unsecured
 
 CLOSE_TIMEOUT = 2.0
 TURN = 32
-"""Reads after which others have their turn: a body may come in chunks of a byte."""
+"""Reads after which other tasks get a turn, since a body may arrive a byte at a time."""
 BLOCK = 4096
-"""Bytes of a body that are read at most at once."""
+"""Bytes of a body that are read at once."""
 MOST_HEAD = 16_384
-"""Bytes of all that comes before the body."""
+"""Largest head of an answer, in bytes."""
 MOST_FIELDS = 100
 MOST_SAID = 80
-"""Characters of what is wrong with an answer, which may quote it."""
+"""Characters of an error message that may quote the answer."""
 MOST_INTERIM = 8
-"""Answers that only say that another will come."""
+"""Informational (1xx) answers that may precede the final one."""
 
 
 _BEGINNING = b"HTTP/1."
@@ -42,16 +42,16 @@ _DONE = {h11.CLIENT: h11.DONE, h11.SERVER: h11.DONE}
 
 
 class Dropped(LinkLost):
-    """The server closed the connection before it said anything about a request."""
+    """The server closed the connection before it answered a request."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answer:
-    """What comes before the body."""
+    """The head of an answer."""
 
     status: int
     fields: Mapping[str, str]
-    """By name in lower case; those that were repeated are joined with commas."""
+    """Headers by name in lower case; repeated ones are joined with commas."""
 
 
 class Wire:
@@ -70,7 +70,7 @@ class Wire:
         fields: Mapping[str, str] | None = None,
         proxy: Proxy | None = None,
     ) -> None:
-        """Send ``fields`` with every request; ask a ``proxy``, if that is at the other end."""
+        """Send ``fields`` with every request; a ``proxy`` is given if the peer is one."""
         self._address = address
         self._credentials = {**(fields or {}), **(authorization(proxy) if proxy else {})}
         self._proxy = proxy
@@ -81,22 +81,22 @@ class Wire:
         self._idle = idle
         self._http = h11.Connection(h11.CLIENT, max_incomplete_event_size=MOST_HEAD)
         self._ahead: h11.Event | SessionError | None = None
-        """The next part of an answer, or what is wrong with it, if that has come too."""
+        """The next part of an answer, or its error, if that has been read already."""
         self._closed = False
         self._heard = False
-        """A byte has come since the last request."""
+        """Whether a byte has arrived since the last request."""
         self._ended = False
-        """The server sends no more."""
+        """Whether the server has closed its side."""
         self._reads = 0
 
     @classmethod
     async def dial(cls, address: Address, *, idle: float, access: Access = NO_ACCESS) -> Wire:
         """Connect to a server, which may be silent for ``idle`` seconds.
 
-        It is reached through the proxy that the environment names for it, if any.  Raises LinkLost
-        if there is nobody, RemoteProtocolError if its certificate is not good or the proxy does not
-        let this through, Unauthorized if it cannot be trusted with the token, AddressError,
-        SafetyError or MissingPackage.
+        It connects through the proxy that the environment names for the server, if any.  Raises
+        LinkLost if the server cannot be reached, RemoteProtocolError if its certificate is not
+        valid or the proxy refuses, Unauthorized if the token would travel unencrypted,
+        AddressError, SafetyError or MissingPackage.
         """
         sender = address.sender
         fields, secure = access.fields(address), access.context(address)
@@ -107,7 +107,7 @@ class Wire:
                 address.port,
                 tls=secure,
                 proxy=proxy,
-                # What is not encrypted is asked of the proxy itself.
+                # Requests without TLS are made to the proxy itself.
                 tunnel=address.secure,
                 opening=OPENING,
                 limit=MOST_HEAD,
@@ -121,11 +121,11 @@ class Wire:
 
     @property
     def reusable(self) -> bool:
-        """The last answer has been read, and the server will take another request."""
+        """Whether the last answer has been read, and the server takes another request."""
         return not self._closed and self._http.states == _DONE
 
     async def ask(self, path: str, fields: Mapping[str, str]) -> Answer:
-        """GET what is at ``path``, percent-encoded, and return what is said of it.
+        """Send a GET request for ``path``, percent-encoded, and return the answer's head.
 
         Raises Dropped, LinkLost, or RemoteProtocolError if the answer is not HTTP/1.1.
         """
@@ -159,7 +159,7 @@ class Wire:
             raise Dropped(self._lost()) from error
 
     async def _dropped(self, error: Dropped) -> SessionError:
-        """Return what it means that the connection was closed before an answer."""
+        """Return the error for a connection that was closed before an answer."""
         if self._answered or self._proxy is not None:
             return error
         seconds = asyncio.get_running_loop().time() - self._began
@@ -186,7 +186,7 @@ class Wire:
         self._writer.transport.abort()
 
     async def closed(self) -> None:
-        """Wait until a connection that was dropped is gone."""
+        """Wait until a dropped connection has been closed."""
         with contextlib.suppress(OSError):
             async with asyncio.timeout(CLOSE_TIMEOUT):
                 await self._writer.wait_closed()
@@ -210,10 +210,10 @@ class Wire:
         return Answer(status=response.status_code, fields=fields)
 
     async def _event(self) -> h11.Event:
-        """Return the next part of an answer, and go on to the one after it if that is there.
+        """Return the next part of an answer, and parse the one after it if it has arrived.
 
-        So the end of an answer is known with its last bytes, and the connection is free.  At the
-        end it is the end again.  Raises LinkLost, Dropped or RemoteProtocolError.
+        So the end of an answer is known with its last bytes, and the connection is free at once.
+        After the end, it returns the end again.  Raises LinkLost, Dropped or RemoteProtocolError.
         """
         event = self._ahead or self._parsed()
         while event is None:
@@ -227,11 +227,11 @@ class Wire:
         try:
             self._ahead = self._parsed()
         except SessionError as error:
-            self._ahead = error  # raised once what came before has been read
+            self._ahead = error  # raised by the next call, after this part
         return event
 
     def _parsed(self) -> h11.Event | None:
-        """Return the next part of an answer in what has been read; None if there is none."""
+        """Return the next part of an answer from what has been read; None if it is incomplete."""
         try:
             event = self._http.next_event()
         except h11.RemoteProtocolError as error:
@@ -244,7 +244,7 @@ class Wire:
 
     async def _block(self) -> bytes:
         data = await self._reader.read(BLOCK)
-        # What speaks something else may say a line of it, and then wait for ever.
+        # A server of another protocol may send a greeting and then wait for ever.
         if not self._heard and not _BEGINNING.startswith(data[: len(_BEGINNING)]):
             raise self._nonsense("its answer is something else")
         self._ended = not data
@@ -252,7 +252,7 @@ class Wire:
         return data
 
     def _cut_off(self) -> LinkLost:
-        """Return what it means that the connection ended before the answer did."""
+        """Return the error for a connection that ended before the answer did."""
         return LinkLost(self._lost()) if self._heard else Dropped(self._lost())
 
     def _lost(self) -> str:

@@ -1,13 +1,13 @@
-"""Streams as files behind any HTTP server, fetched range by range.
+"""Fetches streams that are files on any HTTP server, range by range.
 
-What a sender does over a WebSocket the receiver does for itself here: it asks for a little first,
-for twice as much each time, and for no more than it needs; and that what it holds is the beginning
-of what is there it finds out by asking for the last bytes of it again, whatever tags say: servers
-of one name give equal bytes different ones.  A server that knows no ranges sends everything from
-the start; what is held is then skipped, and what is not wanted left.
+The receiver decides here what a sender decides over a WebSocket.  Each request asks for twice as
+many bytes as the one before, and for no more than the target needs.  Each also repeats the last
+bytes that the receiver holds, to check that they belong to the same stream; entity tags would not
+do, because the servers behind one name may give equal files different tags.  A server without
+ranges sends everything from the start: the receiver skips what it holds, and stops at the target.
 
-Between here and the server may be a network that answers in its place, with a page to log in for
-example: nothing is taken that does not begin as streams do, nor anything dropped for it.
+A network on the way may answer in the server's place, with a login page for example.  So the
+receiver takes nothing that does not begin as a stream does, and drops nothing because of it.
 """
 
 from __future__ import annotations
@@ -33,23 +33,23 @@ from .credentials import NO_ACCESS, Access, refused
 from .http_client import Answer, Dropped, Wire
 
 FIRST_RANGE = 1024
-"""Bytes: enough for a first picture, and little to wait for if they are yet to be encoded."""
+"""Bytes of the first request: enough for a first picture, and quickly encoded if need be."""
 MOST_RANGE = 65_536
 OVERLAP = 64
-"""Bytes held that are asked for again, to see that they are the same."""
+"""Bytes already held that each request repeats, to check that they are the same."""
 BEGINNING = 15
-"""Bytes of what is no stream that are shown, and ..."""
+"""If an answer is not a stream, the error shows so many of its bytes ..."""
 MOST_TYPE = 60
-"""... characters of what it is said to be."""
+"""... and so many characters of its Content-Type."""
 
 _CONTENT_RANGE = re.compile(r"bytes ([0-9]{1,18})-([0-9]{1,18})/([0-9]{1,18}|\*)")
 
 
 def how_far(target: Target, pixels: int | None, curve: Curve) -> int:
-    """Return where a stream is to end, as far as that can be told from ``curve``, what is here.
+    """Return where a stream should end, as far as ``curve``, the bytes so far, can tell.
 
-    As long as the number of ``pixels`` is not known, bits per pixel do not count.  A sender knows
-    what follows, and so a little better where a quality is reached.
+    Bits per pixel do not count while the number of ``pixels`` is not known.  A sender knows the
+    bytes that follow, and so finds the end of a target quality a little more exactly.
     """
     ends = [MAX_STREAM]
     length = target.bytes if pixels is None else target.length(pixels)
@@ -65,13 +65,13 @@ def how_far(target: Target, pixels: int | None, curve: Curve) -> int:
 
 
 class RangeLink:
-    """A server of files; to a :class:`Sender` what a Link is.  Make one with :meth:`dial`.
+    """A file server with the interface of :class:`.websocket.Link`; make one with :meth:`dial`.
 
-    Every stream has a connection of its own.  One that is not needed any more is kept for the next.
+    Every stream has a connection of its own.  One spare connection is kept for the next stream.
     """
 
     lost = False
-    """Connections are made anew as they are needed."""
+    """Always False: connections are opened again as they are needed."""
 
     def __init__(self, address: Address, idle: float, access: Access) -> None:
         self._address = address.sender
@@ -81,17 +81,18 @@ class RangeLink:
         self._spare: Wire | None = None
         self._open: set[RangeArrivals] = set()
         self.met = False
-        """It has sent a stream: what is none comes from somebody else, and passes."""
+        """Whether the server has sent a stream: a later answer that is none comes from the network
+        between, and is an error that passes."""
 
     @classmethod
     async def dial(cls, address: Address, *, terms: Terms, access: Access = NO_ACCESS) -> RangeLink:
-        """Connect to a server.  Raises what :meth:`Wire.dial` does."""
+        """Connect to a server.  Raises as :meth:`Wire.dial` does."""
         link = cls(address, terms.idle, access)
         link._spare = await link.connection()
         return link
 
     def open(self, image: str, *, held: bytes, target: Target) -> RangeArrivals:
-        """Ask for what follows the bytes ``held`` of a stream, as far as ``target``."""
+        """Ask for the bytes of a stream after those ``held``, as far as ``target``."""
         query = self._given.query if image == self._given.image else ""
         address = replace(self._address, image=image, query=query)
         arrivals = RangeArrivals(self, address, held, target)
@@ -99,7 +100,7 @@ class RangeLink:
         return arrivals
 
     async def catalogue(self, _told: object = None) -> list[Entry]:
-        """Raise AddressError."""
+        """Raise AddressError: a file server has no catalogue."""
         raise AddressError(
             f"{self._address} does not say what it has: over plain HTTP, name the stream"
         )
@@ -113,12 +114,12 @@ class RangeLink:
             await self._spare.closed()
 
     async def connection(self) -> Wire:
-        """Return a connection that takes a request."""
+        """Return a connection that is ready for a request."""
         spare, self._spare = self._spare, None
         return spare or await Wire.dial(self._address, idle=self._idle, access=self._access)
 
     def give_back(self, arrivals: RangeArrivals, wire: Wire | None) -> None:
-        """Take the connection of a stream that has ended."""
+        """Take back the connection of a stream that has ended."""
         self._open.discard(arrivals)
         if wire is None:
             return
@@ -129,39 +130,39 @@ class RangeLink:
 
 
 class RangeArrivals:
-    """What arrives of one stream."""
+    """The events of one stream as they arrive."""
 
     def __init__(self, link: RangeLink, address: Address, held: bytes, target: Target) -> None:
         self._link = link
         self._address = address
         self._target = target
         self._position = self._seen = len(held)
-        """Bytes held by now, and bytes that the curve knows of: what came beyond the target too."""
+        """How many bytes are held, and how many the curve has seen, those beyond the target too."""
         self._curve = Curve()
         self._curve.feed(held)
         self._start = held[:LONGEST_HEADER]
         self._head = b""
-        """How the last answer from the start begins."""
+        """The first bytes of the last answer that began at the start of the stream."""
         self._tail = held[-OVERLAP:]
-        """The last of them."""
+        """The last bytes that are held."""
         self._size = FIRST_RANGE
         self._total: int | None = None
-        """Bytes of the whole stream, once they are known."""
+        """Length of the whole stream in bytes, once it is known."""
         self._wire: Wire | None = None
         self._answered: range | None = None
-        """The bytes of the answer that is being read; without an end if it is not known."""
+        """The range of the answer that is being read; it ends at MAX_STREAM if it says none."""
         self._place = 0
-        """Where the next byte of the answer belongs."""
+        """The offset of the answer's next byte."""
         self._type = ""
-        """What it is said to be."""
+        """The answer's Content-Type."""
         self._before = 0
-        """Bytes that were held when it was asked for."""
+        """How many bytes were held at the request."""
 
     async def next(self) -> Data | End:
         """Wait for the next bytes, or the end.  Raises PeerError, LinkLost, RemoteProtocolError."""
         while (reason := self._reason()) is None:
             if self._answered is None or self._place > self._position:
-                # The latter after a target was raised: what had come beyond it was let go.
+                # The second case: the target was raised after bytes beyond it had been dropped.
                 await self._ask()
             elif fresh := await self._read():
                 offset = self._position - len(fresh)
@@ -170,15 +171,15 @@ class RangeArrivals:
         return End(stream=1, reason=reason, length=self._position)
 
     def update(self, target: Target, _weight: float) -> None:
-        """Change how far the stream goes.  Nobody else's stream is weighed against it here."""
+        """Change the target.  Weights have no meaning here."""
         self._target = target
 
     def heard(self, _end: End) -> bool:
-        """Tell whether all updates counted: they need not travel here."""
+        """Return True: updates take effect at once."""
         return True
 
     def stop(self) -> None:
-        """Say that no more is wanted."""
+        """Stop the stream."""
         wire, self._wire = self._wire, None
         self._link.give_back(self, wire)
 
@@ -189,7 +190,7 @@ class RangeArrivals:
         return how_far(self._target, pixels, self._curve)
 
     def _reason(self) -> Reason | None:
-        # Not before the answer was read, and with it what is held found to be the same.
+        # Only after the whole answer, which proves that the held bytes are the same.
         if self._answered is None and self._total is not None and self._position >= self._total:
             return Reason.COMPLETE
         return Reason.TARGET if self._position >= self._end else None
@@ -219,7 +220,7 @@ class RangeArrivals:
         path = self._address.target
         fields = {
             "Range": f"bytes={wanted.start}-{wanted.stop - 1}",
-            # Nothing here compresses, and a range of something compressed is of no use.
+            # A range of a compressed file could not be decompressed.
             "Accept-Encoding": "identity",
             "User-Agent": "diffc-client",
         }
@@ -230,21 +231,21 @@ class RangeArrivals:
             self._wire = self._wire or await self._link.connection()
             return await self._wire.ask(path, fields)
         except Dropped:
-            # Servers close connections that were kept for a while; a new one should do.
+            # Servers close idle connections; a new one should work.
             if self._wire is not None:
                 self._wire.close()
             self._wire = await self._link.connection()
             return await self._wire.ask(path, fields)
 
     def _check(self, answer: Answer) -> None:
-        """Raise what is wrong with an answer, if it cannot be of a stream."""
+        """Raise the error for an answer that cannot be of a stream."""
         if answer.status not in (200, 206, 416):
             raise _refusal(self._address, answer)
         if answer.fields.get("content-encoding", "identity").lower() != "identity":
             raise self._nonsense("it compresses what nobody asked to be compressed")
 
     def _part(self, answer: Answer, wanted: range) -> range:
-        """Return which bytes an answer has."""
+        """Return the range of bytes that an answer holds."""
         match = _CONTENT_RANGE.fullmatch(answer.fields.get("content-range", ""))
         if match is None:
             raise self._nonsense("it does not say which bytes it sends")
@@ -255,12 +256,12 @@ class RangeArrivals:
             total = int(match.group(3))
             if total <= last:
                 raise self._nonsense("it sends more bytes than there are")
-            # Another one than before: the file has grown, or the overlap will tell.
+            # It may differ from before: the file has grown, or the overlap will show a change.
             self._total = total
         return range(first, last + 1)
 
     async def _read(self) -> bytes:
-        """Return bytes that are new, if the next ones are."""
+        """Read some of the answer and return its new bytes, if there are any."""
         assert self._wire is not None
         assert self._answered is not None
         piece = await self._wire.read()
@@ -279,7 +280,7 @@ class RangeArrivals:
         return self._take(piece[max(0, self._position - place) :])
 
     def _look_at(self, place: int, piece: bytes) -> None:
-        """Raise what is wrong if an answer from the start is of no stream."""
+        """Raise if an answer from the start does not begin as a stream."""
         if place == len(self._head) < len(MAGIC):
             self._head += piece[: len(MAGIC) - place]
             if not MAGIC.startswith(self._head):
@@ -296,7 +297,7 @@ class RangeArrivals:
         return fresh
 
     async def _finish(self) -> None:
-        """Draw conclusions from the end of an answer."""
+        """Handle the end of an answer."""
         assert self._answered is not None
         whole = self._answered.stop == MAX_STREAM
         if not whole and self._place < self._answered.stop:
@@ -308,9 +309,9 @@ class RangeArrivals:
             self._total = self._position
 
     async def _mismatch(self) -> SessionError:
-        """Return what it means that an answer is not of the bytes held: another stream, or none.
+        """Return the error for an answer that differs from the bytes held.
 
-        The answer may be of the middle of something; how that begins is asked for.
+        It is another stream, or no stream at all: to find out, this asks for its first bytes.
         """
         if not self._head:
             self._answered, self._place = None, 0
@@ -327,7 +328,7 @@ class RangeArrivals:
         )
 
     def _foreign(self, piece: bytes) -> SessionError:
-        """Return the error for what begins with ``piece``, which no stream does."""
+        """Return the error for an answer that begins with ``piece``, as no stream does."""
         kind = self._type if self._type.isprintable() and self._type else "something"
         login = ", a page to log in perhaps" if b"<" in piece[:BEGINNING] else ""
         text = f"{self._address} is no stream but {kind}{login}: it begins with "

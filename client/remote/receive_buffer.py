@@ -1,4 +1,4 @@
-"""What arrives of a stream, and waits to be taken."""
+"""Buffers for bytes that have arrived and wait to be taken."""
 
 from __future__ import annotations
 
@@ -12,47 +12,47 @@ if TYPE_CHECKING:
     from .websocket import Link
 
 MOST_WAITING = 2**18
-"""Bytes that may wait for a disk before nothing more is read of a link."""
+"""Bytes that may wait, for a slow disk for example, before reading from the link stops."""
 
 
 class Backlog:
-    """Bytes of a link's streams that have arrived and wait to be taken."""
+    """Counts the waiting bytes of all streams of a link."""
 
     def __init__(self) -> None:
         self.nbytes = 0
         self._taken = asyncio.Event()
 
     def add(self, nbytes: int) -> None:
-        """Count some more, or with a negative number some less."""
+        """Add to the count; a negative number subtracts."""
         self.nbytes += nbytes
         if nbytes < 0:
             self._taken.set()
 
     async def room(self) -> None:
-        """Wait until there are no more than may be."""
+        """Wait until at most MOST_WAITING bytes are waiting."""
         while self.nbytes > MOST_WAITING:
             self._taken.clear()
             await self._taken.wait()
 
 
 class Arrivals:
-    """What arrives of one stream."""
+    """The events of one stream as they arrive."""
 
     def __init__(self, link: Link, stream: int, backlog: Backlog | None) -> None:
-        """Have bytes counted in ``backlog``, if there is one, for as long as they wait."""
+        """Count bytes in ``backlog``, if given, as long as they wait."""
         self._link = link
         self._stream = stream
         self._backlog = backlog
         self._waiting = 0
         self._failed = False
-        """The last thing that waits is an error."""
+        """Whether the last waiting event is an error."""
         self._queue: asyncio.Queue[Data | End | SessionError] = asyncio.Queue()
         self._updates = 0
 
     async def next(self) -> Data | End:
         """Wait for the next bytes, or the end.
 
-        Raises PeerError, RemoteProtocolError, LinkLost, or as a kind of that SenderLeaving.
+        Raises PeerError, RemoteProtocolError or LinkLost, of which SenderLeaving is a kind.
         """
         event = await self._queue.get()
         if isinstance(event, SessionError):
@@ -62,37 +62,37 @@ class Arrivals:
         return event
 
     async def several(self) -> tuple[bytes, End | None]:
-        """Wait for the next bytes, and return all that are there by now, and the end if it is.
+        """Wait for bytes; return all that have arrived, and the end if it has too.
 
-        Raises what :meth:`next` does.
+        Raises as :meth:`next` does.
         """
         event, parts = await self.next(), list[bytes]()
         while isinstance(event, Data):
             parts.append(event.payload)
-            # What has gone wrong is for the next time: these bytes came before.
+            # An error is left for the next call: these bytes came before it.
             if self._queue.qsize() <= self._failed:
                 return b"".join(parts), None
             event = await self.next()
         return b"".join(parts), event
 
     def update(self, target: Target, weight: float) -> None:
-        """Change how far the stream goes and its weight, if it has not ended."""
+        """Change the stream's target and weight, if it has not ended."""
         self._updates += 1
         self._link.update(self._stream, target, weight)
 
     def heard(self, end: End) -> bool:
-        """Tell whether the sender knew of all updates when it ended the stream."""
+        """Tell whether the sender had received all updates when it ended the stream."""
         return end.updates == self._updates
 
     def put(self, event: Data | End | SessionError) -> None:
-        """Take what the link has for this stream; nothing follows an end or an error."""
+        """Add an event of the link; an end or an error is the last."""
         if isinstance(event, Data):
             self._count(len(event.payload))
         self._failed = isinstance(event, SessionError)
         self._queue.put_nowait(event)
 
     def stop(self) -> None:
-        """Say that no more is wanted."""
+        """Tell the sender to stop the stream, and drop what waits."""
         self._link.stop(self._stream)
         self._count(-self._waiting)
         self._backlog = None

@@ -1,6 +1,6 @@
-"""One connection to a sender: a WebSocket joined to a session.
+"""A connection to a sender: a WebSocket joined to a session.
 
-As in the sender, one task reads and hands everything to the session, and one writes.
+As in the sender, one task reads and passes everything to the session, and another writes.
 """
 
 from __future__ import annotations
@@ -48,15 +48,15 @@ from .handshake import CLOSE_TIMEOUT, base_of, open_websocket
 from .receive_buffer import Arrivals, Backlog
 
 MOST_BACKLOG = 64
-"""Messages waiting to be sent beyond which nothing more is read."""
+"""Messages that may wait to be sent before reading stops."""
 CAPABILITIES = (Capability.DFC1, Capability.DFC2, Capability.DFC3)
 Told = Callable[[Sequence[Entry]], object]
 MOST_ENTRIES = 100_000
-"""Pictures in a catalogue; a sender that never says which page is the last is not believed."""
+"""Pictures in a catalogue; stops a sender that never sends a last page."""
 LEAST_ENTRIES = ENTRIES_PER_PAGE // 2
-"""Pictures as which a page of a catalogue counts at least: a sender might say nothing for ever."""
+"""Each page of a catalogue counts as so many pictures at least, since it may be empty."""
 PAGE = 4.0
-"""Messages of the simplest kind as which a page counts."""
+"""A page counts as so many of the cheapest messages in the limit on messages."""
 
 
 class Link:
@@ -72,15 +72,15 @@ class Link:
         self._backlog = Backlog()
         self._entries: list[Entry] = []
         self.left_out = 0
-        """How many older pictures the catalogue that came last leaves out."""
+        """How many older pictures the last catalogue leaves out."""
         self._announced = 0
-        """How many that may have been, as far as limits go."""
+        """How many pictures have been announced, as the limit counts them."""
         self._listed: asyncio.Future[list[Entry]] | None = None
         self._telling: list[Told] = []
-        """Who is told of pages as they come."""
+        """Functions to call with each page as it arrives."""
         self._pages: asyncio.Queue[Catalogue | SessionError] | None = None
         self.base = ""
-        """The path that the sender is below, as far as it was not known before."""
+        """The sender's path, if the address did not say it."""
         self._lost: SessionError | None = None
         self._leaving: SenderLeaving | None = None
         self._task = asyncio.create_task(self._run())
@@ -95,10 +95,9 @@ class Link:
         access: Access = NO_ACCESS,
         opening: float = OPENING,
     ) -> Link:
-        """Connect to a sender, in ``opening`` seconds, without waiting for what it says.
+        """Connect to a sender, without waiting for its first message.
 
-        Raises LinkLost if there is nobody, RemoteProtocolError if whoever is there does not speak
-        our version of the protocol, Unauthorized, or SafetyError.
+        For ``opening`` and the errors see :func:`.handshake.open_websocket`.
         """
         websocket = await open_websocket(address, access, opening=opening)
         link = cls.over(websocket, models=models, terms=terms)
@@ -107,39 +106,39 @@ class Link:
 
     @classmethod
     def over(cls, websocket: Paced, *, models: Iterable[str], terms: Terms) -> Link:
-        """Greet the sender at the other end of a WebSocket, whoever has opened it."""
+        """Start a session over a WebSocket that either side has opened."""
         now = asyncio.get_running_loop().time()
         session = ReceiverSession(now=now, terms=terms, models=models, capabilities=CAPABILITIES)
         return cls(websocket, session)
 
     @property
     def lost(self) -> bool:
-        """The connection has gone, or is about to: nothing more can be asked for."""
+        """Whether the connection is lost or about to close, so that it takes no more requests."""
         return self._lost is not None or self._leaving is not None
 
     @property
     def met(self) -> bool:
-        """The sender has said WELCOME."""
+        """Whether the sender's WELCOME has arrived."""
         return self._session.welcome is not None
 
     @property
     def models(self) -> tuple[str, ...]:
-        """Fingerprints of models that the sender can encode with, once it has said so."""
+        """Fingerprints of the models that the sender encodes with; empty before WELCOME."""
         return self._session.welcome.models if self._session.welcome else ()
 
     @property
     def streams(self) -> int | None:
-        """Streams that may be open at once, once the sender has said so."""
+        """How many streams may be open at once; None before WELCOME."""
         return self._session.welcome.streams if self._session.welcome else None
 
     @property
     def following(self) -> bool:
-        """The sender goes on with pages for follow(); known when the first of them are here."""
+        """Whether the sender sends further pages for follow(); known once the first has arrived."""
         return self._session.following
 
     @property
     def window(self) -> int:
-        """Bytes of payload that may be under way at the moment."""
+        """Bytes of payload that may be in flight at the moment."""
         return self._session.current
 
     def open(
@@ -155,7 +154,7 @@ class Link:
     ) -> Arrivals:
         """Ask for a picture's stream from byte ``start``; see ReceiverSession.open().
 
-        Nothing more is read of the link while too much waits to be taken of ``bounded`` ones.
+        While too many bytes of ``bounded`` streams wait to be taken, the link stops reading.
         """
         self._check()
         stream = self._session.open(
@@ -168,22 +167,23 @@ class Link:
         return arrivals
 
     def update(self, stream: int, target: Target, weight: float) -> None:
-        """Change how far a stream goes and its weight, if it has not ended."""
+        """Change a stream's target and weight, if it has not ended."""
         if self._lost is None:
             self._session.update(stream, target=target, weight=weight)
             self._awoken.set()
 
     def stop(self, stream: int) -> None:
-        """Say that no more of a stream is wanted, if it has not ended anyway."""
+        """Tell the sender to stop a stream, if it has not ended."""
         self._arrivals.pop(stream, None)
         if self._lost is None:
             self._session.stop(stream)
             self._awoken.set()
 
     async def catalogue(self, told: Told | None = None) -> list[Entry]:
-        """Ask what pictures there are; return them by name.
+        """Ask for the catalogue and return it, sorted by name.
 
-        ``told`` gets those of each page as it comes, the newest first, as far as the sender can.
+        ``told`` is called with the pictures of each page as it arrives, the newest first if the
+        sender supports that.
         """
         self._check()
         if told is not None:
@@ -196,10 +196,11 @@ class Link:
         return await asyncio.shield(self._listed)
 
     def follow(self, mark: str | None = None) -> asyncio.Queue[Catalogue | SessionError]:
-        """Ask what pictures there are and what changes, beyond what ``mark`` stands for.
+        """Ask for the catalogue and its changes, without what ``mark`` says is known already.
 
-        Returns where pages will be, and at last what has ended the link.  After a page that is the
-        last, others come if the sender can do that (:attr:`following`); otherwise ask again.
+        Returns the queue of the pages, which ends with the error that ends the link.  After a
+        page marked as the last, more follow if the sender supports that (:attr:`following`);
+        otherwise ask again.
         """
         self._check()
         self._session.list(follow=True, mark=mark)
@@ -208,7 +209,7 @@ class Link:
         return self._pages
 
     async def close(self) -> None:
-        """Send what is still to be sent, and close."""
+        """Send the waiting messages, and close."""
         with contextlib.suppress(TimeoutError, ConnectionClosed, LinkLost):
             async with asyncio.timeout(CLOSE_TIMEOUT):
                 await self._flush()
@@ -245,10 +246,10 @@ class Link:
                 await self._websocket.close(code)
 
     def _failure(self, error: BaseException) -> SessionError:
-        """Return what a message that breaks the rules means for those who wait for pictures.
+        """Return the error that ends the streams after a message that breaks the protocol.
 
-        From a peer that never said WELCOME it means that it is none of ours.  Later on something
-        between the two has damaged a message, and a new connection will do.
+        Before WELCOME it shows that the peer speaks another protocol.  After it, something between
+        the two has damaged a message, and a new connection may help.
         """
         assert isinstance(error, SessionError)
         damaged = isinstance(error, RemoteProtocolError) or (
@@ -332,7 +333,7 @@ class Link:
             self._pages.put_nowait(error)
         if self._listed is not None and not self._listed.done():
             self._listed.set_exception(error)
-            self._listed.exception()  # whoever asked may have gone
+            self._listed.exception()  # marks it as seen: its caller may be gone
 
 
 def _closed(error: BaseException) -> LinkLost:

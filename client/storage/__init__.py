@@ -1,1 +1,1 @@
-"""Streams that were received before."""
+"""Streams on this side: the cache, and the prefixes that grow."""

@@ -1,7 +1,7 @@
-"""Streams that were received before: what is here is not asked for again.
+"""The cache of received streams: bytes in it are not asked for again.
 
-One file per picture's address.  The bytes are proven by their hash when they are continued, so
-nothing here need be trusted, and everything may be deleted at any time.
+There is one file per address of a picture.  When a stream is continued, the sender checks a hash of
+its bytes, so files need not be trusted, and may be deleted at any time.
 """
 
 from __future__ import annotations
@@ -19,31 +19,31 @@ from .eviction import evict
 from .partial_stream import FileStream, MemoryStream
 
 FOLDER = "DIFFC_CACHE"
-"""The environment variable that says where, if not where caches usually are."""
+"""The environment variable that names another folder than the usual one."""
 MOST_BYTES = 2**28
-"""Of all streams kept; beyond that the ones that were not used for longest go."""
+"""Largest size of all files; beyond it the least recently used are deleted."""
 
 
 DIGITS = 32
 _FILES = "[0-9a-f]" * DIGITS + ".dfc"
-"""What files of a store are called; others in the folder are somebody's."""
+"""The pattern of the cache's file names; other files in the folder are left alone."""
 
 logger = logging.getLogger("diffc_client")
 
 
 class Store:
-    """Prefixes of streams, kept below one folder."""
+    """Prefixes of streams in files of one folder."""
 
     def __init__(self, folder: Path, *, most_bytes: int = MOST_BYTES) -> None:
-        """Keep streams in ``folder``, which is made.  Raises OSError if it cannot be used."""
+        """Keep streams in ``folder``, creating it if needed.  Raises OSError."""
         folder.mkdir(parents=True, exist_ok=True)
         self._folder = folder
         self._most_bytes = most_bytes
 
     def open(self, address: Address) -> FileStream:
-        """Return what is kept of the picture at ``address``, and a place for more.
+        """Open the stream of the picture at ``address``, which is empty if it is new.
 
-        Raises OSError, among others if another process has it open.
+        Raises OSError, also if another process has it open.
         """
         name = hashlib.sha256(str(address).encode()).hexdigest()[:DIGITS]
         path = self._folder / f"{name}.dfc"
@@ -54,9 +54,9 @@ class Store:
 
 
 class Cached:
-    """What a store has of a picture, as long as its disk takes it; then in memory.
+    """A stream of the cache that goes on in memory if the disk fails.
 
-    A store is a convenience: one whose disk is full keeps nobody from a picture.
+    The cache is a convenience, so a full disk must not stop a picture.
     """
 
     def __init__(self, file: FileStream) -> None:
@@ -65,17 +65,17 @@ class Cached:
 
     @property
     def length(self) -> int:
-        """Bytes held."""
+        """How many bytes are held."""
         return self._kept.length
 
     @property
     def prefix(self) -> str | None:
-        """Hash of them; None if there are none."""
+        """Hash of the bytes held; None if there are none."""
         return self._kept.prefix
 
     @property
     def header(self) -> Header | None:
-        """The stream's header; None as long as there is no whole one."""
+        """The stream's header; None until it is complete."""
         return self._kept.header
 
     def read(self) -> bytes:
@@ -83,7 +83,7 @@ class Cached:
         return self._kept.read()
 
     def append(self, data: bytes) -> None:
-        """Take the bytes that follow, and say once if they are not remembered."""
+        """Append bytes; log once if they can be kept in memory only."""
         try:
             self._kept.append(data)
         except OSError as error:
@@ -101,13 +101,13 @@ class Cached:
             self._kept = MemoryStream()
 
     def close(self) -> None:
-        """Let go of the file."""
+        """Close the file."""
         with contextlib.suppress(OSError):
             self._file.close()
 
 
 def usual_folder() -> Path:
-    """Return where streams are kept unless somebody says otherwise."""
+    """Return the cache's folder: $DIFFC_CACHE, or the user's usual folder of caches."""
     given = os.environ.get(FOLDER)
     if given:
         return Path(given)

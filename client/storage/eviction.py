@@ -1,4 +1,4 @@
-"""A folder that may grow to a size, and no further."""
+"""Limits the size of a folder by deleting the least recently used files."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from pathlib import Path
 def evict(folder: Path, pattern: str, most_bytes: int, *, spare: Path) -> None:
     """Delete files of ``folder`` that match ``pattern`` until ``most_bytes`` are left.
 
-    The pattern is as for a shell.  Those that were changed or touched longest ago go first, and
-    ``spare`` never.  Files that vanish meanwhile are nobody's loss.  Raises OSError if one cannot
-    be deleted.
+    The pattern is as for a shell.  The files that were changed or touched longest ago are deleted
+    first, and ``spare`` never.  Files that vanish meanwhile are ignored.  Raises OSError if one
+    cannot be deleted.
     """
     found = []
     for path in folder.glob(pattern):

@@ -1,7 +1,7 @@
-"""The part of a stream that is here already.
+"""The prefix of a stream that has been received, in memory or in a file.
 
-A prefix of a stream is a stream, so that what is kept is simply what has come, and goes on where
-it ends, after a reconnect as after a restart.
+Every prefix of a stream is a valid stream, so the received bytes are stored as they are, and can be
+continued where they end, after a reconnect or after a restart.
 """
 
 from __future__ import annotations
@@ -26,17 +26,17 @@ class Kept(Protocol):
 
     @property
     def length(self) -> int:
-        """Bytes held."""
+        """How many bytes are held."""
         ...
 
     @property
     def prefix(self) -> str | None:
-        """Hash of them, see :class:`PrefixHash`; None if there are none."""
+        """Hash of the bytes held, see :class:`PrefixHash`; None if there are none."""
         ...
 
     @property
     def header(self) -> Header | None:
-        """The stream's header; None as long as there is no whole one."""
+        """The stream's header; None until it is complete."""
         ...
 
     def read(self) -> bytes:
@@ -44,12 +44,12 @@ class Kept(Protocol):
         ...
 
     def append(self, data: bytes) -> None:
-        """Take the bytes that follow."""
+        """Append the bytes that follow."""
         ...
 
 
 class MemoryStream:
-    """A prefix kept in memory."""
+    """A prefix in memory."""
 
     def __init__(self) -> None:
         self._data = bytearray()
@@ -57,17 +57,17 @@ class MemoryStream:
 
     @property
     def length(self) -> int:
-        """Bytes held."""
+        """How many bytes are held."""
         return len(self._data)
 
     @property
     def prefix(self) -> str | None:
-        """Hash of them; None if there are none."""
+        """Hash of the bytes held; None if there are none."""
         return str(self._hash) if self._data else None
 
     @property
     def header(self) -> Header | None:
-        """The stream's header; None as long as there is no whole one."""
+        """The stream's header; None until it is complete."""
         return header_of(bytes(self._data[:LONGEST_HEADER]))
 
     def read(self) -> bytes:
@@ -75,24 +75,24 @@ class MemoryStream:
         return bytes(self._data)
 
     def append(self, data: bytes) -> None:
-        """Take the bytes that follow."""
+        """Append the bytes that follow."""
         self._data += data
         self._hash.update(data)
 
 
 class FileStream:
-    """A prefix kept in a file, which only ever grows at its end.
+    """A prefix in a file, which grows at its end only.
 
-    The bytes are handed to the operating system at once, and written through to the disk when
-    the file is closed.  While it is open, no other process may write to it.  Should a power cut
-    tear the end off, the hash tells.
+    Bytes go to the operating system at once, and are synced to the disk when the file is closed.
+    While it is open, other processes that use the same lock cannot write to it.  If a power cut
+    damages its end, the sender's check of the hash shows that.
     """
 
     def __init__(self, path: Path) -> None:
         """Open or create the file.
 
-        Raises OSError, among others if somebody is writing to it, or NotAStream for a file beyond
-        all limits.
+        Raises OSError, also if another process is writing to it, or NotAStream if it is longer
+        than any stream may be.
         """
         self._path = path
         self._made = not path.exists()
@@ -122,7 +122,7 @@ class FileStream:
 
     @property
     def header(self) -> Header | None:
-        """The stream's header; None as long as there is no whole one."""
+        """The stream's header; None until it is complete."""
         self._file.seek(0)
         return header_of(self._file.read(LONGEST_HEADER))
 
@@ -132,9 +132,9 @@ class FileStream:
         return self._file.read(MAX_STREAM)
 
     def append(self, data: bytes) -> None:
-        """Take the bytes that follow.
+        """Append the bytes that follow.
 
-        Raises OSError, for instance when the disk is full; then none of them is held.
+        Raises OSError, for instance when the disk is full; then none of them is kept.
         """
         left = memoryview(data)
         try:
@@ -155,7 +155,7 @@ class FileStream:
         self._hash = PrefixHash()
 
     def close(self) -> None:
-        """Write through to the disk and close; one made here that never got a byte is removed."""
+        """Sync to the disk and close; a new file that got no bytes is removed."""
         if self._file.closed:
             return
         try:
@@ -167,9 +167,9 @@ class FileStream:
 
 
 def outdated(error: Exception) -> bool:
-    """Tell whether ``error`` means that what was kept is of no use: begin anew without it.
+    """Tell whether ``error`` means that the kept bytes are useless, and have to be dropped.
 
-    Too few bytes for a picture are as good a beginning as any.
+    NothingDecodable does not: too few bytes for a picture are a valid beginning.
     """
     if isinstance(error, PeerError):
         return error.code == Code.PREFIX_MISMATCH
@@ -177,14 +177,14 @@ def outdated(error: Exception) -> bool:
 
 
 def begins_stream(data: bytes) -> bool:
-    """Tell whether ``data`` can be the beginning of a stream, of whatever version; nothing can."""
+    """Tell whether a stream of any version may begin with ``data``; it may if that is empty."""
     return data.startswith(MAGIC[: len(data)])
 
 
 def lock(descriptor: int, path: Path | str) -> None:
-    """Keep other processes from writing, for as long as the file is open or this process lives.
+    """Lock a file against other writers until it is closed or this process ends.
 
-    Raises OSError if one is.
+    Raises OSError if another process holds the lock.
     """
     if not try_lock(descriptor):
         raise OSError(f"{path}: somebody else is writing to it")

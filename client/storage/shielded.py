@@ -1,4 +1,4 @@
-"""What lets go of files is done to its end, whatever happens to those who wait for it."""
+"""Runs work on a thread to its end, even if the waiting task is cancelled."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ Result = TypeVar("Result")
 
 
 async def shielded(work: Callable[[], Result]) -> Result:
-    """Do ``work`` on a thread, and return what it does when it is done; raises what it raises.
+    """Run ``work`` on a thread and return its result; raises as ``work`` does.
 
-    Whoever is cancelled meanwhile is so when it is done: what follows would find it half closed,
-    and the end of an event loop would not wait for it.
+    A cancellation takes effect only once the work is done: otherwise the caller's next steps would
+    find a file half closed, and the end of the event loop would not wait for it.
     """
     running = asyncio.ensure_future(asyncio.to_thread(work))
     cancelled: asyncio.CancelledError | None = None
