@@ -1,4 +1,4 @@
-"""A picture in a terminal, getting better in place, above a line that says how good it is."""
+"""Shows a picture in a terminal as it improves, above a line of text about it."""
 
 from __future__ import annotations
 
@@ -14,22 +14,22 @@ from ..decoding.refiner import Refinement
 from . import terminal
 
 BAR = 24
-"""Characters that say how much of the target is there."""
+"""Characters of the progress bar."""
 HIDE, SHOW = "\x1b[?25l", "\x1b[?25h"
 BEGIN, END = "\x1b[?2026h", "\x1b[?2026l"
-"""Around what appears all at once; terminals that do not know this ignore it."""
+"""Begin and end of a synchronised update; terminals that do not know it ignore it."""
 CLEAR_LINE = "\x1b[2K"
 WAITING = "waiting for the first bytes"
 
 Describe = Callable[[Refinement], tuple[str, float | None]]
-"""What to say of a refinement, and what share of all it is, 0 to 1; None: nobody knows."""
+"""Returns the text for a refinement, and its share of the target, 0 to 1; None if unknown."""
 
 
 class Display:
-    """Paints refinements on a thread of its own: the newest, as fast as the terminal takes them.
+    """Paints the newest refinement on a thread of its own, as fast as the terminal takes them.
 
-    Every write leaves the cursor visible and at the beginning of the line below the picture, so
-    that however the program ends, the terminal is in order.
+    Every write leaves the cursor visible, at the beginning of the line below the picture, so that
+    the terminal is usable however the program ends.
     """
 
     def __init__(
@@ -39,15 +39,15 @@ class Display:
         describe: Describe,
         size: Callable[[], tuple[int, int]] | None = None,
     ) -> None:
-        """Paint to ``stream``, a terminal whose (columns, rows) are told by ``size``.
+        """Paint to ``stream``, a terminal; ``size`` returns its (columns, rows).
 
-        Without ``how`` there is only the line.
+        Without ``how``, show only the line of text.
         """
         self._stream = stream
         self._how = how
         self._describe = describe
         self._size = size or self._asked
-        # Another run's picture above is to stay.
+        # Random, so that a picture of an earlier run above is not replaced.
         self._number = 1 + secrets.randbelow(2**32 - 1)
         self._newest = Latest()
         self._room: tuple[int, int] | None = None
@@ -60,14 +60,14 @@ class Display:
         return self
 
     def __exit__(self, *_: object) -> None:
-        """Paint the last refinement, and leave the picture standing and the cursor below it."""
+        """Paint the last refinement; leave the picture on the screen and the cursor below it."""
         self._newest.finish()
         self._thread.join()
         with contextlib.suppress(OSError):
             self._write(f"\r{CLEAR_LINE}")
 
     def show(self, refinement: Refinement) -> None:
-        """Have a refinement painted soon, unless a newer one comes first."""
+        """Paint a refinement soon, unless a newer one replaces it."""
         self._newest.put(refinement)
 
     def _run(self) -> None:
@@ -75,7 +75,7 @@ class Display:
             while (refinement := self._newest.take()) is not None:
                 self._paint(refinement)
         except OSError:
-            pass  # the terminal has gone: the picture goes on without it
+            pass  # the terminal is gone; receiving goes on
 
     def _paint(self, refinement: Refinement) -> None:
         room = self._size()
@@ -85,7 +85,7 @@ class Display:
             return
         lead = f"\r\x1b[{self._cells[1]}A"
         if room != self._room:
-            # Where the picture before is now only the terminal knows: begin below it.
+            # After a resize only the terminal knows where the last picture is: begin below it.
             lead = f"\r{CLEAR_LINE}" + ("" if self._room is None else "\n")
             self._room = room
             self._cells = terminal.cells(

@@ -1,4 +1,4 @@
-"""``diffc-client get``: one picture, once."""
+"""``diffc-client get``: fetches one picture."""
 
 from __future__ import annotations
 
@@ -95,12 +95,12 @@ def add_to(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> Non
 
 
 def _get(options: argparse.Namespace) -> int:
-    # Late, because they bring the codec, which --help can do without.
+    # Imported late, because they bring the codec, which --help does not need.
     from ..decoding.decoders import ModelDecoders
     from ..storage.cache import usual_folder
     from .fetch import Request, fetch
 
-    # Before the model is loaded: a mistyped address should not take a second to be told.
+    # Parsed before the model is loaded, so that a mistyped address is reported at once.
     address = Address.parse(options.url)
     request = Request(
         address=address,

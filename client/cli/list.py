@@ -1,4 +1,4 @@
-"""``diffc-client list``: what a sender has."""
+"""``diffc-client list``: lists a sender's pictures."""
 
 from __future__ import annotations
 
@@ -57,12 +57,12 @@ def _list(options: argparse.Namespace) -> int:
 
 
 def line(entry: Entry) -> str:
-    """Return size, time (UTC), thumbprint and name."""
+    """Return one line of text: size, time (UTC), thumbprint and name."""
     return f"{entry.size:>12,}  {moment(entry.time):19}  {entry.thumbprint}  {entry.name}"
 
 
 def moment(seconds: int) -> str:
-    """Return when that is since 1970, in UTC, or the seconds themselves beyond the year 9999."""
+    """Format a time in seconds since 1970 as UTC; beyond the year 9999 as the bare number."""
     try:
         return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%d %H:%M:%S")
     except (ValueError, OverflowError, OSError):  # which of them depends on the system

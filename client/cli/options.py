@@ -1,4 +1,4 @@
-"""Options that several commands of ``diffc-client`` have."""
+"""Options that several commands of ``diffc-client`` share."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from diffc_stream.transport.logging import start_logging
 from ..remote.credentials import Access, access_from
 
 LONGEST = 366 * 86_400.0
-"""Seconds that anything can be told to take."""
+"""Largest value, in seconds, of options that are times."""
 EXIT_CODES = """\
 environment: DIFFC_ENGINE says what runs models, onnxruntime (if it can) or torch; DIFFC_TOKEN is
 shown where a token is wanted, DIFFC_CA is a file of authorities to believe; http_proxy,
@@ -56,13 +56,13 @@ def add_command(
 
 
 def start_log(options: argparse.Namespace) -> None:
-    """Log as the options say, for a command that stays up."""
+    """Start logging as the options say, for a command that runs until stopped."""
     start_logging(options.log_level, options.log_format)
     logging.getLogger("websockets").setLevel(logging.ERROR)
 
 
 def add_target(parser: argparse.ArgumentParser, first: str, *, side: bool = False) -> None:
-    """Add how much of a picture is wanted; ``first`` says of bytes what it does."""
+    """Add the options of the target; ``first`` is the help text of --bytes."""
     parser.add_argument("--bytes", metavar="N", type=integer(1, MAX_STREAM), help=first)
     parser.add_argument("--bpp", metavar="X", type=number(MAX_BPP), help="... or bits per pixel")
     if side:
@@ -79,17 +79,17 @@ def add_target(parser: argparse.ArgumentParser, first: str, *, side: bool = Fals
 
 
 def target(options: argparse.Namespace) -> Target:
-    """Return how much is wanted."""
+    """Return the target that the options give."""
     return Target(bytes=options.bytes, bpp=options.bpp, side=options.side, psnr=options.psnr)
 
 
 def access(options: argparse.Namespace) -> Access:
-    """Return how to get in.  Raises SafetyError."""
+    """Return the tokens and authorities that the options give.  Raises SafetyError."""
     return access_from(options.token_file, options.ca, exposed=options.insecure)
 
 
 def add_receiving(parser: argparse.ArgumentParser) -> None:
-    """Add what all commands have that receive and decode streams."""
+    """Add the options of commands that receive and decode streams."""
     add_rendering(parser)
     add_decoding(parser)
     parser.add_argument(
@@ -104,7 +104,7 @@ def add_receiving(parser: argparse.ArgumentParser) -> None:
 
 
 def add_decoding(parser: argparse.ArgumentParser) -> None:
-    """Add what is decoded at most, and with what."""
+    """Add the limit and the model of decoding."""
     add_max_pixels(parser)
     parser.add_argument(
         "--model", metavar="FILE", type=Path, help="a model beside those that diffc models lists"
@@ -112,7 +112,7 @@ def add_decoding(parser: argparse.ArgumentParser) -> None:
 
 
 def add_access(parser: argparse.ArgumentParser) -> None:
-    """Add what it takes to get in at a sender."""
+    """Add the options for tokens and TLS."""
     group = parser.add_argument_group("senders that want a token, or have TLS")
     group.add_argument(
         "--token-file",
@@ -134,7 +134,7 @@ def add_access(parser: argparse.ArgumentParser) -> None:
 
 
 def add_limits(parser: argparse.ArgumentParser) -> None:
-    """Add the options that say how much one sender may fill."""
+    """Add the limits on what one sender may store."""
     parser.add_argument(
         "--most",
         metavar="BYTES",
@@ -153,7 +153,7 @@ def add_limits(parser: argparse.ArgumentParser) -> None:
 
 
 def add_every(parser: argparse.ArgumentParser, text: str) -> None:
-    """Add how often a catalogue is asked for; ``text`` says when."""
+    """Add --every, an interval in seconds, with ``text`` as its help."""
     parser.add_argument(
         "--every",
         metavar="SECONDS",

@@ -1,4 +1,4 @@
-"""How far a picture has come, in words, and in a terminal."""
+"""Reports a picture's progress, as text and in a terminal."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ if TYPE_CHECKING:
     from .fetch import Fetched
 
 Picture = Literal["auto", "kitty", "iterm", "blocks", "off"]
-"""How a terminal shows it: by itself, one of its ways, or not at all."""
+"""How a terminal shows the picture: chosen by the environment, in a given way, or not at all."""
 
 
 def summary(picture: Refinement | Fetched, render: Method = "mmse") -> str:
-    """Return bytes, bits per pixel and quality, as far as it is known.
+    """Return a line of bytes, bits per pixel and, if it is known, predicted quality.
 
-    What is foretold is of the mmse picture, and that is said of one that is rendered otherwise.
+    The prediction is for the mmse picture, which the line says if ``render`` is another method.
     """
-    from diffc_stream.metrics import told  # brings NumPy, which --help can do without
+    from diffc_stream.metrics import told  # brings NumPy, which --help does not need
 
     text = f"{picture.bytes:,} bytes, {picture.bpp:.4g} bpp"
     if picture.predicted_psnr is None:
@@ -36,7 +36,7 @@ def summary(picture: Refinement | Fetched, render: Method = "mmse") -> str:
 
 @contextlib.contextmanager
 def progress(target: Target, picture: Picture) -> Iterator[Callable[[Refinement], None]]:
-    """Show how it goes, to people: nothing moves in a log file."""
+    """Show progress on standard error if that is a terminal, else nothing."""
     began = time.monotonic()
 
     def describe(refinement: Refinement) -> tuple[str, float | None]:
@@ -61,7 +61,7 @@ def progress(target: Target, picture: Picture) -> Iterator[Callable[[Refinement]
 
 
 def share(refinement: Refinement, target: Target) -> float | None:
-    """Return how much of what is wanted is there, 0 to 1; None if nobody knows."""
+    """Return the share of the target that has been reached, 0 to 1; None if that is unknown."""
     shares = [
         value / wanted
         for value, wanted in (

@@ -1,8 +1,9 @@
-"""What a terminal can show of a picture, and how it is told to.
+"""Draws pictures in a terminal, in the best way that it supports.
 
-Three ways: the graphics protocol of kitty, the inline images of iTerm2, and half blocks, characters
-whose two halves are two pixels, which any terminal with colours has.  Which of them is told from
-the environment alone: a terminal that is asked may answer late, into whatever runs by then.
+There are three ways: the graphics protocol of kitty, the inline images of iTerm2, and half blocks,
+characters whose upper and lower halves are two pixels, which any terminal with colours can show.
+The choice depends on the environment's variables only, because a terminal that is asked may answer
+late, into the input of the next program.
 """
 
 from __future__ import annotations
@@ -21,37 +22,37 @@ Way = Literal["kitty", "iterm", "blocks"]
 WAYS: tuple[Way, ...] = ("kitty", "iterm", "blocks")
 
 CELL_WIDTH, CELL_HEIGHT = 10, 20
-"""Pixels of a character that pictures are reduced for: what is finer nobody sees."""
+"""Assumed pixels of a character, to which pictures are reduced: finer detail would not show."""
 CHUNK = 4096
-"""Characters of a picture in one escape sequence of kitty's, which has that limit."""
+"""Characters of data in one escape sequence, a limit of kitty's protocol."""
 RESET = "\x1b[0m"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Capability:
-    """How a terminal shows pictures."""
+    """How a terminal can show pictures."""
 
     way: Way
     true_colour: bool
-    """24 bits; else 256 colours.  For half blocks alone."""
+    """24-bit colours, else 256.  For half blocks only."""
 
 
 def told(environment: Mapping[str, str], encoding: str) -> Capability | None:
-    """Return what the terminal of this environment can show; None: better nothing.
+    """Return the capability of the terminal that ``environment`` describes; None if unsure.
 
-    ``encoding`` is that of what is written to it.
+    ``encoding`` is that of the text written to it.
     """
     name = environment.get("TERM", "")
     if environment.get("NO_COLOR") or name in ("", "dumb", "linux", "unknown"):
         return None
     way = _way(environment)
     if way == "blocks" and not (_colourful(environment) and "utf" in encoding.lower()):
-        return None  # colours that nobody has promised, or a character that cannot be written
+        return None  # no colours, or no character for half a block
     return capability(way, environment)
 
 
 def capability(way: Way, environment: Mapping[str, str]) -> Capability:
-    """Return the capability of a terminal of which somebody knows that it has this ``way``."""
+    """Return the capability of a terminal that is known to support ``way``."""
     colours = environment.get("COLORTERM", "").lower() in ("truecolor", "24bit")
     direct = environment.get("TERM", "").endswith("-direct")
     return Capability(way=way, true_colour=colours or direct)
@@ -59,14 +60,14 @@ def capability(way: Way, environment: Mapping[str, str]) -> Capability:
 
 def _way(environment: Mapping[str, str]) -> Way:
     name, program = environment.get("TERM", ""), environment.get("TERM_PROGRAM", "")
-    # A multiplexer has the last word, and few of them let pictures through.
+    # A multiplexer decides what reaches the terminal, and few pass pictures on.
     if environment.get("TMUX") or environment.get("STY") or name.startswith(("tmux", "screen")):
         return "blocks"
     if name in ("xterm-kitty", "xterm-ghostty") or program == "ghostty":
         return "kitty"
     if environment.get("KITTY_WINDOW_ID"):
         return "kitty"
-    # The last is what iTerm2 has ssh carry along.
+    # iTerm2 sets LC_TERMINAL, which ssh passes on.
     if program in ("iTerm.app", "WezTerm", "mintty") or environment.get("LC_TERMINAL") == "iTerm2":
         return "iterm"
     return "blocks"
@@ -77,10 +78,10 @@ def _colourful(environment: Mapping[str, str]) -> bool:
 
 
 def cells(shape: tuple[int, ...], columns: int, rows: int) -> tuple[int, int]:
-    """Return the (columns, rows) that a picture (H, W, ...) takes, in proportion, of so many.
+    """Return the (columns, rows) in which a picture (H, W, ...) fits, in proportion.
 
-    A character is twice as high as wide.  Small pictures are not enlarged beyond one pixel per
-    half of a character.
+    A character is twice as high as wide.  Small pictures are not enlarged beyond one pixel for
+    each half of a character.
     """
     height, width = shape[:2]
     scale = min(columns / width, 2 * rows / height, 1.0)
@@ -90,23 +91,23 @@ def cells(shape: tuple[int, ...], columns: int, rows: int) -> tuple[int, int]:
 def drawn(
     image: NDArray[np.uint8], columns: int, rows: int, how: Capability, number: int
 ) -> list[str]:
-    """Return what shows ``image`` (H, W, 3) in so many characters, row by row.
+    """Return the text that shows ``image`` (H, W, 3) in ``columns`` by ``rows``, by row.
 
-    Each row leaves the cursor in its row.  All of a picture of pixels is in the first row; for the
-    others the cursor only moves.  ``number``, 1 to 2^32 - 1, is of all versions of one picture:
-    kitty lets each take the place of the one before.
+    Each row leaves the cursor in its row.  In kitty and iTerm2 the first row holds the whole
+    picture, and the others are empty.  ``number``, 1 to 2^32 - 1, is the same for all refinements
+    of a picture, so that in kitty each replaces the one before.
     """
     if how.way == "blocks":
         return list(_blocks(reduced(image, columns, 2 * rows), how.true_colour))
     png = png_bytes(reduced(image, columns * CELL_WIDTH, rows * CELL_HEIGHT))
     kitty = how.way == "kitty"
     shown = _kitty(png, columns, rows, number) if kitty else _iterm(png, columns, rows)
-    # Wherever the terminal thinks that the cursor belongs after a picture, it goes back.
+    # Terminals move the cursor differently after a picture: save and restore it.
     return [f"\x1b7{shown}\x1b8", *[""] * (rows - 1)]
 
 
 def reduced(image: NDArray[np.uint8], width: int, height: int) -> NDArray[np.uint8]:
-    """Return ``image`` (H, W, 3) of at most ``width`` and ``height``, each pixel a mean."""
+    """Reduce ``image`` (H, W, 3) to at most ``width`` and ``height`` by averaging pixels."""
     values: NDArray[np.float64] = image.astype(np.float64)
     for axis, most in ((0, height), (1, width)):
         length = values.shape[axis]
@@ -137,7 +138,7 @@ def _true(image: NDArray[np.uint8]) -> list[list[str]]:
 
 
 def _palette(image: NDArray[np.uint8]) -> list[list[str]]:
-    """Return the nearest of the 6 x 6 x 6 colours or 24 greys that terminals of 256 have."""
+    """Return the nearest of the 6 x 6 x 6 colours and 24 greys of a 256-colour terminal."""
     levels = np.array([0, 95, 135, 175, 215, 255])
     values = image.astype(np.int64)
     index = np.abs(values[..., None] - levels).argmin(axis=-1)
@@ -150,7 +151,7 @@ def _palette(image: NDArray[np.uint8]) -> list[list[str]]:
 
 
 def _kitty(png: bytes, columns: int, rows: int, number: int) -> str:
-    """Place a picture and leave the cursor; no answer is wanted."""
+    """Return the sequence that places a picture, keeps the cursor and asks for no answer."""
     data = base64.b64encode(png).decode()
     chunks = [data[start : start + CHUNK] for start in range(0, len(data), CHUNK)]
     first = f"a=T,f=100,q=2,i={number},p=1,C=1,c={columns},r={rows},"

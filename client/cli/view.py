@@ -1,4 +1,4 @@
-"""``diffc-client view``: a sender's pictures in a browser, while they come."""
+"""``diffc-client view``: shows a sender's pictures in a browser as they arrive."""
 
 from __future__ import annotations
 
@@ -92,7 +92,7 @@ def _view(options: argparse.Namespace) -> int:
             facts = {"url": view.url, "sender": options.url}
             print(json.dumps(facts) if options.json else f"look at {view.url}", flush=True)
             if options.browser:
-                # Some browsers come back only when they are closed.
+                # On a thread, because with some browsers open() returns only when they are closed.
                 threading.Thread(target=webbrowser.open, args=(view.url,), daemon=True).start()
             await stopped.wait()
 

@@ -1,1 +1,1 @@
-"""Folders that follow senders."""
+"""Mirrors: folders that hold the streams of a sender and follow its changes."""

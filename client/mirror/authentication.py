@@ -1,4 +1,4 @@
-"""Who may send to a receiver that listens: whoever shows one of its tokens."""
+"""Authenticates the senders that connect to a listening receiver, by token."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from diffc_stream.errors import SafetyError
 from diffc_stream.transport.tokens import Tokens
 
 Admit = Callable[[Request], str | HTTPStatus]
-"""Returns what to call the sender that makes a request, or the status to refuse it with."""
+"""Returns the name of the sender that makes a request, or the status that refuses it."""
 
 
 def by_token(tokens: Tokens) -> Admit:
-    """Let in who shows one of ``tokens``, called by the token's name, whatever else it says.
+    """Admit senders that show one of ``tokens``, under the token's name.
 
-    The file is looked at again with every request; if it cannot be read, the tokens from before
-    hold.
+    Each request checks whether the file has changed; if it cannot be read, the earlier tokens stay
+    valid.
     """
 
     def admit(request: Request) -> str | HTTPStatus:

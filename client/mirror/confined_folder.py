@@ -1,6 +1,6 @@
-"""Files below one folder, reached without following a link on the way.
+"""Opens files below one folder without ever following a symbolic link.
 
-Paths are relative, with ``/`` between folders, on every system.
+Paths are relative, with ``/`` between folders on every system.
 """
 
 from __future__ import annotations
@@ -14,15 +14,16 @@ from pathlib import Path
 
 _BY_FOLDER = {os.open, os.stat, os.unlink, os.mkdir, os.rmdir, os.rename, os.link}
 _SAFE = os.supports_dir_fd >= _BY_FOLDER
-"""The system opens files by their folder, so that no folder can be swapped for a link meanwhile."""
+"""Whether the system opens files relative to an open folder: then no folder on the way can be
+replaced by a link meanwhile."""
 _NO_LINK = getattr(os, "O_NOFOLLOW", 0)
 _FOLDER = getattr(os, "O_PATH", os.O_RDONLY) | getattr(os, "O_DIRECTORY", 0)
 _FILE = _NO_LINK | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
-"""Neither a link nor a pipe that nobody fills holds anybody up."""
+"""Flags with which opening neither follows a link nor blocks on a pipe."""
 
 
 class ConfinedFolder:
-    """A folder, and what is below it; all raises OSError."""
+    """A folder and the files below it; all methods raise OSError."""
 
     def __init__(self, root: Path) -> None:
         self.root = root
@@ -33,12 +34,12 @@ class ConfinedFolder:
             return os.open(name, flags | _FILE, 0o666, dir_fd=folder)
 
     def stat(self, relative: str) -> os.stat_result:
-        """Return what is known of a file, or of a link itself."""
+        """Return the status of a file, or of a link itself."""
         with self._at(relative) as (folder, name):
             return os.stat(name, dir_fd=folder, follow_symlinks=False)
 
     def exists(self, relative: str) -> bool:
-        """Tell whether there is anything of that name, be it a link that leads nowhere."""
+        """Tell whether anything has that name, also a broken link."""
         try:
             self.stat(relative)
         except (FileNotFoundError, NotADirectoryError):
@@ -51,7 +52,7 @@ class ConfinedFolder:
             os.unlink(name, dir_fd=folder)
 
     def touch(self, relative: str, time: int) -> None:
-        """Have a file be changed at ``time``, in nanoseconds since 1970."""
+        """Set a file's modification time, in nanoseconds since 1970."""
         with self._at(relative) as (folder, name):
             if folder is None:
                 os.utime(name, ns=(time, time))
@@ -59,24 +60,24 @@ class ConfinedFolder:
                 os.utime(name, ns=(time, time), dir_fd=folder, follow_symlinks=False)
 
     def mkdir(self, relative: str) -> int:
-        """Make a folder, and return its number."""
+        """Create a folder, and return its inode number."""
         with self._at(relative) as (folder, name):
             os.mkdir(name, dir_fd=folder)
             return os.stat(name, dir_fd=folder, follow_symlinks=False).st_ino
 
     def rmdir(self, relative: str) -> None:
-        """Delete a folder that is empty."""
+        """Delete an empty folder."""
         with self._at(relative) as (folder, name):
             os.rmdir(name, dir_fd=folder)
 
     def replace(self, relative: str, other: str) -> None:
-        """Have one file take the place of another in the same folder."""
+        """Rename a file over another in the same folder."""
         with self._at(relative) as (folder, name):
             there = self._beside(folder, other)
             os.replace(name, there, src_dir_fd=folder, dst_dir_fd=folder)
 
     def put(self, relative: str, other: str) -> None:
-        """Have a file take a place in the same folder; FileExistsError if somebody has it."""
+        """Rename a file within its folder; raises FileExistsError if the new name is taken."""
         with self._at(relative) as (folder, name):
             there = self._beside(folder, other)
             try:
@@ -84,7 +85,7 @@ class ConfinedFolder:
             except FileExistsError:
                 raise
             except OSError as error:
-                # Not every file system has links.
+                # The file system may not have hard links.
                 if self.exists(other):
                     raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST)) from error
                 os.rename(name, there, src_dir_fd=folder, dst_dir_fd=folder)
@@ -96,7 +97,7 @@ class ConfinedFolder:
 
     @contextmanager
     def _at(self, relative: str) -> Iterator[tuple[int | None, str]]:
-        """Open the folder that something is in; where that cannot be, look for links at least."""
+        """Open the parent folder; on systems that cannot, check for links on the way instead."""
         *folders, name = parts = relative.split("/")
         if not all(part not in ("", ".", "..") for part in parts):
             raise OSError(errno.EINVAL, f"{relative!r} is not below a folder")

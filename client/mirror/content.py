@@ -1,4 +1,4 @@
-"""What a file holds, told by its size and a digest."""
+"""The content of a file, as its size and a digest."""
 
 from __future__ import annotations
 
@@ -8,36 +8,36 @@ from dataclasses import dataclass
 DIGITS = 32
 
 COMPARE, ASK = "compare", "ask"
-"""Instead of a digest, of files of versions that noted none: they are ours when the sender's stream
-turns out to begin with the same bytes; or, where it was noted how long it was and it still is, when
-the sender agrees."""
+"""In place of a digest, for files of earlier versions of this program, which noted none.  A COMPARE
+file counts as ours once the sender's stream has begun with the same bytes.  An ASK file, which
+still has its noted length, counts as ours once the sender has confirmed its hash."""
 
 
 @dataclass(frozen=True, slots=True)
 class Content:
-    """What a file holds."""
+    """The size and digest of a file."""
 
     size: int
     digest: str
-    """Of its bytes, see :func:`digest_of`; or COMPARE or ASK."""
+    """See :func:`digest_of`; or COMPARE or ASK."""
 
     @classmethod
     def of(cls, data: bytes) -> Content:
-        """Return what a file holds that holds ``data``."""
+        """Return the content of a file with the bytes ``data``."""
         return cls(len(data), digest_of(hashlib.sha256(data)))
 
     @property
     def proven(self) -> bool:
-        """It was written here."""
+        """Whether the digest is known, so that the file can be proven to be ours."""
         return self.digest not in (COMPARE, ASK)
 
 
 Known = tuple[Content, Content | None]
-"""What a file holds, or held before, if it was not written to in the end."""
+"""A file's content, and the earlier one that it still has if the last write did not happen."""
 
 
 def digest_of(running: hashlib._Hash) -> str:
-    """Return the digest of what a SHA-256 was fed with: 128 bits in hex."""
+    """Return the first 128 bits of a SHA-256, in hex."""
     return running.hexdigest()[:DIGITS]
 
 

@@ -1,4 +1,4 @@
-"""Much to do on an event loop, bit by bit: others have their turns meanwhile."""
+"""Long loops on an event loop that let other tasks run in between."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ Item = TypeVar("Item")
 
 
 async def cooperatively(items: Iterable[Item]) -> AsyncIterator[Item]:
-    """Yield items; after every AT_ONCE of them whatever else runs on the loop goes first."""
+    """Yield items, and let other tasks run after every AT_ONCE of them."""
     for number, item in enumerate(items, 1):
         yield item
         if not number % AT_ONCE:

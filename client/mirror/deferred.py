@@ -1,4 +1,4 @@
-"""Pictures that are left alone for some time, because it would be no use to ask for them."""
+"""Pictures that are not asked for until some time has passed."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ from collections.abc import Callable
 
 
 class Deferred:
-    """Names, each with when it is tried again."""
+    """Names of deferred pictures, each with a timer."""
 
     def __init__(self, again: Callable[[str], object]) -> None:
-        """Call ``again`` for each whose time has come."""
+        """Call ``again`` with each name when its time has come."""
         self._again = again
         self._parked: dict[str, asyncio.TimerHandle | None] = {}
 
@@ -21,7 +21,7 @@ class Deferred:
         return len(self._parked)
 
     def park(self, name: str, seconds: float | None) -> None:
-        """Leave a picture alone for so long; None: until somebody takes it out."""
+        """Defer a picture for ``seconds``; None is until :meth:`discard`."""
         self.discard(name)
         timer = None
         if seconds is not None:
@@ -29,13 +29,13 @@ class Deferred:
         self._parked[name] = timer
 
     def discard(self, name: str) -> None:
-        """Leave a picture alone no more."""
+        """Stop deferring a picture."""
         timer = self._parked.pop(name, None)
         if timer is not None:
             timer.cancel()
 
     def clear(self) -> None:
-        """Leave none alone any more."""
+        """Stop deferring all pictures."""
         for name in tuple(self._parked):
             self.discard(name)
 

@@ -1,4 +1,4 @@
-"""Whose turn it is: equal shares of time for all, whatever each of them asks for."""
+"""Gives each owner of jobs an equal share of the time, however many jobs it has."""
 
 from __future__ import annotations
 
@@ -8,30 +8,30 @@ Job = TypeVar("Job")
 
 
 class FairShare(Generic[Job]):
-    """Jobs by whom they are for, of whom the one who has had least time is next.
+    """Jobs by owner; the next job is one of the owner that has used the least time.
 
-    Time that nobody asked for is not saved up: who comes back is no further than who has had least
-    of those that wait.  What is held is one job for every key of whoever is given.
+    Idle time is not saved up: an owner that returns counts as having used at least as much as the
+    one served last.  There is at most one job for each key of an owner.
     """
 
     def __init__(self) -> None:
         self._waiting: dict[str, dict[str, Job]] = {}
         self._had: dict[str, float] = {}
-        """Seconds, of all who came since somebody last had to wait."""
+        """Seconds used by each owner, since the queue was last empty."""
         self._least = 0.0
-        """What the last one to be served had had."""
+        """Seconds that the owner served last had used."""
 
     def put(self, owner: str, key: str, job: Job) -> None:
-        """Have a job done; one of the same key that waits already is, instead."""
+        """Queue a job, unless one with the same key is waiting."""
         if owner not in self._waiting:
             self._waiting[owner] = {}
             self._had[owner] = max(self._least, self._had.get(owner, 0.0))
         self._waiting[owner].setdefault(key, job)
 
     def next(self) -> tuple[str, Job] | None:
-        """Return whose turn it is and his oldest job, which waits no longer; None if none does."""
+        """Take the next owner and its oldest job off the queue; None if the queue is empty."""
         if not self._waiting:
-            self._had.clear()  # nobody has been kept waiting
+            self._had.clear()  # the queue was empty: all start equal again
             self._least = 0.0
             return None
         owner = min(self._waiting, key=self._had.__getitem__)
@@ -43,5 +43,5 @@ class FairShare(Generic[Job]):
         return owner, job
 
     def spent(self, owner: str, seconds: float) -> None:
-        """Say what the job just done has taken."""
+        """Add the seconds that an owner's last job took."""
         self._had[owner] = max(self._least, self._had.get(owner, 0.0)) + seconds

@@ -1,7 +1,7 @@
-"""What a mirror counts, for Prometheus, and how it is, for who watches.
+"""The metrics of a mirror, for Prometheus, and its status port.
 
-Figures are of the whole process, a hub's of all its senders together, and none has a name or an
-address in its labels.
+Metrics are of the whole process, and so of all senders of a listening mirror together.  No label
+holds a name or an address.
 """
 
 from __future__ import annotations
@@ -25,22 +25,22 @@ logger = logging.getLogger("diffc_client")
 
 
 class Figures(Collector):
-    """Counts of a mirror, or of all that a hub has."""
+    """The metrics of all mirrors of a process."""
 
     media_type = CONTENT_TYPE_LATEST
     draining = False
 
     def __init__(self) -> None:
         self.mirrors: Callable[[], Iterable[Mirror]] = tuple
-        """Returns those that there are."""
+        """Returns the mirrors."""
         self._received = 0
         self.registry = CollectorRegistry()
         self.registry.register(self)
-        # Memory, processor time and open files, where the system tells.
+        # Memory, processor time and open files, where the system reports them.
         Process(registry=self.registry)
 
     def receive(self, nbytes: int) -> None:
-        """Count bytes of streams that have come."""
+        """Count received bytes of streams."""
         self._received += nbytes
 
     def text(self) -> bytes:
@@ -48,7 +48,7 @@ class Figures(Collector):
         return generate_latest(self.registry)
 
     def collect(self) -> Iterator[Metric]:
-        """Yield all but what the registry has on its own."""
+        """Yield all metrics except those that the registry collects by itself."""
         mirrors = list(self.mirrors())
         tallies = [mirror.counting.tally for mirror in mirrors]
         yield GaugeMetricFamily(
@@ -84,9 +84,9 @@ class Figures(Collector):
 
 
 def problem(folder: Path, figures: Figures, *, dials: bool) -> str:
-    """Return why a mirror is not ready, or nothing.  Looks at the disk.
+    """Return why a mirror is not ready, "" if it is.  Reads the disk.
 
-    One that ``dials`` is when its sender is there; one that listens is when senders may come.
+    A mirror that ``dials`` is ready while its sender is connected; one that listens always is.
     """
     if not folder.is_dir():
         return "the folder has gone"
@@ -96,9 +96,10 @@ def problem(folder: Path, figures: Figures, *, dials: bool) -> str:
 
 
 def status_port(endpoint: Endpoint, figures: Figures, check: Callable[[], str]) -> StatusPort:
-    """Return a port to listen on for who watches; 0 is any free one.
+    """Return a status port at ``endpoint``; port 0 is any free one.
 
-    This machine is called by its number, its name or localhost.  Pages get nothing.
+    Requests have to name the host by its IP address, its name or as localhost.  Web pages are
+    refused.
     """
     door = Door(names=(endpoint.host, *own_names()), pages=False)
     return StatusPort(endpoint, figures, check, door, logger=logger)

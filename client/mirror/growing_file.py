@@ -1,7 +1,7 @@
-"""A stream that grows in a folder where others' files are too.
+"""A stream that grows in a file of a mirror's folder.
 
-As :class:`FileStream`, but there is no file before there are bytes, and none is touched that was
-not written here, or was changed since, be it while it grows.
+Unlike :class:`FileStream` it creates no file before there are bytes, and never writes to a file
+that the mirror did not create, or that another program has changed, even while it grows.
 """
 
 from __future__ import annotations
@@ -27,13 +27,13 @@ from .paths import blocks
 
 
 class GrowingStream:
-    """A prefix kept in a file of a folder's holdings."""
+    """A prefix in a file of a mirror's folder."""
 
     def __init__(self, holdings: Holdings, relative: str) -> None:
-        """Open the file, if there is one; reads it, so not quick.
+        """Open the file, if there is one; reads it, so it is slow.
 
-        Raises Occupied if it is somebody else's, or another OSError, among others if somebody is
-        writing to it.
+        Raises Occupied if it is not ours, or another OSError, also if another process is writing
+        to it.
         """
         self._holdings = holdings
         self._relative = relative
@@ -43,7 +43,8 @@ class GrowingStream:
         self._asked = False
         self.length = 0
         self.doubtful = 0
-        """Bytes of a file that is to be compared with what comes: they are not counted yet."""
+        """Length of an existing file that has yet to be compared with the sender's bytes; they do
+        not count as held before that."""
         try:
             descriptor = holdings.beneath.open(relative, os.O_RDWR | os.O_APPEND)
         except (FileNotFoundError, NotADirectoryError):
@@ -59,7 +60,7 @@ class GrowingStream:
     def _open(self, descriptor: int) -> None:
         status = os.fstat(descriptor)
         known = self._holdings.journal.get(self._relative)
-        # A file of two names has one that is somebody else's.
+        # A file with a second hard link may be a file of the user.
         if known is None or not is_file(status) or status.st_nlink > 1:
             raise self._holdings.occupied(self._relative)
         lock(descriptor, self._relative)
@@ -89,9 +90,10 @@ class GrowingStream:
 
     @property
     def header(self) -> Header | None:
-        """The stream's header; None as long as there is no whole one.
+        """The stream's header; None until it is complete.
 
-        That of a file that is still to be compared, for the sender to send what can be equal.
+        For a file that has yet to be compared it is the file's, so that the sender uses the same
+        model, and can send the same bytes.
         """
         return header_of(self._read(min(LONGEST_HEADER, max(self.length, self.doubtful))))
 
@@ -100,10 +102,10 @@ class GrowingStream:
         return self._read(self.length)
 
     def append(self, data: bytes) -> None:
-        """Take the bytes that follow.
+        """Append the bytes that follow.
 
-        Raises Full, Occupied if the file was changed meanwhile, or is not a beginning of what
-        comes, or another OSError; then it is as it was.
+        Raises Full, Occupied if another program has changed the file or the file differs from the
+        stream, or another OSError; then the file is unchanged.
         """
         if self.doubtful:
             data = self._compare(data)
@@ -143,7 +145,7 @@ class GrowingStream:
         self._running, self.length = running, now.size
 
     def confirm(self) -> None:
-        """Take the file for ours, of an earlier version: the sender holds the same."""
+        """Note an earlier version's file as ours, because the sender has confirmed its hash."""
         if self._asked:
             self._asked = False
             self._holdings.journal.note(self._relative, self._content)
@@ -161,7 +163,7 @@ class GrowingStream:
         self.length = 0
 
     def close(self) -> None:
-        """Write through to the disk and close; a file that never got a byte is removed."""
+        """Sync to the disk and close; a file without a byte is removed."""
         descriptor, self._descriptor = self._descriptor, None
         if descriptor is None:
             return
@@ -184,7 +186,7 @@ class GrowingStream:
         self._there = _stamp(os.fstat(self._descriptor))
 
     def _compare(self, data: bytes) -> bytes:
-        """Return what of ``data`` goes beyond the file, which must be the rest of it."""
+        """Compare ``data`` with the rest of the file, and return what goes beyond the file."""
         assert self._descriptor is not None
         part = data[: self.doubtful - self.length]
         os.lseek(self._descriptor, self.length, os.SEEK_SET)
@@ -199,7 +201,7 @@ class GrowingStream:
         return data[len(part) :]
 
     def _check(self) -> None:
-        """Raise Occupied if somebody else has changed the file, or put another in its place."""
+        """Raise Occupied if another program has changed or replaced the file."""
         assert self._descriptor is not None
         try:
             there = self._holdings.beneath.stat(self._relative)
@@ -215,7 +217,7 @@ class GrowingStream:
             or digest_of(_hash(self._descriptor, self.length)) != digest_of(self._running)
         ):
             raise self._holdings.occupied(self._relative)
-        self._there = _stamp(held)  # merely touched
+        self._there = _stamp(held)  # only its times have changed
 
     def _read(self, most: int) -> bytes:
         if self._descriptor is None:
@@ -228,9 +230,9 @@ class GrowingStream:
 async def growing(
     holdings: Holdings, relative: str, *, anew: bool = False
 ) -> AsyncIterator[GrowingStream]:
-    """Open a stream on a thread, and close it on one, whoever is told to stop meanwhile.
+    """Open a stream on a thread, and close it on one even if the task is cancelled.
 
-    With ``anew`` all bytes held are dropped.  Raises what GrowingStream does.
+    With ``anew`` all bytes held are dropped.  Raises as GrowingStream does.
     """
     opened: list[GrowingStream] = []
 

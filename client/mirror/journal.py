@@ -1,8 +1,8 @@
-"""What was written into a folder, byte for byte: nothing else there may be replaced or deleted.
+"""The journal of what a mirror has written into its folder: it replaces and deletes nothing else.
 
-It is noted before it is done, so that what a process left that was killed is known for its own by
-the next one.  The notes are lines of a hidden file of their own, each with a check of all before
-it; one that is not as it was written is left where it is, like any other file.
+Each change is noted before it is made, so that after a crash the next process recognises the files
+of the one before.  The journal is a hidden file of lines, each with a checksum of all lines up to
+it.  A journal file that another program has changed is kept, like any file that is not ours.
 """
 
 from __future__ import annotations
@@ -27,22 +27,22 @@ _NAME = re.compile(r"\.diffc-written-([1-9][0-9]{0,8})\.log")
 _TITLE = ["diffc-stream written", 1]
 _WHOLE = ["whole"]
 MOST_BYTES = 2**29
-"""Of the notes; more are not read."""
+"""Largest journal file that is read."""
 MOST_STALE = 5000
-"""Lines that say nothing any more, beyond one for each file."""
+"""Outdated lines, beyond one for each file, after which the journal is written anew."""
 logger = logging.getLogger("diffc_client")
 
 
 @dataclass(slots=True)
 class _State:
-    """What the lines come to."""
+    """The files and folders that the lines add up to."""
 
     files: dict[str, Known] = field(default_factory=dict)
     folders: dict[str, int] = field(default_factory=dict)
     temporary: set[str] = field(default_factory=set)
 
     def apply(self, line: list[Any]) -> None:
-        """Take a line.  Raises ValueError, TypeError or IndexError."""
+        """Apply a line.  Raises ValueError, TypeError or IndexError."""
         what, name, *rest = line
         if not isinstance(name, str):
             raise TypeError("a name that is none")
@@ -63,7 +63,7 @@ class _State:
             raise ValueError("a line of another version")
 
     def lines(self) -> Iterable[list[Any]]:
-        """Yield what comes to the same."""
+        """Yield the fewest lines that give this state."""
         yield from (["folder", name, number] for name, number in self.folders.items())
         for name, known in self.files.items():
             yield _file_line(name, *known)
@@ -71,7 +71,7 @@ class _State:
 
 
 class _JournalFile:
-    """One file of notes, which only ever grows."""
+    """One file of the journal, which grows at its end only."""
 
     def __init__(self, descriptor: int, name: str, number: int) -> None:
         self.name = name
@@ -83,11 +83,11 @@ class _JournalFile:
 
     @property
     def check(self) -> str:
-        """Of all lines."""
+        """The checksum of all lines."""
         return self._check.hexdigest()
 
     def put(self, lines: Iterable[list[Any]]) -> None:
-        """Add lines, or none.  Raises OSError."""
+        """Append lines, all or none.  Raises OSError."""
         check, text, count = self._check.copy(), bytearray(), 0
         for line in lines:
             plain = json.dumps(line).encode()
@@ -107,23 +107,23 @@ class _JournalFile:
 
 @dataclass(slots=True)
 class _Reading:
-    """What is in a file of notes."""
+    """The result of reading a journal file."""
 
     state: _State
     whole: bool = False
-    """It was begun properly."""
+    """Whether its first part, the state at its start, is complete."""
     changed: bool = False
-    """Somebody else has written to it."""
+    """Whether another program has changed it."""
     check: str = ""
 
 
 class Journal:
-    """What was written below one folder.  May be used from any thread."""
+    """What was written below one folder.  Thread-safe."""
 
     def __init__(self, beneath: ConfinedFolder) -> None:
-        """Read what was noted.  Raises OSError.
+        """Read the journal of a folder.  Raises OSError.
 
-        What is half-written from before is deleted.
+        Unfinished files of an earlier process are deleted.
         """
         self._beneath = beneath
         self._lock = threading.Lock()
@@ -134,7 +134,7 @@ class Journal:
         read = self._read_all()
         whole = next((reading for reading in read.values() if reading.whole), None)
         self.fresh = whole is None
-        """Nothing was ever noted here."""
+        """Whether the folder had no journal."""
         self._state = whole.state if whole is not None else _State()
         for name in tuple(self._state.temporary):
             with contextlib.suppress(OSError):
@@ -142,51 +142,54 @@ class Journal:
                     beneath.unlink(name)
         self._state.temporary.clear()
         self.used = sum(_disk(known) for known in self._state.files.values())
-        """Bytes of disk that all of it takes, about."""
+        """Bytes of disk that all files and folders take, about."""
         self.used += BLOCK * len(self._state.folders)
-        with contextlib.suppress(OSError):  # a disk that is full; it is tried again when needed
+        with contextlib.suppress(OSError):  # the disk may be full; note() tries again
             self.renew()
             for name, reading in read.items():
                 self._discard(name, reading.check)
 
     def get(self, name: str) -> Known | None:
-        """Return what a file held when it was written to last; None if it never was."""
+        """Return a file's content as of the last write; None if it was not written here."""
         return self._state.files.get(name)
 
     @property
     def files(self) -> int:
-        """How many there are."""
+        """How many files are noted."""
         return len(self._state.files)
 
     @property
     def folders(self) -> int:
-        """How many were made."""
+        """How many folders were created here."""
         return len(self._state.folders)
 
     def names(self) -> list[str]:
-        """Return all files."""
+        """Return the names of all files."""
         with self._lock:
             return list(self._state.files)
 
     def folder(self, name: str) -> int | None:
-        """Return the number of a folder that was made here."""
+        """Return the inode number of a folder that was created here."""
         return self._state.folders.get(name)
 
     def note(self, name: str, now: Content, before: Content | None = None) -> None:
-        """Note what a file is about to hold, and what it holds.  Raises OSError: then do not."""
+        """Note a file's next content and its present one, before it is written.
+
+        If this raises OSError, the file must not be written.
+        """
         with self._lock:
             self._put(_file_line(name, now, before))
             self._count(name, (now, before))
 
     def unnote(self, name: str, now: Content) -> None:
-        """Note that a file holds what it held before, as far as that can be noted."""
+        """Note that a file kept its content ``now``, if the journal can be written."""
         with self._lock:
             with contextlib.suppress(OSError):
                 self._put(_file_line(name, now, None))
             self._count(name, (now, None))
 
     def forget(self, name: str) -> None:
-        """Note that a file is no more, or somebody else's."""
+        """Note that a file was deleted, or is not ours any more."""
         with self._lock:
             if self._state.files.get(name) is not None:
                 with contextlib.suppress(OSError):
@@ -194,7 +197,7 @@ class Journal:
                 self._count(name, None)
 
     def note_folder(self, name: str, number: int) -> None:
-        """Note that a folder was made.  Raises OSError."""
+        """Note that a folder was created.  Raises OSError."""
         with self._lock:
             self._put(["folder", name, number])
             if name not in self._state.folders:
@@ -202,7 +205,7 @@ class Journal:
             self._state.folders[name] = number
 
     def forget_folder(self, name: str) -> None:
-        """Note that a folder is no more, or somebody else's."""
+        """Note that a folder was deleted, or is not ours any more."""
         with self._lock:
             if self._state.folders.pop(name, None) is not None:
                 self.used -= BLOCK
@@ -211,7 +214,7 @@ class Journal:
 
     @contextlib.contextmanager
     def temporary(self, name: str) -> Iterator[None]:
-        """Have a file deleted some day, should the block not come to its end."""
+        """Mark a file as temporary in this block; after a crash the next process deletes it."""
         with self._lock:
             self._put(["temporary", name])
             self._state.temporary.add(name)
@@ -223,7 +226,10 @@ class Journal:
                 self._put(["not temporary", name])
 
     def upkeep(self) -> None:
-        """Write the notes anew if most say nothing any more, or have gone.  Raises OSError."""
+        """Write the journal anew if most of its lines are outdated or it is missing.
+
+        Raises OSError.
+        """
         journal = self._journal
         needed = len(self._state.files) + len(self._state.folders)
         if (
@@ -234,7 +240,7 @@ class Journal:
             self.renew()
 
     def renew(self) -> None:
-        """Write the notes anew, into another file, and delete the last one.  Raises OSError."""
+        """Write the journal into a new file, and delete the old one.  Raises OSError."""
         with self._renewing:
             with self._lock:
                 lines = list(self._state.lines())
@@ -259,7 +265,7 @@ class Journal:
                 self._discard(old.name, old.check)
 
     def close(self) -> None:
-        """Write the notes through to the disk."""
+        """Sync the journal to the disk and close it."""
         with self._renewing, self._lock:
             self._closed = True
             if self._journal is not None:
@@ -297,13 +303,13 @@ class Journal:
         return _JournalFile(descriptor, name, number)
 
     def _found(self) -> list[tuple[int, str]]:
-        """Return all files of notes with their numbers, the newest first."""
+        """Return all journal files with their numbers, the newest first."""
         names = [path.name for path in self._beneath.root.iterdir()]
         found = [(int(match[1]), match[0]) for name in names if (match := _NAME.fullmatch(name))]
         return sorted(found, reverse=True)
 
     def _read_all(self) -> dict[str, _Reading]:
-        """Return what can be believed of all files of notes, the newest first."""
+        """Read all journal files as far as they are intact, the newest first."""
         read = {}
         for _, name in self._found():
             reading = self._read(name)
@@ -315,7 +321,7 @@ class Journal:
         return read
 
     def _read(self, name: str) -> _Reading | None:
-        """Return what is in a file of notes, as far as it is as it was written."""
+        """Read a journal file as far as it is intact; None if it cannot be read at all."""
         try:
             descriptor = self._beneath.open(name, os.O_RDONLY)
         except OSError:
@@ -329,7 +335,7 @@ class Journal:
             title = False
             for text in file:
                 if not text.endswith(b"\n"):
-                    break  # torn
+                    break  # cut off by a crash
                 plain, _, told = text[:-1].rpartition(b" ")
                 check.update(plain)
                 try:
@@ -347,13 +353,13 @@ class Journal:
                 except (ValueError, TypeError, IndexError, RecursionError):
                     reading.changed = True
                     break
-            # What stops before it has said what it is may be anybody's.
+            # A file without our title line may belong to another program.
             reading.changed = reading.changed or not title
             reading.check = check.hexdigest()
             return reading
 
     def _discard(self, name: str, check: str) -> None:
-        """Delete notes that others have taken the place of, if they are as they were written."""
+        """Delete a journal file that has been replaced, if it is unchanged."""
         reading = self._read(name)
         if reading is not None and not reading.changed and reading.check == check:
             with contextlib.suppress(OSError):
@@ -370,7 +376,7 @@ def _disk(known: Known) -> int:
 
 
 def write_all(descriptor: int, data: bytes | bytearray) -> None:
-    """Write to the end of a file.  Raises OSError; then some of it may have been written."""
+    """Append all of ``data``.  Raises OSError, after which some may have been written."""
     left = memoryview(data)
     while left:
         left = left[os.write(descriptor, left) :]

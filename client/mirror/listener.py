@@ -1,4 +1,4 @@
-"""A receiver that listens: senders that nobody can reach dial it, and are mirrored."""
+"""A receiver that listens: senders behind a NAT or firewall connect to it, and it mirrors them."""
 
 from __future__ import annotations
 
@@ -33,27 +33,28 @@ from .sync import Mirror
 from .transfers import AT_ONCE
 
 MOST_SENDERS = 64
-"""At once; each may have as many streams under way as a mirror takes."""
+"""Senders connected at once; each may send as many streams as a mirror receives at once."""
 MOST_NAMES = 256
-"""Folders of senders, of whenever: who may take any name could fill a disk under many."""
+"""Folders of senders, past ones included: otherwise a sender could fill the disk by using many
+names."""
 LONGEST_NAME = 64
 REREAD = 5.0
-"""Seconds between looks at whether those who are connected are still welcome."""
+"""Seconds between two checks that the connected senders are still admitted."""
 
 _NAME = re.compile(r"[0-9A-Za-z][0-9A-Za-z_-]*(\.[0-9A-Za-z_-]+)*")
 
 logger = logging.getLogger("diffc_client")
 
 Authenticate = Callable[[Request], str | http.HTTPStatus]
-"""Returns the name of the sender that asks, or how it is refused."""
+"""Returns the name of the sender that makes a request, or the status that refuses it."""
 MakeMirror = Callable[[str, Path], Mirror]
 """Makes the mirror of a sender, given its name and folder."""
 
 
 def senders_allowed() -> int:
-    """Return for how many senders the system allows descriptors; a warning says so if too few.
+    """Return for how many senders the system allows descriptors; log a warning if too few.
 
-    The limit of the process is raised as far as it may be.
+    Raises the process's limit as far as the system permits.
     """
     allowed = allow(MOST_SENDERS, lambda most: descriptors_for(2 * most) + most * AT_ONCE)
     if allowed < MOST_SENDERS:
@@ -64,23 +65,23 @@ def senders_allowed() -> int:
 
 
 def named_by_path(request: Request) -> str | http.HTTPStatus:
-    """Take a sender for who it says that it is: ``/NAME``."""
+    """Return the name that a sender gives itself in the path, ``/NAME``, without any proof."""
     name = unquote(request.path.partition("?")[0]).removeprefix("/")
     return name if is_name(name) else http.HTTPStatus.NOT_FOUND
 
 
 def is_name(name: str) -> bool:
-    """Tell whether a sender can be called that: it is a folder, on every system."""
+    """Tell whether a sender may have this name: it has to be a valid folder on every system."""
     return len(name) <= LONGEST_NAME and _NAME.fullmatch(name) is not None
 
 
 class Listener:
-    """Mirrors every sender that dials, each below a folder of its name.
+    """Mirrors every sender that connects, each in a folder of its name.
 
     >>> async with Listener(Path("pictures"), port=8766) as listener:
     ...     print(listener.port)
 
-    Of two senders of one name the later one stays: after a break of its link a sender dials again
+    A new connection of a sender replaces its old one: after a break a sender may connect again
     before this end has noticed.  Leaving the block closes all links.
     """
 
@@ -99,9 +100,9 @@ class Listener:
     ) -> None:
         """Prepare to listen on ``port`` of ``host``; 0 is any free port.
 
-        ``make`` makes the mirror of a sender, and ``authenticate`` says who it is.  No more than
-        ``most`` senders are mirrored at once.  ``models`` and ``terms`` are those of links, and
-        ``tls`` is what wss:// takes.
+        ``make`` creates the mirror of a sender, and ``authenticate`` returns its name.  Up to
+        ``most`` senders are mirrored at once.  ``models`` and ``terms`` are for the sessions, and
+        ``tls`` is the context for wss://.
         """
         self._folder = folder
         self._host = host
@@ -116,9 +117,9 @@ class Listener:
         self._turns: dict[str, asyncio.Lock] = {}
         self._mirrors: dict[str, Mirror] = {}
         self._spare = Spare()
-        # Of a name there are two for a moment, when a sender has dialled again.
+        # A sender that connects again has two connections for a moment.
         self.admission = Admission(2 * most, logger=logger, spare=self._spare)
-        """Who has connected, a sender or not."""
+        """Counts all connections."""
         self._listener = PortListener(self.admission)
         self._guesses = Guesses(asyncio.get_running_loop().time)
         self._watch: asyncio.Task[None] | None = None
@@ -148,8 +149,8 @@ class Listener:
             make=partial(_Connection, admission=self.admission),
             logger="diffc_client.websockets",
             subprotocol=PUSH_SUBPROTOCOL,
-            origins=[None],  # pages in browsers have nothing to send
-            open_timeout=OPENING,  # of TLS too, and of what follows
+            origins=[None],  # no web pages
+            open_timeout=OPENING,  # for TLS and the WebSocket together
             close_timeout=CLOSE_TIMEOUT,
             tls=self._tls,
         )
@@ -161,12 +162,12 @@ class Listener:
 
     @property
     def senders(self) -> tuple[str, ...]:
-        """Names of the senders that are connected, in no order."""
+        """Names of the connected senders, in no particular order."""
         return tuple(self._links)
 
     @property
     def mirrors(self) -> tuple[Mirror, ...]:
-        """Those of the senders that are connected."""
+        """Mirrors of the connected senders."""
         return tuple(self._mirrors.values())
 
     async def _admit(self, connection: ServerConnection, request: Request) -> Response | None:
@@ -174,7 +175,7 @@ class Listener:
         unavailable = http.HTTPStatus.SERVICE_UNAVAILABLE
         if self.admission.full or self.admission.pressed:
             return connection.respond(unavailable, "not at the moment: come back later\n")
-        # Tokens are in a file, and senders in a folder.
+        # On a thread, because it reads the token file and lists the folder.
         try:
             name, others = await asyncio.to_thread(self._look, request)
         except (OSError, RuntimeError, MemoryError) as error:
@@ -195,7 +196,7 @@ class Listener:
     def _refuse(
         self, connection: CountedConnection, request: Request, status: http.HTTPStatus
     ) -> Response:
-        """Refuse who is not known, and whoever shows one token after the other for a while."""
+        """Refuse a sender; one that guesses tokens has to wait."""
         if status is http.HTTPStatus.UNAUTHORIZED and request.headers.get_all("Authorization"):
             wait = self._guesses.count(connection.peer)
             if wait:
@@ -208,14 +209,14 @@ class Listener:
         return connection.respond(status, f"{status.phrase}\n")
 
     def _look(self, request: Request) -> tuple[str | http.HTTPStatus, int]:
-        """Return who asks, or how it is refused, and how many others there are.  Reads files."""
+        """Return the sender's name or the refusal, and the number of other folders.  Blocks."""
         name = self._authenticate(request)
         if isinstance(name, str) and not is_name(name):
             name = http.HTTPStatus.NOT_FOUND
         return name, _folders(self._folder, beside=name) if isinstance(name, str) else 0
 
     async def _keep_watch(self) -> None:
-        """Turn away senders that were let in, and would not be any more."""
+        """Disconnect senders that would not be admitted any more."""
         while True:
             await asyncio.sleep(REREAD)
             for connection in self._listener.connections:
@@ -227,7 +228,7 @@ class Listener:
                     connection.transport.abort()
 
     async def _welcome(self, connection: _Connection, request: Request) -> bool:
-        """Tell whether a sender would be let in again; if that cannot be told now, it stays."""
+        """Tell whether a sender would be admitted again; True if that cannot be checked now."""
         try:
             return await asyncio.to_thread(self._authenticate, request) == connection.sender
         except (OSError, RuntimeError, MemoryError) as error:
@@ -248,7 +249,7 @@ class Listener:
                 logger.info("%s: a newer connection takes its place", name)
                 await before.close()
             async with (
-                # The mirror before has to let go of its files.
+                # The mirror of the old connection has to close its files first.
                 self._turns.setdefault(name, asyncio.Lock()),
                 self._make(name, self._folder / name) as mirror,
             ):
@@ -262,7 +263,7 @@ class Listener:
         except OSError as error:
             logger.warning("%s cannot be mirrored: %s", name, error)
         except Exception:
-            # A bug, and no reason to disturb the others.
+            # A bug, which must not disturb other senders.
             logger.exception("mirroring %s failed", name)
         finally:
             if self._links.get(name) is link:
@@ -272,11 +273,11 @@ class Listener:
 
 
 def _folders(home: Path, *, beside: str) -> int:
-    """Return how many entries a folder has, apart from one."""
+    """Return how many entries a folder has, not counting ``beside``."""
     return sum(path.name != beside for path in home.iterdir()) if home.exists() else 0
 
 
 class _Connection(CountedConnection):
-    """A connection of a sender that has a name."""
+    """A connection that knows its sender's name."""
 
     sender = ""

@@ -1,4 +1,4 @@
-"""What goes wrong is said, and not more often than anybody reads."""
+"""Limits how often warnings of one kind are logged."""
 
 from __future__ import annotations
 
@@ -7,15 +7,15 @@ import time
 from collections.abc import Callable
 
 MOST = 10
-"""Lines of one kind ..."""
+"""Warnings of one kind ..."""
 EVERY = 60.0
 """... in so many seconds."""
 
 
 class LogLimit:
-    """Warnings of several kinds, each of them so often and no more.
+    """Logs warnings of several kinds, each at a limited rate.
 
-    What is left out is counted, and said with the first one that is not.
+    It counts the warnings that it leaves out, and logs that number before the next one.
     """
 
     def __init__(
@@ -26,7 +26,7 @@ class LogLimit:
         self._since: dict[str, tuple[float, int]] = {}
 
     def say(self, kind: str, text: str, *values: object, most: int = MOST) -> None:
-        """Warn, as ``logger.warning(text, *values)``; ``kind`` is one of a few."""
+        """Log like ``logger.warning(text, *values)``; there have to be few values of ``kind``."""
         now = self._clock()
         since, count = self._since.get(kind, (-EVERY, 0))
         if now - since >= EVERY:

@@ -1,7 +1,8 @@
-"""A folder that others give names and bytes for, and the user's own files in it, which stay.
+"""A mirror's folder, in which the user's own files stay as they are.
 
-Only what the journal knows to have been written here, and what still is as it was written, is
-replaced or deleted; all else belongs to somebody, and is said to be in the way.
+A sender chooses the names and bytes of files here, so it replaces and deletes only files that the
+journal says were written here, and that are unchanged since.  Any other file is kept, and reported
+if it is in the way.
 """
 
 from __future__ import annotations
@@ -25,37 +26,37 @@ from .journal import Journal, write_all
 from .paths import BLOCK, Place, Places, Unplaceable, blocks
 
 MOST_BYTES = 2**34
-"""Of disk that one sender may fill."""
+"""Bytes of disk that one sender may fill."""
 MOST_PICTURES = 100_000
-"""Of one sender, those that it has no more included; and folders that are made for them."""
+"""Pictures of one sender, removed ones that are still here included; and folders for them."""
 FILES_EACH = 3
-"""A stream, one that is to take its place, and a picture."""
+"""Files for each picture: its stream, the stream that is to replace it, and its rendering."""
 MOST_BESIDE = 9
-"""Names that are tried for the second of these, where others' files are in the way."""
+"""How many names are tried for the second of these if foreign files are in the way."""
 PIECE = 2**20
 
 
 class Full(OSError):
-    """There is no room for more."""
+    """The sender's share of the disk is used up."""
 
 
 class Occupied(Unplaceable):
-    """Somebody else's file is where one should be; it is kept."""
+    """A foreign file has the name that one should get; it is kept."""
 
 
 class Proof(enum.Enum):
-    """Whose a file is."""
+    """Whether a file is ours."""
 
     ABSENT = enum.auto()
     OURS = enum.auto()
-    """As it was written here."""
+    """It is unchanged since it was written here."""
     UNPROVEN = enum.auto()
-    """Written by a version that did not note what, perhaps."""
+    """An earlier version of this program, which noted no digests, may have written it."""
     FOREIGN = enum.auto()
 
 
 class Holdings:
-    """What is kept below one folder."""
+    """The files of a mirror below one folder."""
 
     def __init__(
         self,
@@ -64,7 +65,7 @@ class Holdings:
         most_bytes: int = MOST_BYTES,
         most_pictures: int = MOST_PICTURES,
     ) -> None:
-        """See what is there; nobody else may be at it.  Raises OSError."""
+        """Open the folder and its journal; no other process may use it.  Raises OSError."""
         self.places = places
         self.folder = places.folder
         self.beneath = ConfinedFolder(places.folder)
@@ -75,26 +76,26 @@ class Holdings:
         self._closed = False
 
     def close(self) -> None:
-        """Wait for what is being written, and write no more."""
+        """Wait for the write that is running, and stop writing."""
         with self._writing:
             self._closed = True
         self.journal.close()
 
     def relative(self, path: Path) -> str:
-        """Return a path as the journal has it."""
+        """Return a path relative to the folder, as in the journal."""
         return path.relative_to(self.folder).as_posix()
 
     def size(self, relative: str) -> int:
-        """Return the bytes of a file; 0 if there is none."""
+        """Return a file's size in bytes; 0 if there is none."""
         try:
             return self.beneath.stat(relative).st_size
         except OSError:
             return 0
 
     def beside(self, place: Place, *, anew: bool = False) -> str | None:
-        """Return the file that grows to take a stream's place; None if none does.
+        """Return the file that grows to replace a stream; None if there is none.
 
-        With ``anew`` one that is to grow; None if others' files are everywhere.
+        With ``anew``, return a free name for such a file; None if foreign files have all of them.
         """
         for relative in self._beside(place):
             ours, there = self.journal.get(relative) is not None, self.beneath.exists(relative)
@@ -103,7 +104,7 @@ class Holdings:
         return None
 
     def noted(self, place: Place) -> int:
-        """Return how many bytes are noted of the stream that grows in a place; looks at no disk."""
+        """Return how many bytes the journal notes for the growing stream; reads no disk."""
         for relative in (*self._beside(place), self.relative(place.stream)):
             known = self.journal.get(relative)
             if known is not None:
@@ -117,7 +118,7 @@ class Holdings:
             yield f"{stem}-{number}{dot}{suffix}"
 
     def check_room(self, growth: int, *, files: int = 0, folders: int = 0) -> None:
-        """Raise Full if there is no room for so many bytes, files and folders more."""
+        """Raise Full if so many more bytes, files and folders would exceed the limits."""
         if self.journal.used + growth + BLOCK * folders > self.most_bytes:
             raise Full(f"{self.journal.used} bytes are as much as may be filled")
         if files and self.journal.files + files > FILES_EACH * self.most_pictures:
@@ -126,7 +127,7 @@ class Holdings:
             raise Full(f"{self.journal.folders} folders are as many as there may be")
 
     def adopt(self, relative: str, *, length: int | None) -> None:
-        """Take a file for one of an earlier version, which wrote ``length`` bytes, if known."""
+        """Note a file as written by an earlier version, with ``length`` bytes if known."""
         if self.journal.get(relative) is not None:
             return
         with contextlib.suppress(OSError):
@@ -136,14 +137,14 @@ class Holdings:
                 self.journal.note(relative, Content(status.st_size, how))
 
     def adopt_all(self, *suffixes: str) -> None:
-        """Take all files for ones of an earlier version that kept no records; not quick."""
+        """Note all files as an earlier version's, which kept no records; slow."""
         for top, _, files in os.walk(self.folder):
             for file in files:
                 if file.endswith(suffixes) and not file.startswith("."):
                     self.adopt(self.relative(Path(top, file)), length=None)
 
     def prove(self, relative: str) -> Proof:
-        """Find out whose a file is; reads it, so not quick.  Raises OSError."""
+        """Find out whether a file is ours; reads it, so it is slow.  Raises OSError."""
         known = self.journal.get(relative)
         try:
             if known is None:
@@ -165,14 +166,14 @@ class Holdings:
             raise
 
     def read(self, relative: str, most: int = MAX_STREAM) -> bytes:
-        """Return what a file holds, as far as that is not too much.  Raises OSError."""
+        """Return a file's first ``most`` bytes.  Raises OSError."""
         with self._reading(relative) as descriptor:
             return b"".join(_pieces(descriptor, most))
 
     def create(self, relative: str) -> int:
-        """Return the descriptor of a new file, and make the folders it is in.
+        """Create a file and its folders, and return its descriptor.
 
-        Raises Full, Occupied if there is one already, or another OSError.
+        Raises Full, Occupied if the name is taken, or another OSError.
         """
         missing = self._missing(relative)
         self.check_room(BLOCK, files=1, folders=len(missing))
@@ -195,10 +196,10 @@ class Holdings:
     def replace(
         self, relative: str, data: bytes, *, time: int | None = None, durable: bool = False
     ) -> None:
-        """Have a file hold ``data``, wholly or not at all, changed at ``time`` (ns), if given.
+        """Write ``data`` to a file, wholly or not at all; set its ``time`` (ns) if given.
 
-        One that is ``durable`` is there after a power cut, and where all room is taken too.
-        Raises Full, Occupied, or another OSError.
+        A ``durable`` file survives a power cut, and may exceed the limits.  Raises Full, Occupied
+        or another OSError.
         """
         with self._writing:
             self._check_open()
@@ -232,7 +233,7 @@ class Holdings:
         durable: bool,
     ) -> None:
         folder, slash, _ = relative.rpartition("/")
-        # Nobody else has a file of such a name, and it is made anew.
+        # A random name, which no existing file has.
         temporary = f"{folder}{slash}.diffc-{secrets.token_hex(8)}.part"
         with self.journal.temporary(temporary), unfinished(self.folder / temporary):
             descriptor = self.beneath.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL)
@@ -252,7 +253,7 @@ class Holdings:
                 raise
 
     def _put(self, new: str, old: str, now: Content, before: Content | None) -> None:
-        """Have one file take the place of another, which holds ``before``, or of none."""
+        """Rename a file to a name whose present content is ``before``; None if it is free."""
         self.journal.note(old, now, before)
         try:
             if before is not None:
@@ -269,9 +270,9 @@ class Holdings:
             raise
 
     def settle(self, newer: str, older: str) -> bool:
-        """Have a stream take the place of another; tell whether it has.  Not quick.
+        """Replace a stream by its newer version; tell whether that was done.  Slow.
 
-        Raises Occupied, or another OSError.
+        Raises Occupied or another OSError.
         """
         with self._writing:
             self._check_open()
@@ -287,9 +288,9 @@ class Holdings:
             return True
 
     def remove(self, relative: str) -> bool:
-        """Delete a file if it is as it was written here; tell whether there is none now.
+        """Delete a file if it is unchanged since it was written here; tell whether it is gone.
 
-        Folders that were made here and are empty go too.  Not quick.  Raises OSError.
+        Empty folders that were created here are deleted too.  Slow.  Raises OSError.
         """
         with self._writing:
             if self.journal.get(relative) is None:
@@ -304,9 +305,9 @@ class Holdings:
             return proof is not Proof.FOREIGN
 
     def clear(self, place: Place) -> tuple[list[str], bool]:
-        """Delete what is ours of a place; return what is not, and tell whether anything was.
+        """Delete our files of a place; return the foreign ones, and whether any was deleted.
 
-        Not quick.  Raises OSError.
+        Slow.  Raises OSError.
         """
         before, kept = self.journal.files, []
         while (beside := self.beside(place)) is not None:
@@ -319,7 +320,7 @@ class Holdings:
         return kept, self.journal.files < before
 
     def tidy(self, relative: str) -> None:
-        """Delete the folders that something was in, if they were made here and are empty."""
+        """Delete the parent folders that are empty and were created here."""
         parts = relative.split("/")[:-1]
         for count in range(len(parts), 0, -1):
             folder = "/".join(parts[:count])
@@ -336,7 +337,7 @@ class Holdings:
             self.journal.forget_folder(folder)
 
     def occupied(self, relative: str) -> Occupied:
-        """Return the error that says so."""
+        """Return the error for a foreign file, and forget the file."""
         self._disown(relative)
         return Occupied(f"{relative} was not written here, or was changed since; it is kept")
 
@@ -346,7 +347,7 @@ class Holdings:
             self.journal.forget(relative)
 
     def _missing(self, relative: str) -> list[str]:
-        """Return the folders that have to be made for a file."""
+        """Return the folders that have to be created for a file."""
         parts = relative.split("/")[:-1]
         missing: list[str] = []
         for count in range(len(parts), 0, -1):
@@ -381,7 +382,7 @@ class Holdings:
             os.close(descriptor)
 
     def _content(self, relative: str) -> Content:
-        """Return what a file holds.  Raises OSError."""
+        """Return a file's size and digest.  Raises OSError."""
         with self._reading(relative) as descriptor:
             running, size = hashlib.sha256(), 0
             for piece in _pieces(descriptor, os.fstat(descriptor).st_size):

@@ -1,9 +1,9 @@
-"""Where a mirror keeps the streams of a sender: names from a stranger become files of a folder.
+"""Maps the names of a sender's pictures to files of a mirror's folder.
 
-A picture's stream is kept as NAME.dfc, or as NAME if that ends so already.  One that is received
-anew, because the picture is another by now, grows in a hidden file beside the old one and takes its
-place when it is as long, or as long as it gets: who looks into the folder never sees a picture get
-worse.
+Names come from the sender, so they are checked before use.  A picture's stream is kept as NAME.dfc,
+or as NAME if that ends so already.  If the picture changes at the sender, the new stream grows in a
+hidden file beside the old one, and replaces it once it is as long or complete: a picture in the
+folder never gets worse.
 """
 
 from __future__ import annotations
@@ -22,9 +22,9 @@ SUFFIX = ".dfc"
 BESIDE_SUFFIX = ".new"
 PICTURE_SUFFIX = ".png"
 BLOCK = 4096
-"""Bytes of disk that the smallest file takes."""
+"""Bytes of a block of the disk, the least that a file takes."""
 MOST_FOLDERS = 32
-"""That one name may lead through."""
+"""Most folders in one name."""
 PROBE = ".diffc-Probe-"
 RESERVED = frozenset(
     [
@@ -32,26 +32,26 @@ RESERVED = frozenset(
         *(f"{port}{number}" for port in ("com", "lpt") for number in "0123456789¹²³"),
     ]
 )
-"""What no file on Windows can be called, with whatever suffix."""
+"""Names that no file on Windows can have, with any suffix."""
 
 
 class Unplaceable(OSError):
-    """A name that cannot be a file here; the message says why."""
+    """A name that cannot be a file here; the message gives the reason."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Place:
-    """Where one picture is kept."""
+    """The files of one picture."""
 
     stream: Path
     beside: Path
-    """The stream of what has replaced it at the sender."""
+    """The stream of the picture's newer version, while it grows."""
     picture: Path
-    """Rendered, if that is wanted."""
+    """The rendered picture, if rendering is on."""
 
     @property
     def rendered(self) -> bool:
-        """The picture is of the stream as it is: a renderer gives it the stream's time."""
+        """Whether the rendered picture is up to date: it then has the stream's time."""
         try:
             return self.picture.stat().st_mtime_ns == self.stream.stat().st_mtime_ns
         except OSError:
@@ -59,7 +59,7 @@ class Place:
 
 
 class Places:
-    """Files below one folder, for names that a sender gave."""
+    """The places of all pictures below one folder."""
 
     def __init__(
         self,
@@ -69,10 +69,10 @@ class Places:
         doubled: bool = False,
         linked: bool = True,
     ) -> None:
-        """Keep to ``folder``, which is made.
+        """Use ``folder``, creating it if needed.
 
-        ``doubled``: also a name that ends as streams do gets another ending.  Without ``linked``
-        the folder itself must not be a link.  Raises OSError.
+        With ``doubled``, a name that ends in .dfc gets a second .dfc.  Without ``linked``, the
+        folder itself must not be a link.  Raises OSError.
         """
         if not linked and folder.is_symlink():
             raise Unplaceable(f"{folder} is a link")
@@ -85,29 +85,29 @@ class Places:
         self._lock: int | None = None
 
     def lock(self) -> None:
-        """Keep other mirrors out, until :meth:`unlock`.  Raises OSError if there is one."""
+        """Lock the folder until :meth:`unlock`.  Raises OSError if another mirror uses it."""
         if not SUPPORTED:
             return
         self._lock = os.open(self.folder, os.O_RDONLY)
         try:
             alone = try_lock(self._lock)
         except OSError:
-            self.unlock()  # not every file system has locks for folders
+            self.unlock()  # the file system cannot lock folders
             return
         if not alone:
             self.unlock()
             raise OSError(f"{self.folder}: another mirror is kept there")
 
     def unlock(self) -> None:
-        """Let other mirrors in."""
+        """Release the lock."""
         if self._lock is not None:
             os.close(self._lock)
             self._lock = None
 
     def claim(self, name: str) -> Place:
-        """Return where a picture is kept, wherever that leads; looks at no disk.
+        """Return a picture's place, and reserve it; reads no disk.
 
-        Raises Unplaceable if it cannot be a file here, or is another's already.
+        Raises Unplaceable if the name cannot be a file here, or another picture has the place.
         """
         place = self._place(name)
         key = self._key(place)
@@ -117,9 +117,9 @@ class Places:
         return place
 
     def check(self, place: Place) -> None:
-        """Look where a place leads.  Raises Unplaceable unless it is what it says, below here."""
+        """Raise Unplaceable if a place leads through a link or out of the folder."""
         home = place.stream.parent
-        # Links are the user's own, and may lead anywhere: no place for a stranger's bytes.
+        # Links are the user's and may lead anywhere, so a sender's bytes must not follow them.
         try:
             linked = _resolved(home) != home or any(
                 path.is_symlink() for path in (place.stream, place.beside)
@@ -132,16 +132,16 @@ class Places:
             raise Unplaceable(f"{name!r} leads through a link")
 
     def rival(self, name: str) -> str | None:
-        """Return the other picture whose place this one would have."""
+        """Return another picture that has the place of ``name``; None if there is none."""
         owner = self._owners.get(self._key(self._place(name)))
         return None if owner == name else owner
 
     def owner(self, name: str) -> str | None:
-        """Return the picture that has this one's place, be it itself; None if none has."""
+        """Return the picture that has the place of ``name``; None if none has."""
         return self._owners.get(self._key(self._place(name)))
 
     def release(self, name: str) -> None:
-        """Let others have the place of this picture."""
+        """Give up the place of a picture."""
         with suppress(Unplaceable):
             key = self._key(self._place(name))
             if self._owners.get(key) == name:
@@ -173,7 +173,7 @@ class Places:
 
 
 def size_of(path: Path) -> int:
-    """Return the bytes of a file; 0 if there is none."""
+    """Return a file's size in bytes; 0 if there is none."""
     try:
         return path.stat().st_size
     except OSError:
@@ -189,11 +189,11 @@ def _resolved(folder: Path) -> Path | None:
     try:
         return folder.resolve()
     except (OSError, RuntimeError):
-        return None  # links in a circle
+        return None  # a loop of links
 
 
 def _folds(folder: Path) -> bool:
-    """Tell whether names that differ in case only are one file there."""
+    """Tell whether the file system takes names that differ in case only for the same."""
     probe = folder / f"{PROBE}{secrets.token_hex(8)}"
     probe.touch(exist_ok=False)
     try:

@@ -1,4 +1,4 @@
-"""What is told of a picture that is mirrored."""
+"""What a mirror reports of a picture."""
 
 from __future__ import annotations
 
@@ -12,21 +12,21 @@ from .state import Record
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Mirrored:
-    """How far a picture has come."""
+    """How much of a picture has been received."""
 
     name: str
     stream: Path
     picture: Path
-    """Where it would be rendered to."""
+    """The file that it would be rendered to."""
     bytes: int
     complete: bool
-    """There is no more of it, or no more is wanted."""
+    """Whether it is complete, or has reached the mirror's target."""
     holdings: Holdings | None = field(default=None, repr=False, compare=False)
-    """What knows whether a picture there is ours to replace."""
+    """The folder, which knows whether the file ``picture`` is ours to replace."""
 
 
 def mirrored(record: Record, place: Place, held: int, holdings: Holdings) -> Mirrored:
-    """Return what is told of a picture."""
+    """Return the report of a picture."""
     return Mirrored(
         name=record.entry.name,
         stream=place.stream,

@@ -1,4 +1,4 @@
-"""Deletes pictures that are no more at the sender, one after the other."""
+"""Deletes the pictures that the sender has removed, one after the other."""
 
 from __future__ import annotations
 
@@ -14,33 +14,33 @@ logger = logging.getLogger("diffc_client")
 
 
 class Removal:
-    """Pictures that are about to be deleted; what takes their place has to wait."""
+    """The pictures that are about to be deleted; new ones in their places have to wait."""
 
     def __init__(self, holdings: Holdings, transfers: Transfers) -> None:
-        """Tell ``downloads`` of what is free again."""
+        """Tell ``transfers`` which places are free again."""
         self._holdings = holdings
         self._transfers = transfers
         self._removing: dict[str, tuple[str, Place]] = {}
-        """By their streams' files."""
+        """The pictures to delete, by their streams' files."""
         self._task: asyncio.Task[None] | None = None
 
     @property
     def busy(self) -> bool:
-        """There are some."""
+        """Whether any picture is left to delete."""
         return bool(self._removing)
 
     def has(self, place: Place) -> bool:
-        """Tell whether what is at a place is one of them."""
+        """Tell whether the picture at a place is to be deleted."""
         return self._holdings.relative(place.stream) in self._removing
 
     def add(self, name: str, place: Place) -> None:
-        """Delete a picture as soon as those before it are."""
+        """Delete a picture once those before it are deleted."""
         self._removing[self._holdings.relative(place.stream)] = (name, place)
         if self._task is None:
             self._task = asyncio.create_task(self._remove_all())
 
     async def wait(self) -> None:
-        """Wait until there are none."""
+        """Wait until all are deleted."""
         if self._task is not None:
             await self._task
 

@@ -1,4 +1,4 @@
-"""Pictures of the streams that a mirror keeps, for those who want to look at them."""
+"""Renders the streams of a mirror as picture files."""
 
 from __future__ import annotations
 
@@ -22,12 +22,11 @@ logger = logging.getLogger("diffc_client")
 
 
 class Renderer:
-    """Renders files that grow, one after the other, on a thread of its own.
+    """Renders growing streams, one after the other, on a thread of its own.
 
-    One that has grown again before its turn is rendered once, as it is then.  Senders have equal
-    shares of the time: whoever sends what takes long waits the longer for the next turn.  Left
-    with those that still wait unrendered.  Where somebody else's file is in a picture's place, it
-    stays.
+    A stream that grows again before its turn is rendered once.  Senders have equal shares of the
+    time: one whose pictures take long waits longer for its next turn.  Leaving the block drops the
+    pictures that still wait.  A foreign file in a picture's place is kept.
     """
 
     def __init__(self, decoders: Decoders, render: Method = "mmse") -> None:
@@ -49,7 +48,7 @@ class Renderer:
         self._worker.shutdown(wait=False, cancel_futures=True)
 
     def put(self, mirrored: Mirrored, *, sender: str = "") -> None:
-        """Have a picture of ``sender`` rendered when its turn comes."""
+        """Queue a picture of ``sender``."""
         self._turns.put(sender, str(mirrored.stream), mirrored)
         self._changed.set()
 
@@ -60,18 +59,18 @@ class Renderer:
                 sender, mirrored = turn
                 began = loop.time()
                 scarce = await loop.run_in_executor(self._worker, self._write, mirrored)
-                # Among what a mirror remembers, what large pictures took is no use for the next.
+                # Memory that large pictures took is of no use to the next one.
                 await loop.run_in_executor(self._worker, give_back)
                 self._turns.spent(sender, loop.time() - began)
                 if scarce:
-                    # Others would fare no better.
+                    # The disk is full, which is the same for all other pictures.
                     self.put(mirrored, sender=sender)
                     await asyncio.sleep(RETRY_DISK)
             self._changed.clear()
             await self._changed.wait()
 
     def _write(self, mirrored: Mirrored) -> bool:
-        """Render a picture; tell whether there was no room for it."""
+        """Render a picture; return True if the disk is full."""
         holdings = mirrored.holdings
         assert holdings is not None
         stream, picture = map(holdings.relative, (mirrored.stream, mirrored.picture))
@@ -82,7 +81,7 @@ class Renderer:
             if decoder.ready:
                 rendered = decoder.render(self._method)
                 data = png_bytes(rendered.image, rendered.description, metadata_of(rendered))
-                # The stream's time, for a mirror to tell what is still to be rendered.
+                # The stream's time shows a mirror which pictures have been rendered.
                 holdings.replace(picture, data, time=time)
                 if not holdings.beneath.exists(stream):
                     holdings.remove(picture)  # they were deleted meanwhile
@@ -92,6 +91,6 @@ class Renderer:
                 return True
             self._complaints.say("pictures", "%s: %s", mirrored.picture, error)
         except Exception:
-            # The streams are what matters.
+            # A bug, which must not stop the mirror: the streams matter more.
             logger.exception("%s cannot be rendered", mirrored.picture)
         return False

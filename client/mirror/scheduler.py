@@ -1,7 +1,7 @@
-"""Which picture of many goes on next, and how far: first bytes of all before last bytes of any.
+"""Decides which picture a mirror receives next: the first bytes of all before the last of any.
 
-Round by round every picture gets four times what it had, beginning with FIRST bytes; within a
-round the newest comes first.
+In the first round every picture gets FIRST bytes, in each later one four times what it has; within
+a round the newest comes first.
 """
 
 from __future__ import annotations
@@ -10,13 +10,13 @@ import heapq
 from collections import Counter
 
 FIRST = 256
-"""Bytes: the first frame of a stream, and a picture."""
+"""Bytes: the first frame of a stream, enough for a first picture."""
 MOST_STALE = 1000
-"""Places in the queue of pictures that do not wait there any more, beyond one for each."""
+"""Outdated entries of the queue, beyond one for each picture, after which it is rebuilt."""
 
 
 def round_of(held: int) -> int:
-    """Return the round in which a picture is that has ``held`` bytes; the first one is 0."""
+    """Return the round of a picture with ``held`` bytes; the first is 0."""
     number = 0
     while end_of(number) <= held:
         number += 1
@@ -24,12 +24,12 @@ def round_of(held: int) -> int:
 
 
 def end_of(number: int) -> int:
-    """Return the bytes that a picture has after a round."""
+    """Return the bytes of a picture at the end of a round."""
     return FIRST << (2 * number)
 
 
 class TransferScheduler:
-    """The pictures that wait."""
+    """The queue of waiting pictures."""
 
     def __init__(self) -> None:
         self._heap: list[tuple[int, int, str]] = []
@@ -40,24 +40,24 @@ class TransferScheduler:
         return len(self._waiting)
 
     def put(self, name: str, *, held: int, time: int) -> None:
-        """Have a picture wait that has ``held`` bytes and was changed at ``time``, in seconds."""
+        """Queue a picture that has ``held`` bytes and was changed at ``time``, in seconds."""
         self.discard(name)
         place = (round_of(held), -time, name)
         self._waiting[name] = place
         self._sizes[place[0]] += 1
         heapq.heappush(self._heap, place)
         if len(self._heap) > 2 * len(self._waiting) + MOST_STALE:
-            # A sender may say for ever that a picture is another by now.
+            # A sender that keeps changing a picture must not fill the heap.
             self._heap = sorted(self._waiting.values())
 
     def discard(self, name: str) -> None:
-        """Have a picture wait no more."""
+        """Take a picture off the queue."""
         place = self._waiting.pop(name, None)
         if place is not None:
             self._sizes[place[0]] -= 1
 
     def take(self) -> str | None:
-        """Return the picture whose turn it is, which waits no more; None if none does."""
+        """Take the next picture off the queue; None if it is empty."""
         while self._heap:
             place = heapq.heappop(self._heap)
             if self._waiting.get(place[2]) == place:
@@ -66,5 +66,5 @@ class TransferScheduler:
         return None
 
     def before(self, number: int) -> int:
-        """Return how many wait that are in earlier rounds."""
+        """Return how many pictures of earlier rounds wait."""
         return sum(size for earlier, size in self._sizes.items() if earlier < number)

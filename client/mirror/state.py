@@ -1,6 +1,6 @@
-"""What a mirror remembers from run to run: the sender's catalogue, and what is here whole.
+"""What a mirror saves between runs: the sender's catalogue, and which pictures are complete.
 
-It spares questions, and nothing more: without it every stream is asked for where its file ends.
+It only saves requests: without it, the mirror asks for every stream from the end of its file.
 """
 
 from __future__ import annotations
@@ -19,39 +19,39 @@ from .owned_folder import Holdings, Proof
 FILE = ".mirror.json"
 FORMAT = 1
 MOST_BYTES = 2**26
-"""Of the file; more is not read."""
+"""Largest file that is read."""
 
 logger = logging.getLogger("diffc_client")
 
 
 @dataclass(slots=True, kw_only=True)
 class Record:
-    """What is known of one picture."""
+    """The state of one picture."""
 
     entry: Entry
     ended: Reason | None = None
-    """Why no more of its stream is wanted; None: more is."""
+    """Why its stream has ended; None while more of it is wanted."""
     length: int = 0
-    """Bytes that its file had then."""
+    """Bytes of its file at that time."""
     refused: bool = False
-    """The sender cannot read it, as it is: it is not asked for before it is another."""
+    """The sender cannot read it: it is not asked for again until it has changed."""
     held: int = 0
-    """Bytes that are here, as far as is known, while more is wanted."""
+    """Bytes received so far, about, while more is wanted."""
 
 
 @dataclass(slots=True, kw_only=True)
 class Records:
-    """What is known of a sender."""
+    """The state of all pictures of a sender."""
 
     mark: str | None = None
-    """Of the last page of its catalogue."""
+    """The mark of the last page of its catalogue, from which the next connection goes on."""
     images: dict[str, Record] = field(default_factory=dict)
 
     @classmethod
     def load(cls, holdings: Holdings, target: Target) -> Records:
-        """Return what was saved; what cannot be read is nothing, and said.
+        """Return the saved state; if it cannot be read, log that and return an empty one.
 
-        What was ended by another ``target`` may go on now.
+        A stream that ended at another ``target`` may go on now.
         """
         path = holdings.folder / FILE
         try:
@@ -64,7 +64,7 @@ class Records:
                 raise ValueError("it is not as it was written here")
             data = holdings.read(FILE, MOST_BYTES)
             records = cls._parsed(data, target)
-            if proof is not Proof.OURS:  # an earlier version's
+            if proof is not Proof.OURS:  # written by an earlier version of this program
                 holdings.journal.note(FILE, Content.of(data))
             return records
         except (OSError, ValueError, TypeError, KeyError, RecursionError) as error:
@@ -73,7 +73,7 @@ class Records:
 
     @classmethod
     def _parsed(cls, data: bytes, target: Target) -> Records:
-        """Raises ValueError, TypeError, KeyError or RecursionError."""
+        """Parse a saved state.  Raises ValueError, TypeError, KeyError or RecursionError."""
         read = json.loads(data)
         if read["format"] != FORMAT:
             raise ValueError(f"it is of format {read['format']!r}")
@@ -90,8 +90,8 @@ class Records:
         return cls(mark=_page((), read["mark"]).mark, images=images)
 
     def save(self, holdings: Holdings, target: Target, *, mark: str | None) -> None:
-        """Replace what was saved.  Raises Occupied or another OSError."""
-        # One by one: the event loop stands still while something is made text.
+        """Save the state.  Raises Occupied or another OSError."""
+        # One by one: each call of json.dumps holds the GIL, and so stops the event loop.
         records = tuple(self.images.values())
         images = ", ".join(map(_text, records))
         facts = {
@@ -110,7 +110,7 @@ def _text(record: Record) -> str:
 
 
 def _record(plain: object, ended: object, length: object) -> Record:
-    """Raises ValueError or TypeError."""
+    """Return a record from its JSON values.  Raises ValueError or TypeError."""
     if not isinstance(plain, dict) or not isinstance(length, int):
         raise ValueError("a record that is none")
     [entry] = _page((Entry(**plain),), None).images
@@ -118,7 +118,7 @@ def _record(plain: object, ended: object, length: object) -> Record:
 
 
 def _page(images: tuple[Entry, ...], mark: str | None) -> Catalogue:
-    """Return what a sender may say, having been checked like that.  Raises ValueError."""
+    """Return a page with the checks of one from a sender.  Raises ValueError."""
     try:
         page = decode(encode(Catalogue(images=images, last=True, mark=mark)))
     except (LocalProtocolError, RemoteProtocolError) as error:

@@ -1,4 +1,4 @@
-"""How far a mirror has come: pictures and bytes that are here, and those that are still to come."""
+"""Counts the pictures and bytes that a mirror has received, and estimates those still to come."""
 
 from __future__ import annotations
 
@@ -16,37 +16,37 @@ from .state import Record, Records
 from .transfers import Transfers
 
 COUNT_EVERY = 10.0
-"""Seconds between two counts, while something comes."""
+"""Seconds between two counts, while streams are received."""
 
 logger = logging.getLogger("diffc_client")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Tally:
-    """What there was when it was counted."""
+    """The result of a count."""
 
     pictures: int = 0
-    """That the sender has, as far as is known."""
+    """Pictures of the sender, as far as they are known."""
     whole: int = 0
-    """Those of which no more is wanted."""
+    """Pictures that are complete or have reached the target."""
     refused: int = 0
-    """Those that the sender cannot read."""
+    """Pictures that the sender cannot read."""
     held: int = 0
-    """Bytes of streams that are here."""
+    """Bytes of streams that have been received."""
     left: int | None = 0
-    """Bytes that are still to come, about; None: nobody knows before a first picture is whole."""
+    """Bytes still to come, estimated; None before the first picture is complete."""
 
     @property
     def missing(self) -> int:
-        """Pictures of which more is to come."""
+        """Pictures that are not complete yet."""
         return self.pictures - self.whole - self.refused
 
     @classmethod
     def of(cls, records: Iterable[Record], target: Target) -> Tally:
-        """Count.
+        """Count ``records``.
 
-        Streams that are ready at the sender say how long they are.  Of others it is known when
-        they are whole; until then they are taken to be as long as those are on average.
+        The length of a .dfc file of the sender is in the catalogue.  That of an encoded picture is
+        known only once it is complete; until then it counts with the average of the complete ones.
         """
         lengths: list[int] = []
         coming: list[tuple[int, int | None]] = []
@@ -83,13 +83,13 @@ class Tally:
 
 
 class Counting:
-    """Counts how far a mirror has come, and says so."""
+    """Counts at intervals, and logs the progress."""
 
     def __init__(self, records: Records, target: Target, *, every: float) -> None:
-        """Count ``records``, each wanted as far as ``target``; tell every so many seconds."""
+        """Count ``records``, each wanted up to ``target``; log at most every ``every`` seconds."""
         self.records = records
         self.tally = Tally()
-        """What was counted last."""
+        """The last count."""
         self._target = target
         self._every = every
 
@@ -100,7 +100,7 @@ class Counting:
         return self.tally
 
     async def keep_told(self, folder: Path, transfers: Transfers) -> NoReturn:
-        """Tell the log how far ``folder`` has come, while something comes, until cancelled."""
+        """Log the progress of ``folder`` as long as there is any, until cancelled."""
         clock = asyncio.get_running_loop().time
         told, then = await self.count(), clock()
         while True:
@@ -117,12 +117,12 @@ class Counting:
 
     @property
     def pictures(self) -> int:
-        """Pictures that the sender has, as far as is known."""
+        """How many pictures of the sender are known."""
         return len(self.records.images)
 
 
 def _expected(record: Record, target: Target) -> int | None:
-    """Return how long a stream will be, as far as that is known."""
+    """Return the length of a stream, if it is known or limited; else None."""
     ready = record.entry.size if record.entry.name.lower().endswith(SUFFIX) else None
     known = [length for length in (ready, target.bytes) if length is not None]
     return min(known, default=None)

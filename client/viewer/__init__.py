@@ -1,8 +1,8 @@
-"""The viewer: a receiver that runs in a browser, and what a daemon answers a browser with.
+"""The viewer: a receiver that runs in a browser, and the files that a daemon serves to browsers.
 
-``page/`` is the page, ``js/src/`` the receiver in JavaScript, ``vendor/`` what ``make viewer``
-fetches for it.  The modules here know which file is at which path and who may ask; they open no
-sockets and know no event loop.
+``page/`` is the page, ``js/src/`` the receiver in JavaScript, ``vendor/`` the libraries that ``make
+viewer`` fetches.  The Python modules map paths to files and check which requests are allowed; they
+open no sockets and use no event loop.
 """
 
 from .assets import Asset, Assets

@@ -1,7 +1,7 @@
-"""Which file a browser gets at which path.
+"""Maps the paths that browsers ask for to files.
 
-What is served is listed once, at the start, and a path is looked up in that list: it never names
-a file itself.
+The files are listed once, at the start.  A path is only looked up in that list, so no request can
+name any other file.
 """
 
 from __future__ import annotations
@@ -16,13 +16,13 @@ from pathlib import Path
 from diffc_stream.diffusion.collection import ModelFile
 
 HOME = Path(__file__).parent
-"""What has ``page/``, ``js/src/`` and ``vendor/`` in it."""
+"""The folder that contains ``page/``, ``js/src/`` and ``vendor/``."""
 ROOT = "/"
-"""Where the page is."""
+"""The path of the page."""
 PREFIX = "/-/"
-"""What the paths of everything else begin with."""
+"""The prefix of all other paths."""
 MODELS = f"{PREFIX}models.json"
-"""Where the list of models is."""
+"""The path of the list of models."""
 
 MEDIA_TYPES = {
     ".css": "text/css; charset=utf-8",
@@ -40,10 +40,10 @@ MEDIA_TYPES = {
     ".webp": "image/webp",
     ".woff2": "font/woff2",
 }
-"""By suffix; files of other kinds are not served."""
+"""Media types by suffix; files with other suffixes are not served."""
 
 CODINGS = {"br": ".br", "gzip": ".gz"}
-"""Compressed copies that may lie beside a file, the better one first; the second also alone."""
+"""Suffixes of compressed copies, the better one first.  A .gz may also replace the file."""
 
 _FOLDERS = {"page": "page", "js": "js/src", "vendor": "vendor"}
 _INDEX = "page/index.html"
@@ -56,10 +56,10 @@ class Asset:
     """A file that is served."""
 
     path: Path
-    """Large ones may be there compressed alone."""
+    """The file; a large one may exist only as its compressed copy."""
     media_type: str
     copies: Mapping[str, Path]
-    """Compressed ones, by content coding."""
+    """The compressed copies, by content coding."""
 
     @classmethod
     def at(cls, path: Path) -> Asset:
@@ -72,9 +72,9 @@ class Asset:
         )
 
     def chosen(self, accepts: str) -> tuple[Path, str | None]:
-        """Return which file is for who sends ``accepts`` as Accept-Encoding, and its coding.
+        """Return the file for a request with this Accept-Encoding, and its content coding.
 
-        It may not be there, where only :attr:`packed` is.
+        An uncompressed file may be missing if there is only :attr:`packed`.
         """
         accepted = set(codings(accepts))
         for coding, copy in self.copies.items():
@@ -84,11 +84,11 @@ class Asset:
 
     @property
     def packed(self) -> Path | None:
-        """The file that has to be unpacked for who takes none that is compressed, if one has."""
+        """The compressed file, if there is no other: clients without gzip need it unpacked."""
         return self.copies.get("gzip") if not self.path.exists() else None
 
     def read(self, accepts: str) -> tuple[bytes, str | None]:
-        """Return the file for who sends ``accepts`` as Accept-Encoding, and its content coding.
+        """Return the bytes for a request with this Accept-Encoding, and their content coding.
 
         Raises OSError if it has gone.
         """
@@ -99,27 +99,27 @@ class Asset:
 
 
 class Assets:
-    """All files that are served, by path."""
+    """The files that are served, by path."""
 
     def __init__(self, models: Iterable[ModelFile] = (), *, home: Path = HOME) -> None:
-        """List what there is below ``home``, and of ``models`` those that have a graph."""
+        """List the files below ``home``, and those of ``models`` that have a graph."""
         self.index = home / _INDEX
-        """The page, whether it is there or not."""
+        """The page's file, which may be missing."""
         self._found = {
             f"{PREFIX}{name}/{path.relative_to(home / folder).as_posix()}": Asset.at(path)
             for name, folder in _FOLDERS.items()
             for path in _files(home / folder)
         }
         self.complete = self.index.is_file() and (home / _RUNTIME).is_dir()
-        """Nothing is missing that ``make viewer`` fetches."""
+        """Whether all that ``make viewer`` fetches is there."""
         if self.complete:
             self._found[ROOT] = Asset.at(self.index)
         listed = [facts for file in models if (facts := self._add(file)) is not None]
         self.models = json.dumps(listed).encode()
-        """What is at :data:`MODELS`."""
+        """The JSON text that is served at :data:`MODELS`."""
 
     def get(self, path: str) -> Asset | None:
-        """Return what is at ``path``, or None."""
+        """Return the asset at ``path``, or None."""
         return self._found.get(path)
 
     def __iter__(self) -> Iterator[str]:
@@ -155,7 +155,7 @@ def codings(accepts: str) -> Iterator[str]:
 
 
 def _files(folder: Path) -> Iterator[Path]:
-    """Yield the files of a folder, those that are there compressed alone by their own names."""
+    """Yield the files of a folder; those with only a compressed copy by their own names."""
     for found in sorted(folder.rglob("*")):
         hidden = any(part.startswith(".") for part in found.relative_to(folder).parts)
         alone = found.suffix == CODINGS["gzip"] and not found.with_suffix("").exists()

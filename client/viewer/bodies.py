@@ -1,4 +1,4 @@
-"""What large files hold, without holding it: pieces as they are asked for, and one tag for all."""
+"""Reads large files in pieces, and caches their entity tags and unpacked contents."""
 
 from __future__ import annotations
 
@@ -11,36 +11,36 @@ from pathlib import Path
 from diffc_stream.opening import Identity, open_resolved
 
 SMALL = 65_536
-"""Bytes; of a smaller file a copy for every answer does no harm."""
+"""Files up to so many bytes are read as a whole for each answer."""
 MOST_UNPACKED = 2
-"""Files that are there compressed alone, of which what they hold is kept for the next question."""
+"""How many files that exist only compressed are kept unpacked in memory."""
 _PIECE = 2**18
 
 
 @dataclass(frozen=True, slots=True)
 class Body:
-    """A file as it was when it was asked for."""
+    """A file in the version that was there when it was asked for."""
 
     path: Path
-    """Without links."""
+    """With links resolved."""
     version: Identity
 
     @classmethod
     def at(cls, path: Path) -> Body:
-        """Return that of the file at a path.  Raises OSError if there is none."""
+        """Return the body of the file at a path.  Raises OSError if there is none."""
         found = path.resolve(strict=True)
         with open_resolved(found) as file:
             return cls(found, Identity.opened(file))
 
     @property
     def size(self) -> int:
-        """In bytes."""
+        """Its size in bytes."""
         return self.version.size
 
     def read(self, start: int, size: int) -> bytes:
-        """Return so many bytes from ``start`` on, and leave nothing open.
+        """Return up to ``size`` bytes from ``start`` on, and close the file again.
 
-        Raises OSError, also if another file has taken its place.
+        Raises OSError, also if the file has been replaced.
         """
         with open_resolved(self.path) as file:
             if Identity.opened(file) != self.version:
@@ -50,7 +50,7 @@ class Body:
 
 
 class Bodies:
-    """Tags of files, and what is in those that have to be unpacked; used by several threads."""
+    """A cache of entity tags and unpacked files.  Thread-safe."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -58,7 +58,7 @@ class Bodies:
         self._unpacked: dict[Path, tuple[Body, bytes]] = {}
 
     def tag(self, body: Body) -> str:
-        """Return a strong entity tag; the file is read once for all who ask.  Raises OSError."""
+        """Return a file's strong entity tag; reads it at the first call.  Raises OSError."""
         with self._lock:
             known, found = self._tags.get(body.path, (None, ""))
             if known != body:
@@ -70,7 +70,7 @@ class Bodies:
             return found
 
     def unpacked(self, path: Path) -> bytes:
-        """Return what a compressed file holds, one and the same for all.  Raises OSError."""
+        """Return a compressed file's content, the same object to all callers.  Raises OSError."""
         body = Body.at(path)
         with self._lock:
             known, data = self._unpacked.get(body.path, (None, b""))
@@ -84,5 +84,5 @@ class Bodies:
 
 
 def entity_tag(digest: str) -> str:
-    """Return a strong entity tag for what has this hash, in hex."""
+    """Return the strong entity tag for content with this hash, in hex."""
     return f'"{digest[:32]}"'

@@ -1,8 +1,8 @@
-"""Who may ask: pages of other sites, and names that lead here by deceit, are turned away.
+"""Checks requests of web pages: those of other sites, and DNS rebinding, are refused.
 
-A browser lets any page ask any host, and tells of it in ``Origin`` and ``Sec-Fetch-Site``.  A page
-may also point a name of its own at this machine (DNS rebinding): to its browser this daemon is
-then a part of its site, and only the name in ``Host`` gives it away.
+A browser lets any page send requests to any host, and says so in ``Origin`` and ``Sec-Fetch-Site``.
+A page may also let a host name of its own resolve to this machine (DNS rebinding).  The browser
+then takes this daemon for a part of the page's site, and only the name in ``Host`` shows otherwise.
 """
 
 from __future__ import annotations
@@ -19,11 +19,11 @@ from .assets import PREFIX, ROOT
 _HOST = re.compile(r"[0-9A-Za-z.:\[\]_-]{1,255}")
 
 Fields = Callable[[str], list[str]]
-"""All values of a header of a request, by its name."""
+"""Returns all values of a request's header, by its name."""
 
 
 class Door:
-    """Lets requests in, or says why not."""
+    """Decides which requests are allowed."""
 
     def __init__(
         self,
@@ -34,11 +34,11 @@ class Door:
         secure: bool = False,
         strict: bool = False,
     ) -> None:
-        """Know this machine as ``names`` too; without ``pages``, turn every browser's page away.
+        """Accept ``names`` as host names of this machine; without ``pages``, refuse all pages.
 
-        ``origins`` are other sites whose pages may open WebSockets here all the same.  ``secure``:
-        this is only reached over TLS, and so is no page of its own that is not.  ``strict``: look
-        at the name that programs ask for too, wherever they are.
+        ``origins`` are other sites whose pages may open WebSockets here.  ``secure`` says that this
+        daemon is reached over TLS only, and so are its own pages.  With ``strict``, programs too
+        have to use an accepted host name, from any network.
         """
         self._names = {name.lower().rstrip(".") for name in names}
         self._pages = pages
@@ -49,10 +49,10 @@ class Door:
     def objection(
         self, fields: Fields, *, path: str, local: bool, old: bool = False, socket: bool = False
     ) -> HTTPStatus | None:
-        """Return the status to refuse a request with, or None.
+        """Return the status that refuses a request, or None if it is allowed.
 
-        ``path`` is what it asks for; ``local``: it came over the loopback; ``old``: it is of
-        HTTP/1.0; ``socket``: it opens a WebSocket.
+        ``path`` is that of the request.  ``local`` says that it came over the loopback, ``old``
+        that it is of HTTP/1.0, and ``socket`` that it opens a WebSocket.
         """
         hosts, origins, sites = fields("Host"), fields("Origin"), fields("Sec-Fetch-Site")
         if socket:
@@ -63,11 +63,11 @@ class Door:
         linked = self._pages and path == ROOT and _is_visit(fields)
         foreign = [site for site in sites if site != "none" and not linked]
         paged = bool(origins or foreign)
-        # On networks browsers do not tell of pages that ask their own site, so that its page
-        # should not be here in the first place.
+        # Over plain HTTP on a network browsers send no Sec-Fetch-Site, so the page itself must
+        # not be served under a name that is not ours.
         inside = not socket and (path == ROOT or path.startswith(PREFIX))
         named = self._pages and (paged or inside)
-        # Programs open WebSockets by whatever name they have: there is no page to be deceived.
+        # Programs may open WebSockets under any name: rebinding needs a page.
         near = local and (paged or not socket)
         if (named or near or self._strict) and not all(map(self.is_own, hosts)):
             return HTTPStatus.MISDIRECTED_REQUEST
@@ -78,12 +78,12 @@ class Door:
         return None
 
     def same(self, origin: str, host: str) -> bool:
-        """Tell whether a page of ``origin`` is of the site that it asks."""
+        """Tell whether ``origin`` is the origin of pages from ``host``, that of this daemon."""
         scheme, _, rest = origin.lower().partition("://")
         return scheme in self._schemes and rest == host.lower() != ""
 
     def is_own(self, host: str) -> bool:
-        """Tell whether a Host header can only mean this machine: no other name can lead here."""
+        """Tell whether a Host header names this machine in a way that no rebinding can use."""
         if not _HOST.fullmatch(host):
             return False
         try:
@@ -100,11 +100,11 @@ class Door:
 
 
 def own_names() -> list[str]:
-    """Return what this machine calls itself, in its own network too."""
+    """Return this machine's host name, and its name in the local network (.local)."""
     name = platform.node()
     return [name, f"{name.partition('.')[0]}.local"] if name else []
 
 
 def _is_visit(fields: Fields) -> bool:
-    """Tell whether somebody opens the page, be it by a link in another one."""
+    """Tell whether a request is a navigation to the page, also by a link on another page."""
     return fields("Sec-Fetch-Mode") == ["navigate"] and fields("Sec-Fetch-Dest") == ["document"]

@@ -1,4 +1,4 @@
-"""What a browser is answered with: a file, and what it has to know of it."""
+"""Answers browsers' requests for the viewer's files, with the headers that they need."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from .assets import MEDIA_TYPES, MODELS, PREFIX, ROOT, Asset, Assets, codings
 from .bodies import SMALL, Bodies, Body, entity_tag
 
 MAX_AGE = 10
-"""Seconds that a browser may go without asking whether a file is still the same."""
+"""Seconds for which a browser need not ask whether a file has changed."""
 FACTS = f"{PREFIX}viewer.json"
-"""Where :class:`Facts` are."""
+"""The path of :class:`Facts` as JSON."""
 
-# A page that is isolated like this may use threads: nobody else shares its process.
+# A page that is isolated like this may use threads, because no other site shares its process.
 _ALONE = {
     "Cross-Origin-Opener-Policy": "same-origin",
     "Cross-Origin-Embedder-Policy": "require-corp",
@@ -43,62 +43,62 @@ that diffc-stream was installed from, run</p>
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Facts:
-    """What the page should know of the daemon that it comes from."""
+    """What the page is told about the daemon that serves it."""
 
     compare: bool = False
-    """Other formats' pictures may be asked for."""
+    """Whether the daemon offers comparisons with other formats."""
     sender: str | None = None
-    """The sender's address, where the page is served by somebody else."""
+    """The sender's address, if the page is served by another daemon."""
     rate: float | None = None
-    """Bytes per second that the link is slowed to."""
+    """Bytes a second to which the link is slowed."""
     max_pixels: int | None = None
-    """Of larger pictures nothing is shown."""
+    """The page shows no larger pictures."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Question:
-    """What a request for an asset says."""
+    """A request for an asset."""
 
     path: str
-    """As in the request, without what follows a question mark."""
+    """As in the request, without a query."""
     host: str = ""
-    """One that :meth:`Door.is_own` knows, or nothing."""
+    """The Host header, if :meth:`Door.is_own` accepts it; else empty."""
     accepts: str = ""
-    """Accept-Encoding."""
+    """The Accept-Encoding header."""
     known: str = ""
-    """If-None-Match."""
+    """The If-None-Match header."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answer:
-    """What is to be answered."""
+    """The answer to a request."""
 
     status: HTTPStatus
     fields: dict[str, str]
     body: bytes
     file: Body | None = None
-    """What the body is read from, in pieces, where it is not in memory."""
+    """The file to read the body from in pieces, if it is not in ``body``."""
 
 
 class Site:
     """Answers for the page and its files."""
 
     def __init__(self, assets: Assets, facts: Facts | None = None) -> None:
-        """Serve ``assets``."""
+        """Serve ``assets``, and by default ``facts``."""
         self._assets = assets
         self._facts = facts or Facts()
         self._bodies = Bodies()
 
     def has(self, path: str) -> bool:
-        """Tell whether a path is one that is answered here, be it that nothing is there."""
+        """Tell whether a path belongs to the viewer, even if there is no such file."""
         return path == ROOT or path.startswith(PREFIX)
 
     def answer(
         self, question: Question, facts: Facts | None = None, *, whole: bool = True
     ) -> Answer:
-        """Answer; reads a file, so not quick.  ``facts`` take the place of those at the start.
+        """Answer a request; slow, since it reads files.  ``facts`` replace those given at the start.
 
-        Unless the ``whole`` body is wanted, that of a large file is left to be read in pieces.
+        Unless ``whole`` is set, the caller has to read the body of a large file in pieces.
         """
         path = question.path
         if path == FACTS:
@@ -129,7 +129,7 @@ class Site:
         hashes = _import_maps(body) if asset.path == self._assets.index else ()
         more = {"Vary": "Accept-Encoding"}
         if coding is None and _is_text(asset) and "gzip" in codings(question.accepts):
-            # Of ours there are no compressed copies, or these would be old when it is changed.
+            # Our own files have no compressed copies, which would be outdated after an edit.
             body, coding = gzip.compress(body, mtime=0), "gzip"
         if coding is not None:
             more["Content-Encoding"] = coding
@@ -171,8 +171,8 @@ def _described(
 ) -> dict[str, str]:
     return {
         "Content-Type": media_type,
-        # The worker asks for the page's modules a moment after it; later, all is asked for
-        # again, and mostly answered that nothing has changed.
+        # The worker loads the page's modules a moment after the page does.  Later on, the
+        # browser asks again, and mostly gets 304 Not Modified.
         "Cache-Control": f"max-age={MAX_AGE}",
         "ETag": tag,
         "Content-Security-Policy": policy(host, hashes),
@@ -181,11 +181,11 @@ def _described(
 
 
 def policy(host: str, hashes: tuple[str, ...] = ()) -> str:
-    """Return what a page from here may do: load what is here, and connect to ``host``.
+    """Return the content security policy: load from this site only, and connect to ``host``.
 
-    ``hashes`` are of scripts within the page.
+    ``hashes`` are those of inline scripts.
     """
-    # Not every browser takes 'self' to include the WebSocket at the same place.
+    # In some browsers 'self' does not include WebSockets of the same origin.
     sockets = f" ws://{host} wss://{host}" if host else ""
     scripts = "".join(f" '{digest}'" for digest in hashes)
     return "; ".join(
@@ -194,7 +194,7 @@ def policy(host: str, hashes: tuple[str, ...] = ()) -> str:
             f"script-src 'self' 'wasm-unsafe-eval'{scripts}",
             "worker-src 'self'",
             "style-src 'self'",
-            "img-src 'self' blob:",  # pictures of other formats, which came as answers to fetch()
+            "img-src 'self' blob:",  # comparison pictures, from fetch()
             f"connect-src 'self'{sockets}",
             "base-uri 'none'",
             "form-action 'none'",
@@ -204,7 +204,7 @@ def policy(host: str, hashes: tuple[str, ...] = ()) -> str:
 
 
 def _import_maps(page: bytes) -> tuple[str, ...]:
-    """Return the hashes of the import maps in a page; browsers take them from within it alone."""
+    """Return the hashes of a page's import maps, which browsers accept only inline."""
     digests = (hashlib.sha256(found).digest() for found in _MAP.findall(page))
     return tuple(f"sha256-{base64.b64encode(digest).decode()}" for digest in digests)
 
@@ -229,5 +229,5 @@ def _plain(media_type: str) -> dict[str, str]:
 def _version() -> str | None:
     try:
         return version("diffc-stream")
-    except PackageNotFoundError:  # run where it lies
+    except PackageNotFoundError:  # run from a checkout, not installed
         return None

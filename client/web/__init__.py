@@ -1,1 +1,1 @@
-"""The viewer for a sender that is far away."""
+"""Serves the viewer on this machine for a remote sender."""

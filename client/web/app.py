@@ -1,10 +1,10 @@
-"""The viewer for a sender that is far away: the page from here, the pictures from there.
+"""Serves the viewer's page on this machine, with the pictures of a remote sender.
 
     async with View(Address.parse("ws://station:8765"), Site(Assets(models))) as view:
         print(view.url)
 
-The page and its runtime are megabytes, which need not cross the thin link.  Each page has a
-connection of its own to the sender.
+The page and its runtime are megabytes, which so do not have to cross the slow link.  Each page has
+a connection of its own to the sender.
 """
 
 from __future__ import annotations
@@ -43,22 +43,22 @@ from ..remote.http_client import Wire
 from .proxy import Line, carry
 
 HOST = "127.0.0.1"
-"""Nobody else has any business here."""
+"""The loopback: the page is for this machine only."""
 MOST_PAGES = 32
 MOST_CONNECTIONS = 8 * MOST_PAGES
-"""A browser opens six at once beside a page's own."""
+"""A browser opens up to six connections at once, beside a page's WebSocket."""
 MOST_FILE = 16 * 2**20
-"""Bytes of a picture for comparison."""
+"""Largest comparison picture, in bytes."""
 MOST_FACTS = 2**16
-"""Bytes of what a sender says of itself."""
+"""Largest file of facts from a sender, in bytes."""
 MOST_FILES = 4
-"""Pictures for comparison that are asked for at once."""
+"""Comparison pictures that are requested at once."""
 PATIENCE = 30.0
-"""Seconds that the sender may take for one."""
+"""Seconds that the sender may take for a comparison picture."""
 ASKING = 3.0
-"""Seconds that it may take to say whether it makes any."""
+"""Seconds that the sender may take to say whether it offers comparisons."""
 GRACE = 2.0
-"""Seconds that pages get to take note of the end."""
+"""Seconds that pages get to close at the end."""
 
 logger = logging.getLogger("diffc_client")
 
@@ -67,9 +67,9 @@ _TARGET = re.compile(r"[!-~]{1,4096}")
 _BAD = HTTPStatus.BAD_GATEWAY
 _PLAIN = {"ws": "http", "wss": "https"}
 _PICTURES = frozenset(("image/avif", "image/jpeg", "image/png", "image/webp"))
-"""What is handed on of what a sender says its answers are: never what a browser would run."""
+"""The media types that are passed on from a sender: none that a browser would execute."""
 _BOUND = {
-    # Whoever opens it by itself sees a picture, and nothing in it belongs to the page's site.
+    # For an answer that is opened by itself: it must not run as a part of the page's site.
     "Content-Security-Policy": "default-src 'none'; sandbox; frame-ancestors 'none'",
     "Cross-Origin-Opener-Policy": "same-origin",
     "Cross-Origin-Resource-Policy": "same-origin",
@@ -78,11 +78,11 @@ _BOUND = {
 }
 _AGE = re.compile(r"max-age=[0-9]{1,9}|no-store|no-cache")
 MOST_REASON = 300
-"""Characters of what a sender says why it has none."""
+"""Characters of a sender's error text that are passed on."""
 
 
 class View:
-    """Serves the page on this machine, and carries what it says to a sender and back."""
+    """Serves the page on this machine, and relays its WebSocket to the sender."""
 
     def __init__(
         self,
@@ -97,11 +97,11 @@ class View:
     ) -> None:
         """Prepare to listen on ``port`` of the loopback; 0 is any free one.
 
-        ``rate``: carry so many bytes a second, each way, as if the link were that thin.
-        ``compare``: ask the sender for other formats' pictures too; these are not slowed.
-        ``max_pixels``: the page shows no larger pictures, None: none that it could not.
+        ``rate`` limits the bytes a second each way, as on a slow link.  With ``compare``, the page
+        can get pictures of other formats from the sender, which ``rate`` does not slow.  The page
+        shows no picture of more than ``max_pixels``; None is the page's own limit.
 
-        Raises AddressError if ``address`` is of files and not of a sender.
+        Raises AddressError if ``address`` is of a file server instead of a sender.
         """
         if address.plain:
             raise AddressError(f"{str(address)!r} is not a sender: it should be ws://HOST:PORT")
@@ -118,12 +118,12 @@ class View:
         self._turns = asyncio.Semaphore(MOST_FILES)
         self._asking: dict[asyncio.Task[Any], ServerConnection] = {}
         self.down = Line(rate)
-        """What came from the sender."""
+        """Bytes from the sender."""
         self.up = Line(rate)
-        """What went to it."""
+        """Bytes to the sender."""
 
     async def __aenter__(self) -> Self:
-        """Listen.  Raises OSError if the port is taken."""
+        """Start to listen.  Raises OSError if the port is taken."""
         await self._listener.open(HOST, self._port, self._serve)
         return self
 
@@ -133,7 +133,7 @@ class View:
             async with asyncio.timeout(GRACE):
                 await asyncio.shield(self._listener.wait_closed())
         except TimeoutError:
-            # They wait for a sender, or for a line that is slow.
+            # Some still wait for the sender, or for the slowed link.
             for task, page in self._asking.items():
                 page.transport.abort()
                 task.cancel()
@@ -142,7 +142,7 @@ class View:
 
     @property
     def url(self) -> str:
-        """What to open in a browser."""
+        """The address to open in a browser."""
         picture = f"#/{quote(self._address.image)}" if self._address.image else ""
         return f"http://{HOST}:{self._listener.port}/{picture}"
 
@@ -154,7 +154,7 @@ class View:
             make=partial(CountedConnection, admission=self._admission),
             logger="diffc_client.websockets",
             subprotocol=SUBPROTOCOL,
-            # Plain requests are answered within the opening.
+            # Plain requests are answered during the opening.
             open_timeout=PATIENCE + ASKING,
         )
 
@@ -222,10 +222,10 @@ class View:
                 status, _, body = await self._fetch(FACTS, MOST_FACTS)
             return status is HTTPStatus.OK and json.loads(body)["compare"] is True
         except (DiffcError, TimeoutError, ValueError, LookupError, TypeError, RecursionError):
-            return False  # an older one, or none
+            return False  # an older sender, or none
 
     async def _fetch(self, target: str, most: int) -> tuple[HTTPStatus, Mapping[str, str], bytes]:
-        """Ask the sender's HTTP side for up to ``most`` bytes.
+        """Fetch up to ``most`` bytes from the sender over HTTP.
 
         Raises LinkLost or RemoteProtocolError.
         """
@@ -250,10 +250,10 @@ class View:
 
 
 def _handed_on(status: HTTPStatus, fields: Mapping[str, str], body: bytes) -> Response:
-    """Return what a sender answers, as a picture or as the words why there is none."""
+    """Return a sender's answer as the page gets it: a picture, or an error text."""
     media_type = fields.get("content-type", "").partition(";")[0].strip().lower()
     if status is not HTTPStatus.OK:
-        # A redirection, for instance, would lead the page elsewhere.
+        # Only errors are passed on: a redirection, for instance, would lead the page elsewhere.
         status = status if status.value >= 400 else _BAD
         return _said(status, _printable(body) or status.phrase)
     if media_type not in _PICTURES:

@@ -1,4 +1,4 @@
-"""Carries a page's WebSocket to a sender, frame by frame, as slowly as it is told to."""
+"""Relays a page's WebSocket to a sender, frame by frame, at a limited rate if wanted."""
 
 from __future__ import annotations
 
@@ -17,24 +17,24 @@ from ..remote.handshake import open_websocket
 MOST_REASON = 123
 """Bytes of the reason in a CLOSE frame."""
 PATIENCE = 60.0
-"""Seconds that a page, which is near, may take nothing; then it is taken for gone."""
+"""Seconds after which a page that takes no data, though it is on this machine, counts as gone."""
 MASK = 4
-"""Bytes of a frame that a client sends beside those of any."""
+"""Bytes of the mask in each frame of a client."""
 
 
 class Line:
-    """One way of a link that carries so many bytes a second, whoever they are of."""
+    """One direction of a link with a limited rate, shared by all pages."""
 
     def __init__(self, rate: float | None) -> None:
-        """Carry ``rate`` bytes a second, or all at once."""
+        """Carry ``rate`` bytes a second; None is without a limit."""
         self.carried = 0
-        """Bytes of messages and their frames."""
+        """Bytes carried so far, of messages and their frames."""
         self._rate = rate
         self._free = 0.0
-        """When all before has crossed, in the event loop's time."""
+        """When all earlier bytes will have crossed, by the event loop's clock."""
 
     async def cross(self, size: int) -> None:
-        """Wait until so many bytes have crossed, after all that came before them."""
+        """Wait until ``size`` bytes have crossed, after all earlier ones."""
         if self._rate is not None:
             now = asyncio.get_running_loop().time()
             self._free = max(self._free, now) + size / self._rate
@@ -50,10 +50,10 @@ async def carry(
     up: Line,
     access: Access = NO_ACCESS,
 ) -> None:
-    """Carry both ways between a page and a connection of its own, until either has ended.
+    """Relay both ways between a page and a new connection to the sender, until either ends.
 
-    The other one is told with the same code and reason.  If there is no sender, the page is told
-    why, with the code 1014 (bad gateway).
+    The other one is closed with the same code and reason.  If the sender cannot be reached, the
+    page's connection is closed with the reason and code 1014 (bad gateway).
     """
     try:
         sender = await open_websocket(address, access)
@@ -66,7 +66,7 @@ async def carry(
             coming = tasks.create_task(_copy(sender, page, down, lost, 0, patience=PATIENCE))
             tasks.create_task(_copy(page, sender, up, "the page has gone", MASK))
             await page.wait_closed()
-            coming.cancel()  # it may wait for the line, for nobody
+            coming.cancel()  # it may still wait for the slowed link
     finally:
         sender.transport.abort()
 
@@ -80,15 +80,15 @@ async def _copy(
     *,
     patience: float | None = None,
 ) -> None:
-    # Who is slow to take holds back who is quick to give: nothing is read ahead of what is sent,
-    # but for the few messages that websockets keeps.
+    # A slow sink holds back a fast source: except for the few messages that websockets buffers,
+    # nothing is read before the last message has been sent.
     try:
         while True:
             message = await source.recv()
             data = message.encode() if isinstance(message, str) else message
             await line.cross(len(data) + _frame(len(data)) + mask)
             if not mask:
-                # What is large are pictures, or a catalogue: both ends may say more for it.
+                # Pictures and catalogues earn both ends a higher limit on messages.
                 source.earn(len(data))
                 sink.earn(len(data))
             async with asyncio.timeout(patience):
@@ -100,7 +100,7 @@ async def _copy(
 
 
 def _parting(source: Paced, lost: str) -> tuple[int, str]:
-    """Return what to close with when ``source`` has ended, or the other end, which knows."""
+    """Return the code and reason to close the other end with, after ``source`` has ended."""
     code = source.close_code
     if code is None or code == CloseCode.NO_STATUS_RCVD:
         return CloseCode.NORMAL_CLOSURE, ""
