@@ -94,7 +94,7 @@ class Counting:
         self._every = every
 
     async def count(self) -> Tally:
-        """Count, on a thread."""
+        """Count on a thread, and return the result."""
         records = tuple(self.records.images.values())
         self.tally = await asyncio.to_thread(Tally.of, records, self._target)
         return self.tally

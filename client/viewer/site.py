@@ -96,7 +96,7 @@ class Site:
     def answer(
         self, question: Question, facts: Facts | None = None, *, whole: bool = True
     ) -> Answer:
-        """Answer a request; slow, since it reads files.  ``facts`` replace those given at the start.
+        """Answer a request; slow, as it reads files.  ``facts`` replace those given at the start.
 
         Unless ``whole`` is set, the caller has to read the body of a large file in pieces.
         """
