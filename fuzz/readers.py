@@ -12,7 +12,7 @@ from diffc_client.remote.http_client import BLOCK, Wire
 from diffc_client.storage.partial_stream import MemoryStream
 from diffc_server.auth.credentials import cookie, shown
 from diffc_server.catalogue.catalogue import SUFFIXES, Catalogue
-from diffc_server.http.comparison import Wanted
+from diffc_server.http.comparison import ComparisonRequest
 from diffc_server.http.ranges import Range, names
 from diffc_stream.codec import Decoder
 from diffc_stream.codec.curve import Curve
@@ -36,7 +36,7 @@ from diffc_stream.session.fields import Name
 from diffc_stream.session.interleaving import Outlook, turn
 from diffc_stream.session.messages import MAX_NAME
 from diffc_stream.transport.tokens import is_token
-from diffc_viewer import Door, Question, Site
+from diffc_viewer import OriginPolicy, Site, SiteRequest
 
 from .nonsense import (
     ENTRY,
@@ -198,17 +198,17 @@ def viewer(home: Path) -> Path:
 
 def visit(site: Site, data: bytes) -> None:
     value = data.decode("latin-1")
-    door = Door(names=["station"])
+    origin_policy = OriginPolicy(names=["station"])
     for local in (False, True):
-        door.objection(lambda _: [value], path=value, local=local)
-    host = value if door.is_own(value) else ""
+        origin_policy.refusal(lambda _: [value], path=value, local=local)
+    host = value if origin_policy.is_own(value) else ""
     if any(mark in host for mark in " ;,'\"\r\n"):
         raise AssertionError("a host that ends the policy it is put into")
-    question = Question(path=value.partition("?")[0], host=host, accepts=value, known=value)
+    question = SiteRequest(path=value.partition("?")[0], host=host, accepts=value, known=value)
     answer = site.answer(question)
     if answer.status == 200 and answer.body not in (b"served", b"[]") and value[:3] != "/-/":
         raise AssertionError("a file that is not listed")
-    Wanted.parse(value)
+    ComparisonRequest.parse(value)
 
 
 def show(data: bytes) -> None:

@@ -23,9 +23,9 @@ from diffc_stream.transport.signals import leave_at_once, on_hangup, on_stop
 from diffc_stream.transport.systemd import Supervisor
 from diffc_stream.transport.tls import believing
 from diffc_viewer import Assets, Facts, Site
-from diffc_viewer.door import own_names
+from diffc_viewer.origin_policy import own_names
 
-from .auth.options import Safety
+from .auth.options import SecurityOptions
 from .cache.store import Store, open_store
 from .catalogue.catalogue import Catalogue
 from .cli import Settings
@@ -52,7 +52,7 @@ class App:
     """Whether it serves a page for browsers."""
 
 
-async def run(settings: Settings, safety: Safety) -> None:
+async def run(settings: Settings, security: SecurityOptions) -> None:
     """Serve until told to stop.  Raises DiffcError, or OSError if a port cannot be opened."""
     store = None
     if settings.store:
@@ -62,7 +62,7 @@ async def run(settings: Settings, safety: Safety) -> None:
     fingerprint = models.preferred.fingerprint  # loaded now, so that errors show at start
     codec.prepare()
     stopped = _on_signals()  # before this, nothing needs a gentle end
-    app = build(settings, safety, catalogue, models, store)
+    app = build(settings, security, catalogue, models, store)
     on_hangup(app.daemon.look_again)  # for senders that only dial too
     async with contextlib.AsyncExitStack() as ports:
         watched = (await ports.enter_async_context(app.status)).url if app.status else None
@@ -80,7 +80,7 @@ async def run(settings: Settings, safety: Safety) -> None:
 
 def build(
     settings: Settings,
-    safety: Safety,
+    security: SecurityOptions,
     catalogue: Catalogue,
     models: Collection,
     store: Store | None,
@@ -97,7 +97,7 @@ def build(
     )
     assets = Assets(models.files)
     site = Site(assets, Facts(compare=settings.compare)) if settings.viewer else None
-    names = [*own_names(), *safety.names]
+    names = [*own_names(), *security.names]
     daemon = SenderDaemon(
         catalogue,
         pipeline,
@@ -111,15 +111,15 @@ def build(
         figures=figures,
         grace=settings.drain,
         reuse_port=settings.reuse_port,
-        reception=safety.reception,
-        certificate=safety.certificate,
-        origins=safety.origins,
-        strict=safety.strict,
+        reception=security.reception,
+        certificate=security.certificate,
+        origins=security.origins,
+        strict=security.strict,
     )
     status = None
     if settings.metrics is not None:
         check = partial(_problem, settings.folder, store)
-        status = status_port(settings.metrics, figures, check, names=names, strict=safety.strict)
+        status = status_port(settings.metrics, figures, check, names=names, strict=security.strict)
     diallers = [_dialler(url, settings, catalogue, pipeline, figures) for url in settings.dial]
     page = site is not None and assets.complete
     return App(daemon=daemon, diallers=diallers, status=status, page=page)

@@ -53,7 +53,7 @@ exit codes: 0 it was told to stop, 1 it could not start, 2 wrong usage, 6 the mo
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
-    """The settings of ``diffc-server``, except for access: see :class:`.auth.options.Safety`.
+    """The settings of ``diffc-server``; for access see :class:`.auth.options.SecurityOptions`.
 
     Every field has the name, unit and range of its option.
     """

@@ -30,10 +30,10 @@ from .catalogue.catalogue import Catalogue
 from .encoding.pipeline import Pipeline
 from .gate import Gate
 from .http.comparison import Comparison
-from .http.handler import Exchange, Service
+from .http.handler import HttpService, RequestHandler
 from .ops.metrics import Figures
 from .websocket.connection import Conversation, connection_id
-from .websocket.handshake import Arrival
+from .websocket.handshake import IncomingConnection
 
 MOST_CONNECTIONS = 2000
 """Default for how many receivers may be connected at once."""
@@ -139,17 +139,17 @@ class SenderDaemon:
         )
         self._reloader = Reloader(self.reread)
         self._conversations: set[Conversation] = set()
-        self._exchanges: set[Exchange] = set()
-        self._service = Service(
+        self._requests: set[RequestHandler] = set()
+        self._service = HttpService(
             catalogue=catalogue,
             pipeline=pipeline,
-            door=self._gate.door,
+            origin_policy=self._gate.origin_policy,
             site=site,
             comparison=comparison,
             idle=self._terms.idle,
             figures=self.figures,
         )
-        self._open: set[Arrival] = set()
+        self._open: set[IncomingConnection] = set()
         """All connections, those that are being opened or closed included."""
         self._listener: PortListener | None = None
         self._report_to(self.figures)
@@ -210,7 +210,7 @@ class SenderDaemon:
     @property
     def connections(self) -> int:
         """Receivers connected at the moment, plain HTTP included."""
-        return len(self._conversations) + len(self._exchanges)
+        return len(self._conversations) + len(self._requests)
 
     async def drain(self) -> None:
         """Accept no more receivers, tell the connected ones to come back later, and close.
@@ -223,8 +223,8 @@ class SenderDaemon:
         self._listener.close(close_connections=False)
         for conversation in self._conversations:
             conversation.drain()
-        for exchange in self._exchanges:
-            exchange.drain()
+        for handler in self._requests:
+            handler.drain()
         await self._finish()
         await self._pipeline.save()
         self._pipeline.close()
@@ -245,9 +245,9 @@ class SenderDaemon:
         for conversation in tuple(self._conversations):
             if not self._reception.welcome(conversation.visit):
                 conversation.dismiss()
-        for exchange in tuple(self._exchanges):
-            if not self._reception.welcome(exchange.visit):
-                exchange.abort()
+        for handler in tuple(self._requests):
+            if not self._reception.welcome(handler.visit):
+                handler.abort()
 
     def look_again(self) -> None:
         """Start :meth:`reread` and return at once."""
@@ -278,7 +278,7 @@ class SenderDaemon:
         self.admission.drop_newcomers()  # those still in the TLS handshake
 
     async def _converse(self, websocket: ServerConnection) -> None:
-        assert isinstance(websocket, Arrival)
+        assert isinstance(websocket, IncomingConnection)
         conversation = Conversation(
             websocket,
             self._catalogue,
@@ -304,7 +304,7 @@ class SenderDaemon:
 
     async def _admit(self, connection: ServerConnection, request: Request) -> Response | None:
         unavailable = http.HTTPStatus.SERVICE_UNAVAILABLE
-        assert isinstance(connection, Arrival)
+        assert isinstance(connection, IncomingConnection)
         crowded = self._gate.refuse_crowd(connection)
         if crowded is not None:
             return crowded
@@ -316,18 +316,18 @@ class SenderDaemon:
         refusal = self._gate.admit_request(connection, request)
         if refusal is not None:
             return refusal
-        # From here on the exchange sets its own time limits.
+        # From here on the handler sets its own time limits.
         connection.deadline.reschedule(None)
-        exchange = Exchange(connection, request, self._service, connection.visit)
-        self._exchanges.add(exchange)
-        self.figures.exchanges += 1
+        handler = RequestHandler(connection, request, self._service, connection.visit)
+        self._requests.add(handler)
+        self.figures.requests += 1
         self.figures.opened["http"] += 1
         try:
             with bound_contextvars(connection=connection_id()):
-                return await exchange.run()
+                return await handler.run()
         finally:
-            self._exchanges.discard(exchange)
-            self.figures.exchanges -= 1
+            self._requests.discard(handler)
+            self.figures.requests -= 1
 
-    def _connection(self, *arguments: Any, **more: Any) -> Arrival:
-        return Arrival(*arguments, admission=self.admission, among=self._open, **more)
+    def _connection(self, *arguments: Any, **more: Any) -> IncomingConnection:
+        return IncomingConnection(*arguments, admission=self.admission, among=self._open, **more)

@@ -11,13 +11,13 @@ from websockets.http11 import Request, Response
 
 from diffc_stream.transport.admission import Admission
 from diffc_stream.transport.listener import is_local
-from diffc_viewer import Door
+from diffc_viewer import OriginPolicy
 
 from .auth.access_control import RETRY_AFTER, AccessControl, Refusal
 from .auth.options import is_origin
 from .auth.quotas import Visit
 from .ops.metrics import Figures
-from .websocket.handshake import Arrival, refused
+from .websocket.handshake import IncomingConnection, refused
 
 logger = logging.getLogger("diffc_server")
 
@@ -39,10 +39,12 @@ class Gate:
     ) -> None:
         """Admit clients that ``reception`` accepts, as long as ``admission`` has room.
 
-        ``names``, ``origins``, ``pages`` and ``strict`` are for :attr:`door`; ``secure`` says that
-        requests come over TLS.
+        ``names``, ``origins``, ``pages`` and ``strict`` are for :attr:`origin_policy`; ``secure``
+        says that requests come over TLS.
         """
-        self.door = Door(names=names, pages=pages, origins=origins, secure=secure, strict=strict)
+        self.origin_policy = OriginPolicy(
+            names=names, pages=pages, origins=origins, secure=secure, strict=strict
+        )
         """Decides which web pages may send requests, and to which host names."""
         self._reception = reception
         self._admission = admission
@@ -61,7 +63,7 @@ class Gate:
         )
         return refused(connection, refusal)
 
-    def admit_socket(self, connection: Arrival, request: Request) -> Response | None:
+    def admit_socket(self, connection: IncomingConnection, request: Request) -> Response | None:
         """Admit a WebSocket (return None), or return the response that refuses it.
 
         Pages of other sites are refused here, because browsers let any page open a WebSocket to
@@ -75,7 +77,7 @@ class Gate:
         logger.warning("%s was refused (HTTP %d): %s", connection.peer, objection, text)
         return connection.respond(objection, f"{text}\n")
 
-    def admit_request(self, connection: Arrival, request: Request) -> Response | None:
+    def admit_request(self, connection: IncomingConnection, request: Request) -> Response | None:
         """Admit a plain HTTP request (return None), or return the response that refuses it.
 
         A request with a wrong host or origin passes without being asked for a token: the handler
@@ -88,7 +90,7 @@ class Gate:
     def _objection(
         self, connection: ServerConnection, request: Request, *, socket: bool = False
     ) -> http.HTTPStatus | None:
-        return self.door.objection(
+        return self.origin_policy.refusal(
             request.headers.get_all,
             path=request.path.partition("?")[0],
             local=is_local(connection),
@@ -96,13 +98,13 @@ class Gate:
             socket=socket,
         )
 
-    def _admit(self, connection: Arrival, request: Request) -> Response | None:
+    def _admit(self, connection: IncomingConnection, request: Request) -> Response | None:
         """Check token and limits; return None or the refusal."""
         fields = request.headers.get_all
         host, origins = next(iter(fields("Host")), ""), fields("Origin")
         # Browsers always send Origin with a WebSocket: one without it comes from a program.
         own = bool(origins) if fields("Upgrade") else True
-        own = own and all(self.door.same(origin, host) for origin in origins)
+        own = own and all(self.origin_policy.same(origin, host) for origin in origins)
         found = self._reception.receive(connection.peer, fields, own=own)
         if isinstance(found, Visit):
             connection.visit = found

@@ -30,7 +30,7 @@ def test_addresses(url: str, host: str, port: int, image: str | None) -> None:
 
 
 @pytest.mark.parametrize(
-    ("url", "base", "image", "door", "shown"),
+    ("url", "base", "image", "websocket_path", "shown"),
     [
         ("ws://h/cam1/", "cam1", None, "/cam1/", "/cam1/"),
         ("ws://h/a/b%20c/", "a/b c", None, "/a/b%20c/", "/a/b%20c/"),
@@ -43,10 +43,10 @@ def test_addresses(url: str, host: str, port: int, image: str | None) -> None:
     ],
 )
 def test_senders_below_a_path(
-    url: str, base: str, image: str | None, door: str, shown: str
+    url: str, base: str, image: str | None, websocket_path: str, shown: str
 ) -> None:
     address = Address.parse(url)
-    assert (address.base, address.image, address.door) == (base, image, door)
+    assert (address.base, address.image, address.websocket_path) == (base, image, websocket_path)
     assert str(address).partition("h:")[2].lstrip("0123456789") == shown
     assert Address.parse(str(address)) == address
     assert Address.parse(str(address.sender)) == address.sender

@@ -146,7 +146,7 @@ COUNTED = {
         """,
     "Connections": """
         diffc_stream/transport/listener.py socket self._servers self._doorways
-        server/daemon.py socket self._open self._conversations self._exchanges
+        server/daemon.py socket self._open self._conversations self._requests
         """,
     "Descriptors": """
         diffc_stream/transport/fd_limit.py file self._kept
@@ -200,7 +200,7 @@ COUNTED = {
         client/viewer/bodies.py self._tags self._unpacked
         """,
     "Comparisons": """
-        server/http/comparison.py self._tried thread file
+        server/http/comparison.py self._candidates thread file
         """,
     "Disk of the store": """
         server/cache/backend.py file

@@ -15,7 +15,7 @@ from test_viewer_assets import viewer
 
 from diffc_server import Catalogue
 from diffc_server.http import comparison
-from diffc_server.http.comparison import PREFIX, Comparison, Wanted
+from diffc_server.http.comparison import PREFIX, Comparison, ComparisonRequest
 from diffc_stream import save_png
 from diffc_stream.errors import RequestRefused
 from diffc_stream.session import MAX_STREAM
@@ -32,8 +32,8 @@ def folder(tmp_path: Path) -> Path:
     return folder
 
 
-def wanted(kind: str, size: int, of: int = 0, name: str = "sub/a b.png") -> Wanted:
-    return Wanted(name=name, format=kind, bytes=size, of=of or size)
+def wanted(kind: str, size: int, of: int = 0, name: str = "sub/a b.png") -> ComparisonRequest:
+    return ComparisonRequest(name=name, format=kind, bytes=size, of=of or size)
 
 
 def test_a_side_that_no_format_has(tmp_path: Path) -> None:
@@ -88,7 +88,7 @@ def test_what_is_small_is_reduced(folder: Path) -> None:
         (wanted("avif", 1000, name="none.png"), "not a picture"),
     ],
 )
-def test_what_there_is_not(folder: Path, question: Wanted, why: str) -> None:
+def test_what_there_is_not(folder: Path, question: ComparisonRequest, why: str) -> None:
     with pytest.raises(RequestRefused, match=why):
         Comparison(Catalogue(folder)).file(question)
 
@@ -99,10 +99,12 @@ def test_pixels_of_the_original_to_measure_with(tmp_path: Path) -> None:
     save_png(tmp_path / "large.png", original)
     save_png(tmp_path / "small.png", original[:9, :13])
     made = Comparison(Catalogue(tmp_path))
-    question = Wanted.parse(f"{PREFIX}small.png?format=sample")
+    question = ComparisonRequest.parse(f"{PREFIX}small.png?format=sample")
     row = np.asarray(shown(made.file(question))).reshape(-1, 3)
     assert np.array_equal(row[: 9 * 13], original[:9, :13].reshape(-1, 3))
-    strip = np.asarray(shown(made.file(Wanted.parse(f"{PREFIX}large.png?format=sample"))))
+    strip = np.asarray(
+        shown(made.file(ComparisonRequest.parse(f"{PREFIX}large.png?format=sample")))
+    )
     assert strip.shape == (128, 128, 3)
     chosen = comparison.places(190 * 270)
     assert np.all(np.diff(chosen) > 0)
@@ -116,7 +118,7 @@ def test_limits(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     made = Comparison(Catalogue(folder))
     monkeypatch.setattr(comparison, "MOST_KEPT", 5000)
     made.file(wanted("jpeg", 3000, 3000))
-    assert 0 < made._kept == sum(len(tried.data) for tried in made._tried.values()) <= 5000
+    assert 0 < made._kept == sum(len(tried.data) for tried in made._candidates.values()) <= 5000
     monkeypatch.setattr(comparison, "PATIENCE", 0.0)
     assert len(Comparison(Catalogue(folder)).file(wanted("jpeg", 10**5, 10**5))) <= 10**5
     monkeypatch.setattr(comparison, "MOST_PIXELS", 100)
@@ -125,10 +127,10 @@ def test_limits(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_questions() -> None:
-    question = Wanted.parse(f"{PREFIX}sub/a%20b.png?format=jpeg&bytes=12&of=99999999")
+    question = ComparisonRequest.parse(f"{PREFIX}sub/a%20b.png?format=jpeg&bytes=12&of=99999999")
     assert question == wanted("jpeg", 12, question.of)
     assert question.of == MAX_STREAM
-    assert Wanted.parse(f"{PREFIX}a?bytes=7&format=avif") == wanted("avif", 7, name="a")
+    assert ComparisonRequest.parse(f"{PREFIX}a?bytes=7&format=avif") == wanted("avif", 7, name="a")
 
 
 @pytest.mark.parametrize(
@@ -143,7 +145,7 @@ def test_questions() -> None:
 )
 def test_questions_that_make_no_sense(query: str) -> None:
     with pytest.raises(RequestRefused):
-        Wanted.parse(f"{PREFIX}a.png?{query}")
+        ComparisonRequest.parse(f"{PREFIX}a.png?{query}")
 
 
 @pytest.mark.asyncio

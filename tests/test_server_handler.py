@@ -24,7 +24,7 @@ from diffc_server.auth.access_control import AccessControl
 from diffc_server.auth.limits import Limits
 from diffc_server.encoding.pipeline import LOOK_AHEAD
 from diffc_server.http.stream_body import MEDIA_TYPE, MOST_RANGE
-from diffc_server.websocket.handshake import Arrival
+from diffc_server.websocket.handshake import IncomingConnection
 from diffc_stream.session import Terms
 from diffc_stream.transport.tokens import Tokens, add_token
 from diffc_viewer import Assets, Facts, Site
@@ -257,7 +257,7 @@ async def test_a_client_that_reads_slowly_holds_the_encoder_back(folder: Path) -
         asking(daemon, request("/a.png.dfc"), limit=1024) as reader,
     ):
         await head_of(reader)
-        connection = next(iter(daemon._exchanges))._connection
+        connection = next(iter(daemon._requests))._connection
         await settled(lambda: connection.paused)
         sent = opener.computed["a.png"]
         assert sent < 20_000_000  # what systems hold for sockets
@@ -573,15 +573,15 @@ async def test_an_answer_may_take_longer_than_a_request(folder: Path) -> None:
     async with serving(folder, FakeOpener(gate=gate)) as daemon:
         answering = asyncio.create_task(ask(daemon, "/a.png.dfc"))
         await settled(lambda: daemon.connections == 1)
-        [exchange] = daemon._exchanges
-        assert isinstance(exchange._connection, Arrival)
-        assert exchange._connection.deadline.when() is None
+        [handler] = daemon._requests
+        assert isinstance(handler._connection, IncomingConnection)
+        assert handler._connection.deadline.when() is None
         gate.release(100)
         assert (await answering).body == STREAM
 
 
 @pytest.mark.asyncio
-async def test_exchanges_count_as_connections(folder: Path) -> None:
+async def test_requests_count_as_connections(folder: Path) -> None:
     gate = threading.Semaphore(0)
     async with serving(folder, FakeOpener(gate=gate), connections=1) as daemon:
         first = asyncio.create_task(ask(daemon, "/a.png.dfc"))

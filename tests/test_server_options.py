@@ -10,7 +10,7 @@ import pytest
 from authority import issue
 
 from diffc_server.auth.limits import Limits
-from diffc_server.auth.options import Safety, add_options, new_token, read
+from diffc_server.auth.options import SecurityOptions, add_options, new_token, read
 from diffc_stream.errors import SafetyError
 from diffc_stream.transport.tokens import Tokens
 
@@ -21,7 +21,7 @@ def options(*arguments: str, host: str = "127.0.0.1") -> argparse.Namespace:
     return parser.parse_args(arguments, argparse.Namespace(host=host))
 
 
-def safety(*arguments: str, host: str = "127.0.0.1") -> Safety:
+def safety(*arguments: str, host: str = "127.0.0.1") -> SecurityOptions:
     return read(options(*arguments, host=host), time.monotonic)
 
 

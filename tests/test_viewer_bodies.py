@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from test_viewer_assets import viewer
 
-from diffc_viewer import Assets, Question, Site
+from diffc_viewer import Assets, Site, SiteRequest
 from diffc_viewer.bodies import MOST_UNPACKED, SMALL, Bodies, Body
 
 DATA = bytes(range(256)) * 512
@@ -62,20 +62,20 @@ def test_a_site_leaves_large_ones_where_they_are(tmp_path: Path) -> None:
     place = "/-/vendor/onnxruntime-web/ort.wasm"
     (home / "vendor/onnxruntime-web/ort.wasm").write_bytes(DATA)
     site = Site(Assets(home=home))
-    whole = site.answer(Question(path=place))
-    parted = site.answer(Question(path=place), whole=False)
+    whole = site.answer(SiteRequest(path=place))
+    parted = site.answer(SiteRequest(path=place), whole=False)
     assert (whole.body, whole.file) == (DATA, None)
     assert parted.body == b""
     assert parted.file is not None
     assert parted.file.read(0, len(DATA)) == DATA
     assert parted.fields == whole.fields
-    known = site.answer(Question(path=place, known=whole.fields["ETag"]), whole=False)
+    known = site.answer(SiteRequest(path=place, known=whole.fields["ETag"]), whole=False)
     assert (known.status, known.file) == (304, None)
-    small = site.answer(Question(path="/-/page/main.js"), whole=False)
+    small = site.answer(SiteRequest(path="/-/page/main.js"), whole=False)
     assert small.file is None
     assert 0 < len(small.body) <= SMALL
     (home / "vendor/onnxruntime-web/ort.wasm").unlink()
     (home / "vendor/onnxruntime-web/ort.wasm.gz").write_bytes(gzip.compress(DATA))
-    bodies = [site.answer(Question(path=place), whole=False).body for _ in range(2)]
+    bodies = [site.answer(SiteRequest(path=place), whole=False).body for _ in range(2)]
     assert bodies[0] == DATA
     assert bodies[0] is bodies[1]

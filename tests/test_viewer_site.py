@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from test_viewer_assets import viewer
 
-from diffc_viewer import Answer, Assets, Facts, Question, Site
+from diffc_viewer import Assets, Facts, Site, SiteRequest, SiteResponse
 from diffc_viewer.site import MAX_AGE
 
 MAP = '{ "imports": { "diffc-client": "/-/js/index.js" } }'
@@ -26,8 +26,10 @@ def site(tmp_path: Path) -> Site:
     return Site(Assets(home=tmp_path))
 
 
-def ask(site: Site, path: str, accepts: str = "", known: str = "", host: str = "h:1") -> Answer:
-    return site.answer(Question(path=path, host=host, accepts=accepts, known=known))
+def ask(
+    site: Site, path: str, accepts: str = "", known: str = "", host: str = "h:1"
+) -> SiteResponse:
+    return site.answer(SiteRequest(path=path, host=host, accepts=accepts, known=known))
 
 
 def test_the_page_may_use_threads_and_its_import_map_and_nothing_else(site: Site) -> None:
@@ -112,7 +114,7 @@ def test_facts(site: Site, tmp_path: Path) -> None:
     other = Site(Assets(home=tmp_path), told)
     facts = json.loads(ask(other, "/-/viewer.json").body)
     assert (facts["compare"], facts["sender"], facts["rate"]) == (True, "ws://h:2", 2000.0)
-    answer = site.answer(Question(path="/-/viewer.json"), told)
+    answer = site.answer(SiteRequest(path="/-/viewer.json"), told)
     assert json.loads(answer.body) == facts
 
 

@@ -17,7 +17,7 @@ from prometheus_client.registry import Collector
 
 from diffc_stream.flags import Endpoint
 from diffc_stream.transport.health import StatusPort
-from diffc_viewer.door import Door, own_names
+from diffc_viewer.origin_policy import OriginPolicy, own_names
 
 from .sync import Mirror
 
@@ -101,5 +101,5 @@ def status_port(endpoint: Endpoint, figures: Figures, check: Callable[[], str]) 
     Requests have to name the host by its IP address, its name or as localhost.  Web pages are
     refused.
     """
-    door = Door(names=(endpoint.host, *own_names()), pages=False)
-    return StatusPort(endpoint, figures, check, door, logger=logger)
+    origin_policy = OriginPolicy(names=(endpoint.host, *own_names()), pages=False)
+    return StatusPort(endpoint, figures, check, origin_policy, logger=logger)

@@ -113,7 +113,7 @@ class Address:
         return f"{self.root}/{quote(self.image or '')}"
 
     @property
-    def door(self) -> str:
+    def websocket_path(self) -> str:
         """The path that a WebSocket request asks for: the sender's, or what may be it."""
         folder = "" if self.base else (self.image or "").rpartition("/")[0]
         return f"/{quote(folder)}/" if folder else f"{self.root}/"

@@ -41,13 +41,13 @@ async def open_websocket(
     """
     sender = str(address.sender)
     fields, secure = access.fields(address), access.context(address)
-    if not address.base and address.door != "/":
+    if not address.base and address.websocket_path != "/":
         fields[PATH_FIELD] = "?"
     clock = asyncio.get_running_loop().time
     began = clock()
     try:
         return await connect(
-            f"{replace(address.zoneless.sender, base='')}{address.door}",
+            f"{replace(address.zoneless.sender, base='')}{address.websocket_path}",
             subprotocol=SUBPROTOCOL,
             headers=fields,
             tls=secure,
@@ -73,7 +73,7 @@ async def open_websocket(
 def base_of(address: Address, websocket: PacedClientConnection) -> str:
     """Return which part of the requested folder is the sender's path behind a reverse proxy."""
     fields = websocket.response.headers if websocket.response is not None else {}
-    asked, seen = unquote(address.door), unquote(fields.get(PATH_FIELD, ""))
+    asked, seen = unquote(address.websocket_path), unquote(fields.get(PATH_FIELD, ""))
     if address.base or not seen.startswith("/") or not asked.endswith(seen):
         return ""
     return asked.removesuffix(seen).removeprefix("/")

@@ -6,7 +6,7 @@ open no sockets and use no event loop.
 """
 
 from .assets import Asset, Assets
-from .door import Door
-from .site import Answer, Facts, Question, Site
+from .origin_policy import OriginPolicy
+from .site import Facts, Site, SiteRequest, SiteResponse
 
-__all__ = ["Answer", "Asset", "Assets", "Door", "Facts", "Question", "Site"]
+__all__ = ["Asset", "Assets", "Facts", "OriginPolicy", "Site", "SiteRequest", "SiteResponse"]

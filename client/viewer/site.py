@@ -56,13 +56,13 @@ class Facts:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Question:
+class SiteRequest:
     """A request for an asset."""
 
     path: str
     """As in the request, without a query."""
     host: str = ""
-    """The Host header, if :meth:`Door.is_own` accepts it; else empty."""
+    """The Host header, if :meth:`OriginPolicy.is_own` accepts it; else empty."""
     accepts: str = ""
     """The Accept-Encoding header."""
     known: str = ""
@@ -70,7 +70,7 @@ class Question:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Answer:
+class SiteResponse:
     """The answer to a request."""
 
     status: HTTPStatus
@@ -94,8 +94,8 @@ class Site:
         return path == ROOT or path.startswith(PREFIX)
 
     def answer(
-        self, question: Question, facts: Facts | None = None, *, whole: bool = True
-    ) -> Answer:
+        self, question: SiteRequest, facts: Facts | None = None, *, whole: bool = True
+    ) -> SiteResponse:
         """Answer a request; slow, as it reads files.  ``facts`` replace those given at the start.
 
         Unless ``whole`` is set, the caller has to read the body of a large file in pieces.
@@ -115,9 +115,9 @@ class Site:
         if path == ROOT and not self._assets.complete:
             return _missing()
         text = b"there is no such file\n"
-        return Answer(status=HTTPStatus.NOT_FOUND, fields=_plain("text/plain"), body=text)
+        return SiteResponse(status=HTTPStatus.NOT_FOUND, fields=_plain("text/plain"), body=text)
 
-    def _read(self, asset: Asset, question: Question, *, whole: bool) -> Answer:
+    def _read(self, asset: Asset, question: SiteRequest, *, whole: bool) -> SiteResponse:
         path, coding = asset.chosen(question.accepts)
         if coding is None and asset.packed is not None:
             body = self._bodies.unpacked(asset.packed)
@@ -136,7 +136,9 @@ class Site:
         fields = _described(asset.media_type, _tag(body), question.host, hashes) | more
         return _unless_known(fields, body, question)
 
-    def _large(self, asset: Asset, file: Body, coding: str | None, question: Question) -> Answer:
+    def _large(
+        self, asset: Asset, file: Body, coding: str | None, question: SiteRequest
+    ) -> SiteResponse:
         more = {"Vary": "Accept-Encoding"} | (
             {} if coding is None else {"Content-Encoding": coding}
         )
@@ -154,16 +156,16 @@ def _is_text(asset: Asset) -> bool:
     return asset.media_type.startswith("text/") or asset.media_type == MEDIA_TYPES[".svg"]
 
 
-def _told(body: bytes, question: Question) -> Answer:
+def _told(body: bytes, question: SiteRequest) -> SiteResponse:
     fields = _described("application/json", _tag(body), question.host)
     return _unless_known(fields, body, question)
 
 
-def _unless_known(fields: dict[str, str], body: bytes, question: Question) -> Answer:
+def _unless_known(fields: dict[str, str], body: bytes, question: SiteRequest) -> SiteResponse:
     known = {tag.strip().removeprefix("W/") for tag in question.known.split(",")}
     if fields["ETag"] in known:
-        return Answer(status=HTTPStatus.NOT_MODIFIED, fields=fields, body=b"")
-    return Answer(status=HTTPStatus.OK, fields=fields, body=body)
+        return SiteResponse(status=HTTPStatus.NOT_MODIFIED, fields=fields, body=b"")
+    return SiteResponse(status=HTTPStatus.OK, fields=fields, body=body)
 
 
 def _described(
@@ -209,8 +211,8 @@ def _import_maps(page: bytes) -> tuple[str, ...]:
     return tuple(f"sha256-{base64.b64encode(digest).decode()}" for digest in digests)
 
 
-def _missing() -> Answer:
-    return Answer(
+def _missing() -> SiteResponse:
+    return SiteResponse(
         status=HTTPStatus.SERVICE_UNAVAILABLE,
         fields=_plain("text/html"),
         body=_MISSING.encode(),

@@ -33,7 +33,7 @@ from diffc_stream.transport.admission import Admission
 from diffc_stream.transport.listener import CountedConnection, PortListener
 from diffc_stream.transport.pacing import PacedServerConnection
 from diffc_stream.transport.websocket import listen
-from diffc_viewer import Answer, Door, Facts, Question, Site
+from diffc_viewer import Facts, OriginPolicy, Site, SiteRequest, SiteResponse
 from diffc_viewer.assets import PREFIX
 from diffc_viewer.site import FACTS
 
@@ -111,7 +111,7 @@ class View:
         self._compare = compare
         self._access = access
         self._facts = Facts(sender=str(address.sender), rate=rate, max_pixels=max_pixels)
-        self._door = Door()
+        self._origin_policy = OriginPolicy()
         self._admission = Admission(MOST_CONNECTIONS, logger=logger)
         self._listener = PortListener(self._admission)
         self._pages = 0
@@ -175,7 +175,9 @@ class View:
         headers = request.headers
         path = request.path.partition("?")[0]
         upgrade = any("websocket" in value.lower() for value in headers.get_all("Upgrade"))
-        refusal = self._door.objection(headers.get_all, path=path, local=True, socket=upgrade)
+        refusal = self._origin_policy.refusal(
+            headers.get_all, path=path, local=True, socket=upgrade
+        )
         if refusal is not None:
             return _said(refusal, "pages of other sites have no business here")
         if self._admission.full:
@@ -188,7 +190,7 @@ class View:
             return _said(HTTPStatus.SERVICE_UNAVAILABLE, "too many pages")
         if path.startswith(_COMPARISON):
             return await self._comparison(request.path)
-        question = Question(
+        question = SiteRequest(
             path=path,
             host=headers["Host"],
             accepts=",".join(headers.get_all("Accept-Encoding")),
@@ -261,7 +263,7 @@ def _handed_on(status: HTTPStatus, fields: Mapping[str, str], body: bytes) -> Re
     known = {"Content-Type": media_type, "Cache-Control": "no-store"}
     if _AGE.fullmatch(fields.get("cache-control", "")):
         known["Cache-Control"] = fields["cache-control"]
-    return _response(Answer(status=status, fields=known, body=body))
+    return _response(SiteResponse(status=status, fields=known, body=body))
 
 
 def _printable(body: bytes) -> str:
@@ -271,10 +273,10 @@ def _printable(body: bytes) -> str:
 
 def _said(status: HTTPStatus, text: str) -> Response:
     fields = {"Content-Type": "text/plain; charset=utf-8", "Cache-Control": "no-store"}
-    return _response(Answer(status=status, fields=fields, body=f"{text}\n".encode()))
+    return _response(SiteResponse(status=status, fields=fields, body=f"{text}\n".encode()))
 
 
-def _response(answer: Answer) -> Response:
+def _response(answer: SiteResponse) -> Response:
     fields = _BOUND | answer.fields
     headers = Headers(Date=formatdate(usegmt=True), Connection="close", **fields)
     if answer.status is not HTTPStatus.NOT_MODIFIED:

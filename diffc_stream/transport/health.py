@@ -49,13 +49,13 @@ class Figures(Protocol):
         ...
 
 
-class Door(Protocol):
+class OriginPolicy(Protocol):
     """Decides which requests are allowed."""
 
-    def objection(
+    def refusal(
         self, fields: Callable[[str], list[str]], *, path: str, local: bool, old: bool
     ) -> http.HTTPStatus | None:
-        """Return the status to refuse a request with, or None; see diffc_viewer.Door."""
+        """Return the status to refuse a request with, or None; see diffc_viewer.OriginPolicy."""
         ...
 
 
@@ -67,16 +67,19 @@ class StatusPort:
         endpoint: Endpoint,
         figures: Figures,
         check: Check,
-        door: Door,
+        origin_policy: OriginPolicy,
         *,
         logger: logging.Logger,
     ) -> None:
-        """Prepare to listen; port 0 is any free one.  Requests that ``door`` objects to fail."""
+        """Prepare to listen; port 0 is any free one.
+
+        Requests that ``origin_policy`` refuses get no metrics.
+        """
         self._endpoint = endpoint
         self._figures = figures
         self._check = check
         self._checking: asyncio.Future[str] | None = None
-        self._door = door
+        self._origin_policy = origin_policy
         self._logger = logger
         self._admission = Admission(MOST_CONNECTIONS, logger=logger)
         self._listener = PortListener(self._admission)
@@ -113,7 +116,7 @@ class StatusPort:
             return connection.respond(http.HTTPStatus.SERVICE_UNAVAILABLE, "too many ask\n")
         assert isinstance(connection, CountedConnection)
         connection.settle()
-        objection = self._door.objection(
+        objection = self._origin_policy.refusal(
             request.headers.get_all,
             path=request.path.partition("?")[0],
             local=is_local(connection),

@@ -28,7 +28,7 @@ _PREFIX = "peer_"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Safety:
+class SecurityOptions:
     """The access settings of a sender daemon."""
 
     reception: AccessControl
@@ -124,7 +124,7 @@ def new_token(options: argparse.Namespace) -> str:
     return add_token(options.tokens, options.new_token, expires)
 
 
-def read(options: argparse.Namespace, clock: Clock) -> Safety:
+def read(options: argparse.Namespace, clock: Clock) -> SecurityOptions:
     """Return what the options say.  Raises SafetyError, before any port is opened."""
     if options.tls_key is not None and options.tls_cert is None:
         raise SafetyError("--tls-key is for a certificate: say which, with --tls-cert")
@@ -148,7 +148,7 @@ def read(options: argparse.Namespace, clock: Clock) -> Safety:
         secure=certificate is not None,
         clock=clock,
     )
-    return Safety(
+    return SecurityOptions(
         reception=reception,
         certificate=certificate,
         names=tuple(options.name),

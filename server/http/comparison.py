@@ -27,7 +27,7 @@ from diffc_stream.metrics import psnr
 from diffc_stream.opening import Identity, is_passing
 from diffc_stream.picture import load_picture
 from diffc_stream.session import MAX_STREAM, Code
-from diffc_viewer import Answer
+from diffc_viewer import SiteResponse
 from diffc_viewer.assets import PREFIX as SITE
 
 from ..catalogue.catalogue import Catalogue
@@ -65,7 +65,7 @@ _LEAST_SCAN = 64
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Wanted:
+class ComparisonRequest:
     """A parsed request."""
 
     name: str
@@ -76,7 +76,7 @@ class Wanted:
     """Bytes of the whole file; for AVIF, the same."""
 
     @classmethod
-    def parse(cls, target: str) -> Wanted:
+    def parse(cls, target: str) -> ComparisonRequest:
         """Parse a request's target.  Raises RequestRefused if it is malformed."""
         path, _, query = target.partition("?")
         try:
@@ -93,7 +93,7 @@ class Wanted:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Tried:
+class Candidate:
     """A file that the search has encoded."""
 
     data: bytes
@@ -109,17 +109,17 @@ class Comparison:
         self._catalogue = catalogue
         self._thread = ThreadPoolExecutor(1, "comparison")
         self._waiting = 0
-        self._tried: OrderedDict[tuple[object, ...], Tried] = OrderedDict()
+        self._candidates: OrderedDict[tuple[object, ...], Candidate] = OrderedDict()
         self._kept = 0
         self._original: tuple[object, NDArray[np.uint8]] | None = None
 
-    async def answer(self, target: str) -> Answer:
+    async def answer(self, target: str) -> SiteResponse:
         """Answer the request for ``target``.
 
         Raises RequestRefused if there is no such picture, it cannot be made so small, it is too
         large to search, or too many requests are waiting.
         """
-        wanted = Wanted.parse(target)
+        wanted = ComparisonRequest.parse(target)
         if self._waiting >= MOST_WAITING:
             raise RequestRefused(Code.BUSY, "too many comparisons", retry=True)
         self._waiting += 1
@@ -128,13 +128,13 @@ class Comparison:
             data = await loop.run_in_executor(self._thread, self.file, wanted)
         finally:
             self._waiting -= 1
-        return Answer(status=HTTPStatus.OK, fields=_fields(wanted.format), body=data)
+        return SiteResponse(status=HTTPStatus.OK, fields=_fields(wanted.format), body=data)
 
     def close(self) -> None:
         """Stop answering."""
         self._thread.shutdown(wait=False, cancel_futures=True)
 
-    def file(self, wanted: Wanted) -> bytes:
+    def file(self, wanted: ComparisonRequest) -> bytes:
         """Return the requested bytes; takes about a second.  Raises RequestRefused."""
         file = self._catalogue.file(wanted.name)
         if is_stream(file.path):
@@ -151,15 +151,15 @@ class Comparison:
             raise _none("so few bytes of it show nothing")
         return data
 
-    def _best(self, file: File, wanted: Wanted) -> Tried | None:
+    def _best(self, file: File, wanted: ComparisonRequest) -> Candidate | None:
         """Return the file of at most ``wanted.of`` bytes that is closest to the original."""
         deadline = time.monotonic() + PATIENCE
-        best: Tried | None = None
+        best: Candidate | None = None
         for factor in FACTORS:
             low, high = QUALITIES[wanted.format]
             while low <= high and (best is None or time.monotonic() < deadline):
                 quality = (low + high) // 2
-                tried = self._try(file, wanted.format, factor, quality)
+                tried = self._candidate(file, wanted.format, factor, quality)
                 if len(tried.data) <= wanted.of:
                     low = quality + 1
                     if best is None or tried.psnr > best.psnr:
@@ -168,18 +168,18 @@ class Comparison:
                     high = quality - 1
         return best
 
-    def _try(self, file: File, kind: str, factor: int, quality: int) -> Tried:
+    def _candidate(self, file: File, kind: str, factor: int, quality: int) -> Candidate:
         key = (*file, kind, factor, quality)
-        tried = self._tried.get(key)
+        tried = self._candidates.get(key)
         if tried is None:
             original = self._load(file)
             tried = _encoded(original, kind, factor, quality)
-            self._tried[key] = tried
+            self._candidates[key] = tried
             self._kept += len(tried.data)
-            while self._kept > MOST_KEPT and len(self._tried) > 1:
-                _, dropped = self._tried.popitem(last=False)
+            while self._kept > MOST_KEPT and len(self._candidates) > 1:
+                _, dropped = self._candidates.popitem(last=False)
                 self._kept -= len(dropped.data)
-        self._tried.move_to_end(key)
+        self._candidates.move_to_end(key)
         return tried
 
     def _load(self, file: File) -> NDArray[np.uint8]:
@@ -201,7 +201,7 @@ class Comparison:
         return self._original[1]
 
 
-def _encoded(pixels: NDArray[np.uint8], kind: str, factor: int, quality: int) -> Tried:
+def _encoded(pixels: NDArray[np.uint8], kind: str, factor: int, quality: int) -> Candidate:
     whole = Image.fromarray(pixels)
     size = (max(1, whole.width // factor), max(1, whole.height // factor))
     small = whole if factor == 1 else whole.resize(size, Image.Resampling.LANCZOS)
@@ -218,7 +218,7 @@ def _encoded(pixels: NDArray[np.uint8], kind: str, factor: int, quality: int) ->
         raise _none("it cannot be written so") from error
     if shown.size != whole.size:
         shown = shown.resize(whole.size, Image.Resampling.BICUBIC)
-    return Tried(data=data, psnr=psnr(pixels, np.asarray(shown)))
+    return Candidate(data=data, psnr=psnr(pixels, np.asarray(shown)))
 
 
 def places(pixels: int) -> NDArray[np.int64]:

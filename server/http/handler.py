@@ -30,7 +30,7 @@ from diffc_stream.opening import is_passing
 from diffc_stream.session import Code
 from diffc_stream.transport.exposure import neighbourhood
 from diffc_stream.transport.listener import is_local
-from diffc_viewer import Answer, Door, Question, Site
+from diffc_viewer import OriginPolicy, Site, SiteRequest, SiteResponse
 
 from ..auth.quotas import Visit, unlimited
 from ..catalogue.catalogue import Catalogue
@@ -43,7 +43,7 @@ from .buffers import Buffers
 from .comparison import PREFIX as COMPARISON
 from .comparison import Comparison
 from .ranges import precondition, ranged
-from .response import Reply
+from .response import ResponseWriter
 from .stream_body import StreamBody, cacheable, described
 
 CHUNK = 32_768
@@ -59,12 +59,12 @@ logger = logging.getLogger("diffc_server")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Service:
+class HttpService:
     """What all requests share."""
 
     catalogue: Catalogue
     pipeline: Pipeline
-    door: Door
+    origin_policy: OriginPolicy
     site: Site | None
     """The viewer, if browsers are served."""
     comparison: Comparison | None
@@ -77,14 +77,14 @@ class Service:
     """Distinguishes this run of the daemon from others, whose encoders may round differently."""
 
 
-class Exchange:
+class RequestHandler:
     """One request and its answer."""
 
     def __init__(
         self,
         connection: ServerConnection,
         request: Request,
-        service: Service,
+        service: HttpService,
         visit: Visit | None = None,
     ) -> None:
         """Prepare to answer within the limits of ``visit``; None is without limits."""
@@ -93,7 +93,7 @@ class Exchange:
         self._connection = connection
         self._request = request
         self._service = service
-        self._reply = Reply(
+        self._writer = ResponseWriter(
             connection, request, idle=service.idle, figures=service.figures, visit=self.visit
         )
         self._growing: StreamBody | None = None
@@ -108,17 +108,17 @@ class Exchange:
         began = clock()
         try:
             await self._answer()
-            await self._reply.finish()
+            await self._writer.finish()
         except LinkLost as error:
             logger.info("%s left: %s", self._peer, error)
         except Exception:
             # A bug, which must not disturb other connections.
-            logger.exception("an exchange failed")
+            logger.exception("a request failed")
         finally:
-            self._reply.abort()
+            self._writer.abort()
             self._note(clock() - began)
-            await self._reply.gone
-        return self._reply.response
+            await self._writer.gone
+        return self._writer.response
 
     def drain(self) -> None:
         """Stop waiting for the encoder; what has been encoded is still sent."""
@@ -128,12 +128,12 @@ class Exchange:
 
     def abort(self) -> None:
         """Drop the connection at once."""
-        self._reply.abort()
+        self._writer.abort()
 
     async def _answer(self) -> None:
         refusal = self._objection()
         if refusal is not None:
-            await self._reply.say(refusal)
+            await self._writer.say(refusal)
             return
         try:
             if self._service.site is not None and self._service.site.has(self._target):
@@ -150,12 +150,12 @@ class Exchange:
             await self._refuse(later())
 
     async def _refuse(self, error: RequestRefused) -> None:
-        if self._reply.response is not None:
+        if self._writer.response is not None:
             # The answer has begun: dropping the connection shows that it is incomplete.
             raise LinkLost(f"there is no more for it: {error}") from error
         status = _STATUS.get(error.code, HTTPStatus.INTERNAL_SERVER_ERROR)
         after = {} if error.after is None else {"Retry-After": str(ceil(error.after))}
-        await self._reply.say(status, after)
+        await self._writer.say(status, after)
 
     @property
     def _target(self) -> str:
@@ -165,7 +165,7 @@ class Exchange:
     def _objection(self) -> HTTPStatus | None:
         request = self._request
         old = request.protocol == "HTTP/1.0"
-        objection = self._service.door.objection(
+        objection = self._service.origin_policy.refusal(
             request.headers.get_all, path=self._target, local=is_local(self._connection), old=old
         )
         if objection is not None:
@@ -174,7 +174,7 @@ class Exchange:
             return HTTPStatus.METHOD_NOT_ALLOWED
         return None
 
-    async def _page(self, site: Site) -> Answer:
+    async def _page(self, site: Site) -> SiteResponse:
         """Return the answer for a path of the viewer.  Raises RequestRefused."""
         path, headers = self._target, self._request.headers
         if path.startswith(COMPARISON):
@@ -182,30 +182,30 @@ class Exchange:
                 raise RequestRefused(Code.UNKNOWN_IMAGE, "nothing is compared here")
             return await self._service.comparison.answer(self._request.path)
         host = headers.get("Host", "")
-        question = Question(
+        question = SiteRequest(
             path=path,
-            host=host if self._service.door.is_own(host) else "",
+            host=host if self._service.origin_policy.is_own(host) else "",
             accepts=",".join(headers.get_all("Accept-Encoding")),
             known=",".join(headers.get_all("If-None-Match")),
         )
         return await asyncio.to_thread(site.answer, question, whole=False)
 
-    async def _give(self, answer: Answer) -> None:
+    async def _give(self, answer: SiteResponse) -> None:
         size = len(answer.body) if answer.file is None else answer.file.size
         bodiless = answer.status is HTTPStatus.NOT_MODIFIED
         head = answer.fields if bodiless else answer.fields | {"Content-Length": str(size)}
-        if bodiless or self._reply.bodiless:
-            await self._reply.begin(answer.status, head)
+        if bodiless or self._writer.bodiless:
+            await self._writer.begin(answer.status, head)
         elif answer.file is None:
             with self._service.buffers.held(self._visitor, size, answer.body):
-                await self._reply.begin(answer.status, head)
+                await self._writer.begin(answer.status, head)
                 for start in range(0, size, CHUNK):
-                    await self._reply.write(answer.body[start : start + CHUNK])
+                    await self._writer.write(answer.body[start : start + CHUNK])
         else:
             with self._service.buffers.held(self._visitor, CHUNK):
-                await self._reply.begin(answer.status, head)
+                await self._writer.begin(answer.status, head)
                 for start in range(0, size, CHUNK):
-                    await self._reply.write(
+                    await self._writer.write(
                         await asyncio.to_thread(answer.file.read, start, min(CHUNK, size - start))
                     )
 
@@ -235,28 +235,28 @@ class Exchange:
         head = described(etag) | {"Content-Length": str(size)}
         found, status = range(size), HTTPStatus.OK
         wanted = ranged(self._request.headers.get_all, etag)
-        if wanted is not None and not self._reply.bodiless:
+        if wanted is not None and not self._writer.bodiless:
             within = wanted.within(size)
             if within is None:
                 status = HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE
-                await self._reply.say(status, {"Content-Range": f"bytes */{size}"})
+                await self._writer.say(status, {"Content-Range": f"bytes */{size}"})
                 return
             found, status = within, HTTPStatus.PARTIAL_CONTENT
             head |= {
                 "Content-Length": str(len(found)),
                 "Content-Range": f"bytes {found.start}-{found.stop - 1}/{size}",
             }
-        if self._reply.bodiless:
-            await self._reply.begin(status, head)
+        if self._writer.bodiless:
+            await self._writer.begin(status, head)
             return
         with self._service.buffers.held(self._visitor, min(CHUNK, len(found))):
             # Read before the head is sent: an error can still be answered with its status.
             piece = await ready.read(file, found.start, min(found.start + CHUNK, found.stop))
-            await self._reply.begin(status, head)
+            await self._writer.begin(status, head)
             for start in range(found.start, found.stop, CHUNK):
                 if start > found.start:
                     piece = await ready.read(file, start, min(start + CHUNK, found.stop))
-                await self._reply.write(piece)
+                await self._writer.write(piece)
 
     async def _send_growing(self, file: File) -> None:
         """Send a picture's stream while it is encoded."""
@@ -264,7 +264,7 @@ class Exchange:
         # All that determines the bytes, and the run of this encoder.
         facts = f"{self._service.epoch} {VERSION} {shared.model} {tuple(file.version)} {file.path}"
         etag = entity_tag(hashlib.sha256(facts.encode()).hexdigest())
-        growing = self._growing = StreamBody(self._reply, self._request, shared, etag, self.visit)
+        growing = self._growing = StreamBody(self._writer, self._request, shared, etag, self.visit)
         if self._draining:
             growing.drain()
         with growing.joined():
@@ -275,21 +275,21 @@ class Exchange:
         """Answer if the request's conditions decide it, and tell whether they did."""
         status = precondition(self._request.headers.get_all, etag)
         if status is HTTPStatus.NOT_MODIFIED:
-            await self._reply.begin(status, cacheable(etag))
+            await self._writer.begin(status, cacheable(etag))
         elif status is not None:
-            await self._reply.say(status)
+            await self._writer.say(status)
         return status is not None
 
     def _note(self, seconds: float) -> None:
         """Log the answer, if there was one."""
-        if self._reply.response is None:
+        if self._writer.response is None:
             return
-        status = self._reply.response.status_code
+        status = self._writer.response.status_code
         level = logging.INFO if status < HTTPStatus.BAD_REQUEST else logging.WARNING
         if self._service.site is not None and self._service.site.has(self._target):
             level = logging.DEBUG  # one page makes dozens, and shows errors
         # ascii() because a path may contain terminal control sequences.  The query is left
         # out because a client may have put a token there.
         where = ascii(self._target[:300])
-        facts = {"status": status, "bytes": self._reply.sent, "seconds": round(seconds, 3)}
+        facts = {"status": status, "bytes": self._writer.sent, "seconds": round(seconds, 3)}
         logger.log(level, "%s got %s over HTTP: %d", self._peer, where, status, extra=facts)

@@ -39,7 +39,7 @@ _WORDS = {
 }
 
 
-class Reply:
+class ResponseWriter:
     """The answer to one request."""
 
     def __init__(

@@ -15,7 +15,7 @@ from diffc_stream.session import MAX_STREAM, Code
 from ..auth.quotas import Visit
 from ..encoding.shared_stream import LOOK_AHEAD, SharedStream
 from .ranges import Range, ranged
-from .response import Reply
+from .response import ResponseWriter
 
 MEDIA_TYPE = "application/vnd.diffc"
 """The media type of a stream; it is not registered."""
@@ -36,10 +36,15 @@ class StreamBody:
     """One client's answer from a stream that others may share."""
 
     def __init__(
-        self, reply: Reply, request: Request, shared: SharedStream, etag: str, visit: Visit
+        self,
+        writer: ResponseWriter,
+        request: Request,
+        shared: SharedStream,
+        etag: str,
+        visit: Visit,
     ) -> None:
         """Prepare to send the stream ``shared``, whose entity tag is ``etag``."""
-        self._reply = reply
+        self._writer = writer
         self._request = request
         self._shared = shared
         self._etag = etag
@@ -52,11 +57,11 @@ class StreamBody:
     def joined(self) -> Iterator[None]:
         """Use the stream inside this block."""
         self._shared.join(self._wake, self._visit.account)
-        self._reply.gone.add_done_callback(self._leave_waiting)
+        self._writer.gone.add_done_callback(self._leave_waiting)
         try:
             yield
         finally:
-            self._reply.gone.remove_done_callback(self._leave_waiting)
+            self._writer.gone.remove_done_callback(self._leave_waiting)
             self._shared.leave(self._wake)
 
     def drain(self) -> None:
@@ -66,8 +71,8 @@ class StreamBody:
 
     async def send(self) -> None:
         """Send the requested part.  Raises RequestRefused or LinkLost."""
-        if self._reply.bodiless:
-            await self._reply.begin(HTTPStatus.OK, self._described())
+        if self._writer.bodiless:
+            await self._writer.begin(HTTPStatus.OK, self._described())
             return
         wanted = ranged(self._request.headers.get_all, self._etag)
         # An open range from the start, or one from an end that is not known yet, is sent whole.
@@ -91,15 +96,15 @@ class StreamBody:
         found = wanted.within(len(self._shared))
         if found is None:
             length = {"Content-Range": f"bytes */{total}"} if total != "*" else {}
-            await self._reply.say(HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE, length)
+            await self._writer.say(HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE, length)
             return
         head = self._described() | {
             "Content-Length": str(len(found)),
             "Content-Range": f"bytes {found.start}-{found.stop - 1}/{total}",
         }
-        await self._reply.begin(HTTPStatus.PARTIAL_CONTENT, head)
+        await self._writer.begin(HTTPStatus.PARTIAL_CONTENT, head)
         for start in range(found.start, found.stop, _BLOCK):
-            await self._reply.write(self._shared.read(start, min(start + _BLOCK, found.stop)))
+            await self._writer.write(self._shared.read(start, min(start + _BLOCK, found.stop)))
 
     async def _reach_range(self, wanted: Range) -> None:
         """Wait until the range is encoded, or as much of it as there is time for.
@@ -145,7 +150,7 @@ class StreamBody:
         chunked = not self._shared.complete and self._request.protocol == "HTTP/1.1"
         if chunked:
             head["Transfer-Encoding"] = "chunked"
-        await self._reply.begin(HTTPStatus.OK, head)
+        await self._writer.begin(HTTPStatus.OK, head)
         position, least = 0, _FIRST_BLOCK
         while True:
             await self._reach(position + least)
@@ -155,9 +160,9 @@ class StreamBody:
             position, least = position + len(block), _LEAST_BLOCK
             if not self._shared.complete:
                 self._shared.want(position + LOOK_AHEAD)
-            await self._reply.write(b"%x\r\n%b\r\n" % (len(block), block) if chunked else block)
+            await self._writer.write(b"%x\r\n%b\r\n" % (len(block), block) if chunked else block)
         if chunked:
-            await self._reply.write(b"0\r\n\r\n")
+            await self._writer.write(b"0\r\n\r\n")
 
     async def _reach(self, length: int, *, claimed: bool = False) -> None:
         """Wait for ``length`` bytes, or all there are.  Raises RequestRefused or LinkLost.
@@ -167,7 +172,7 @@ class StreamBody:
         while not self._shared.complete and len(self._shared) < length:
             if (refusal := self._shared.refusal(self._visit.account)) is not None:
                 raise refusal
-            if self._reply.gone.done():
+            if self._writer.gone.done():
                 raise LinkLost("the connection was closed")
             if self._draining:
                 raise RequestRefused(Code.BUSY, "the sender is shutting down", retry=True)

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 
 from diffc_stream.flags import Endpoint
 from diffc_stream.transport.health import Check, StatusPort
-from diffc_viewer import Door
+from diffc_viewer import OriginPolicy
 
 from .metrics import Figures
 
@@ -27,5 +27,5 @@ def status_port(
     On the loopback a request has to name the host by its IP address, as localhost or as one of
     ``names``, and with ``strict`` on other interfaces too.  Web pages are refused.
     """
-    door = Door(names=(endpoint.host, *names), pages=False, strict=strict)
-    return StatusPort(endpoint, figures, check, door, logger=logger)
+    origin_policy = OriginPolicy(names=(endpoint.host, *names), pages=False, strict=strict)
+    return StatusPort(endpoint, figures, check, origin_policy, logger=logger)

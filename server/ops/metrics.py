@@ -38,7 +38,7 @@ class Figures(Collector):
     def __init__(self) -> None:
         self.sockets = 0
         """Receivers connected now over WebSocket."""
-        self.exchanges = 0
+        self.requests = 0
         """Requests over plain HTTP being answered now."""
         self.opened: Counter[str] = Counter(websocket=0, http=0)
         """Connections so far, by kind."""
@@ -101,7 +101,7 @@ class Figures(Collector):
         yield _gauge(
             "diffc_connections",
             "Receivers connected now.",
-            {"websocket": self.sockets, "http": self.exchanges},
+            {"websocket": self.sockets, "http": self.requests},
             "kind",
         )
         yield _counter("diffc_connections_opened", "Connections so far.", self.opened, "kind")

@@ -15,12 +15,12 @@ from ..auth.access_control import Refusal
 from ..auth.quotas import Visit
 
 
-class Arrival(CountedConnection):
+class IncomingConnection(CountedConnection):
     """A connection whose opening handshake has a deadline that can be moved."""
 
     deadline: asyncio.Timeout
 
-    def __init__(self, *arguments: Any, among: set[Arrival], **more: Any) -> None:
+    def __init__(self, *arguments: Any, among: set[IncomingConnection], **more: Any) -> None:
         """Prepare a connection that is in the set ``among`` as long as it is open."""
         super().__init__(*arguments, **more)
         self.visit: Visit | None = None

@@ -22,7 +22,7 @@ Fields = Callable[[str], list[str]]
 """Returns all values of a request's header, by its name."""
 
 
-class Door:
+class OriginPolicy:
     """Decides which requests are allowed."""
 
     def __init__(
@@ -46,7 +46,7 @@ class Door:
         self._schemes = ("https",) if secure else ("http", "https")
         self._strict = strict
 
-    def objection(
+    def refusal(
         self, fields: Fields, *, path: str, local: bool, old: bool = False, socket: bool = False
     ) -> HTTPStatus | None:
         """Return the status that refuses a request, or None if it is allowed.

@@ -6,8 +6,8 @@ from http import HTTPStatus
 
 import pytest
 
-from diffc_viewer import Door
-from diffc_viewer.door import own_names
+from diffc_viewer import OriginPolicy
+from diffc_viewer.origin_policy import own_names
 
 OURS = "Host: station:8765"
 REFUSED, ELSEWHERE = HTTPStatus.FORBIDDEN, HTTPStatus.MISDIRECTED_REQUEST
@@ -28,8 +28,10 @@ def asked(
     for field in fields:
         name, _, value = field.partition(": ")
         found.setdefault(name, []).append(value)
-    door = Door(names=["station"], pages=pages, origins=origins, secure=secure, strict=strict)
-    return door.objection(
+    origin_policy = OriginPolicy(
+        names=["station"], pages=pages, origins=origins, secure=secure, strict=strict
+    )
+    return origin_policy.refusal(
         lambda name: found.get(name, []), path=path, local=local, old=old, socket=socket
     )
 
@@ -159,8 +161,8 @@ def test_requests_of_old_need_not_say_the_host() -> None:
     ],
 )
 def test_names(host: str, own: bool) -> None:
-    assert Door(names=["STATION."]).is_own(host) is own
+    assert OriginPolicy(names=["STATION."]).is_own(host) is own
 
 
 def test_this_machine_has_names() -> None:
-    assert all(Door(names=own_names()).is_own(name) for name in own_names())
+    assert all(OriginPolicy(names=own_names()).is_own(name) for name in own_names())
