@@ -163,7 +163,7 @@ COUNTED = {
         server/websocket/connection.py task timer
         server/websocket/resolver.py thread
         server/websocket/connection.py self._requested
-        server/websocket/scheduler.py self._outgoing
+        server/websocket/scheduler.py self._outgoing self._plans self._changed
         diffc_stream/session/session.py self._progress
         diffc_stream/session/state.py self._streams
         server/encoding/subscribers.py self._users

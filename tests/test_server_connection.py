@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import cast
 
@@ -16,11 +17,12 @@ from sources import LARGE, long_stream
 from diffc_server import Catalogue, Pipeline
 from diffc_server.auth.limits import Limits
 from diffc_server.auth.quotas import Visit, Visitor
+from diffc_server.encoding.hulled_curve import HulledCurve
 from diffc_server.encoding.pipeline import SharedStream
 from diffc_server.websocket import scheduler
-from diffc_server.websocket.connection import Conversation, Requested
-from diffc_server.websocket.outbound_stream import Outgoing, Plan
-from diffc_stream.codec import Curve
+from diffc_server.websocket.connection import Conversation
+from diffc_server.websocket.outbound_stream import Outgoing, Plan, Requested
+from diffc_server.websocket.scheduler import FrameScheduler
 from diffc_stream.errors import RequestRefused
 from diffc_stream.session import Ack, Hello, Message, Open, Reason, Terms, Update, Welcome
 from diffc_stream.session.coding import decode, encode
@@ -46,7 +48,8 @@ class Known:
 
     def __init__(self, length: int) -> None:
         self.pixels = LARGE.height * LARGE.width
-        self.curve = Curve()
+        self.curve = HulledCurve()
+        self.wakes: list[Callable[[], None]] = []
         self.failure: RequestRefused | None = None
         self._data = b""
         self.grow(length)
@@ -62,6 +65,8 @@ class Known:
         piece = DATA[len(self) : len(self) + more]
         self._data += piece
         self.curve.feed(piece)
+        for wake in self.wakes:
+            wake()
 
     def want(self, length: int) -> None:
         pass
@@ -87,7 +92,9 @@ class Sender:
         for request in opens:
             self.hear(request)
             outgoing = Outgoing(request.stream, request.image, cast(SharedStream, shared), request)
-            self._talk._requested[request.stream] = Requested(request, 0.0, outgoing=outgoing)
+            wake = partial(self._talk._grown, request.stream)
+            shared.wakes.append(wake)
+            self._talk._requested[request.stream] = Requested(request, 0.0, wake, outgoing=outgoing)
             self._talk._scheduler.add(outgoing)
 
     def hear(self, message: Message) -> None:
@@ -131,6 +138,15 @@ def forgetful(outgoing: Outgoing, position: int, window: int, *, alone: bool) ->
         ahead = turn(outlook, alone=alone)
     return Plan(over, outlook, ahead)
 
+
+def plan_all(scheduler: FrameScheduler) -> None:
+    """Renew all plans, whatever has changed."""
+    for stream in tuple(scheduler._outgoing):
+        scheduler.renew(stream)
+    plan_changed(scheduler)
+
+
+plan_changed = FrameScheduler._plan
 
 targets = st.one_of(
     st.just({}),
@@ -187,6 +203,7 @@ def test_what_is_remembered_and_written_together_changes_no_frame(
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(scheduler, "TOGETHER", 1)
         patch.setattr(Outgoing, "plan", forgetful)
+        patch.setattr(FrameScheduler, "_plan", plan_all)
         assert asyncio.run(sequence()) == remembered
 
 

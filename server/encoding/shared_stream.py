@@ -17,7 +17,6 @@ import asyncio
 from collections.abc import Callable
 from typing import TypeVar, TypeVarTuple
 
-from diffc_stream.codec.curve import Curve
 from diffc_stream.container import Header
 from diffc_stream.errors import PrefixMismatch, RequestRefused
 from diffc_stream.opening import Identity
@@ -29,6 +28,7 @@ from ..catalogue.file import File
 from ..ops.metrics import Figures
 from ..threads.pools import Pools
 from .failures import refusal
+from .hulled_curve import HulledCurve
 from .slots import EncoderSlots
 from .source import Opener, Source, is_stream
 from .subscribers import Account, Subscribers, Wake
@@ -70,7 +70,7 @@ class SharedStream:
         """There is no more than has been computed."""
         self.failure: RequestRefused | None = None
         """Why there is no more; with ``retry``, for those who wait for it now."""
-        self.curve = Curve()
+        self.curve = HulledCurve()
         """What its bytes give."""
         self.light = is_stream(file.path)
         """It is read from disk: no encoder, and nothing to be stored."""

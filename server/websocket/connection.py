@@ -14,7 +14,7 @@ import itertools
 import logging
 import secrets
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from functools import partial
 
 from structlog.contextvars import bound_contextvars
 from websockets.exceptions import ConnectionClosed
@@ -47,7 +47,7 @@ from ..catalogue.catalogue import Catalogue
 from ..encoding.pipeline import Pipeline, SharedStream
 from ..ops.metrics import Figures
 from .batched_write import write
-from .outbound_stream import Outgoing
+from .outbound_stream import Outgoing, Requested
 from .page_window import PageWindow
 from .resolver import Resolver
 from .scheduler import FrameScheduler
@@ -80,20 +80,6 @@ _numbers = itertools.count(secrets.randbelow(2**20))
 def connection_id() -> str:
     """Return what the log calls a connection: no other one of this process, rarely of another."""
     return f"{next(_numbers):05x}"
-
-
-@dataclass(slots=True)
-class Requested:
-    """A stream, from when it is asked for until it ends."""
-
-    wanted: Open | Update
-    """What was said of it last."""
-    asked: float
-    """When, by the event loop's clock."""
-    preparing: asyncio.Task[None] | None = None
-    """What finds it; None: it has been found, or refused."""
-    outgoing: Outgoing | None = None
-    """It, on its way; None: not yet."""
 
 
 class Conversation:
@@ -221,7 +207,8 @@ class Conversation:
                     self._forget(event.stream, "error")
                     return
                 now = self._clock()
-                requested = self._requested[event.stream] = Requested(event, now)
+                grown = partial(self._grown, event.stream)
+                requested = self._requested[event.stream] = Requested(event, now, grown)
                 self._streams += 1
                 self._scheduler.gather(now + GATHER)
                 asyncio.get_running_loop().call_later(GATHER, self._wake)
@@ -237,6 +224,11 @@ class Conversation:
             requested.wanted = event
             if requested.outgoing is not None:
                 requested.outgoing.change(event)
+                self._scheduler.renew(event.stream)
+
+    def _grown(self, stream: int) -> None:
+        self._scheduler.renew(stream)
+        self._wake()
 
     async def _write(self) -> None:
         while True:
@@ -314,7 +306,7 @@ class Conversation:
         try:
             hello = self._session.hello
             assert hello is not None
-            shared = await self._finder.find(request, hello, self._wake, self.visit)
+            shared = await self._finder.find(request, hello, requested.wake, self.visit)
         except RequestRefused as error:
             requested.preparing = None
             self._websocket.charge(REFUSAL)
@@ -331,7 +323,7 @@ class Conversation:
             if request.stream in self._session.streams:
                 self._begin(request, requested, shared)
             else:  # stopped before it began
-                shared.leave(self._wake)
+                shared.leave(requested.wake)
         self._wake()
 
     def _begin(self, request: Open, requested: Requested, shared: SharedStream) -> None:
@@ -376,7 +368,7 @@ class Conversation:
         if requested is not None and requested.outgoing is not None:
             outgoing = requested.outgoing
             self._scheduler.remove(stream)
-            outgoing.shared.leave(self._wake)
+            outgoing.shared.leave(requested.wake)
             self._figures.streams -= 1
             self._figures.ended[why] += 1
             seconds = round(self._clock() - outgoing.asked, 3)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import asyncio
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from diffc_stream.errors import RequestRefused
 from diffc_stream.session import MAX_STREAM, Open, Reason, Update
-from diffc_stream.session.interleaving import Outlook, Turn, hull, turn
+from diffc_stream.session.interleaving import Outlook, Turn, turn
 
 from ..encoding.pipeline import LOOK_AHEAD, Account, SharedStream
 
@@ -44,7 +45,6 @@ class Outgoing:
         """When, by the event loop's clock."""
         self.sent = 0
         """Bytes of it."""
-        self._hull: Sequence[int] = ()
         self.change(wanted)
 
     @property
@@ -112,14 +112,8 @@ class Outgoing:
             offsets=shared.curve.offsets,
             psnr=shared.curve.psnr(),
             boundaries=shared.curve.boundaries,
-            hull=() if alone or not shared.complete else self._skyline(),
+            hull=() if alone else shared.curve.hull(),
         )
-
-    def _skyline(self) -> Sequence[int]:
-        """Return the hull of a curve that is complete."""
-        if not self._hull:
-            self._hull = hull(self.shared.curve.offsets, self.shared.curve.psnr())
-        return self._hull
 
     def _ends(self) -> tuple[int, bool]:
         """Return where the target ends the stream, and whether its quality does."""
@@ -143,3 +137,19 @@ class Outgoing:
         if position >= limit and settled:
             return Reason.TARGET
         return shared.failure if position >= len(shared) else None
+
+
+@dataclass(slots=True)
+class Requested:
+    """A stream, from when it is asked for until it ends."""
+
+    wanted: Open | Update
+    """What was said of it last."""
+    asked: float
+    """When, by the event loop's clock."""
+    wake: Callable[[], None]
+    """Called when there is more of it."""
+    preparing: asyncio.Task[None] | None = None
+    """What finds it; None: it has been found, or refused."""
+    outgoing: Outgoing | None = None
+    """It, on its way; None: not yet."""

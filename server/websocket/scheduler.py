@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable
 from math import inf
 
 from diffc_stream.errors import RequestRefused
@@ -41,6 +41,12 @@ class FrameScheduler:
         self._end = end
         self._clock = asyncio.get_running_loop().time
         self._outgoing: dict[int, Outgoing] = {}
+        self._plans: dict[int, Plan] = {}
+        self._changed: set[int] = set()
+        """Streams whose plans are out of date: planning all for each frame took most of the time
+        where there are many."""
+        self._alone = False
+        """The plans are those of an only stream."""
         self._gathered = 0.0
         self.affordable_at: float | None = None
         """When the visitor may be sent something again, if not yet, by the event loop's clock."""
@@ -48,10 +54,19 @@ class FrameScheduler:
     def add(self, outgoing: Outgoing) -> None:
         """Send a stream from now on."""
         self._outgoing[outgoing.stream] = outgoing
+        self._changed.add(outgoing.stream)
 
     def remove(self, stream: int) -> None:
         """Send no more of a stream."""
         del self._outgoing[stream]
+        self._plans.pop(stream, None)
+        self._changed.discard(stream)
+
+    def renew(self, stream: int) -> None:
+        """Look at a stream again before the next frame: there is more of it, or it fails, or its
+        target has changed."""
+        if stream in self._outgoing:
+            self._changed.add(stream)
 
     def gather(self, until: float) -> None:
         """Send only first frames until then: more streams may be asked for meanwhile."""
@@ -63,42 +78,39 @@ class FrameScheduler:
         self.affordable_at = None
         # What has to be paid for is paid for before the next.
         together = 1 if self._visit.paced else TOGETHER
-        plans: dict[int, Plan] = {}
-        stale = tuple(self._outgoing)
         while session.backlog < together:
-            if self._end_one(stale, plans):
-                # Another one may be alone now.
-                plans, stale = {}, tuple(self._outgoing)
-                continue
-            sent = self._next_frame(plans)
+            self._plan()
+            sent = self._next_frame()
             if sent is None:
                 return
-            # Nothing else can have changed meanwhile.
-            stale = (sent,)
+            self._changed.add(sent)
 
-    def _end_one(self, stale: Iterable[int], plans: dict[int, Plan]) -> bool:
-        """Renew the plans of ``stale`` streams; end the first that is over, and tell of it."""
+    def _plan(self) -> None:
+        """Renew the plans of streams that have changed; end those that are over."""
         session = self._session
-        alone = session.count == 1
-        for stream in stale:
+        while True:
+            # An only stream is sent in larger pieces, and one that ends may leave another alone.
+            alone = session.count == 1
+            if alone != self._alone:
+                self._alone = alone
+                self._changed.update(self._outgoing)
+            if not self._changed:
+                return
+            stream = self._changed.pop()
             outgoing = self._outgoing[stream]
             plan = outgoing.plan(session.position(stream), session.window, alone=alone)
+            self._plans[stream] = plan
             if plan.over is not None:
                 self._end(outgoing, plan.over)
-                return True
-            plans[stream] = plan
-        return False
 
-    def _next_frame(self, plans: Mapping[int, Plan]) -> int | None:
-        """Move the frame that gains most into the session and return its stream, if there is one.
-
-        ``plans`` are those of all streams.
-        """
+    def _next_frame(self) -> int | None:
+        """Move the frame that gains most into the session and return its stream, if there is
+        one."""
         session = self._session
         # A sliver of credit is not worth a frame: there will soon be more.
         credit, current = session.credit, session.current
         ready = credit >= min(FRAME, current // 4) and self._affordable()
-        best = self._best(plans) if ready else None
+        best = self._best() if ready else None
         if best is None:
             return None
         outgoing, outlook, end = best
@@ -127,13 +139,13 @@ class FrameScheduler:
         self.affordable_at = ready if ready > now else None
         return self.affordable_at is None
 
-    def _best(self, plans: Mapping[int, Plan]) -> tuple[Outgoing, Outlook, int] | None:
+    def _best(self) -> tuple[Outgoing, Outlook, int] | None:
         """Return the stream whose next frame gains most, and where that ends."""
         session = self._session
         best, gain = None, -inf
         gathering = self._clock() < self._gathered
-        opening = session.count - len(plans)
-        for stream, plan in plans.items():
+        opening = session.count - len(self._plans)
+        for stream, plan in self._plans.items():
             outgoing = self._outgoing[stream]
             if plan.outlook is None:
                 opening += not outgoing.begun

@@ -1,0 +1,28 @@
+"""The rate-distortion curve of a stream that many receivers look along."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from diffc_stream.codec.curve import Curve
+from diffc_stream.session.interleaving import hull
+
+
+class HulledCurve(Curve):
+    """A curve and its hull, which is worked out once for all receivers."""
+
+    def __init__(self) -> None:
+        """Begin a curve without points."""
+        super().__init__()
+        self._hull: Sequence[int] = ()
+
+    def feed(self, data: bytes) -> None:
+        """Take more bytes of the stream."""
+        super().feed(data)
+        self._hull = ()
+
+    def hull(self) -> Sequence[int]:
+        """Return :func:`~diffc_stream.session.interleaving.hull` of the curve so far."""
+        if not self._hull:
+            self._hull = hull(self.offsets, self.psnr())
+        return self._hull
