@@ -6,14 +6,15 @@
 
 import { PeerError, SenderLeaving } from "./errors.js";
 
-/** Seconds that a sender that is busy is believed to need. */
+/** Longest wait, in seconds, that a busy sender may ask for. */
 const MOST_ASKED = 600;
 
 /**
- * Waits that grow from failure to failure, and differ from receiver to receiver.
+ * Waits that grow from failure to failure, and are random.
  *
- * The wait before the n-th attempt in a row is drawn evenly from 0 to first * 2^n seconds, but not
- * beyond `longest`: so a sender that restarts does not meet all its receivers at once.
+ * The wait before the n-th attempt in a row is drawn evenly from 0 to first * 2^n seconds, or to
+ * `longest` if that is shorter.  Because of the randomness, the receivers of a restarted sender do
+ * not come back all at once.
  */
 export class Backoff {
   #first;
@@ -39,7 +40,7 @@ export class Backoff {
     this.#draw = draw;
   }
 
-  /** Something went well: the next failure is a first one. */
+  /** Note a success: the next failure counts as the first. */
   progress() {
     this.#failures = 0;
     this.#since = null;
@@ -48,8 +49,8 @@ export class Backoff {
   /**
    * Return the seconds to wait after `failure`; throw it when patience ends.
    *
-   * A sender that is leaving says itself within how many seconds it wants its receivers back, and
-   * one that is busy may say how long it is at least.
+   * A sender that is leaving says within how many seconds its receivers should come back, and a
+   * busy one may say how long it will be busy at least; the wait follows that.
    *
    * @param {Error} failure
    * @param {number} now

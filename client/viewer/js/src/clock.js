@@ -1,11 +1,12 @@
 /**
- * The time, and being woken at one.
+ * A clock with timers, which tests can replace.
  *
  * @module
  */
 
 /**
- * `now()` returns seconds since whenever; `after()` runs a task once and returns how to call it off.
+ * `now()` returns seconds since any fixed moment; `after()` runs a task once, and returns a
+ * function that cancels it.
  *
  * @typedef {object} Clock
  * @property {() => number} now

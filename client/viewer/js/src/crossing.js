@@ -1,5 +1,5 @@
 /**
- * Errors on their way between threads, where classes do not survive.
+ * Passes errors between threads, where messages lose their classes.
  *
  * @module
  */
@@ -26,7 +26,7 @@ export function asData(error) {
 }
 
 /**
- * Return the error that was made to data; of the same class, if it is one of these.
+ * Return the error that asData() converted, of the same class if it is one of this package.
  *
  * @param {ErrorData} data
  */

@@ -1,5 +1,6 @@
 /**
- * Decoding in a worker, so that a page stays responsive: pictures of streams that are still arriving.
+ * Decoding in a worker, so that a page stays responsive: pictures of streams that are still
+ * arriving.
  *
  * @module
  */
@@ -16,7 +17,7 @@ import { ModelUnavailable, Superseded } from "./errors.js";
 /** @typedef {import("./pictures.js").Wish} Wish */
 
 /**
- * What a worker and a message port have in common.
+ * The common part of a worker and a message port.
  *
  * @typedef {{ postMessage(message: any, transfer: any[]): void,
  *   addEventListener(type: "message", listener: (event: any) => void): void,
@@ -24,8 +25,8 @@ import { ModelUnavailable, Superseded } from "./errors.js";
  */
 
 /**
- * `worker` is the URL of worker.js (or whatever speaks as it does); `model` says where the two files
- * of a model are, by its fingerprint, or null if it is not at hand.
+ * `worker` is the URL of worker.js, or a port to one; `model` returns the locations of the two
+ * files of a model, by its fingerprint, or null if it is not available.
  *
  * @typedef {Setup & { worker: URL | string | Port,
  *   model: (fingerprint: string) => Files | null | Promise<Files | null> }} Options
@@ -45,7 +46,7 @@ export class Decoding {
   #awaited = new Map();
   /** @type {Info | null} */
   #info = null;
-  /** Why nothing is rendered any more. @type {Error | null} */
+  /** The error after which nothing is rendered. @type {Error | null} */
   #over = null;
 
   /** @param {Options} options */
@@ -62,26 +63,26 @@ export class Decoding {
         const error = new ModelUnavailable(
           `the worker failed: ${message || "it could not be loaded"}`,
         );
-        // One that has begun survives its errors.
+        // A worker that has started survives its errors.
         if (!message) this.#over = error;
         this.#end(error);
       });
     }
     const urls = { ...runtime };
     for (const key of /** @type {const} */ (["module", "wasm", "gpu"])) {
-      // In the worker they would be relative to its own.
+      // The worker would resolve relative URLs against its own.
       if (urls[key] !== undefined) urls[key] = absolute(urls[key]);
     }
     this.#post({ type: "configure", setup: { runtime: urls, provider, threads } });
   }
 
-  /** What computes, and with how many threads; null before the first picture was rendered. */
+  /** The provider and its number of threads; null before the first picture has been rendered. */
   info() {
     return this.#info;
   }
 
   /**
-   * Have a model loaded before a stream names it.  What is wrong with it is for render() to say.
+   * Load a model before a stream names it.  render() reports its errors.
    *
    * @param {string} fingerprint
    */
@@ -90,7 +91,7 @@ export class Decoding {
   }
 
   /**
-   * Refuse pictures of more pixels, of those that are asked for from now on.
+   * Set the most pixels of pictures that are made from now on.
    *
    * @param {number} pixels
    */
@@ -98,7 +99,7 @@ export class Decoding {
     this.#post({ type: "limit", pixels });
   }
 
-  /** Return a picture of which nothing has arrived yet. */
+  /** Return a new picture, of which nothing has arrived. */
   picture() {
     this.#pictures += 1;
     return new Picture(this.#pictures, (message, transfer) => this.#post(message, transfer), {
@@ -106,7 +107,7 @@ export class Decoding {
     });
   }
 
-  /** End the worker; what is still wanted, or wanted later, rejects with Superseded. */
+  /** End the worker; present and later calls of render() reject with Superseded. */
   close() {
     this.#over = new Superseded("decoding has ended");
     this.#end(this.#over);
@@ -167,7 +168,7 @@ export class Decoding {
     try {
       files = await this.#model(fingerprint);
     } catch {
-      // Whoever cannot say where it is does not have it.
+      // An error counts as a model that is not available.
     }
     if (!files) return { type: "model", fingerprint, files: null };
     const [graph, weights] = [files.graph, files.weights].map((file) =>
@@ -204,7 +205,7 @@ class Picture {
   }
 
   /**
-   * Take more bytes of the stream.  Returns at once; what is wrong with them is for render() to say.
+   * Take more bytes of the stream.  Returns at once; render() reports their errors.
    *
    * @param {Uint8Array} bytes
    */
@@ -215,11 +216,12 @@ class Picture {
   }
 
   /**
-   * Return the picture of all that has arrived, or of the first `bytes` bytes.
+   * Render all that has arrived, or the first `bytes` bytes.
    *
-   * Rejects with Superseded if a newer wish for this picture comes before this one was begun, with
-   * NothingDecodable, CorruptStream, UnknownModel, ModelUnavailable, PictureTooLarge and the like.
-   * `onprogress` is told, after every evaluation, how much of the work is done, from 0 to 1.
+   * Rejects with Superseded if render() is called again for this picture before this call has
+   * begun, or with NothingDecodable, CorruptStream, UnknownModel, ModelUnavailable, PictureTooLarge
+   * and other errors of this package.  After each evaluation of the denoiser, `onprogress` gets the
+   * share of the work that is done, from 0 to 1.
    *
    * @param {Wish & { onprogress?: (fraction: number) => void }} [options]
    * @returns {Promise<Shown>}
@@ -229,7 +231,7 @@ class Picture {
     return this.#seam.render(this.#number, wish, onprogress);
   }
 
-  /** The higher, the sooner it is rendered; 0 unless it was set. */
+  /** Pictures of a higher priority are rendered sooner; 0 by default. */
   get priority() {
     return this.#priority;
   }
@@ -240,7 +242,7 @@ class Picture {
     this.#post({ type: "priority", picture: this.#number, priority });
   }
 
-  /** Give the picture up; what is still wanted of it rejects with Superseded. */
+  /** Release the picture; a waiting render() rejects with Superseded. */
   close() {
     if (this.#closed) return;
     this.#closed = true;

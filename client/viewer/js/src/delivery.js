@@ -1,5 +1,5 @@
 /**
- * A stream on its way, over one link after another.
+ * A stream that is being received, over one link after another.
  *
  * @module
  */
@@ -7,38 +7,38 @@
 import { encode } from "./session/messages.js";
 import { PrefixHash } from "./session/prefix.js";
 
-/** The bytes before a header names its model, and those that do. */
+/** The first bytes of every stream, and the place of the model's fingerprint in its header. */
 const MAGIC = [0x44, 0x46, 0x43];
 const MODEL = [4, 8];
 
 /**
- * How far a stream is wanted, and how much a gain in its quality counts beside others (1 unless
- * given).
+ * The target of a stream, and the weight of a gain in its quality beside other streams (1 by
+ * default).
  *
  * @typedef {import("./session/receiver.js").Target & { weight?: number }} Wanted
  */
 
 /**
- * How a stream ended: "complete", "target" or "stopped", and the bytes of it that are here.
+ * How a stream ended: "complete", "target" or "stopped", and how many of its bytes are here.
  *
  * @typedef {{ reason: import("./session/messages.js").Reason, length: number }} Ended
  */
 
 /**
- * A stream on its way: iterate to get its bytes, in pieces, as they come.
+ * A stream that is being received: iterate over its bytes, in pieces, as they arrive.
  *
- * What arrives is what follows the bytes held: in order, without gaps, each once, over whatever links
- * break meanwhile.  Leaving the loop stops the stream.
+ * The bytes follow those held, in order, without gaps and each once, also when links break
+ * meanwhile.  Leaving the loop stops the stream.
  */
 export class Delivery {
   /**
-   * Settles when nothing more comes: rejects with what is thrown at the end of the loop too.
+   * Settles at the end of the stream; rejects with the error that the loop throws, too.
    *
    * @type {Promise<Ended>}
    */
   ended;
   image;
-  /** Bytes of the stream that are here, those held from the start included. */
+  /** How many bytes of the stream are here, those held at the start included. */
   length;
   /** @type {(ended: Ended) => void} */
   #resolve = () => {};
@@ -73,7 +73,7 @@ export class Delivery {
    * @param {object} options
    * @param {Wanted} options.wanted
    * @param {Uint8Array} options.held the first bytes of the stream, which are here already
-   * @param {string | null} options.model fingerprint of the model wanted, as long as no bytes name one
+   * @param {string | null} options.model fingerprint of the model to ask for if no bytes name one
    * @param {import("./backoff.js").Backoff} options.backoff
    * @param {import("./clock.js").Clock} options.clock
    * @param {() => void} options.finished called when it has ended
@@ -92,7 +92,7 @@ export class Delivery {
       this.#resolve = resolve;
       this.#reject = reject;
     });
-    // Whoever iterates hears of it anyway.
+    // Marks it as handled: the loop throws it too.
     this.ended.catch(() => {});
   }
 
@@ -113,15 +113,16 @@ export class Delivery {
   }
 
   /**
-   * Change how far the stream goes and how much it counts beside others, from now on.
+   * Change the stream's target and its weight beside other streams, from now on.
    *
-   * All of what it was opened with is replaced.  Nothing comes of it once the stream has ended: open
-   * it again, with what is held of it.  Throws LocalProtocolError for numbers that no stream can meet.
+   * This replaces the whole target that it was opened with.  After the end of the stream it has no
+   * effect: open it again, with the bytes held.  Throws LocalProtocolError for numbers out of
+   * range.
    *
    * @param {Wanted} wanted
    */
   update(wanted) {
-    // Says what is wrong with it here, not when there is a link again.
+    // Check it now, not only once there is a link again.
     encode({ type: "UPDATE", stream: 1, ...wanted });
     if (this.#over || this.#stopping) return;
     if (this.#link && this.#stream !== null) {
@@ -131,7 +132,7 @@ export class Delivery {
     this.#wanted = wanted;
   }
 
-  /** Say that no more is wanted.  What is under way still comes: a window at most. */
+  /** Stop the stream.  Bytes in flight still arrive, at most one window. */
   stop() {
     if (this.#over || this.#stopping) return;
     this.#stopping = true;
@@ -165,14 +166,14 @@ export class Delivery {
     );
   }
 
-  /** For the sender: the link is no more. */
+  /** For the sender: the link is lost. */
   interrupt() {
     this.#link = this.#stream = null;
     if (this.#stopping) this.#finish("stopped");
   }
 
   /**
-   * For the sender: nothing more comes, because of `error`.
+   * For the sender: end the stream with `error`.
    *
    * @param {Error} error
    */
@@ -190,7 +191,7 @@ export class Delivery {
     }
     this.#backoff.progress();
     if (this.#unwanted) return;
-    // Not a part of the message, so that it can be transferred to a worker.
+    // A copy, so that it can be transferred to a worker.
     this.#pieces.push(payload.slice());
     this.#wake?.();
   }
@@ -221,7 +222,7 @@ export class Delivery {
   }
 
   #again() {
-    // Without a link, the next one is told anyway.
+    // Without a link, the next one will send it.
     if (this.#link?.ready) this.begin(this.#link);
   }
 

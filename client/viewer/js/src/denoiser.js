@@ -1,9 +1,9 @@
 /**
  * A denoiser that runs a model's graph on onnxruntime-web: in browsers and in Node.
  *
- * A model is two files: a graph, and the release's weights, which the graph names as its external
- * data.  The runtime itself is handed in, so that whoever uses this decides which build of it there
- * is and where it comes from.
+ * A model consists of two files: a graph, and the weights of the release, which the graph names as
+ * its external data.  The caller passes the runtime, and so chooses its build and where it comes
+ * from.
  *
  * @module
  */
@@ -34,7 +34,7 @@ const LONGEST_HEADER = 2 ** 20;
 /**
  * Return the denoiser of a model's two files.
  *
- * `provider` is what computes; on "webgpu", values that are known must come out.  Rejects with
+ * `provider` is where it computes; "webgpu" is first checked against known values.  Rejects with
  * ModelUnavailable if the files are not those of the model `fingerprint`, or cannot be run.
  *
  * @param {Runtime} ort
@@ -79,8 +79,8 @@ export async function loadDenoiser(ort, { fingerprint, graph, weights, provider 
 }
 
 /**
- * Return of which number of pixels the network's sides are multiples, and whether it is told the
- * field of the noise, from the weights' header.
+ * Return two facts from the weights' header: the number of pixels of which the network's sides are
+ * multiples, and whether it takes the field of the noise as an input.
  *
  * @param {Uint8Array} weights
  * @param {string} fingerprint
@@ -116,9 +116,9 @@ async function opened(ort, graph, weights, provider) {
     return await ort.InferenceSession.create(graph, {
       executionProviders: [provider],
       externalData: [{ path: externalFile(graph), data: weights }],
-      // The graph is simple: it runs as fast as it is, and is there a third sooner.  GPUs gain.
+      // Optimising this simple graph only delays its loading by half, except on GPUs.
       graphOptimizationLevel: provider === "wasm" ? "disabled" : "all",
-      // Thousands of warnings about the graph are nobody's business.
+      // Leave out thousands of warnings about the graph.
       logSeverityLevel: 3,
     });
   } catch (error) {
@@ -131,7 +131,7 @@ async function opened(ort, graph, weights, provider) {
 /**
  * Return the name by which a graph knows the file of its weights.
  *
- * It stands in the graph, a protocol buffer, as a pair of strings: "location" and the name.
+ * The graph is a protocol buffer, which holds it as a pair of strings: "location" and the name.
  *
  * @param {Uint8Array} graph
  */
@@ -146,9 +146,9 @@ export function externalFile(graph) {
 }
 
 /**
- * Return planes of `size` at the upper left of ones of the size `full`, the borders repeated.
+ * Return planes of size `full` with those of `size` at the upper left, repeating the borders.
  *
- * Of `channels` planes those beyond the picture's are 0.
+ * There are `channels` planes; those beyond the picture's are 0.
  *
  * @param {Float32Array} x
  * @param {Size} size
@@ -195,9 +195,9 @@ function estimate(z, v, snr, size, full) {
 }
 
 /**
- * Reject with ModelUnavailable unless a denoiser gives the values that are known of its model.
+ * Reject with ModelUnavailable unless a denoiser reproduces the known values of its model.
  *
- * Drivers of GPUs differ, and a wrong picture looks like a bad one.
+ * GPU drivers have errors, and a wrongly computed picture looks like one of low quality.
  *
  * @param {Denoiser} denoiser
  * @param {string} fingerprint

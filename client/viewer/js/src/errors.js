@@ -1,25 +1,25 @@
 /**
- * Everything this package raises on purpose; a message is one line fit for people.
+ * All errors that this package throws on purpose; each message is one line for users.
  *
  *     DiffcError
- *     |-- PictureTooLarge               more pixels than are decoded here
+ *     |-- PictureTooLarge               more pixels than the limit
  *     |-- StreamError                   the bytes of a stream cannot be used
  *     |   |-- NotAStream                    they do not start like a .dfc stream
  *     |   |-- UnsupportedStream             a newer version, or a signal that is not known here
- *     |   |   `-- UnsupportedSimulator          a way of coding that only the Python receiver reads
+ *     |   |   `-- UnsupportedSimulator          coded in a way that only the Python receiver reads
  *     |   |-- CorruptStream                 a check failed, or a field is out of its range
  *     |   `-- NothingDecodable              too short: not even a first record has arrived
  *     |-- ModelError
- *     |   |-- UnknownModel                  the stream was made with a model that is not here
- *     |   `-- ModelUnavailable              its files could not be had, or cannot be run
+ *     |   |-- UnknownModel                  the stream needs a model that is not available
+ *     |   `-- ModelUnavailable              its files could not be loaded, or cannot be run
  *     |-- AddressError                  not the address of a sender
- *     |-- Superseded                    a newer wish took the place of this one, or it was withdrawn
- *     `-- SessionError                  something between the two ends
+ *     |-- Superseded                    a newer request replaced this one, or it was cancelled
+ *     `-- SessionError                  the connection or the protocol failed
  *         |-- LocalProtocolError            this side used the session wrongly
  *         |-- RemoteProtocolError           the peer broke the protocol
  *         |-- PeerError                     the peer reported an error: code, retry, model
  *         |   `-- UnknownImage              ... that it has no picture of that name
- *         `-- LinkLost                      the connection could not be made, or went away
+ *         `-- LinkLost                      the connection failed, or was lost
  *             `-- SenderLeaving             ... because the sender shuts down: wait
  *
  * Truncation is not an error: a stream cut anywhere decodes to what has arrived.
@@ -27,7 +27,7 @@
  * @module
  */
 
-/** Base of all errors raised on purpose. */
+/** Base of all errors that are thrown on purpose. */
 export class DiffcError extends Error {
   /** @param {string} message @param {ErrorOptions} [options] */
   constructor(message, options) {
@@ -36,7 +36,7 @@ export class DiffcError extends Error {
   }
 }
 
-/** More pixels than are decoded here. */
+/** A picture with more pixels than the limit. */
 export class PictureTooLarge extends DiffcError {}
 
 /** Bytes that should be a .dfc stream cannot be used. */
@@ -48,7 +48,7 @@ export class NotAStream extends StreamError {}
 /** A stream of a version or signal that this release does not know. */
 export class UnsupportedStream extends StreamError {}
 
-/** A stream whose samples are coded in a way that is not known here. */
+/** A stream whose samples are coded in a way that this package does not know. */
 export class UnsupportedSimulator extends UnsupportedStream {
   /** @param {string} simulator */
   constructor(simulator) {
@@ -66,13 +66,13 @@ export class CorruptStream extends StreamError {
   }
 }
 
-/** The stream ends before its first record brought anything to decode. */
+/** The stream ends before there is anything to decode. */
 export class NothingDecodable extends StreamError {}
 
 /** A model is missing or unusable. */
 export class ModelError extends DiffcError {}
 
-/** A stream was made with a model that is not at hand. */
+/** A stream needs a model that is not available. */
 export class UnknownModel extends ModelError {
   /** @param {string} fingerprint */
   constructor(fingerprint) {
@@ -81,19 +81,19 @@ export class UnknownModel extends ModelError {
   }
 }
 
-/** The files of a model could not be had, or cannot be run. */
+/** The files of a model could not be loaded, or cannot be run. */
 export class ModelUnavailable extends ModelError {}
 
 /** Not the address of a sender. */
 export class AddressError extends DiffcError {}
 
-/** A newer wish took the place of this one, or whoever had it withdrew it. */
+/** A newer request replaced this one, or its caller cancelled it. */
 export class Superseded extends DiffcError {}
 
 /** Something went wrong between sender and receiver. */
 export class SessionError extends DiffcError {}
 
-/** This side asked the session for something its state does not allow. */
+/** This side asked the session for something that its state does not allow. */
 export class LocalProtocolError extends SessionError {}
 
 /** The peer broke the protocol. */
@@ -104,8 +104,8 @@ export class PeerError extends SessionError {
   /**
    * @param {string} code
    * @param {string} message
-   * @param {{ retry?: boolean, model?: string | null, after?: number | null }} [details] `after`: in
-   *   how many seconds asking again makes sense
+   * @param {{ retry?: boolean, model?: string | null, after?: number | null }} [details] `after`:
+   *   seconds after which to ask again
    */
   constructor(code, message, { retry = false, model = null, after = null } = {}) {
     super(`the peer says: ${message} [${code}]`);
@@ -119,10 +119,10 @@ export class PeerError extends SessionError {
 /** The sender has no picture of the name asked for. */
 export class UnknownImage extends PeerError {}
 
-/** The connection could not be made, or went away. */
+/** The connection could not be made, or was lost. */
 export class LinkLost extends SessionError {}
 
-/** The sender shuts down; come back after a random part of `wait` seconds. */
+/** The sender shuts down; reconnect after a random part of `wait` seconds. */
 export class SenderLeaving extends LinkLost {
   /** @param {number} wait */
   constructor(wait) {

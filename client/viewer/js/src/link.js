@@ -1,5 +1,5 @@
 /**
- * One connection to a sender: a WebSocket joined to a session.
+ * A connection to a sender: a WebSocket joined to a session.
  *
  * @module
  */
@@ -10,14 +10,14 @@ import { oneLine } from "./session/fields.js";
 import { Code, DFC1, DFC2, DFC3, peerError, SUBPROTOCOL } from "./session/messages.js";
 import { ReceiverSession } from "./session/receiver.js";
 
-/** Seconds that a handshake may take; at 15 bytes a second it takes half a minute. */
+/** Seconds that the handshake may take; at 15 bytes a second it takes half a minute. */
 const OPEN_TIMEOUT = 120;
-/** What a subprotocol begins with that is a token: pages cannot set the header for it. */
+/** The prefix of a subprotocol that carries a token: pages cannot set the Authorization header. */
 const OFFER = "bearer.";
 const NORMAL_CLOSURE = 1000;
 const GOING_AWAY = 1001;
 const ABNORMAL_CLOSURE = 1006;
-/** What a WebSocket's readyState is when it takes messages. */
+/** The readyState of a WebSocket that is open. */
 const OPEN = 1;
 
 /** @typedef {import("./session/messages.js").Entry} Entry */
@@ -25,7 +25,7 @@ const OPEN = 1;
 /** @typedef {import("./session/receiver.js").Target} Target */
 
 /**
- * What a WebSocket is here: the part of the browsers' that a link uses.
+ * The part of the browser's WebSocket that a link uses.
  *
  * @typedef {object} Socket
  * @property {string} binaryType
@@ -42,18 +42,18 @@ const OPEN = 1;
 /** @typedef {new (url: string, protocols: string[]) => Socket} SocketType */
 
 /**
- * Who wants to know how a link fares.
+ * Is called when the state of a link changes.
  *
  * @typedef {object} Owner
- * @property {() => void} opened there is a connection: now things can be asked for
- * @property {() => void} met the sender has said WELCOME
- * @property {(bytes: number) => void} arrived a message of so many bytes has come
- * @property {() => void} progress something that was asked for has come
- * @property {(error: Error) => void} lost the link is no more; nothing else is called after this
+ * @property {() => void} opened the link is open, and takes requests
+ * @property {() => void} met the sender's WELCOME has arrived
+ * @property {(bytes: number) => void} arrived a message of so many bytes has arrived
+ * @property {() => void} progress a part of an answer has arrived
+ * @property {(error: Error) => void} lost the link is lost; nothing else is called after this
  */
 
 /**
- * Who wants what arrives of a stream.  If the sender leaves, `end` is not called: the link is lost.
+ * Receives the events of a stream.  If the sender leaves, `end` is not called: the link is lost.
  *
  * @typedef {object} Recipient
  * @property {(payload: Uint8Array) => void} take
@@ -61,9 +61,9 @@ const OPEN = 1;
  * @property {(error: PeerError) => void} fail
  */
 
-/** A connection to a sender, on its way from the start. */
+/** A connection to a sender, which begins to open at once. */
 export class Link {
-  /** The sender has said WELCOME. */
+  /** Whether the sender's WELCOME has arrived. */
   met = false;
   #url;
   #owner;
@@ -93,10 +93,10 @@ export class Link {
    *
    * @param {string} url
    * @param {object} options
-   * @param {Iterable<string>} options.models fingerprints of those that can be decoded with
+   * @param {Iterable<string>} options.models fingerprints of the models of this side
    * @param {import("./session/receiver.js").Terms} options.terms
    * @param {SocketType} options.WebSocket
-   * @param {string | null} [options.token] to show, where one is wanted
+   * @param {string | null} [options.token] to show, if the sender requires one
    * @param {import("./clock.js").Clock} options.clock
    * @param {Owner} owner
    */
@@ -109,7 +109,7 @@ export class Link {
     try {
       socket = new WebSocket(url, token === null ? [SUBPROTOCOL] : [SUBPROTOCOL, OFFER + token]);
     } catch (error) {
-      // By the owner's turn it has to know this link.
+      // Only after the constructor has returned the link to its owner.
       const said = error instanceof Error ? oneLine(error.message) : "";
       const lost = new AddressError(`${url} is no address that can be reached from here: ${said}`);
       this.#callOff = clock.after(0, () => this.#lose(lost));
@@ -120,13 +120,13 @@ export class Link {
     socket.onopen = () => this.#opened(socket);
     socket.onmessage = ({ data }) => this.#arrived(data);
     socket.onclose = (event) => this.#closed(event);
-    // Nothing but a failure is an error, and not everywhere does a close follow it.
+    // Every error event is a failure, and some platforms send no close event after it.
     socket.onerror = () => this.#closed({ code: ABNORMAL_CLOSURE, reason: "" });
     const late = new LinkLost(`${url} did not answer within ${OPEN_TIMEOUT} s`);
     this.#callOff = clock.after(OPEN_TIMEOUT, () => this.#lose(late));
   }
 
-  /** Things can be asked for. */
+  /** Whether the link takes requests. */
   get ready() {
     return this.#session !== null && this.#socket !== null && this.#leaving === null;
   }
@@ -136,13 +136,13 @@ export class Link {
     return this.#session?.roundTrip ?? null;
   }
 
-  /** Bytes of payload a second, the best of late; null if it cannot be told yet. */
+  /** Best recent rate in bytes of payload a second; null while it is unknown. */
   get capacity() {
     return this.#session?.rate ?? null;
   }
 
   /**
-   * Ask for a picture's stream, and return its id; see ReceiverSession.open().  Only if ready.
+   * Ask for a picture's stream, and return its id; see ReceiverSession.open().  Requires `ready`.
    *
    * @param {string} image
    * @param {Parameters<ReceiverSession["open"]>[1]} options
@@ -156,7 +156,7 @@ export class Link {
   }
 
   /**
-   * Change how far a stream goes and its weight, if it has not ended.
+   * Change a stream's target and weight, if it has not ended.
    *
    * @param {number} stream
    * @param {{ target: Target, weight: number }} wanted
@@ -167,7 +167,7 @@ export class Link {
   }
 
   /**
-   * Say that no more of a stream is wanted, if it has not ended anyway.
+   * Tell the sender to stop a stream, if it has not ended.
    *
    * @param {number} stream
    */
@@ -177,7 +177,7 @@ export class Link {
   }
 
   /**
-   * Ask what pictures there are.  Only if ready, and not while another answer is awaited.
+   * Ask for the catalogue.  Requires `ready`, and that no earlier request waits for its answer.
    *
    * @param {(entries: Entry[]) => void} listed
    */
@@ -188,10 +188,10 @@ export class Link {
   }
 
   /**
-   * Ask what pictures there are and what changes, beyond what `mark` stands for.  Only if ready, and
-   * not while another answer is awaited.
+   * Ask for the catalogue and its changes, without what `mark` says is known already.  Requires
+   * `ready`, and that no earlier request waits for its answer.
    *
-   * After a page that is the last others come if the sender is `following`; otherwise ask again.
+   * After a page marked as the last, more follow if the sender is `following`; otherwise ask again.
    *
    * @param {string | null} mark
    * @param {(page: import("./session/messages.js").Catalogue) => void} followed
@@ -202,12 +202,12 @@ export class Link {
     this.#flush();
   }
 
-  /** The sender goes on saying what changes; known once the first pages of follow() are here. */
+  /** Whether the sender sends further changes; known once the first pages of follow() are here. */
   get following() {
     return this.#session?.following ?? false;
   }
 
-  /** Send what is still to be sent, and close; the owner hears no more. */
+  /** Send the waiting messages and close; the owner is not called any more. */
   close() {
     this.#flush();
     this.#drop();
@@ -298,13 +298,13 @@ export class Link {
     const [entries, listed] = [this.#entries, this.#listed];
     this.#entries = [];
     this.#listed = null;
-    // The newest come first.
+    // The pages come with the newest first.
     listed?.(entries.sort((a, b) => (a.name < b.name ? -1 : 1)));
   }
 
   /** @param {{ code: number, reason: string }} event */
   #closed({ code, reason }) {
-    // A browser tells neither why it could not connect nor what was answered.
+    // Browsers give pages neither the reason of a failure nor the HTTP answer.
     const silent =
       `nobody answers at ${this.#url}, or pages from here are refused: see that diffc-server runs ` +
       "there and knows the token, if there is one, and open the page that it serves itself" +
@@ -316,10 +316,11 @@ export class Link {
   }
 
   /**
-   * Take a message that breaks the rules, or an end of the connection that the sender declares.
+   * Handle a message that breaks the protocol, or an error with which the sender ends the
+   * connection.
    *
-   * From a peer that never said WELCOME nonsense means that it is none of ours.  Later on something
-   * between the two has damaged a message, and a new connection will do.
+   * Before WELCOME, a broken message shows that the peer speaks another protocol.  After it,
+   * something between the two has damaged a message, and a new connection may help.
    *
    * @param {unknown} error
    */
@@ -335,7 +336,7 @@ export class Link {
   }
 
   #flush() {
-    // One that is closing tells so only once the sender has been heard; until then it takes nothing.
+    // A socket that is closing takes no messages, and fires close only later.
     if (!this.#session || this.#socket?.readyState !== OPEN) return;
     for (const data of this.#session.transmit(this.#clock.now())) this.#socket.send(data);
     this.#watch(this.#session);
@@ -344,7 +345,7 @@ export class Link {
   /** @param {ReceiverSession} session */
   #watch(session) {
     const next = session.nextTimeout();
-    // An earlier call does no harm, so most messages need no new timer.
+    // A timer that fires too early does no harm, so most messages need no new one.
     if (next === null || next >= this.#wakes) return;
     this.#callOff?.();
     this.#wakes = next;
@@ -362,7 +363,7 @@ export class Link {
 
   /** @param {Error} error */
   #lose(error) {
-    // Whoever was told of something may have closed it.
+    // A callback may have closed it.
     if (this.#over) return;
     this.#drop();
     this.#owner.lost(this.#leaving ?? error);
@@ -377,13 +378,13 @@ export class Link {
     this.#recipients.clear();
     if (!socket) return;
     socket.onopen = socket.onmessage = socket.onclose = socket.onerror = null;
-    // Pages may not say 1002; ERROR has said it.
+    // Pages may not close with 1002; an ERROR has been sent in its place.
     socket.close(NORMAL_CLOSURE);
   }
 }
 
 /**
- * What lets pages of this site in at a sender of another one; nothing for who is of none.
+ * Return the hint how a sender of another site admits pages of this one; empty if this is no site.
  *
  * @param {string} url
  */

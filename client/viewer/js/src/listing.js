@@ -1,37 +1,37 @@
 /**
- * What pictures a sender has, as it tells page by page, and change by change.
+ * The catalogue of a sender, built from its pages and changes.
  *
  * @module
  */
 
 import { RemoteProtocolError } from "./errors.js";
 
-/** Pictures of a sender; one that announces more and more of them is not believed. */
+/** Most pictures of a sender; stops one that announces pictures without end. */
 export const MOST_ENTRIES = 100_000;
 
 /** @typedef {import("./session/messages.js").Entry} Entry */
 /** @typedef {import("./session/messages.js").Catalogue} Page */
 
 /**
- * The pictures known so far, by name; `complete` when the sender has told of all of them, and
- * `leftOut` how many older ones it leaves out, which can be asked for by name.
+ * The pictures known so far, by name; `complete` once the sender has announced all of them;
+ * `leftOut` is how many older ones it leaves out, which can be asked for by name.
  *
  * @typedef {{ entries: Entry[], complete: boolean, leftOut: number }} State
  */
 
-/** What is known of a sender's pictures, kept up to date over whatever links break meanwhile. */
+/** The catalogue of a sender, kept up to date over all links to it. */
 export class Listing {
   /**
-   * Stands for all that was told so far.
+   * The mark that stands for all pages so far.
    *
    * @type {string | null}
    */
   mark = null;
-  /** The sender has told of all its pictures on the link that there is. */
+  /** Whether the sender has announced all its pictures on the present link. */
   complete = false;
   /** @type {Map<string, Entry>} */
   #entries = new Map();
-  /** Those that a listing of all has not named again yet. @type {Set<string>} */
+  /** Names that a new full listing has not confirmed yet. @type {Set<string>} */
   #doubtful = new Set();
   #leftOut = 0;
   #first = true;
@@ -46,7 +46,7 @@ export class Listing {
     return [...this.#entries.values()].sort((a, b) => (a.name < b.name ? -1 : 1));
   }
 
-  /** The sender is asked anew: pages from here on are its answer. */
+  /** Start a new answer of the sender: the next page is its first. */
   begin() {
     this.#first = true;
     this.complete = false;
@@ -72,7 +72,7 @@ export class Listing {
     if (page.last) {
       for (const name of this.#doubtful) this.#entries.delete(name);
       this.#doubtful.clear();
-      // What only changes says it of those that it is about.
+      // Pages of changes give it only if it has changed.
       if (page.left_out || !page.changes) this.#leftOut = page.left_out;
     }
     this.mark = page.mark ?? this.mark;
@@ -82,15 +82,15 @@ export class Listing {
     this.#awaken();
   }
 
-  /** Nothing more will be told. @param {Error} error */
+  /** End the listing with an error. @param {Error} error */
   end(error) {
     this.#error ??= error;
     this.#awaken();
   }
 
   /**
-   * What is known now, and again whenever that changes; what changes while one is looked at is in
-   * the next.  Throws what ended it.
+   * Yield the present state, and a new one after every change; changes while the caller uses a
+   * state are in the next one.  Throws the error that ended the listing.
    *
    * @returns {AsyncGenerator<State, never, void>}
    */

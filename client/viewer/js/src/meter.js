@@ -1,18 +1,18 @@
 /**
- * What has come over the wire, and how fast it comes.
+ * Counts received bytes, and measures their rate.
  *
  * @module
  */
 
-/** Seconds over which a rate is taken, and the least when all has only begun. */
+/** Seconds over which the rate is averaged, and the least number of them at the beginning. */
 const LONG = 5;
 const SHORT = 1;
-/** Seconds; what comes closer together is remembered as one. */
+/** Seconds; arrivals that are closer together are counted as one. */
 const GRAIN = 0.1;
 
 /** Counts the bytes of WebSocket messages with their frames, as they arrive. */
 export class Meter {
-  /** Bytes so far; the opening of a connection, TCP and below are not counted. */
+  /** Bytes so far, without the handshake of the connection and the layers below WebSocket. */
   received = 0;
   /** @type {number | null} */
   #began = null;
@@ -20,7 +20,7 @@ export class Meter {
   #arrivals = [];
 
   /**
-   * A message has come.
+   * Count a message that has arrived.
    *
    * @param {number} bytes without its frame
    * @param {number} now seconds
@@ -36,7 +36,7 @@ export class Meter {
   }
 
   /**
-   * Return bytes a second over the last seconds.
+   * Return the rate of the last seconds, in bytes a second.
    *
    * @param {number} now
    */

@@ -1,5 +1,5 @@
 /**
- * The models that one worker runs: fetched, checked and loaded when they are first needed.
+ * The models of one worker, which are fetched, checked and loaded when they are first needed.
  *
  * @module
  */
@@ -12,7 +12,7 @@ import { DiffcError, ModelUnavailable, UnknownModel } from "./errors.js";
 /** @typedef {import("./denoiser.js").Runtime} Runtime */
 
 /**
- * Where a file is, or what is in it.
+ * The URL of a file, or its content.
  *
  * @typedef {string | Uint8Array} File
  */
@@ -27,24 +27,24 @@ import { DiffcError, ModelUnavailable, UnknownModel } from "./errors.js";
  */
 
 /**
- * `provider`: "auto" is WebGPU where it is there and computes rightly, else WebAssembly.  `threads`
- * of WebAssembly, where the page is isolated (otherwise there is one).
+ * `provider`: "auto" is WebGPU where it is available and computes correctly, else WebAssembly.
+ * `threads` are those of WebAssembly if the page is isolated; otherwise there is one.
  *
  * @typedef {{ runtime: Build, provider?: Provider | "auto", threads?: number }} Setup
  */
 
 /**
- * What computes; `fallback` says why it is not WebGPU, if that was tried.
+ * The provider in use; `fallback` says why it is not WebGPU, if that was tried.
  *
  * @typedef {{ provider: Provider, threads: number, fallback: string | null }} Info
  */
 
-/** Threads beyond these hardly help. */
+/** More threads than these hardly help. */
 const MOST_THREADS = 8;
-/** A file larger than this is refused. */
+/** Largest file of a model, in bytes. */
 const MOST_BYTES = 256 * 2 ** 20;
 
-/** The smallest graph there is, in ONNX: y = x, of one value. */
+/** The smallest graph in ONNX: y = x for one value. */
 const IDENTITY = Uint8Array.from([
   8, 8, 58, 55, 10, 16, 10, 1, 120, 18, 1, 121, 34, 8, 73, 100, 101, 110, 116, 105, 116, 121, 18, 1,
   103, 90, 15, 10, 1, 120, 18, 10, 10, 8, 8, 1, 18, 4, 10, 2, 8, 1, 98, 15, 10, 1, 121, 18, 10, 10,
@@ -62,7 +62,7 @@ export class Models {
   /** @type {string | null} */
   #fallback = null;
   /**
-   * Once a model is loaded.
+   * Set once a model has been loaded.
    *
    * @type {Info | null}
    */
@@ -78,7 +78,7 @@ export class Models {
   }
 
   /**
-   * Return the denoiser of a model.  What failed is tried again when it is asked for again.
+   * Return the denoiser of a model; after a failure, the next call tries again.
    *
    * Rejects with UnknownModel or ModelUnavailable.
    *
@@ -96,9 +96,9 @@ export class Models {
 
   /** @param {string} fingerprint */
   async #load(fingerprint) {
-    // Side by side: runtime and model are of the same size.
+    // In parallel, because runtime and model are of similar size.
     const beginning = this.#begin();
-    beginning.catch(() => {}); // it is awaited below, or has no bearing
+    beginning.catch(() => {}); // its error is reported below, or does not matter
     const files = await this.#find(fingerprint);
     if (!files) throw new UnknownModel(fingerprint);
     const [graph, weights] = await Promise.all([fetched(files.graph), fetched(files.weights)]);
@@ -115,7 +115,7 @@ export class Models {
   }
 
   /**
-   * Return what to try to run models on, the runtime for it being on its way.
+   * Return the provider to try, and begin to load its runtime.
    *
    * @returns {Promise<Provider>}
    */
@@ -124,7 +124,7 @@ export class Models {
     const tried = provider === "auto" && !this.#fallback && (await accelerated());
     const chosen = tried || provider === "webgpu" ? "webgpu" : "wasm";
     const runtime = this.#runtime(this.#module(chosen));
-    if (chosen === "wasm") runtime.then(awaken).catch(() => {}); // #run() says what is wrong
+    if (chosen === "wasm") runtime.then(awaken).catch(() => {}); // #run() reports the error
     return chosen;
   }
 
@@ -164,13 +164,13 @@ export class Models {
   async #import(url) {
     let ort;
     try {
-      // It is known only now: nothing for a bundler to look into.
+      // Bundlers cannot resolve a URL that is known at run time only.
       ort = await import(/* webpackIgnore: true */ /* @vite-ignore */ url);
     } catch (error) {
       throw new ModelUnavailable("what runs the models could not be loaded", { cause: error });
     }
     const { runtime, threads } = this.#setup;
-    // Threads share memory, which a page has to be isolated for.
+    // Threads need shared memory, which only isolated pages have.
     const isolated = globalThis.crossOriginIsolated === true;
     const usual = Math.min(globalThis.navigator?.hardwareConcurrency ?? 1, MOST_THREADS);
     ort.env.wasm.numThreads = isolated ? (threads ?? usual) : 1;
@@ -181,7 +181,7 @@ export class Models {
 }
 
 /**
- * Have a runtime load its WebAssembly, which it otherwise does with the first model.
+ * Make a runtime load its WebAssembly now instead of with the first model.
  *
  * @param {Runtime} ort
  */
@@ -190,7 +190,7 @@ async function awaken(ort) {
   await session.release();
 }
 
-/** Return whether there is a GPU to compute on, and not a program that pretends to be one. */
+/** Return whether there is a real GPU, not a software fallback. */
 async function accelerated() {
   try {
     const { gpu } = /** @type {any} */ (globalThis.navigator ?? {});

@@ -1,8 +1,9 @@
 /**
- * The worker's side of decoding.js: pictures by number, rendered when somebody looks at them.
+ * The worker's side of decoding.js: pictures by number, rendered on request.
  *
- * Messages are plain objects.  In come configure, model, load, limit, feed, render, priority and close, out
- * go model (a request for its files), rendered, progress and failed.
+ * Messages are plain objects.  The worker receives configure, model, load, limit, feed, render,
+ * priority and close, and sends model (a request for a model's files), rendered, progress and
+ * failed.
  *
  * @module
  */
@@ -22,16 +23,16 @@ import { Turns } from "./turns.js";
 /** @typedef {import("./models.js").Setup} Setup */
 
 /**
- * `bytes`: as of that prefix, else all that has arrived; `observation` shows the noisy observation
- * itself, which needs no method.
+ * `bytes` selects a prefix, by default all that has arrived; `observation` shows the noisy
+ * observation itself, which needs no method.
  *
  * @typedef {import("./codec/rendering.js").Options & { bytes?: number | null,
  *   observation?: boolean }} Wish
  */
 
 /**
- * A picture as it is at a place of its stream.  `octave` and `snr` are those of the observation;
- * `evaluations`, in units of one at full resolution, and `milliseconds` are what it took.
+ * A picture rendered from a prefix of its stream.  `octave` and `snr` are those of the observation;
+ * `evaluations`, in units of one at full resolution, and `milliseconds` are what rendering took.
  *
  * @typedef {{ pixels: Uint8ClampedArray<ArrayBuffer>, width: number, height: number,
  *   method: Method | "observation", bytes: number, bpp: number, predictedPsnr: number,
@@ -60,9 +61,9 @@ import { Turns } from "./turns.js";
 
 /** @typedef {(message: Outgoing, transfer?: Transferable[]) => void} Post */
 
-/** Bytes that the states of all pictures together may take. */
+/** Most bytes of the states of all pictures together. */
 const MOST_STATES = 256 * 2 ** 20;
-/** Pictures of one stream that are remembered, and the bytes that they may take. */
+/** How many rendered pictures of a stream are cached, and their most bytes. */
 const MOST_REMEMBERED = 8;
 const MOST_REMEMBERED_BYTES = 32 * 2 ** 20;
 
@@ -134,7 +135,7 @@ export class Pictures {
     });
   }
 
-  /** Give up states, of the pictures that were looked at least recently first. */
+  /** Drop states until they fit, those of the least recently rendered pictures first. */
   #thin() {
     const pictures = [...this.#pictures.values()].sort((a, b) => a.looked - b.looked);
     const total = () => pictures.reduce((sum, { history }) => sum + history.bytes, 0);
@@ -144,11 +145,11 @@ export class Pictures {
   }
 }
 
-/** One stream and what is wanted of it. */
+/** One stream and the request to render it. */
 class Picture {
   history;
   priority = 0;
-  /** When it was rendered last. */
+  /** When it was last rendered. */
   looked = 0;
   #models;
   #turns;
@@ -195,11 +196,11 @@ class Picture {
     this.#next = null;
   }
 
-  /** Render what is wanted until nothing more is. */
+  /** Render until no request waits. */
   async #run() {
     this.#busy = true;
     while (this.#next) {
-      // A newer wish may take its place until it is its turn.
+      // A newer request may replace this one until its turn.
       const denoiser = await this.#denoiser();
       await this.#turns.enter(this);
       try {
@@ -214,7 +215,7 @@ class Picture {
   }
 
   /**
-   * Return the stream's denoiser, or what keeps it away.
+   * Return the stream's denoiser, or the error that prevents it.
    *
    * @returns {Promise<import("./codec/chain.js").Denoiser | Error>}
    */
@@ -236,7 +237,7 @@ class Picture {
     try {
       if (denoiser instanceof Error) throw denoiser;
       const shown = await this.#shown(request, denoiser);
-      // The copy is given away, the picture stays.
+      // Transfer a copy, because the picture stays in the cache.
       const pixels = shown.pixels.slice();
       const { info } = this.#models;
       const message = { ...shown, pixels };
@@ -296,7 +297,7 @@ class Picture {
   }
 
   /**
-   * Return a denoiser that lets more urgent pictures go first, and counts.
+   * Return a denoiser that yields to pictures of higher priority, and counts its evaluations.
    *
    * @param {import("./codec/chain.js").Denoiser} evaluate
    * @returns {import("./codec/chain.js").Denoiser}

@@ -1,12 +1,12 @@
 /**
- * A sender as a page sees it: pictures that get better while one looks.
+ * A connection to a sender that is made again when it breaks.
  *
  *     const sender = connect("ws://localhost:8765", { models: ["6c137b2c"] });
  *     for (const { name } of await sender.catalogue()) ...
  *     const delivery = sender.open("coffee.jpg", { psnr: 30 });
  *     for await (const piece of delivery) picture.feed(piece);
  *
- * The link may break and come back meanwhile; nothing that has arrived is asked for again.
+ * Bytes that have arrived before a link broke are not asked for again.
  *
  * @module
  */
@@ -29,29 +29,30 @@ import { ReceiverSession, TERMS } from "./session/receiver.js";
 
 /** @typedef {import("./session/messages.js").Entry} Entry */
 
-/** Seconds after which a sender that does not go on saying what changes is asked again. */
+/** Seconds after which a sender that does not send changes is asked for its catalogue again. */
 const ASK_AGAIN = 10;
 const TOKEN = /^[0-9A-Za-z._~-]{1,256}$/;
 const LOOPBACK = /^(localhost|.*\.localhost|127\.[0-9.]+|\[::1\])$/;
 
 /**
- * "connecting": on its way; "connected": the sender has answered; "waiting": before the next attempt;
- * "closed": for good.
+ * "connecting": a connection is being opened; "connected": the sender has answered; "waiting": the
+ * next attempt is due later; "closed": there will be none.
  *
  * @typedef {"connecting" | "connected" | "waiting" | "closed"} Status
  */
 
 /**
  * @typedef {object} Options
- * @property {Iterable<string>} [models] fingerprints of those that can be decoded with; none: any
- *   stream will do
+ * @property {Iterable<string>} [models] fingerprints of the models that this side can decode with;
+ *   none accepts streams of any model
  * @property {(status: Status, error?: Error) => void} [onStatus]
- * @property {Partial<import("./session/receiver.js").Terms>} [terms] a larger window than 8,192 bytes,
- *   for links that are fast and far away; the seconds of silence after which a link is given up
- * @property {number | null} [patience] seconds without any progress after which the sender is given
- *   up; null: never
- * @property {string | null} [token] to show, where the sender wants one: over wss://, or to this machine
- * @property {import("./link.js").SocketType} [WebSocket] the browser's unless given
+ * @property {Partial<import("./session/receiver.js").Terms>} [terms] a larger window than 8,192
+ *   bytes, for links with a high rate and a long delay; the seconds of silence after which a link
+ *   counts as lost
+ * @property {number | null} [patience] seconds without any progress after which to give up; null is
+ *   never
+ * @property {string | null} [token] if the sender requires one: over wss://, or to this machine
+ * @property {import("./link.js").SocketType} [WebSocket] by default the browser's
  * @property {import("./clock.js").Clock} [clock]
  * @property {() => number} [draw] random numbers from 0 to 1, for the waits before new attempts
  */
@@ -59,8 +60,8 @@ const LOOPBACK = /^(localhost|.*\.localhost|127\.[0-9.]+|\[::1\])$/;
 /**
  * Stay connected to the sender at `url`, ws://HOST[:PORT] or wss://, until close().
  *
- * Throws AddressError if that is no address, or none that the token may be shown to, LocalProtocolError
- * for terms, models or a token that are none.
+ * Throws AddressError if `url` is not an address, or the token would travel unencrypted, and
+ * LocalProtocolError for invalid terms, models or token.
  *
  * @param {string} url
  * @param {Options} [options]
@@ -69,10 +70,10 @@ export function connect(url, options) {
   return new Sender(url, options);
 }
 
-/** The far end of a link that is made anew when it breaks; see connect(). */
+/** A connection to a sender that is made again when it breaks; see connect(). */
 export class Sender {
   /**
-   * Called with every change of `status`, and what went wrong, if anything did.
+   * Called with every change of `status`, and with the error behind it, if any.
    *
    * @type {((status: Status, error?: Error) => void) | null}
    */
@@ -80,7 +81,7 @@ export class Sender {
   /** @type {Status} */
   status = "connecting";
   /**
-   * What went wrong last, while it is not connected again.
+   * The last error, until it is connected again.
    *
    * @type {Error | null}
    */
@@ -99,9 +100,9 @@ export class Sender {
   #deliveries = new Set();
   /** @type {Deferred | null} */
   #listing = null;
-  /** What is known of the pictures, for those who follow(). @type {Listing | null} */
+  /** The catalogue, for callers of follow(). @type {Listing | null} */
   #followed = null;
-  /** Calls off asking again what there is. */
+  /** Cancels the next request for the catalogue. */
   #leave = () => {};
   /** @type {(() => void) | null} */
   #callOff = null;
@@ -142,15 +143,15 @@ export class Sender {
     return this.#due === null ? null : Math.max(0, this.#due - this.#clock.now());
   }
 
-  /** Do not wait any longer before the next attempt. */
+  /** Make the next attempt now. */
   retry() {
     if (this.status === "waiting") this.#redial();
   }
 
   /**
-   * Return what pictures the sender offers, by name.
+   * Return the catalogue, sorted by name.
    *
-   * Rejects, as deliveries do, when the sender is given up or closed.
+   * Rejects when `patience` runs out or the sender is closed, as deliveries do.
    *
    * @returns {Promise<Entry[]>}
    */
@@ -165,12 +166,11 @@ export class Sender {
   }
 
   /**
-   * Follow what pictures the sender offers: iterate to get all that are known, again with every
-   * change, until the sender is given up or closed, which is thrown.
+   * Follow the catalogue: iterate over its states, one after every change, until `patience` runs
+   * out or the sender is closed, which throws.
    *
-   * While a catalogue of several pages arrives, they come with each of them: `complete` tells that
-   * it was the last.  What is known is kept over a link that breaks; only what has changed meanwhile
-   * is asked for.
+   * A catalogue of several pages gives a state for each; `complete` marks the last one.  When a
+   * link breaks, known pictures are kept, and only changes are asked for.
    *
    * @returns {AsyncGenerator<import("./listing.js").State, never, void>}
    */
@@ -184,13 +184,14 @@ export class Sender {
   }
 
   /**
-   * Stream a picture: until `bytes` bytes or `bpp` bits per pixel of it are here, it has all that a
-   * longer side of `side` pixels has a use for, the sender predicts `psnr` dB, or it is complete.
+   * Stream a picture until `bytes` bytes or `bpp` bits per pixel of it are here, it has all the
+   * detail that a longer side of `side` pixels can show, the sender predicts `psnr` dB, or it is
+   * complete.
    *
-   * Beside other pictures of the same sender, a gain in quality counts `weight` times.  What is `held`
-   * of it is not asked for again.  Throws LocalProtocolError for a name or numbers that cannot be.
-   * The delivery fails with UnknownImage, or another PeerError: the one with the code
-   * "prefix-mismatch" means that what is held is of no use any more.
+   * A gain in its quality counts `weight` times as much as one in another picture of the same
+   * sender.  Bytes that are `held` are not asked for again.  Throws LocalProtocolError for an
+   * invalid name or number.  The delivery may fail with UnknownImage or another PeerError; the code
+   * "prefix-mismatch" means that the held bytes are useless and have to be dropped.
    *
    * @param {string} name
    * @param {import("./delivery.js").Wanted & { held?: Uint8Array, model?: string | null }} [options]
@@ -215,11 +216,12 @@ export class Sender {
   }
 
   /**
-   * Return what has come over the wire.
+   * Return counts and rates of the link.
    *
-   * `received` are bytes in all, `rate` bytes a second over the last seconds; `capacity` is what the
-   * link has been seen to carry, bytes of streams a second, and `roundTrip` what a question takes,
-   * seconds: both null as long as they cannot be told.  `connections` were made in all.
+   * `received` is the number of bytes in all, `rate` that of the last seconds in bytes a second.
+   * `capacity` is the best observed rate of streams, in bytes a second, and `roundTrip` the
+   * round-trip time in seconds; both are null while they are unknown.  `connections` is how many
+   * were made.
    */
   statistics() {
     const { roundTrip, capacity } = this.#link;
@@ -232,7 +234,7 @@ export class Sender {
     return { received, rate, ...this.#seen, connections: this.#connections };
   }
 
-  /** Close the link; what has not ended fails. */
+  /** Close the link; deliveries that have not ended fail. */
   close() {
     if (this.status === "closed") return;
     this.#link.close();
@@ -300,7 +302,7 @@ export class Sender {
     this.statistics();
     this.#leave();
     for (const delivery of [...this.#deliveries]) delivery.interrupt();
-    // Who was a sender of ours a moment ago still is: what it says now was damaged.
+    // It spoke our protocol a moment ago: this message was damaged on the way.
     const passing =
       error instanceof LinkLost ||
       (error instanceof PeerError && error.retry) ||
@@ -330,7 +332,7 @@ export class Sender {
     this.error = error;
     this.status = "closed";
     for (const delivery of [...this.#deliveries]) delivery.abandon(this.#gone());
-    // Whoever asked may have gone.
+    // Marks it as handled: its caller may be gone.
     this.#listing?.promise.catch(() => {});
     this.#listing?.reject(this.#gone());
     this.#listing = null;

@@ -1,17 +1,17 @@
 /**
- * Whose turn it is to compute: one at a time, the more urgent first.
+ * Lets jobs compute one at a time, in the order of their priority.
  *
  * @module
  */
 
 /** @typedef {{ readonly priority: number }} Job */
 
-/** Milliseconds after which the event loop gets a chance to deliver messages. */
+/** Milliseconds after which a job lets the event loop deliver messages. */
 const BREATH = 12;
 
 /**
- * Jobs that take turns.  One that computes passes between two pieces of its work, so that a more
- * urgent one need not wait for its end; of equals, who was first stays first.
+ * A queue of jobs.  Between two pieces of its work a job lets those of higher priority go first, so
+ * that they need not wait for its end; equal ones keep their order.
  */
 export class Turns {
   /** @type {Job | null} */
@@ -31,7 +31,7 @@ export class Turns {
   }
 
   /**
-   * Let who is more urgent go first, if `job`, whose turn it is, knows of a good place for it.
+   * Let jobs of higher priority go first; `job`, whose turn it is, calls this between two pieces.
    *
    * @param {Job} job
    */
@@ -55,7 +55,7 @@ export class Turns {
 
   /**
    * @param {Job} job
-   * @param {boolean} first  before its equals
+   * @param {boolean} first  ahead of jobs of equal priority
    * @returns {Promise<void>}
    */
   #queued(job, first) {

@@ -1,5 +1,5 @@
 /**
- * What runs in the worker of decoding.js.
+ * The script of the worker of decoding.js.
  *
  * @module
  */

@@ -1,20 +1,20 @@
 /**
- * How much a stream may have computed for its bytes, which come from somebody else.
+ * Limits how much computing a stream can cause by its bytes, which come from outside.
  *
  * @module
  */
 
 import { CorruptStream } from "../errors.js";
 
-/** Pixels that may be evaluated before anything counts. */
+/** Pixels that may be evaluated in any case ... */
 export const FREE = 2 ** 18;
-/** ... and for every byte that has arrived. */
+/** ... and for each byte that has arrived. */
 export const PER_BYTE = 2048;
 
 /**
- * Throw CorruptStream for a step at `offset` if those before it were `work` pixels' worth.
+ * Throw CorruptStream for a step at `offset` if the steps before it took too much: `work` pixels.
  *
- * What a step itself costs is charged with its bytes, to the next one.
+ * A step's own cost counts, with its bytes, at the next one.
  *
  * @param {number} work
  * @param {number} offset

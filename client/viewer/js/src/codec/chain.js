@@ -1,8 +1,8 @@
 /**
  * The chain of observations that sender and receiver walk together.
  *
- * A Chain is one link of it: what both ends hold between two steps.  It is never changed, but for
- * what it remembers of its own evaluations, so any link may be kept and gone on from again.
+ * A Chain is one link of it: the state that both ends hold between two steps.  Links are immutable,
+ * except for a cache of their own evaluations, so any link may be kept and continued again.
  *
  * @module
  */
@@ -39,20 +39,20 @@ import { Forecast, mixed } from "./forecast.js";
  */
 
 /**
- * What holds after a step, or after the part of it that has arrived.
+ * The state after a step, or after the part of it that has arrived.
  *
  * A refinement gains snr in proportion to `received`, the fraction of the step's values that
  * arrived; an opening cannot, so detail that did not arrive stays at its prediction, without noise.
- * `absent` projects detail bands on what has not arrived of an opening; null if nothing is absent.
- * `expected` is how wrong the posterior mean is.
+ * `absent` projects detail bands on the part of an opening that has not arrived; null if all has.
+ * `expected` is the expected error of the posterior mean.
  *
  * @typedef {{ observation: Observation, forecast: Forecast, received: number,
  *   absent: Projection | null, expected: import("./forecast.js").Expected }} After
  */
 
 /**
- * What all links of one chain share; `evaluations` counts them so far, in units of one at full
- * resolution.
+ * The state that all links of a chain share; `evaluations` counts those of the denoiser so far, in
+ * units of one at full resolution.
  *
  * @typedef {{ denoiser: Denoiser, sizes: Size[], seed: number, evaluations: number }} Shared
  */
@@ -60,11 +60,11 @@ import { Forecast, mixed } from "./forecast.js";
 const NAMES = ["trellis", "pfr", "dither"];
 
 /**
- * Raise unless `step` can come next in an octave; nothing is allocated for it before.
+ * Throw unless `step` can come next in an octave; called before anything is allocated for it.
  *
- * `refined` is over how many values a refinement runs, `finer` the size of the next finer octave, if
- * it may be opened.
- * Throws CorruptStream or UnsupportedSimulator; returns over how many values the step runs.
+ * `refined` is over how many values a refinement runs, `finer` the size of the next finer octave,
+ * if it may be opened.  Throws CorruptStream or UnsupportedSimulator; returns over how many values
+ * the step runs.
  *
  * @param {Step} step
  * @param {number} refined
@@ -83,7 +83,7 @@ export function admit(step, refined, finer, offset) {
   }
 }
 
-/** An observation under refinement, and what both ends know besides. */
+/** An observation that is being refined, and what else both ends know. */
 export class Chain {
   /** @type {Shared} */
   #shared;
@@ -104,7 +104,7 @@ export class Chain {
     this.#shared = shared;
     this.observation = observation;
     this.forecast = forecast;
-    /** Steps so far. */
+    /** How many steps there were so far. */
     this.steps = steps;
   }
 
@@ -138,7 +138,7 @@ export class Chain {
     return this.#estimate !== null || this.observation.snr === 0;
   }
 
-  /** Bytes that this link keeps. */
+  /** Bytes of memory that this link takes. */
   get bytes() {
     let sum = this.observation.bytes + (this.#shown?.observation.bytes ?? 0);
     for (const data of [this.#estimate, this.#shown?.xHat, this.#foreseen?.x]) {
@@ -147,7 +147,7 @@ export class Chain {
     return sum;
   }
 
-  /** Give up what was remembered of pictures that were shown. */
+  /** Drop the cache of rendered pictures. */
   forget() {
     this.#shown = this.#foreseen = null;
   }
@@ -165,7 +165,7 @@ export class Chain {
   /**
    * Return x_hat of any observation of this picture.
    *
-   * What the chain or its last mean() has evaluated already is not evaluated again.
+   * It reuses what the chain or its last mean() has evaluated already.
    *
    * @param {Observation} observation
    * @returns {Promise<Float32Array>}
@@ -199,7 +199,7 @@ export class Chain {
     return xHat;
   }
 
-  /** Pixels to evaluate for the next step, whatever it is; of what nothing is known, none. */
+  /** Pixels to evaluate for the next step, of whatever kind; 0 while nothing is known. */
   get cost() {
     return this.observation.snr ? octaves.area(this.observation.size) : 0;
   }
@@ -210,7 +210,7 @@ export class Chain {
   }
 
   /**
-   * Return what the receiver expects: x_hat, or the detail bands of x_hat enlarged.
+   * Return the receiver's prediction: x_hat, or the detail bands of x_hat enlarged.
    *
    * @param {number} kind
    */
@@ -233,7 +233,7 @@ export class Chain {
   /**
    * Return `count` standard normals of the receiver's own: draw `number` in `octave`.
    *
-   * Addressed by position, so that successive pictures do not shimmer.
+   * They are addressed by position, so that successive pictures do not shimmer.
    *
    * @param {number} octave
    * @param {number} number
@@ -255,7 +255,7 @@ export class Chain {
   }
 
   /**
-   * Return the chain after a step whose whole payload has arrived; one that was admitted.
+   * Return the chain after an admitted step whose whole payload has arrived.
    *
    * @param {Step} step
    * @param {Uint8Array} payload
@@ -263,7 +263,7 @@ export class Chain {
   async advanced(step, payload) {
     const { observation, forecast } = await this.after(step, payload);
     const after = new Chain(this.#shared, observation, forecast, this.steps + 1);
-    // An octave just opened is estimated with what was known before.
+    // The forecast before the opening holds for an octave that was just opened.
     if (observation.origin === this.observation && this.#estimate) {
       after.#shown = { observation: this.observation, xHat: this.#estimate };
     }
@@ -271,7 +271,7 @@ export class Chain {
   }
 
   /**
-   * Return what holds after `step` with `payload`, or the first part of it.
+   * Return the state after `step` with `payload`, or with the first part of it.
    *
    * @param {Step} step
    * @param {Uint8Array} payload
@@ -315,7 +315,7 @@ export class Chain {
   }
 
   /**
-   * Return what holds when a step has begun and none of its values has arrived.
+   * Return the state when a step has begun and none of its values has arrived.
    *
    * @param {Step} step
    * @returns {Promise<After>}
@@ -324,13 +324,13 @@ export class Chain {
     const now = { ...this.now(), received: 0 };
     if (step.kind === Kind.REFINE) return now;
     const { opened, absent } = this.unheard(this.observation, await this.estimate());
-    // The step has not said yet how much detail is missing.
+    // How much detail is missing becomes known with the step only.
     const forecast = this.forecast.opened(opened.snr, this.forecast.missing(0));
     return { ...now, observation: opened, forecast, absent };
   }
 
   /**
-   * Return an observation opened without having heard of its detail, and what is absent.
+   * Return an observation of an opened octave without any of its detail, and what is absent.
    *
    * Shaped noise says that nothing is known of it; white noise cannot, and the detail lies at its
    * prediction, the interpolation of the estimate `xHat`, without noise.
@@ -352,8 +352,8 @@ export class Chain {
    * The next finer octave, if there is one of use, is foreseen (#finerMean).  Estimates are
    * averaged over the first `symmetries`, 1 to 8, mirror images and turns.
    *
-   * While an opening is under way its detail is only partly observed, which a denoiser of white
-   * noise cannot be told; the picture passes from the one before to the one after in proportion.
+   * While an opening arrives, its detail is observed in part only, which a denoiser of white noise
+   * cannot take into account; so the picture is blended from those before and after, in proportion.
    *
    * @param {After} after
    * @param {{ symmetries?: number, shown?: number }} [options]
@@ -383,7 +383,7 @@ export class Chain {
   }
 
   /**
-   * Return the picture as it was before the opening that is under way.
+   * Return the picture as it was before the opening that is arriving.
    *
    * In the octave that is being opened, or in this one if nothing finer than it is shown: what
    * is foreseen of the finer one has exactly these means.
@@ -406,8 +406,8 @@ export class Chain {
   /**
    * Return the posterior mean of the next finer octave given an observation of this one.
    *
-   * Its low band is `xHat`.  Its detail is what the denoiser makes of the octave opened without
-   * having heard of it: better than interpolation by 0.02 to 0.16 dB (docs/decisions/0011).
+   * Its low band is `xHat`.  Its detail is the denoiser's estimate for the octave opened without
+   * any detail, which is better than interpolation by 0.02 to 0.16 dB (docs/decisions/0011).
    *
    * @param {Observation} observation
    * @param {Float32Array} xHat
@@ -433,7 +433,7 @@ export class Chain {
   }
 
   /**
-   * Return what the denoiser makes of this octave alone, averaged over symmetries.
+   * Return the denoiser's estimate of this octave alone, averaged over symmetries.
    *
    * @param {Observation} observation
    * @param {number} symmetries
@@ -465,7 +465,7 @@ export class Chain {
   }
 
   /**
-   * Return what holds now, between two steps.
+   * Return the present state, between two steps.
    *
    * @returns {After}
    */

@@ -1,15 +1,15 @@
 /**
- * Pictures that look real: the receiver's own continuation of the chain.
+ * Renders pictures that look real, by continuing the chain without the sender.
  *
- * The posterior mean (mmse) is the best guess per pixel and therefore blurred.  These renderings
- * draw from what the observation leaves open, without another bit from the sender, by going on from
- * the observation to the clean image:
+ * The posterior mean (mmse) is the best estimate of each pixel, and therefore blurred.  These
+ * renderings sample what the observation leaves open, without another bit from the sender, by
+ * continuing from the observation to a clean image:
  *
  * - ancestral: further refinements with samples that the receiver draws from the prior;
- * - flow: the probability-flow ordinary differential equation.  With s = 1 / sqrt(snr) and the noisy
+ * - flow: the probability-flow differential equation (ODE).  With s = 1 / sqrt(snr) and the noisy
  *   image u = eta / snr = x + s n it reads du / d ln s = u - x_hat(u, s).  It is integrated with
- *   x_hat linear in ln s, told from the last two evaluations (DPM-Solver++(2M)), so that a step
- *   costs one evaluation.
+ *   x_hat linear in ln s, extrapolated from the last two evaluations (DPM-Solver++(2M)), so that a
+ *   step costs one evaluation.
  *
  * Octaves that the stream has not opened, or only in part, are filled first (filled()).  Draws are
  * addressed by octave and position, so that successive pictures do not shimmer.
@@ -26,14 +26,14 @@ import * as octaves from "../diffusion/octaves.js";
 /** @typedef {import("./forecast.js").Forecast} Forecast */
 /** @typedef {import("../diffusion/observation.js").Held} Held */
 
-/** snr at which the flow starts if nothing is known at all. */
+/** snr at which the flow starts if nothing is known. */
 const FIRST = 0.05;
 /** snr at which an octave that the stream has not opened is opened here, unless past it. */
 const OPENING = 1.0;
-/** snr at which the posterior mean is as good as clean: what it misses is a grey level or two. */
+/** snr at which the posterior mean is nearly clean: it misses a grey level or two. */
 const LAST = Math.exp(5.5);
 const ANCESTRAL_GROWTH = 1.5;
-/** By how much the observation is thinned to fill an octave; there, detail is still noise. */
+/** Factor by which the observation's snr is lowered to fill an octave; there, detail is noise. */
 const THINNING = 8.0;
 /** Share of an octave's detail that is drawn, at least, before the flow goes on from there. */
 const BEGINNING = 1 / 16;
@@ -55,7 +55,7 @@ const COARSER = { filling: 1, onward: 1 };
 export async function continued(chain, after, { ancestral }) {
   let { observation, forecast, absent } = after;
   if (observation.snr === 0) {
-    // The flow has no beginning: it needs some noise to carry along.
+    // The flow needs some noise to start from.
     observation = await refinedFromPrior(chain, observation, forecast, FIRST);
   }
   for (;;) {
@@ -68,7 +68,7 @@ export async function continued(chain, after, { ancestral }) {
     } else if (observation.field.share < 1) {
       observation = await completed(chain, observation, energy, steps.filling);
     } else {
-      // What need not be spent on filling makes the steps shorter.
+      // Evaluations that filling does not need go to more, shorter steps.
       onward += steps.filling;
     }
     if (ancestral) {
@@ -85,7 +85,7 @@ export async function continued(chain, after, { ancestral }) {
 }
 
 /**
- * Return how many evaluations the flow takes, in the units of `areas`, those of the octaves.
+ * Return how many evaluations the flow takes, in units of `areas`, those of the octaves.
  *
  * @param {number[]} areas
  * @param {{ octave: number, snr: number, opening: boolean }} state  what it begins with
@@ -125,7 +125,7 @@ async function refinedFromPrior(chain, observation, forecast, goal) {
 /**
  * Follow the probability flow through `steps`, an evaluation each.
  *
- * After every step `held`, if given, puts back what does not follow.
+ * After every step `held`, if given, restores the part that does not take part in the flow.
  *
  * @param {Chain} chain
  * @param {Observation} observation
@@ -140,7 +140,7 @@ async function flowed(chain, observation, steps, held = null) {
     const step = 0.5 * Math.log((snr / observation.snr) * (share / observation.field.share));
     let ahead = xHat;
     if (past) {
-      // In the middle of the step, as far ahead of its start as the last one says.
+      // In the middle of the step, extrapolated from the last one.
       const before = past.xHat;
       const slope = step / (2 * past.length);
       ahead = xHat.map((value, i) => value + slope * (value - before[i]));
@@ -154,12 +154,12 @@ async function flowed(chain, observation, steps, held = null) {
 /**
  * Draw the part of an opening's detail that `absent` projects on.
  *
- * So far it lies at its prediction, without noise; `energy` is its variance per value.
- * Independent noise, as wide as detail and observation together, would do if detail were
- * independent; but an observation that says nothing of edges and texture says that there are
- * none, and half of the detail never comes.  So the octave is observed at a smaller snr first,
- * where detail drowns in noise: what is known is thinned to it by noise of the receiver's own,
- * and the rest follows the flow to where the known part was all along.
+ * So far it is at its prediction, without noise; `energy` is its variance per value.  If detail
+ * were independent, independent noise with the variance of detail and observation together would
+ * do.  But an observation without edges and texture says that there are none, and half of the
+ * detail would be lost.  So the octave is first observed at a smaller snr, where noise hides
+ * detail: the receiver adds noise of its own to the known part, and the rest follows the flow up
+ * to the snr of the known part.
  *
  * @param {Chain} chain
  * @param {Observation} opened
@@ -194,7 +194,7 @@ async function filled(chain, opened, absent, energy, steps) {
 /**
  * Follow the flow of an opening's detail from the share of it that is there to all of it.
  *
- * The rest stays as it is.  Of detail of which nothing is known a little is drawn first; `energy` is
+ * The rest stays as it is.  If nothing is known of the detail, a little is drawn first; `energy` is
  * its variance per value.
  *
  * @param {Chain} chain
@@ -215,7 +215,7 @@ async function completed(chain, opened, energy, steps) {
 }
 
 /**
- * Return steps through `snrs` with all of the detail there.
+ * Return steps through `snrs` with the whole detail present.
  *
  * @param {number[]} snrs
  */
@@ -244,7 +244,7 @@ function at({ size, octave }, u, snr) {
 /**
  * Return `steps` increasing snrs from just above `snr` to `goal`.
  *
- * Geometric, but for a `first` step that is shorter by that factor.
+ * They are geometric, except for the first step, which is shorter by the factor `first`.
  *
  * @param {number} snr
  * @param {number} goal

@@ -1,10 +1,9 @@
 /**
- * What a stream gives for its bytes: its rate-distortion curve, told from the stream alone.
+ * The rate-distortion curve of a stream, computed from the stream alone.
  *
  * Every step states the error of the estimate that it starts from, every opening the energy of the
- * detail that was missing.  So whoever has the steps that follow knows the error at a byte in
- * hindsight, where the receiver, at that byte, had to foresee it.  Neither a model nor the picture
- * is needed, and nothing is decoded.
+ * detail that was missing.  So the later steps tell the error at a byte exactly, which a receiver
+ * at that byte could only predict.  It takes neither a model nor the picture, and decodes nothing.
  *
  * @module
  */
@@ -17,25 +16,25 @@ import * as octaves from "../diffusion/octaves.js";
 import { CorruptStream, StreamError } from "../errors.js";
 import { DETAIL_SHARE, Forecast, decibel } from "./forecast.js";
 
-/** Steps of a stream that are followed; pictures have a hundred, nonsense may have millions. */
+/** Most steps of a stream; pictures have about a hundred, invalid streams may have millions. */
 export const MOST_STEPS = 10_000;
 
 /**
- * What holds after a step: the octave, its snr, the error of the estimate (mean square per value of
- * this octave: foreseen, then as stated) and how many octaves were opened so far.
+ * The state after a step: the octave, its snr, the error of the estimate (mean square per value of
+ * this octave, first predicted, later as stated) and how many octaves were opened so far.
  *
  * @typedef {{ octave: number, snr: number, error: number, opened: number }} Point
  */
 
 /**
- * The curve of a stream that is fed in pieces, as far as they go.
+ * The curve of a stream that is fed in pieces.
  *
- * What cannot be parsed ends the curve and throws nothing: whoever decodes the stream says so.
+ * Bytes that cannot be parsed end the curve without an error, which the decoder throws.
  */
 export class Curve {
   /**
-   * Bytes after the header and after every step that is there, its last check included once that
-   * has come too.
+   * Offsets after the header and after each complete step, including its last check once that has
+   * arrived.
    *
    * @type {number[]}
    */
@@ -53,7 +52,7 @@ export class Curve {
   #left = 0;
   #damaged = false;
 
-  /** The picture's size, once the header is there; null before. */
+  /** The picture's size; null before the header has arrived. */
   get size() {
     return this.#sizes[0] ?? null;
   }
@@ -76,7 +75,7 @@ export class Curve {
   /**
    * Return the PSNR in dB to expect at each of `offsets`, never less than before.
    *
-   * What is known of later steps is used, so that it changes when more is fed.
+   * Later steps improve the values of earlier ones, so they change as more is fed.
    */
   psnr() {
     let best = 0;
@@ -87,9 +86,9 @@ export class Curve {
   }
 
   /**
-   * Return after which byte the quality of `psnr` dB is reached; null if not so far.
+   * Return the offset at which the quality `psnr` dB is reached; null if it has not been yet.
    *
-   * Not after the header, where there is no picture yet.
+   * The end of the header does not count, because there is no picture yet.
    *
    * @param {number} psnr
    */
@@ -112,7 +111,7 @@ export class Curve {
       this.#left -= event.data.length;
       if (!this.#left && this.#step) this.#finish(this.#step);
     } else if (event.type === "check" && this.offsets.at(-1) === event.offset) {
-      // What ended where a check begins ends after it.
+      // A step that ended where a check begins now ends after the check.
       this.offsets[this.offsets.length - 1] = this.#reader.offset;
     }
   }
@@ -158,9 +157,9 @@ export class Curve {
 }
 
 /**
- * Return the energy of the shift that a step of this length was made for.
+ * Return the energy of the shift for which a step of this length was made.
  *
- * Simulators other than the trellis say it in their payload; the length is near enough.
+ * Simulators other than the trellis state it in their payload; the length is close enough.
  *
  * @param {import("../container/grammar.js").Step} step
  * @param {number} dims

@@ -1,5 +1,5 @@
 /**
- * The receiver's half: a stream, or however much of it has arrived, to pictures.
+ * Decodes a stream, or the part of it that has arrived, into pictures.
  *
  * @module
  */
@@ -25,19 +25,19 @@ import { observed, rendered } from "./rendering.js";
  */
 
 /**
- * `predictedPsnr` is what the mmse picture's PSNR (dB) is expected to be, told from the stream
- * alone, and `predictedPsnrRange` between which two it is in nine of ten; `bytes` and `bpp` are what
- * it was decoded from.
+ * `predictedPsnr` is the expected PSNR of the mmse picture in dB, predicted from the stream alone,
+ * and `predictedPsnrRange` the range for nine pictures in ten; `bytes` and `bpp` are the length of
+ * the prefix that was decoded.
  *
  * @typedef {Picture & { method: Method, bytes: number, bpp: number, predictedPsnr: number,
  *   predictedPsnrRange: [number, number] }} Rendering
  */
 
-/** A header of 16 bytes can name a picture of four billion pixels; beyond this it is refused. */
+/** Most pixels of a picture: a header of 16 bytes can name one of four billion. */
 export const MOST_PIXELS = 100_000_000;
 
 /**
- * Return the header's picture, nothing known of it yet.
+ * Return the chain of the header's picture at its beginning.
  *
  * Throws PictureTooLarge.
  *
@@ -58,10 +58,9 @@ export function begun(header, denoiser, mostPixels = MOST_PIXELS) {
 /**
  * Decode a stream fed in pieces of any size.
  *
- * `models` are the models at hand, by fingerprint, of which the stream names one.  Feeding executes
- * the steps that are complete, with a denoiser evaluation each; rendering may evaluate once or twice
- * more (or, for flow and ancestral, a number of times).  Calls may overlap: they take their turns in
- * the order in which they were made.
+ * `models` are the available models, by fingerprint, of which the stream names one.  Feeding
+ * executes the complete steps, with one evaluation of the denoiser each; rendering takes one or two
+ * more (for flow and ancestral, several).  Calls may overlap; they are carried out in their order.
  */
 export class Decoder {
   #models;
@@ -76,7 +75,7 @@ export class Decoder {
   #work = 0;
   /** @type {Promise<unknown>} */
   #turn = Promise.resolve();
-  /** Checks that failed so far; only with `damaged`, else the first one throws. */
+  /** How many checks have failed; only with `damaged`, else the first failure throws. */
   damage = 0;
 
   /**
@@ -94,17 +93,17 @@ export class Decoder {
     return this.#reader.header;
   }
 
-  /** Bytes taken so far. */
+  /** How many bytes were fed so far. */
   get bytesReceived() {
     return this.#reader.received;
   }
 
-  /** Whether anything has arrived that can be shown. */
+  /** Whether enough has arrived to render a picture. */
   get ready() {
     return this.#chain !== null && (this.#chain.steps > 0 || this.#arrived > 0);
   }
 
-  /** Steps executed so far. */
+  /** How many steps were executed so far. */
   get steps() {
     return this.#chain?.steps ?? 0;
   }
@@ -117,8 +116,8 @@ export class Decoder {
   /**
    * Take more bytes of the stream.
    *
-   * Rejects with StreamError if they cannot belong to a stream, UnknownModel if the stream names a
-   * model that is not at hand, PictureTooLarge beyond `mostPixels`.
+   * Rejects with StreamError if they are not a valid stream, UnknownModel if the stream's model is
+   * not available, PictureTooLarge beyond `mostPixels`.
    *
    * @param {Uint8Array} data
    * @returns {Promise<void>}
@@ -129,7 +128,7 @@ export class Decoder {
   }
 
   /**
-   * Return the picture of all that has arrived, a received part of a step included.
+   * Render all that has arrived, including a part of a step.
    *
    * A number r as `method` gives (1 - r) mmse + r flow; 0 is the same as "mmse", 1 as "flow".
    * Rejects with NothingDecodable before the first record, RangeError for numbers out of range.
@@ -210,7 +209,7 @@ export class Decoder {
     this.#arrived = 0;
   }
 
-  /** Return what holds with the received part of the step under way. */
+  /** Return the state with the part of the present step that has arrived. */
   async #newest() {
     const [chain, header] = [this.#chain, this.header];
     if (!chain || !header) {
