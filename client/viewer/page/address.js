@@ -1,11 +1,11 @@
 /**
- * Which picture the address of the page names: `#/NAME`; without a name it is all of them.
+ * The picture in the page's address, `#/NAME`; without a name the page shows all pictures.
  *
  * @module
  */
 
 /**
- * The picture that a fragment names; null for all of them.
+ * Return the picture that a fragment names; null for all pictures.
  *
  * @param {string} hash As in `location.hash`.
  * @returns {string | null}
@@ -19,7 +19,7 @@ export function named(hash) {
   }
 }
 
-/** The fragment that names a picture. @param {string} name */
+/** Return the fragment that names a picture. @param {string} name */
 export function fragment(name) {
   return `#/${name.split("/").map(encodeURIComponent).join("/")}`;
 }

@@ -1,7 +1,7 @@
 /**
- * The byte axis: what quality so many bytes give, and a slider along it.
+ * The byte axis: a chart of quality over bytes, which is also a slider.
  *
- * The scale is logarithmic, because quality grows about as much with every doubling.
+ * The scale is logarithmic, because quality grows by about the same with every doubling.
  *
  * @module
  */
@@ -10,14 +10,14 @@ import { bytes, decibels, size } from "./words.js";
 
 const SVG = "http://www.w3.org/2000/svg";
 const MARGIN = { left: 44, right: 16, top: 14, bottom: 22 };
-/** Steps of the stream that a page key passes. */
+/** How many steps of the stream a page key skips. */
 const PAGE = 10;
-/** What a mark takes, in pixels: closer together they are left out. */
+/** Width of a mark's text in pixels: marks that are closer are left out. */
 const ROOM = 46;
 
 /** @typedef {import("./reception.js").Reception} Reception */
 
-/** A chart that is a slider too: of the prefix that is looked at. */
+/** The chart; as a slider it selects the prefix that is shown. */
 export class Axis {
   #element;
   #onscrub;
@@ -29,7 +29,7 @@ export class Axis {
 
   /**
    * @param {HTMLElement} element
-   * @param {(bytes: number | null) => void} onscrub Called with the prefix; null: the newest.
+   * @param {(bytes: number | null) => void} onscrub Called with the prefix; null for the newest.
    */
   constructor(element, onscrub) {
     this.#element = element;
@@ -49,11 +49,11 @@ export class Axis {
   }
 
   /**
-   * Show what has arrived of a picture.
+   * Show the part of a picture that has arrived.
    *
    * @param {Reception} reception
    * @param {number} end Bytes up to which it is wanted.
-   * @param {number | null} at The prefix that is looked at; null: the newest.
+   * @param {number | null} at The prefix that is shown; null for the newest.
    */
   show(reception, end, at) {
     this.#reception = reception;
@@ -146,7 +146,7 @@ export class Axis {
     this.#onscrub(wanted >= length ? null : Math.max(this.#first, wanted));
   }
 
-  /** Bytes at either end. @returns {[number, number]} */
+  /** The bytes at either end of the axis. @returns {[number, number]} */
   #domain() {
     const high = Math.max(this.#end, this.#reception?.length ?? 0, 2 * this.#first, 200);
     return [Math.max(16, this.#first * 0.9), high * 1.02];
@@ -246,7 +246,7 @@ export class Axis {
 }
 
 /**
- * Round numbers of bytes between two ends: 1, 2 and 5 times powers of ten.
+ * Return round numbers of bytes between two ends: 1, 2 and 5 times powers of ten.
  *
  * @param {number} low
  * @param {number} high
@@ -262,7 +262,7 @@ function marks(low, high) {
 }
 
 /**
- * Leaves out marks that would touch the last one.
+ * Leave out marks that would touch the last one.
  *
  * @param {(bytes: number) => number} x
  * @param {number} right

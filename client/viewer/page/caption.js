@@ -1,5 +1,5 @@
 /**
- * What is said of the picture that is shown: what it is made of, and how good it is.
+ * The caption of the picture on the canvas: its bytes, its quality and how it was rendered.
  *
  * @module
  */
@@ -8,14 +8,14 @@ import { bytes, decibels, duration, expected, rate, together } from "./words.js"
 
 /** @typedef {import("./painter.js").Shown} Shown */
 
-/** How it was rendered: "mean" is closest to the original, and the only one that is foretold. */
+/** How it was rendered: "mean" is closest to the original, and the only one with a prediction. */
 /** @param {Shown} shown @returns {"mean" | "synthesis" | "observation"} */
 export function kind({ method }) {
   if (method === "observation") return "observation";
   return method === "mmse" || method === 0 ? "mean" : "synthesis";
 }
 
-/** The caption below the picture; it belongs to what is on the canvas, not to what is wished for. */
+/** The caption; it describes the picture on the canvas, not one that is still being computed. */
 export class Caption {
   #element;
   #synthesised;
@@ -23,13 +23,13 @@ export class Caption {
   /** @type {number | null} */ #measured = null;
   #perSecond = 0;
 
-  /** @param {HTMLElement} element @param {HTMLElement} synthesised What is said of synthesis. */
+  /** @param {HTMLElement} element @param {HTMLElement} synthesised The note on synthesis. */
   constructor(element, synthesised) {
     this.#element = element;
     this.#synthesised = synthesised;
   }
 
-  /** Say nothing. */
+  /** Clear the caption. */
   clear() {
     this.#shown = null;
     this.#measured = null;
@@ -37,7 +37,7 @@ export class Caption {
     this.#synthesised.hidden = true;
   }
 
-  /** A picture is on the canvas. @param {Shown} shown */
+  /** Describe the picture that is on the canvas now. @param {Shown} shown */
   show(shown) {
     this.#shown = shown;
     this.#measured = null;
@@ -45,9 +45,9 @@ export class Caption {
   }
 
   /**
-   * It was compared with the original.
+   * Add the result of a comparison with the original.
    *
-   * @param {number | null} psnr In dB; null if nobody has measured it.
+   * @param {number | null} psnr In dB; null if it has not been measured.
    * @param {number} perSecond Bytes that the link carries; 0 if that is not known.
    */
   measured(psnr, perSecond) {

@@ -1,5 +1,5 @@
 /**
- * The same picture as JPEG and AVIF, of the same bytes.
+ * Shows the same picture as JPEG and AVIF with the same number of bytes.
  *
  * @module
  */
@@ -7,14 +7,14 @@
 import { Measure } from "./measure.js";
 import { bytes, decibels, duration, together } from "./words.js";
 
-/** Milliseconds that the slider has to rest before anything is asked for. */
+/** Milliseconds that the slider has to rest before files are requested. */
 const REST = 250;
 const NAMES = { jpeg: "Progressive JPEG, cut", avif: "AVIF" };
 
 /** @typedef {keyof typeof NAMES} Format */
 /** @typedef {import("./painter.js").Shown} Shown */
 
-/** Figures beside ours.  They come from the sender, but are no part of what it streams. */
+/** Figures beside our picture.  The sender makes their files, which are not part of the stream. */
 export class Comparison {
   #element;
   /** @type {ReturnType<typeof setTimeout> | undefined} */ #timer;
@@ -22,13 +22,13 @@ export class Comparison {
   #width = 0;
   #perSecond = 0;
   #onmeasured;
-  /** What to measure with, by the picture's name. @type {[string, Promise<Measure | null>] | null} */
+  /** The name of a picture, and its measure. @type {[string, Promise<Measure | null>] | null} */
   #measure = null;
   /** @type {Map<Format, HTMLElement>} */ #figures = new Map();
 
   /**
    * @param {HTMLElement} element Where the figures go.
-   * @param {(psnr: number | null) => void} onmeasured Told of ours, in dB; null: not any more.
+   * @param {(psnr: number | null) => void} onmeasured Called with our PSNR in dB; null clears it.
    */
   constructor(element, onmeasured) {
     this.#element = element;
@@ -55,7 +55,7 @@ export class Comparison {
     return !this.#element.hidden;
   }
 
-  /** Show nothing, and forget what was asked for. */
+  /** Show nothing, and drop waiting requests. */
   clear() {
     clearTimeout(this.#timer);
     this.#asked = "";
@@ -64,11 +64,11 @@ export class Comparison {
   }
 
   /**
-   * Show files of at most so many bytes, once nobody has wanted others for a moment.
+   * Show files of at most so many bytes, once the slider has rested.
    *
    * @param {string} name
    * @param {Shown} ours
-   * @param {number} of The bytes that are wanted of ours in the end.
+   * @param {number} of The target of our picture in bytes.
    * @param {number} perSecond Bytes that the link carries; 0 if that is not known.
    */
   ask(name, ours, of, perSecond) {
@@ -86,7 +86,7 @@ export class Comparison {
   }
 
   /**
-   * Say how close ours is.
+   * Show how close our picture is to the original.
    *
    * @param {string} asked
    * @param {string} name
@@ -98,7 +98,7 @@ export class Comparison {
   }
 
   /**
-   * Return what to measure with; null if there is nothing.
+   * Return the measure of a picture; null if the sender offers none.
    *
    * @param {string} name
    * @param {Shown} ours
@@ -145,12 +145,12 @@ export class Comparison {
   }
 }
 
-/** Where pictures to compare with are. @param {string} name */
+/** The URL of comparison pictures. @param {string} name */
 function address(name) {
   return `./-/compare/${name.split("/").map(encodeURIComponent).join("/")}`;
 }
 
-/** A picture as it is on the canvas. @param {Shown} shown */
+/** Return the pixels on the canvas. @param {Shown} shown */
 function painted({ pixels, width, height }) {
   const canvas = new OffscreenCanvas(width, height);
   canvas.getContext("2d")?.putImageData(new ImageData(pixels, width, height), 0, 0);
@@ -180,8 +180,8 @@ function absent(words) {
 }
 
 /**
- * An image of these bytes.  What is cut short is shown as far as it goes, so that it is not
- * `decode()` that is asked, which refuses it.
+ * Return an image of these bytes.  A truncated file has to be shown as far as it goes, so this does
+ * not use `decode()`, which would reject it.
  *
  * @param {Blob} blob
  * @returns {Promise<HTMLImageElement>}

@@ -1,5 +1,5 @@
 /**
- * What more of a picture would cost, and the buttons that ask for it.
+ * Shows the cost of more of a picture beside the buttons that ask for it.
  *
  * @module
  */
@@ -14,7 +14,7 @@ import { bytes, duration, speed } from "./words.js";
  * @property {HTMLElement} cost
  */
 
-/** The line beside the buttons. */
+/** The line of text beside the buttons. */
 export class Cost {
   #parts;
 
@@ -23,7 +23,7 @@ export class Cost {
     this.#parts = parts;
   }
 
-  /** Say nothing: of this picture nothing is known. */
+  /** Clear the line, because the picture's size is not known yet. */
   clear() {
     const { enough, more, cost } = this.#parts;
     enough.disabled = more.disabled = true;
@@ -33,7 +33,7 @@ export class Cost {
   /**
    * @param {Reception} reception
    * @param {number} end Bytes up to which it is wanted.
-   * @param {number} next Bytes up to which it is wanted if more is.
+   * @param {number} next Bytes up to which it will be wanted after "More".
    * @param {number} perSecond Bytes that the link carries; 0 if that is not known.
    */
   show(reception, end, next, perSecond) {

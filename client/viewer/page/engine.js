@@ -1,6 +1,6 @@
 /**
- * What decodes, begun before the rest of the page is there: runtime and model are what the first
- * picture waits for.
+ * Starts the decoder before the rest of the page has loaded, because the first picture waits
+ * longest for its runtime and model.
  *
  * @module
  */
@@ -11,13 +11,13 @@ import { decodes, suspends, threads } from "./abilities.js";
 
 /** @typedef {{ fingerprint: string, weights: string }} ModelFile */
 
-/** Where the page's own files are: the page may be below a path of a reverse proxy. */
+/** The URL of the page's own files: the page may be below a path of a reverse proxy. */
 const HERE = new URL("./-/", document.baseURI).href;
 const RUNTIME = `${HERE}vendor/onnxruntime-web/`;
 
-/** The models that the sender, or whoever serves this page, has. */
+/** The models of the daemon that serves this page. */
 export const models = listed();
-/** The worker; null in a browser that could not run it. */
+/** The worker; null in a browser that cannot run it. */
 export const decoding = decodes() ? begun() : null;
 
 function begun() {
@@ -37,10 +37,10 @@ function begun() {
         : null,
     threads: threads(),
   });
-  // The sender's is most likely the first.
+  // The sender most likely encodes with the first one.
   models.then(
     ([model]) => model && decoding.load(model.fingerprint),
-    () => {}, // whoever connects says so
+    () => {}, // the connection reports the error
   );
   return decoding;
 }
@@ -51,7 +51,7 @@ async function listed() {
 }
 
 /**
- * Return what the daemon says of itself under a name.
+ * Return a part of what the daemon says about itself, by its name.
  *
  * @param {string} name
  */

@@ -1,5 +1,5 @@
 /**
- * The small print: what is known of picture, link and decoder.
+ * The details: facts about the picture, the link and the decoder.
  *
  * @module
  */
@@ -9,15 +9,15 @@ import { bytes, dimensions, duration, speed } from "./words.js";
 /**
  * @typedef {object} Machine
  * @property {number} speed Bytes per second; 0 if it is not known.
- * @property {number | null} capacity What the link has been seen to carry, bytes per second.
+ * @property {number | null} capacity The best observed rate of the link, bytes per second.
  * @property {number} received Bytes on the wire.
  * @property {number | null} roundTrip Seconds.
- * @property {string} decoder What decodes, in words.
+ * @property {string} decoder The decoder, in words.
  */
 /** @typedef {import("./painter.js").Shown} Shown */
 /** @typedef {import("./reception.js").Reception} Reception */
 
-/** A list of facts; what is not known yet is not in it. */
+/** A list of facts, without those that are not known yet. */
 export class Facts {
   #element;
   /** @type {Map<string, string>} */ #facts = new Map();
@@ -28,7 +28,7 @@ export class Facts {
     this.#element = element;
   }
 
-  /** Forget everything: a picture was opened. @param {number} now By `performance.now()`. */
+  /** Clear the list for a new picture. @param {number} now By `performance.now()`. */
   begin(now) {
     this.#opened = now;
     this.#facts.clear();

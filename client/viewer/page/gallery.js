@@ -1,5 +1,5 @@
 /**
- * All pictures of the sender, those in view sharpening together.
+ * Shows all pictures of the sender, and receives those in view.
  *
  * @module
  */
@@ -8,7 +8,7 @@ import { Tile } from "./tile.js";
 
 /** @typedef {import("./reception.js").Reception} Reception */
 
-/** The gallery.  Only tiles in view are received; the link is not for what nobody looks at. */
+/** The gallery.  Only tiles in view are received, so that they get the whole link. */
 export class Gallery {
   #section;
   #list;
@@ -27,12 +27,12 @@ export class Gallery {
     this.#list = /** @type {HTMLElement} */ (section.querySelector("ul"));
     this.#nothing = /** @type {HTMLElement} */ (section.querySelector(".nothing"));
     this.#observer = new IntersectionObserver((entries) => {
-      // Told late, when the picture may be on the stage already.
+      // The observer may report late, when the picture is on the stage already.
       if (this.#section.hidden) return;
       for (const { target, isIntersecting } of entries) {
         const tile = this.#tileOf(target);
         tile?.see(isIntersecting);
-        // There may be hundreds.
+        // There may be hundreds of tiles.
         if (!isIntersecting) tile?.rest();
       }
     });
@@ -44,7 +44,7 @@ export class Gallery {
   }
 
   /**
-   * Show these pictures; tiles that are there already stay as they are.
+   * Show these pictures; existing tiles stay as they are.
    *
    * @param {string[]} names
    * @param {(name: string) => Reception} reception
@@ -69,28 +69,28 @@ export class Gallery {
     }
   }
 
-  /** Say what is to be said of all of them; nothing if that is empty. @param {string} words */
+  /** Show a text in place of the tiles; none if it is empty. @param {string} words */
   note(words) {
     this.#nothing.hidden = !words;
     this.#nothing.textContent = words;
     this.#nothing.toggleAttribute("data-below", this.#tiles.size > 0);
   }
 
-  /** Have the tiles say how it stands with them; returns how many are being computed. */
+  /** Update the status of all tiles; return how many are being computed. */
   look() {
     let computing = 0;
     for (const tile of this.#tiles.values()) computing += Number(tile.look());
     return computing;
   }
 
-  /** Show the gallery, with the focus on a picture if one is named. @param {string | null} name */
+  /** Show the gallery, with the focus on the named picture, if any. @param {string | null} name */
   show(name) {
     this.#section.hidden = false;
     for (const tile of this.#tiles.values()) this.#observer.observe(tile.element);
     if (name) this.#tiles.get(name)?.anchor.focus();
   }
 
-  /** Hide it, and receive nothing for it any more. */
+  /** Hide it, and stop receiving its tiles. */
   hide() {
     this.#observer.disconnect();
     for (const tile of this.#tiles.values()) tile.see(false);

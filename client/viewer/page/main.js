@@ -1,5 +1,5 @@
 /**
- * The page: a sender's pictures, all of them or one.
+ * The page: shows all pictures of a sender, or one.
  *
  * @module
  */
@@ -16,7 +16,7 @@ import { Stage } from "./stage.js";
 import { Standing } from "./standing.js";
 import { pictures } from "./words.js";
 
-/** Milliseconds between two looks at the link, and between two at what pictures there are. */
+/** Milliseconds between two updates of the status, and between two of the list of pictures. */
 const LOOK = 500;
 const REST = 200;
 const ASKING = "Asking what pictures there are …";
@@ -51,7 +51,7 @@ async function start(decoding) {
   new Page(sender, decoding, viewer).begin();
 }
 
-/** What is on the page, and which part of it is shown. */
+/** The page's parts, and which of them is shown. */
 class Page {
   #sender;
   #decoding;
@@ -60,9 +60,9 @@ class Page {
   #standing;
   #title = element("title");
   /** @type {Map<string, Reception>} */ #receptions = new Map();
-  /** Of which content a picture was when it was asked for last. @type {Map<string, string>} */
+  /** The thumbprint of each picture when it was last asked for. @type {Map<string, string>} */
   #thumbprints = new Map();
-  /** Whether the sender has told of all its pictures. */
+  /** Whether the sender has announced all its pictures. */
   #complete = false;
   /** @type {string | null} */ #open = null;
 
@@ -88,7 +88,7 @@ class Page {
     this.#standing.tell(this.#sender.status);
     globalThis.addEventListener("hashchange", () => this.#go());
     element("skip").addEventListener("click", (event) => {
-      // The fragment is the picture's.
+      // The fragment names the picture.
       event.preventDefault();
       element("main").focus();
     });
@@ -98,16 +98,16 @@ class Page {
     this.#follow();
   }
 
-  /** Show what pictures there are, and what changes. */
+  /** Show the catalogue and its changes. */
   async #follow() {
     try {
       for await (const state of this.#sender.follow()) {
         this.#take(state);
-        // Of a large catalogue pages come one upon the other.
+        // The pages of a large catalogue arrive in quick succession.
         await new Promise((resolve) => setTimeout(resolve, REST));
       }
     } catch (error) {
-      // That the sender was given up, the standing says.
+      // The status line shows that the sender was given up.
       if (!(error instanceof DiffcError)) throw error;
     }
   }
@@ -130,7 +130,7 @@ class Page {
   }
 
   /**
-   * Let go of pictures that are no more, but for the one that is looked at.
+   * Drop pictures that the sender has removed, except the one that is shown.
    *
    * @param {Set<string>} there
    */
@@ -145,7 +145,7 @@ class Page {
     }
   }
 
-  /** Say so if the picture that is looked at is no more. */
+  /** Show a note if the sender has removed the picture that is shown. */
   #presence() {
     const name = this.#open;
     if (name === null || !this.#complete || !this.#thumbprints.has(name)) return;
@@ -162,7 +162,7 @@ class Page {
     return reception;
   }
 
-  /** Show what the address names. */
+  /** Show the picture in the address, or all pictures. */
   #go(first = false) {
     const name = named(location.hash);
     if (name === null) {
@@ -211,7 +211,7 @@ class Page {
 }
 
 /**
- * What decodes, in words; nothing as long as nothing does.
+ * Return the name of the decoder; empty before there is one.
  *
  * @param {ReturnType<Decoding["info"]>} info
  */

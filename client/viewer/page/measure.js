@@ -1,17 +1,17 @@
 /**
- * How close pictures come to the original, of which the sender gives some pixels to measure with.
+ * Measures pictures against some pixels of the original, which the sender provides.
  *
  * @module
  */
 
-/** Pixels of the original that are compared, at most; of a smaller picture it is all. */
+/** Most pixels of the original that are compared; a smaller picture is compared as a whole. */
 const MOST_SAMPLES = 16_384;
 /** A multiplier whose products look random in their upper bits. */
 const GOLDEN = 0x9e3779b1;
 
 /**
- * Return where the samples lie, in the order of the pixels: one in every stretch of equal length, at
- * a place of it that looks random, so that no pattern of the picture is missed.
+ * Return the indices of the samples, ascending: one in every stretch of equal length, at a
+ * pseudo-random place, so that a regular pattern in the picture does not bias the sample.
  *
  * @param {number} pixels
  */
@@ -24,7 +24,7 @@ function places(pixels) {
   });
 }
 
-/** Pixels of an original, and the pictures that are compared with them. */
+/** Compares pictures with sampled pixels of their original. */
 export class Measure {
   #samples;
   #size;
@@ -39,7 +39,7 @@ export class Measure {
   }
 
   /**
-   * Return what to measure with, or null if the sender offers nothing.
+   * Load the samples of a picture; return null if the sender offers none.
    *
    * @param {string} url Of the samples, as a picture.
    * @param {{ width: number, height: number }} size Of the original.
@@ -53,7 +53,7 @@ export class Measure {
   }
 
   /**
-   * Return the PSNR of a picture in dB; what is smaller is enlarged first.
+   * Return the PSNR of a picture in dB; a smaller one is enlarged first.
    *
    * @param {OffscreenCanvas | HTMLImageElement} picture
    */

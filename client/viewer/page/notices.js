@@ -1,10 +1,10 @@
 /**
- * What is wrong, and what to do about it, in plain words.
+ * Notices that say what is wrong, and what to do about it.
  *
  * @module
  */
 
-/** What to do, by the name of the error; its message says what is wrong. */
+/** Advice by the name of the error; the error's message says what is wrong. */
 const ADVICE = new Map([
   ["UnknownImage", "It may have been renamed or taken away: go back to all pictures."],
   [
@@ -23,7 +23,7 @@ const ADVICE = new Map([
   ["RemoteProtocolError", "Sender and page are of different versions: update the older one."],
 ]);
 
-/** A place for notices, one for every thing that can be wrong. */
+/** The place for notices; there is at most one for each subject. */
 export class Notices {
   #element;
 
@@ -33,11 +33,11 @@ export class Notices {
   }
 
   /**
-   * Say what is wrong with `about`, instead of what was said of it before.
+   * Show what is wrong with the subject `about`, in place of its earlier notice.
    *
    * @param {string} about
    * @param {string} wrong
-   * @param {string} [advice] Words between backquotes are to be typed.
+   * @param {string} [advice] Text between backquotes is shown as code.
    * @param {"problem" | "hint"} [kind]
    */
   say(about, wrong, advice = "", kind = "problem") {
@@ -57,12 +57,12 @@ export class Notices {
     else this.#element.append(notice);
   }
 
-  /** Say an error. @param {string} about @param {Error} error */
+  /** Show an error. @param {string} about @param {Error} error */
   explain(about, error) {
     this.say(about, sentence(error.message), ADVICE.get(error.name) ?? "");
   }
 
-  /** Nothing is wrong with it any more. @param {string} about */
+  /** Remove the notice of a subject. @param {string} about */
   clear(about) {
     document.getElementById(`notice-${about}`)?.remove();
   }

@@ -1,12 +1,12 @@
 /**
- * Paints a picture on a canvas, as it was last wished for.
+ * Paints the last requested picture on a canvas.
  *
  * @module
  */
 
 /**
  * @typedef {object} Wish
- * @property {number} [bytes] Of which prefix; all that has arrived otherwise.
+ * @property {number} [bytes] The prefix; by default all that has arrived.
  * @property {number} [method] The realism dial, 0 to 1.
  * @property {boolean} [observation] The observation itself.
  * @property {number} [maxSide]
@@ -16,8 +16,8 @@
 /** @typedef {import("./reception.js").Reception} Reception */
 
 /**
- * One canvas.  While a picture is being computed the newest wish waits, and others are forgotten,
- * so that a canvas is as up to date as this machine can make it, and no more.
+ * One canvas.  While a picture is being computed, only the newest request waits, so that the canvas
+ * is as up to date as this machine allows.
  */
 export class Painter {
   #canvas;
@@ -28,7 +28,7 @@ export class Painter {
   #bytes = 0;
   #began = 0;
   #fraction = 0;
-  /** What is being computed when this changes will not be shown. */
+  /** A picture that is being computed when this changes is not shown. */
   #generation = 0;
 
   /**
@@ -43,8 +43,8 @@ export class Painter {
   }
 
   /**
-   * What is being computed: the picture of how many bytes, for how many seconds, and how much of it
-   * is done, from 0 to 1; null when nothing is.
+   * The picture that is being computed: its bytes, the seconds so far, and the share that is done,
+   * from 0 to 1; null if there is none.
    *
    * @returns {{ bytes: number, seconds: number, fraction: number } | null}
    */
@@ -60,7 +60,7 @@ export class Painter {
     if (!this.#working) this.#work();
   }
 
-  /** Forget what was wished for, and do not show what is being computed. */
+  /** Drop the waiting request, and do not show the picture that is being computed. */
   forget() {
     this.#next = null;
     this.#generation += 1;

@@ -1,5 +1,5 @@
 /**
- * Text in a PNG: what a picture says of itself.
+ * Adds text chunks to a PNG.
  *
  * @module
  */
@@ -9,7 +9,7 @@ const SIGNATURE = 8;
 const HEADER = 25;
 
 /**
- * A PNG with text chunks after its header.
+ * Return a PNG with text chunks after its header.
  *
  * @param {Uint8Array} png
  * @param {Record<string, string>} text Keys and values in Latin-1.
@@ -33,7 +33,7 @@ function chunk(type, text) {
   return whole;
 }
 
-/** The check of PNG chunks, by ISO 3309. @param {Uint8Array} bytes */
+/** The CRC of PNG chunks (ISO 3309). @param {Uint8Array} bytes */
 function crc32(bytes) {
   let crc = -1;
   for (const byte of bytes) {

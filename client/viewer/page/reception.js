@@ -1,21 +1,21 @@
 /**
- * What has arrived of a picture, and how far it is wanted.
+ * The part of a picture that has arrived, and its target.
  *
  * @module
  */
 
 import { Curve, PeerError } from "diffc-client";
 
-/** A picture is of at most so many times the bytes of the one before. */
+/** A shown picture has at most so many times the bytes of the one before. */
 const STRIDE = 4;
 
 /** @typedef {{ bytes?: number, bpp?: number, side?: number, psnr?: number }} Target */
 /** @typedef {"idle" | "receiving" | "target" | "stopped" | "complete" | "failed"} State */
 
 /**
- * One picture of the sender's.  It keeps what has arrived, however often it is wanted again, and
- * dispatches "change" whenever there is more of it or its state is another, "renew" when the picture
- * of this name is another one by now, of which nothing is here yet.
+ * One picture of the sender.  It keeps all bytes that have arrived, however often it is stopped and
+ * asked for again.  It dispatches "change" when more has arrived or its state has changed, and
+ * "renew" when the sender has replaced the picture, so that nothing of the new one is here yet.
  */
 export class Reception extends EventTarget {
   /** @type {import("diffc-client").Sender} */ #sender;
@@ -24,9 +24,9 @@ export class Reception extends EventTarget {
   /** @type {import("diffc-client").Delivery | null} */ #delivery = null;
   /** @type {Uint8Array[]} */ #pieces = [];
   /** @type {{ target: Target, weight: number } | null} */ #wanted = null;
-  /** Whether the sender was asked to stop and has not done so yet. */
+  /** Whether the sender was asked to stop, and has not done so yet. */
   #stopping = false;
-  /** Whether what still comes is of a picture that is no more. */
+  /** Whether bytes that still arrive are of a picture that has been replaced. */
   #stale = false;
 
   /**
@@ -46,20 +46,20 @@ export class Reception extends EventTarget {
     this.state = "idle";
     /** @type {Error | null} */
     this.error = null;
-    /** When it was first asked for, and when its first bytes came, by `performance.now()`. */
+    /** When it was first asked for, and when its first bytes arrived, by `performance.now()`. */
     this.asked = 0;
     this.began = 0;
-    /** What the picture of the longest prefix so far was said to be worth, in dB. */
+    /** The predicted PSNR of the longest prefix so far, in dB. */
     this.told = { bytes: 0, psnr: 0 };
   }
 
-  /** Its pixels; 0 while they are not known. */
+  /** Its number of pixels; 0 while it is not known. */
   get pixels() {
     const { size } = this.curve;
     return size ? size.width * size.height : 0;
   }
 
-  /** The worker's half: what renders it. */
+  /** The picture in the worker, which renders it. */
   get picture() {
     if (!this.#picture) {
       this.#picture = this.#decoding.picture();
@@ -68,13 +68,13 @@ export class Reception extends EventTarget {
     return this.#picture;
   }
 
-  /** Bits per pixel of so many bytes; 0 while its size is not known. @param {number} bytes */
+  /** Return bytes as bits per pixel; 0 while its size is not known. @param {number} bytes */
   bpp(bytes) {
     return this.pixels ? (8 * bytes) / this.pixels : 0;
   }
 
   /**
-   * The quality to expect of a prefix, in dB, from the steps around it.
+   * Return the expected quality of a prefix, in dB, from the steps around it.
    *
    * @param {number} bytes
    * @returns {number}
@@ -95,7 +95,7 @@ export class Reception extends EventTarget {
   }
 
   /**
-   * Want it as far as this from now on, counting so much beside others.
+   * Set its target and its weight beside other pictures, from now on.
    *
    * @param {Target} target
    * @param {number} [weight]
@@ -108,10 +108,10 @@ export class Reception extends EventTarget {
   }
 
   /**
-   * The prefix to show after one of so many bytes; 0: after none.
+   * Return the prefix to show after one of so many bytes; 0 is after none.
    *
-   * Where bytes come faster than they can be decoded, it is not all that has come: early pictures
-   * cost little, and are seen while the next one is computed.
+   * If bytes arrive faster than they can be decoded, it is not all that has arrived: early pictures
+   * cost little, and can be seen while the next one is computed.
    *
    * @param {number} shown
    */
@@ -119,12 +119,12 @@ export class Reception extends EventTarget {
     return Math.min(this.length, shown ? STRIDE * shown : (this.curve.offsets[1] ?? this.length));
   }
 
-  /** A picture of it was shown. @param {number} bytes @param {number} psnr */
+  /** Note that a picture of it was shown. @param {number} bytes @param {number} psnr */
   tell(bytes, psnr) {
     if (bytes >= this.told.bytes && bytes <= this.length) this.told = { bytes, psnr };
   }
 
-  /** Want no more of it for now. */
+  /** Stop receiving it for now. */
   stop() {
     this.#wanted = null;
     if (this.#delivery && !this.#stopping) {
@@ -133,7 +133,7 @@ export class Reception extends EventTarget {
     }
   }
 
-  /** The sender's picture is another one by now: what is here is of no use any more. */
+  /** Drop all bytes, because the sender has replaced the picture. */
   renew() {
     if (!this.length && !this.#delivery && this.state === "idle") return;
     this.#stale = this.#delivery !== null;
@@ -144,7 +144,7 @@ export class Reception extends EventTarget {
     this.#reset();
   }
 
-  /** Let go of what decoding it takes; what has arrived stays. */
+  /** Release the picture in the worker; bytes that have arrived stay. */
   rest() {
     this.#picture?.close();
     this.#picture = null;
@@ -162,7 +162,7 @@ export class Reception extends EventTarget {
         });
         for await (const piece of this.#delivery) this.#take(piece);
         const { reason } = await this.#delivery.ended;
-        // Wanted again while it was being stopped: it goes on.
+        // It was asked for again while it was being stopped: go on.
         if (!(this.#stopping && this.#wanted)) this.#wanted = null;
         if (!this.#wanted) this.#change(reason === "draining" ? "stopped" : reason, null);
       } catch (error) {

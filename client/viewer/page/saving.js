@@ -1,5 +1,5 @@
 /**
- * Saves what is shown as a PNG that says what it is.
+ * Saves the shown picture as a PNG with a description.
  *
  * @module
  */
@@ -9,7 +9,7 @@ import { described } from "./png.js";
 /** @typedef {import("./painter.js").Shown} Shown */
 
 /**
- * Have the browser save a canvas; the name says how many bytes, and if detail is synthesised.
+ * Save a canvas as a file; its name gives the bytes, and says if detail is synthesised.
  *
  * @param {HTMLCanvasElement} canvas
  * @param {string} name Of the picture.

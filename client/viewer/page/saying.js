@@ -1,13 +1,13 @@
 /**
- * What is read aloud while a picture arrives: the newest, and not too often.
+ * Announces news to screen readers, only the newest and not too often.
  *
  * @module
  */
 
-/** Milliseconds between two things that are said. */
+/** Milliseconds between two announcements. */
 const PAUSE = 5000;
 
-/** A place whose text is read aloud. */
+/** An element whose text screen readers read aloud. */
 export class Saying {
   #element;
   #next = "";
@@ -19,7 +19,7 @@ export class Saying {
     this.#element = element;
   }
 
-  /** Say it now, or when there was a pause; unless there is news by then. @param {string} words */
+  /** Announce words now or after a pause, unless newer ones come first. @param {string} words */
   say(words) {
     if (words === this.#next) return;
     this.#next = words;
@@ -28,7 +28,7 @@ export class Saying {
     this.#timer = setTimeout(() => this.#speak(), Math.max(0, left));
   }
 
-  /** Say nothing of what was to be said, and leave nothing to be read. */
+  /** Drop the waiting announcement and clear the text. */
   clear() {
     clearTimeout(this.#timer);
     this.#next = "";

@@ -1,5 +1,5 @@
 /**
- * One picture, large, while it arrives: what is seen of it, and how.
+ * Shows one picture, large, while it arrives, with its controls.
  *
  * @module
  */
@@ -17,11 +17,11 @@ import { Saying } from "./saying.js";
 import { bytes, expected } from "./words.js";
 import { Work } from "./work.js";
 
-/** Bits per pixel: how far a picture goes at first; "More" doubles it. */
+/** The first target of a picture in bits per pixel; "More" doubles it. */
 const TARGET = 0.2;
-/** What a picture takes uncompressed: nobody wants more. */
+/** The largest target in bits per pixel: that of an uncompressed picture. */
 const MOST = 24;
-/** This picture is computed before all others. */
+/** The priority of this picture, which is computed before all others. */
 const URGENT = 1;
 /** Milliseconds that a slider has to rest before detail is synthesised, which takes long. */
 const REST = 300;
@@ -30,7 +30,7 @@ const REST = 300;
 /** @typedef {import("./painter.js").Shown} Shown */
 /** @typedef {{ previous: string | null, next: string | null }} Neighbours */
 
-/** The large picture, and all that can be done with it. */
+/** The large picture and its controls. */
 export class Stage {
   #element;
   #parts;
@@ -44,11 +44,11 @@ export class Stage {
   #work;
   #notices;
   /** @type {Reception | null} */ #reception = null;
-  /** The one before. @type {Reception | null} */ #before = null;
+  /** The picture shown before. @type {Reception | null} */ #before = null;
   #target = TARGET;
-  /** Whether it was said that the sender no longer has it. */
+  /** Whether there is a note that the sender no longer has it. */
   #gone = false;
-  /** The prefix that is looked at; null: the newest. @type {number | null} */ #at = null;
+  /** The prefix that is shown; null for the newest. @type {number | null} */ #at = null;
   /** @type {Shown | null} */ #shown = null;
   /** @type {ReturnType<typeof setTimeout> | undefined} */ #timer;
   #follow = () => this.#changed();
@@ -91,7 +91,7 @@ export class Stage {
    */
   open(reception, neighbours) {
     this.close();
-    // Whoever comes back to all pictures sees it there, so that it is let go of only now.
+    // The gallery may still have shown it, so it is released only now.
     if (this.#before !== reception) this.#before?.rest();
     this.#reception = reception;
     this.#element.hidden = false;
@@ -105,7 +105,7 @@ export class Stage {
     this.#changed();
   }
 
-  /** Show nothing, and receive nothing. */
+  /** Show nothing, and stop receiving. */
   close() {
     this.#notices.clear("picture");
     this.#notices.clear("presence");
@@ -121,7 +121,7 @@ export class Stage {
     this.#reception = null;
   }
 
-  /** Let go of all that belongs to what was shown. */
+  /** Release all that belongs to the picture that was shown. */
   #clear() {
     clearTimeout(this.#timer);
     this.#painter.clear();
@@ -143,7 +143,7 @@ export class Stage {
     this.#place(null);
   }
 
-  /** The sender has another picture of this name, of which nothing is here yet. */
+  /** Start again, because the sender has replaced the picture. */
   #renewed() {
     const reception = this.#reception;
     if (!reception) return;
@@ -157,7 +157,7 @@ export class Stage {
     this.#changed();
   }
 
-  /** Say whether the sender has the picture still. @param {boolean} there */
+  /** Show whether the sender still has the picture. @param {boolean} there */
   present(there) {
     const gone = "The sender no longer has this picture. What has arrived stays here.";
     if (!there) this.#notices.say("presence", gone, "", "hint");
@@ -165,22 +165,22 @@ export class Stage {
     this.#gone = !there;
   }
 
-  /** Say which pictures come before and after. @param {Neighbours} neighbours */
+  /** Set the pictures before and after this one. @param {Neighbours} neighbours */
   surround({ previous, next }) {
     link(this.#parts.previous, previous);
     link(this.#parts.next, next);
   }
 
-  /** Whether there are JPEG and AVIF to compare with. @param {boolean} offered */
+  /** Set whether the sender offers JPEG and AVIF to compare with. @param {boolean} offered */
   set comparable(offered) {
     this.#parts.compareSwitch.hidden = !offered;
   }
 
-  /** Say what is known of link and decoder. */
+  /** Update the facts about link and decoder. */
   refresh(/** @type {import("./facts.js").Machine} */ machine) {
     if (!this.#reception) return;
     this.#facts.machine(machine);
-    // When nothing comes, that says nothing of the link.
+    // While nothing arrives, the rate says nothing about the link.
     const pace = this.#reception.state === "receiving" && machine.speed >= 1 ? machine.speed : 0;
     this.#pace = machine.capacity ?? (pace || this.#pace);
     this.#price();
@@ -227,7 +227,7 @@ export class Stage {
     return Number(this.#parts.realism.value);
   }
 
-  /** Bytes up to which it is wanted; what has arrived, before the picture's size is known. */
+  /** The target in bytes; before the picture's size is known, the bytes that have arrived. */
   get #end() {
     return Math.max(this.#length, this.#bytesAt(this.#target));
   }
@@ -256,7 +256,7 @@ export class Stage {
     this.#changed();
   }
 
-  /** Where "More" goes: the target if it was not reached, or else twice as far. */
+  /** The target after "More": the present one if it was not reached, else twice as many bits. */
   get #next() {
     const reception = this.#reception;
     const there = reception ? reception.bpp(reception.length) * 1.01 >= this.#target : false;
@@ -264,7 +264,7 @@ export class Stage {
     return further ? Math.min(2 * this.#target, MOST) : this.#target;
   }
 
-  /** There is more of it, or its state is another. */
+  /** Update after more has arrived, or the state has changed. */
   #changed() {
     const reception = this.#reception;
     if (!reception) return;
@@ -278,10 +278,10 @@ export class Stage {
   }
 
   /**
-   * Have it painted as it is wished now.  Synthesis takes several evaluations: while a slider
-   * moves, and for a first picture, there is none.
+   * Paint it as the controls say.  Synthesis takes several evaluations, so there is none while a
+   * slider moves, and for the first picture.
    *
-   * @param {boolean} arriving Whether it is because more has arrived.
+   * @param {boolean} arriving Whether the reason is that more has arrived.
    */
   #paint(arriving = false) {
     const reception = this.#reception;
@@ -334,7 +334,7 @@ export class Stage {
     if (this.#at === null && reception.length > shown.bytes) this.#paint(true);
   }
 
-  /** Have it read aloud how it stands. */
+  /** Announce the state to screen readers. */
   #tell() {
     const reception = this.#reception;
     if (!reception || !this.#shown) return;
@@ -354,7 +354,7 @@ export class Stage {
 
   /** @param {Error} error */
   #fail(error) {
-    // Too little for a picture is no failure: more is on its way.
+    // Too few bytes for a picture is no failure: more will arrive.
     if (error.name !== "NothingDecodable") this.#notices.explain("picture", error);
   }
 
@@ -370,7 +370,7 @@ export class Stage {
     }
   }
 
-  /** Say what more of it would cost. */
+  /** Show what more of it would cost. */
   #price() {
     const reception = this.#reception;
     if (reception) {
@@ -378,14 +378,14 @@ export class Stage {
     }
   }
 
-  /** Give the picture the room there is; enlarged, by whole pixels of the screen. */
+  /** Fit the picture into the available room; enlarge it by whole pixels of the screen. */
   #fit() {
     const { frame } = this.#parts;
     if (!this.#shown) return;
     const { width, height } = this.#shown;
     const dots = globalThis.devicePixelRatio || 1;
     const scale = Math.min(frame.clientWidth / width, frame.clientHeight / height) * dots;
-    // On fine screens nobody sees that one pixel is larger than the next.
+    // On screens of high resolution, unequal pixels do not show.
     const whole = scale > 1 && dots < 2 ? Math.floor(scale) : scale;
     this.#element.style.setProperty("--width", `${(width * whole) / dots}px`);
     this.#element.style.setProperty("--height", `${(height * whole) / dots}px`);

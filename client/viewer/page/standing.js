@@ -1,5 +1,5 @@
 /**
- * How it stands with the sender, in a few words.
+ * The status line: the connection to the sender, in a few words.
  *
  * @module
  */
@@ -15,7 +15,7 @@ const WORDS = {
   closed: "Closed",
 };
 
-/** The line of status; read aloud when it changes, which the countdown and the speed are not. */
+/** The status line.  Screen readers read its changes, except the countdown and the speed. */
 export class Standing {
   #status;
   #speed;
@@ -35,10 +35,10 @@ export class Standing {
     this.#notices = notices;
   }
 
-  /** @param {Status} status @param {Error | null} [error] Why it is so. */
+  /** @param {Status} status @param {Error | null} [error] The reason. */
   tell(status, error = null) {
     const before = this.#status.dataset.state;
-    // While it is tried again nothing is new, until it works.
+    // Repeated attempts are no news until one succeeds.
     if (before === "waiting" && status === "connecting") return;
     this.#status.dataset.state = status;
     const words = document.createElement("span");
@@ -50,7 +50,7 @@ export class Standing {
   }
 
   /**
-   * How it goes at the moment.
+   * Update the speed, the countdown and the number of pictures being computed.
    *
    * @param {number} perSecond Bytes.
    * @param {number | null} retryIn Seconds until the next attempt.

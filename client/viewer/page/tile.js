@@ -1,5 +1,5 @@
 /**
- * One picture among the others: small, and sharpening while it is in view.
+ * One small picture of the gallery, which is received while it is in view.
  *
  * @module
  */
@@ -8,12 +8,12 @@ import { fragment } from "./address.js";
 import { Painter } from "./painter.js";
 import { bytes, expected, together } from "./words.js";
 
-/** How far a small picture goes, whichever is reached first. */
+/** The target of a small picture, whichever is reached first. */
 const TARGET = { side: 192, bytes: 3000, bpp: 0.2 };
 const POINTED_AT = 4;
-/** So much more of the stream makes it worth while to compute a small picture again. */
+/** A small picture is computed again when the stream has grown by this factor. */
 const WORTH_WHILE = 1.08;
-/** The longer side that is computed. */
+/** The longer side of the rendered picture, in pixels. */
 const MOST_PIXELS = 320;
 
 /** @typedef {import("./reception.js").Reception} Reception */
@@ -46,7 +46,7 @@ export class Tile {
     this.#follow();
   }
 
-  /** Have it sharpen, or leave it as it is. @param {boolean} seen */
+  /** Receive it, or stop. @param {boolean} seen */
   see(seen) {
     if (seen === this.#seen) return;
     this.#seen = seen;
@@ -59,7 +59,7 @@ export class Tile {
     }
   }
 
-  /** Have it say how it stands; returns whether it is being computed. */
+  /** Update its status; return whether it is being computed. */
   look() {
     const { length, state } = this.#reception;
     const computing = this.#seen && this.#painter.computing !== null;
@@ -72,7 +72,7 @@ export class Tile {
     return computing;
   }
 
-  /** Let go of what decoding it takes; what is shown stays. */
+  /** Release the picture in the worker; the canvas stays as it is. */
   rest() {
     this.#reception.rest();
   }
@@ -82,7 +82,7 @@ export class Tile {
     return length >= TARGET.bytes || state === "target" || state === "complete";
   }
 
-  /** What is pointed at counts more. */
+  /** A picture under the pointer has a higher weight. */
   #weigh() {
     if (!this.#seen || this.#satisfied || this.#reception.state === "failed") return;
     const pointedAt = this.anchor.matches(":hover, :focus");
@@ -96,7 +96,7 @@ export class Tile {
     if (error) this.#complain(error);
     if (!this.#seen || !length) return;
     let shown = Number(this.element.dataset.shown ?? 0);
-    // What is shown of a stream that the sender no longer has is not what is to be improved on.
+    // A picture of a replaced stream must not count as the one to improve on.
     if (shown > length) shown = 0;
     const next = this.#reception.next(shown);
     const over = state !== "receiving" || next < length;
@@ -105,7 +105,7 @@ export class Tile {
     }
   }
 
-  /** The picture of this name is another one: nothing of it is here yet. */
+  /** Start again, because the sender has replaced the picture. */
   #renew() {
     this.#painter.clear();
     delete this.element.dataset.shown;
@@ -127,7 +127,7 @@ export class Tile {
 
   /** @param {Error} error */
   #complain(error) {
-    // Too little for a picture is no failure: more is on its way.
+    // Too few bytes for a picture is no failure: more will arrive.
     if (error.name === "NothingDecodable") return;
     this.element.dataset.state = "failed";
     this.#part("detail").textContent = error.message;

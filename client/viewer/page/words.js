@@ -1,5 +1,5 @@
 /**
- * Numbers in words: bytes, decibels, rates, durations.
+ * Formats numbers as text: bytes, decibels, rates, durations.
  *
  * @module
  */
@@ -23,14 +23,14 @@ export function decibels(psnr) {
   return `${psnr.toFixed(1)} dB`;
 }
 
-/** A quality that is known to so many dB is told by one figure. */
+/** A quality whose range is narrower than so many dB is given by one number. */
 const NARROW = 2;
 
 /**
- * "about 26.3 dB", or where that cannot be told so well, "19.8 to 22.9 dB".
+ * "about 26.3 dB", or if the range is wide, "19.8 to 22.9 dB".
  *
  * @param {number} psnr
- * @param {readonly [number, number]} [range] Within which it most likely is.
+ * @param {readonly [number, number]} [range] The range that most likely holds it.
  */
 export function expected(psnr, range) {
   if (!range || range[1] - range[0] < NARROW) return `about ${decibels(psnr)}`;
@@ -65,7 +65,7 @@ export function dimensions(width, height) {
   return `${width} × ${height}`;
 }
 
-/** "2,140 bytes · about 26.3 dB", broken between them if anywhere. @param {string[]} figures */
+/** "2,140 bytes · about 26.3 dB", with line breaks only between them. @param {string[]} figures */
 export function together(figures) {
   return figures.map((words) => words.replaceAll(" ", "\u00a0")).join(" · ");
 }

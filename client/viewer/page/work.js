@@ -1,24 +1,24 @@
 /**
- * Says that a picture is being computed: its bytes are here, and it is not.
+ * Shows that a picture is being computed after its bytes have arrived.
  *
  * @module
  */
 
 import { bytes, duration } from "./words.js";
 
-/** Seconds of computing that nobody needs to be told of. */
+/** Computing is shown only if it takes more than so many seconds. */
 const SOON = 0.4;
 const WAITING = "Waiting for the first bytes …";
 
 /** @typedef {NonNullable<import("./painter.js").Painter["computing"]>} Computing */
 /**
  * @typedef {object} State
- * @property {number} bytes Those that are here.
- * @property {boolean} first Nothing is shown yet.
- * @property {boolean} loaded There is a decoder.
+ * @property {number} bytes How many bytes have arrived.
+ * @property {boolean} first Whether no picture has been shown yet.
+ * @property {boolean} loaded Whether the decoder has been loaded.
  */
 
-/** The sign that it goes on. */
+/** The progress indicator. */
 export class Work {
   #stage;
   #parts;
@@ -32,7 +32,7 @@ export class Work {
     this.#parts = parts;
   }
 
-  /** Nothing of the picture is here yet. */
+  /** Hide it, because nothing of the picture has arrived. */
   clear() {
     this.#say("");
     this.#parts.waiting.textContent = WAITING;

@@ -2,8 +2,8 @@
  * Spread an error evenly over its dimensions, by a rotation that both ends know.
  *
  * Reverse channel coding cuts an error into slices and spends the same bits on each, so every slice
- * should carry the same energy, wherever the picture's edges are.  A random permutation, sign flips,
- * a blockwise Walsh-Hadamard transform and more sign flips see to that.
+ * should carry the same energy, wherever the picture's edges are.  A random permutation, sign
+ * flips, a blockwise Walsh-Hadamard transform and more sign flips achieve that.
  *
  * The permutation is i -> (a i + b) mod D with a coprime to D, near D times the golden ratio, so
  * that neighbours land far apart.  Blocks have 1,024 dimensions; the tail that does not fill one is
@@ -22,7 +22,7 @@ export class Rotation {
   #dims;
   #multiplier;
   #offset;
-  /** Those before the transform, then those after it. */
+  /** The sign flips before the transform, then those after it. */
   #flips;
 
   /**
@@ -76,7 +76,7 @@ export class Rotation {
 
   /** @param {(i: number, origin: number) => void} visit */
   #permuted(visit) {
-    // By sums, because a i is beyond what numbers hold exactly for the largest pictures.
+    // By sums, because the product a i may exceed the exact integers of a number.
     let origin = this.#offset;
     for (let i = 0; i < this.#dims; i++) {
       visit(i, origin);
@@ -106,7 +106,7 @@ export class Rotation {
  * @param {Float32Array} x
  */
 export function walshHadamard(x) {
-  // In double precision: rounding once, at the end, costs nothing here.
+  // In double precision, with a single rounding at the end.
   const block = new Float64Array(2 ** BLOCK_BITS);
   let start = 0;
   for (let bits = BLOCK_BITS; bits >= 0; bits--) {

@@ -1,12 +1,12 @@
 /**
  * Trellis-coded reverse channel coding, the receiver's half: a sample rebuilt from its bits.
  *
- * The sender looks for the codeword y with the largest correlation <y, shift> among 2^n that both
- * ends know, and sends its n bits; the receiver rebuilds y.
+ * Both ends know the same 2^n codewords.  The sender searches for the codeword y with the largest
+ * correlation <y, shift>, and sends its n bits; the receiver rebuilds y.
  *
- * The codewords are the paths of a bit-shift trellis that bites its tail: the D dimensions are cut
- * into n slices, and slice i is named by a window of 14 bits, i to i + 13, the first ones following
- * the last.  So every bit has its say in 14 slices, none is lost at a start or an end, and any prefix
+ * The codewords are the paths of a tail-biting bit-shift trellis: the D dimensions are cut into n
+ * slices, and a window of 14 bits, i to i + 13, determines slice i, with the first bits following
+ * the last.  So every bit affects 14 slices, none is lost at the start or the end, and any prefix
  * of the bits gives the first part of y.
  *
  *     window       h r r r r r r r r r r r r l     bit i is h, bit i + 13 is l
@@ -20,16 +20,16 @@ import { Purpose, words } from "./randomness.js";
 
 const ROW_BITS = 12;
 const ROWS = 2 ** ROW_BITS;
-/** Bits that two neighbouring windows share. */
+/** Number of bits that two neighbouring windows share. */
 const MEMORY = ROW_BITS + 1;
 const WINDOWS = 2 ** (MEMORY + 1);
 /** A slice has at most this many dimensions. */
 const WIDEST_SLICE = 4096;
 
 /**
- * What a payload, or the first part of one, brings across: `values`, of the shift and of noise of
- * unit variance, zeros from `there` on; `energy` is the mean square of the shift's part per
- * dimension, as the payload states it.
+ * The sample in a payload, or in the first part of one: `values` are the shift plus noise of unit
+ * variance, and zeros from `there` on; `energy` is the mean square of the shift per dimension, as
+ * the payload states it.
  *
  * @typedef {{ values: Float32Array, there: number, energy: number }} Sample
  */
@@ -37,8 +37,8 @@ const WIDEST_SLICE = 4096;
 /**
  * Return whether `length` bytes may carry a sample of `dims` values.
  *
- * No slice may be wider than WIDEST_SLICE, nor more than seven bits have none.  Cheap, and asked
- * before anything is allocated for a step that came from outside.
+ * No slice may be wider than WIDEST_SLICE, and no more than seven bits may have no slice.  It is
+ * cheap, and called before anything is allocated for a step from outside.
  *
  * @param {number} dims
  * @param {number} length
@@ -52,7 +52,7 @@ export function admits(dims, length) {
 /**
  * Rebuild y from any prefix of its payload, scaled so that its noise has unit variance.
  *
- * `length` is that of the whole payload, one that admits() admits.
+ * `length` is that of the whole payload, which admits() has accepted.
  *
  * @param {Uint8Array} payload
  * @param {number} dims
@@ -62,7 +62,7 @@ export function admits(dims, length) {
 export function reproduce(payload, dims, length) {
   const count = 8 * length;
   const arrived = Math.min(count, 8 * payload.length);
-  // The windows of the last slices end with the first bits, known once all are there.
+  // The windows of the last slices end with the first bits, and are complete only at the end.
   const slices = arrived === count ? count : Math.max(0, arrived - MEMORY);
   const cosine = cosineSquared(count, dims);
   // A codeword at cosine r to the shift holds a share r^2 of it; scaled by c with
@@ -70,7 +70,7 @@ export function reproduce(payload, dims, length) {
   const scale = Math.fround((1 - cosine) ** -0.5);
   const values = new Float32Array(dims);
   const { table, parity } = codebook();
-  // Slice i begins at floor(i D / n), which is summed up: the product may be too large.
+  // Slice i begins at floor(i D / n), computed by sums because the product may be too large.
   const [width, rest] = [Math.floor(dims / count), dims % count];
   let [place, remainder] = [0, 0];
   let window = 0;
@@ -99,10 +99,10 @@ function bit(payload, place) {
 }
 
 /**
- * Return the squared cosine between y and the shift to expect from `bits` over `dims`.
+ * Return the expected squared cosine between y and the shift for `bits` over `dims`.
  *
- * An ideal code reaches 1 - 2^(-2 bits / dims).  Both ends derive the scale of a sample from what
- * this one reaches, so it is part of the format.
+ * An ideal code reaches 1 - 2^(-2 bits / dims).  Both ends derive the scale of a sample from this
+ * value, so it is part of the format.
  *
  * @param {number} bits
  * @param {number} dims
@@ -113,10 +113,10 @@ export function cosineSquared(bits, dims) {
 }
 
 /**
- * Return by what factor this code needs more bits than an ideal one for the same cosine.
+ * Return the factor by which this code needs more bits than an ideal one for the same cosine.
  *
- * Measured on Gaussian shifts: a constant, what the search for a tail to bite loses when there are
- * few bits, and what signs lose to Gaussian codewords at high rates.
+ * It was measured on Gaussian shifts: a constant, the loss of tail-biting with few bits, and the
+ * loss of signs against Gaussian codewords at high rates.
  *
  * @param {number} bits
  * @param {number} dims

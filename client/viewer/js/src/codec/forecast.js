@@ -1,8 +1,8 @@
 /**
- * What the receiver can tell of its own picture's error, without side information.
+ * Predicts the error of the receiver's picture from the stream alone, without side information.
  *
  * The sender spends n bits on a step so as to gain delta; an error of energy |e|^2 asks for
- * n = D/2 log2(1 + delta |e|^2 / D).  Read backwards, every step states the error of the estimate
+ * n = D/2 log2(1 + delta |e|^2 / D).  Solved for |e|^2, every step states the error of the estimate
  * it started from, and every opening the energy of the detail that was missing.  From there the
  * newest picture is extrapolated: error falls with a power of snr, detail with a ratio per octave.
  *
@@ -17,37 +17,37 @@ const SIGNAL_RANGE = 4;
 
 const USUAL_SLOPE = 0.5;
 /**
- * Missing detail of an octave over that of the next coarser one, once that is known as well as it
- * will be: what renderings go on with.
+ * The ratio of an octave's missing detail to that of the next coarser one, once the latter is known
+ * as well as it will be; for renderings.
  */
 const USUAL_RATIO = 0.67;
-/** Missing detail before any octave has told, on photographs, for renderings. */
+/** Missing detail of photographs before any octave has stated it; for renderings. */
 const UNSEEN_AT_FIRST = 0.1;
-/** The same ratio as of now, when the coarser octave is not known either. */
+/** The same ratio while the coarser octave is not known either. */
 const UNSEEN_RATIO = 0.95;
-/** Missing detail before any octave has told, and its ratio from octave to octave. */
+/** Missing detail before any octave has stated it, and its ratio from octave to octave. */
 const UNSEEN_BEFORE_ALL = 0.08;
 const RATIO_BEFORE_ALL = 0.9;
-/** What the first estimate errs by, of what values seen one by one would: they are related. */
+/** The first estimate's error over that of independent values; neighbouring values are related. */
 const RELATED = 0.5;
-/** Three of four values of an octave are detail. */
+/** Three in four values of an octave are detail. */
 export const DETAIL_SHARE = 0.75;
 const SHRINKAGE = 0.57;
-/** Below it is nothing but rounding; a step over no error at all states 0. */
+/** Smaller errors are rounding; a step over no error at all states 0. */
 const LEAST_ERROR = 1e-9;
-/** The factor within which, either way, the error of octaves that are open most likely is. */
+/** The factor, either way, within which the error of open octaves most likely lies ... */
 const WITHIN = 1.2;
-/** ... and what is added to it for each octave that is shut, of what nothing was told of yet. */
+/** ... and its increase for each octave that is not open yet. */
 const WITHIN_MORE = 0.3;
 
 /**
- * An error to expect of a picture, and between which two it is in nine of ten photographs.
+ * The expected error of a picture, and its range for nine photographs in ten.
  *
  * @typedef {{ error: number, least: number, most: number }} Expected
  */
 
 /**
- * Return what to expect of a picture `share` of whose way from one to the other is gone, 0 to 1.
+ * Return the expected error of a picture that is blended from one to the other by `share`, 0 to 1.
  *
  * @param {Expected} one
  * @param {Expected} other
@@ -63,7 +63,7 @@ export function mixed(one, other, share) {
 }
 
 /**
- * Return the PSNR in dB between which two it is in nine of ten photographs.
+ * Return the range of the PSNR in dB for nine photographs in ten.
  *
  * @param {Expected} expected
  * @returns {[number, number]}
@@ -72,7 +72,7 @@ export function range({ least, most }) {
   return [decibel(most), decibel(least)];
 }
 
-/** What the steps so far say of the error.  Never changed. */
+/** What the steps so far say about the error.  Immutable. */
 export class Forecast {
   /**
    * `anchor` is snr and error of the last estimate whose error was stated, `slope` the power of snr
@@ -92,7 +92,7 @@ export class Forecast {
   /**
    * Return the forecast given that the estimate at `snr` had the error `stated`.
    *
-   * That is the mean of squares weighted by the precision of the observation, relative to snr.
+   * It is the mean square, weighted by the precision of the observation relative to snr.
    *
    * @param {number} snr
    * @param {number} stated
@@ -111,14 +111,14 @@ export class Forecast {
   /**
    * Return the forecast after opening an octave that is now observed at `snr`.
    *
-   * `stated` is the energy per value that the opening says the missing detail had.
+   * `stated` is the energy per value of the missing detail, as the opening states it.
    *
    * @param {number} snr
    * @param {number} stated
    */
   opened(snr, stated) {
     stated = Math.max(stated, LEAST_ERROR);
-    // Observing detail explains some of it; a denoiser explains more than each value alone.
+    // Observing detail explains some of it, and the denoiser more than each value by itself.
     const left = (SHRINKAGE * DETAIL_SHARE * stated) / (1 + snr * stated);
     const before = this.error(snr / openedSnr(1, this.ratio));
     const anchor = /** @type {const} */ ([snr, before + left]);
@@ -128,7 +128,7 @@ export class Forecast {
   /**
    * Return the mean squared error of an estimate at `snr` whose weighted one is `stated`.
    *
-   * How errors spread over scales is told from the detail that the openings said was missing:
+   * The spread of errors over scales follows from the missing detail that the openings stated:
    * observed at a precision p, detail of variance v misses 1 / (p + 1 / v) of each value.
    *
    * @param {number} stated
@@ -151,21 +151,21 @@ export class Forecast {
   }
 
   /**
-   * Return the error to expect of the estimate at `snr`, in the octave observed.
+   * Return the expected error of the estimate at `snr`, in the octave observed.
    *
    * @param {number} snr
    */
   error(snr) {
     const [before, error] = this.anchor;
-    // Values of this variance, seen one by one: nothing is known yet of their relations.
+    // As for independent values of this variance: their relations are not known yet.
     if (before === 0) return error / (1 + snr * error);
     return error * (before / snr) ** this.slope;
   }
 
   /**
-   * Return the error to expect of what is shown of the octave observed, at `snr`.
+   * Return the expected error of the rendered picture of the octave observed, at `snr`.
    *
-   * Until an estimate's error has been stated, that is less than error() tells.
+   * Until an estimate's error has been stated, it is less than that of error().
    *
    * @param {number} snr
    */
@@ -175,9 +175,9 @@ export class Forecast {
   }
 
   /**
-   * Return the detail to expect in the `octaves` finer ones that are not yet open.
+   * Return the expected detail of the `octaves` finer octaves that are not open yet.
    *
-   * Per value of the whole picture, left over by enlarging the estimate.
+   * It is per value of the whole picture, and what enlarging the estimate leaves out.
    *
    * @param {number} octaves
    */
@@ -193,7 +193,7 @@ export class Forecast {
   }
 
   /**
-   * Return the energy per value of the missing detail to expect `ahead` + 1 octaves on.
+   * Return the expected energy per value of the missing detail `ahead` + 1 octaves further.
    *
    * @param {number} ahead
    */
@@ -211,12 +211,12 @@ export class Forecast {
   #ratio(usual) {
     const [previous, last] = this.details.slice(-2);
     if (last === undefined) return usual;
-    // One octave says only so much of the next: meet what photographs do half-way.
+    // One octave says little about the next: average with the ratio of photographs.
     return (usual * Math.min(Math.max(last / previous, 0.1), 1.5)) ** 0.5;
   }
 
   /**
-   * Return the error to expect of the whole picture at `snr` with `octaves` shut.
+   * Return the expected error of the whole picture at `snr` while `octaves` octaves are not open.
    *
    * @param {number} snr
    * @param {number} octaves

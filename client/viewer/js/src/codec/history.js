@@ -1,9 +1,10 @@
 /**
- * All that a stream has shown so far: what holds at any of its bytes.
+ * Gives the decoder's state at any byte of a stream.
  *
- * Feeding only parses, which costs next to nothing; steps are executed when a place beyond them is
- * asked for.  The links of the chain that were passed are kept, so that going back to any byte costs
- * an evaluation or two; where they take too much memory, some are given up and computed again.
+ * Feeding only parses, which costs next to nothing; steps are executed when a state after them is
+ * asked for.  Passed links of the chain are kept, so that going back to any byte costs an
+ * evaluation or two.  If they take too much memory, some are dropped, and computed again when
+ * needed.
  *
  * @module
  */
@@ -25,14 +26,14 @@ import { MOST_PIXELS, begun } from "./decoder.js";
 /** @typedef {import("../diffusion/octaves.js").Size} Size */
 
 /**
- * A step, its payload as far as it has come, where the pieces of that stand in the stream, and the
- * octave and snr that it begins with.
+ * A step, the part of its payload that has arrived, where the pieces of that are in the stream, and
+ * the octave and snr before the step.
  *
  * @typedef {{ step: Step, payload: Uint8Array, arrived: number,
  *   pieces: { at: number, size: number }[], octave: number, snr: number }} Record
  */
 
-/** Bytes of a stream beyond those of the picture itself, uncompressed, that are still kept. */
+/** A stream may be longer than its uncompressed picture by so many bytes. */
 const SPARE = 2 ** 16;
 
 /** The states of one stream, fed in pieces of any size. */
@@ -53,7 +54,7 @@ export class History {
 
   #mostPixels;
 
-  /** @param {number} [mostPixels] what pictures may have */
+  /** @param {number} [mostPixels] most pixels of a picture */
   constructor(mostPixels = MOST_PIXELS) {
     this.#mostPixels = mostPixels;
   }
@@ -68,12 +69,12 @@ export class History {
     return this.#reader.received;
   }
 
-  /** What is wrong with the stream after the first `good` bytes; null if nothing so far. */
+  /** The error in the stream after the first `good` bytes; null if there is none so far. */
   get failure() {
     return this.#failure;
   }
 
-  /** Bytes that can be shown: all of a sound stream, else those that a check has vouched for. */
+  /** Bytes that can be rendered: all of a valid stream, else those that a check has confirmed. */
   get good() {
     return this.#failure ? this.#reader.verified : this.#reader.received;
   }
@@ -86,7 +87,7 @@ export class History {
   }
 
   /**
-   * Take more bytes of the stream; what is wrong with them is told by `failure`.
+   * Take more bytes of the stream; an error in them is in `failure`.
    *
    * @param {Uint8Array} data
    */
@@ -109,11 +110,11 @@ export class History {
   }
 
   /**
-   * Return what holds after the first `bytes` bytes.
+   * Return the state after the first `bytes` bytes.
    *
-   * `denoiser` is the model's; it is used from then on.  Rejects with NothingDecodable before the
-   * first record, with the stream's failure beyond what can be shown.  Not to be called again before
-   * it has answered.
+   * `denoiser` is that of the model, and is used from then on.  Rejects with NothingDecodable
+   * before the first record, and with the stream's failure beyond the bytes that can be rendered.
+   * Calls must not overlap.
    *
    * @param {number} bytes
    * @param {Denoiser} denoiser
@@ -144,8 +145,8 @@ export class History {
   }
 
   /**
-   * Return how many evaluations at() takes, in units of one at full resolution, and about what it
-   * comes to.
+   * Return how many evaluations at() takes, in units of one at full resolution, and roughly the
+   * state that it returns.
    *
    * @param {number} bytes
    */
@@ -169,7 +170,7 @@ export class History {
     return { cost: cost / area(this.#sizes[0]), state, sizes: this.#sizes };
   }
 
-  /** Give up every second state but the newest, or that too if there is no other. */
+  /** Drop every second state except the newest; if it is the only one, drop it too. */
   thin() {
     const numbers = [...this.#links.keys()].sort((a, b) => a - b);
     if (numbers.length === 1) this.#links.clear();
@@ -180,8 +181,8 @@ export class History {
   }
 
   /**
-   * Return how many steps are there wholly in the first `bytes` bytes, and how many payload bytes of
-   * the next.
+   * Return how many complete steps the first `bytes` bytes hold, and how many payload bytes of the
+   * next.
    *
    * @param {number} bytes
    */

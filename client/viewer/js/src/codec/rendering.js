@@ -1,5 +1,5 @@
 /**
- * What can be shown of a stream: pictures, by any method, and the observation itself.
+ * Renders pictures by any method, and the observation itself.
  *
  * @module
  */
@@ -18,8 +18,9 @@ import { continued, flowCost } from "./continuation.js";
  */
 
 /**
- * `symmetries`: mmse is averaged over so many (1 to 8) mirror images and quarter turns of the
- * observation, an evaluation each.  `maxSide` halves the picture until its longer side fits.
+ * `symmetries` averages mmse over so many (1 to 8) mirror images and quarter turns of the
+ * observation, with an evaluation for each.  `maxSide` halves the picture until its longer side
+ * fits.
  *
  * @typedef {{ method?: Method, symmetries?: number, maxSide?: number | null }} Options
  */
@@ -33,9 +34,9 @@ import { continued, flowCost } from "./continuation.js";
 const METHODS = ["mmse", "flow", "ancestral"];
 
 /**
- * Return `options` complete, the ends of the dial by their names.
+ * Return `options` with all defaults, and the ends of the dial by their names.
  *
- * Throws RangeError for what is out of range.
+ * Throws RangeError for values out of range.
  *
  * @param {Options} options
  * @returns {{ method: Method, symmetries: number, maxSide: number | null }}
@@ -56,11 +57,10 @@ export function plain({ method = "mmse", symmetries = 1, maxSide = null }) {
 }
 
 /**
- * Return the picture of what holds `after` a link of the chain.
+ * Render the picture of the state `after` a link of the chain.
  *
- * A number r as method gives (1 - r) mmse + r flow: from the smallest error to the look of the
- * original.  Of a picture of the posterior mean that is smaller than the whole, what is finer is
- * not computed.
+ * A number r as method gives (1 - r) mmse + r flow, from the smallest error to the most natural
+ * look.  A reduced picture by mmse takes no evaluations of the finer octaves.
  *
  * @param {Chain} chain
  * @param {After} after
@@ -92,11 +92,11 @@ export async function rendered(chain, after, options) {
 }
 
 /**
- * Return how many evaluations rendered() takes, about, in units of one at full resolution.
+ * Return roughly how many evaluations rendered() takes, in units of one at full resolution.
  *
  * @param {octaves.Size[]} sizes
- * @param {{ octave: number, snr: number, opening: boolean }} state  what it begins with; `opening`
- *   tells whether some of the octave's detail has not arrived
+ * @param {{ octave: number, snr: number, opening: boolean }} state  at its start; `opening` says
+ *   that some of the octave's detail has not arrived
  * @param {Options} options
  */
 export function renderingCost(sizes, state, options) {

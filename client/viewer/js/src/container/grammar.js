@@ -15,18 +15,18 @@
  *     about   = 0x31 length:u8 facts check        version 3 only, once: see docs/format.md
  *
  * The header's kind is the version, four bits, and the signal, four bits.  Versions 2 and 3 have a
- * ratio, that of the precision field of their noise, in 255ths; the noise of version 1 is white.  The
- * header's check is the low half of the CRC32C of the header before it.
+ * ratio, that of the precision field of their noise, in 255ths; the noise of version 1 is white.
+ * The header's check is the low half of the CRC32C of the header before it.
  *
- * A long step's tag is what it does (0x10 refine, 0x20 open
- * an octave) plus its simulator; only refine has a delta.  A short one says how its length and its
- * delta compare with those of the steps before it, see Before.  A check stands between two steps
- * wherever the sender likes, and at the end of a segment wherever CHECK_DUE bytes or more have gone
- * by since the last one: so at most a kilobyte goes unchecked.  Integers are little-endian; a varint
- * holds seven bits a byte, lowest first.
+ * A long step's tag is what it does (0x10 refine, 0x20 open an octave) plus its simulator; only
+ * refine has a delta.  A short one says how its length and its delta compare with those of the
+ * steps before it, see Before.  A check stands between two steps wherever the sender likes, and at
+ * the end of a segment wherever CHECK_DUE bytes or more have gone by since the last one: so at most
+ * a kilobyte goes unchecked.  Integers are little-endian; a varint holds seven bits a byte, lowest
+ * first.
  *
- * There is no end record: every stream is the beginning of a longer, better one.  What parses
- * returns null if the bytes end within the element; more may come.
+ * There is no end record: every stream is the beginning of a longer, better one.  The parsers
+ * return null if the bytes end within the element, because more may arrive.
  *
  * @module
  */
@@ -35,15 +35,15 @@ import { crc32c } from "../crc32c.js";
 import { CorruptStream, NotAStream, UnsupportedStream } from "../errors.js";
 
 const MAGIC = [0x44, 0x46, 0x43];
-/** Of streams whose noise is shaped. */
+/** The version of streams whose noise is shaped. */
 export const VERSION = 2;
-/** Of streams whose noise is white. */
+/** The version of streams whose noise is white. */
 export const VERSION_WHITE = 1;
-/** Of streams that may say something about their picture, white or not. */
+/** The version of streams that may carry facts about their picture, with either kind of noise. */
 export const VERSION_ABOUT = 3;
-/** A header names no smaller ratio: noise of coarse detail would vanish in rounding. */
+/** Least ratio in a header: with a smaller one, noise of coarse detail would vanish in rounding. */
 export const LEAST_RATIO = 64;
-/** The ratio of white noise, which goes unsaid. */
+/** The ratio of white noise, which a header leaves out. */
 export const WHITE_RATIO = 255;
 /** The only kind of signal so far: three channels of 8-bit sRGB. */
 export const SIGNAL_SRGB = 0;
@@ -68,10 +68,9 @@ export const Kind = Object.freeze({ REFINE: 0x10, OPEN: 0x20 });
 export const Simulator = Object.freeze({ TRELLIS: 0, PFR: 1, DITHER: 2 });
 
 /**
- * What a receiver has to know before the first record: the model's fingerprint (8 hex digits), the
- * picture's sides (pixels, 1 to MAX_SIDE), the seed of the shared randomness (0 to 2^32 - 1), the
- * ratio of the noise's precision field (up to 1, white noise), and whether the stream may say
- * something about its picture.
+ * The header: the model's fingerprint (8 hex digits), the picture's sides (pixels, 1 to MAX_SIDE),
+ * the seed of the shared randomness (0 to 2^32 - 1), the ratio of the noise's precision field (up
+ * to 1, which is white noise), and whether the stream may carry facts about its picture.
  *
  * @typedef {{ model: string, width: number, height: number, seed: number, ratio: number,
  *   about: boolean }} Header
@@ -115,7 +114,7 @@ export function parseHeader(data) {
   if ((crc32c(data.subarray(0, end)) & 0xffff) !== check) {
     throw new CorruptStream("the header is damaged", 0);
   }
-  // Only after the check: a damaged byte should be called damage, not a new kind of signal.
+  // Only after the check, so that a damaged byte is reported as damage, not as a new signal.
   if (signal !== SIGNAL_SRGB) {
     throw new UnsupportedStream(`this stream carries signal ${signal}, which is not known here`);
   }
@@ -197,7 +196,7 @@ function parseShort(tag, before, offset) {
 }
 
 /**
- * What a stream has said when a step begins; short steps are described in its terms.
+ * The state of the parser before a step; short steps are coded relative to it.
  *
  * Steps grow evenly: their lengths, and the signal-to-noise ratios that they gain, are those of
  * the step before times a little.  Integers only, so both ends agree.
@@ -208,8 +207,8 @@ export class Before {
   #deltaCode;
 
   /**
-   * The kind and the payload bytes of the step before, and the code of the last refinement; by
-   * default, what holds before the first step.
+   * The kind and the payload bytes of the step before, and the code of the last refinement; the
+   * defaults are the state before the first step.
    *
    * @param {number} [kind]
    * @param {number} [length]
@@ -222,7 +221,7 @@ export class Before {
   }
 
   /**
-   * Return what will have been said after `step`.
+   * Return the state after `step`.
    *
    * @param {Step} step
    */
@@ -232,7 +231,7 @@ export class Before {
   }
 
   /**
-   * Return the length of a short step of `kind` that names it by `index`.
+   * Return the length of a short step of `kind` whose length is coded as `index`.
    *
    * A refinement's are 2^((i - 6) / 4) times the length before, i from 0 to 15; an opening's
    * 2^((i - 16) / 8) times, i from 0 to 63; rounded, and at least 1.
@@ -265,9 +264,9 @@ function scaled(length, eighths) {
 }
 
 /**
- * Yield the lengths of the segments of a payload: as few as may be, equal within a byte.
+ * Yield the lengths of a payload's segments: as few as possible, equal within a byte.
  *
- * One by one, since a damaged step can claim a payload of half a million of them.
+ * It yields them one by one, because a damaged step may claim half a million of them.
  *
  * @param {number} length
  */

@@ -1,5 +1,5 @@
 /**
- * Read a stream as it arrives, in pieces of any size.
+ * Reads a stream as it arrives, in pieces of any size.
  *
  * @module
  */
@@ -19,9 +19,9 @@ import {
 } from "./grammar.js";
 
 /**
- * A payload event holds bytes of the payload of the step last reported, in order; a check's `good`
- * tells whether the bytes since the last one are as they were written.  Facts about the picture have
- * been checked; docs/format.md says what they mean.
+ * A payload event holds bytes of the last reported step's payload, in order.  A check's `good` says
+ * whether the bytes since the last check are undamaged.  Facts about the picture have been checked;
+ * docs/format.md says what they mean.
  *
  * @typedef {{ type: "header", header: import("./grammar.js").Header }
  *   | { type: "step", step: import("./grammar.js").Step }
@@ -36,19 +36,19 @@ const LONGEST = 32;
 /**
  * Parse a stream fed in pieces into events: header, then step, payload, check and about.
  *
- * A step's payload is complete when as many bytes have come as the step said.  With `damaged`, a
- * failed check is reported and reading goes on; without, it throws.
+ * A step's payload is complete when it has as many bytes as the step says.  With `damaged`, a
+ * failed check is reported and reading goes on; without it, a failed check throws.
  */
 export class StreamReader {
   /** @type {import("./grammar.js").Header | null} */
   header = null;
   /** Bytes fed so far. */
   received = 0;
-  /** Bytes, from the start, that a check (or the header's own) has vouched for. */
+  /** Bytes, from the start, that a check (or the header's own) has confirmed. */
   verified = 0;
   /** Bytes parsed so far. */
   offset = 0;
-  /** Where the step last reported begins. */
+  /** The offset of the last reported step. */
   began = 0;
 
   #damaged;
@@ -63,7 +63,7 @@ export class StreamReader {
   #left = 0;
   #checkDue = false;
   #sound = true;
-  /** Facts about the picture can still come. */
+  /** Whether facts about the picture may still arrive. */
   #about = false;
 
   /** @param {{ damaged?: boolean }} [options] */
@@ -72,10 +72,10 @@ export class StreamReader {
   }
 
   /**
-   * Take more bytes and yield what they complete.
+   * Take more bytes, and yield the events that they complete.
    *
    * The bytes must not change while events are taken.  Throws NotAStream, UnsupportedStream or
-   * CorruptStream; after that the reader is done.
+   * CorruptStream, after which the reader cannot be used.
    *
    * @param {Uint8Array} data
    * @returns {Generator<Event, void>}
@@ -96,7 +96,7 @@ export class StreamReader {
       if (!event) break;
       yield event;
     }
-    // What is kept must not be the caller's, who may use that memory for the next piece.
+    // Copy, because the caller may reuse its memory for the next piece.
     this.#pending = this.#pending.slice(this.#place);
     this.#place = 0;
   }
@@ -158,7 +158,7 @@ export class StreamReader {
   }
 
   /**
-   * Return facts if they are as they were written, or a check that failed.
+   * Return facts if they are undamaged, else a failed check.
    *
    * @returns {Event | null}
    */

@@ -2,8 +2,9 @@
  * Precision fields: how the precision of an observation is spread over scales.
  *
  * Precision is the inverse variance of an observation's noise.  A field gives one to every band of
- * the Haar transform of the octave observed.  With the signal-to-noise ratio snr, the ratio g and the
- * share f, detail of scale l (0 the finest of n) and the low band that remains after n scales have
+ * the Haar transform of the octave observed.  With the signal-to-noise ratio snr, the ratio g and
+ * the share f, detail of scale l (0 the finest of n) and the low band that remains after n scales
+ * have
  *
  *     p_0 = f snr,    p_l = g^-l snr    for 0 < l < n,    p_low = g^-n snr
  *
@@ -17,8 +18,8 @@ import { BANDS, coarser, details, dimensions, means, synthesis } from "./octaves
 /** @typedef {import("./octaves.js").Size} Size */
 
 /**
- * `ratio` is the precision of a scale over that of the next coarser one, in (0, 1]; `share`, 0 to 1,
- * how much of the precision of the finest detail is there.
+ * `ratio` is the precision of a scale over that of the next coarser one, in (0, 1]; `share`, 0 to
+ * 1, is the part of the finest detail's precision that has arrived.
  *
  * @typedef {{ ratio: number, share: number }} Field
  */
@@ -87,9 +88,9 @@ function lengths(size, scales) {
 }
 
 /**
- * Return over how many values a refinement runs of an octave of `size` that is observed in `scales`.
+ * Return the number of values of a refinement of an octave of `size` that is observed in `scales`.
  *
- * More than it has where sides are odd: what is beyond the border is transformed too.
+ * If sides are odd, it exceeds the octave's own, because repeated borders are transformed too.
  *
  * @param {Size} size
  * @param {number} scales

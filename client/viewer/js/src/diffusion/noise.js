@@ -1,5 +1,5 @@
 /**
- * How a network is told a noise level, or a field: computed here, outside its graph.
+ * Computes the features of a noise level or a field that are inputs of the network.
  *
  * @module
  */
@@ -27,8 +27,8 @@ export function noiseFeatures(logSnr) {
 /**
  * Describe a precision field by NOISE_FEATURES + 2 SHAPE_FEATURES numbers in [-1, 1].
  *
- * `level` is the natural logarithm of the precision of the finest detail, were it whole; a ratio is
- * in [1/e, 1], a share in [0, 1]; values beyond are clamped.
+ * `level` is the natural logarithm of the finest detail's full precision; a ratio is in [1/e, 1], a
+ * share in [0, 1]; other values are clamped.
  *
  * @param {number} level
  * @param {import("./field.js").Field} field

@@ -3,21 +3,21 @@
  *
  *     eta = P x + P^(1/2) n,    n ~ N(0, I)
  *
- * is everything known about x.  P is diagonal, the precisions of a field (field.js), in the Haar
- * transform of the octave observed; white noise, P = snr I, needs no transform.  Where P is 0 nothing
- * is known and eta = 0.  These are the convenient coordinates because independent observations of one
- * x simply add.
+ * is all that is known about x.  P is diagonal in the Haar transform of the octave observed, with
+ * the precisions of a field (field.js); white noise, P = snr I, needs no transform.  Where P is 0,
+ * nothing is known and eta = 0.  These coordinates are convenient because independent observations
+ * of the same x add up.
  *
  * One refinement adds a new observation of precision D = delta / snr P.  Let x_hat be the posterior
  * mean, known to both ends; then
  *
  *     eta <- eta + D x_hat + D^(1/2) y,    snr <- snr + delta
  *
- * where y is the sample that reverse channel coding brought across.
+ * where y is the sample that reverse channel coding transmitted.
  *
- * Opening an octave keeps what is known and adds dimensions: the values of a coarse octave are half
- * of the finer one's low band, so that they are observed there at a quarter of the precision; the
- * three detail bands are brought from nothing to their place in the field.
+ * Opening an octave keeps what is known and adds dimensions.  The values of a coarse octave are
+ * half of the finer one's low band, and so are observed there at a quarter of the precision; the
+ * three detail bands go from precision 0 to that of the field.
  *
  * @module
  */
@@ -29,23 +29,23 @@ import { coarser, detailDimensions, details, dimensions, means, synthesis } from
 /** @typedef {import("./octaves.js").Size} Size */
 
 /**
- * From the noisy picture u at some snr to the same with a part of it put back.
+ * Maps the noisy picture u at some snr to the same with a part of it restored.
  *
  * @typedef {(u: Float32Array, snr: number) => Float32Array} Held
  */
 
 /**
- * What is known of octave `octave`, of `size`, at `snr` >= 0 and the precisions of `field`.
+ * The observation of octave `octave`, of `size`, at `snr` >= 0 and with the precisions of `field`.
  *
- * `bands` are eta: detail, the finest first, and the low band.  White noise is never transformed: the
- * low band is the octave itself.  Never changed.
+ * `bands` are eta: detail, the finest first, and the low band.  With white noise nothing is
+ * transformed, and the low band is the octave itself.  Immutable.
  */
 export class Observation {
   /** @type {Float32Array | null} */
   #eta = null;
 
   /**
-   * `origin` is what it was opened from, as long as no more is known of the octaves seen there.
+   * `origin` is the observation it was opened from, as long as no more is known of coarser octaves.
    *
    * @param {Float32Array[]} bands
    * @param {Size} size
@@ -75,9 +75,9 @@ export class Observation {
   }
 
   /**
-   * snr times the noisy picture, planes of `size`: of white noise eta itself.
+   * snr times the noisy picture, in planes of `size`; for white noise it is eta itself.
    *
-   * Finest detail of which a share is known is shrunk by that share.
+   * Finest detail that is known to a share is scaled by that share.
    */
   get eta() {
     if (this.white) return this.bands[0];
@@ -94,12 +94,12 @@ export class Observation {
     return this.field.ratio === 1;
   }
 
-  /** Bytes that this keeps. */
+  /** Bytes of memory that it takes. */
   get bytes() {
     return this.bands.reduce((sum, band) => sum + band.byteLength, this.#eta?.byteLength ?? 0);
   }
 
-  /** Over how many values a refinement runs. */
+  /** The number of values of a refinement. */
   get dimensions() {
     return coefficients(this.size, this.#scales);
   }
@@ -117,9 +117,9 @@ export class Observation {
   /**
    * Add an observation of signal-to-noise ratio `delta`.
    *
-   * `xHat` is the posterior mean, `y` the sample around it: the low band comes last.  If only the
-   * fraction `received` of a rotated y is there, with zeros for the rest, the observation gains that
-   * fraction of delta.
+   * `xHat` is the posterior mean, `y` the sample around it, with the low band last.  If only the
+   * fraction `received` of a rotated y has arrived, with zeros for the rest, the observation gains
+   * that fraction of delta.
    *
    * @param {Float32Array} xHat
    * @param {Float32Array} y
@@ -144,8 +144,8 @@ export class Observation {
    * Add the detail of the next finer octave, of `size`.
    *
    * `bands` is the prediction of the detail bands and `y` the sample around it, null for none.  If
-   * only the fraction `received` of a rotated y is there, so is that share of the detail's precision;
-   * white noise cannot say so, and takes what is not there for its prediction without noise.
+   * only the fraction `received` of a rotated y has arrived, the detail gets that share of its
+   * precision.  White noise cannot express a share: there the rest is the prediction without noise.
    *
    * @param {Float32Array} bands
    * @param {Float32Array | null} y
@@ -161,9 +161,9 @@ export class Observation {
   }
 
   /**
-   * Take the next finer octave, of `size`, of whose detail nothing is known.
+   * Open the next finer octave, of `size`, without any knowledge of its detail.
    *
-   * Only where noise is shaped, which can say so.
+   * This takes shaped noise, which can have precision 0 for the detail.
    *
    * @param {Size} size
    */
@@ -187,9 +187,9 @@ export class Observation {
   }
 
   /**
-   * Return what it says of the next coarser octave; null if noise is white or there is none.
+   * Return the observation of the next coarser octave; null if noise is white or there is none.
    *
-   * Of white noise the octaves are not kept apart.
+   * White noise does not keep the octaves apart.
    */
   coarser() {
     if (this.white || !this.#scales) return null;
@@ -201,11 +201,11 @@ export class Observation {
   }
 
   /**
-   * Join two estimates of this octave: of itself, and of the next coarser one from there.
+   * Combine two estimates: one of this octave, and one of the next coarser octave.
    *
-   * Detail is that of the fine one.  Means are those of the coarse one as long as no detail is
-   * observed, and two thirds so when all of it is: each estimate sees what the other overlooks
-   * (docs/decisions/0029).
+   * Detail is that of the fine one.  Means are those of the coarse one while no detail is observed,
+   * and two thirds of it when all is: the errors of the two estimates differ, and averaging reduces
+   * them (docs/decisions/0029).
    *
    * @param {Float32Array} fine
    * @param {Float32Array} coarse
@@ -217,11 +217,11 @@ export class Observation {
   }
 
   /**
-   * Follow the probability flow to `snr` and `share`, neither below what it is.
+   * Follow the probability flow to `snr` and `share`, neither less than now.
    *
-   * `ahead` is the posterior mean on the way.  The noisy picture u = eta / P keeps of its distance
-   * from it what is left of the noise: du / d ln s = u - x_hat, by coefficient, where s is the
-   * deviation of its noise.  Then `held`, if given, puts back what stays.
+   * `ahead` is the posterior mean on the way.  The distance of the noisy picture u = eta / P from
+   * it shrinks with the noise: du / d ln s = u - x_hat for each coefficient, where s is the
+   * standard deviation of its noise.  Then `held`, if given, restores the part that stays.
    *
    * @param {Float32Array} ahead
    * @param {number} snr
@@ -244,9 +244,9 @@ export class Observation {
   }
 
   /**
-   * Observe `share` of the finest detail, of which nothing was known.
+   * Observe a `share` of the finest detail, which was unknown.
    *
-   * `bands` is what the detail is expected to be, `noise` in units of the observation's.
+   * `bands` is the expected detail, and `noise` is in units of the observation's.
    *
    * @param {Float32Array} bands
    * @param {Float32Array} noise
@@ -267,7 +267,7 @@ export class Observation {
 }
 
 /**
- * Return the snr of an octave opened when the next coarser one is observed at `snr`.
+ * Return the snr of an octave that opens when the next coarser one is observed at `snr`.
  *
  * @param {number} snr
  * @param {number} ratio
@@ -277,7 +277,7 @@ export function openedSnr(snr, ratio) {
 }
 
 /**
- * Return over how many values a refinement of `octave` runs, of a picture of such `sizes`.
+ * Return the number of values of a refinement of `octave`, for a picture with octaves of `sizes`.
  *
  * @param {Size[]} sizes
  * @param {number} octave

@@ -4,15 +4,15 @@
  * The signal is x = 2 (v / 127.5 - 1) for 8-bit values v, in [-2, 2], about unit variance, as
  * planes: a Float32Array of 3 height width values, channel after channel, row after row.  Octave 0
  * is the picture itself; octave r + 1 holds the means of octave r's 2x2 blocks, odd sides repeating
- * their last row or column, until the short side is at most 16.  The orthonormal Haar transform takes
- * a picture to its low band (twice the means) and three detail bands; being orthonormal, it takes
- * white noise to white noise.
+ * their last row or column, until the short side is at most 16.  The orthonormal Haar transform
+ * maps a picture to its low band (twice the means) and three detail bands; being orthonormal, it
+ * maps white noise to white noise.
  *
  * @module
  */
 
 /**
- * Pixels.
+ * A size in pixels.
  *
  * @typedef {{ height: number, width: number }} Size
  */
@@ -55,7 +55,7 @@ export function area({ height, width }) {
 }
 
 /**
- * Return how many values an octave of `size` has.
+ * Return the number of values of an octave of `size`.
  *
  * @param {Size} size
  */
@@ -64,7 +64,7 @@ export function dimensions(size) {
 }
 
 /**
- * Return how many values the three detail bands below an octave of `size` have.
+ * Return the number of values in the three detail bands of an octave of `size`.
  *
  * @param {Size} size
  */
@@ -118,7 +118,7 @@ export function synthesis(low, bands, size) {
   blocks(size, (place, a, b, c, d) => {
     const [mean, horizontal] = [low[place], bands[place]];
     const [vertical, diagonal] = [bands[place + band], bands[place + 2 * band]];
-    // Backwards: where a side is odd the repeated corners are the same pixel, and the first counts.
+    // Backwards: with odd sides the repeated corners are the same pixel, and the first one counts.
     result[d] = (mean - horizontal - vertical + diagonal) * 0.5;
     result[c] = (mean + horizontal - vertical - diagonal) * 0.5;
     result[b] = (mean - horizontal + vertical - diagonal) * 0.5;
@@ -209,7 +209,7 @@ function doubled(x, first, stride, count, to, place, step, most) {
 }
 
 /**
- * Enlarge an octave step by step; `path` are the sizes to go through, finest first, its own last.
+ * Enlarge an octave step by step; `path` has the sizes on the way, finest first, its own last.
  *
  * @param {Float32Array} x
  * @param {Size[]} path
@@ -230,7 +230,7 @@ export function pixels(x, size) {
   const result = new Uint8ClampedArray(4 * plane);
   for (let i = 0; i < plane; i++) {
     for (let channel = 0; channel < CHANNELS; channel++) {
-      // Rounded as in single precision, and to even, as the array does.
+      // Rounded as in single precision and to even, as Uint8ClampedArray does.
       result[4 * i + channel] = Math.fround(Math.fround(x[channel * plane + i] + 2) * 63.75);
     }
     result[4 * i + 3] = 255;

@@ -1,8 +1,8 @@
 /**
- * Mirror images and quarter turns, under which photographs are as likely as they were.
+ * Mirror images and quarter turns, under which photographs stay equally likely.
  *
- * The posterior mean turns with the picture; a network only nearly does.  Averaging its estimates over
- * turned copies takes out what depends on the turn.
+ * The exact posterior mean turns with the picture, and a network's estimate only nearly so.
+ * Averaging estimates over turned copies removes the error that depends on the turn.
  *
  * @module
  */

@@ -1,16 +1,16 @@
 /**
- * What a field of a control message may hold.
+ * The kinds of fields in control messages.
  *
- * Each kind of field says once what it accepts, for writing and for reading.  `parse` takes what
- * MessagePack made of the bytes and returns the value a message holds, or throws Unfit with a phrase
- * that fits after the field's name; `plain` does the reverse.
+ * Each kind defines the values it accepts once, for writing and for reading.  `parse` takes a value
+ * that MessagePack has decoded and returns that of the message, or throws Unfit with a phrase that
+ * follows the field's name; `plain` is its inverse.
  *
  * @module
  */
 
 import { Float } from "./packing.js";
 
-/** A value that a field cannot hold.  Never leaves this folder. */
+/** A value that a field cannot hold.  Code outside this folder never gets it. */
 export class Unfit extends Error {}
 
 /**
@@ -28,7 +28,7 @@ export class Unfit extends Error {}
  */
 
 const encoder = new TextEncoder();
-// What Python's str.isprintable() refuses: all that is other or a separator, but the space.
+// What Python's str.isprintable() refuses: the categories other and separator, except the space.
 const UNPRINTABLE = /[\p{C}\p{Z}]/u;
 // What no name of a picture has: controls, ends of lines, what has it read backwards, and what
 // separates folders elsewhere.
@@ -99,8 +99,8 @@ export function text(limit) {
 /**
  * The name of a picture: a relative path with forward slashes, safe to join to a folder.
  *
- * No empty, "." or ".." segment, no leading or trailing slash, no backslash, no control character, no
- * end of a line, and nothing that overrides directions; at most `limit` bytes of UTF-8.
+ * No empty, "." or ".." segment, no leading or trailing slash, no backslash, no control character,
+ * no end of a line, and nothing that overrides directions; at most `limit` bytes of UTF-8.
  *
  * @param {number} limit
  * @returns {Field}
@@ -179,8 +179,8 @@ export function maybe(item) {
 /**
  * An array of fields in order, each with its default if it has one.
  *
- * The array may be longer, because somebody appended fields: they are ignored.  It may be shorter by
- * fields that have a default, and is written so.
+ * Further elements are ignored, because a newer version may append fields.  Fields with a default
+ * may be missing at the end, and are written so.
  *
  * @param {Record<string, [Field] | [Field, unknown]>} fields
  * @returns {Rows}
@@ -216,7 +216,7 @@ export function record(fields) {
 }
 
 /**
- * Return `text` fit for an ERROR: one line, printable, 512 bytes at most.
+ * Return `text` in a form that ERROR allows: one line, printable, 512 bytes at most.
  *
  * @param {string} text
  */

@@ -7,8 +7,8 @@
  *     data    = 0x10 stream:varint offset:varint payload crc:u32
  *
  * The array may be longer than this release knows (a newer minor version appended fields, which are
- * ignored) and shorter by fields that have a default.  Maps, byte strings and extension types do not
- * occur.  `crc` is the CRC32C of all before it, little-endian.
+ * ignored) and shorter by fields that have a default.  Maps, byte strings and extension types do
+ * not occur.  `crc` is the CRC32C of all before it, little-endian.
  *
  * @module
  */
@@ -33,23 +33,23 @@ import { encodeVarint, parseVarint } from "./varint.js";
 
 /** Token of the WebSocket handshake; another major version is refused there, over HTTP. */
 export const SUBPROTOCOL = "diffc-stream.v1";
-/** A newer minor version may append fields, and use new messages only with peers that know them. */
+/** A newer minor version may append fields, and send new messages only to peers that know them. */
 export const MINOR = 0;
 
 /** Bytes of a message; larger ones are refused. */
 export const MAX_MESSAGE = 16_384;
 /** Bytes of a stream. */
 export const MAX_STREAM = 2 ** 26;
-/** Bits per pixel that may be asked for. */
+/** Most bits per pixel in a target. */
 export const MAX_BPP = 1000;
-/** Bytes of DATA payload that may be under way unacknowledged. */
+/** Bounds of the window: bytes of DATA payload in flight without an acknowledgement. */
 export const MIN_WINDOW = 512;
 export const MAX_WINDOW = 65_536;
 /** Fingerprints in HELLO or WELCOME. */
 export const MOST_MODELS = 16;
 /** Words in HELLO or WELCOME. */
 export const MOST_CAPABILITIES = 16;
-/** What a capability begins with that the peer has to understand. */
+/** The prefix of a capability that the peer has to understand. */
 export const MUST = "!";
 /** Bytes of the name of a picture, which is a path. */
 export const MAX_NAME = 1000;
@@ -61,16 +61,16 @@ export const MAX_SIDE = 65_535;
 export const MAX_PSNR = 100;
 export const MAX_WEIGHT = 1000;
 
-/** What `capabilities` can hold; a peer may know others, which are ignored. */
+/** Known values of `capabilities`; others are ignored. */
 export const DFC1 = "dfc1";
 /** Streams of version 2: the noise of their observations is shaped by scale. */
 export const DFC2 = "dfc2";
-/** Streams of version 3: they may say how a picture was taken. */
+/** Streams of version 3: they may carry facts about the picture. */
 export const DFC3 = "dfc3";
-/** A sender's: LIST may ask it to go on saying what changes. */
+/** A sender's: it can send changes of its catalogue after LIST. */
 export const FOLLOW = "follow";
 
-/** What an ERROR's `code` can be; a newer peer may know others. */
+/** Known values of `code` in ERROR; a newer peer may send others. */
 export const Code = Object.freeze({
   UNKNOWN_IMAGE: "unknown-image",
   UNREADABLE_IMAGE: "unreadable-image",
@@ -87,8 +87,8 @@ export const Code = Object.freeze({
 /** @typedef {"complete" | "target" | "stopped" | "draining"} Reason why a stream ended */
 
 /**
- * A picture in the catalogue: bytes of its file, when it was changed (seconds since 1970), and a hash
- * of its contents: another one means another picture.
+ * A picture in the catalogue: the bytes of its file, its modification time (seconds since 1970),
+ * and a hash of its contents, by which changed pictures are recognised.
  *
  * @typedef {{ name: string, size: number, time: number, thumbprint: string }} Entry
  */
@@ -224,7 +224,7 @@ const CRC_SIZE = 4;
 const TYPES = new Map(Object.entries(CONTROL).map(([type, { kind }]) => [kind, type]));
 
 /**
- * Return the bytes of `message`; fields that are missing have their defaults.
+ * Return the bytes of `message`; missing fields get their defaults.
  *
  * Throws LocalProtocolError if a field does not fit.
  *
@@ -243,7 +243,7 @@ export function encode(message) {
 }
 
 /**
- * Return the message of these bytes.  Throws RemoteProtocolError if they are not one.
+ * Return the message of these bytes.  Throws RemoteProtocolError if they are not valid.
  *
  * A payload is a part of `bytes`, not a copy.
  *

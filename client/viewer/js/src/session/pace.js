@@ -1,16 +1,17 @@
 /**
- * How much a receiver needs under way: the window that it grants with every ACK.
+ * Sets the receiver's window: how many bytes may be in flight.
  *
- * A link that carries r bytes a second with a round trip of t is kept busy by r t bytes under way, and
- * as acknowledgements come in lumps, by twice as many.  Whatever is more only waits in a queue, where
- * neither STOP nor UPDATE reaches it.  So the window is
+ * A link that carries r bytes a second with a round-trip time of t is kept busy by r t bytes in
+ * flight, or twice as many because acknowledgements arrive in bursts.  More than that waits in
+ * queues on the way, where neither STOP nor UPDATE reaches it.  So the window is
  *
  *     rate x (2 round trips + SLACK)
  *
- * and whoever agrees on a larger one gets no more than that.  The round trip is that of HELLO and
- * WELCOME, before there was any queue; the rate is the best of late, since a sender may have had
- * nothing to send.  After a loss TCP delivers all that waited behind it at once, at no rate that the
- * link has: so a rate is taken over SHORTEST or more.  Until there is one the window doubles.
+ * even if HELLO and WELCOME allow a larger one.  The round-trip time is that of HELLO and WELCOME,
+ * before there is any queue.  The rate is the best recent one, since a sender may have had nothing
+ * to send.  After a loss TCP delivers all that waited behind it at once, which looks like a rate
+ * that the link does not have; so rates are averaged over at least SHORTEST.  Until a rate is
+ * known, the window doubles.
  *
  * @module
  */
@@ -24,9 +25,9 @@ const SLACK = 1;
 const SHORTEST = 0.1;
 const SAMPLES = 8;
 
-/** What a receiver has seen of the link. */
+/** The receiver's measurements of the link. */
 export class Pace {
-  /** Bytes that may be under way. */
+  /** Bytes that may be in flight. */
   window = LEAST;
   #greeted;
   /** @type {number | null} */
@@ -47,13 +48,13 @@ export class Pace {
     return this.#roundTrip;
   }
 
-  /** Bytes of payload a second, the best of late; null if it cannot be told yet. */
+  /** Best recent rate in bytes of payload a second; null while it is unknown. */
   get rate() {
     return this.#rates.length ? Math.max(...this.#rates) : null;
   }
 
   /**
-   * WELCOME has come.
+   * Note that WELCOME has arrived.
    *
    * @param {number} now
    */
@@ -62,13 +63,13 @@ export class Pace {
   }
 
   /**
-   * So much payload has come.
+   * Note that bytes of payload have arrived.
    *
    * @param {number} bytes
    * @param {number} now
    */
   arrived(bytes, now) {
-    // From the first bytes only the time counts: they waited for nothing.
+    // Of the first bytes only the time counts, because they did not wait for a window.
     if (this.#since === null) this.#since = now;
     else this.#bytes += bytes;
   }
@@ -90,7 +91,7 @@ export class Pace {
       const wanted = rate * (2 * (this.#roundTrip ?? 0) + SLACK);
       this.window = Math.max(Math.floor(wanted), LEAST);
     } else if (this.#since !== null) {
-      // Faster than can be told so far.
+      // The rate is higher than can be measured so far.
       this.window = Math.min(2 * this.window, MAX_WINDOW);
     }
   }

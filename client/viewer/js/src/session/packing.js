@@ -1,18 +1,18 @@
 /**
- * The part of MessagePack that messages consist of: nil, booleans, numbers, text and arrays.
+ * The part of MessagePack that messages use: nil, booleans, numbers, text and arrays.
  *
- * A reader of its own, because a sender refuses what the usual ones let pass: text that is not UTF-8,
- * a float where an integer belongs, integers that JavaScript would round.
+ * It is our own reader, because the usual ones accept what a sender refuses: text that is not
+ * UTF-8, a float in place of an integer, integers that JavaScript would round.
  *
  * @module
  */
 
-/** Bytes of a text, elements of an array, and arrays in one another. */
+/** Most bytes of a text, elements of an array, and depth of nested arrays. */
 const MOST_TEXT = 1024;
 const MOST_ELEMENTS = 64;
 const DEEPEST = 1024;
 
-/** The bytes are not MessagePack within the limits.  Never leaves this folder. */
+/** The bytes are not MessagePack within the limits.  Code outside this folder never gets it. */
 export class Unreadable extends Error {}
 
 /** A number that was sent as a float: whole or not, it is no integer. */
@@ -26,7 +26,7 @@ export class Float {
 /** @typedef {null | boolean | number | bigint | string | Float | unknown[]} Value */
 
 const encoder = new TextEncoder();
-// A byte order mark is a character like any other here.
+// Keep a byte order mark as a character.
 const decoder = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
 
 /**
@@ -43,7 +43,7 @@ export function pack(values) {
 }
 
 /**
- * Return the value that `bytes` hold from `start` to their end, and nothing beside it.
+ * Return the only value in `bytes` from `start` to their end.
  *
  * Integers beyond 2^53 are BigInts, floats are Floats.  Throws Unreadable.
  *
@@ -92,7 +92,7 @@ function putNumber(out, value) {
 }
 
 /**
- * Put a tag, which grows with the size of the number that follows it, and the number.
+ * Write a tag, which depends on the size of the number, and the number.
  *
  * @param {number[]} out
  * @param {number} tag
@@ -120,7 +120,7 @@ class Reader {
   }
 
   /**
-   * @param {number} depth arrays that this is in
+   * @param {number} depth how many arrays enclose it
    * @returns {Value}
    */
   value(depth) {
@@ -199,7 +199,7 @@ class Reader {
   }
 
   /**
-   * Return the place of the next bytes and go past them.
+   * Return the offset of the next bytes and skip them.
    *
    * @param {number} size
    */

@@ -4,7 +4,7 @@
  * @module
  */
 
-// Not by crypto.subtle: pages that came by plain HTTP have none.
+// Not by crypto.subtle, which pages loaded by plain HTTP lack.
 import { sha256 } from "@noble/hashes/sha2.js";
 
 const SIZE = 8;

@@ -1,16 +1,16 @@
 /**
- * The end that asks for pictures, without the connection.
+ * The receiver's session: the end that asks for pictures, without the connection.
  *
- * A session takes the messages that arrived, gives back what they mean, and holds the messages to
- * send until they are fetched.  It knows no sockets, no promises and no clock: whoever drives it says
- * what time it is, in seconds.  Driving one takes four calls:
+ * A session takes the messages that have arrived, returns events, and holds the messages to send
+ * until they are fetched.  It uses no sockets, no promises and no clock: its caller passes the time
+ * in seconds.  Using one takes four calls:
  *
  *     const event = session.receive(data, now)              for every WebSocket message, in order
  *     for (const bytes of session.transmit(now)) ...        after anything was received or asked for
  *     session.handleTimeout(now)                            at session.nextTimeout(), at the latest
  *
- * Events are the messages themselves, or null for what the session deals with alone.  Payloads are
- * bytes: a session never sees pictures.
+ * Events are the messages themselves, or null for messages that the session handles by itself.
+ * Payloads are bytes: a session never decodes pictures.
  *
  * @module
  */
@@ -34,14 +34,14 @@ import {
 import { Pace } from "./pace.js";
 import { Tracker } from "./state.js";
 
-/** Seconds; nobody is obliged to say more often that he is there. */
+/** Least interval, in seconds, at which a peer may be required to show that it is alive. */
 const SHORTEST_BREATH = 0.3;
 
 /** @typedef {import("./messages.js").Message} Message */
 
 /**
- * What a receiver offers in HELLO: the most bytes of payload under way, and the seconds of silence
- * after which it gives the link up.
+ * What a receiver offers in HELLO: the most bytes of payload in flight, and the seconds of silence
+ * after which the link counts as lost.
  *
  * @typedef {{ window: number, idle: number }} Terms
  */
@@ -50,30 +50,31 @@ const SHORTEST_BREATH = 0.3;
 export const TERMS = Object.freeze({ window: 8192, idle: 60 });
 
 /**
- * How far a stream is wanted, of all that is given what is reached first; nothing: to its end.
+ * How far a stream is wanted: up to the first of these that is reached, or to its end if none is
+ * given.
  *
  * @typedef {object} Target
  * @property {number | null} [bytes] of the stream, counted from its very start
  * @property {number | null} [bpp] bits per pixel of the picture
- * @property {number | null} [side] a longer side in pixels: octaves it has no use for are not wanted
+ * @property {number | null} [side] a longer side in pixels: octaves too fine for it are not sent
  * @property {number | null} [psnr] quality in dB that is good enough, as predicted
  */
 
 /**
- * How far a stream has come.
+ * How much of a stream has been received.
  *
  * @typedef {{ position: number, limit: number, updates: number }} Progress
  */
 
-/** One conversation with a sender.  HELLO is its first message, waiting from the start. */
+/** A session with one sender.  HELLO is its first message, waiting from the start. */
 export class ReceiverSession {
   /**
-   * What the sender said of itself, once it has.
+   * The sender's WELCOME, once it has arrived.
    *
    * @type {import("./messages.js").Welcome | null}
    */
   welcome = null;
-  /** Most bytes of payload that may be under way; agreed on by HELLO and WELCOME. */
+  /** Most bytes of payload that may be in flight, as HELLO and WELCOME have agreed. */
   window;
   #terms;
   #capabilities;
@@ -99,8 +100,8 @@ export class ReceiverSession {
    * @param {object} options
    * @param {number} options.now
    * @param {Terms} [options.terms]
-   * @param {Iterable<string>} [options.models] fingerprints of those it can decode with; only so
-   *   many fit a message: the first MOST_MODELS are named
+   * @param {Iterable<string>} [options.models] fingerprints of the models it can decode with; HELLO
+   *   has room for the first MOST_MODELS
    * @param {Iterable<string>} [options.capabilities]
    */
   constructor({ now, terms = TERMS, models = [], capabilities = [] }) {
@@ -122,12 +123,12 @@ export class ReceiverSession {
     });
   }
 
-  /** The connection has failed: send what transmit() still gives, then close it. */
+  /** Whether the session has failed: send what transmit() still returns, then close. */
   get closed() {
     return this.#tracker.connection === "CLOSED";
   }
 
-  /** The sender has said GOAWAY. */
+  /** Whether the sender has sent GOAWAY. */
   get leaving() {
     return this.#tracker.connection === "LEAVING";
   }
@@ -142,7 +143,7 @@ export class ReceiverSession {
     return this.#outbox.length;
   }
 
-  /** The window in force: what was granted last. */
+  /** The window in force: the one granted last. */
   get current() {
     return Math.min(this.#pace.window, this.window);
   }
@@ -152,12 +153,12 @@ export class ReceiverSession {
     return this.#pace.roundTrip;
   }
 
-  /** Bytes of payload that the link carries in a second; null if it cannot be told yet. */
+  /** The link's rate in bytes of payload a second; null while it is unknown. */
   get rate() {
     return this.#pace.rate;
   }
 
-  /** The sender goes on saying what changes in its catalogue; not known before WELCOME. */
+  /** Whether the sender keeps announcing changes of its catalogue; false before WELCOME. */
   get following() {
     return this.#following && (this.welcome?.capabilities.includes(FOLLOW) ?? false);
   }
@@ -165,12 +166,12 @@ export class ReceiverSession {
   /**
    * Ask for the catalogue, which comes as one or more CATALOGUE events.
    *
-   * With `follow`, more of them come whenever something changes, if the sender can do that; there can
-   * be no other list() then.
+   * With `follow`, more of them come whenever something changes, if the sender supports that;
+   * list() must not be called again then.
    *
    * @param {object} [options]
    * @param {boolean} [options.follow]
-   * @param {string | null} [options.mark] of the last page held
+   * @param {string | null} [options.mark] the mark of the last page received
    */
   list({ follow = false, mark = null } = {}) {
     this.#stay();
@@ -188,7 +189,7 @@ export class ReceiverSession {
    *
    * @param {string} image
    * @param {object} [options]
-   * @param {number} [options.start] so many bytes of it are held already
+   * @param {number} [options.start] how many bytes of it are held already
    * @param {string | null} [options.prefix] the PrefixHash of those
    * @param {Target} [options.target]
    * @param {number} [options.weight] how much a gain in quality counts beside other streams
@@ -206,8 +207,8 @@ export class ReceiverSession {
   /**
    * Change how far an open stream goes, and its weight; return false if it has ended.
    *
-   * The sender may end it before it hears of this, as END's `updates` tells: who then wants more
-   * opens it again.
+   * The sender may end it before it receives this, which `updates` in END shows.  To get more then,
+   * open the stream again.
    *
    * @param {number} stream
    * @param {{ target?: Target, weight?: number }} [options]
@@ -217,13 +218,13 @@ export class ReceiverSession {
     if (this.closed || this.#tracker.stream(stream) !== "OPEN" || !progress) return false;
     this.#say({ type: "UPDATE", stream, ...plain(target), weight });
     progress.updates += 1;
-    // What is under way was sent for the target before.
+    // Bytes in flight were sent for the earlier target.
     progress.limit = Math.max(progress.limit, target.bytes ?? MAX_STREAM);
     return true;
   }
 
   /**
-   * Say that no more is wanted of a stream; END follows.  Too late is not an error.
+   * Ask the sender to stop a stream; END follows.  It is no error if the stream has ended.
    *
    * @param {number} stream
    */
@@ -233,10 +234,10 @@ export class ReceiverSession {
   }
 
   /**
-   * Take one WebSocket message from the sender and return what the driver has to act on.
+   * Take one WebSocket message from the sender and return the event that the caller has to handle.
    *
-   * Throws RemoteProtocolError if the sender broke the protocol (an ERROR that says so is then
-   * waiting in transmit()), and PeerError if the sender gave the connection up.
+   * Throws RemoteProtocolError if the sender broke the protocol (transmit() then returns the ERROR
+   * to send), and PeerError if the sender ended the connection with an ERROR.
    *
    * @param {Uint8Array | string} data
    * @param {number} now
@@ -272,13 +273,13 @@ export class ReceiverSession {
     return messages;
   }
 
-  /** Return when handleTimeout() wants to be called, or null if never. */
+  /** Return when handleTimeout() has to be called, or null if never. */
   nextTimeout() {
     return this.closed ? null : Math.min(this.#deadline, this.#spoke + this.#breath);
   }
 
   /**
-   * Do what is due: say that this end is alive, or give the link up.
+   * Do what is due: send ALIVE, or end a link that is silent.
    *
    * Throws LinkLost in the latter case.  Calling it too early does nothing.
    *
@@ -356,7 +357,7 @@ export class ReceiverSession {
     if (unacknowledged > this.window)
       throw new RemoteProtocolError("DATA: more than the window allows");
     this.#pace.arrived(size, this.#heard);
-    // Three to a window: seldom enough to cost little, often enough that a sender whose frames are
+    // Three for a window: few enough to cost little, enough that a sender whose frames are
     // half a window never stops.
     if (3 * unacknowledged >= this.current) {
       this.#pace.renew(this.#heard);
@@ -410,7 +411,7 @@ export class ReceiverSession {
     return this.#heard + this.#terms.idle;
   }
 
-  /** Seconds without a word after which this end says that it is there. */
+  /** Seconds without a message after which this end sends ALIVE. */
   get #breath() {
     return Math.max(this.#peerIdle / 3, SHORTEST_BREATH);
   }

@@ -1,10 +1,12 @@
 /**
- * What a receiver may say and hear, and when: the protocol's two state machines as literal tables.
+ * The protocol's two state machines for a receiver, as literal tables: which messages it may send
+ * and receive in which state.
  *
  * A connection is a state machine, and so is every stream on it; these are the receiver's halves of
- * the tables in docs/protocol.md.  What is not in a table is an error: of this side when sending, of
- * the peer when receiving.  A message with a stream id passes both tables, first the connection's,
- * then the stream's; ERROR passes one: with stream 0 the connection's, otherwise that stream's.
+ * the tables in docs/protocol.md.  A message that is not in a table is an error: of this side when
+ * sending, of the peer when receiving.  A message with a stream id passes both tables, first the
+ * connection's, then the stream's; ERROR passes one: with stream 0 the connection's, otherwise that
+ * stream's.
  *
  * @module
  */
@@ -83,8 +85,8 @@ export const STREAM = {
 /**
  * The states of one connection and its streams.
  *
- * Streams are numbered upwards, so that those no longer tracked are known to be closed: what is
- * remembered is one number, however many streams have come and gone.
+ * Stream ids increase, so an id that is not tracked is closed if it is not above the last one: one
+ * number remembers all closed streams.
  */
 export class Tracker {
   /** @type {ConnectionState} */
@@ -111,8 +113,8 @@ export class Tracker {
   /**
    * Change the states as `message` demands.
    *
-   * Throws LocalProtocolError (sending) or RemoteProtocolError (receiving), changing nothing, if the
-   * tables do not have it.
+   * Throws LocalProtocolError (sending) or RemoteProtocolError (receiving), changing nothing, if
+   * the tables do not have it.
    *
    * @param {Way} way
    * @param {{ type: string, stream?: number }} message
