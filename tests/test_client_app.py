@@ -12,11 +12,11 @@ import numpy as np
 import pytest
 import sources
 from fakes import FakeDecoders
+from http_client import head_of, request
 from serving import pictures, serving, settled
 from test_client_proxy import echo, listening
-from test_server_daemon import dial
-from test_server_handler import head_of, request
-from test_viewer_assets import viewer
+from viewer_files import viewer
+from websocket_client import dial
 from websockets.exceptions import InvalidStatus
 
 import diffc_client

@@ -16,7 +16,7 @@ from authority import issue
 from fakes import FakeDecoders
 from serving import pictures, serving, settled
 from test_client_app import ask as ask_view
-from test_viewer_assets import viewer
+from viewer_files import viewer
 
 import diffc_client
 from diffc_client.__main__ import main

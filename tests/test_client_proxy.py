@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 
 import pytest
 from serving import settled
-from test_server_daemon import dial
+from websocket_client import dial
 from websockets.asyncio.client import ClientConnection
 from websockets.asyncio.server import serve
 from websockets.exceptions import ConnectionClosed

@@ -19,7 +19,7 @@ from typing import Any
 import pytest
 from fakes import FakeDecoders, FakeOpener, stream_of
 from serving import pictures, settled
-from test_server_daemon import HELLO, dial, everything, heard
+from websocket_client import HELLO, dial, everything, heard
 
 import diffc_client
 from diffc_client import MemoryStream

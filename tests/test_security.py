@@ -24,13 +24,13 @@ import numpy as np
 import pytest
 from authority import Issued, issue
 from fakes import FakeDecoders, FakeOpener, stream_of
+from http_client import head_of, request
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from serving import pictures, serving, settled
 from sources import model, stream
-from test_server_daemon import HELLO, everything, heard
-from test_server_handler import head_of, request
-from test_viewer_assets import viewer
+from viewer_files import viewer
+from websocket_client import HELLO, everything, heard
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.typing import Origin, Subprotocol

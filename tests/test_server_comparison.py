@@ -8,10 +8,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 import sources
+from http_client import ask
 from PIL import Image, ImageFile
 from serving import serving
-from test_server_handler import ask
-from test_viewer_assets import viewer
+from viewer_files import viewer
 
 from diffc_server import Catalogue
 from diffc_server.http import comparison

@@ -13,7 +13,7 @@ import pytest
 from fakes import FakeDecoders, FakeOpener
 from logs import unattended
 from serving import pictures, serving, settled
-from test_server_daemon import HELLO, dial, everything
+from websocket_client import HELLO, dial, everything
 
 import diffc_client
 from diffc_client import MemoryStream, Sender

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 from fakes import FakeOpener, stream_of
+from http_client import ask, asking, request
 from serving import pictures, serving, settled
-from test_server_daemon import HELLO, heard
-from test_server_handler import ask, asking, request
+from websocket_client import HELLO, heard
 from websockets.asyncio.client import connect
 from websockets.typing import Subprotocol
 

@@ -10,8 +10,8 @@ from typing import NoReturn
 
 import pytest
 from fakes import stream_of
+from http_client import ask, asking, head_of, request
 from serving import pictures, serving
-from test_server_handler import ask, asking, head_of, request
 
 from diffc_server.catalogue.file import File
 from diffc_server.encoding import source, stream_file

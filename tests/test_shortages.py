@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 from serving import pictures, serving, settled
 from test_client_listener import dial as dial_hub
-from test_server_daemon import HELLO, dial, heard
 from test_server_health import ask
 from test_transport_listener import served
+from websocket_client import HELLO, dial, heard
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from diffc_client import Listener

@@ -17,10 +17,10 @@ from pathlib import Path
 import pytest
 from authority import issue
 from fakes import FakeOpener
+from http_client import head_of, request
 from serving import pictures, serving, settled
 from test_security import upgrade
-from test_server_daemon import HELLO, dial, heard
-from test_server_handler import head_of, request
+from websocket_client import HELLO, dial, heard
 
 from diffc_server import Catalogue, Pipeline, SenderDaemon
 from diffc_server.auth.access_control import AccessControl

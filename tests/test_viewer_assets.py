@@ -7,25 +7,11 @@ import json
 from pathlib import Path
 
 import pytest
+from viewer_files import viewer
 
 from diffc_stream.diffusion.collection import DEFAULT, ModelFile
 from diffc_viewer import Assets
 from diffc_viewer.assets import MEDIA_TYPES, codings
-
-
-def viewer(home: Path) -> Path:
-    """Make a folder with a small page, as ``make viewer`` leaves one."""
-    for name in (
-        *("page/index.html", "page/main.js", "page/icons/icon.svg", "js/src/index.js"),
-        *("js/src/codec/chain.js", "js/package.json", "js/test/chain.test.js"),
-        *("vendor/onnxruntime-web/ort.wasm.min.mjs", "vendor/onnxruntime-web/ort.wasm"),
-        *("vendor/onnxruntime-web/ort.wasm.br", "vendor/onnxruntime-web/ort.wasm.gz"),
-        *("page/.secret.js", "page/.git/x.js", "page/notes.bak", "js/src/README"),
-    ):
-        path = home / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(name)
-    return home
 
 
 def test_what_is_served_is_listed(tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ import hashlib
 from pathlib import Path
 
 import pytest
-from test_viewer_assets import viewer
+from viewer_files import viewer
 
 from diffc_viewer import Assets, Site, SiteRequest
 from diffc_viewer.bodies import MOST_UNPACKED, SMALL, Bodies, Body

@@ -10,7 +10,7 @@ from http import HTTPStatus
 from pathlib import Path
 
 import pytest
-from test_viewer_assets import viewer
+from viewer_files import viewer
 
 from diffc_viewer import Assets, Facts, Site, SiteRequest, SiteResponse
 from diffc_viewer.site import MAX_AGE
