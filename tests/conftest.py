@@ -7,6 +7,7 @@ import os
 import signal
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import AsyncExitStack
+from typing import TYPE_CHECKING
 
 import pytest
 import pytest_asyncio
@@ -19,6 +20,9 @@ from diffc_server import SenderDaemon
 from diffc_stream import threads
 from diffc_stream.transport.impaired_link import Link
 from diffc_stream.transport.impairment import PERFECT, Impairment
+
+if TYPE_CHECKING:
+    from playwright.async_api import Browser
 
 # The same examples in every run: what is looked for at length, fuzzing looks for.  How long one
 # takes says how busy the machine is.
@@ -76,3 +80,12 @@ async def impaired() -> AsyncIterator[Impaired]:
             return await stack.enter_async_context(link)
 
         yield put
+
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def browser() -> AsyncIterator[Browser]:
+    """A browser, which takes a second to start: pages of different tests share nothing in it."""
+    from browser import browsing
+
+    async with browsing() as browser:
+        yield browser

@@ -1,51 +1,23 @@
 """The command: files in, files out, one line and an exit code when something is wrong."""
 
-import io
 import json
 import subprocess
 import sys
 from datetime import UTC, datetime
 from pathlib import Path
 
-import numpy as np
 import pytest
-import torch
+from command import photo, run, weights
 from PIL import Image
 
 from diffc_stream import cli
 from diffc_stream.cli import bench
 from diffc_stream.container import Facts, Metadata, Place
-from diffc_stream.diffusion.architecture import Architecture
-from diffc_stream.diffusion.collection import Collection, default_model
-from diffc_stream.diffusion.model import load_model
-from diffc_stream.diffusion.network import save_model
-from diffc_stream.diffusion.unet import UNet
 from diffc_stream.formats import save_picture
-from diffc_stream.metrics import psnr
 from diffc_stream.picture import load_photograph, load_picture
 
+__all__ = ["photo", "weights"]
 Capture = pytest.CaptureFixture[str]
-
-
-@pytest.fixture(scope="module")
-def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A tiny untrained model: the command's behaviour does not need a good one."""
-    torch.manual_seed(0)
-    path = tmp_path_factory.mktemp("model") / "tiny.safetensors"
-    save_model(path, UNet(Architecture(widths=(4, 8), blocks=(1, 1))), name="tiny")
-    return path
-
-
-@pytest.fixture
-def photo(tmp_path: Path) -> Path:
-    path = tmp_path / "photo.png"
-    ramp = np.linspace(0, 255, 48 * 40 * 3).reshape(48, 40, 3).astype(np.uint8)
-    Image.fromarray(ramp).save(path)
-    return path
-
-
-def run(*arguments: object, weights: Path) -> int:
-    return cli.main([*map(str, arguments), "--model", str(weights)])
 
 
 def test_there_and_back(photo: Path, tmp_path: Path, weights: Path, capsys: Capture) -> None:
@@ -257,48 +229,6 @@ def test_smaller_pictures(photo: Path, tmp_path: Path, weights: Path) -> None:
     assert load_picture(out).shape == (24, 20, 3)
 
 
-def test_inspect_lists_the_steps_and_compares_with_the_original(
-    photo: Path, tmp_path: Path, weights: Path, capsys: Capture
-) -> None:
-    stream = tmp_path / "photo.dfc"
-    run("encode", photo, stream, "--bytes", 300, weights=weights)
-    capsys.readouterr()
-    assert run("inspect", stream, "--json", "--original", photo, weights=weights) == 0
-    facts = json.loads(capsys.readouterr().out)
-    assert (facts["width"], facts["height"]) == (40, 48)
-    assert facts["model"] == load_model(weights).fingerprint
-    assert facts["bytes"] == stream.stat().st_size == 300
-    assert facts["verified_bytes"] == 13  # the header: no check was due yet
-    assert [step["kind"] for step in facts["steps"]].count("open") >= 1
-    assert facts["quality"][-1]["bytes"] == facts["bytes"]
-    assert {"psnr", "predicted_psnr", "bpp"} <= set(facts["quality"][0])
-    assert run("inspect", stream, weights=weights) == 0
-    assert "refine" in capsys.readouterr().out
-
-
-def test_damage_is_a_warning_and_the_rest_is_left_or_used(
-    photo: Path, tmp_path: Path, weights: Path, capsys: Capture
-) -> None:
-    stream, out = tmp_path / "photo.dfc", tmp_path / "out.png"
-    run("encode", photo, stream, "--bytes", 2500, weights=weights)
-    data = bytearray(stream.read_bytes())
-    data[2000] ^= 4
-    stream.write_bytes(data)
-    capsys.readouterr()
-    assert run("decode", stream, out, "--json", weights=weights) == 0
-    captured = capsys.readouterr()
-    assert captured.err.startswith("diffc: warning:")
-    assert captured.err.count("\n") == 1
-    assert 900 < json.loads(captured.out)["bytes"] < 2000
-    assert run("inspect", stream, "--original", photo, "--json", weights=weights) == 0
-    facts = json.loads(capsys.readouterr().out)
-    assert "check failed" in facts["problem"]
-    assert facts["quality"][-1]["bytes"] == facts["verified_bytes"] < 2000
-    assert run("decode", stream, out, "--damaged", "--json", weights=weights) == 0
-    facts = json.loads(capsys.readouterr().out)
-    assert (facts["bytes"], facts["failed_checks"]) == (len(data), 1)
-
-
 @pytest.mark.parametrize(
     ("content", "code"), [(b"", 3), (b"DFC", 3), (b"GIF89a....", 5), (b"DFC\x09" + bytes(40), 5)]
 )
@@ -313,98 +243,6 @@ def test_files_that_are_no_streams(
         assert error.startswith("diffc: ")
         assert error.count("\n") == 1
     assert not out.exists()
-
-
-def test_another_model_is_named_and_refused(
-    photo: Path, tmp_path: Path, weights: Path, capsys: Capture
-) -> None:
-    stream = tmp_path / "photo.dfc"
-    run("encode", photo, stream, "--bytes", 300, weights=weights)
-    torch.manual_seed(1)
-    other = tmp_path / "other.safetensors"
-    save_model(other, UNet(Architecture(widths=(4, 8), blocks=(1, 1))), name="other")
-    capsys.readouterr()
-    for more in ([], ["--model", str(other)]):
-        assert cli.main(["decode", str(stream), str(tmp_path / "out.png"), *more]) == 6
-        [line] = capsys.readouterr().err.splitlines()
-        assert f"needs the model {load_model(weights).fingerprint}" in line
-        assert "--model FILE or diffc models add FILE" in line
-    # Without it, what the stream holds is still listed, though not decoded.
-    assert cli.main(["inspect", str(stream)]) == 0
-    assert cli.main(["inspect", str(stream), "--original", str(photo)]) == 6
-    assert not (tmp_path / "out.png").exists()
-
-
-def test_a_model_once_added_is_found(
-    photo: Path,
-    tmp_path: Path,
-    weights: Path,
-    capsys: Capture,
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setenv("DIFFC_MODELS", str(tmp_path / "models"))
-    stream, out = tmp_path / "photo.dfc", tmp_path / "out.png"
-    run("encode", photo, stream, "--bytes", 300, weights=weights)
-    assert cli.main(["decode", str(stream), str(out)]) == 6
-    assert cli.main(["models", "add", str(weights)]) == 0
-    assert cli.main(["decode", str(stream), str(out)]) == 0
-    assert cli.main(["inspect", str(stream), "--original", str(photo)]) == 0
-    # It is not what streams are made with from now on.
-    capsys.readouterr()
-    assert cli.main(["encode", str(photo), str(stream), "--bytes", "300"]) == 0
-    assert cli.main(["inspect", str(stream), "--json"]) == 0
-    shown = json.loads(capsys.readouterr().out.splitlines()[-1])
-    assert shown["model"] == default_model().fingerprint
-
-
-def test_models_are_listed(
-    tmp_path: Path, weights: Path, capsys: Capture, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("DIFFC_MODELS", str(tmp_path))
-    fingerprint = load_model(weights).fingerprint
-    assert cli.main(["models", "--json", "add", str(weights)]) == 0
-    added = json.loads(capsys.readouterr().out)
-    copy = tmp_path / f"tiny-{fingerprint}.safetensors"
-    assert added == {
-        "models": [
-            {
-                "name": "tiny",
-                "fingerprint": fingerprint,
-                "parameters": added["models"][0]["parameters"],
-                "bytes": weights.stat().st_size,
-                "engines": ["torch"],
-                "default": False,
-                "path": str(copy),
-            }
-        ],
-        "folder": str(tmp_path),
-    }
-    assert cli.main(["models", "--json"]) == 0
-    listed = json.loads(capsys.readouterr().out)["models"]
-    assert listed[0]["fingerprint"] == default_model().fingerprint
-    assert [model["default"] for model in listed] == [True] + [False] * (len(listed) - 1)
-    assert added["models"][0] in listed
-    (tmp_path / "broken.safetensors").write_bytes(b"no")
-    assert cli.main(["models"]) == 0
-    captured = capsys.readouterr()
-    assert captured.err.startswith("diffc: warning: ")
-    assert captured.err.count("\n") == 1
-    lines = captured.out.splitlines()
-    assert len(lines) == len(listed)
-    assert "default" in lines[0]
-    assert any(fingerprint in line and str(copy) in line for line in lines)
-
-
-def test_what_is_no_model_is_not_added(
-    photo: Path, tmp_path: Path, capsys: Capture, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("DIFFC_MODELS", str(tmp_path / "models"))
-    bad = tmp_path / "bad.safetensors"
-    bad.write_bytes(b"no")
-    assert cli.main(["models", "add", str(bad)]) == 6
-    assert run("encode", photo, tmp_path / "a.dfc", weights=bad) == 6
-    assert capsys.readouterr().err.count("\n") == 2
-    assert not (tmp_path / "models").exists()
 
 
 @pytest.mark.parametrize("command", [["--help"], ["decode", "--help"], ["models"]])
@@ -430,15 +268,6 @@ def test_inputs_that_are_no_pictures_leave_nothing_behind(
     assert run("encode", tmp_path / name, tmp_path / "out.dfc", weights=weights) == code
     assert capsys.readouterr().err.count("\n") == 1
     assert sorted(tmp_path.iterdir()) == before
-
-
-def test_targets_out_of_reach_and_places_that_cannot_be_written(
-    photo: Path, tmp_path: Path, weights: Path, capsys: Capture
-) -> None:
-    assert run("encode", photo, tmp_path / "o.dfc", "--bytes", 5, weights=weights) == 2
-    assert run("encode", photo, tmp_path / "no" / "o.dfc", "--bytes", 300, weights=weights) == 1
-    assert capsys.readouterr().err.count("\n") == 2
-    assert [path.name for path in tmp_path.iterdir()] == ["photo.png"]
 
 
 @pytest.mark.parametrize(
@@ -492,81 +321,3 @@ def test_streams_of_larger_pictures_than_allowed_are_refused(
         assert run(*command, *more, "--max-pixels", 100, weights=weights) == 4
         assert "more than the limit of 100 pixels" in capsys.readouterr().err
     assert not (tmp_path / "a.png").exists()
-
-
-class Standard(io.TextIOWrapper):
-    """Standard input that has something in it."""
-
-    def __init__(self, data: bytes) -> None:
-        super().__init__(io.BytesIO(data))
-
-
-def test_pipes_into_each_other(
-    photo: Path,
-    weights: Path,
-    capsysbinary: pytest.CaptureFixture[bytes],
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setattr(sys, "stdin", Standard(photo.read_bytes()))
-    assert run("encode", "-", "-", "--bytes", 500, weights=weights) == 0
-    stream, told = capsysbinary.readouterr()
-    assert len(stream) <= 500
-    assert told.startswith(b"-: ")
-    monkeypatch.setattr(sys, "stdin", Standard(stream))
-    assert run("inspect", "-", "--json", "--original", photo, weights=weights) == 0
-    assert json.loads(capsysbinary.readouterr().out)["bytes"] == len(stream)
-    monkeypatch.setattr(sys, "stdin", Standard(stream))
-    assert run("decode", "-", "-", "--json", weights=weights) == 0
-    picture, facts = capsysbinary.readouterr()
-    assert load_picture(picture).shape == (48, 40, 3)
-    assert json.loads(facts)["bytes"] == len(stream)
-
-
-def test_output_goes_where_a_link_leads(photo: Path, tmp_path: Path, weights: Path) -> None:
-    stream, picture = tmp_path / "link.dfc", tmp_path / "link.png"
-    (tmp_path / "folder").mkdir()
-    stream.symlink_to("folder/a.dfc")
-    picture.symlink_to("folder/a.png")
-    assert run("encode", photo, stream, "--bytes", 300, weights=weights) == 0
-    assert run("decode", stream, picture, weights=weights) == 0
-    assert stream.is_symlink()
-    assert picture.is_symlink()
-    assert load_picture(tmp_path / "folder" / "a.png").shape == (48, 40, 3)
-
-
-def test_output_that_cannot_be_is_told_of_before_anything_is_computed(
-    photo: Path,
-    tmp_path: Path,
-    weights: Path,
-    capsys: Capture,
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    stream, nowhere = tmp_path / "photo.dfc", tmp_path / "nowhere"
-    run("encode", photo, stream, "--bytes", 300, weights=weights)
-    capsys.readouterr()
-    monkeypatch.setattr(Collection, "at_hand", lambda *_: pytest.fail("it computes"))
-    for code, arguments in (
-        (1, ("encode", photo, nowhere / "a.dfc")),
-        (1, ("decode", stream, nowhere / "a.png")),
-        (1, ("inspect", stream, "--plot", nowhere / "a.svg")),
-        (1, ("encode", photo, tmp_path)),
-        (2, ("decode", stream, tmp_path / "a.gif")),
-        (2, ("decode", stream, tmp_path / "a.png", "--quality", 90)),
-    ):
-        assert run(*arguments, weights=weights) == code
-        [line] = capsys.readouterr().err.splitlines()
-        assert line.startswith(f"diffc: {arguments[-1] if code == 1 else tmp_path / 'a.'}")
-
-
-@pytest.mark.parametrize("name", ["a.JPG", "a.webp", "a.avif", "a.tiff", "a.png"])
-def test_the_suffix_says_what_is_written(
-    name: str, photo: Path, tmp_path: Path, weights: Path
-) -> None:
-    stream, exact, out = tmp_path / "photo.dfc", tmp_path / "exact", tmp_path / name
-    run("encode", photo, stream, "--bytes", 300, weights=weights)
-    assert run("decode", stream, exact, weights=weights) == 0
-    assert run("decode", stream, out, weights=weights) == 0
-    with Image.open(out) as image:
-        kinds = {"jpg": "JPEG", "tiff": "TIFF", "png": "PNG", "webp": "WEBP", "avif": "AVIF"}
-        assert image.format == kinds[out.suffix[1:].lower()]
-    assert psnr(load_picture(out), load_picture(exact)) > 18  # it is noise, hard on all of them

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from mirroring import NAMES, mirroring
 from serving import pictures, serving
-from test_client_sync import NAMES, mirroring
 from virtual_time import VirtualLoop
 
 pytestmark = [pytest.mark.asyncio, pytest.mark.virtual_time]

@@ -5,98 +5,18 @@ from __future__ import annotations
 import io
 import os
 import struct
-import sys
 import threading
-import zlib
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from picture_files import cmyk_profile, colour_of, encoded, grey_profile, plain, png_of, rgb_profile
 from PIL import Image
 
 from diffc_stream import picture as module
 from diffc_stream.errors import DiffcError, PictureTooLarge, UnreadablePicture
-from diffc_stream.picture import load_picture, png_bytes, save_png
-
-SRGB_PRIMARIES = ((0.4361, 0.2225, 0.0139), (0.3851, 0.7169, 0.0971), (0.1431, 0.0606, 0.7139))
-"""Adapted to D50, as profiles have them."""
-
-
-def encoded(image: Image.Image, kind: str = "PNG", **options: Any) -> bytes:
-    buffer = io.BytesIO()
-    image.save(buffer, kind, **options)
-    return buffer.getvalue()
-
-
-def plain(rng_seed: int = 0, height: int = 6, width: int = 9) -> NDArray[np.uint8]:
-    return np.random.default_rng(rng_seed).integers(0, 256, (height, width, 3), dtype=np.uint8)
-
-
-def colour_of(data: bytes) -> list[int]:
-    picture = load_picture(data)
-    assert picture.dtype == np.uint8
-    assert picture.ndim == 3
-    assert picture.shape[2] == 3
-    colour = picture[0, 0].tolist()
-    assert np.all(picture == picture[0, 0])
-    return list(colour)
-
-
-def png_of(width: int, height: int) -> bytes:
-    """A PNG whose header promises ``width`` x ``height`` and that holds no pixels."""
-
-    def chunk(kind: bytes, body: bytes) -> bytes:
-        return (
-            struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
-        )
-
-    header = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
-    body = chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(b"")) + chunk(b"IEND", b"")
-    return b"\x89PNG\r\n\x1a\n" + body
-
-
-def icc(space: bytes, connection: bytes, tags: dict[bytes, bytes]) -> bytes:
-    """The smallest colour profile that holds these tags."""
-    tags = {b"wtpt": xyz(0.9642, 1.0, 0.8249), **tags}
-    table, body = struct.pack(">I", len(tags)), b""
-    start = 128 + 4 + 12 * len(tags)
-    for name, data in tags.items():
-        table += name + struct.pack(">II", start + len(body), len(data))
-        body += data + bytes(-len(data) % 4)
-    header = struct.pack(
-        ">I4xI4s4s4s12x4s", start + len(body), 0x02400000, b"prtr", space, connection, b"acsp"
-    )
-    header = header.ljust(68, b"\0") + struct.pack(">iii", 63190, 65536, 54061)
-    return header.ljust(128, b"\0") + table + body
-
-
-def xyz(*values: float) -> bytes:
-    return b"XYZ \0\0\0\0" + struct.pack(">3i", *(round(65536 * v) for v in values))
-
-
-def gamma(exponent: float) -> bytes:
-    return b"curv\0\0\0\0" + struct.pack(">IH", 1, round(256 * exponent))
-
-
-def rgb_profile(exponent: float) -> bytes:
-    tags = {b"%cTRC" % c: gamma(exponent) for c in b"rgb"}
-    tags |= {b"%cXYZ" % c: xyz(*p) for c, p in zip(b"rgb", SRGB_PRIMARIES, strict=True)}
-    return icc(b"RGB ", b"XYZ ", tags)
-
-
-def grey_profile(exponent: float) -> bytes:
-    return icc(b"GRAY", b"XYZ ", {b"kTRC": gamma(exponent)})
-
-
-def cmyk_profile() -> bytes:
-    """Inks of which black darkens and the others do nothing."""
-    ramp = bytes(range(256))
-    identity = struct.pack(">9i", *(65536 * (i % 4 == 0) for i in range(9)))
-    grid = b"".join(bytes([0 if node & 1 else 255, 128, 128]) for node in range(16))
-    table = b"mft1\0\0\0\0" + bytes([4, 3, 2, 0]) + identity + 4 * ramp + grid + 3 * ramp
-    return icc(b"CMYK", b"Lab ", {b"A2B0": table})
+from diffc_stream.picture import load_picture
 
 
 @pytest.mark.parametrize("kind", ["PNG", "BMP", "TIFF", "PPM", "WEBP", "JPEG2000"])
@@ -300,93 +220,6 @@ def test_the_first_frame_of_an_animation() -> None:
     assert colour_of(data) == [255, 0, 0]
 
 
-HEIC = Path(__file__).parent / "vectors"
-"""Made by heic.py there."""
-
-
-@pytest.mark.parametrize(("name", "colour"), [("plain", (200, 100, 50)), ("grey", (124,) * 3)])
-def test_heic(name: str, colour: tuple[int, int, int]) -> None:
-    path = HEIC / f"{name}.heic"
-    registered = "HEIF" in Image.OPEN
-    with path.open("rb") as file:
-        opened = load_picture(file)
-    for picture in (opened, load_picture(path), load_picture(path.read_bytes())):
-        assert picture.shape == (16, 24, 3)
-        assert np.all(picture == colour)
-        assert picture.flags.c_contiguous
-        assert picture.flags.writeable
-    # Whoever embeds the library decides what their Pillow reads.
-    assert ("HEIF" in Image.OPEN) == registered
-
-
-def test_heic_is_shown_upright() -> None:
-    picture = load_picture(HEIC / "turned.heic")
-    assert picture.shape == (24, 16, 3)
-    assert np.all(picture[:, :8] == 0)
-    assert np.all(picture[:, 8:] == 255)
-
-
-def test_heic_of_ten_bits_on_paper() -> None:
-    picture = load_picture(HEIC / "deep.heic").astype(int)
-    assert np.abs(picture[:, 12:] - (200, 100, 50)).max() <= 1
-    half = np.array([200, 100, 50]) / 2 + 255 / 2
-    assert np.abs(picture[:, :12] - half).max() <= 1
-
-
-def test_heic_with_a_profile() -> None:
-    straight = encoded(Image.new("RGB", (3, 2), (200, 100, 50)), icc_profile=rgb_profile(1.0))
-    converted = load_picture(HEIC / "profile.heic")
-    assert converted[0, 0].tolist() == colour_of(straight) != [200, 100, 50]
-
-
-def test_heic_by_its_other_brand() -> None:
-    data = (HEIC / "plain.heic").read_bytes()
-    assert data[4:12] == b"ftypheix"
-    assert b"heix" in data[16 : data[3]]
-    assert load_picture(data[:8] + b"mif1" + data[12:]).shape == (16, 24, 3)
-
-
-def test_heic_too_large(monkeypatch: pytest.MonkeyPatch) -> None:
-    data = (HEIC / "plain.heic").read_bytes()
-    place = data.index(b"ispe") + 8
-    for side in (20_000, 60_000):
-        promised = data[:place] + 2 * struct.pack(">I", side) + data[place + 8 :]
-        with pytest.raises(DiffcError):
-            load_picture(promised)
-    monkeypatch.setattr(module, "PIXEL_LIMIT", 16 * 24 - 1)
-    with pytest.raises(PictureTooLarge):
-        load_picture(data)
-
-
-def test_heic_without_its_reader(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "pi_heif.as_plugin", None)
-    with pytest.raises(UnreadablePicture, match=r"plain\.heic: HEIF needs pip install pi-heif"):
-        load_picture(HEIC / "plain.heic")
-    assert load_picture(encoded(Image.fromarray(plain()), "AVIF")).ndim == 3
-
-
-def test_truncated_heic() -> None:
-    data = (HEIC / "plain.heic").read_bytes()
-    for length in range(0, len(data), 5):
-        with pytest.raises(UnreadablePicture) as caught:
-            load_picture(data[:length])
-        assert "\n" not in str(caught.value)
-
-
-@pytest.mark.parametrize("name", ["plain", "deep", "turned"])
-def test_damaged_heic(name: str) -> None:
-    data = (HEIC / f"{name}.heic").read_bytes()
-    rng = np.random.default_rng(1)
-    for _ in range(200):
-        damaged = bytearray(data)
-        for place in rng.integers(0, len(data), 3):
-            damaged[place] = rng.integers(256)
-        try:
-            assert load_picture(bytes(damaged)).ndim == 3
-        except DiffcError as error:
-            assert "\n" not in str(error)
-
-
 @pytest.mark.parametrize("kind", ["PNG", "JPEG", "TIFF", "WEBP", "GIF", "BMP", "JPEG2000", "AVIF"])
 def test_truncated_pictures(kind: str, tmp_path: Path) -> None:
     """Cut anywhere: an error of one line, or a picture of the full size; nothing else."""
@@ -495,54 +328,3 @@ def test_out_of_memory(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "_array", starve)
     with pytest.raises(PictureTooLarge, match="not enough memory"):
         load_picture(encoded(Image.fromarray(plain())))
-
-
-def test_png_and_its_text() -> None:
-    data = png_bytes(plain(), {"bytes": "1234", "render": "mmse", "Titre": "caf\u00e9 \u2615"})
-    assert data.index(b"tEXtbytes\x001234") < data.index(b"IDAT")
-    with Image.open(io.BytesIO(data)) as image:
-        assert image.format == "PNG"
-        assert dict(image.info) == {"bytes": "1234", "render": "mmse", "Titre": "caf\u00e9 \u2615"}
-    assert np.array_equal(load_picture(data), plain())
-    assert data == png_bytes(
-        plain(), {"bytes": "1234", "render": "mmse", "Titre": "caf\u00e9 \u2615"}
-    )
-
-
-def test_png_of_a_view_into_another_array() -> None:
-    assert np.array_equal(load_picture(png_bytes(plain()[::-2, ::3])), plain()[::-2, ::3])
-
-
-@pytest.mark.parametrize("keyword", ["", 80 * "k"])
-def test_png_keywords_have_a_length(keyword: str) -> None:
-    with pytest.raises(ValueError, match="1 to 79"):
-        png_bytes(plain(), {keyword: "value"})
-
-
-def test_save_png_replaces_the_file(tmp_path: Path) -> None:
-    path = tmp_path / "out.png"
-    path.write_bytes(b"old")
-    save_png(path, plain(), text={"bytes": "7"})
-    assert path.read_bytes() == png_bytes(plain(), {"bytes": "7"})
-    assert [p.name for p in tmp_path.iterdir()] == ["out.png"]
-
-
-def test_saved_files_are_as_readable_as_any_other(tmp_path: Path) -> None:
-    (tmp_path / "plain").touch()
-    save_png(tmp_path / "out.png", plain())
-    assert (tmp_path / "out.png").stat().st_mode == (tmp_path / "plain").stat().st_mode
-
-
-def test_a_failed_save_leaves_nothing(tmp_path: Path) -> None:
-    target = tmp_path / "folder.png"
-    target.mkdir()
-    with pytest.raises(OSError, match=r"folder\.png"):
-        save_png(target, plain())
-    assert [p.name for p in tmp_path.iterdir()] == ["folder.png"]
-    with pytest.raises(FileNotFoundError):
-        save_png(tmp_path / "nowhere" / "out.png", plain())
-
-
-def test_long_names_can_be_saved(tmp_path: Path) -> None:
-    save_png(tmp_path / (250 * "x"), plain())
-    assert len(list(tmp_path.iterdir())) == 1

@@ -4,23 +4,21 @@ from __future__ import annotations
 
 import asyncio
 import errno
-import itertools
 import os
 import shutil
-from collections.abc import AsyncIterator
-from contextlib import aclosing, asynccontextmanager
+from contextlib import aclosing
 from pathlib import Path
 
 import pytest
+from following import following, put
 from structlog.contextvars import bound_contextvars, get_contextvars
 
 from diffc_server import Catalogue
 from diffc_server.catalogue import history, scan, thumbprints, watcher
 from diffc_server.catalogue.scan import Scan, looked
 from diffc_server.catalogue.thumbprints import Thumbprints
-from diffc_server.catalogue.watcher import EVERY, SHARE
-from diffc_stream.session import Catalogue as Message
-from diffc_stream.session import Entry, encode
+from diffc_server.catalogue.watcher import EVERY
+from diffc_stream.session import encode
 from diffc_stream.session.paging import Page
 
 pytestmark = [pytest.mark.asyncio, pytest.mark.virtual_time]
@@ -33,51 +31,6 @@ def folder(tmp_path: Path) -> Path:
     for age, name in enumerate(("c.png", "a.png", "b.png")):
         put(home / name, age=1000 - age)
     return home
-
-
-def put(path: Path, contents: bytes | None = None, *, age: float = 0.0) -> None:
-    """Write a file that was changed so many seconds ago, as 2001 has it, or now."""
-    path.write_bytes(path.name.encode() if contents is None else contents)
-    if age:
-        os.utime(path, (1_000_000_000 - age, 1_000_000_000 - age))
-
-
-class Follower:
-    """Somebody who takes pages, and knows what he knows from them."""
-
-    def __init__(self, pages: AsyncIterator[tuple[Page, ...]]) -> None:
-        self._pages = pages
-        self.known: dict[str, str] = {}
-        self.mark: str | None = None
-        self.taken: tuple[Message, ...] = ()
-
-    async def next(self) -> tuple[Message, ...]:
-        """Take pages up to one that is the last."""
-        self.taken = ()
-        async with asyncio.timeout(100):
-            while not (self.taken and self.taken[-1].last):
-                self.taken += tuple(page.message for page in await anext(self._pages))
-        assert [page.last for page in self.taken] == [False] * (len(self.taken) - 1) + [True]
-        if not self.taken[0].changes:
-            self.known.clear()
-        for page in self.taken:
-            assert encode(page)
-            self.known.update((entry.name, entry.thumbprint) for entry in page.images)
-            for name in page.removed:
-                del self.known[name]
-            self.mark = page.mark or self.mark
-        return self.taken
-
-
-@asynccontextmanager
-async def following(
-    catalogue: Catalogue, mark: str | None = None, before: Follower | None = None
-) -> AsyncIterator[Follower]:
-    async with aclosing(catalogue.changes.pages(before.mark if before else mark)) as pages:
-        follower = Follower(pages)
-        follower.known = dict(before.known) if before else {}
-        yield follower
-    assert catalogue.changes._watching is None or catalogue.changes._followers
 
 
 async def test_everything_and_then_what_changes(folder: Path) -> None:
@@ -423,125 +376,6 @@ async def test_looks_are_nobody_s_in_the_log(folder: Path, monkeypatch: pytest.M
         async with aclosing(Catalogue(folder).changes.pages(None)) as news:
             await anext(news)
     assert found == [{}]
-
-
-async def test_who_only_asks_gets_what_is_there_now(folder: Path) -> None:
-    catalogue = Catalogue(folder)
-    assert names(await catalogue.changes.listing()) == ["a.png", "b.png", "c.png"]
-    # Whether it rests or not.
-    put(folder / "new.png")
-    assert names(await catalogue.changes.listing()) == ["a.png", "b.png", "c.png", "new.png"]
-    put(folder / "new.png", b"another")
-    (folder / "a.png").unlink()
-    pages = await catalogue.changes.listing()
-    assert names(pages) == ["b.png", "c.png", "new.png"]
-    assert sorted(pages[0].message.images, key=by_name) == list(catalogue.entries())
-    assert not pages[0].message.changes
-    assert pages[0].message.mark is None
-    # Those who follow it are told when it rests, as ever.
-    async with following(catalogue) as follower:
-        await follower.next()
-        put(folder / "newer.png")
-        assert "newer.png" in names(await catalogue.changes.listing())
-        await follower.next()
-        assert "newer.png" in follower.known
-
-
-async def test_many_who_ask_share_looks_and_pages(
-    folder: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    for number in range(120):
-        put(folder / f"{number:03}.png", age=500 - number)
-    looks: list[float] = []
-    real, clock = looked, asyncio.get_running_loop()
-    under_way = 0
-
-    def slow(catalogue: Catalogue, before: Scan) -> Scan:
-        nonlocal under_way
-        under_way += 1
-        assert under_way == 1
-        looks.append(clock.time())
-        clock._ticking.now += 0.5  # type: ignore[attr-defined]
-        found = real(catalogue, before)
-        under_way -= 1
-        return found
-
-    monkeypatch.setattr(watcher, "looked", slow)
-    catalogue = Catalogue(folder)
-    first, *others = await asyncio.gather(*(catalogue.changes.listing() for _ in range(100)))
-    assert len(looks) == 1
-    assert len(first) == 3
-    assert all(one is first for one in others)
-    data = [page.data for page in first]
-    # However often they ask, one look is taken at a time, and there is a rest after it.
-    for _ in range(5):
-        began = clock.time()
-        again = await asyncio.gather(*(catalogue.changes.listing() for _ in range(20)))
-        assert all(one is first for one in again)
-        # Nobody waits for as long as the rest may be, but is told what was found last.
-        assert clock.time() - began <= watcher.PATIENCE + 0.5
-        await asyncio.sleep(0.5 + SHARE * 0.5)
-    assert all(page.data is held for page, held in zip(first, data, strict=True))
-    assert len(looks) == 5
-    rests = [after - before for before, after in itertools.pairwise(looks)]
-    assert min(rests) >= 0.5 + SHARE * 0.5
-    # Followers of the same version share theirs.
-    async with (
-        aclosing(catalogue.changes.pages(None)) as one,
-        aclosing(catalogue.changes.pages(None)) as two,
-    ):
-        assert all(a is b for a, b in zip(await anext(one), await anext(two), strict=True))
-        put(folder / "new.png", age=1)
-        assert all(a is b for a, b in zip(await anext(one), await anext(two), strict=True))
-
-
-async def test_a_look_that_takes_long_is_of_use_to_who_asks_next(
-    folder: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    clock = asyncio.get_running_loop()
-
-    def slow(catalogue: Catalogue, before: Scan) -> Scan:
-        clock._ticking.now += 9.0  # type: ignore[attr-defined]
-        return looked(catalogue, before)
-
-    catalogue = Catalogue(folder)
-    assert len(names(await catalogue.changes.listing())) == 3
-    monkeypatch.setattr(watcher, "looked", slow)
-    await catalogue.changes.listing()
-    put(folder / "new.png")
-    assert len(names(await catalogue.changes.listing())) == 3
-    await asyncio.sleep(9.0 + SHARE * 9.0)
-    assert len(names(await catalogue.changes.listing())) == 4
-
-
-async def test_who_asks_while_the_folder_is_away(
-    folder: Path, caplog: pytest.LogCaptureFixture
-) -> None:
-    catalogue, away = Catalogue(folder), folder.with_name("away")
-    shutil.move(folder, away)
-    [page] = await catalogue.changes.listing()
-    assert (page.message.images, page.message.last) == ((), True)
-    shutil.move(away, folder)
-    pages = await catalogue.changes.listing()
-    assert len(names(pages)) == 3
-    shutil.move(folder, away)
-    assert await catalogue.changes.listing() is pages
-    await catalogue.changes.listing()
-    assert caplog.text.count("the folder of pictures cannot be read") == 2
-
-
-async def test_who_asks_and_leaves_takes_nothing_from_others(folder: Path) -> None:
-    catalogue = Catalogue(folder)
-    asking = [asyncio.create_task(catalogue.changes.listing()) for _ in range(3)]
-    await asyncio.sleep(0)
-    asking[0].cancel()
-    assert [names(pages) for pages in await asyncio.gather(*asking[1:])] == [
-        ["a.png", "b.png", "c.png"]
-    ] * 2
-
-
-def by_name(entry: Entry) -> str:
-    return entry.name
 
 
 def names(pages: tuple[Page, ...]) -> list[str]:

@@ -5,31 +5,21 @@ from __future__ import annotations
 import dataclasses
 
 import pytest
+from greeted import ready_receiver, ready_sender
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from pair import Pair, entry
+from pair import Pair
 
-from diffc_stream.errors import (
-    LinkLost,
-    LocalProtocolError,
-    PeerError,
-    RemoteProtocolError,
-    Unauthorized,
-    UnknownImage,
-)
+from diffc_stream.errors import LinkLost, RemoteProtocolError
 from diffc_stream.session import (
     Ack,
     Alive,
-    Capability,
-    Catalogue,
     Code,
     Data,
     End,
     Error,
     Goaway,
     Hello,
-    List,
-    Message,
     Open,
     PrefixHash,
     Reason,
@@ -41,27 +31,12 @@ from diffc_stream.session import (
     Welcome,
     decode,
     encode,
-    peer_error,
 )
 from diffc_stream.session.pace import Pace
 
 PHOTO = bytes(range(256)) * 40
 SHORT = b"a stream of very few bytes"
 WELCOME = Welcome(window=8192, idle=60.0, streams=4)
-
-
-def ready_sender(window: int = 8192) -> SenderSession:
-    session = SenderSession(now=0.0)
-    session.receive(encode(Hello(window=window, idle=60.0)), 0.0)
-    session.transmit(0.0)
-    return session
-
-
-def ready_receiver(window: int = 8192) -> ReceiverSession:
-    session = ReceiverSession(now=0.0)
-    session.receive(encode(Welcome(window=window, idle=60.0, streams=4)), 0.0)
-    session.transmit(0.0)
-    return session
 
 
 def test_a_whole_stream() -> None:
@@ -193,100 +168,6 @@ def test_an_unknown_image_hurts_nobody_else() -> None:
     pair.run()
     assert pair.errors() == [(1, Code.UNKNOWN_IMAGE)]
     assert pair.received[stream] == PHOTO
-
-
-def test_a_catalogue_of_many_pages() -> None:
-    pair = Pair({f"photo {i:03}": b"" for i in range(250)})
-    pair.receiver.list()
-    with pytest.raises(LocalProtocolError, match="has not been answered"):
-        pair.receiver.list()
-    pair.run()
-    assert pair.names() == sorted(pair.streams)
-    assert sum(isinstance(event, Catalogue) for event in pair.events) == 5
-    pair.receiver.list()
-    pair.run()
-    assert len(pair.names()) == 500
-
-
-def following(*capabilities: str) -> tuple[SenderSession, ReceiverSession]:
-    """Return two ends of which one follows the other's catalogue, as far as that one can."""
-    sender = SenderSession(now=0.0, capabilities=capabilities)
-    receiver = ReceiverSession(now=0.0)
-    receiver.list(follow=True, mark="0" * 16)
-    for data in receiver.transmit(0.0):
-        event = sender.receive(data, 0.0)
-    assert event == List(follow=True, mark="0" * 16)
-    return sender, receiver
-
-
-def heard(sender: SenderSession, receiver: ReceiverSession) -> list[Message | None]:
-    events = []
-    while messages := sender.transmit(0.0):
-        events += [receiver.receive(data, 0.0) for data in messages]
-    return events
-
-
-def test_a_catalogue_that_goes_on() -> None:
-    sender, receiver = following(Capability.FOLLOW)
-    sender.catalogue([entry("a")])
-    assert [type(event) for event in heard(sender, receiver)] == [Welcome, Catalogue]
-    assert receiver.following
-    news = Catalogue(images=(entry("b"),), last=True, changes=True, removed=("a",), mark="1" * 16)
-    for _ in range(2):
-        sender.announce([news])
-        assert heard(sender, receiver) == [news]
-    # It is asked for once.
-    with pytest.raises(LocalProtocolError, match="has not been answered"):
-        receiver.list()
-    with pytest.raises(RemoteProtocolError, match="a second LIST"):
-        sender.receive(encode(List()), 0.0)
-
-
-def test_a_sender_that_cannot_go_on_says_so() -> None:
-    sender, receiver = following()
-    sender.catalogue([entry("a")])
-    heard(sender, receiver)
-    assert not receiver.following
-    with pytest.raises(LocalProtocolError, match="without a LIST"):
-        sender.announce([Catalogue(images=(), last=True, changes=True)])
-    receiver.list()
-    with pytest.raises(RemoteProtocolError, match="without a LIST"):
-        receiver.receive(encode(Catalogue(images=(), last=True)), 0.0)
-        receiver.receive(encode(Catalogue(images=(), last=True)), 0.0)
-
-
-def test_streams_need_not_wait_for_all_of_a_catalogue() -> None:
-    sender, receiver = following(Capability.FOLLOW)
-    receiver.open("a")
-    for data in receiver.transmit(0.0):
-        sender.receive(data, 0.0)
-    sender.catalogue(entry(f"{i}") for i in range(120))
-    for pages, sizes in enumerate([(50, 1), (50, 1), (20, 1)]):
-        assert sender.pages == 3 - pages
-        sender.send(1, b"x")
-        messages = [receiver.receive(data, 0.0) for data in sender.transmit(0.0)]
-        events = [event for event in messages if not isinstance(event, Welcome)]
-        assert [
-            len(event.images if isinstance(event, Catalogue) else event.payload)
-            for event in events
-            if isinstance(event, Catalogue | Data)
-        ] == [sizes[1], sizes[0]]
-    assert sender.pages == 0
-
-
-def test_pages_that_are_left_when_a_sender_gives_up_are_not_sent() -> None:
-    sender, _receiver = following(Capability.FOLLOW)
-    sender.catalogue(entry(f"{i}") for i in range(120))
-    with pytest.raises(RemoteProtocolError):
-        sender.receive(b"", 0.0)
-    assert not any(isinstance(decode(data), Catalogue) for data in sender.transmit(0.0))
-
-
-def test_an_empty_catalogue() -> None:
-    pair = Pair()
-    pair.receiver.list()
-    pair.run()
-    assert [e.last for e in pair.events if isinstance(e, Catalogue)] == [True]
 
 
 def test_too_many_streams() -> None:
@@ -508,186 +389,3 @@ def test_calling_handle_timeout_early_does_nothing() -> None:
     assert session.transmit(1.0) == []
     session.handle_timeout(20.0)
     assert [decode(data) for data in session.transmit(20.0)] == [Alive(said=1)]
-
-
-@pytest.mark.parametrize(
-    ("data", "complaint"),
-    [
-        (b"", "an empty message"),
-        ("text", "a text message"),
-        (encode(List())[:1], "not a MessagePack array"),
-        (encode(Ack(received=1)), "ACK of 1 bytes where 0 to 0 are possible"),
-        (encode(End(stream=1, reason=Reason.TARGET, length=0)), "an unexpected END"),
-        (encode(Hello(window=8192, idle=1.0)), "an unexpected HELLO"),
-    ],
-)
-def test_a_receiver_that_breaks_the_protocol(data: bytes | str, complaint: str) -> None:
-    session = ready_sender()
-    with pytest.raises(RemoteProtocolError, match=complaint):
-        session.receive(data, 1.0)
-    [last] = [decode(message) for message in session.transmit(1.0)]
-    assert isinstance(last, Error)
-    assert (last.stream, last.code) == (0, Code.PROTOCOL)
-    assert session.closed
-    with pytest.raises(RemoteProtocolError):
-        session.receive(encode(Alive()), 2.0)
-    assert session.transmit(2.0) == []
-
-
-def test_only_one_catalogue_at_a_time() -> None:
-    session = ready_sender()
-    session.receive(encode(List()), 0.0)
-    with pytest.raises(RemoteProtocolError, match="a second LIST"):
-        session.receive(encode(List()), 0.0)
-
-
-def test_acknowledgements_never_go_back() -> None:
-    session = ready_sender()
-    session.receive(encode(Open(stream=1, image="a")), 0.0)
-    session.send(1, bytes(1000))
-    session.receive(encode(Ack(received=600)), 0.0)
-    assert session.credit == 8192 - 400
-    for lie in (599, 1001):
-        other = ready_sender()
-        other.receive(encode(Open(stream=1, image="a")), 0.0)
-        other.send(1, bytes(1000))
-        other.receive(encode(Ack(received=600)), 0.0)
-        with pytest.raises(RemoteProtocolError, match="are possible"):
-            other.receive(encode(Ack(received=lie)), 0.0)
-
-
-@pytest.mark.parametrize(
-    ("messages", "complaint"),
-    [
-        ([Data(stream=1, offset=1, payload=b"x")], "byte 1, not 0"),
-        ([Data(stream=1, offset=0, payload=bytes(101))], "more than was asked for"),
-        ([Data(stream=2, offset=0, payload=b"x")], "stream 2 is IDLE"),
-        ([End(stream=1, reason=Reason.COMPLETE, length=5)], "at byte 5, but 0 came"),
-        ([End(stream=1, reason=Reason.TARGET, length=0, updates=1)], "more UPDATEs than were said"),
-        ([Catalogue(images=(), last=True)], "a CATALOGUE without a LIST"),
-        ([Welcome(window=512, idle=1.0, streams=1)], "an unexpected WELCOME"),
-        (
-            [
-                End(stream=1, reason=Reason.COMPLETE, length=0),
-                Data(stream=1, offset=0, payload=b"x"),
-            ],
-            "stream 1 is CLOSED",
-        ),
-    ],
-)
-def test_a_sender_that_breaks_the_protocol(messages: list[Data | End], complaint: str) -> None:
-    session = ready_receiver()
-    session.open("a", target=Target(bytes=100))
-    *before, last = messages
-    for message in before:
-        session.receive(encode(message), 0.0)
-    with pytest.raises(RemoteProtocolError, match=complaint):
-        session.receive(encode(last), 0.0)
-    assert session.closed
-
-
-def test_a_sender_that_exceeds_the_window() -> None:
-    session = ready_receiver(window=512)
-    session.open("a")
-    with pytest.raises(RemoteProtocolError, match="more than the window allows"):
-        session.receive(encode(Data(stream=1, offset=0, payload=bytes(513))), 0.0)
-
-
-def test_a_sender_that_widens_the_window() -> None:
-    session = ReceiverSession(now=0.0, terms=Terms(window=1024))
-    with pytest.raises(RemoteProtocolError, match="larger than HELLO's"):
-        session.receive(encode(Welcome(window=1025, idle=60.0, streams=4)), 0.0)
-
-
-def test_a_peer_that_gives_up_is_quoted() -> None:
-    session = ready_receiver()
-    with pytest.raises(PeerError, match=r"the peer says: enough \[internal\]"):
-        session.receive(encode(Error(stream=0, code=Code.INTERNAL, message="enough")), 0.0)
-    assert session.closed
-
-
-def test_errors_have_types() -> None:
-    error = peer_error(Error(stream=1, code=Code.UNKNOWN_IMAGE, message="none", retry=False))
-    assert isinstance(error, UnknownImage)
-    error = peer_error(Error(stream=1, code="from the future", message="?", retry=True))
-    assert type(error) is PeerError
-    assert (error.code, error.retry) == ("from the future", True)
-
-
-def test_refusals_are_made_fit_for_the_wire() -> None:
-    session = ready_sender()
-    session.receive(encode(Open(stream=1, image="a")), 0.0)
-    session.refuse(1, Code.INTERNAL, "two\nlines, a bell \a and " + "much " * 200)
-    error = decode(session.transmit(0.0)[0])
-    assert isinstance(error, Error)
-    assert error.message.startswith("two lines, a bell ? and much")
-    assert len(error.message) == 512
-
-
-def test_what_this_side_must_not_do() -> None:
-    sender = ready_sender(window=512)
-    sender.receive(encode(Open(stream=1, image="a")), 0.0)
-    for payload in (b"", bytes(513)):
-        with pytest.raises(LocalProtocolError, match="where credit is 512"):
-            sender.send(1, payload)
-    with pytest.raises(LocalProtocolError, match="DATA cannot be sent: stream 2 is IDLE"):
-        sender.send(2, b"x")
-    with pytest.raises(LocalProtocolError, match="OPEN: image is not a relative path"):
-        ready_receiver().open("/etc/passwd")
-    with pytest.raises(LocalProtocolError, match="a window of 5 bytes"):
-        ReceiverSession(now=0.0, terms=Terms(window=5))
-
-
-def test_a_failed_request_leaves_no_trace() -> None:
-    session = ready_receiver()
-    with pytest.raises(LocalProtocolError):
-        session.open("..")
-    assert session.transmit(0.0) == []
-    assert session.open("a") == 1
-
-
-def test_what_is_held_names_its_model() -> None:
-    receiver, sender = ReceiverSession(now=0.0), SenderSession(now=0.0)
-    receiver.open("photo", start=5, prefix="0" * 16, model="0a1b2c3d")
-    receiver.open("photo")
-    _, first, second = (sender.receive(data, 0.0) for data in receiver.transmit(0.0))
-    assert isinstance(first, Open)
-    assert isinstance(second, Open)
-    assert (first.model, second.model) == ("0a1b2c3d", None)
-
-
-def test_a_refusal_names_the_model_that_is_missing() -> None:
-    sender, receiver = ready_sender(), ready_receiver()
-    stream = receiver.open("photo")
-    sender.receive(receiver.transmit(0.0)[0], 0.0)
-    sender.refuse(stream, Code.UNKNOWN_MODEL, "not yours", model="0a1b2c3d")
-    event = receiver.receive(sender.transmit(0.0)[0], 0.0)
-    assert isinstance(event, Error)
-    error = peer_error(event)
-    assert isinstance(error, PeerError)
-    assert error.model == "0a1b2c3d"
-
-
-def test_who_is_dismissed_is_told_and_need_not_ask_again() -> None:
-    sender, receiver = ready_sender(), ready_receiver()
-    sender.dismiss(Code.UNAUTHORIZED, "the token has expired")
-    assert sender.closed
-    sender.dismiss(Code.UNAUTHORIZED, "twice")
-    [said] = sender.transmit(0.0)
-    with pytest.raises(Unauthorized, match="the token has expired") as caught:
-        receiver.receive(said, 0.0)
-    assert caught.value.exit_code == 8
-    assert receiver.closed
-
-
-def test_only_so_many_models_fit_a_message() -> None:
-    models = [f"{number:08x}" for number in range(20)]
-    receiver = ReceiverSession(now=0.0, models=models)
-    sender = SenderSession(now=0.0, models=models)
-    for data in receiver.transmit(0.0):
-        sender.receive(data, 0.0)
-    for data in sender.transmit(0.0):
-        receiver.receive(data, 0.0)
-    assert sender.hello is not None
-    assert receiver.welcome is not None
-    assert sender.hello.models == receiver.welcome.models == tuple(models[:16])

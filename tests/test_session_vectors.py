@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import pytest
-from session_vectors import FILES, HERE, MESSAGES, written
+from message_vectors import MESSAGES
+from session_vectors import FILES, HERE, written
 
 from diffc_stream.session import Data
 from diffc_stream.session.messages import CONTROL

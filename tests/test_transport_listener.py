@@ -19,7 +19,7 @@ from authority import issue
 from fakes import FakeOpener
 from http_client import head_of, request
 from serving import pictures, serving, settled
-from test_security import upgrade
+from visitors import upgrade
 from websocket_client import HELLO, dial, heard
 
 from diffc_server import Catalogue, Pipeline, SenderDaemon

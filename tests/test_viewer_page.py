@@ -3,153 +3,44 @@
 from __future__ import annotations
 
 import re
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
-import pytest_asyncio
-from browser import PATIENCE, Complaints, browsing
 from PIL import Image
-from playwright.async_api import Browser, Page, expect
-from viewing import scene, streamed, viewing
+from playwright.async_api import Browser, expect
+from viewer_page import (
+    LARGE,
+    LARGE_TARGET,
+    PIXELS,
+    SIDE,
+    TARGET,
+    WINDOW,
+    finished,
+    folder,
+    has,
+    large,
+    number,
+    screenshot,
+    visit,
+)
+from viewing import scene, viewing
 
 from diffc_stream.codec.curve import Curve
 from diffc_stream.metrics import psnr
 from diffc_stream.transport.impairment import PERFECT, Impairment
 
-pytestmark = pytest.mark.asyncio(loop_scope="module")
-
-SCREENSHOTS = Path(__file__).parent.parent / "build" / "screenshots"
-expect.set_options(timeout=PATIENCE)
-SIDE, LARGE = 64, 128
-"""Of a picture, and of one whose bytes take their time."""
-TARGET, LARGE_TARGET = (int(0.2 * side * side / 8) for side in (SIDE, LARGE))
-"""Bytes up to which the page wants the picture at first, where it has the stage."""
-WINDOW = 512
-
-SEEN = """
-// Threads that wait for each other spin, which other programs' tests would pay for.
-Object.defineProperty(navigator, "hardwareConcurrency", { value: 1 });
-addEventListener("DOMContentLoaded", () => {
-  window.seen = [];
-  const canvas = document.getElementById("canvas");
-  const note = () => seen.push([Number(canvas.dataset.bytes), Number(canvas.dataset.psnr)]);
-  new MutationObserver(note).observe(canvas, { attributeFilter: ["data-bytes"] });
-});
-"""
+__all__ = ["folder", "large"]
+pytestmark = pytest.mark.asyncio(loop_scope="session")
 ENOUGH = """() => {
   document.getElementById("enough").click();
   return Number(document.getElementById("stage").dataset.bytes);
 }"""
-PIXELS = "document.getElementById('canvas').toDataURL()"
-
 VALUES = """() => {
   const canvas = document.getElementById("canvas");
   const { data } = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height);
   return [...data].filter((_, place) => place % 4 < 3);
 }"""
-
-CONTRASTS = """() => {
-  const context = new OffscreenCanvas(1, 1).getContext("2d", { willReadFrequently: true });
-  const channels = (colour) => {
-    context.clearRect(0, 0, 1, 1);
-    context.fillStyle = colour;
-    context.fillRect(0, 0, 1, 1);
-    return [...context.getImageData(0, 0, 1, 1).data];
-  };
-  const luminance = ([r, g, b]) => {
-    const [x, y, z] = [r, g, b].map((value) => {
-      const share = value / 255;
-      return share <= 0.04045 ? share / 12.92 : ((share + 0.055) / 1.055) ** 2.4;
-    });
-    return 0.2126 * x + 0.7152 * y + 0.0722 * z;
-  };
-  const behind = (element) => {
-    for (let at = element; at; at = at.parentElement) {
-      const colour = channels(getComputedStyle(at).backgroundColor);
-      if (colour[3] === 255) return colour;
-    }
-    return [255, 255, 255, 255];
-  };
-  const walker = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
-  const found = [];
-  while (walker.nextNode()) {
-    const element = walker.currentNode.parentElement;
-    const text = walker.currentNode.data.trim();
-    if (!text || !element.checkVisibility() || element.matches(":disabled, noscript *")) continue;
-    const style = getComputedStyle(element);
-    const colour = channels(element instanceof SVGElement ? style.fill : style.color);
-    const [dark, light] = [luminance(colour), luminance(behind(element))].sort((a, b) => a - b);
-    found.push([text, (light + 0.05) / (dark + 0.05)]);
-  }
-  return found;
-}"""
-
-
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder of streams, which are sent as they are: nothing is encoded while a test waits."""
-    home = tmp_path_factory.mktemp("pictures")
-    (home / "harbour.dfc").write_bytes(streamed(scene(SIDE, 1), 0.9))
-    (home / "cliffs").mkdir()
-    (home / "cliffs" / "east side.dfc").write_bytes(streamed(scene(64, 2), 0.5))
-    (home / "meadow.dfc").write_bytes(streamed(scene(64, 3), 0.5))
-    return home
-
-
-@pytest.fixture(scope="module")
-def large(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with a larger picture, for tests in which bytes are still under way."""
-    home = tmp_path_factory.mktemp("large")
-    (home / "harbour.dfc").write_bytes(streamed(scene(LARGE, 1), 0.9))
-    return home
-
-
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def browser() -> AsyncIterator[Browser]:
-    async with browsing() as browser:
-        yield browser
-
-
-@asynccontextmanager
-async def visit(
-    browser: Browser, url: str, *, complaints: bool = True, **context: Any
-) -> AsyncIterator[Page]:
-    """Open the page; nothing may be wrong with it when the block ends."""
-    opened = await browser.new_context(**{"viewport": {"width": 1280, "height": 800}} | context)
-    opened.set_default_timeout(PATIENCE)
-    await opened.add_init_script(SEEN)
-    page, heard = await opened.new_page(), Complaints()
-    heard.listen(page)
-    await page.goto(url)
-    try:
-        yield page
-        assert not complaints or heard.heard == []
-    finally:
-        await opened.close()
-
-
-async def has(page: Page, selector: str, name: str, value: str | re.Pattern[str]) -> None:
-    """Wait until an element has an attribute."""
-    await expect(page.locator(selector)).to_have_attribute(name, value)
-
-
-async def finished(page: Page, nbytes: int = TARGET) -> None:
-    """Wait until the large picture is there, and shown."""
-    await has(page, "#stage", "data-state", re.compile("target|stopped|complete"))
-    await has(page, "#canvas", "data-bytes", str(nbytes))
-
-
-async def number(page: Page, selector: str, name: str) -> float:
-    return float(await page.locator(selector).get_attribute(name) or "nan")
-
-
-async def screenshot(page: Page, name: str) -> None:
-    SCREENSHOTS.mkdir(parents=True, exist_ok=True)
-    await page.screenshot(path=SCREENSHOTS / f"{name}.png")
 
 
 async def test_all_pictures_sharpen(browser: Browser, folder: Path) -> None:
@@ -322,38 +213,6 @@ async def test_a_link_that_was_cut_goes_on_where_it_was(browser: Browser, large:
             assert (await page.evaluate("seen"))[-1][0] == LARGE_TARGET
 
 
-async def test_all_of_it_by_keyboard(browser: Browser, folder: Path) -> None:
-    async with viewing(folder) as served, visit(browser, served.url) as page:
-        await expect(page.locator(".tile")).to_have_count(3)
-        keyboard = page.keyboard
-        focused = "document.activeElement.id || document.activeElement.closest('li')?.dataset.name"
-        order = []
-        for _ in range(5):
-            await keyboard.press("Tab")
-            order.append(await page.evaluate(focused))
-        assert order == ["skip", "home", "cliffs/east side.dfc", "harbour.dfc", "meadow.dfc"]
-        await keyboard.press("Shift+Tab")
-        outline = "getComputedStyle(document.activeElement).outlineStyle"
-        assert await page.evaluate(outline) == "solid"
-        await keyboard.press("Enter")
-        await expect(page).to_have_url(re.compile("#/harbour.dfc$"))
-        await expect(page.locator("#title")).to_have_text("harbour.dfc")
-        await finished(page)
-        await keyboard.press("ArrowLeft")
-        await expect(page).to_have_url(re.compile("#/cliffs/east%20side.dfc$"))
-        await has(page, "#canvas", "data-bytes", re.compile(r"^\d+$"))
-        reached = set()
-        for _ in range(12):
-            await keyboard.press("Tab")
-            reached.add(await page.evaluate(focused))
-        assert reached >= {"axis", "live", "more", "realism", "observation", "save", "next"}
-        await keyboard.press("Escape")
-        await expect(page.locator("#stage")).to_be_hidden()
-        assert await page.evaluate(focused) == "cliffs/east side.dfc"
-        await page.go_back()
-        await expect(page.locator("#stage")).to_be_visible()
-
-
 async def test_what_is_wrong_is_said(browser: Browser, folder: Path, tmp_path: Path) -> None:
     whole, curve = (folder / "harbour.dfc").read_bytes(), Curve()
     curve.feed(whole)
@@ -463,40 +322,3 @@ async def test_nobody_wants_more_than_there_can_be(browser: Browser, large: Path
 async def test_a_folder_without_pictures_is_no_error(browser: Browser, tmp_path: Path) -> None:
     async with viewing(tmp_path) as served, visit(browser, served.url) as page:
         await expect(page.locator("#nothing")).to_contain_text("no pictures yet")
-
-
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-async def test_everybody_can_use_it(browser: Browser, folder: Path, scheme: str) -> None:
-    phone: dict[str, Any] = {"viewport": {"width": 390, "height": 844}, "device_scale_factor": 2}
-    phone |= {"color_scheme": scheme}
-    async with (
-        viewing(folder) as served,
-        visit(browser, f"{served.url}#/harbour.dfc", **phone) as page,
-    ):
-        await finished(page)
-        await page.locator("#realism").fill("0.5")
-        assert await page.evaluate("document.documentElement.scrollWidth") == 390
-        faint = {text: ratio for text, ratio in await page.evaluate(CONTRASTS) if ratio < 4.5}
-        assert faint == {}
-        nodes = await accessibility(page)
-        controls = [n for n in nodes if n["role"] in ("button", "link", "slider", "switch")]
-        assert len(controls) > 8
-        assert [n for n in controls if not n["name"]] == []
-        assert {"main", "banner", "navigation"} <= {n["role"] for n in nodes}
-        await screenshot(page, f"picture-phone-{scheme}")
-        await page.goto(f"{served.url}#/")
-        await expect(page.locator(".tile[data-shown]")).to_have_count(3)
-        faint = {text: ratio for text, ratio in await page.evaluate(CONTRASTS) if ratio < 4.5}
-        assert faint == {}
-        await screenshot(page, f"gallery-phone-{scheme}")
-
-
-async def accessibility(page: Page) -> list[dict[str, str]]:
-    """Return role and name of all that assistive technology is told of."""
-    session = await page.context.new_cdp_session(page)
-    tree = await session.send("Accessibility.getFullAXTree")
-    return [
-        {"role": node["role"]["value"], "name": node.get("name", {}).get("value", "")}
-        for node in tree["nodes"]
-        if not node["ignored"]
-    ]

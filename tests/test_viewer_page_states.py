@@ -8,13 +8,13 @@ from pathlib import Path
 
 import pytest
 from playwright.async_api import Browser, Page, Route, expect
-from test_viewer_page import PIXELS, TARGET, browser, finished, folder, has, visit
+from viewer_page import PIXELS, TARGET, finished, folder, has, visit
 from viewing import scene, streamed, viewing
 
 from diffc_stream.transport.impairment import Impairment
 
-__all__ = ["browser", "folder"]
-pytestmark = pytest.mark.asyncio(loop_scope="module")
+__all__ = ["folder"]
+pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 LEFT = """() => ["caption", "cost", "said", "work"].map(
   (id) => document.getElementById(id).textContent,

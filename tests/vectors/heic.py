@@ -17,9 +17,9 @@ import pillow_heif
 from PIL import Image
 
 HERE = Path(__file__).parent
-sys.path.insert(0, str(HERE.parent))
+sys.path.insert(0, str(HERE.parent / "support"))
 
-from test_picture import rgb_profile  # noqa: E402
+from picture_files import rgb_profile  # noqa: E402
 
 WIDTH, HEIGHT = 24, 16
 COLOUR = (200, 100, 50)
