@@ -32,6 +32,8 @@ PATIENCE = 5.0
 """Real seconds that threads and programs which were told to end are given to do it."""
 IMPORTS = 100
 """Modules loaded since, after which what is there is left out of collections anew."""
+SURVIVORS = 20_000
+"""The same for objects that outlived a test: what a library caches made collections slow."""
 SIGNALS = [s for s in ("SIGINT", "SIGTERM", "SIGHUP", "SIGCHLD", "SIGPIPE") if hasattr(signal, s)]
 OPENING = ("socket.__new__", "subprocess.Popen", "os.posix_spawn", "os.fork")
 
@@ -121,14 +123,16 @@ class Leftovers:
     def _left(self) -> list[str]:
         """Return what there is now and was not before the test, a line each."""
         complaints, new = [], self._new()
+        crowded = False
         if self._opened or new:
             complaints, new = collected(), self._new()
+            crowded = len(gc.get_objects()) > SURVIVORS
         deadline = time.monotonic() + PATIENCE
         while new and time.monotonic() < deadline and not self._failed:
             time.sleep(0.01)
             complaints += collected()
             new = self._new()
-        if len(sys.modules) > self._modules + IMPORTS:
+        if crowded or len(sys.modules) > self._modules + IMPORTS:
             self._freeze()
         now = shared()
         changed = [
