@@ -1,10 +1,10 @@
-"""Receive all pictures of a sender in an asyncio program, side by side over one link.
+"""Receive all pictures of a sender at the same time over one link, in an asyncio program.
 
     python -m examples.asyncio_app ws://127.0.0.1:8765 pictures/ --first coffee.jpg --psnr 30
 
-What gains most by the next byte comes first, and the picture that is looked at counts five times;
-once it is good enough the others have the link for themselves.  Whoever stops the program loses
-nothing: the streams are kept, and it goes on where it was.
+The sender sends next what improves most by a byte, and the picture of --first counts five times as
+much; once it is good enough, the others get the whole link.  The streams are kept, so a program
+that was stopped continues where it was.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from diffc_stream import DiffcError, save_png
 from diffc_stream.threads import wait_asleep
 
 LOOKED_AT = 5.0
-"""How many times a gain in the picture that is looked at counts."""
+"""Weight of the picture of --first."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -67,7 +67,7 @@ class Gallery:
             except DiffcError as error:
                 if not (kept.length and outdated(error)):
                     raise
-                kept.restart()  # another picture has taken its name
+                kept.restart()  # the sender has replaced the picture
                 await self._follow(sender, name, kept)
 
     async def _follow(self, sender: Sender, name: str, kept: FileStream) -> None:
@@ -76,12 +76,12 @@ class Gallery:
         weight = LOOKED_AT if name == self._first else 1.0
         async with aclosing(sender.open(name, weight=weight, kept=kept)) as refinements:
             async for refinement in refinements:
-                # Files take their time, and the loop has other pictures to care for.
+                # On a thread, because writing a file would block the other pictures.
                 await asyncio.to_thread(save_png, out, refinement.image)
                 quality = refinement.predicted_psnr or 0.0
                 print(f"{name}: {refinement.bytes:,} bytes, about {quality:.1f} dB")
                 if quality >= self._psnr:
-                    break  # the sender is told to stop
+                    break  # this tells the sender to stop
 
 
 if __name__ == "__main__":

@@ -1,11 +1,11 @@
-"""Stream a photograph over a slow link, and keep what it looked like on the way.
+"""Stream a photograph over a slow link, and draw how it improved on the way.
 
     make demo                                  scikit-image's coffee at 2,000 bytes per second
     make demo IMAGE=photo.jpg RATE=500         your own photograph, your own link
 
-Starts a sender daemon and a receiver (``examples/watch.py``) in processes of their own, and carries
-the bytes between them itself, slowly.  Leaves the received stream and a filmstrip in demo/.  In a
-terminal it then says where a browser can watch the same, over the same link, until Ctrl-C.
+This starts a sender daemon and a receiver (``examples/watch.py``) in processes of their own, and
+relays the bytes between them at the given rate.  It writes the received stream and a filmstrip to
+demo/.  In a terminal it then serves the same in a browser, over the same link, until Ctrl-C.
 """
 
 from __future__ import annotations
@@ -34,14 +34,14 @@ from diffc_viewer import Assets
 
 SERVED_AS_IT_IS = {".png", ".jpg", ".jpeg", ".webp", ".tif", ".tiff"}
 FEWEST_BYTES = 300
-"""Tiny pictures get so many, whatever that is per pixel."""
+"""Least target in bytes, for tiny pictures."""
 PATIENCE = 10.0
-"""Seconds for the sender daemon to end when it is told to."""
+"""Seconds that the daemons get to end."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Show:
-    """What is to be shown."""
+    """The settings of the demo."""
 
     photo: Path
     height: int
@@ -49,7 +49,7 @@ class Show:
     rate: float
     """Bytes per second."""
     target: int
-    """Bytes at which to stop."""
+    """Bytes after which to stop."""
     out: Path
 
 
@@ -87,8 +87,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def default_photo() -> Path:
-    """Return the photograph that scikit-image brings.  Raises UnreadablePicture without it."""
-    found = importlib.util.find_spec("skimage")  # found, not imported: that would take a second
+    """Return the photograph in scikit-image.  Raises UnreadablePicture without it."""
+    found = importlib.util.find_spec("skimage")  # not imported, which would take a second
     for folder in (found and found.submodule_search_locations) or ():
         photo = Path(folder, "data", "coffee.png")
         if photo.is_file():
@@ -97,7 +97,7 @@ def default_photo() -> Path:
 
 
 async def stream(show: Show) -> int:
-    """Send, carry and receive; return the receiver's exit code."""
+    """Send, relay and receive; return the receiver's exit code."""
     end_at_sigterm()
     with tempfile.TemporaryDirectory() as folder:
         name = await asyncio.to_thread(offered, show.photo, Path(folder))
@@ -118,7 +118,7 @@ async def stream(show: Show) -> int:
 
 
 async def offer_viewer(url: str, rate: float) -> None:
-    """Say how to watch in a browser; to somebody at a terminal, until they have seen enough."""
+    """Say how to watch in a browser; in a terminal, also serve the page until Ctrl-C."""
     if not (sys.stdout.isatty() and Assets().complete):
         print(f"to watch it in a browser: make view RATE={rate:g}")
         return
@@ -128,7 +128,7 @@ async def offer_viewer(url: str, rate: float) -> None:
 
 
 def end_at_sigterm() -> None:
-    """Have SIGTERM cancel the task that runs, as Ctrl-C does: its daemons end with it."""
+    """Let SIGTERM cancel the present task, as Ctrl-C does, so that its daemons end too."""
     task = asyncio.current_task()
     assert task is not None
     with contextlib.suppress(NotImplementedError):  # not on Windows
@@ -149,7 +149,7 @@ async def told_to_stop(process: Process) -> bool:
 
 
 def offered(photo: Path, folder: Path) -> str:
-    """Put ``photo`` into a sender's folder, under a plain name, which is returned."""
+    """Copy ``photo`` into a sender's folder under a plain name, and return that name."""
     suffix = photo.suffix.lower()
     if suffix in SERVED_AS_IT_IS:
         shutil.copyfile(photo, folder / f"photo{suffix}")
@@ -179,7 +179,7 @@ async def viewing(
 
 
 async def _address(process: Process) -> str:
-    """Return what a daemon says is its address.  Raises LinkLost if it says nothing."""
+    """Return the address that a daemon prints.  Raises LinkLost if it prints nothing."""
     assert process.stdout is not None
     line = await process.stdout.readline()
     if not line:
@@ -190,7 +190,7 @@ async def _address(process: Process) -> str:
 
 @asynccontextmanager
 async def receiver(show: Show, url: str) -> AsyncIterator[Process]:
-    """Run a receiver, which prints its table to our own output."""
+    """Run a receiver, which prints its table to our standard output."""
     command = ("-m", "examples.watch", url, "--original", str(show.photo))
     limits = ("--bytes", str(show.target), "--out", str(show.out.resolve()))
     title = (
@@ -203,7 +203,7 @@ async def receiver(show: Show, url: str) -> AsyncIterator[Process]:
 
 @asynccontextmanager
 async def _running(*command: str, stdout: int | None = None) -> AsyncIterator[Process]:
-    """Run a Python command; leaving the block ends it, gently if it lets us."""
+    """Run a Python command; leaving the block terminates it, or kills it if that fails."""
     root = Path(__file__).parent.parent
     process = await asyncio.create_subprocess_exec(
         sys.executable, *command, stdout=stdout, cwd=root

@@ -1,4 +1,4 @@
-"""One picture that shows how a stream arrived: its pictures in a row, what they rest on below."""
+"""Draws how a stream arrived: a row of its pictures, above the observations they come from."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
 WIDEST, TALLEST = 360, 560
-"""Pixels that a picture of the strip may take; larger ones are reduced."""
+"""Largest size of a picture in the strip, in pixels; larger ones are reduced."""
 NARROWEST = 270
-"""Columns are at least this wide, or their labels would not fit."""
+"""Least width of a column, so that its label fits."""
 MARGIN = 16
 CAPTION = "above: the picture at that moment;  below: the observation Z_t it is denoised from"
 PAPER, INK, PALE = "#14161a", "#f2f2f0", "#9aa0a8"
@@ -20,16 +20,16 @@ PAPER, INK, PALE = "#14161a", "#f2f2f0", "#9aa0a8"
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Frame:
-    """What was there at one moment of a stream."""
+    """A stream at one moment."""
 
     picture: NDArray[np.uint8]
     """(H, W, 3), as decoded."""
     observation: NDArray[np.uint8]
-    """(H, W, 3), the noisy observation Z_t that the picture was told from."""
+    """(H, W, 3), the noisy observation Z_t from which the picture was denoised."""
     bytes: int
     bpp: float
     psnr: float
-    """Decibels, against the original."""
+    """PSNR against the original, in dB."""
 
 
 def milestones(last: int, *, count: int = 8, first: int = 200) -> list[int]:
@@ -74,7 +74,7 @@ def _shown_size(picture: NDArray[np.uint8]) -> tuple[int, int]:
 
 
 def _picture(picture: NDArray[np.uint8], width: int, height: int) -> Image.Image:
-    """Reduce smoothly, or enlarge with the pixels left visible."""
+    """Reduce smoothly, or enlarge with visible pixels."""
     image = Image.fromarray(np.ascontiguousarray(picture))
     smoothly = width < image.width or height < image.height
     how = Image.Resampling.LANCZOS if smoothly else Image.Resampling.NEAREST
@@ -82,6 +82,6 @@ def _picture(picture: NDArray[np.uint8], width: int, height: int) -> Image.Image
 
 
 def _noise(observation: NDArray[np.uint8], width: int, height: int) -> Image.Image:
-    """Leave pixels out where there are too many: averaging them would hide the noise."""
+    """Reduce by leaving out pixels, because averaging would hide the noise."""
     image = Image.fromarray(np.ascontiguousarray(observation))
     return image.resize((width, height), Image.Resampling.NEAREST)

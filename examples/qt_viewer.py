@@ -1,11 +1,11 @@
-"""A little viewer: a list, a picture that gets better, and a button for good enough.
+"""A small viewer in Qt: a list, a picture that improves, and a button that stops it.
 
     pip install 'diffc-stream[qt]'
     python -m examples.qt_viewer ws://127.0.0.1:8765
 
-Nothing here waits: pictures come on threads of diffc_client and cross over to the window's as
-signals, of which there is never more than one under way, so that a slow window skips pictures
-rather than being late.
+The window never waits: pictures arrive on threads of diffc_client, and go to the window's thread by
+a signal.  At most one signal is pending, so that a slow window skips pictures instead of falling
+behind.
 """
 
 from __future__ import annotations
@@ -36,11 +36,11 @@ from diffc_stream import DiffcError
 from diffc_stream.threads import wait_asleep
 
 BEST = 45
-"""Decibels at which the bar is full: streams end about there."""
+"""Quality in dB at which the bar is full: streams end about there."""
 
 
 class Arrivals(QObject):
-    """Where pictures cross over to the window's thread; those of the newest watch alone."""
+    """Passes the pictures of the newest watch to the window's thread."""
 
     arrived = Signal()
     ended = Signal(str)
@@ -52,13 +52,13 @@ class Arrivals(QObject):
         self._newest: Refinement | None = None
 
     def expect(self) -> int:
-        """Return the number of another watch; what earlier ones bring is late."""
+        """Return the number of a new watch; pictures of earlier ones are dropped."""
         with self._guard:
             self._watch, self._newest = self._watch + 1, None
             return self._watch
 
     def put(self, watch: int, refinement: Refinement) -> None:
-        """Leave the newest picture, on whatever thread."""
+        """Put the newest picture; called on any thread."""
         with self._guard:
             if watch != self._watch:
                 return
@@ -68,19 +68,19 @@ class Arrivals(QObject):
             self.arrived.emit()
 
     def end(self, watch: int, failure: Exception | None) -> None:
-        """Say that no more will come."""
+        """Note the end of a watch."""
         if watch == self._watch:
             self.ended.emit("" if failure is None else str(failure))
 
     def take(self) -> Refinement | None:
-        """Take the newest picture, on the window's thread."""
+        """Take the newest picture; called on the window's thread."""
         with self._guard:
             refinement, self._newest = self._newest, None
         return refinement
 
 
 class Picture(QLabel):
-    """Shows a picture as large as there is room."""
+    """Shows a picture as large as possible."""
 
     def __init__(self) -> None:
         super().__init__("Choose a picture", alignment=Qt.AlignmentFlag.AlignCenter)
@@ -176,7 +176,7 @@ class Viewer(QWidget):
         self._start(None)
 
     def _start(self, most: int | None) -> None:
-        """Show the picture by what is here of it, and what comes up to ``most`` bytes."""
+        """Show the picture from the bytes that are here, and receive up to ``most`` bytes."""
         for watch in self._watches:
             watch.stop()
         number = self._arrivals.expect()
@@ -197,7 +197,7 @@ class Viewer(QWidget):
         self._render_anew()
 
     def _render_anew(self) -> None:
-        """Show what is here as the slider says; what came is not asked for again."""
+        """Render again as the slider says, from the bytes that are here."""
         if (kept := self.kept.get(self._name)) is not None and kept.length:
             self._start(None if self.enough.isEnabled() else kept.length)
 

@@ -1,4 +1,4 @@
-"""Receive a picture in a script: no event loop, no threads to see, and what came is kept.
+"""Receive a picture in a script, without an event loop or threads, and keep its stream.
 
     python -m examples.script ws://127.0.0.1:8765/coffee.jpg coffee.png --psnr 30
 
@@ -35,7 +35,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def receive(url: str, out: Path, psnr: float | None) -> None:
-    """Write ``out`` whenever the picture has got better; its stream lies beside it."""
+    """Write ``out`` after every refinement, and its stream to a file beside it."""
     with FileStream(out.with_suffix(".dfc")) as kept:
         for refinement in diffc_client.stream(url, psnr=psnr, kept=kept):
             save_png(

@@ -3,8 +3,8 @@
     make view                                  scikit-image's photographs at 2,000 bytes per second
     make view IMAGES=photos/ RATE=500          your own photographs, your own link
 
-Starts a sender daemon and ``diffc-client view`` in processes of their own, prints the address of
-the page, opens it, and ends at Ctrl-C.
+This starts a sender daemon and ``diffc-client view`` in processes of their own, prints the address
+of the page, opens it, and ends at Ctrl-C.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ PHOTOGRAPHS = (
     *("astronaut.png", "chelsea.png", "coffee.png", "hubble_deep_field.jpg", "motorcycle_left.png"),
     *("retina.jpg", "rocket.jpg"),
 )
-"""Of scikit-image's pictures those that are in colour, and of its package."""
+"""The colour pictures in scikit-image's package."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -50,7 +50,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 @contextlib.contextmanager
 def folder_of(images: Path | None) -> Iterator[Path]:
-    """Give the folder to serve: that of the user, or one with the photographs, while it lasts.
+    """Return the folder to serve: the user's, or a temporary one with the photographs.
 
     Raises UnreadablePicture if there are none.
     """

@@ -1,10 +1,10 @@
-"""Receive a picture, and watch how good it is on the way: a receiver of one's own in few lines.
+"""Receive a picture and measure its quality on the way: a receiver in few lines.
 
     python -m examples.watch ws://127.0.0.1:8765/photo.jpg --original photo.jpg --bytes 12000
 
-Prints a table while it runs, and leaves the received stream and a filmstrip of its pictures in a
-folder.  The original is what quality is told against; a receiver proper has no such thing, and goes
-by the predicted quality that the table shows beside it.
+It prints a table while it runs, and writes the received stream and a filmstrip of its pictures to a
+folder.  The original serves to measure the quality; a real receiver does not have it, and uses the
+predicted quality, which the table shows beside the measured one.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ HEADINGS = f"{'bytes':>9}  {'bpp':>6}  {'PSNR':>8}  {'predicted':>9}  {'after':>
 
 
 class ShownDecoders:
-    """Decoders with the model that ships, the newest within reach: its observation is shown."""
+    """Decoders with the default model; ``newest`` gives access to the present observation."""
 
     def __init__(self) -> None:
         self._model = default_model()
@@ -38,20 +38,20 @@ class ShownDecoders:
         self.newest = self.new()
 
     def new(self) -> Decoder:
-        """Return a decoder that has seen nothing yet."""
+        """Return a new decoder for a stream."""
         self.newest = Decoder([self._model])
         return self.newest
 
 
 class ShownStream(MemoryStream):
-    """A stream that says how long it is whenever it has grown."""
+    """A stream that reports its length whenever it has grown."""
 
     def __init__(self, show: Callable[[int], None]) -> None:
         super().__init__()
         self._show = show
 
     def append(self, data: bytes) -> None:
-        """Take the bytes that follow."""
+        """Append the bytes that follow."""
         super().append(data)
         self._show(self.length)
 
@@ -91,7 +91,7 @@ async def watch(options: argparse.Namespace) -> None:
                 ahead = [goal for goal in ahead if goal > refinement.bytes] or [options.bytes]
                 if frames and frames[-1].bytes == refinement.bytes:
                     continue
-                # Nobody decodes until the next refinement is asked for.
+                # Safe: no thread decodes until the next refinement is asked for.
                 observation = await asyncio.to_thread(decoders.newest.observation)
                 frames.append(_frame(refinement, observation, original))
                 console.print(_row(frames[-1], refinement, time.monotonic() - start))

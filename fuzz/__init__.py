@@ -1,1 +1,1 @@
-"""Everything that reads from the network, fed with nonsense; for developers, and not installed."""
+"""The fuzzer of all parsers of network input; for developers, and not installed."""

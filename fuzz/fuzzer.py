@@ -1,15 +1,15 @@
-"""Feed everything that reads from the network with what nobody would send on purpose.
+"""Fuzz everything that reads from the network.
 
     python -m fuzz --inputs 1000000
     python -m fuzz --inputs 50000 --parser message --parser stream --seed 2 --json
 
-Inputs are noise, valid examples with something wrong, hostile MessagePack, and streams with
-extreme records; they follow from the seed.  A parser (see fuzz/parsers.py for what they are)
-may only raise what is documented for it, in one line; it may not take longer for one input, nor
-allocate more at once, than its row says.  Python's own memory is watched for one input in 16, which
-takes longer; that of the process for all of them.
+Inputs are noise, damaged valid examples, hostile MessagePack, and streams with extreme records; all
+follow from the seed.  A parser (fuzz/parsers.py lists them) may raise only the exceptions that are
+documented for it, with a message of one line.  It may not take longer for one input, nor allocate
+more at once, than its row allows.  Python's allocations are traced for one input in 16, to save
+time; the memory of the process is checked for all.
 
-Exit codes: 0 nothing was found, 1 something was, 2 wrong usage, 130 interrupted.
+Exit codes: 0 no findings, 1 findings, 2 wrong usage, 130 interrupted.
 """
 
 from __future__ import annotations
@@ -41,22 +41,22 @@ from .mutation import Mutator
 from .parsers import PARSERS, Parser, parsers
 
 BATCH = 100
-"""Inputs between two looks at the clock on the wall."""
+"""Inputs between two updates of the progress."""
 TRACED = 16
-"""Of so many batches one is watched allocating."""
+"""One batch in so many is run with its allocations traced."""
 MOST_FINDINGS = 20
-"""Kinds of them, of one parser, that are written down."""
+"""Kinds of findings of one parser that are recorded."""
 AGAIN = 3
-"""Times that a slow input is tried before it is believed: others use this machine, too."""
+"""How often a slow input is repeated, since other programs use this machine too."""
 
 
 @dataclass(slots=True, kw_only=True)
 class Finding:
-    """Something that a parser should not have done."""
+    """A parser's behaviour that breaks its promises."""
 
     what: str
     where: str
-    """The line of code, as far as there is one."""
+    """The line of code, if there is one."""
     input: str
     """The first such input, in hex."""
     count: int = 1
@@ -64,32 +64,32 @@ class Finding:
 
 @dataclass(slots=True, kw_only=True)
 class Outcome:
-    """What came of one parser."""
+    """The results of one parser."""
 
     parser: str
     reads: str
     inputs: int = 0
     seconds: float = 0.0
-    """All in all, making the inputs included."""
+    """Total time, generating the inputs included."""
     per_second: float = 0.0
-    """Inputs, while nobody watched it allocating."""
+    """Inputs a second, without tracing."""
     taken: int = 0
-    """Inputs that were read without complaint."""
+    """Inputs that were accepted."""
     refused: dict[str, int] = field(default_factory=dict)
-    """By the exception documented."""
+    """Inputs that were refused, by exception."""
     slowest_ms: float = 0.0
     largest_kb: float = 0.0
-    """Most that one of the inputs watched had it allocate at once."""
+    """Largest allocation for one of the traced inputs."""
     resident_before_kb: int = 0
     resident_after_kb: int = 0
     findings: list[Finding] = field(default_factory=list)
 
 
 class Fuzzer:
-    """Feeds one parser, and writes down what it does."""
+    """Feeds one parser, and records its results."""
 
     def __init__(self, parser: Parser, *, seed: int = 0, traced: int = TRACED) -> None:
-        """Watch every ``traced``-th batch allocating; 1: all."""
+        """Trace allocations in every ``traced``-th batch; 1 traces all."""
         self._parser = parser
         self._mutator = Mutator(f"{seed} {parser.name}")
         self._traced = traced
@@ -100,7 +100,7 @@ class Fuzzer:
         self._largest = 0
 
     def run(self, inputs: int, tell: Callable[[int], None] = lambda _: None) -> Outcome:
-        """Feed so many inputs; ``tell`` is called with the number in every batch."""
+        """Feed ``inputs`` inputs; call ``tell`` with the number of inputs in each batch."""
         outcome, began = self._outcome, perf_counter()
         alone, alone_seconds, batches = 0, 0.0, 0
         with warnings.catch_warnings():
@@ -114,7 +114,7 @@ class Fuzzer:
                     self._batch(count)
                     alone, alone_seconds = alone + count, alone_seconds + perf_counter() - since
                 outcome.inputs += count
-                if batches == 1:  # what is computed once only has been
+                if batches == 1:  # caches are filled now
                     outcome.resident_before_kb = resident_kb()
                 tell(count)
         outcome.resident_after_kb = resident_kb()
@@ -138,7 +138,7 @@ class Fuzzer:
                 self._time(data, elapsed)
 
     def _watched(self, count: int) -> None:
-        """Feed inputs and look at what each allocates."""
+        """Feed inputs with their allocations traced."""
         limit = self._parser.memory
         tracemalloc.start()
         try:
@@ -166,7 +166,7 @@ class Fuzzer:
             self._find(f"{type(error).__name__}: {error}", place(error), data)
 
     def _time(self, data: bytes, elapsed: float) -> None:
-        """Believe that an input is slow if it is so every time."""
+        """Record an input as slow only if it is slow every time."""
         for _ in range(AGAIN):
             began = perf_counter()
             with contextlib.suppress(Exception):
@@ -177,7 +177,7 @@ class Fuzzer:
             self._find(f"more than {self._parser.seconds:g} s for one input", "", data)
 
     def _find(self, what: str, where: str, data: bytes) -> None:
-        # The same line of code is the same bug, whatever it complains about.
+        # The same line of code is the same bug, whatever the message.
         kind = (what.partition(":")[0], where)
         if kind in self._found:
             self._found[kind].count += 1
@@ -192,7 +192,7 @@ def place(error: Exception) -> str:
 
 
 def resident_kb() -> int:
-    """Return the memory that this process has, as far as the system says; else 0."""
+    """Return the memory of this process in kB; 0 if the system does not say."""
     statm = Path("/proc/self/statm")
     if not statm.is_file():
         return 0
@@ -223,7 +223,7 @@ def main(arguments: Sequence[str] | None = None, prog: str | None = None) -> int
 
 
 def table(outcomes: Sequence[Outcome]) -> str:
-    """Return the figures as Markdown, and under them what was found."""
+    """Return the results as a Markdown table, followed by the findings."""
     rows = [
         "| parser | inputs | a second | taken | refused | slowest ms | largest kB | process kB |",
         "|---|---|---|---|---|---|---|---|",

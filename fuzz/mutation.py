@@ -1,6 +1,6 @@
-"""Inputs that nobody would send on purpose: noise, and valid examples with something wrong.
+"""Generates invalid inputs: noise, and damaged valid examples.
 
-The sequence follows from the seed alone, on every machine and version of Python.
+The sequence depends on the seed only, on every machine and version of Python.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ LENGTHS = (
     *(b"\xff\xff\xff\xff\x0f", b"\xff\xff\xff\xff\x7f", b"\x80\x80\x80\x80\x80\x80\x01"),
     *(b"\xff\xff\xff\x7f", b"\x00\x00\x00\x80", b"\x80\x00", b"\x80\x80\x80\x80\x01"),
 )
-"""What a field of a length may hold at worst: varints and plain integers, all ones and overlong."""
+"""The worst values of length fields: varints and plain integers, all ones and overlong."""
 
 HOSTILE = (
     *(b"\x91" * depth for depth in (2, 60, 511, 513, 1100, 5000, 16_000)),  # nested
@@ -42,7 +42,7 @@ Operation = Callable[["Mutator", bytearray, Sequence[bytes]], None]
 
 
 class Mutator:
-    """A source of inputs."""
+    """A seeded source of inputs."""
 
     def __init__(self, seed: str) -> None:
         self._random = random.Random(seed)
@@ -66,7 +66,7 @@ class Mutator:
         return self._random.randbytes(size)
 
     def mutated(self, examples: Sequence[bytes]) -> bytes:
-        """Return one of the examples with one to three things wrong."""
+        """Return one of the examples with one to three kinds of damage."""
         data = bytearray(self.choice(examples))
         for _ in range(1 + int(self.draw() * 3)):
             OPERATIONS[int(self.draw() * len(OPERATIONS))](self, data, examples)

@@ -1,6 +1,6 @@
-"""What nobody would send on purpose: inputs for everything that reads from the network.
+"""Inputs for the parsers of network input.
 
-Examples of what is valid, and functions that draw something wrong from a :class:`Mutator`.
+There are valid examples, and functions that draw invalid inputs from a :class:`Mutator`.
 """
 
 from __future__ import annotations
@@ -177,14 +177,14 @@ def any_message(mutator: Mutator) -> bytes:
 
 
 def _sealed(mutator: Mutator, message: bytes) -> bytes:
-    """Give every other damaged DATA the checksum that it should have."""
+    """Give every other damaged DATA message a correct checksum, so that it is parsed further."""
     if message[:1] == b"\x10" and mutator.draw() < 0.5:
         return message[:-4] + crc32c(message[:-4]).to_bytes(4, "little")
     return message
 
 
 def any_conversation(mutator: Mutator, examples: Sequence[bytes]) -> bytes:
-    """Return most of a conversation, with some things wrong: each message after its length."""
+    """Return most messages of a session, some of them damaged, each after its length."""
     parts = []
     for message in examples:
         fate = mutator.draw()
@@ -210,7 +210,7 @@ def split(data: bytes) -> list[bytes]:
 
 @cache
 def _streams() -> tuple[bytes, ...]:
-    """Return streams of small pictures, of all simulators."""
+    """Return streams of small pictures."""
     generator = np.random.default_rng(0)
     streams = []
     for height, width, target in ((24, 20, 300), (64, 48, 1500), (1, 1, 60), (17, 33, 700)):
@@ -220,7 +220,7 @@ def _streams() -> tuple[bytes, ...]:
 
 
 def any_stream(mutator: Mutator) -> bytes:
-    """Return a stream with something wrong, behind a byte that says how it is fed."""
+    """Return a damaged stream, after a byte that sets the size of the pieces it is fed in."""
     kind = mutator.draw()
     if kind < 0.1:
         data = mutator.noise(200)
@@ -232,7 +232,7 @@ def any_stream(mutator: Mutator) -> bytes:
 
 
 def _built(mutator: Mutator) -> bytes:
-    """Return a header that is whole, and records that may be anything."""
+    """Return a stream with a valid header and arbitrary records."""
     sides = [_side(mutator), _side(mutator)]
     model = MODEL if mutator.draw() < 0.95 else "00000000"
     writer = StreamWriter()
@@ -276,7 +276,7 @@ def any_text(mutator: Mutator, examples: Sequence[bytes]) -> bytes:
 
 
 class _Independent:
-    """The denoiser of white values of variance 4/3, which is that of uniform ones; any size."""
+    """The exact denoiser of independent Gaussian values of variance 4/3, for any size."""
 
     def __call__(self, eta: Floats, snr: float, _field: Field = WHITE, /) -> Floats:
         return eta / np.float32(snr + 0.75)

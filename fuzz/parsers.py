@@ -1,8 +1,8 @@
-"""Everything that reads what comes over a network, as the fuzzer sees it: one row for each.
+"""The table of all parsers of network input, for the fuzzer.
 
-A row says how an input is made, how it is read, and which exceptions are documented for it; any
-other, and any message of more than one line, is a bug.  A new parser is a function that reads
-bytes, one that makes some, and a row in :func:`parsers`.
+A row says how an input is generated, how it is parsed, and which exceptions are documented; any
+other exception, and any message of more than one line, is a bug.  A new parser takes a function
+that parses bytes, one that generates some, and a row in :func:`parsers`.
 """
 
 from __future__ import annotations
@@ -72,20 +72,20 @@ from .readers import (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Parser:
-    """Something that reads bytes from strangers."""
+    """A parser of bytes from outside."""
 
     name: str
     reads: str
     errors: tuple[type[Exception], ...]
-    """Documented: with one line to each."""
+    """The documented exceptions."""
     source: Callable[[Mutator], bytes]
     parse: Callable[[bytes], object]
     share: int = 1
-    """It gets one input where others get so many, because it takes longer."""
+    """It gets one input for so many of the others, because it is slower."""
     memory: int = 2 * 2**20
-    """Bytes that one input may have it allocate at once."""
+    """Bytes that it may allocate at once for one input."""
     seconds: float = 0.1
-    """That one input may take."""
+    """Time that one input may take, in seconds."""
 
 
 PARSERS = (
@@ -93,16 +93,16 @@ PARSERS = (
     *("prefix", "address", "name", "catalogue", "place", "range"),
     *("visit", "showing", "answer"),
 )
-"""Their names."""
+"""The names of all parsers."""
 
 
 def parsers(folder: Path) -> tuple[Parser, ...]:
-    """Return all parsers; ``folder`` is empty, and filled with pictures that are asked for."""
+    """Return all parsers; ``folder`` has to be empty, and gets files that inputs may name."""
     return (*_of_the_protocol(), *_of_streams(), *_of_names(folder), *_of_http(folder))
 
 
 def _of_the_protocol() -> tuple[Parser, ...]:
-    """What a session reads."""
+    """Return the parsers of sessions."""
     return (
         Parser(
             name="message",
@@ -129,7 +129,7 @@ def _of_the_protocol() -> tuple[Parser, ...]:
 
 
 def _of_streams() -> tuple[Parser, ...]:
-    """What reads a stream."""
+    """Return the parsers of streams."""
     return (
         Parser(
             name="stream",
@@ -181,7 +181,7 @@ def _of_streams() -> tuple[Parser, ...]:
 
 
 def _of_names(folder: Path) -> tuple[Parser, ...]:
-    """What reads addresses and names."""
+    """Return the parsers of addresses and names."""
     catalogue = traps(folder)
     places = Places(folder / "served")
     return (
@@ -217,7 +217,7 @@ def _of_names(folder: Path) -> tuple[Parser, ...]:
 
 
 def _of_http(folder: Path) -> tuple[Parser, ...]:
-    """What reads requests and answers of HTTP."""
+    """Return the parsers of HTTP requests and answers."""
     site = Site(Assets(home=viewer(folder / "viewer")))
     return (
         Parser(
@@ -248,6 +248,7 @@ def _of_http(folder: Path) -> tuple[Parser, ...]:
             source=lambda mutator: any_text(mutator, ANSWERS),
             parse=lambda data: asyncio.run(read_answer(data)),
             share=10,
-            memory=10 * 2**20,  # a regular expression's, 500 bytes a character of a long line
+            memory=10
+            * 2**20,  # a regular expression takes 500 bytes for each character of a long line
         ),
     )

@@ -1,4 +1,4 @@
-"""How each parser is fed, and what would be a bug that raises nothing."""
+"""Feeds each parser, and checks for bugs that raise no exception."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ from .nonsense import (
 )
 
 MOST_PIXELS = 4096
-"""Of a picture that is decoded here."""
+"""Largest picture that the fuzzer decodes."""
 
 
 def to_sender(data: bytes) -> None:
@@ -144,7 +144,7 @@ def decode_picture(data: bytes) -> None:
 
 
 def traps(folder: Path) -> Catalogue:
-    """Fill a folder with pictures and with traps."""
+    """Fill a folder with pictures, and with files that must not be served."""
     served, outside = folder / "served", folder / "outside"
     for made in (served / "sub", served / "folder.png", served / ".hidden", outside):
         made.mkdir(parents=True)
@@ -152,7 +152,7 @@ def traps(folder: Path) -> Catalogue:
         (served / name).touch()
     (outside / "secret.png").touch()
     (folder / "secret.png").touch()
-    with contextlib.suppress(OSError):  # not everybody may on Windows
+    with contextlib.suppress(OSError):  # Windows may not allow links
         (served / "out.png").symlink_to(outside / "secret.png")
         (served / "away").symlink_to(outside)
         (served / "loop.png").symlink_to(served / "loop.png")
@@ -172,7 +172,7 @@ def claim(places: Places, data: bytes) -> None:
     Name(MAX_NAME).parse(name)
     place = places.claim(name)
     places.release(name)
-    # Links are refused when something is opened, on a thread, and not when a name is claimed.
+    # Links are refused when a file is opened, not when a name is claimed.
     for path in (place.stream, place.beside, place.picture):
         if ".." in path.parts or not path.is_relative_to(places.folder):
             raise AssertionError(f"{path} is elsewhere")
@@ -222,7 +222,7 @@ def show(data: bytes) -> None:
 
 
 class _Silent(asyncio.Transport):
-    """Takes whatever is asked, and is closed by itself."""
+    """A transport that drops all data, and counts as closed."""
 
     def write(self, data: object) -> None: ...
 

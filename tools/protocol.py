@@ -1,9 +1,9 @@
-"""The parts of docs/protocol.md that follow from the code, and the command that writes them.
+"""Generates the parts of docs/protocol.md that follow from the code.
 
     python -m tools.protocol docs/protocol.md
 
-What stands between ``<!-- NAME -->`` and ``<!-- /NAME -->`` is replaced by the part of that name:
-the messages with their fields, the two tables of states, and a conversation in hex.
+It replaces the text between ``<!-- NAME -->`` and ``<!-- /NAME -->`` by the part of that name: the
+messages with their fields, the two tables of states, and an example session in hex.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ def parts() -> dict[str, str]:
 
 
 def renewed(text: str) -> str:
-    """Return a document with its generated parts as they should be."""
+    """Return a document with its generated parts renewed."""
     for name, part in parts().items():
         begin, end = f"<!-- {name} -->\n", f"<!-- /{name} -->"
         before, found, rest = text.partition(begin)
@@ -91,7 +91,7 @@ def _fields(of: type[Message | Entry]) -> str:
 
 
 def _plain(default: object) -> str:
-    """Return a default as MessagePack's words have it."""
+    """Return a default in the terms of MessagePack."""
     if default is None or default == ():
         return "nil" if default is None else "[]"
     if isinstance(default, bool):
@@ -100,7 +100,7 @@ def _plain(default: object) -> str:
 
 
 def _descriptions(of: type[object]) -> dict[str, str]:
-    """Return what stands under the fields of a class in its source."""
+    """Return the docstrings of a class's fields, from its source."""
     [tree] = ast.parse(textwrap.dedent(inspect.getsource(of))).body
     assert isinstance(tree, ast.ClassDef)
     found = {}
@@ -113,7 +113,7 @@ def _descriptions(of: type[object]) -> dict[str, str]:
 
 
 def _exchange() -> str:
-    """Return a conversation: somebody who holds 300 bytes asks for more, gets five, and stops."""
+    """Return a session in which a receiver with 300 bytes asks for more, gets five, and stops."""
     model = "0f0f0f0f"
     receiver = ReceiverSession(now=0, models=[model], capabilities=[Capability.DFC1])
     sender = SenderSession(now=0, models=[model], capabilities=[Capability.DFC1])
@@ -143,7 +143,7 @@ def _exchange() -> str:
 
 
 def main(paths: list[str]) -> None:
-    """Renew the documents given."""
+    """Renew the given documents."""
     for path in map(Path, paths):
         text = renewed(path.read_text())
         with replacing(path) as file:

@@ -16,7 +16,7 @@ from training.onnx import write_graph
 
 
 def main(argv: list[str] | None = None) -> None:
-    """Round the averaged weights, write both files and say what to put into the model's card."""
+    """Round the averaged weights, write both files and print the entry for the model's card."""
     parser = argparse.ArgumentParser(
         prog="python -m training.export", description=(__doc__ or "").split("\n\n", maxsplit=1)[0]
     )

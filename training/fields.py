@@ -7,12 +7,12 @@ its noise.  With the level s, the ratio g, the share f and the map m of a field,
     p_0 = f e^s m_1,    p_l = e^s g^-l m_(l+1)    for 0 < l < n,    p_low = e^s g^-n m_n
 
 where m_k is the k-th octave of the map, the means of its blocks of 2^k pixels.  White noise of one
-level is the field g = f = m = 1.  What a network sees of an observation is
+level is the field g = f = m = 1.  The network's input from an observation is
 
     z = alpha (x + T^-1 (p / q) noise),   alpha^2 = e^s m / (1 + e^s m),
 
-q being p at f = 1: finest detail of which a share is known is shrunk by that share, so that nothing
-grows beyond bounds where nothing is known.
+where q is p at f = 1: finest detail that is known to a share is scaled by that share, so that the
+input stays bounded where nothing is known.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 RATIO = 0.6
-"""The precision of a scale over that of the next coarser one, as streams are to have it."""
+"""The precision of a scale over that of the next coarser one, as in the codec's streams."""
 SMALLEST_SIDE = 4
 """Crops are transformed until the low band has this side."""
 CODED_SIDE = 16
@@ -96,7 +96,7 @@ class Fields:
 
 
 def uniform(levels: Tensor, side: int, *, ratio: float = RATIO) -> Fields:
-    """Return fields that are the same everywhere, for crops of ``side``."""
+    """Return uniform fields for crops of ``side``."""
     count = len(levels)
     return Fields(
         levels=levels,
@@ -108,11 +108,11 @@ def uniform(levels: Tensor, side: int, *, ratio: float = RATIO) -> Fields:
 
 
 def draw(levels: Tensor, side: int, rng: np.random.Generator) -> Fields:
-    """Draw a field for each of ``levels``: mostly the codec's own, whole and uniform."""
+    """Draw a field for each of ``levels``: mostly the codec's own, complete and uniform."""
     count = len(levels)
     kind = rng.random(count)
     ratios = np.where(kind < 0.6, RATIO, np.where(kind < 0.8, 1.0, rng.uniform(0.4, 1.0, count)))
-    # A quarter of what is not whole is not there at all: the octave before its detail opens.
+    # A quarter of the incomplete shares are 0: an octave before any of its detail.
     part = np.where(rng.random(count) < 0.25, 0.0, np.exp(rng.uniform(-4.0, 0.0, count)))
     shares = np.where(rng.random(count) < 0.15, part, 1.0)
     maps = torch.cat([_map(side, rng) for _ in range(count)])
@@ -127,7 +127,7 @@ def draw(levels: Tensor, side: int, rng: np.random.Generator) -> Fields:
 
 
 def most_scales(side: int) -> int:
-    """Return how often a crop of ``side`` is transformed at most."""
+    """Return the largest number of Haar transforms of a crop of ``side``."""
     return max(0, int(math.log2(side / SMALLEST_SIDE)))
 
 
@@ -140,7 +140,7 @@ def _map(side: int, rng: np.random.Generator) -> Tensor:
         coarse = torch.from_numpy(rng.uniform(-2.0, 2.0, (1, 1, 3, 3))).float()
         return F.interpolate(coarse, (side, side), mode="bilinear", align_corners=True).exp()
     result = torch.full((1, 1, side, side), float(np.exp(rng.uniform(-1.0, 1.0))))
-    # Cells of the codec are blocks: so are the borders of a rectangle.
+    # On the grid of blocks, as the cells of the codec are.
     block = max(1, side // 8)
     top, left = (block * int(rng.integers(0, 7)) for _ in range(2))
     height, width = (block * int(rng.integers(1, 8)) for _ in range(2))

@@ -1,4 +1,4 @@
-"""Generated graphics to train on: what cameras do not take and people send all the same.
+"""Generates graphics to train on, since many pictures that are sent are not photographs.
 
 Text, charts, heat maps, street maps, screens, line art, flat colour, and dark noisy frames, drawn
 with Pillow and the font that it brings.  The same seed gives the same pictures with one version of
@@ -152,7 +152,7 @@ def _flat(image: Image.Image, rng: np.random.Generator) -> None:
 
 
 def _dark_frame(image: Image.Image, rng: np.random.Generator) -> None:
-    """A night: few lights, and the noise of a sensor that is driven hard."""
+    """A night: few lights, and the noise of a sensor at high gain."""
     width, height = image.size
     y, x = np.mgrid[0:height, 0:width]
     light = np.full((height, width, 3), rng.uniform(0, 20))
@@ -197,7 +197,7 @@ def _font(rng: np.random.Generator, size: float) -> ImageFont.FreeTypeFont | Ima
 
 
 def _paper(rng: np.random.Generator) -> Colour:
-    """Return what is drawn on: mostly white, else dark or of a pale colour."""
+    """Return a background colour: mostly white, else dark or pale."""
     kind = rng.random()
     if kind < 0.5:
         return (255, 255, 255)
@@ -206,7 +206,7 @@ def _paper(rng: np.random.Generator) -> Colour:
 
 
 def _ink(image: Image.Image, rng: np.random.Generator) -> Colour:
-    """Return what can be seen on the paper of an image: black, white or a colour."""
+    """Return a colour that is visible on an image's background: black, white or a colour."""
     light = np.asarray(image.resize((1, 1))).mean() > 127
     if rng.random() < 0.3:
         hue, shade = rng.random(), 0.5 if light else 1.0

@@ -42,7 +42,7 @@ from diffc_stream.errors import DiffcError, UnreadableModel
 Floats = NDArray[np.float32]
 
 OPSET = 20
-"""From 21 on, runtimes take other paths; WebAssembly and WebGPU are known to run this one."""
+"""WebAssembly and WebGPU are known to run this one; from 21 on, runtimes take other paths."""
 TOLERANCE = 2e-5
 """Largest difference from PyTorch: absolute up to 1, relative beyond.
 
@@ -105,7 +105,7 @@ def exported(network: UNet, description: Description, weights: bytes) -> onnx.Mo
     assert program is not None
     model = program.model_proto
     point(model.graph, weights, description.file_name)
-    # Where each node came from, file and line, weighs as much as a layer, and is never the same.
+    # Drop the source location of each node, which takes as much as a layer and always differs.
     for part in (model.graph, *model.graph.node, *model.graph.input, *model.graph.output):
         del part.metadata_props[:]
     del model.graph.value_info[:]
@@ -133,7 +133,7 @@ def point(graph: onnx.GraphProto, weights: bytes, location: str) -> None:
         graph.initializer.append(tensors.external(name, name + ".stored", []))
         scale = name + ".scale"
         if scale in tensors:
-            # Shaped so that it multiplies all that belongs to an output.
+            # Shaped so that it multiplies all weights of an output.
             ones = (len(weight.dims) - 1) * [1]
             graph.initializer.append(tensors.external(scale, scale + ".stored", ones))
             widening += [

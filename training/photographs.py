@@ -1,4 +1,4 @@
-"""Pictures for training: folders decoded once, random crops over scales ever after."""
+"""Training pictures: folders that are decoded once, and random crops of all scales."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from torch.nn import functional as F
 
 SUFFIXES = {".webp", ".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp"}
 DRAWN = 0.1
-"""Share of the crops that come from graphics: many of what people send are no photographs."""
+"""Share of the crops from graphics, since many pictures that are sent are not photographs."""
 _SMALLEST_SIDE = 16
 
 

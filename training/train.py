@@ -2,20 +2,20 @@
 
     python -m training.train --photographs DIR [DIR ...] --out runs/small
 
-Runs on whatever torch finds, shows its progress, writes a checkpoint every few minutes and
-continues from it when started again with the same ``--out``: every iteration draws its crops,
-fields and noise from a generator of its own, so that an interrupted run is the run that was not.
-``python -m training.export`` turns a checkpoint into shipped weights.
+It runs on the device that torch finds, shows its progress, and writes a checkpoint every few
+minutes, from which it continues when started again with the same ``--out``.  Every iteration draws
+its crops, fields and noise from a generator of its own, so an interruption does not change the
+result.  ``python -m training.export`` turns a checkpoint into the weights of a release.
 
 The recipe: v-prediction (arXiv 2202.00512) from observations whose noise has the shape of a random
 precision field (training/fields.py), levels uniform in [-8, 8] for 30 % and in [-3, 5] for 70 % of
 the samples; the loss is the error weighted by precision, which is the rate that it costs; crops of
 128 to 16 pixels from all octaves (the codec's coarse octaves are whole tiny pictures); AdamW, a
-learning rate that is constant but for a warm-up and the last fifth, an exponential moving average
-of the weights, bfloat16 where the processor has it, channels-last.
+learning rate that is constant except for a warm-up and the last fifth, an exponential moving
+average of the weights, bfloat16 where the processor has it, channels-last.
 
-``--start-from`` grows a network that was trained before: blocks, features and channels that it
-lacks begin as the identity or as nothing, so that what was learnt is kept.  On an accelerator
+``--start-from`` grows a trained network: blocks, features and channels that it lacks begin as the
+identity or as zero, so that it computes the same function at first.  On an accelerator
 ``--batch 256`` and a larger network are worth their time, such as ``--widths 96,192,384 --blocks
 4,2,3`` (12 million parameters).
 """
@@ -157,14 +157,14 @@ def integers(text: str) -> tuple[int, ...]:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Batch:
-    """What one iteration learns from."""
+    """The training data of one iteration."""
 
     x: Tensor
     """Clean crops, (N, 3, S, S), in [-2, 2]."""
     noise: Tensor
     """White, of unit variance, shaped like ``x``."""
     fields: fields.Fields
-    """The precisions of what is observed of each crop."""
+    """The precisions of each crop's observation."""
 
     def to(self, device: torch.device) -> Batch:
         """Return the batch on ``device``."""
@@ -174,7 +174,7 @@ class Batch:
 
 @dataclass(slots=True, kw_only=True)
 class Run:
-    """A network in training, and all that its next iteration depends on."""
+    """A network in training, and all state that its next iteration depends on."""
 
     network: UNet
     average: UNet
@@ -184,7 +184,7 @@ class Run:
 
     @classmethod
     def begun(cls, network: UNet, rate: float) -> Run:
-        """Return a run that has not learnt anything beyond what ``network`` knows."""
+        """Return a new run that starts from ``network``."""
         average = copy.deepcopy(network).requires_grad_(False)
         optimiser = torch.optim.AdamW(
             network.parameters(), lr=rate, betas=(0.9, 0.99), weight_decay=1e-4
@@ -202,7 +202,7 @@ class Run:
         return run
 
     def state(self) -> dict[str, Any]:
-        """Return what a checkpoint holds."""
+        """Return the state for a checkpoint."""
         return {
             "architecture": self.network.architecture.described(),
             "iteration": self.iteration,
@@ -254,7 +254,7 @@ def grow(network: UNet, smaller: dict[str, Any]) -> None:
 
 
 def draw(photographs: Photographs, batch: int, seed: tuple[int, int]) -> Batch:
-    """Return what the iteration of ``seed`` learns from."""
+    """Draw the batch of the iteration with ``seed``."""
     rng = np.random.default_rng(seed)
     side, multiple, _ = CROPS[rng.choice(len(CROPS), p=[share for *_, share in CROPS])]
     x = photographs.crops(max(1, int(batch * multiple)), side, rng)
