@@ -28,6 +28,7 @@ BELOW: dict[str, set[str]] = {
     "interruption": set(),
     "imaging": {"container"},
     "picture": {"container", "destination", "errors", "imaging"},
+    "pillow": {"codec", "container", "diffusion", "errors", "imaging", "picture"},
     "diffusion": {"errors", "replacement", "threads", "work"},
     "channel": {"errors", "work"},
     "container": {"errors"},
@@ -84,6 +85,7 @@ FOREIGN: dict[str, set[str]] = {
     "interruption": set(),
     "imaging": {"numpy", "PIL"},
     "picture": {"numpy", "pi_heif", "pillow_jxl", "PIL"},
+    "pillow": {"numpy", "PIL"},
     "diffusion": {"numpy", "onnxruntime", "torch", "safetensors"},
     "channel": {"numba", "numpy"},  # and, by name, constriction
     "container": {"google_crc32c"},
