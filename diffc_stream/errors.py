@@ -9,6 +9,7 @@
     |   |-- UnsupportedStream             a newer version, or a signal or simulator we do not know
     |   |-- CorruptStream                 a check failed, or a field is out of its range
     |   |-- PrefixMismatch                they do not begin the stream that is to continue them
+    |   |-- DamagedPacket                 bytes that are no packet, or no longer the one sent
     |   `-- NothingDecodable          3   too short: not even a first record has arrived
     |-- SimulationError               1   a channel simulator cannot code this shift, or not so
     short |-- MissingPackage                1   an optional package that this needs is not installed
@@ -84,6 +85,10 @@ class CorruptStream(StreamError):
 
 class PrefixMismatch(StreamError):
     """The bytes to continue are damaged, or not the beginning of this picture's stream."""
+
+
+class DamagedPacket(StreamError):
+    """Bytes that are no packet of a stream, or not any more the one that was sent."""
 
 
 class NothingDecodable(StreamError):

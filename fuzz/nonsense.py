@@ -11,6 +11,7 @@ from functools import cache
 
 import numpy as np
 
+from diffc_stream import packets
 from diffc_stream.codec import Encoder
 from diffc_stream.container import (
     Header,
@@ -23,6 +24,8 @@ from diffc_stream.container.grammar import MAX_LENGTH, crc32c
 from diffc_stream.diffusion.denoiser import Floats
 from diffc_stream.diffusion.field import WHITE, Field
 from diffc_stream.diffusion.model import Model
+from diffc_stream.errors import StreamError
+from diffc_stream.packets.grammar import HEAD
 from diffc_stream.session import (
     Ack,
     Alive,
@@ -229,6 +232,30 @@ def any_stream(mutator: Mutator) -> bytes:
     else:
         data = _built(mutator)
     return bytes([mutator.below(256)]) + data
+
+
+def any_packets(mutator: Mutator) -> bytes:
+    """Return packets of a stream, each behind its length: lost, repeated, damaged or made up."""
+    stream = any_stream(mutator)[1:]
+    try:
+        sent = list(packets.Broadcast(stream, size=64 + mutator.below(40)))[:60]
+    except StreamError:
+        sent = [mutator.noise(90) for _ in range(3)]
+    out = b""
+    for whole in sent:
+        kind, packet = mutator.draw(), whole
+        if kind < 0.1:
+            packet = mutator.mutated([whole])
+        elif kind < 0.2:
+            packet = packets.Packet(
+                kind=packets.Kind.REPAIR if kind < 0.15 else packets.Kind.PIECE,
+                stream=int.from_bytes(whole[1:3], "little"),
+                place=mutator.below(65_536),
+                body=whole[HEAD:],
+            ).encode()
+        if kind < 0.75:
+            out += len(packet).to_bytes(2, "little") + packet
+    return out
 
 
 def _built(mutator: Mutator) -> bytes:

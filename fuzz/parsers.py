@@ -48,6 +48,7 @@ from .nonsense import (
     VISITS,
     any_conversation,
     any_message,
+    any_packets,
     any_stream,
     any_text,
 )
@@ -59,6 +60,7 @@ from .readers import (
     read_answer,
     read_curve,
     read_kept,
+    read_packets,
     read_range,
     read_stream,
     show,
@@ -89,7 +91,7 @@ class Parser:
 
 
 PARSERS = (
-    *("message", "sender", "receiver", "stream", "verified", "curve", "kept", "decoder"),
+    *("message", "sender", "receiver", "stream", "verified", "curve", "kept", "decoder", "packets"),
     *("prefix", "address", "name", "catalogue", "place", "range"),
     *("visit", "showing", "answer"),
 )
@@ -169,6 +171,14 @@ def _of_streams() -> tuple[Parser, ...]:
             share=50,
             memory=32 * 2**20,
             seconds=0.5,
+        ),
+        Parser(
+            name="packets",
+            reads="packets.Receiver.take, which never raises, and the stream with gaps",
+            errors=(StreamError,),
+            source=any_packets,
+            parse=read_packets,
+            share=4,
         ),
         Parser(
             name="prefix",

@@ -22,6 +22,7 @@ from diffc_stream.container import (
 from diffc_stream.errors import (
     RemoteProtocolError,
 )
+from diffc_stream.packets import Receiver
 from diffc_stream.session import (
     Error,
     List,
@@ -75,6 +76,21 @@ def to_receiver(data: bytes) -> None:
         _receive(session, message)
         _flush(session, most=1)
     session.next_timeout()
+
+
+def read_packets(data: bytes) -> None:
+    receiver, place = Receiver(most_streams=2, most_bytes=2**16), 0
+    while place < len(data):
+        size = int.from_bytes(data[place : place + 2], "little")
+        receiver.take(data[place + 2 : place + 2 + size])
+        place += 2 + size
+    if len(receiver.streams) > 2 or any(one.held > 2**16 for one in receiver.streams.values()):
+        raise AssertionError("more is held than may be")
+    for gathered in receiver.streams.values():
+        reader = StreamReader()
+        for part in gathered.parts():
+            for _ in reader.feed(part) if isinstance(part, bytes) else reader.skip(part):
+                pass
 
 
 def _receive(session: Session, message: bytes) -> object:

@@ -220,3 +220,47 @@ def test_a_part_of_an_opening_is_told_and_begins_with_the_picture_before() -> No
             # The detail of this picture is weaker than the denoiser takes it for.
             assert max(errors) < 1.03 * before
         walked.advance(step, payload)
+
+
+def walked(data: bytes, lost: dict[int, tuple[int, int]]) -> Chain:
+    """Return the chain of an odd picture after ``data``, with parts of some steps lost."""
+    height, width = odd_picture().shape[:2]
+    result = Chain(by_scale().denoiser, height=height, width=width, seed=0, ratio=0.6)
+    step, payload, number = None, b"", 0
+    for event in StreamReader().feed(data):
+        if isinstance(event, Step):
+            step, payload = event, b""
+        elif isinstance(event, Payload) and step is not None:
+            payload += event.data
+            if len(payload) == step.length:
+                result.advance(step, payload, [lost[number]] if number in lost else [])
+                number += 1
+    return result
+
+
+def test_what_is_lost_of_steps_is_missing_and_foretold() -> None:
+    data = b"".join(Encoder(odd_picture(), by_scale(), target_bytes=900))
+    whole = walked(data, {})
+    truth = octaves.signal(odd_picture())
+    errors = []
+    for number in range(whole.steps):
+        part = walked(data, {number: (0, 6)})
+        assert part.sent_snr == whole.sent_snr == whole.observation.snr
+        assert part.observation.snr <= whole.observation.snr
+        assert 0 < part.observation.field.share <= 1
+        assert part.now().expected.error > whole.now().expected.error
+        if part.observation.octave == 0:
+            errors.append(float(np.square(part.mean(part.now()) - truth).mean()))
+    best = float(np.square(whole.mean(whole.now()) - truth).mean())
+    assert min(errors) > 0.98 * best
+    assert max(errors[:3]) > 1.3 * best, "the first steps are worth most"
+
+
+def test_observations_with_gaps_are_of_the_same_picture() -> None:
+    """Where the receiver's estimate is that of the sender, what is lost is only missing."""
+    data = b"".join(Encoder(odd_picture(), by_scale(), target_bytes=900))
+    whole = walked(data, {})
+    last = whole.steps - 1
+    part = walked(data, {last: (3, 40)})
+    assert part.observation.snr < whole.observation.snr
+    assert part.lost > 0

@@ -1,5 +1,6 @@
 """The reader gives the same events however a stream is cut, and notices damage."""
 
+import contextlib
 import itertools
 import tracemalloc
 from collections.abc import Iterable
@@ -12,6 +13,7 @@ from diffc_stream.container import (
     Check,
     Header,
     Kind,
+    Lost,
     Payload,
     Step,
     StreamReader,
@@ -20,7 +22,7 @@ from diffc_stream.container import (
 )
 from diffc_stream.container.grammar import MAX_LENGTH
 from diffc_stream.container.reader import Event
-from diffc_stream.errors import CorruptStream, DiffcError, NotAStream
+from diffc_stream.errors import CorruptStream, DiffcError, NotAStream, StreamError
 
 STEPS = [
     (Step(kind=Kind.REFINE, length=20, delta_code=56), bytes(range(20))),
@@ -161,3 +163,64 @@ def test_a_claim_of_a_quarter_of_a_gigabyte_costs_nothing() -> None:
     finally:
         tracemalloc.stop()
     assert [type(event) for event in events] == [Header, Step, Payload]
+
+
+def gaps(data: bytes, lost: list[tuple[int, int]]) -> list[Event]:
+    """Read a stream of which parts are lost."""
+    events: list[Event] = []
+    reader, place = StreamReader(), 0
+    for first, end in [*lost, (len(data), len(data))]:
+        events += reader.feed(data[place:first])
+        events += reader.skip(end - first) if end > first else []
+        place = end
+    assert reader.offset == reader.received == len(data)
+    return events
+
+
+def test_lost_payload_is_read_over() -> None:
+    data, ends = written()
+    whole = list(StreamReader().feed(data))
+    events = gaps(data, [(ends[0] - 15, ends[0] - 5), (ends[1] - 300, ends[1] - 299)])
+    kept = [event for event in events if isinstance(event, (Header, Step, Check))]
+    assert kept == [event for event in whole if isinstance(event, (Header, Step, Check))]
+    assert [event for event in events if isinstance(event, Lost)] == [Lost(10), Lost(1)]
+
+
+def test_what_cannot_be_checked_is_not_verified() -> None:
+    data, ends = written()
+    reader = StreamReader()
+    list(reader.feed(data[: ends[0] - 5]))
+    list(reader.skip(5))
+    list(reader.feed(data[ends[0] :]))
+    assert reader.header is not None
+    assert reader.verified == len(reader.header.encode())
+
+
+def test_a_lost_check_is_passed_over() -> None:
+    data, _ = written()
+    [check, *_] = [event for event in StreamReader().feed(data) if isinstance(event, Check)]
+    for first in range(check.offset - 1, check.offset + 3):
+        events = gaps(data, [(first, first + 1)])
+        assert next(event for event in events if isinstance(event, Check)) == check
+
+
+@pytest.mark.parametrize("lost", [(0, 5), (5, 20), (12, 14), (13, 14)])
+def test_what_says_what_follows_cannot_be_lost(lost: tuple[int, int]) -> None:
+    data, _ = written()
+    with pytest.raises(StreamError):
+        gaps(data, [lost])
+
+
+@given(st.integers(0, 2600), st.integers(1, 600))
+def test_a_branch_goes_its_own_way(cut: int, size: int) -> None:
+    data, _ = written()
+    reader = StreamReader()
+    list(reader.feed(data[:cut]))
+    other = reader.branch()
+    with contextlib.suppress(StreamError):
+        list(other.skip(size))
+    rest = list(reader.feed(data[cut:]))
+    twin = StreamReader()
+    list(twin.feed(data[:cut]))
+    assert list(twin.feed(data[cut:])) == rest
+    assert reader.verified == twin.verified == len(data)

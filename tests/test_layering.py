@@ -33,6 +33,7 @@ BELOW: dict[str, set[str]] = {
     "channel": {"errors", "work"},
     "container": {"errors"},
     "session": {"container", "errors"},
+    "packets": {"container", "errors"},
     "codec": {"channel", "container", "diffusion", "exports", "metrics", "errors"},
     "cli": {
         *("allocation", "codec", "container", "diffusion", "flags", "threads", "work"),
@@ -90,6 +91,7 @@ FOREIGN: dict[str, set[str]] = {
     "channel": {"numba", "numpy"},  # and, by name, constriction
     "container": {"google_crc32c"},
     "session": {"msgpack"},
+    "packets": set(),
     "codec": {"numpy"},
     "cli": {"matplotlib", "numpy", "rich"},
     "start": set(),
@@ -287,6 +289,7 @@ def test_every_unit_has_its_place() -> None:
     [
         *((name, HEAVY) for name in ("diffc_stream", "diffc_stream.codec")),
         *((name, HEAVY) for name in ("diffc_stream.container", "diffc_stream.session")),
+        ("diffc_stream.packets", HEAVY),
         ("diffc_stream.cli", ("asyncio", "ssl", "torch", "websockets", "diffc_stream.transport")),
         # Whoever sends streams as they are has no models.
         *((name, ("torch",)) for name in ("diffc_stream.codec.curve", "diffc_server")),

@@ -151,6 +151,12 @@ COUNTED = {
     "Steps and pixels of a stream": """
         diffc_stream/container/prefix.py self.records
         """,
+    "Packets of broadcasts": """
+        diffc_stream/packets/receiver.py self.streams
+        diffc_stream/packets/stream.py self._pieces self._repairs self._solved
+        diffc_stream/codec/decoder.py self._lost
+        diffc_stream/container/reader.py self._lost
+        """,
     "Pages that look through a receiver": """
         client/web/app.py socket thread self._asking
         client/web/proxy.py task
@@ -207,6 +213,7 @@ OF_NOBODY_ELSE = {
         """,
     "of a fixed set of keys, whatever a stream says": """
         diffc_stream/channel/pfr.py @rate
+        diffc_stream/packets/erasure.py @_inverse @_times
         diffc_stream/channel/rotation.py @_hadamard
         diffc_stream/channel/zipf.py @_harmonic @_model @_uniform @frequencies self._written
         """,

@@ -84,6 +84,26 @@ def test_every_prefix_gives_the_beginning_and_zeros(length: int) -> None:
     assert there == dims
 
 
+@given(st.sets(st.integers(0, 100), max_size=8))
+def test_lost_bytes_are_zeros_where_they_matter(cuts: set[int]) -> None:
+    dims, length = 3_001, 100
+    payload = bytes(range(3, 103))
+    edges = sorted(cuts)
+    lost = list(zip(edges[::2], edges[1::2], strict=False))
+    whole = TRELLIS.reproduce(payload, dims, length, HERE)
+    part = TRELLIS.reproduce(payload, dims, length, HERE, lost)
+    other = bytearray(payload)
+    for first, end in lost:
+        other[first:end] = bytes(value ^ 0xFF for value in other[first:end])
+    same = TRELLIS.reproduce(bytes(other), dims, length, HERE, lost)
+    assert np.array_equal(part.values, same.values)
+    known = part.values != 0
+    assert np.array_equal(part.values[known], whole.values[known])
+    assert part.there == np.count_nonzero(known)
+    missing = sum(end - first for first, end in lost)
+    assert dims - part.there <= (missing * 8 + 13 * len(lost)) * -(-dims // 800)
+
+
 def test_a_flipped_bit_stays_local() -> None:
     dims, length = 8_000, 100
     whole = TRELLIS.simulate(shift(dims), length, HERE)

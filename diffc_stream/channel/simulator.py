@@ -52,9 +52,9 @@ class Sample:
     """The sample that a payload, or the first part of one, transmits."""
 
     values: Floats
-    """Shape (D,): gain * shift plus noise of unit variance; zeros from ``there`` on."""
+    """Shape (D,): gain * shift plus noise of unit variance, and zeros for what has not arrived."""
     there: int
-    """How many of the D values have arrived."""
+    """How many of the D values have arrived: the first ones, unless bytes between are lost."""
     energy: float
     """Mean square of gain * shift per dimension, as the payload states it."""
 

@@ -25,6 +25,7 @@ with all rows (:mod:`diffc_stream.channel.viterbi`).
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from functools import cache
 
 import numpy as np
@@ -79,8 +80,19 @@ class Trellis:
         gain = max(0.0, _lean(sample.values, shift, largest) / largest) if largest else 1.0
         return Simulation(payload=payload, sample=sample, gain=gain)
 
-    def reproduce(self, payload: bytes, dims: int, length: int, address: Address) -> Sample:
-        """Rebuild y from any prefix of its payload, scaled so that its noise has unit variance."""
+    def reproduce(
+        self,
+        payload: bytes,
+        dims: int,
+        length: int,
+        address: Address,
+        lost: Sequence[tuple[int, int]] = (),
+    ) -> Sample:
+        """Rebuild y from any prefix of its payload, scaled so that its noise has unit variance.
+
+        ``lost`` are the bytes of that prefix that are not known, each (first, end): slices that
+        depend on them are zeros.
+        """
         check_length(self, dims, length)
         del address  # All steps share a codebook, because each has its own rotation.
         count = 8 * length
@@ -107,6 +119,9 @@ class Trellis:
             filled = minus if widths.min() == widths.max() else minus[_within(widths)]
             piece = values[edges[first] : edges[first + len(widths)]]
             np.subtract(scale, 2 * scale * filled.reshape(-1), out=piece)
+        for first, last in _runs(lost, slices, count):
+            values[edges[first] : edges[last]] = 0
+            there -= int(edges[last] - edges[first])
         return Sample(values=values, there=there, energy=cosine / (1.0 - cosine))
 
 
@@ -164,6 +179,18 @@ def _lean(values: Floats, shift: Floats, largest: float) -> float:
         lean += float(np.dot(values[first : first + _SUMMED], unit))
         energy += float(np.dot(unit, unit))
     return lean / energy
+
+
+def _runs(lost: Sequence[tuple[int, int]], slices: int, count: int) -> Iterator[tuple[int, int]]:
+    """Yield the runs of slices, (first, end), whose windows contain bits of ``lost`` bytes."""
+    unknown = np.zeros(slices, np.bool_)
+    for first, end in lost:
+        start = 8 * first - viterbi.MEMORY
+        unknown[max(0, start) : 8 * end] = True
+        if start < 0:  # the windows of the last slices end with the first bits
+            unknown[count + start : count + 8 * end] = True
+    edges = np.flatnonzero(np.diff(unknown, prepend=False, append=False))
+    yield from zip(edges[::2].tolist(), edges[1::2].tolist(), strict=True)
 
 
 def _within(lengths: NDArray[np.int64]) -> NDArray[np.bool_]:

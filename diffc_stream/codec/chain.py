@@ -8,7 +8,7 @@ has just made, the receiver with as much of that payload as has arrived.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from math import prod
 
@@ -17,17 +17,19 @@ from numpy.typing import NDArray
 
 from diffc_stream.channel.randomness import Purpose, normals
 from diffc_stream.channel.rotation import Rotation
-from diffc_stream.channel.simulator import Address
+from diffc_stream.channel.simulator import Address, Sample
 from diffc_stream.codec.forecast import Expected, Forecast
-from diffc_stream.codec.simulators import SIMULATORS
-from diffc_stream.container.grammar import Kind, Step, delta
+from diffc_stream.codec.simulators import SIMULATORS, TRELLIS
+from diffc_stream.container.grammar import Kind, Simulator, Step, delta
 from diffc_stream.diffusion import octaves, symmetry
 from diffc_stream.diffusion.denoiser import Denoiser
 from diffc_stream.diffusion.field import Field
-from diffc_stream.diffusion.observation import Observation
+from diffc_stream.diffusion.observation import Observation, opened_snr
 from diffc_stream.errors import CorruptStream
 
 Floats = NDArray[np.float32]
+Spans = Sequence[tuple[int, int]]
+"""Parts of a payload in bytes, each (first, end), in ascending order."""
 Projection = Callable[[Floats], Floats]
 """A function from detail bands, (3, 3, H, W), to detail bands."""
 
@@ -57,6 +59,10 @@ class Chain:
         """Denoiser evaluations so far; an evaluation of the whole picture counts as 1."""
         self.work = 0
         """Pixels evaluated for the steps so far."""
+        self.sent_snr = 0.0
+        """The sender's snr: the observation's, unless parts of steps are lost."""
+        self.lost = 0.0
+        """What lost parts of steps would have taken off the picture's mean squared error."""
         self.seed = seed
         self._denoiser = denoiser
         self._estimate: Floats | None = None
@@ -164,10 +170,14 @@ class Chain:
     def _can(self, kind: Kind) -> bool:
         return kind is Kind.REFINE or (self.observation.octave > 0 and self.observation.snr > 0)
 
-    def advance(self, step: Step, payload: bytes) -> None:
-        """Execute a step whose whole payload has arrived."""
-        after = self.after(step, payload)
+    def advance(self, step: Step, payload: bytes, lost: Spans = ()) -> None:
+        """Execute a step whose whole payload has arrived, but for what is ``lost`` of it."""
+        after = self.after(step, payload, lost)
         self.work += self.cost
+        sent = self._sent(step)
+        if after.received < 1.0:
+            self.lost += (1.0 - after.received) * self._gained(after, sent)
+        self.sent_snr = sent
         self._shown = None
         if after.observation.origin is self.observation:
             # The estimate of an octave just opened builds on that of the octave before.
@@ -176,41 +186,60 @@ class Chain:
         self.steps += 1
         self._estimate = self._foreseen = None
 
-    def after(self, step: Step, payload: bytes) -> After:
+    def _sent(self, step: Step, received: float = 1.0) -> float:
+        """Return the sender's snr after ``received`` of a step."""
+        if step.kind is Kind.REFINE:
+            return self.sent_snr + received * delta(step.delta_code)
+        return opened_snr(self.sent_snr, self.forecast.ratio)
+
+    def _gained(self, after: After, sent: float) -> float:
+        """Return by how much the whole step would have reduced the mean squared error."""
+        octave = self.observation.octave
+        refines = after.observation.octave == octave
+        before = (after.forecast if refines else self.forecast).expected(self.sent_snr, octave)
+        whole = after.forecast.expected(sent, after.observation.octave)
+        return max(0.0, before.error - whole.error)
+
+    def after(self, step: Step, payload: bytes, lost: Spans = ()) -> After:
         """Return the state after ``step``.  The chain itself does not change.
 
         ``payload`` may be any beginning of the step's payload: the result then says what is known
-        at that byte.
+        at that byte.  Its parts ``lost`` may have any values: the observation goes on without them,
+        from the receiver's own estimate, while the sender's has them (docs/decisions/0034).
         """
         before, dims = self.observation, self.dimensions(step.kind)
         # Evaluated before the sample is allocated: each array of a large picture takes much memory.
         self.estimate()
-        sample = SIMULATORS[step.simulator].reproduce(payload, dims, step.length, self.address)
+        sample = self._sample(step, payload, dims, lost)
         there, energy = sample.there, sample.energy
         if not there:
             return self._not_yet(step)
         received = there / dims
         rotation = self.rotation(step.kind)
         y = rotation.inverse(sample.values)
+        arrived: slice | NDArray[np.bool_] | None = None
+        if there < dims and before.field.isotropic and step.kind is Kind.OPEN:
+            arrived = sample.values != 0 if lost else slice(there)
         del sample
         prediction = self.prediction(step.kind)
         absent: Projection | None = None
         if step.kind is Kind.REFINE:
             gained = delta(step.delta_code)
             observation = before.refined(prediction, y, gained, received)
-            forecast = self.forecast.refined(snr=before.snr, stated=energy / gained)
-            expected = forecast.expected(observation.snr, observation.octave)
+            forecast = self.forecast.refined(snr=self.sent_snr, stated=energy / gained)
+            expected = forecast.expected(self._sent(step, received), observation.octave)
         else:
             y = y.reshape(prediction.shape)
-            observation = before.opened(prediction, y, self.finer, received=received)
-            forecast = self.forecast.opened(snr=observation.snr, stated=energy / observation.snr)
-            after = forecast.expected(observation.snr, observation.octave)
-            expected = self.forecast.expected(before.snr, before.octave).mixed(after, received)
-            if there < dims and before.field.isotropic:
+            sent = self._sent(step)
+            observation = before.opened(prediction, y, self.finer, received=received, sent=sent)
+            forecast = self.forecast.opened(snr=sent, stated=energy / sent)
+            after = forecast.expected(sent, observation.octave)
+            expected = self.forecast.expected(self.sent_snr, before.octave).mixed(after, received)
+            if arrived is not None:
 
                 def absent(bands: Floats) -> Floats:
                     rotated = rotation.forward(bands.reshape(-1))
-                    rotated[:there] = 0
+                    rotated[arrived] = 0
                     return rotation.inverse(rotated).reshape(bands.shape)
 
         return After(
@@ -218,8 +247,16 @@ class Chain:
             forecast=forecast,
             received=received,
             absent=absent,
-            expected=expected,
+            expected=expected.worse(self.lost),
         )
+
+    def _sample(self, step: Step, payload: bytes, dims: int, lost: Spans) -> Sample:
+        where = self.address
+        if step.simulator is Simulator.TRELLIS:
+            return TRELLIS.reproduce(payload, dims, step.length, where, lost)
+        # The others read their payload from the start, and not beyond what is lost.
+        known = payload[: lost[0][0]] if lost else payload
+        return SIMULATORS[step.simulator].reproduce(known, dims, step.length, where)
 
     def _not_yet(self, step: Step) -> After:
         """Return the state when a step has begun, but none of its values has arrived."""
@@ -228,7 +265,7 @@ class Chain:
             return now
         opened, absent = self.unheard(self.observation, self.estimate())
         # The step has not said yet how much detail is missing.
-        forecast = self.forecast.opened(snr=opened.snr, stated=self.forecast.missing(0))
+        forecast = self.forecast.opened(snr=self._sent(step), stated=self.forecast.missing(0))
         return replace(now, observation=opened, forecast=forecast, absent=absent)
 
     def unheard(
@@ -266,13 +303,14 @@ class Chain:
         if seen is not self.observation:
             self._shown = (seen, self.denoised(seen))
         x_hat, octave = self._averaged(seen, symmetries), seen.octave
-        if octave < self.observation.octave and after.received < 1.0 and seen.field.isotropic:
+        opening = octave < self.observation.octave
+        if opening and after.received < 1.0 and seen.field.isotropic:
             before = self._before_opening(symmetries, shown)
             if octave < shown:
                 x_hat, octave = octaves.means(x_hat), octave + 1
             share = np.float32(after.received)
             x_hat = share * x_hat + (1 - share) * before
-        elif octave > shown and seen.snr and seen.field.share == 1.0:
+        elif octave > shown and seen.snr and (seen.field.share == 1.0 or not opening):
             x_hat, octave = self._finer_mean(seen, x_hat, symmetries), octave - 1
         for _ in range(octave, shown):
             x_hat = octaves.means(x_hat)
@@ -323,13 +361,13 @@ class Chain:
 
     def now(self) -> After:
         """Return the state now, between two steps."""
-        expected = self.forecast.expected(self.observation.snr, self.observation.octave)
+        expected = self.forecast.expected(self.sent_snr, self.observation.octave)
         return After(
             observation=self.observation,
             forecast=self.forecast,
             received=1.0,
             absent=None,
-            expected=expected,
+            expected=expected.worse(self.lost),
         )
 
 

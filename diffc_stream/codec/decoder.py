@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import copy
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, get_args
 
@@ -11,9 +12,19 @@ from numpy.typing import NDArray
 
 from diffc_stream.codec import allowance, continuation
 from diffc_stream.codec.chain import After, Chain
-from diffc_stream.container import About, Check, Header, Metadata, Payload, Step, StreamReader
+from diffc_stream.container import (
+    About,
+    Check,
+    Header,
+    Lost,
+    Metadata,
+    Payload,
+    Step,
+    StreamReader,
+)
 from diffc_stream.container.grammar import WHITE_RATIO, ratio
 from diffc_stream.container.metadata import NOTHING
+from diffc_stream.container.reader import Event
 from diffc_stream.diffusion import octaves, symmetry
 from diffc_stream.diffusion.model import Model
 from diffc_stream.errors import NothingDecodable, PictureTooLarge, UnknownModel, UnsupportedStream
@@ -84,6 +95,9 @@ class Decoder:
         self._chain: Chain | None = None
         self._step: Step | None = None
         self._payload = bytearray()
+        self._lost: list[tuple[int, int]] = []
+        self.bytes_lost = 0
+        """Bytes skipped so far."""
         self.metadata = NOTHING
         """How the picture was taken, as far as the stream has told so far."""
         self.damage = 0
@@ -96,7 +110,29 @@ class Decoder:
         model that is not at hand, UnreadableModel if its file is damaged, PictureTooLarge beyond
         ``most_pixels``.
         """
-        for event in self._reader.feed(data):
+        self._take(self._reader.feed(data))
+
+    def skip(self, size: int) -> None:
+        """Go on without the next ``size`` bytes of the stream, which are lost.
+
+        They may be any but the header's and the descriptions of steps.  The picture then lacks what
+        they would have brought, and so does :attr:`Rendering.predicted_psnr`; what follows them
+        brings nearly as much as it would have with them (docs/decisions/0034).  Raises as
+        :meth:`feed` does, CorruptStream if the bytes cannot be done without.
+        """
+        self.bytes_lost += size
+        self._take(self._reader.skip(size))
+
+    def branch(self) -> Decoder:
+        """Return a decoder in the same state, which goes its own way from here on."""
+        other = copy.copy(self)
+        other._reader = self._reader.branch()
+        other._chain = copy.copy(self._chain)
+        other._payload, other._lost = self._payload[:], self._lost[:]
+        return other
+
+    def _take(self, events: Iterable[Event]) -> None:
+        for event in events:
             match event:
                 case Header():
                     self._begin(event)
@@ -106,6 +142,11 @@ class Decoder:
                     self._step = event
                 case Payload():
                     self._payload += event.data
+                    self._finish_step()
+                case Lost():
+                    first = len(self._payload)
+                    self._lost.append((first, first + event.size))
+                    self._payload += bytes(event.size)
                     self._finish_step()
                 case Check():
                     self.damage += not event.good
@@ -119,8 +160,8 @@ class Decoder:
 
     @property
     def bytes_received(self) -> int:
-        """Bytes fed so far."""
-        return self._reader.received
+        """Bytes fed so far; skipped ones do not count."""
+        return self._reader.received - self.bytes_lost
 
     @property
     def ready(self) -> bool:
@@ -231,9 +272,10 @@ class Decoder:
 
     def _finish_step(self) -> None:
         if self._step is not None and len(self._payload) == self._step.length:
-            self._started.advance(self._step, bytes(self._payload))
+            self._started.advance(self._step, bytes(self._payload), self._lost)
             self._step = None
             self._payload.clear()
+            self._lost.clear()
 
     def _newest(self) -> After:
         """Return the newest state, including the received part of the step under way."""
@@ -242,7 +284,7 @@ class Decoder:
             raise NothingDecodable("nothing can be decoded yet: no record has arrived")
         if self._step is None or not self._payload:
             return chain.now()
-        return chain.after(self._step, bytes(self._payload))
+        return chain.after(self._step, bytes(self._payload), self._lost)
 
 
 def _shown(sizes: Sequence[octaves.Size], max_side: int | None) -> int:

@@ -59,6 +59,14 @@ class Expected:
             most=(1.0 - share) * self.most + share * other.most,
         )
 
+    def worse(self, lost: float) -> Expected:
+        """Return what to expect if ``lost`` was never heard of what steps have brought."""
+        return Expected(
+            error=self.error + lost,
+            least=self.least + lost / _WITHIN,
+            most=self.most + lost * _WITHIN,
+        )
+
     @property
     def psnr(self) -> float:
         """The PSNR in dB."""

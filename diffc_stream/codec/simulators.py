@@ -11,9 +11,11 @@ from diffc_stream.channel.simulator import Simulator as ChannelSimulator
 from diffc_stream.channel.trellis import Trellis
 from diffc_stream.container.grammar import Simulator
 
+TRELLIS = Trellis()
+"""The only one of them that can go on where parts of a payload are lost."""
 SIMULATORS: Mapping[Simulator, ChannelSimulator] = MappingProxyType(
     {
-        Simulator.TRELLIS: Trellis(),
+        Simulator.TRELLIS: TRELLIS,
         Simulator.PFR: PoissonFunctionalRepresentation(),
         Simulator.DITHER: DitheredQuantization(),
     }

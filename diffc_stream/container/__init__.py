@@ -3,7 +3,7 @@
 from diffc_stream.container.grammar import Header, Kind, Simulator, Step, segments
 from diffc_stream.container.metadata import Fact, Facts, Metadata, Place
 from diffc_stream.container.prefix import Begun, Prefix
-from diffc_stream.container.reader import About, Check, Payload, StreamReader, verified
+from diffc_stream.container.reader import About, Check, Lost, Payload, StreamReader, verified
 from diffc_stream.container.writer import StreamWriter
 
 __all__ = [
@@ -14,6 +14,7 @@ __all__ = [
     "Facts",
     "Header",
     "Kind",
+    "Lost",
     "Metadata",
     "Payload",
     "Place",

@@ -131,11 +131,13 @@ class Observation:
 
         ``x_hat`` is the posterior mean, (3, H, W), and ``y`` the sample around it, (D,), in the
         units of :meth:`scaled`.  If only the fraction ``received`` of a rotated y has arrived, with
-        zeros for the rest, the observation gains that fraction of delta.
+        zeros for the rest, the observation gains that fraction of delta.  Finest detail of which
+        only a share was known gains as much as if all of it had been.
         """
         gained, root = np.float32(received * delta), np.float32(sqrt(delta))
         summed = []
-        bands = zip(self.bands, self._transformed(x_hat), self._cut(y), self._relative, strict=True)
+        whole = self.field.precisions(self._scales, whole=True)
+        bands = zip(self.bands, self._transformed(x_hat), self._cut(y), whole, strict=True)
         for before, known, new, relative in bands:
             eta = np.empty_like(before)
             # Part by part, because each array of a large picture takes much memory.
@@ -144,7 +146,10 @@ class Observation:
                 np.add(sum_, (root * np.sqrt(relative)) * new_part, out=sum_)
             summed.append(eta)
         snr = self.snr + received * delta
-        return replace(self, bands=tuple(summed), snr=snr, origin=None)
+        field = self.field
+        if field.share < 1.0 and snr:
+            field = field.shared((field.share * self.snr + received * delta) / snr)
+        return replace(self, bands=tuple(summed), snr=snr, field=field, origin=None)
 
     def opened(
         self,
@@ -153,6 +158,7 @@ class Observation:
         size: octaves.Size,
         *,
         received: float = 1.0,
+        sent: float | None = None,
         cells: Floats | None = None,
     ) -> Observation:
         """Add the detail of the next finer octave, of ``size``.
@@ -160,17 +166,22 @@ class Observation:
         ``bands`` is the prediction of the detail bands and ``y`` the sample around it, both of
         shape (3, 3, H, W).  If only the fraction ``received`` of a rotated y has arrived, detail
         has that share of its precision.  White noise cannot express this: there, the missing part
-        is set to its prediction, as if that had no noise.  ``cells`` is the map of the finer
-        octave, if the field has one.
+        is set to its prediction, as if that had no noise.  ``sent`` is the snr of y, if that
+        is another than :attr:`opened_snr` because parts of earlier steps are lost.  ``cells`` is
+        the map of the finer octave, if the field has one.
         """
         snr = self.opened_snr
         share = 1.0 if self.field.isotropic else received
+        root = sqrt(snr)
+        if sent is not None and sent != snr:
+            share = min(1.0, share * sent / snr)
+            root = share * snr / sqrt(sent) / (1.0 if self.field.isotropic else received)
         places: Precision = np.float32(1.0)
         if cells is not None:
             places = octaves.means(cells[None])[0]
         detail: Floats = (np.float32(share * snr) * places) * bands
         for band, new in zip(detail, y, strict=True):
-            np.add(band, (np.float32(sqrt(snr)) * np.sqrt(places)) * new, out=band)
+            np.add(band, (np.float32(root) * np.sqrt(places)) * new, out=band)
         return self._finer(detail, size, share=share, cells=cells)
 
     def widened(self, size: octaves.Size, *, cells: Floats | None = None) -> Observation:
@@ -186,6 +197,10 @@ class Observation:
     ) -> Observation:
         white = self.field.isotropic
         half = [eta * np.float32(0.5) for eta in self.bands]
+        if 0.0 < self.field.share < 1.0:
+            # A field has a share for the finest detail only.  What is lost of this detail for good
+            # is taken for known from now on, at what was observed of it.
+            half[0] /= np.float32(self.field.share)
         return Observation(
             bands=(octaves.synthesis(half[0], detail, size),) if white else (detail, *half),
             snr=self.opened_snr,
