@@ -253,7 +253,7 @@ def _of_http(folder: Path) -> tuple[Parser, ...]:
         ),
         Parser(
             name="answer",
-            reads="Wire.ask and read: what an HTTP server answers, the bodies included",
+            reads="HttpConnection.ask and read: what an HTTP server answers, the bodies included",
             errors=(RemoteProtocolError, LinkLost),
             source=lambda mutator: any_text(mutator, ANSWERS),
             parse=lambda data: asyncio.run(read_answer(data)),

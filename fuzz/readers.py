@@ -8,9 +8,9 @@ from pathlib import Path
 
 from diffc_client.mirror.paths import Places
 from diffc_client.remote.address import Address
-from diffc_client.remote.http_client import BLOCK, Wire
+from diffc_client.remote.http_client import BLOCK, HttpConnection
 from diffc_client.storage.partial_stream import MemoryStream
-from diffc_server.auth.credentials import cookie, shown
+from diffc_server.auth.credentials import cookie, credentials_of
 from diffc_server.catalogue.catalogue import SUFFIXES, Catalogue
 from diffc_server.http.comparison import ComparisonRequest
 from diffc_server.http.ranges import Range, names
@@ -230,7 +230,7 @@ def visit(site: Site, data: bytes) -> None:
 def show(data: bytes) -> None:
     value = data.decode("latin-1")
     for secure, own in ((False, False), (False, True), (True, True)):
-        found = shown(lambda _: [value], secure=secure, own=own)
+        found = credentials_of(lambda _: [value], secure=secure, own=own)
         if found is not None and is_token(found.token):
             line = cookie(found.token, secure=secure)
             if any(mark in line for mark in "\r\n,") or line.count(";") != 3 + secure:
@@ -255,10 +255,12 @@ async def read_answer(data: bytes) -> None:
     writer = asyncio.StreamWriter(_Silent(), protocol, reader, loop)
     reader.feed_data(data)
     reader.feed_eof()
-    wire = Wire(Address(scheme="http", host="station", port=80), reader, writer, 60.0)
-    await wire.ask("/a.dfc", {})
+    connection = HttpConnection(
+        Address(scheme="http", host="station", port=80), reader, writer, 60.0
+    )
+    await connection.ask("/a.dfc", {})
     length = 0
-    while piece := await wire.read():
+    while piece := await connection.read():
         length += len(piece)
     if length > len(data):
         raise AssertionError("more was read than came")

@@ -35,7 +35,7 @@ from .encoding.source import FileOpener
 from .http.comparison import Comparison
 from .ops.health import status_port
 from .ops.metrics import Figures
-from .websocket.dialler import Dialler, bearing
+from .websocket.dialler import Dialler, bearer_headers
 
 logger = logging.getLogger("diffc_server")
 
@@ -134,7 +134,7 @@ def _dialler(
         catalogue,
         pipeline,
         terms=Terms(window=settings.window),
-        headers=bearing(url, token, exposed=settings.insecure) if token else None,
+        headers=bearer_headers(url, token, exposed=settings.insecure) if token else None,
         tls=believing(authorities) if authorities else None,
         figures=figures,
         grace=settings.drain,

@@ -252,7 +252,7 @@ class SenderDaemon:
     def look_again(self) -> None:
         """Start :meth:`reread` and return at once."""
         if self._listener is not None:
-            self._reloader.look_soon()
+            self._reloader.check_soon()
 
     async def _finish(self) -> None:
         assert self._listener is not None

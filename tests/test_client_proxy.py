@@ -16,7 +16,7 @@ from websockets.typing import Subprotocol
 
 from diffc_client.remote.address import Address
 from diffc_client.web import proxy
-from diffc_client.web.proxy import Line, carry
+from diffc_client.web.proxy import ThrottledLink, relay
 from diffc_stream.session import SUBPROTOCOL
 from diffc_stream.transport.pacing import PacedServerConnection
 
@@ -42,14 +42,16 @@ async def listening(handler: Handler) -> AsyncIterator[int]:
 
 
 @asynccontextmanager
-async def carried(handler: Handler) -> AsyncIterator[tuple[ClientConnection, Line, Line]]:
+async def carried(
+    handler: Handler,
+) -> AsyncIterator[tuple[ClientConnection, ThrottledLink, ThrottledLink]]:
     """A page's connection to a sender that does as ``handler`` does."""
-    down, up = Line(None), Line(None)
+    down, up = ThrottledLink(None), ThrottledLink(None)
     async with listening(handler) as port:
         address = Address(scheme="ws", host="127.0.0.1", port=port)
 
         async def through(page: PacedServerConnection) -> None:
-            await carry(page, address, down=down, up=up)
+            await relay(page, address, down=down, up=up)
 
         async with (
             listening(through) as relayed,
@@ -70,8 +72,8 @@ async def test_frames_are_carried_as_they_are() -> None:
             await page.send(message)
             assert await page.recv() == message
     sizes = [2, 7, 6, 127, 130, 16_004]
-    assert down.carried == sum(sizes)
-    assert up.carried == sum(sizes) + 4 * len(sizes)
+    assert down.nbytes == sum(sizes)
+    assert up.nbytes == sum(sizes) + 4 * len(sizes)
 
 
 @pytest.mark.asyncio
@@ -121,7 +123,7 @@ async def test_a_page_is_told_why_there_is_no_sender() -> None:
     address = Address(scheme="ws", host="127.0.0.1", port=port)
 
     async def through(page: PacedServerConnection) -> None:
-        await carry(page, address, down=Line(None), up=Line(None))
+        await relay(page, address, down=ThrottledLink(None), up=ThrottledLink(None))
 
     async with listening(through) as relayed, dial(f"ws://127.0.0.1:{relayed}") as page:
         with pytest.raises(ConnectionClosed):
@@ -172,12 +174,12 @@ async def test_who_never_reads_again_is_given_up(monkeypatch: pytest.MonkeyPatch
 @pytest.mark.asyncio
 async def test_nothing_crosses_for_a_page_that_has_gone() -> None:
     over = asyncio.Event()
-    down = Line(0.01)
+    down = ThrottledLink(0.01)
     async with listening(echo) as port:
         address = Address(scheme="ws", host="127.0.0.1", port=port)
 
         async def through(page: PacedServerConnection) -> None:
-            await carry(page, address, down=down, up=Line(None))
+            await relay(page, address, down=down, up=ThrottledLink(None))
             over.set()
 
         async with listening(through) as relayed, dial(f"ws://127.0.0.1:{relayed}") as page:
@@ -185,14 +187,14 @@ async def test_nothing_crosses_for_a_page_that_has_gone() -> None:
             await settled(lambda: down._free > 0)
             await page.close()
             await asyncio.wait_for(over.wait(), 20)
-    assert down.carried == 0
+    assert down.nbytes == 0
 
 
 @pytest.mark.asyncio
 @pytest.mark.virtual_time
 async def test_a_line_carries_what_comes_one_after_the_other() -> None:
     clock = asyncio.get_running_loop().time
-    line, start = Line(1000.0), clock()
+    line, start = ThrottledLink(1000.0), clock()
     await line.cross(500)
     assert clock() - start == pytest.approx(0.5)
     await asyncio.gather(line.cross(100), line.cross(200))
@@ -200,8 +202,8 @@ async def test_a_line_carries_what_comes_one_after_the_other() -> None:
     await asyncio.sleep(5)
     await line.cross(1000)  # what was not used is lost
     assert clock() - start == pytest.approx(6.8)
-    assert line.carried == 1800
-    await Line(None).cross(10**9)
+    assert line.nbytes == 1800
+    await ThrottledLink(None).cross(10**9)
     assert clock() - start == pytest.approx(6.8)
 
 

@@ -6,7 +6,7 @@ import base64
 
 import pytest
 
-from diffc_server.auth.credentials import Credentials, cookie, shown
+from diffc_server.auth.credentials import Credentials, cookie, credentials_of
 
 
 def basic(text: str) -> str:
@@ -18,7 +18,7 @@ def asked(*lines: str, secure: bool = False, own: bool = True) -> Credentials | 
     for line in lines:
         name, _, value = line.partition(": ")
         found.setdefault(name, []).append(value)
-    return shown(lambda name: found.get(name, []), secure=secure, own=own)
+    return credentials_of(lambda name: found.get(name, []), secure=secure, own=own)
 
 
 @pytest.mark.parametrize(

@@ -196,16 +196,16 @@ async def test_who_is_sent_a_stream_does_not_wait_as_claims_of_it_do(tmp_path: P
     path = pictures(tmp_path) / "a.png"
     gate = threading.Semaphore(0)
     pipeline = Pipeline(FakeOpener(length=LENGTH, gate=gate))
-    stream, way = pipeline.stream(path), pipeline._workers.encoders._way
+    stream, demand = pipeline.stream(path), pipeline._workers.encoders._demand
     stream.join(lambda: None)
     claim = asyncio.create_task(stream.reach(15_000, claimed=True))
     await settled(lambda: stream.awake)
-    assert not way.needs(stream)
+    assert not demand.needs(stream)
     stream.want(300)
-    assert way.needs(stream)
+    assert demand.needs(stream)
     gate.release()
     await settled(lambda: len(stream) == 300)
-    assert not way.needs(stream)
+    assert not demand.needs(stream)
     claim.cancel()
     gate.release(1000)
     await settled(lambda: not stream.busy)

@@ -15,7 +15,7 @@ from structlog.contextvars import bound_contextvars, get_contextvars
 
 from diffc_server import Catalogue
 from diffc_server.catalogue import history, scan, thumbprints, watcher
-from diffc_server.catalogue.scan import Scan, looked
+from diffc_server.catalogue.scan import Scan, scan_folder
 from diffc_server.catalogue.thumbprints import Thumbprints
 from diffc_server.catalogue.watcher import EVERY
 from diffc_stream.session import encode
@@ -160,25 +160,25 @@ async def test_an_empty_folder(tmp_path: Path) -> None:
 async def test_a_file_that_is_being_written_waits(folder: Path) -> None:
     catalogue = Catalogue(folder)
     now = 1_000_000_000.0
-    look = looked(catalogue, Scan(seen={}, known={}), now)
+    look = scan_folder(catalogue, Scan(seen={}, known={}), now)
     put(folder / "slow.png", b"1", age=-1)
     put(folder / "a.png", b"1", age=-1)
     before = look.known["a.png"]
     for written in (b"12", b"123", b"1234"):
-        look = looked(catalogue, look, now)
+        look = scan_folder(catalogue, look, now)
         assert "slow.png" not in look.known
         # Of one that was known before what was known stays.
         assert look.known["a.png"] == before
         put(folder / "slow.png", written, age=-1)
         put(folder / "a.png", written, age=-1)
-    look = looked(catalogue, look, now)
+    look = scan_folder(catalogue, look, now)
     assert "slow.png" not in look.known
-    look = looked(catalogue, look, now)
+    look = scan_folder(catalogue, look, now)
     assert {"slow.png", "a.png"} <= look.known.keys()
     assert look.known["a.png"] != before
     # What is old enough need not be looked at twice.
     put(folder / "old.png", age=3)
-    assert "old.png" in looked(catalogue, look, now).known
+    assert "old.png" in scan_folder(catalogue, look, now).known
 
 
 async def test_touching_a_file_is_said_and_changes_nothing_else(folder: Path) -> None:
@@ -217,7 +217,7 @@ async def test_what_takes_long_to_read_is_read_a_look_at_a_time(
     monkeypatch.setattr(scan, "READING", 1e-9)  # one file
     monkeypatch.setattr(thumbprints, "UNSETTLED", 0.0)
     catalogue = Catalogue(folder)
-    first = looked(catalogue, Scan(seen={}, known={}))
+    first = scan_folder(catalogue, Scan(seen={}, known={}))
     assert (list(first.known), first.unread) == (["b.png"], 2)  # the newest
     # All are known before anything is told.
     async with following(catalogue) as follower:
@@ -278,7 +278,7 @@ async def test_a_part_that_cannot_be_read_is_not_a_part_that_has_gone(
     (folder / "sub").mkdir()
     put(folder / "sub" / "d.png", age=1)
     catalogue = Catalogue(folder)
-    before = looked(catalogue, Scan(seen={}, known={}))
+    before = scan_folder(catalogue, Scan(seen={}, known={}))
     (folder / "sub").rename(tmp_path / "away")
     with monkeypatch.context() as patch:
 
@@ -288,10 +288,10 @@ async def test_a_part_that_cannot_be_read_is_not_a_part_that_has_gone(
             return os.lstat(path)
 
         patch.setattr(Path, "lstat", lstat)
-        assert looked(catalogue, before).marks == before.marks
+        assert scan_folder(catalogue, before).marks == before.marks
         (folder / "a.png").unlink()
-        assert sorted(looked(catalogue, before).known) == ["b.png", "c.png", "sub/d.png"]
-    assert sorted(looked(catalogue, before).known) == ["b.png", "c.png"]
+        assert sorted(scan_folder(catalogue, before).known) == ["b.png", "c.png", "sub/d.png"]
+    assert sorted(scan_folder(catalogue, before).known) == ["b.png", "c.png"]
 
 
 async def test_a_folder_that_comes_back(folder: Path) -> None:
@@ -309,13 +309,13 @@ async def test_a_folder_that_comes_back(folder: Path) -> None:
 
 async def test_one_look_serves_all(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     looks: list[float] = []
-    real = looked
+    real = scan_folder
 
     def counted(catalogue: Catalogue, before: Scan) -> Scan:
         looks.append(asyncio.get_running_loop().time())
         return real(catalogue, before)
 
-    monkeypatch.setattr(watcher, "looked", counted)
+    monkeypatch.setattr(watcher, "scan_folder", counted)
     catalogue = Catalogue(folder)
     async with following(catalogue) as one, following(catalogue) as two:
         await one.next()
@@ -356,7 +356,7 @@ async def test_a_bug_while_looking_is_logged(
     async with following(catalogue) as follower:
         await follower.next()
         with monkeypatch.context() as patch:
-            patch.setattr(watcher, "looked", lambda *_: 1 / 0)
+            patch.setattr(watcher, "scan_folder", lambda *_: 1 / 0)
             await asyncio.sleep(3 * EVERY)
         assert "looking at the folder failed" in caplog.text
         put(folder / "new.png", age=1)
@@ -369,9 +369,9 @@ async def test_looks_are_nobody_s_in_the_log(folder: Path, monkeypatch: pytest.M
 
     def look(catalogue: Catalogue, before: Scan) -> Scan:
         found.append(get_contextvars())
-        return looked(catalogue, before)
+        return scan_folder(catalogue, before)
 
-    monkeypatch.setattr(watcher, "looked", look)
+    monkeypatch.setattr(watcher, "scan_folder", look)
     with bound_contextvars(connection="00001"):
         async with aclosing(Catalogue(folder).changes.pages(None)) as news:
             await anext(news)

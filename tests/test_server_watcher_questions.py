@@ -13,7 +13,7 @@ from following import following, put
 
 from diffc_server import Catalogue
 from diffc_server.catalogue import watcher
-from diffc_server.catalogue.scan import Scan, looked
+from diffc_server.catalogue.scan import Scan, scan_folder
 from diffc_server.catalogue.watcher import SHARE
 from diffc_stream.session import Entry
 from diffc_stream.session.paging import Page
@@ -58,7 +58,7 @@ async def test_many_who_ask_share_looks_and_pages(
     for number in range(120):
         put(folder / f"{number:03}.png", age=500 - number)
     looks: list[float] = []
-    real, clock = looked, asyncio.get_running_loop()
+    real, clock = scan_folder, asyncio.get_running_loop()
     under_way = 0
 
     def slow(catalogue: Catalogue, before: Scan) -> Scan:
@@ -71,7 +71,7 @@ async def test_many_who_ask_share_looks_and_pages(
         under_way -= 1
         return found
 
-    monkeypatch.setattr(watcher, "looked", slow)
+    monkeypatch.setattr(watcher, "scan_folder", slow)
     catalogue = Catalogue(folder)
     first, *others = await asyncio.gather(*(catalogue.changes.listing() for _ in range(100)))
     assert len(looks) == 1
@@ -107,11 +107,11 @@ async def test_a_look_that_takes_long_is_of_use_to_who_asks_next(
 
     def slow(catalogue: Catalogue, before: Scan) -> Scan:
         clock._ticking.now += 9.0  # type: ignore[attr-defined]
-        return looked(catalogue, before)
+        return scan_folder(catalogue, before)
 
     catalogue = Catalogue(folder)
     assert len(names(await catalogue.changes.listing())) == 3
-    monkeypatch.setattr(watcher, "looked", slow)
+    monkeypatch.setattr(watcher, "scan_folder", slow)
     await catalogue.changes.listing()
     put(folder / "new.png")
     assert len(names(await catalogue.changes.listing())) == 3

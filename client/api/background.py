@@ -75,7 +75,7 @@ class Background:
         render: Method,
         previews: Method | None,
         kept: Kept | None,
-    ) -> Following:
+    ) -> BackgroundDelivery:
         """Put each refinement of a picture into ``newest``, until the last.
 
         A ``kept`` prefix of a picture that is being stopped may be given at once: this waits until
@@ -83,7 +83,7 @@ class Background:
 
         Raises RuntimeError once the link is closed.
         """
-        following = Following(self._loop, wanted)
+        following = BackgroundDelivery(self._loop, wanted)
 
         async def follow(stopping: set[asyncio.Task[None]]) -> None:
             try:
@@ -160,7 +160,7 @@ class Background:
             self._sender.set_result(connecting.result())
 
 
-class Following:
+class BackgroundDelivery:
     """A picture that is being received; any thread may call its methods, at any time."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop, wanted: Demand) -> None:

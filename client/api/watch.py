@@ -21,7 +21,7 @@ from ..decoding.refiner import Refinement
 from ..remote.address import Address
 from ..remote.credentials import Access
 from ..storage.partial_stream import Kept
-from .background import Background, Following
+from .background import Background, BackgroundDelivery
 from .demand import Demand
 from .latest import Latest
 
@@ -143,7 +143,7 @@ class Watch:
 
     def __init__(
         self,
-        following: Following,
+        following: BackgroundDelivery,
         newest: Latest,
         on_refinement: OnRefinement,
         on_end: OnEnd | None,

@@ -185,7 +185,7 @@ def check_one_host(access: Access, addresses: list[Address]) -> None:
         )
 
 
-def refused(sender: Address, status: int, location: str, otherwise: str) -> SessionError:
+def http_error(sender: Address, status: int, location: str, otherwise: str) -> SessionError:
     """Return the error for an HTTP answer that refuses.
 
     ``location`` is that of a redirection, or empty, and ``otherwise`` the message for a status
@@ -201,7 +201,7 @@ def refused(sender: Address, status: int, location: str, otherwise: str) -> Sess
     return RemoteProtocolError(f"{sender} {otherwise} (HTTP {status})")
 
 
-async def unsecured(sender: Address, error: OSError) -> SessionError:
+async def connection_error(sender: Address, error: OSError) -> SessionError:
     """Return the error for a failed attempt to connect to ``sender``, with or without TLS.
 
     If the error does not show whether the server speaks TLS, this tries it out.
@@ -227,7 +227,7 @@ async def unsecured(sender: Address, error: OSError) -> SessionError:
     return unreachable(sender, error)
 
 
-async def unanswered(sender: Address, seconds: float, *, closed: bool) -> SessionError:
+async def no_answer_error(sender: Address, seconds: float, *, closed: bool) -> SessionError:
     """Return the error for a peer that hangs up, or answers with something other than HTTP.
 
     ``seconds`` is how long that took; ``closed`` says that the peer sent nothing.  If the peer may

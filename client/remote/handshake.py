@@ -21,7 +21,7 @@ from diffc_stream.transport.pacing import PacedClientConnection
 from diffc_stream.transport.websocket import OPENING, PATH_FIELD, connect
 
 from .address import Address
-from .credentials import NO_ACCESS, Access, refused, unanswered, unsecured
+from .credentials import NO_ACCESS, Access, connection_error, http_error, no_answer_error
 
 CLOSE_TIMEOUT = 2.0
 """Seconds that the closing handshake may take."""
@@ -59,7 +59,7 @@ async def open_websocket(
         raise _refusal(address.sender, error) from error
     except InvalidMessage as error:
         closed = isinstance(error.__cause__, EOFError)
-        raise await unanswered(address.sender, clock() - began, closed=closed) from error
+        raise await no_answer_error(address.sender, clock() - began, closed=closed) from error
     except NegotiationError as error:
         raise RemoteProtocolError(f"{sender} does not speak {SUBPROTOCOL}") from error
     except InvalidHandshake as error:
@@ -67,7 +67,7 @@ async def open_websocket(
     except (InvalidURI, UnicodeError) as error:
         raise AddressError(f"{sender!r} is not an address: {error}") from error
     except OSError as error:
-        raise await unsecured(address.sender, error) from error
+        raise await connection_error(address.sender, error) from error
 
 
 def base_of(address: Address, websocket: PacedClientConnection) -> str:
@@ -88,7 +88,7 @@ def _refusal(sender: Address, error: InvalidStatus) -> SessionError:
             f"{sender} lets nobody in from here (HTTP {status}){_words(bytes(error.response.body))}"
         )
     location = next(iter(fields.get_all("Location")), "")
-    return refused(sender, status, location, f"does not speak {SUBPROTOCOL}")
+    return http_error(sender, status, location, f"does not speak {SUBPROTOCOL}")
 
 
 def _words(body: bytes) -> str:

@@ -21,7 +21,7 @@ from diffc_stream.transport.tcp import authorization, open_stream, turned_down
 from diffc_stream.transport.websocket import OPENING
 
 from .address import Address
-from .credentials import NO_ACCESS, Access, unanswered, unsecured
+from .credentials import NO_ACCESS, Access, connection_error, no_answer_error
 
 CLOSE_TIMEOUT = 2.0
 TURN = 32
@@ -41,12 +41,12 @@ _BEGINNING = b"HTTP/1."
 _DONE = {h11.CLIENT: h11.DONE, h11.SERVER: h11.DONE}
 
 
-class Dropped(LinkLost):
+class ConnectionDropped(LinkLost):
     """The server closed the connection before it answered a request."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Answer:
+class ResponseHead:
     """The head of an answer."""
 
     status: int
@@ -54,7 +54,7 @@ class Answer:
     """Headers by name in lower case; repeated ones are joined with commas."""
 
 
-class Wire:
+class HttpConnection:
     """A connection; make one with :meth:`dial`.
 
     One request at a time: ``ask()``, then ``read()`` until there is no more, then again, as long
@@ -90,7 +90,9 @@ class Wire:
         self._reads = 0
 
     @classmethod
-    async def dial(cls, address: Address, *, idle: float, access: Access = NO_ACCESS) -> Wire:
+    async def dial(
+        cls, address: Address, *, idle: float, access: Access = NO_ACCESS
+    ) -> HttpConnection:
         """Connect to a server, which may be silent for ``idle`` seconds.
 
         It connects through the proxy that the environment names for the server, if any.  Raises
@@ -115,7 +117,7 @@ class Wire:
         except UnicodeError as error:
             raise AddressError(f"{str(sender)!r} is not an address: {error}") from error
         except OSError as error:
-            raise await unsecured(sender, error) from error
+            raise await connection_error(sender, error) from error
         asked = proxy if proxy is not None and proxy.scheme.startswith("http") else None
         return cls(address, reader, writer, idle, fields, None if address.secure else asked)
 
@@ -124,21 +126,21 @@ class Wire:
         """Whether the last answer has been read, and the server takes another request."""
         return not self._closed and self._http.states == _DONE
 
-    async def ask(self, path: str, fields: Mapping[str, str]) -> Answer:
+    async def ask(self, path: str, fields: Mapping[str, str]) -> ResponseHead:
         """Send a GET request for ``path``, percent-encoded, and return the answer's head.
 
-        Raises Dropped, LinkLost, or RemoteProtocolError if the answer is not HTTP/1.1.
+        Raises ConnectionDropped, LinkLost, or RemoteProtocolError if the answer is not HTTP/1.1.
         """
         try:
             answer = await self._ask(path, fields)
-        except Dropped as error:
+        except ConnectionDropped as error:
             raise await self._dropped(error) from error
         self._answered = True
         if self._proxy is not None and answer.status == HTTPStatus.PROXY_AUTHENTICATION_REQUIRED:
             raise turned_down(self._proxy, answer.status)
         return answer
 
-    async def _ask(self, path: str, fields: Mapping[str, str]) -> Answer:
+    async def _ask(self, path: str, fields: Mapping[str, str]) -> ResponseHead:
         if self._http.states == _DONE:
             self._http.start_next_cycle()
             self._ahead = None
@@ -156,14 +158,14 @@ class Wire:
         except TimeoutError:
             raise LinkLost(f"{self._address.sender} does not answer") from None
         except OSError as error:
-            raise Dropped(self._lost()) from error
+            raise ConnectionDropped(self._lost()) from error
 
-    async def _dropped(self, error: Dropped) -> SessionError:
+    async def _dropped(self, error: ConnectionDropped) -> SessionError:
         """Return the error for a connection that was closed before an answer."""
         if self._answered or self._proxy is not None:
             return error
         seconds = asyncio.get_running_loop().time() - self._began
-        found = await unanswered(self._address.sender, seconds, closed=True)
+        found = await no_answer_error(self._address.sender, seconds, closed=True)
         return error if isinstance(found, LinkLost) else found
 
     async def read(self) -> bytes:
@@ -191,7 +193,7 @@ class Wire:
             async with asyncio.timeout(CLOSE_TIMEOUT):
                 await self._writer.wait_closed()
 
-    async def _answer(self) -> Answer:
+    async def _answer(self) -> ResponseHead:
         for _ in range(MOST_INTERIM):
             event = await self._event()
             if isinstance(event, h11.Response):
@@ -200,20 +202,21 @@ class Wire:
                 break
         raise self._nonsense("it keeps announcing an answer")
 
-    def _said(self, response: h11.Response) -> Answer:
+    def _said(self, response: h11.Response) -> ResponseHead:
         if len(response.headers) > MOST_FIELDS:
             raise self._nonsense("its answer has too many fields")
         fields: dict[str, str] = {}
         for raw_name, raw_value in response.headers:
             name, value = raw_name.decode("ascii"), raw_value.decode("latin-1")
             fields[name] = f"{fields[name]}, {value}" if name in fields else value
-        return Answer(status=response.status_code, fields=fields)
+        return ResponseHead(status=response.status_code, fields=fields)
 
     async def _event(self) -> h11.Event:
         """Return the next part of an answer, and parse the one after it if it has arrived.
 
         So the end of an answer is known with its last bytes, and the connection is free at once.
-        After the end, it returns the end again.  Raises LinkLost, Dropped or RemoteProtocolError.
+        After the end, it returns the end again.  Raises LinkLost, ConnectionDropped or
+        RemoteProtocolError.
         """
         event = self._ahead or self._parsed()
         while event is None:
@@ -253,7 +256,7 @@ class Wire:
 
     def _cut_off(self) -> LinkLost:
         """Return the error for a connection that ended before the answer did."""
-        return LinkLost(self._lost()) if self._heard else Dropped(self._lost())
+        return LinkLost(self._lost()) if self._heard else ConnectionDropped(self._lost())
 
     def _lost(self) -> str:
         return f"the connection to {self._address.sender} was lost"

@@ -29,8 +29,8 @@ from diffc_stream.session import MAX_STREAM, Code, Data, End, Entry, Reason, Tar
 
 from ..decoding.header import LONGEST_HEADER, header_of
 from .address import Address
-from .credentials import NO_ACCESS, Access, refused
-from .http_client import Answer, Dropped, Wire
+from .credentials import NO_ACCESS, Access, http_error
+from .http_client import ConnectionDropped, HttpConnection, ResponseHead
 
 FIRST_RANGE = 1024
 """Bytes of the first request: enough for a first picture, and quickly encoded if need be."""
@@ -78,7 +78,7 @@ class RangeLink:
         self._given = address
         self._idle = idle
         self._access = access
-        self._spare: Wire | None = None
+        self._spare: HttpConnection | None = None
         self._open: set[RangeArrivals] = set()
         self.met = False
         """Whether the server has sent a stream: a later answer that is none comes from the network
@@ -86,7 +86,7 @@ class RangeLink:
 
     @classmethod
     async def dial(cls, address: Address, *, terms: Terms, access: Access = NO_ACCESS) -> RangeLink:
-        """Connect to a server.  Raises as :meth:`Wire.dial` does."""
+        """Connect to a server.  Raises as :meth:`HttpConnection.dial` does."""
         link = cls(address, terms.idle, access)
         link._spare = await link.connection()
         return link
@@ -113,20 +113,22 @@ class RangeLink:
             self._spare.close()
             await self._spare.closed()
 
-    async def connection(self) -> Wire:
+    async def connection(self) -> HttpConnection:
         """Return a connection that is ready for a request."""
         spare, self._spare = self._spare, None
-        return spare or await Wire.dial(self._address, idle=self._idle, access=self._access)
+        return spare or await HttpConnection.dial(
+            self._address, idle=self._idle, access=self._access
+        )
 
-    def give_back(self, arrivals: RangeArrivals, wire: Wire | None) -> None:
+    def give_back(self, arrivals: RangeArrivals, connection: HttpConnection | None) -> None:
         """Take back the connection of a stream that has ended."""
         self._open.discard(arrivals)
-        if wire is None:
+        if connection is None:
             return
-        if wire.reusable and self._spare is None:
-            self._spare = wire
+        if connection.reusable and self._spare is None:
+            self._spare = connection
         else:
-            wire.close()
+            connection.close()
 
 
 class RangeArrivals:
@@ -148,7 +150,7 @@ class RangeArrivals:
         self._size = FIRST_RANGE
         self._total: int | None = None
         """Length of the whole stream in bytes, once it is known."""
-        self._wire: Wire | None = None
+        self._connection: HttpConnection | None = None
         self._answered: range | None = None
         """The range of the answer that is being read; it ends at MAX_STREAM if it says none."""
         self._place = 0
@@ -180,8 +182,8 @@ class RangeArrivals:
 
     def stop(self) -> None:
         """Stop the stream."""
-        wire, self._wire = self._wire, None
-        self._link.give_back(self, wire)
+        connection, self._connection = self._connection, None
+        self._link.give_back(self, connection)
 
     @property
     def _end(self) -> int:
@@ -216,7 +218,7 @@ class RangeArrivals:
         self._head = b""
         self._type = answer.fields.get("content-type", "")[:MOST_TYPE]
 
-    async def _request(self, wanted: range) -> Answer:
+    async def _request(self, wanted: range) -> ResponseHead:
         path = self._address.target
         fields = {
             "Range": f"bytes={wanted.start}-{wanted.stop - 1}",
@@ -224,27 +226,27 @@ class RangeArrivals:
             "Accept-Encoding": "identity",
             "User-Agent": "diffc-client",
         }
-        if self._wire is not None and not self._wire.reusable:
-            self._wire.close()
-            self._wire = None
+        if self._connection is not None and not self._connection.reusable:
+            self._connection.close()
+            self._connection = None
         try:
-            self._wire = self._wire or await self._link.connection()
-            return await self._wire.ask(path, fields)
-        except Dropped:
+            self._connection = self._connection or await self._link.connection()
+            return await self._connection.ask(path, fields)
+        except ConnectionDropped:
             # Servers close idle connections; a new one should work.
-            if self._wire is not None:
-                self._wire.close()
-            self._wire = await self._link.connection()
-            return await self._wire.ask(path, fields)
+            if self._connection is not None:
+                self._connection.close()
+            self._connection = await self._link.connection()
+            return await self._connection.ask(path, fields)
 
-    def _check(self, answer: Answer) -> None:
+    def _check(self, answer: ResponseHead) -> None:
         """Raise the error for an answer that cannot be of a stream."""
         if answer.status not in (200, 206, 416):
             raise _refusal(self._address, answer)
         if answer.fields.get("content-encoding", "identity").lower() != "identity":
             raise self._nonsense("it compresses what nobody asked to be compressed")
 
-    def _part(self, answer: Answer, wanted: range) -> range:
+    def _part(self, answer: ResponseHead, wanted: range) -> range:
         """Return the range of bytes that an answer holds."""
         match = _CONTENT_RANGE.fullmatch(answer.fields.get("content-range", ""))
         if match is None:
@@ -262,9 +264,9 @@ class RangeArrivals:
 
     async def _read(self) -> bytes:
         """Read some of the answer and return its new bytes, if there are any."""
-        assert self._wire is not None
+        assert self._connection is not None
         assert self._answered is not None
-        piece = await self._wire.read()
+        piece = await self._connection.read()
         place, end = self._place, self._place + len(piece)
         if not piece:
             await self._finish()
@@ -318,8 +320,8 @@ class RangeArrivals:
             answer = await self._request(range(LONGEST_HEADER))
             self._check(answer)
             self._type = answer.fields.get("content-type", "")[:MOST_TYPE]
-            assert self._wire is not None
-            while len(self._head) < len(MAGIC) and (piece := await self._wire.read()):
+            assert self._connection is not None
+            while len(self._head) < len(MAGIC) and (piece := await self._connection.read()):
                 self._look_at(len(self._head), piece)
         return PeerError(
             Code.PREFIX_MISMATCH,
@@ -339,7 +341,7 @@ class RangeArrivals:
         return RemoteProtocolError(f"{self._address.sender} does not know ranges: {what}")
 
 
-def _refusal(address: Address, answer: Answer) -> SessionError:
+def _refusal(address: Address, answer: ResponseHead) -> SessionError:
     status, image, sender = answer.status, address.image, address.sender
     if status in (404, 410):
         hint = "" if str(image).endswith(".dfc") else "; streams are called PICTURE.dfc"
@@ -347,4 +349,4 @@ def _refusal(address: Address, answer: Answer) -> SessionError:
     if status == 415:
         return PeerError(Code.UNREADABLE_IMAGE, f"{image} cannot be read as a picture")
     location = answer.fields.get("location", "")
-    return refused(sender, status, location, f"refuses {image}")
+    return http_error(sender, status, location, f"refuses {image}")

@@ -39,8 +39,8 @@ from diffc_viewer.site import FACTS
 
 from ..remote.address import Address
 from ..remote.credentials import NO_ACCESS, Access
-from ..remote.http_client import Wire
-from .proxy import Line, carry
+from ..remote.http_client import HttpConnection
+from .proxy import ThrottledLink, relay
 
 HOST = "127.0.0.1"
 """The loopback: the page is for this machine only."""
@@ -117,9 +117,9 @@ class View:
         self._pages = 0
         self._turns = asyncio.Semaphore(MOST_FILES)
         self._asking: dict[asyncio.Task[Any], ServerConnection] = {}
-        self.down = Line(rate)
+        self.down = ThrottledLink(rate)
         """Bytes from the sender."""
-        self.up = Line(rate)
+        self.up = ThrottledLink(rate)
         """Bytes to the sender."""
 
     async def __aenter__(self) -> Self:
@@ -149,7 +149,7 @@ class View:
     async def _serve(self, listening: socket.socket) -> Server:
         return await listen(
             listening,
-            self._carry,
+            self._relay,
             process_request=self._admit,
             make=partial(CountedConnection, admission=self._admission),
             logger="diffc_client.websockets",
@@ -158,12 +158,12 @@ class View:
             open_timeout=PATIENCE + ASKING,
         )
 
-    async def _carry(self, page: ServerConnection) -> None:
+    async def _relay(self, page: ServerConnection) -> None:
         assert isinstance(page, PacedServerConnection)
         self._pages += 1
         try:
             sender = self._address.sender
-            await carry(page, sender, down=self.down, up=self.up, access=self._access)
+            await relay(page, sender, down=self.down, up=self.up, access=self._access)
         finally:
             self._pages -= 1
 
@@ -233,15 +233,15 @@ class View:
         """
         scheme = _PLAIN[self._address.scheme]
         plain = replace(self._address.sender, scheme=scheme)
-        wire = await Wire.dial(plain, idle=PATIENCE, access=self._access)
+        connection = await HttpConnection.dial(plain, idle=PATIENCE, access=self._access)
         try:
-            answer = await wire.ask(f"{plain.root}{target}", {"Accept-Encoding": "identity"})
+            answer = await connection.ask(f"{plain.root}{target}", {"Accept-Encoding": "identity"})
             body = bytearray()
-            while len(body) <= most and (piece := await wire.read()):
+            while len(body) <= most and (piece := await connection.read()):
                 body += piece
         finally:
-            wire.close()
-            await wire.closed()
+            connection.close()
+            await connection.closed()
         try:
             status = HTTPStatus(answer.status)
         except ValueError:

@@ -22,12 +22,12 @@ MASK = 4
 """Bytes of the mask in each frame of a client."""
 
 
-class Line:
+class ThrottledLink:
     """One direction of a link with a limited rate, shared by all pages."""
 
     def __init__(self, rate: float | None) -> None:
         """Carry ``rate`` bytes a second; None is without a limit."""
-        self.carried = 0
+        self.nbytes = 0
         """Bytes carried so far, of messages and their frames."""
         self._rate = rate
         self._free = 0.0
@@ -39,15 +39,15 @@ class Line:
             now = asyncio.get_running_loop().time()
             self._free = max(self._free, now) + size / self._rate
             await asyncio.sleep(self._free - now)
-        self.carried += size
+        self.nbytes += size
 
 
-async def carry(
+async def relay(
     page: Paced,
     address: Address,
     *,
-    down: Line,
-    up: Line,
+    down: ThrottledLink,
+    up: ThrottledLink,
     access: Access = NO_ACCESS,
 ) -> None:
     """Relay both ways between a page and a new connection to the sender, until either ends.
@@ -74,7 +74,7 @@ async def carry(
 async def _copy(
     source: Paced,
     sink: Paced,
-    line: Line,
+    line: ThrottledLink,
     lost: str,
     mask: int,
     *,

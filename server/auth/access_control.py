@@ -14,7 +14,7 @@ from diffc_stream.transport.bucket import longest_wait
 from diffc_stream.transport.exposure import is_loopback, neighbourhood
 from diffc_stream.transport.tokens import Token, Tokens
 
-from .credentials import Credentials, Fields, cookie, shown
+from .credentials import Credentials, Fields, cookie, credentials_of
 from .limits import NONE, Limits
 from .quotas import Clock, Visit, Visitor, Visits
 
@@ -100,12 +100,12 @@ class AccessControl:
         ``own`` says that no page of another site sent the request, so that credentials which a
         browser adds by itself (password, cookie) may count.
         """
-        showing = shown(fields, secure=self._secure, own=own) if self.guarded else None
-        token = self._known(showing)
+        credentials = credentials_of(fields, secure=self._secure, own=own) if self.guarded else None
+        token = self._find_token(credentials)
         limits = self._limits if token is not None else self._of(address)
         visitor = self._visits.visitor(address, token, limits)
         if self.guarded and token is None:
-            return self._stranger(visitor, address, showing)
+            return self._stranger(visitor, address, credentials)
         now = self._clock()
         wait = longest_wait(visitor.requests, now, 1)
         if wait > 0:
@@ -117,8 +117,8 @@ class AccessControl:
             logger.warning("%s has %d connections, and wants more", who, visitor.connections)
             return _too_many("too many connections", RETRY_AFTER)
         remembered = ""
-        if showing is not None and showing.password:
-            remembered = cookie(showing.token, secure=self._secure)
+        if credentials is not None and credentials.password:
+            remembered = cookie(credentials.token, secure=self._secure)
         return Visit(visitor, address, token, remembered)
 
     def welcome(self, visit: Visit) -> bool:
@@ -143,21 +143,21 @@ class AccessControl:
     def _of(self, address: str) -> Limits:
         return self._here if is_loopback(neighbourhood(address)) else self._limits
 
-    def _known(self, showing: Credentials | None) -> Token | None:
-        if self._tokens is None or showing is None:
+    def _find_token(self, credentials: Credentials | None) -> Token | None:
+        if self._tokens is None or credentials is None:
             return None
-        return self._tokens.find(showing.token, datetime.now(UTC))
+        return self._tokens.find(credentials.token, datetime.now(UTC))
 
-    def _stranger(self, visitor: Visitor, address: str, showing: Credentials | None) -> Refusal:
+    def _stranger(self, visitor: Visitor, address: str, credentials: Credentials | None) -> Refusal:
         """Refuse a client without a valid token; one that guesses has to wait."""
         now = self._clock()
-        buckets = (*visitor.requests, *((visitor.guesses,) if showing is not None else ()))
+        buckets = (*visitor.requests, *((visitor.guesses,) if credentials is not None else ()))
         wait = longest_wait(buckets, now, 1)
         if wait > 0:
             return _too_many("too many tries", wait)
         for bucket in buckets:
             bucket.take(1)
-        if showing is None:
+        if credentials is None:
             return Refusal(status=HTTPStatus.UNAUTHORIZED, text="it takes a token to come in")
         logger.warning("%s has shown a token that is not known, or has expired", address)
         return Refusal(

@@ -33,7 +33,7 @@ class Credentials:
     """Whether it came as a password, which a browser asked its user for."""
 
 
-def shown(fields: Fields, *, secure: bool, own: bool) -> Credentials | None:
+def credentials_of(fields: Fields, *, secure: bool, own: bool) -> Credentials | None:
     """Return a request's credentials, if it has any.
 
     Password and cookie, which a browser adds by itself, count only if the page is our ``own``:

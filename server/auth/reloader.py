@@ -22,7 +22,7 @@ class Reloader:
         """Call ``reread`` for each check."""
         self._reread = reread
         self._watch: asyncio.Task[None] | None = None
-        self._looking: asyncio.Task[None] | None = None
+        self._checking: asyncio.Task[None] | None = None
 
     def start(self) -> None:
         """Check every REREAD seconds from now on."""
@@ -36,16 +36,16 @@ class Reloader:
                 await self._watch
             self._watch = None
 
-    def look_soon(self) -> None:
+    def check_soon(self) -> None:
         """Start a check now, and return at once."""
-        self._looking = asyncio.get_running_loop().create_task(self._look())
+        self._checking = asyncio.get_running_loop().create_task(self._check())
 
     async def _keep_watch(self) -> None:
         while True:
             await asyncio.sleep(REREAD)
-            await self._look()
+            await self._check()
 
-    async def _look(self) -> None:
+    async def _check(self) -> None:
         try:
             await self._reread()
         except Exception as error:

@@ -38,7 +38,7 @@ class Version(NamedTuple):
         return cls(found.st_size, found.st_mtime_ns, found.st_ino, found.st_ctime_ns)
 
 
-class Noted(Protocol):
+class ThumbprintNotes(Protocol):
     """Hashes of files that outlive the process."""
 
     def recall(self) -> None:
@@ -56,7 +56,7 @@ class Folder(Protocol):
     folder: Path
 
     @property
-    def thumbprints(self) -> Noted:
+    def thumbprints(self) -> ThumbprintNotes:
         """The hashes of its files' contents."""
         ...
 
@@ -132,7 +132,7 @@ class _Reading:
         return entry
 
 
-def looked(catalogue: Folder, before: Scan, now: float | None = None) -> Scan:
+def scan_folder(catalogue: Folder, before: Scan, now: float | None = None) -> Scan:
     """Look at a catalogue's folder, given the result of the look before; slow.
 
     ``now`` is in seconds since 1970; by default the current time.  Raises OSError if the folder
@@ -197,7 +197,7 @@ def _out_of_sight(path: Path) -> bool:
     return False
 
 
-def listed(catalogue: Folder, look: Scan) -> tuple[Entry, ...]:
+def list_entries(catalogue: Folder, look: Scan) -> tuple[Entry, ...]:
     """Return the entries of all files of a look, by name, resting or not; slow.
 
     Files that have changed, and take too long to read, keep their earlier entries.

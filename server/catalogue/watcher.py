@@ -16,7 +16,7 @@ from diffc_stream.session import Catalogue, Entry
 from diffc_stream.session.paging import Page, starts
 
 from .history import History, Pages
-from .scan import Folder, by_time, listed, looked
+from .scan import Folder, by_time, list_entries, scan_folder
 
 EVERY = 1.0
 """Seconds between two looks ..."""
@@ -119,12 +119,12 @@ class CatalogueWatcher:
             began, reading = clock(), 0.0
             try:
                 await self._recall()
-                look = await asyncio.to_thread(looked, self._catalogue, self._history.look)
+                look = await asyncio.to_thread(scan_folder, self._catalogue, self._history.look)
                 while look.unread and not self._history.version:
                     # Tell nothing before all files are known.  Between looks it can be cancelled.
-                    look = await asyncio.to_thread(looked, self._catalogue, look)
+                    look = await asyncio.to_thread(scan_folder, self._catalogue, look)
                 if asked:
-                    entries = await asyncio.to_thread(listed, self._catalogue, look)
+                    entries = await asyncio.to_thread(list_entries, self._catalogue, look)
                     self._list(entries, look.left_out)
             except OSError as error:
                 # A disk that is away for a moment does not remove the pictures from the catalogue.

@@ -33,15 +33,15 @@ class EncoderThreads:
         """Compute ``count`` pieces at once; claims get the encoders that are left."""
         self._sending = ThreadPoolExecutor(count, thread_name_prefix="encoder")
         self._claiming = ThreadPoolExecutor(count, thread_name_prefix="claim")
-        self._way = _Way(count)
+        self._demand = _EncoderDemand(count)
 
     def need(self, stream: object) -> None:
         """Note that a stream's bytes are to be sent to a receiver, until :meth:`rest`."""
-        self._way.need(stream)
+        self._demand.need(stream)
 
     def rest(self, stream: object) -> None:
         """Note that no receiver waits for a stream's bytes, even if some are being computed."""
-        self._way.rest(stream)
+        self._demand.rest(stream)
 
     async def compute(
         self, stream: object, function: Callable[[*Given], Result], *arguments: *Given
@@ -51,19 +51,19 @@ class EncoderThreads:
         It yields to other streams unless ``stream`` is needed, or becomes needed meanwhile.
         """
         loop = asyncio.get_running_loop()
-        if self._way.needs(stream):
+        if self._demand.needs(stream):
             return await loop.run_in_executor(self._sending, _timed, function, *arguments)
-        piece = _Piece(self._way, stream)
+        piece = _ClaimPiece(self._demand, stream)
         return await loop.run_in_executor(self._claiming, piece.compute, function, *arguments)
 
     def close(self) -> None:
         """Start nothing more; what has been started is finished, and its results are dropped."""
-        self._way.clear()
+        self._demand.release_all()
         for pool in (self._sending, self._claiming):
             pool.shutdown(wait=False, cancel_futures=True)
 
 
-class _Way:
+class _EncoderDemand:
     """Which streams need the encoders, and how many claims run beside them.  Thread-safe."""
 
     def __init__(self, count: int) -> None:
@@ -88,7 +88,7 @@ class _Way:
             self._needed.discard(stream)
             self._changed.notify_all()
 
-    def clear(self) -> None:
+    def release_all(self) -> None:
         """Let all paused claims go on, so that their threads can end."""
         with self._changed:
             self._count = 2**31
@@ -100,13 +100,13 @@ class _Way:
         Blocks the thread.
         """
 
-        def clear() -> bool:
+        def may_run() -> bool:
             busy = len(self._needed) + self._claims >= self._count
             return not busy or stream in self._needed
 
         with self._changed:
-            if not clear():
-                self._changed.wait_for(clear, self._worked * (1 / SHARE - 1))
+            if not may_run():
+                self._changed.wait_for(may_run, self._worked * (1 / SHARE - 1))
             self._worked = 0.0
             self._claims += 1
 
@@ -118,11 +118,11 @@ class _Way:
             self._changed.notify_all()
 
 
-class _Piece:
+class _ClaimPiece:
     """The computing of one piece for a claim."""
 
-    def __init__(self, way: _Way, stream: object) -> None:
-        self._way = way
+    def __init__(self, demand: _EncoderDemand, stream: object) -> None:
+        self._demand = demand
         self._stream = stream
         self._worked = 0.0
 
@@ -143,13 +143,13 @@ class _Piece:
         self._enter()
 
     def _enter(self) -> None:
-        self._way.enter(self._stream)
+        self._demand.enter(self._stream)
         self._began = perf_counter()
 
     def _leave(self) -> None:
         worked = perf_counter() - self._began
         self._worked += worked
-        self._way.leave(worked)
+        self._demand.leave(worked)
 
 
 def _timed(function: Callable[[*Given], Result], *arguments: *Given) -> tuple[Result, float]:

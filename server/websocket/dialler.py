@@ -40,7 +40,7 @@ CLOSING = 5.0
 logger = logging.getLogger("diffc_server")
 
 
-def bearing(url: str, token: Path, *, exposed: bool) -> dict[str, str]:
+def bearer_headers(url: str, token: Path, *, exposed: bool) -> dict[str, str]:
     """Return the headers that authenticate to the receiver at ``url`` by the token in a file.
 
     Raises SafetyError if the file holds no token, or if the token would travel unencrypted and
