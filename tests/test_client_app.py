@@ -87,8 +87,8 @@ async def test_the_pictures_are_there(folder: Path, site: Site) -> None:
             async for refinement in sender.open("a.png"):
                 last = refinement
         assert (last.bytes, last.complete) == (5000, True)
-        assert 5000 < view.down.carried < 6000
-        assert 0 < view.up.carried < 1000
+        assert 5000 < view.down.nbytes < 6000
+        assert 0 < view.up.nbytes < 1000
 
 
 @pytest.mark.asyncio

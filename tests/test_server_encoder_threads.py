@@ -101,7 +101,7 @@ async def test_a_claim_stands_still_while_something_is_sent(
     claim = await begun(encoders, piece)
     with needed(encoders, SENT):
         piece.go_on.set()
-        await settled(lambda: encoders._way._claims == 0)
+        await settled(lambda: encoders._demand._claims == 0)
         # What passes meanwhile is nobody's time.
         clock.now += LONG
         assert not piece.half
@@ -119,7 +119,7 @@ async def test_a_share_of_the_time_is_theirs(
     encoders: EncoderThreads, clock: Clock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     waits = list[float | None]()
-    condition = encoders._way._changed
+    condition = encoders._demand._changed
 
     def wait(_: object, timeout: float | None = None) -> bool:
         waits.append(timeout)
@@ -141,7 +141,7 @@ async def test_a_claim_that_somebody_is_sent_goes_on(
     claim = await begun(encoders, piece)
     with needed(encoders, SENT):
         piece.go_on.set()
-        await settled(lambda: encoders._way._claims == 0)
+        await settled(lambda: encoders._demand._claims == 0)
         with needed(encoders, CLAIMED):
             assert await claim == ("done", 2 * LONG)
 
@@ -167,7 +167,7 @@ async def test_who_stands_still_does_not_keep_a_daemon_from_ending(clock: Clock)
     claim = await begun(encoders, piece)
     encoders.need(SENT)
     piece.go_on.set()
-    await settled(lambda: encoders._way._claims == 0)
+    await settled(lambda: encoders._demand._claims == 0)
     encoders.close()
     assert await claim == ("done", 2 * LONG)
 
@@ -175,5 +175,5 @@ async def test_who_stands_still_does_not_keep_a_daemon_from_ending(clock: Clock)
 async def test_what_fails_is_in_nobodys_way(encoders: EncoderThreads) -> None:
     with pytest.raises(ZeroDivisionError):
         await encoders.compute(CLAIMED, lambda: 1 / 0)
-    assert encoders._way._claims == 0
+    assert encoders._demand._claims == 0
     assert (await encoders.compute(CLAIMED, lambda: 7))[0] == 7
