@@ -10,6 +10,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 from authority import issue
@@ -62,17 +63,23 @@ def line(process: subprocess.Popen[str]) -> str:
     return process.stdout.readline()
 
 
-def wait_for(mirror: subprocess.Popen[str], home: Path, names: dict[str, bytes]) -> None:
-    """Read what a mirror says until it has them all."""
+def wait_for(mirror: subprocess.Popen[str], *kept: Any) -> None:
+    """Read what a mirror says until each folder has its streams."""
     assert mirror.stderr is not None
-    told, missing = "", {f": {name}, {len(data)} bytes: " for name, data in names.items()}
+    told, pairs = "", list(zip(kept[::2], kept[1::2], strict=True))
+    missing = {
+        f"{home}: {name}, {len(data)} bytes: "
+        for home, names in pairs
+        for name, data in names.items()
+    }
     while missing:
         told += (said := mirror.stderr.readline())
         assert said, told
         missing = {words for words in missing if words not in said}
     assert "Traceback" not in told
-    for name, data in names.items():
-        assert (home / name).read_bytes() == data
+    for home, names in pairs:
+        for name, data in names.items():
+            assert (home / name).read_bytes() == data
 
 
 def test_until_it_is_told_to_stop(folder: Path, tmp_path: Path) -> None:
@@ -83,6 +90,29 @@ def test_until_it_is_told_to_stop(folder: Path, tmp_path: Path) -> None:
             wait_for(mirror, kept, {name: data[:1000] for name, data in STREAMS.items()})
         with daemon("diffc_client", "mirror", url, str(kept)) as mirror:
             wait_for(mirror, kept, STREAMS)
+
+
+@pytest.mark.parametrize("name", [["run"], ["mirror", "--by-sender"]])
+def test_each_sender_has_its_own_folder(name: list[str], folder: Path, tmp_path: Path) -> None:
+    """By either name; run names its models to senders, and has none of these streams'."""
+    kept = tmp_path / "kept"
+    with (
+        daemon("diffc_server", str(folder), "--port", "0", "--json") as one,
+        daemon("diffc_server", str(folder), "--port", "0", "--json") as two,
+    ):
+        ports = [json.loads(line(sender))["url"].rpartition(":")[2] for sender in (one, two)]
+        one_url = f"ws://127.0.0.1:{ports[0]}"
+        if name == ["run"]:
+            one_url = f"http://127.0.0.1:{ports[0]}/a.dfc"
+        urls = (one_url, f"http://127.0.0.1:{ports[1]}/sub/b.dfc")
+        homes = [kept / f"127.0.0.1_{port}" for port in ports]
+        with daemon("diffc_client", *name, *urls, str(kept)) as mirror:
+            assert mirror.stderr is not None
+            here = STREAMS
+            if name == ["run"]:
+                assert "run is mirror --by-sender --png" in mirror.stderr.readline()
+                here = {"a.dfc": STREAMS["a.dfc"]}
+            wait_for(mirror, homes[0], here, homes[1], {"sub/b.dfc": STREAMS["sub/b.dfc"]})
 
 
 def test_a_sender_that_dials(folder: Path, tmp_path: Path) -> None:
@@ -118,8 +148,10 @@ def test_a_sender_that_shows_a_token_over_tls(folder: Path, tmp_path: Path) -> N
         (["ws://h", "DIR", "--tokens", "t.toml"], "are for --listen"),
         (["ws://h", "DIR", "--token-file", "/nowhere"], "cannot be read"),
         (["ws://h", "DIR", "--listen", "0"], "name the sender"),
-        (["http://h/a.dfc", "DIR"], "is not a sender"),
-        (["ws://h/a.png", "DIR"], "is not a sender"),
+        (["http://h", "DIR"], "names no picture"),
+        (["ws://h", "ws://i", "DIR"], "2 senders cannot share one folder: with --by-sender"),
+        (["ws://h", "http://h/a.dfc", "DIR"], "2 senders"),
+        (["ws://h:80", "http://h/a.dfc", "DIR", "--by-sender"], "both have the folder"),
         (["h:8765", "DIR"], "is not an address"),
         (["DIR", "--listen", "0.0.0.0:0"], "--insecure"),
         (["DIR", "--listen", "[::]:0"], "--insecure"),
@@ -180,9 +212,12 @@ def test_what_it_is_told_by_a_file(tmp_path: Path, capsys: pytest.CaptureFixture
     shown = capsys.readouterr().out
     assert 'folder = "pictures"' in shown
     assert "psnr = 30" in shown
-    told.write_text('[mirror]\nurl = "ws://h/a.png"\nfolder = "pictures"\n')
+    told.write_text('[mirror]\nurl = "http://h"\nfolder = "pictures"\n')
     assert main(["mirror", "--config", str(told)]) == 2
-    assert "is not a sender" in capsys.readouterr().err
+    assert "names no picture" in capsys.readouterr().err
+    told.write_text('[mirror]\nurl = ["ws://h", "ws://i/a.png"]\nfolder = "pictures"\n')
+    assert main(["mirror", "--config", str(told)]) == 2
+    assert "2 senders" in capsys.readouterr().err
 
 
 def test_a_folder_that_cannot_be_made(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 import os
 import stat
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
-from functools import partial
 from pathlib import Path
 
 import pytest
 from authority import issue
 from fakes import FakeDecoders
-from serving import pictures, serving, settled
+from serving import pictures, serving
 from test_client_app import ask as ask_view
 from viewer_files import viewer
 
@@ -238,39 +236,6 @@ async def test_the_page_from_here_needs_no_token_there(folder: Path, tmp_path: P
             with pytest.raises(DiffcError):
                 async with diffc_client.connect(url, decoders=FakeDecoders(), patience=0.0) as near:
                     await near.images()
-
-
-def all_kept(home: Path) -> bool:
-    return len(list(home.rglob("*.png"))) == 3
-
-
-@pytest.mark.asyncio
-async def test_the_daemon_asks_again_with_long_pauses(
-    folder: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
-) -> None:
-    held = tmp_path / "tokens.toml"
-    token = add_token(held, "ship")
-    reception = AccessControl(tokens=Tokens(held))
-    async with serving(folder, reception=reception) as daemon:
-        from diffc_client.mirror.follower import ReceiverDaemon
-
-        caplog.set_level(logging.WARNING)
-        for shown_token, done in [(None, False), (token, True)]:
-            home = tmp_path / f"kept{done}"
-            receiver = ReceiverDaemon(
-                [Address.parse(daemon.url)],
-                home,
-                FakeDecoders(),
-                access=Access.of(shown_token, None),
-            )
-            running = asyncio.create_task(receiver.run())
-            if done:
-                await settled(partial(all_kept, home))
-            else:
-                await settled(lambda: "wants a token" in caplog.text)
-            running.cancel()
-            with suppress(asyncio.CancelledError):
-                await running
 
 
 def test_commands_say_what_is_wrong(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

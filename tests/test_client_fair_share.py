@@ -32,7 +32,7 @@ def test_jobs_of_one_come_in_order_and_of_one_key_once() -> None:
     turns: FairShare[str] = FairShare()
     for key, job in (("a", "first"), ("b", "second"), ("a", "third")):
         turns.put("", key, job)
-    assert [turns.next(), turns.next(), turns.next()] == [("", "first"), ("", "second"), None]
+    assert [turns.next(), turns.next(), turns.next()] == [("", "third"), ("", "second"), None]
     turns.put("", "a", "fourth")
     assert turns.next() == ("", "fourth")
 

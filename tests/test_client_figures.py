@@ -37,7 +37,7 @@ async def test_what_is_counted_and_when_it_is_ready(tmp_path: Path) -> None:
     kept = tmp_path / "kept"
 
     def check() -> str:
-        return problem(kept, figures, dials=True)
+        return problem(kept, figures, senders=1)
 
     async with serving(folder) as daemon, status_port(endpoint, figures, check) as port:
         assert await ask(port.url, "/livez") == (200, "alive\n")
@@ -67,11 +67,21 @@ async def test_what_is_counted_and_when_it_is_ready(tmp_path: Path) -> None:
 
 async def test_a_hub_is_ready_when_senders_may_come(tmp_path: Path) -> None:
     figures = Figures()
-    assert problem(tmp_path / "none", figures, dials=False) == "the folder has gone"
+    assert problem(tmp_path / "none", figures, senders=0) == "the folder has gone"
     async with Listener(tmp_path) as listener:
         figures.mirrors = lambda: listener.mirrors
-        assert problem(tmp_path, figures, dials=False) == ""
+        assert problem(tmp_path, figures, senders=0) == ""
         assert b"diffc_mirror_senders 0.0" in figures.text()
+
+
+async def test_several_senders_are_there_when_each_is_or_has_sent_all(tmp_path: Path) -> None:
+    figures = Figures()
+    async with Mirror(tmp_path / "one") as one, Mirror(tmp_path / "two") as two:
+        figures.mirrors = lambda: (one, two)
+        assert problem(tmp_path, figures, senders=3) == "3 of 3 senders are not there"
+        one.connected = two.done = True
+        assert problem(tmp_path, figures, senders=3) == "1 of 3 senders are not there"
+        assert problem(tmp_path, figures, senders=2) == ""
 
 
 async def test_all_of_it_is_documented() -> None:

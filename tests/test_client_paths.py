@@ -92,12 +92,6 @@ def test_a_folder_that_may_not_be_a_link(home: Path, tmp_path: Path) -> None:
         Places(tmp_path / "link", linked=False)
 
 
-def test_streams_of_streams(home: Path) -> None:
-    places = Places(home, doubled=True)
-    assert places.claim("a.png.dfc").stream == home / "a.png.dfc.dfc"
-    assert places.claim("a.png").stream == home / "a.png.dfc"
-
-
 def test_whose_a_place_is(home: Path) -> None:
     places = Places(home)
     assert places.owner("a") is None

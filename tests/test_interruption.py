@@ -121,7 +121,6 @@ CLIENT = ("get", "list", "run", "mirror", "view")
         ("server", "numpy"),
         ("get", "diffc_stream.diffusion.collection"),
         ("list", "websockets.asyncio.client"),
-        ("run", "diffc_stream.codec"),
         ("view", "diffc_viewer"),
     ],
 )

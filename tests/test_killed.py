@@ -268,14 +268,14 @@ def test_run_is_killed_and_started_again(
         relay.connect(sender)
         with command("diffc_client", *run) as client:
             assert client.stderr is not None
-            assert any("complete" in line for line in client.stderr)
+            assert any(".png: " in line and "complete" in line for line in client.stderr)
             client.terminate()
             finished(client)
         rest = len(stream) - len(held)
         assert rest < relay.carried < rest + OVERHEAD
     assert kept.read_bytes() == stream
     assert not list(folder.rglob("*.part"))
-    assert_shows(kept.with_suffix(".png"), stream, weights)
+    assert_shows(kept.with_name(f"{kept.name}.png"), stream, weights)
 
 
 def assert_shows(file: Path, stream: bytes, weights: Path) -> None:

@@ -123,7 +123,7 @@ WITHIN: dict[str, dict[str, set[str]]] = {
         "remote": {"decoding"},
         "storage": {"decoding", "remote"},
         "api": {"decoding", "remote", "storage"},
-        "mirror": {"api", "decoding", "remote", "storage"},
+        "mirror": {"decoding", "remote", "storage"},
         "web": {"remote"},
         "cli": {"api", "decoding", "mirror", "remote", "storage", "web"},
     },

@@ -178,7 +178,7 @@ async def session(
                 images = (entry,) if what == "announce" else ()
                 removed = (name,) if what == "withdraw" else ()
                 page = Catalogue(images=images, removed=removed, last=True, changes=True)
-                await mirror._take(page, first=True)
+                await mirror._feed._take(page, first=True)
             for _ in range(draw(12)):
                 await asyncio.sleep(0)
             if draw(4) == 0:
@@ -260,7 +260,9 @@ async def _asking(home: Path, link: Any, count: int, **options: Any) -> None:
         for number in range(count):
             digits = hashlib.sha256(str(number).encode()).hexdigest()[:30]
             entry = Entry(name=f"{'/'.join(digits)}/x", size=1, time=1, thumbprint="0" * 16)
-            await mirror._take(Catalogue(images=(entry,), last=True, changes=True), first=True)
+            await mirror._feed._take(
+                Catalogue(images=(entry,), last=True, changes=True), first=True
+            )
             await asyncio.sleep(0)
         await asyncio.sleep(20)
         receiving.cancel()

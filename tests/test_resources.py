@@ -114,7 +114,7 @@ COUNTED = {
         client/mirror/listener.py socket task thread self._links self._turns self._mirrors
         """,
     "Pictures that a sender names": """
-        client/mirror/sync.py self._left_out self._doubtful
+        client/mirror/catalogue_feed.py self._left_out self._doubtful
         client/mirror/removal.py self._removing task thread
         client/mirror/deferred.py self._parked timer
         client/mirror/state.py self.images
@@ -128,7 +128,6 @@ COUNTED = {
         client/mirror/transfers.py self._running self._told task thread timer
         client/mirror/sync.py task thread
         client/mirror/tally.py thread
-        client/mirror/follower.py task thread
         client/remote/http_ranges.py self._open
         client/decoding/refiner.py self._pending thread
         diffc_stream/codec/decoder.py self._payload
@@ -138,7 +137,6 @@ COUNTED = {
         client/mirror/owned_folder.py file
         client/mirror/journal.py self._meanwhile self.files self.folders self.temporary
         client/mirror/paths.py file
-        client/mirror/follower.py file
         """,
     "Streams that a receiver keeps": """
         client/storage/partial_stream.py file self._data
@@ -182,7 +180,7 @@ OF_NOBODY_ELSE = {
         client/api/watch.py thread
         client/api/connection.py task thread
         client/cli/fetch.py socket thread
-        client/mirror/follower.py socket
+        client/mirror/senders.py self._folders self._mirrors task
         client/remote/handshake.py socket
         client/remote/credentials.py thread
         diffc_stream/transport/tcp.py socket

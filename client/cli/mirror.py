@@ -1,4 +1,4 @@
-"""``diffc-client mirror``: a folder that follows a sender's, or those of all senders that dial."""
+"""``diffc-client mirror``: folders that follow senders, whichever end dials."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from diffc_stream.transport.systemd import Supervisor
 from diffc_stream.transport.tokens import Tokens
 
 from ..remote.address import Address
-from ..remote.credentials import TokenFile
+from ..remote.credentials import TokenFile, check_one_host
 from .options import (
     access,
     add_command,
@@ -36,10 +36,12 @@ from .options import (
     start_log,
     target,
 )
+from .progress import summary
 
 if TYPE_CHECKING:
+    from ..decoding.decoders import Method, Picture
     from ..mirror.figures import Figures
-    from ..mirror.sync import Mirror
+    from ..mirror.sync import Mirror, Mirrored
 
 TELL_SOMEBODY, TELL = 10.0, 60.0
 """Seconds between lines that say how far it has come: for who looks, and for a log."""
@@ -47,7 +49,7 @@ TELL_SOMEBODY, TELL = 10.0, 60.0
 logger = logging.getLogger("diffc_client")
 
 DESCRIPTION = """\
-Stay up and keep a copy of what a sender has: every picture NAME as DIR/NAME.dfc, byte for byte its
+Stay up and keep a copy of what senders have: every picture NAME as DIR/NAME.dfc, byte for byte its
 stream.  New ones come as they appear there, the first bytes of every picture before the last bytes
 of any; what has come is not asked for again, after a break of the link or a restart either.
 """
@@ -58,12 +60,20 @@ examples:
       all that the sender has, and will have
   diffc-client mirror ws://station:8765 pictures/ --psnr 30 --png
       as good as that, and rendered as pictures/NAME.png beside the streams
+  diffc-client mirror ws://station:8765/coffee.jpg https://example.org/crane.jpg.dfc pictures/ \\
+                      --by-sender --png
+      one picture of a sender, and a stream that lies on any web server: each in its sender's
+      folder, pictures/station_8765/ and pictures/example.org_443/
+  diffc-client mirror --config station.toml
+      as the table [mirror] in there says: url = ["ws://station:8765"], folder = "pictures"
   diffc-client mirror --listen 0.0.0.0:8766 --tls-cert cert.pem --tokens tokens.toml pictures/
       senders that nobody can reach dial this machine: diffc-server DIR --dial wss://HERE:8766
       --dial-token FILE; what they have is kept below pictures/, each under its token's name
 
-An option --some-thing can also stand in a file and in the environment, as with diffc-client run.
-Ends at SIGINT or SIGTERM, with exit code 0; 1: DIR or PORT cannot be used, 2: wrong usage.
+An option --some-thing can also stand in the environment, as DIFFC_CLIENT_SOME_THING; flags count
+most, then that, then the file, and --no-some-thing takes one back.
+Ends at SIGINT or SIGTERM, with exit code 0; 1: DIR or PORT cannot be used, 2: wrong usage.  With
+--by-sender no sender and no folder ends it: what is wrong is logged, and tried again.
 """
 
 
@@ -75,11 +85,18 @@ def add_to(
         commands,
         "mirror",
         mirrored,
-        help="stay up and keep a copy of what a sender has",
+        help="stay up and keep a copy of what senders have",
         description=DESCRIPTION,
         examples=EXAMPLES,
     )
-    mirror.add_argument("url", metavar="URL", nargs="?", help="ws://HOST:PORT")
+    mirror.add_argument(
+        "url",
+        metavar="URL",
+        nargs="*",
+        default=None,  # or argparse demands one
+        help="a sender, ws://HOST:PORT, a picture of it, ws://HOST:PORT/IMAGE, or a stream on any "
+        "web server, http://HOST/IMAGE.dfc",
+    )
     mirror.add_argument("folder", metavar="DIR", type=Path, help="where streams go")
     mirror.add_argument(
         "--listen",
@@ -87,6 +104,11 @@ def add_to(
         type=endpoint,
         help="instead of dialling URL, let senders dial this machine there (HOST: 127.0.0.1; "
         "others take --tokens and --tls-cert, or --insecure)",
+    )
+    mirror.add_argument(
+        "--by-sender",
+        action="store_true",
+        help="keep what a sender has in a folder of its own, DIR/HOST_PORT; several need that",
     )
     add_target(mirror, "so many bytes of each picture")
     mirror.add_argument("--png", action="store_true", help="render pictures beside the streams")
@@ -117,14 +139,27 @@ def add_to(
     return mirror
 
 
-def mirrored(options: argparse.Namespace) -> int:
-    """Run the command; return its exit code, or raise what makes it impossible."""
-    if (options.url is None) == (options.listen is None):
+def mirrored(options: argparse.Namespace, note: str = "") -> int:
+    """Run the command, having logged a ``note``, or raise what makes it impossible."""
+    addresses = [Address.parse(url) for url in options.url or ()]
+    check(options, addresses)
+    start_log(options)
+    if note:
+        logger.info(note)
+    stay(run(options, addresses))
+
+
+def check(options: argparse.Namespace, addresses: list[Address]) -> None:
+    """Raise AddressError or SafetyError for what cannot be done."""
+    if bool(addresses) == (options.listen is not None):
         raise AddressError("name the sender, ws://HOST:PORT, or have senders dial with --listen")
-    address = None if options.url is None else Address.parse(options.url)
-    if address is not None and (address.plain or address.image is not None):
+    for address in addresses:
+        if address.plain and address.image is None:
+            raise AddressError(f"{address} names no picture: there is no list of them over HTTP")
+    if len({address.sender for address in addresses}) > 1 and not options.by_sender:
         raise AddressError(
-            f"{options.url!r} is not a sender: it should be ws://HOST:PORT, or ws://HOST:PORT/PATH/"
+            f"{len({address.sender for address in addresses})} senders cannot share one folder: "
+            f"with --by-sender each has one below {options.folder}"
         )
     if options.listen is not None:
         check_exposure(
@@ -135,20 +170,23 @@ def mirrored(options: argparse.Namespace) -> int:
         )
     elif options.tokens or options.tls_cert or options.tls_key:
         raise AddressError("--tokens, --tls-cert and --tls-key are for --listen")
-    start_log(options)
-    stay(_mirror(options, address))
 
 
-async def _mirror(options: argparse.Namespace, address: Address | None) -> None:
+async def run(options: argparse.Namespace, addresses: list[Address]) -> None:
+    """Mirror what ``addresses`` name, or listen if there are none, until cancelled."""
     # Late, because they bring what --help can do without.
     from ..mirror.figures import Figures
     from ..mirror.renderer import Renderer
+    from ..mirror.senders import Senders
     from ..mirror.sync import Mirror
 
     figures = Figures()
     # What is wrong with a file is told before a folder is made.
     entry = access(options)
-    listener = _Listening(options) if address is None else None
+    check_one_host(entry, addresses)
+    token_file = options.token_file
+    shown = entry if token_file is None else TokenFile(entry, token_file)
+    listener = None if addresses else _Listening(options)
     async with contextlib.AsyncExitStack() as stack:
         renderer: Renderer | None = None
         models: tuple[str, ...] = ()
@@ -157,9 +195,11 @@ async def _mirror(options: argparse.Namespace, address: Address | None) -> None:
 
             decoders = ModelDecoders.load(options.model, max_pixels=options.max_pixels)
             models = decoders.fingerprints
-            renderer = await stack.enter_async_context(Renderer(decoders, options.render))
+            renderer = await stack.enter_async_context(
+                Renderer(decoders, options.render, on_rendered=partial(_tell, options.render))
+            )
 
-        def make(folder: Path, *, linked: bool = True) -> Mirror:
+        def make(folder: Path, *, linked: bool = False) -> Mirror:
             return Mirror(
                 folder,
                 target=target(options),
@@ -175,17 +215,26 @@ async def _mirror(options: argparse.Namespace, address: Address | None) -> None:
                 tell_every=TELL_SOMEBODY if sys.stderr.isatty() else TELL,
             )
 
-        supervisor = await stack.enter_async_context(_watched(options, figures))
+        senders = Senders(addresses, options.folder, make, access=shown)
+        supervisor = await stack.enter_async_context(_watched(options, figures, senders.count))
         if listener is not None:
             port = await listener.open(stack, make, models, figures)
             supervisor.ready(f"waiting for senders on port {port}")
             await asyncio.Event().wait()
-        assert address is not None
-        mirror = await stack.enter_async_context(make(options.folder))
-        figures.mirrors = lambda: (mirror,)
-        supervisor.ready(f"mirroring {address}")
-        file = options.token_file
-        await mirror.run(address, access=entry if file is None else TokenFile(entry, file))
+        elif options.by_sender:
+            figures.mirrors = lambda: senders.mirrors
+            supervisor.ready(f"mirroring {senders.count} senders")
+            await senders.run()
+        else:
+            mirror = await stack.enter_async_context(make(options.folder, linked=True))
+            figures.mirrors = lambda: (mirror,)
+            supervisor.ready(f"mirroring {addresses[0]}")
+            await mirror.run(*addresses, access=shown)
+
+
+def _tell(render: Method, mirrored: Mirrored, picture: Picture) -> None:
+    note = ", complete" if mirrored.complete else ""
+    logger.info("%s: %s%s", mirrored.picture, summary(picture, render), note)
 
 
 class _Listening:
@@ -219,7 +268,7 @@ class _Listening:
             host=options.listen.host,
             port=options.listen.port,
             # A sender says what it is called: a link of that name is not for it to follow.
-            make=lambda _, folder: make(folder, linked=False),
+            make=lambda _, folder: make(folder),
             authenticate=self._authenticate,
             tls=self._tls,
             models=models,
@@ -235,13 +284,15 @@ class _Listening:
 
 
 @contextlib.asynccontextmanager
-async def _watched(options: argparse.Namespace, figures: Figures) -> AsyncIterator[Supervisor]:
-    """Answer who watches, and give what tells systemd how it is."""
+async def _watched(
+    options: argparse.Namespace, figures: Figures, senders: int
+) -> AsyncIterator[Supervisor]:
+    """Answer who watches, and give what tells systemd how it is; so many senders are dialled."""
     from ..mirror.figures import problem, status_port
 
     async with contextlib.AsyncExitStack() as stack:
         if options.metrics is not None:
-            check = partial(problem, options.folder, figures, dials=options.listen is None)
+            check = partial(problem, options.folder, figures, senders=senders)
             port = await stack.enter_async_context(status_port(options.metrics, figures, check))
             logger.info("watched on %s", port.url)
         supervisor = Supervisor(os.environ)

@@ -13,6 +13,7 @@ from diffc_stream.session import Target
 
 if TYPE_CHECKING:
     from ..decoding.decoders import Method
+    from ..decoding.decoders import Picture as Rendered
     from ..decoding.refiner import Refinement
     from .fetch import Fetched
 
@@ -20,7 +21,7 @@ Picture = Literal["auto", "kitty", "iterm", "blocks", "off"]
 """How a terminal shows the picture: chosen by the environment, in a given way, or not at all."""
 
 
-def summary(picture: Refinement | Fetched, render: Method = "mmse") -> str:
+def summary(picture: Refinement | Fetched | Rendered, render: Method = "mmse") -> str:
     """Return a line of bytes, bits per pixel and, if it is known, predicted quality.
 
     The prediction is for the mmse picture, which the line says if ``render`` is another method.
@@ -30,7 +31,9 @@ def summary(picture: Refinement | Fetched, render: Method = "mmse") -> str:
     text = f"{picture.bytes:,} bytes, {picture.bpp:.4g} bpp"
     if picture.predicted_psnr is None:
         return text
-    quality = told(picture.predicted_psnr, picture.predicted_psnr_range)
+    # A decoder of somebody else's may not know it.
+    within = getattr(picture, "predicted_psnr_range", None)
+    quality = told(picture.predicted_psnr, within)
     return f"{text}, {quality}" + ("" if render in ("mmse", 0) else " as mmse")
 
 

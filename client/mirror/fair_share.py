@@ -22,11 +22,11 @@ class FairShare(Generic[Job]):
         """Seconds that the owner served last had used."""
 
     def put(self, owner: str, key: str, job: Job) -> None:
-        """Queue a job, unless one with the same key is waiting."""
+        """Queue a job, or put it in the place of one with the same key that is waiting."""
         if owner not in self._waiting:
             self._waiting[owner] = {}
             self._had[owner] = max(self._least, self._had.get(owner, 0.0))
-        self._waiting[owner].setdefault(key, job)
+        self._waiting[owner][key] = job
 
     def next(self) -> tuple[str, Job] | None:
         """Take the next owner and its oldest job off the queue; None if the queue is empty."""

@@ -83,16 +83,20 @@ class Figures(Collector):
         )
 
 
-def problem(folder: Path, figures: Figures, *, dials: bool) -> str:
+def problem(folder: Path, figures: Figures, *, senders: int) -> str:
     """Return why a mirror is not ready, "" if it is.  Reads the disk.
 
-    A mirror that ``dials`` is ready while its sender is connected; one that listens always is.
+    A mirror that dials ``senders`` is ready while each of them is connected, or has sent all that
+    is wanted of it; one that dials none, but listens, always is.
     """
     if not folder.is_dir():
         return "the folder has gone"
-    if dials and not any(mirror.connected for mirror in figures.mirrors()):
-        return "the sender is not there"
-    return ""
+    away = senders - sum(mirror.connected or mirror.done for mirror in figures.mirrors())
+    if not senders or away <= 0:
+        return ""
+    return (
+        "the sender is not there" if senders == 1 else f"{away} of {senders} senders are not there"
+    )
 
 
 def status_port(endpoint: Endpoint, figures: Figures, check: Callable[[], str]) -> StatusPort:

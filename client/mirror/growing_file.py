@@ -36,7 +36,7 @@ class GrowingStream:
         to it.
         """
         self._holdings = holdings
-        self._relative = relative
+        self.relative = relative
         self._descriptor: int | None = None
         self._running = hashlib.sha256()
         self._there = (0, 0, 0, 0, 0)
@@ -59,19 +59,19 @@ class GrowingStream:
 
     def _open(self, descriptor: int) -> None:
         status = os.fstat(descriptor)
-        known = self._holdings.journal.get(self._relative)
+        known = self._holdings.journal.get(self.relative)
         # A file with a second hard link may be a file of the user.
         if known is None or not is_file(status) or status.st_nlink > 1:
-            raise self._holdings.occupied(self._relative)
-        lock(descriptor, self._relative)
+            raise self._holdings.occupied(self.relative)
+        lock(descriptor, self.relative)
         if status.st_size > MAX_STREAM or not (status.st_size or known[0].proven):
-            raise self._holdings.occupied(self._relative)
+            raise self._holdings.occupied(self.relative)
         if known[0].proven or known[0].digest == ASK:
             self._running = _hash(descriptor, status.st_size)
             held = Content(status.st_size, digest_of(self._running))
             self._asked = not known[0].proven
             if not (self._asked and status.st_size == known[0].size) and held not in known:
-                raise self._holdings.occupied(self._relative)
+                raise self._holdings.occupied(self.relative)
             self.length = status.st_size
         else:
             self.doubtful = status.st_size
@@ -112,7 +112,7 @@ class GrowingStream:
         if not data:
             return
         if self.length + len(data) > MAX_STREAM:
-            raise OSError(f"{self._relative}: more bytes than a stream has")
+            raise OSError(f"{self.relative}: more bytes than a stream has")
         self.confirm()
         if self._descriptor is None:
             self._create()
@@ -132,14 +132,14 @@ class GrowingStream:
         before = Content(self.length, digest_of(self._running))
         now = Content(self.length + len(data), digest_of(running))
         self._holdings.check_room(blocks(now.size) - blocks(before.size))
-        journal.note(self._relative, now, before)
+        journal.note(self.relative, now, before)
         try:
             write_all(self._descriptor, data)
         except BaseException:
             with contextlib.suppress(OSError):
                 os.ftruncate(self._descriptor, before.size)
                 self._there = _stamp(os.fstat(self._descriptor))
-            journal.unnote(self._relative, before)
+            journal.unnote(self.relative, before)
             raise
         self._there = _stamp(os.fstat(self._descriptor))
         self._running, self.length = running, now.size
@@ -148,15 +148,15 @@ class GrowingStream:
         """Note an earlier version's file as ours, because the sender has confirmed its hash."""
         if self._asked:
             self._asked = False
-            self._holdings.journal.note(self._relative, self._content)
+            self._holdings.journal.note(self.relative, self._content)
 
     def restart(self) -> None:
         """Drop all bytes held.  Raises Occupied if they are not ours, or another OSError."""
         if self.doubtful or self._asked:
-            raise self._holdings.occupied(self._relative)
+            raise self._holdings.occupied(self.relative)
         if self._descriptor is not None:
             self._check()
-            self._holdings.journal.note(self._relative, EMPTY, self._content)
+            self._holdings.journal.note(self.relative, EMPTY, self._content)
             os.ftruncate(self._descriptor, 0)
             self._there = _stamp(os.fstat(self._descriptor))
         self._running = hashlib.sha256()
@@ -174,15 +174,15 @@ class GrowingStream:
                 os.close(descriptor)
         finally:
             if not self.length and not self.doubtful:
-                self._holdings.remove(self._relative)
+                self._holdings.remove(self.relative)
 
     @property
     def _content(self) -> Content:
         return Content(self.length, digest_of(self._running))
 
     def _create(self) -> None:
-        self._descriptor = self._holdings.create(self._relative)
-        lock(self._descriptor, self._relative)
+        self._descriptor = self._holdings.create(self.relative)
+        lock(self._descriptor, self.relative)
         self._there = _stamp(os.fstat(self._descriptor))
 
     def _compare(self, data: bytes) -> bytes:
@@ -191,12 +191,12 @@ class GrowingStream:
         part = data[: self.doubtful - self.length]
         os.lseek(self._descriptor, self.length, os.SEEK_SET)
         if os.read(self._descriptor, len(part)) != part:
-            raise self._holdings.occupied(self._relative)
+            raise self._holdings.occupied(self.relative)
         self._running.update(part)
         self.length += len(part)
         if self.length == self.doubtful:
             self._check()
-            self._holdings.journal.note(self._relative, self._content)
+            self._holdings.journal.note(self.relative, self._content)
             self.doubtful = 0
         return data[len(part) :]
 
@@ -204,10 +204,10 @@ class GrowingStream:
         """Raise Occupied if another program has changed or replaced the file."""
         assert self._descriptor is not None
         try:
-            there = self._holdings.beneath.stat(self._relative)
+            there = self._holdings.beneath.stat(self.relative)
         except FileNotFoundError:
-            self._holdings.journal.forget(self._relative)
-            raise OSError(f"{self._relative} has gone while it came") from None
+            self._holdings.journal.forget(self.relative)
+            raise OSError(f"{self.relative} has gone while it came") from None
         if _stamp(there) == self._there:
             return
         held = os.fstat(self._descriptor)
@@ -216,7 +216,7 @@ class GrowingStream:
             or (held.st_size, held.st_nlink) != (self.length, 1)
             or digest_of(_hash(self._descriptor, self.length)) != digest_of(self._running)
         ):
-            raise self._holdings.occupied(self._relative)
+            raise self._holdings.occupied(self.relative)
         self._there = _stamp(held)  # only its times have changed
 
     def _read(self, most: int) -> bytes:

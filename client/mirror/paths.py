@@ -66,18 +66,15 @@ class Places:
         folder: Path,
         *,
         windows: bool = os.name == "nt",
-        doubled: bool = False,
         linked: bool = True,
     ) -> None:
         """Use ``folder``, creating it if needed.
 
-        With ``doubled``, a name that ends in .dfc gets a second .dfc.  Without ``linked``, the
-        folder itself must not be a link.  Raises OSError.
+        Without ``linked``, the folder itself must not be a link.  Raises OSError.
         """
         if not linked and folder.is_symlink():
             raise Unplaceable(f"{folder} is a link")
         folder.mkdir(parents=True, exist_ok=True)
-        self._doubled = doubled
         self.folder = folder.resolve(strict=True)
         self._windows = windows
         self._folds = _folds(self.folder)
@@ -156,7 +153,7 @@ class Places:
         *folders, last = segments
         if len(folders) > MOST_FOLDERS:
             raise Unplaceable(f"{name!r} leads through too many folders")
-        ready = last.lower().endswith(SUFFIX) and not self._doubled
+        ready = last.lower().endswith(SUFFIX)
         file = last if ready else f"{last}{SUFFIX}"
         if len(file.encode()) > 255:
             raise Unplaceable(f"{name!r} is too long for a file")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Self
 
@@ -12,7 +13,7 @@ from diffc_stream.allocation import give_back
 from diffc_stream.errors import DiffcError
 from diffc_stream.picture import png_bytes
 
-from ..decoding.decoders import Decoders, Method, metadata_of
+from ..decoding.decoders import Decoders, Method, Picture, metadata_of
 from .fair_share import FairShare
 from .log_limit import LogLimit
 from .progress import Mirrored
@@ -29,8 +30,16 @@ class Renderer:
     pictures that still wait.  A foreign file in a picture's place is kept.
     """
 
-    def __init__(self, decoders: Decoders, render: Method = "mmse") -> None:
+    def __init__(
+        self,
+        decoders: Decoders,
+        render: Method = "mmse",
+        *,
+        on_rendered: Callable[[Mirrored, Picture], object] | None = None,
+    ) -> None:
+        """Render by ``render``; ``on_rendered`` is told of each, on the renderer's thread."""
         self._decoders = decoders
+        self._on_rendered = on_rendered
         self._method: Method = render
         self._complaints = LogLimit(logger)
         self._turns: FairShare[Mirrored] = FairShare()
@@ -85,6 +94,8 @@ class Renderer:
                 holdings.replace(picture, data, time=time)
                 if not holdings.beneath.exists(stream):
                     holdings.remove(picture)  # they were deleted meanwhile
+                elif self._on_rendered is not None:
+                    self._on_rendered(mirrored, rendered)
         except (DiffcError, OSError) as error:
             if isinstance(error, OSError) and error.errno in SCARCE:
                 self._complaints.say("the disk", "%s: %s", mirrored.picture, error.strerror, most=1)

@@ -47,6 +47,11 @@ class Records:
     """The mark of the last page of its catalogue, from which the next connection goes on."""
     images: dict[str, Record] = field(default_factory=dict)
 
+    @property
+    def missing(self) -> int:
+        """Pictures of which more is wanted."""
+        return sum(record.ended is None and not record.refused for record in self.images.values())
+
     @classmethod
     def load(cls, holdings: Holdings, target: Target) -> Records:
         """Return the saved state; if it cannot be read, log that and return an empty one.

@@ -15,26 +15,23 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import NoReturn, Self
 
-from diffc_stream.errors import (
-    LinkLost,
-    RemoteProtocolError,
-    SessionError,
-    Unauthorized,
-)
-from diffc_stream.session import WHOLE, Catalogue, Entry, Target, Terms
+from diffc_stream.errors import AddressError, LinkLost, SessionError, Unauthorized
+from diffc_stream.session import WHOLE, Target, Terms
 from diffc_stream.transport.backoff import Backoff
 
 from ..remote.address import Address
 from ..remote.credentials import NO_ACCESS, Access, TokenFile
-from ..remote.websocket import MOST_ENTRIES, Link
+from ..remote.http_ranges import RangeLink
+from ..remote.websocket import Link
 from ..storage.shielded import shielded
+from .catalogue_feed import CatalogueFeed
 from .content import ASK
 from .cooperative import cooperatively
 from .owned_folder import MOST_BYTES, MOST_PICTURES, Holdings
-from .paths import SUFFIX, Places, Unplaceable
+from .paths import Places, Unplaceable
 from .progress import Mirrored, mirrored
 from .removal import Removal
-from .state import Record, Records
+from .state import Records
 from .tally import Counting
 from .transfers import Transfers
 
@@ -95,16 +92,13 @@ class Mirror:
         self._on_received = on_received
         self.connected = False
         """There is a sender at the other end."""
+        self._named = False
+        """Pictures are wanted by their names: there is no catalogue to remember."""
+        self.done = False
+        """All is here that was to be got: pictures by name, of which nothing more is asked."""
         self._records = Records()
         self.counting = Counting(self._records, target, every=tell_every)
         """How far it has come."""
-        self._left_out: dict[str, Entry] = {}
-        """Pictures whose place a stream that is ready has."""
-        self._doubtful: set[str] = set()
-        """Pictures that a catalogue under way has not confirmed yet."""
-        self._beyond = 0
-        """Pictures of a catalogue that are too many."""
-        self._dirty = False
 
     async def __aenter__(self) -> Self:
         """Make the folder, and see what is there.  Raises OSError, if another mirror is too."""
@@ -119,6 +113,15 @@ class Mirror:
             on_received=self._on_received,
         )
         self._removal = Removal(self._holdings, self._transfers)
+        self._feed = CatalogueFeed(
+            self._records,
+            self._holdings,
+            self._transfers,
+            self._removal,
+            delete=self._delete,
+            most_pictures=self._most_pictures,
+            every=self._every,
+        )
         try:
             async for one in cooperatively(unseen):
                 if self._on_change is not None:
@@ -151,175 +154,104 @@ class Mirror:
     @property
     def missing(self) -> int:
         """Those of them of which more is wanted."""
-        return sum(
-            record.ended is None and not record.refused for record in self._records.images.values()
-        )
+        return self._records.missing
 
-    async def run(self, address: Address, *, access: Access | TokenFile = NO_ACCESS) -> NoReturn:
-        """Mirror the sender at ``address`` until cancelled, whatever it or the link does.
+    async def run(self, *addresses: Address, access: Access | TokenFile = NO_ACCESS) -> NoReturn:
+        """Mirror a sender until cancelled, whatever it or the link does.
 
-        Raises Unauthorized if it does not let anybody in with this ``access`` at first, or
-        SafetyError.
+        ``addresses`` are of one sender: its own, or those of the pictures that are wanted of it,
+        which may lie on a server of files too.  Pictures that are here are not asked for again.
+        Raises AddressError if it has no such thing, Unauthorized if it does not let anybody in with
+        this ``access`` at first, or SafetyError.
         """
+        names = names_of(addresses)
+        self.done = False
+        if names is not None:
+            self._name(names)
         backoff = self._backoff.fresh()
         met = False
-        while True:
+        while not self.done:
+            link: Link | RangeLink | None = None
             try:
-                link = await Link.dial(
-                    address,
-                    models=self._models,
-                    terms=self._terms,
-                    access=await access.current(),
-                )
-                met = True
-                await self.follow(link, heard=backoff.progress)
+                link = await self._dial(addresses, await access.current())
+                await self._follow(link, names, backoff.progress)
             except SessionError as error:
                 # Who was let in before may be again: files of tokens are written anew.
+                met = met or isinstance(link, Link) or (link is not None and link.met)
                 if isinstance(error, Unauthorized) and not met:
                     raise
-                logger.warning("%s: %s", address, error)
+                logger.warning("%s: %s", addresses[0].sender, error)
                 await backoff.pause(error)
+        while True:
+            await asyncio.Event().wait()
+
+    async def _dial(self, addresses: tuple[Address, ...], access: Access) -> Link | RangeLink:
+        """Connect.  Raises SessionError."""
+        if addresses[0].plain:
+            return await RangeLink.dial(*addresses, terms=self._terms, access=access)
+        sender, terms = addresses[0].sender, self._terms
+        return await Link.dial(sender, models=self._models, terms=terms, access=access)
 
     async def follow(self, link: Link, *, heard: Callable[[], object] = lambda: None) -> NoReturn:
         """Mirror the sender at the other end of ``link`` until that is lost, and close it.
 
         ``heard`` is called when something has come.  Raises SessionError.
         """
+        await self._follow(link, None, heard)
+        raise LinkLost("the link has ended")
+
+    async def _follow(
+        self, link: Link | RangeLink, names: frozenset[str] | None, heard: Callable[[], object]
+    ) -> None:
+        """Mirror over ``link`` all that there is until that is lost, or ``names`` until they are
+        here.  Raises SessionError.
+        """
         self.connected = True
         await self._transfers.begin()
-        failure: BaseException = LinkLost("the link has ended")
+        failure: BaseException | None = None
         try:
             async with asyncio.TaskGroup() as tasks:
-                tasks.create_task(self._list(link, heard))
-                tasks.create_task(self._transfers.receive_all(link, tasks, heard))
-                tasks.create_task(self._keep_saved())
-                tasks.create_task(self.counting.keep_told(self._folder, self._transfers))
+                beside = [
+                    tasks.create_task(self._transfers.receive_all(link, tasks, heard)),
+                    tasks.create_task(self._keep_saved()),
+                    tasks.create_task(self.counting.keep_told(self._folder, self._transfers)),
+                ]
+                if names is not None:
+                    await self._feed.get(names)
+                    self.done = True
+                elif isinstance(link, Link):
+                    await self._feed.follow(link, heard)
+                for task in beside:
+                    task.cancel()
         except* SessionError as group:
-            failure = group.exceptions[0]
+            failure = _first(group)
         finally:
             self.connected = False
             self._transfers.end()
             await link.close()
-        raise _first(failure)
+        if failure is not None:
+            raise failure
 
-    # What the sender has
+    def _name(self, names: frozenset[str]) -> None:
+        """Know of pictures by their names alone: each is asked for, once and until it is here."""
+        for name in self._records.images.keys() - names:
+            self._feed.forget(name)
+        for record in self._records.images.values():
+            record.ended, record.refused = None, False
+        self._records.mark = None
+        self._transfers.again = self._every
+        self._named = True
 
-    async def _list(self, link: Link, heard: Callable[[], object]) -> None:
-        pages = link.follow(self._records.mark)
-        first = True
-        while True:
-            page = await _next(pages, None)
-            heard()
-            await self._take(page, first=first)
-            await asyncio.sleep(0)  # many pages may be here at once
-            first = page.last
-            if page.last:
-                self._summarise()
-            if page.last and not link.following:
-                with contextlib.suppress(TimeoutError):
-                    await _next(pages, self._every)
-                pages = link.follow(self._records.mark)
-
-    def _summarise(self) -> None:
-        displaced = self._transfers.displaced
-        more = f", others' files in place of {displaced}" if displaced else ""
-        logger.info("%s: %d pictures, %d to get%s", self._folder, self.pictures, self.missing, more)
-
-    async def _take(self, page: Catalogue, *, first: bool) -> None:
-        if first and not page.changes:
-            self._doubtful = set(self._records.images)
-            self._records.mark = None
-        if first:
-            self._beyond = 0
-        for entry in page.images:
-            self._doubtful.discard(entry.name)
-            self._offer(entry)
-        for name in page.removed:
-            self._withdraw(name)
-        if page.last:
-            async for name in cooperatively(tuple(self._doubtful)):
-                self._withdraw(name)
-            self._doubtful.clear()
-        if len(self._records.images) + self._beyond > MOST_ENTRIES:
-            raise RemoteProtocolError(f"a catalogue of more than {MOST_ENTRIES} pictures")
-        if page.last and self._beyond:
-            most = f"{self._most_pictures} pictures are as many as are kept"
-            self._transfers.complain("pictures", f"{most}; {self._beyond} are left out")
-        self._records.mark = page.mark or self._records.mark
-        self._dirty = True
-        self._transfers.changed.set()
-
-    def _offer(self, entry: Entry) -> None:
-        record = self._records.images.get(entry.name)
-        if record is not None:
-            if record.entry.thumbprint != entry.thumbprint:
-                record.ended, record.refused = None, False
-                self._transfers.renew(entry.name)
-            record.entry = entry
-        elif len(self._records.images) >= self._most_pictures:
-            self._beyond += 1
-        elif self._claim(entry):
-            self._records.images[entry.name] = Record(entry=entry)
-        self._transfers.wait(entry.name)
-
-    def _claim(self, entry: Entry) -> bool:
-        """Tell whether a picture has a place here."""
-        name = entry.name
-        try:
-            rival = self._places.rival(name)
-            if rival is not None and name == rival + SUFFIX:
-                # A stream that is ready comes before the picture that it is of.
-                if rival in self._records.images:
-                    self._left_out[rival] = self._records.images[rival].entry
-                self._transfers.curtail(rival)
-                self._forget(rival)
-            self._places.claim(name)
-        except OSError as error:
-            if f"{name}{SUFFIX}" in self._records.images:
-                self._left_out[name] = entry
-            self._transfers.complain("names", f"not mirrored: {error}")
-            return False
-        self._left_out.pop(name, None)
-        return True
-
-    def _withdraw(self, name: str) -> None:
-        """A picture is no more at the sender."""
-        self._left_out.pop(name, None)
-        if name not in self._records.images:
-            return
-        if name in self._transfers:
-            # Whoever receives it takes care of the rest.
-            self._transfers.curtail(name)
-            del self._records.images[name]
-            self._transfers.discard(name)
-        else:
-            self._gone(name)
-        if name.removesuffix(SUFFIX) in self._left_out:
-            self._offer(self._left_out[name.removesuffix(SUFFIX)])
+    # What is remembered
 
     def _gone(self, name: str) -> None:
-        """Delete a picture that is no more, if that is wanted, and forget it."""
-        if self._delete:
-            try:
-                place = self._places.claim(name)
-            except OSError as error:
-                self._transfers.complain("files", f"{name} cannot be deleted: {error}")
-            else:
-                self._removal.add(name, place)
-        self._forget(name)
-
-    def _forget(self, name: str) -> None:
-        self._records.images.pop(name, None)
-        self._transfers.discard(name)
-        self._places.release(name)
+        self._feed.gone(name)
 
     def _is_busy(self, name: str) -> bool:
         """Tell whether a picture's file is about to be deleted."""
         with contextlib.suppress(OSError):
             return self._removal.busy and self._removal.has(self._places.claim(name))
         return False
-
-    # What is remembered
 
     def _load(self) -> list[Mirrored]:
         """Return what is to be rendered."""
@@ -363,18 +295,17 @@ class Mirror:
         return unseen
 
     def _save(self) -> None:
-        self._dirty = self._transfers.dirty = False
+        self._feed.dirty = self._transfers.dirty = False
         self._holdings.journal.upkeep()
-        # A catalogue that has not come wholly says nothing of what is no more.
-        mark = None if self._doubtful else self._records.mark
-        self._records.save(self._holdings, self._target, mark=mark)
+        if not self._named:  # or of a whole catalogue only these would be remembered
+            self._records.save(self._holdings, self._target, mark=self._feed.mark)
 
     async def _keep_saved(self) -> None:
         waited = 0.0
         while True:
             await asyncio.sleep(SAVE_IDLE)
             waited += SAVE_IDLE
-            dirty = self._dirty or self._transfers.dirty
+            dirty = self._feed.dirty or self._transfers.dirty
             if dirty and (waited >= SAVE_EVERY or not self._transfers.running):
                 waited = 0.0
                 try:
@@ -383,13 +314,20 @@ class Mirror:
                     self._transfers.complain("notes", f"what is here cannot be noted: {error}")
 
 
-async def _next(pages: asyncio.Queue[Catalogue | SessionError], seconds: float | None) -> Catalogue:
-    """Return the next page.  Raises what has ended the link, or TimeoutError."""
-    async with asyncio.timeout(seconds):
-        page = await pages.get()
-    if isinstance(page, SessionError):
-        raise page
-    return page
+def names_of(addresses: Iterable[Address]) -> frozenset[str] | None:
+    """Return the pictures that addresses of one sender name; None if it is all that it has.
+
+    Raises AddressError if they are of several senders or of none, or if the sender has no list.
+    """
+    addresses = tuple(addresses)
+    if len({address.sender for address in addresses}) != 1:
+        raise AddressError("a mirror is of one sender")
+    whole = next((address for address in addresses if address.image is None), None)
+    if whole is None:
+        return frozenset(address.picture for address in addresses)
+    if whole.plain:
+        raise AddressError(f"{whole} names no picture: there is no list of them over HTTP")
+    return None
 
 
 def _first(error: BaseException) -> BaseException:

@@ -123,6 +123,7 @@ class Counting:
 
 def _expected(record: Record, target: Target) -> int | None:
     """Return the length of a stream, if it is known or limited; else None."""
-    ready = record.entry.size if record.entry.name.lower().endswith(SUFFIX) else None
+    # A picture known by its name only has the size 0.
+    ready = (record.entry.size or None) if record.entry.name.lower().endswith(SUFFIX) else None
     known = [length for length in (ready, target.bytes) if length is not None]
     return min(known, default=None)

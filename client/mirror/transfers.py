@@ -7,13 +7,13 @@ import contextlib
 import errno
 import logging
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 
 from diffc_stream.errors import DiffcError, PeerError, SessionError
 from diffc_stream.session import Code, End, Reason, Target
 
-from ..remote.receive_buffer import Arrivals
+from ..remote.http_ranges import RangeLink
 from ..remote.websocket import Link
 from ..storage.shielded import shielded
 from .cooperative import cooperatively
@@ -23,6 +23,7 @@ from .log_limit import LogLimit
 from .owned_folder import Full, Holdings, Occupied
 from .paths import Place, Unplaceable
 from .progress import Mirrored, mirrored
+from .reception import Arrivals, Reception, ask
 from .scheduler import FIRST, TransferScheduler, end_of, round_of
 from .state import Record, Records
 
@@ -40,24 +41,6 @@ RETRY_DISK = 60.0
 """Seconds after which a file that could not be written is tried again."""
 
 logger = logging.getLogger("diffc_client")
-
-
-@dataclass(slots=True, kw_only=True, eq=False)
-class _Reception:
-    """A stream on its way."""
-
-    name: str
-    record: Record
-    """As it was when it began; the sender may have taken the picture back since."""
-    held: int = 0
-    arrivals: Arrivals | None = None
-    curtailed: bool = False
-
-    def curtail(self) -> None:
-        """Have it end where it is, for others to get their turn."""
-        self.curtailed = True
-        if self.arrivals is not None:
-            self.arrivals.update(Target(bytes=max(1, self.held)), 1.0)
 
 
 class Transfers:
@@ -86,8 +69,11 @@ class Transfers:
         self._on_gone = on_gone
         self._is_busy = is_busy
         self._on_received = on_received
+        self.again: float | None = None
+        """Seconds after which a picture that the sender will not send is asked for again, over the
+        same link too; None: when it is another."""
         self._rounds = TransferScheduler()
-        self._running: dict[str, _Reception] = {}
+        self._running: dict[str, Reception] = {}
         self._parking = Deferred(self.wait)
         """Pictures that the sender will not send: not asked for again over the same link."""
         self._told: set[str] = set()
@@ -97,6 +83,8 @@ class Transfers:
         self._complaints = LogLimit(logger, clock=asyncio.get_running_loop().time)
         self.changed = asyncio.Event()
         """Something may be there to be received."""
+        self.finished = asyncio.Event()
+        """A stream has ended, for whatever reason."""
         self.dirty = False
         """The records have changed."""
 
@@ -169,7 +157,7 @@ class Transfers:
         self._complaints.say(kind, "%s: %s", self._holdings.folder, error)
 
     async def receive_all(
-        self, link: Link, tasks: asyncio.TaskGroup, heard: Callable[[], object]
+        self, link: Link | RangeLink, tasks: asyncio.TaskGroup, heard: Callable[[], object]
     ) -> None:
         """Receive until cancelled.  Raises SessionError, within ``tasks``."""
         while True:
@@ -180,7 +168,7 @@ class Transfers:
                 if name is None:
                     break
                 record = self._records.images[name]
-                reception = self._running[name] = _Reception(name=name, record=record)
+                reception = self._running[name] = Reception(name=name, record=record)
                 tasks.create_task(self._receive(link, reception, heard))
             self._curtail_some()
             await self.changed.wait()
@@ -210,18 +198,19 @@ class Transfers:
                 ending += 1
 
     async def _receive(
-        self, link: Link, reception: _Reception, heard: Callable[[], object]
+        self, link: Link | RangeLink, reception: Reception, heard: Callable[[], object]
     ) -> None:
         name, record = reception.name, reception.record
         thumbprint = record.entry.thumbprint
         retry: float | None = RETRY_DISK
         try:
-            place = self._holdings.places.claim(name)
+            place = reception.place = self._holdings.places.claim(name)
             ended = await self._go_on(link, reception, place, heard)
             length = await asyncio.to_thread(self._settle, place, ended=ended is not None)
         except PeerError as error:
-            retry = max(error.after or 0.0, RETRY) if error.retry else None
-            if error.code == Code.UNREADABLE_IMAGE and record.entry.thumbprint == thumbprint:
+            retry = max(error.after or 0.0, RETRY) if error.retry else self.again
+            # One that is known by its name alone cannot be told from what takes its place.
+            if error.code == Code.UNREADABLE_IMAGE and thumbprint == record.entry.thumbprint != "":
                 record.refused = True
             self._finish(reception, error, retry)
         except SessionError:
@@ -255,7 +244,7 @@ class Transfers:
         self._full = True
 
     def _finish(
-        self, reception: _Reception, error: Exception | None = None, retry: float | None = None
+        self, reception: Reception, error: Exception | None = None, retry: float | None = None
     ) -> None:
         name = reception.name
         if self._running.get(name) is reception:
@@ -267,8 +256,9 @@ class Transfers:
         self.dirty = True
         self.wait(name)
         self.changed.set()
+        self.finished.set()
 
-    def _say(self, reception: _Reception, record: Record, place: Place) -> None:
+    def _say(self, reception: Reception, record: Record, place: Place) -> None:
         self._told.discard(reception.name)
         if record.ended is not None:
             logger.info(
@@ -281,8 +271,20 @@ class Transfers:
         if self._on_change is not None:
             self._on_change(mirrored(record, place, reception.held, self._holdings))
 
+    def _show(self, reception: Reception, kept: GrowingStream) -> None:
+        """Say that a picture has become better, unless the one before it is still in its place."""
+        place, holdings = reception.place, self._holdings
+        if self._on_change is None or place is None:
+            return
+        if kept.relative == holdings.relative(place.stream):
+            self._on_change(mirrored(reception.record, place, reception.held, holdings))
+
     async def _go_on(
-        self, link: Link, reception: _Reception, place: Place, heard: Callable[[], object]
+        self,
+        link: Link | RangeLink,
+        reception: Reception,
+        place: Place,
+        heard: Callable[[], object],
     ) -> Reason | None:
         """Receive some of a stream, and return why no more of it is wanted; None if more is."""
         relative = await asyncio.to_thread(self._growing, place)
@@ -322,26 +324,18 @@ class Transfers:
 
     async def _grow(
         self,
-        link: Link,
-        reception: _Reception,
+        link: Link | RangeLink,
+        reception: Reception,
         relative: str,
         heard: Callable[[], object],
         *,
         anew: bool = False,
     ) -> Reason | None:
         async with growing(self._holdings, relative, anew=anew) as kept:
-            reception.held = reception.record.held = kept.length
-            target, weight, bound = self._goal(max(kept.length, kept.doubtful))
-            header = await shielded(lambda: kept.header)
-            arrivals = reception.arrivals = link.open(
-                reception.name,
-                start=kept.length,
-                prefix=kept.prefix,
-                target=target,
-                weight=weight,
-                model=header.model if header else None,
-                bounded=True,
-            )
+            reception.held = reception.record.held = reception.shown = kept.length
+            target, weight, bound = self._goal(max(kept.length, kept.doubtful), link)
+            reception.bounded = bound is not None
+            arrivals = reception.arrivals = await ask(link, reception.name, kept, target, weight)
             if reception.curtailed:
                 reception.curtail()
             try:
@@ -357,13 +351,15 @@ class Transfers:
         more = reception.curtailed or (bound is not None and kept.length >= bound)
         return None if end.reason is Reason.TARGET and more else end.reason
 
-    def _goal(self, held: int) -> tuple[Target, float, int | None]:
+    def _goal(self, held: int, link: Link | RangeLink) -> tuple[Target, float, int | None]:
         """Return how far a stream goes this time, its weight, and where it ends only for now.
 
         After its first bytes, where all can be received at once, the sender does what is right: it
         sends what gains most.
         """
-        urgent = held < FIRST
+        if isinstance(link, RangeLink):  # every request costs a round trip, and none can wait
+            return self._target, 1.0, None
+        urgent = held < FIRST and len(self._records.images) > 1
         if not urgent and len(self._rounds) + len(self._running) <= self._at_once:
             return self._target, 1.0, None
         weight = URGENT if urgent else 1.0
@@ -376,7 +372,7 @@ class Transfers:
     async def _drain(
         self,
         arrivals: Arrivals,
-        reception: _Reception,
+        reception: Reception,
         kept: GrowingStream,
         heard: Callable[[], object],
     ) -> End:
@@ -388,6 +384,8 @@ class Transfers:
                 if self._on_received is not None:
                     self._on_received(len(data))
                 reception.held = reception.record.held = 0 if kept.doubtful else kept.length
+                if end is None and reception.much_grown():
+                    self._show(reception, kept)
             heard()
             if end is not None:
                 return end

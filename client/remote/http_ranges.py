@@ -72,10 +72,12 @@ class RangeLink:
 
     lost = False
     """Always False: connections are opened again as they are needed."""
+    streams: int | None = None
+    """No limit of streams at once."""
 
-    def __init__(self, address: Address, idle: float, access: Access) -> None:
-        self._address = address.sender
-        self._given = address
+    def __init__(self, addresses: tuple[Address, ...], idle: float, access: Access) -> None:
+        self._address = addresses[0].sender
+        self._queries = {address.image: address.query for address in addresses}
         self._idle = idle
         self._access = access
         self._spare: HttpConnection | None = None
@@ -85,15 +87,15 @@ class RangeLink:
         between, and is an error that passes."""
 
     @classmethod
-    async def dial(cls, address: Address, *, terms: Terms, access: Access = NO_ACCESS) -> RangeLink:
+    async def dial(cls, *addresses: Address, terms: Terms, access: Access = NO_ACCESS) -> RangeLink:
         """Connect to a server.  Raises as :meth:`HttpConnection.dial` does."""
-        link = cls(address, terms.idle, access)
+        link = cls(addresses, terms.idle, access)
         link._spare = await link.connection()
         return link
 
     def open(self, image: str, *, held: bytes, target: Target) -> RangeArrivals:
         """Ask for the bytes of a stream after those ``held``, as far as ``target``."""
-        query = self._given.query if image == self._given.image else ""
+        query = self._queries.get(image, "")
         address = replace(self._address, image=image, query=query)
         arrivals = RangeArrivals(self, address, held, target)
         self._open.add(arrivals)
@@ -171,6 +173,11 @@ class RangeArrivals:
                 return Data(stream=1, offset=offset, payload=fresh)
         self.stop()
         return End(stream=1, reason=reason, length=self._position)
+
+    async def several(self) -> tuple[bytes, End | None]:
+        """Wait for the next bytes, or the end.  Raises what :meth:`next` does."""
+        event = await self.next()
+        return (b"", event) if isinstance(event, End) else (event.payload, None)
 
     def update(self, target: Target, _weight: float) -> None:
         """Change the target.  Weights have no meaning here."""

@@ -1,0 +1,195 @@
+"""What is wanted of a sender: all that its catalogue lists, as it changes, or pictures by name."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import Callable, Iterable
+
+from diffc_stream.errors import RemoteProtocolError, SessionError
+from diffc_stream.session import Catalogue, Entry
+
+from ..remote.websocket import MOST_ENTRIES, Link
+from .cooperative import cooperatively
+from .owned_folder import Holdings
+from .paths import SUFFIX
+from .removal import Removal
+from .state import Record, Records
+from .transfers import Transfers
+
+logger = logging.getLogger("diffc_client")
+
+
+class CatalogueFeed:
+    """Keeps the records of a mirror as the sender's catalogue is, and has pictures received."""
+
+    def __init__(
+        self,
+        records: Records,
+        holdings: Holdings,
+        transfers: Transfers,
+        removal: Removal,
+        *,
+        delete: bool,
+        most_pictures: int,
+        every: float,
+    ) -> None:
+        """Delete pictures that the sender has no more, if ``delete``; keep ``most_pictures``.
+
+        A sender that does not say what changes is asked ``every`` so many seconds.
+        """
+        self._records = records
+        self._holdings = holdings
+        self._transfers = transfers
+        self._removal = removal
+        self._delete = delete
+        self._most_pictures = most_pictures
+        self._every = every
+        self._left_out: dict[str, Entry] = {}
+        """Pictures whose place a stream that is ready has."""
+        self._doubtful: set[str] = set()
+        """Pictures that a catalogue under way has not confirmed yet."""
+        self._beyond = 0
+        """Pictures of a catalogue that are too many."""
+        self.dirty = False
+        """The records have changed."""
+
+    @property
+    def mark(self) -> str | None:
+        """What the catalogue is known up to.
+
+        One that has not come wholly says nothing of what is no more.
+        """
+        return None if self._doubtful else self._records.mark
+
+    async def follow(self, link: Link, heard: Callable[[], object]) -> None:
+        """Want all that the sender has, until cancelled.  Raises SessionError."""
+        pages = link.follow(self._records.mark)
+        first = True
+        while True:
+            page = await _next(pages, None)
+            heard()
+            await self._take(page, first=first)
+            await asyncio.sleep(0)  # many pages may be here at once
+            first = page.last
+            if page.last:
+                self._summarise()
+            if page.last and not link.following:
+                with contextlib.suppress(TimeoutError):
+                    await _next(pages, self._every)
+                pages = link.follow(self._records.mark)
+
+    async def get(self, names: Iterable[str]) -> None:
+        """Want pictures of which only the names are known, until all of them are here."""
+        images = tuple(Entry(name=name, size=0, time=0, thumbprint="") for name in sorted(names))
+        await self._take(Catalogue(images=images, last=True), first=True)
+        self._summarise()
+        while any(record.ended is None for record in self._records.images.values()):
+            self._transfers.finished.clear()
+            await self._transfers.finished.wait()
+
+    def gone(self, name: str) -> None:
+        """Delete a picture that is no more, if that is wanted, and forget it."""
+        if self._delete:
+            try:
+                place = self._holdings.places.claim(name)
+            except OSError as error:
+                self._transfers.complain("files", f"{name} cannot be deleted: {error}")
+            else:
+                self._removal.add(name, place)
+        self.forget(name)
+
+    def forget(self, name: str) -> None:
+        """Want no more of a picture, and know nothing of it."""
+        self._records.images.pop(name, None)
+        self._transfers.discard(name)
+        self._holdings.places.release(name)
+
+    def _summarise(self) -> None:
+        displaced = self._transfers.displaced
+        more = f", others' files in place of {displaced}" if displaced else ""
+        pictures, missing = len(self._records.images), self._records.missing
+        text = "%s: %d pictures, %d to get%s"
+        logger.info(text, self._holdings.folder, pictures, missing, more)
+
+    async def _take(self, page: Catalogue, *, first: bool) -> None:
+        if first and not page.changes:
+            self._doubtful = set(self._records.images)
+            self._records.mark = None
+        if first:
+            self._beyond = 0
+        for entry in page.images:
+            self._doubtful.discard(entry.name)
+            self._offer(entry)
+        for name in page.removed:
+            self._withdraw(name)
+        if page.last:
+            async for name in cooperatively(tuple(self._doubtful)):
+                self._withdraw(name)
+            self._doubtful.clear()
+        if len(self._records.images) + self._beyond > MOST_ENTRIES:
+            raise RemoteProtocolError(f"a catalogue of more than {MOST_ENTRIES} pictures")
+        if page.last and self._beyond:
+            most = f"{self._most_pictures} pictures are as many as are kept"
+            self._transfers.complain("pictures", f"{most}; {self._beyond} are left out")
+        self._records.mark = page.mark or self._records.mark
+        self.dirty = True
+        self._transfers.changed.set()
+
+    def _offer(self, entry: Entry) -> None:
+        record = self._records.images.get(entry.name)
+        if record is not None:
+            if record.entry.thumbprint != entry.thumbprint:
+                record.ended, record.refused = None, False
+                self._transfers.renew(entry.name)
+            record.entry = entry
+        elif len(self._records.images) >= self._most_pictures:
+            self._beyond += 1
+        elif self._claim(entry):
+            self._records.images[entry.name] = Record(entry=entry)
+        self._transfers.wait(entry.name)
+
+    def _claim(self, entry: Entry) -> bool:
+        """Tell whether a picture has a place here."""
+        name, places = entry.name, self._holdings.places
+        try:
+            rival = places.rival(name)
+            if rival is not None and name == rival + SUFFIX:
+                # A stream that is ready comes before the picture that it is of.
+                if rival in self._records.images:
+                    self._left_out[rival] = self._records.images[rival].entry
+                self._transfers.curtail(rival)
+                self.forget(rival)
+            places.claim(name)
+        except OSError as error:
+            if f"{name}{SUFFIX}" in self._records.images:
+                self._left_out[name] = entry
+            self._transfers.complain("names", f"not mirrored: {error}")
+            return False
+        self._left_out.pop(name, None)
+        return True
+
+    def _withdraw(self, name: str) -> None:
+        """A picture is no more at the sender."""
+        self._left_out.pop(name, None)
+        if name not in self._records.images:
+            return
+        if name in self._transfers:
+            # Whoever receives it takes care of the rest.
+            self._transfers.curtail(name)
+            del self._records.images[name]
+            self._transfers.discard(name)
+        else:
+            self.gone(name)
+        if name.removesuffix(SUFFIX) in self._left_out:
+            self._offer(self._left_out[name.removesuffix(SUFFIX)])
+
+
+async def _next(pages: asyncio.Queue[Catalogue | SessionError], seconds: float | None) -> Catalogue:
+    """Return the next page.  Raises what has ended the link, or TimeoutError."""
+    async with asyncio.timeout(seconds):
+        page = await pages.get()
+    if isinstance(page, SessionError):
+        raise page
+    return page

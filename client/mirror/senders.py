@@ -1,0 +1,140 @@
+"""Mirrors of several senders, each in a folder of its own, HOST_PORT below one."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Iterable
+from functools import partial
+from pathlib import Path
+from typing import NoReturn
+
+from structlog.contextvars import bound_contextvars
+
+from diffc_stream.errors import AddressError, DiffcError
+from diffc_stream.transport.backoff import Backoff
+
+from ..remote.address import Address
+from ..remote.credentials import NO_ACCESS, Access, TokenFile
+from ..storage.shielded import shielded
+from .owned_folder import Holdings
+from .paths import PICTURE_SUFFIX, SUFFIX, Places
+from .state import FILE
+from .sync import Mirror, names_of
+
+logger = logging.getLogger("diffc_client")
+
+MakeMirror = Callable[[Path], Mirror]
+"""Makes the mirror of a sender, given its folder."""
+
+
+class Senders:
+    """Mirrors every sender of some addresses below one folder.
+
+    >>> await Senders([Address.parse("ws://station:8765")], Path("pictures"), Mirror).run()
+    """
+
+    def __init__(
+        self,
+        addresses: Iterable[Address],
+        folder: Path,
+        make: MakeMirror,
+        *,
+        access: Access | TokenFile = NO_ACCESS,
+        backoff: Backoff | None = None,
+    ) -> None:
+        """Prepare to mirror what ``addresses`` name: of a sender all, or pictures.
+
+        Raises AddressError for a sender that has no list of pictures, where none is named, and for
+        two senders that would have one folder.
+        """
+        self._wanted = by_sender(addresses)
+        self._folders: dict[Address, Path] = {}
+        for sender in self._wanted:
+            place = folder / folder_of(sender)
+            if place in self._folders.values():
+                raise AddressError(f"{sender} and another would both have the folder {place}")
+            self._folders[sender] = place
+        self._make = make
+        self._access = access
+        self._backoff = backoff or Backoff(patience=None)
+        self._mirrors: dict[Address, Mirror] = {}
+
+    @property
+    def count(self) -> int:
+        """Senders that there are."""
+        return len(self._wanted)
+
+    @property
+    def mirrors(self) -> tuple[Mirror, ...]:
+        """Those whose folders are in order."""
+        return tuple(self._mirrors.values())
+
+    async def run(self) -> NoReturn:
+        """Run until cancelled; nothing that a sender, a link or a disk does ends it."""
+        async with asyncio.TaskGroup() as tasks:
+            for sender in self._wanted:
+                with bound_contextvars(sender=str(sender)):
+                    tasks.create_task(self._follow(sender))
+        raise AssertionError("mirrors do not end")
+
+    async def _follow(self, sender: Address) -> NoReturn:
+        backoff = self._backoff.fresh()
+        folder = self._folders[sender]
+        while True:
+            try:
+                await shielded(partial(take_over, folder))
+                async with self._make(folder) as mirror:
+                    self._mirrors[sender] = mirror
+                    await mirror.run(*self._wanted[sender], access=self._access)
+            except (DiffcError, OSError) as error:
+                logger.warning("%s: %s", sender, error)
+                await backoff.pause(error)
+            finally:
+                self._mirrors.pop(sender, None)
+
+
+def by_sender(addresses: Iterable[Address]) -> dict[Address, tuple[Address, ...]]:
+    """Return the addresses of each sender, without those that name nothing more than others.
+
+    Raises AddressError for a sender that has no list of pictures, where none is named.
+    """
+    found: dict[Address, dict[Address, None]] = {}
+    for address in addresses:
+        found.setdefault(address.sender, {})[address] = None
+    for sender, named in found.items():
+        if names_of(named) is None:
+            found[sender] = {sender: None}
+    return {sender: tuple(named) for sender, named in found.items()}
+
+
+def folder_of(sender: Address) -> str:
+    """Return the name of the folder that a sender has."""
+    below = f"_{sender.base.replace('/', '_')}" if sender.base else ""
+    return f"{sender.host.replace(':', '-')}_{sender.port}{below}"
+
+
+def take_over(folder: Path) -> None:
+    """Make a folder a mirror's that ``diffc-client run`` kept before it was one.  Raises OSError.
+
+    Its streams of ready streams had two endings, ``NAME.dfc.dfc``; and before it kept notes of what
+    it wrote, all streams and pictures there count as its own as soon as the sender has the same.
+    """
+    if not folder.is_dir() or folder.is_symlink() or (folder / FILE).exists():
+        return
+    places = Places(folder, linked=False)
+    places.lock()
+    try:
+        holdings = Holdings(places)
+        try:
+            if holdings.journal.fresh:
+                holdings.adopt_all(SUFFIX, PICTURE_SUFFIX)
+            for name in holdings.journal.names():
+                single = name.removesuffix(SUFFIX)
+                twice = name.endswith(SUFFIX) and single.endswith(SUFFIX)
+                if twice and not holdings.beneath.exists(single):
+                    holdings.settle(name, single)
+        finally:
+            holdings.close()
+    finally:
+        places.unlock()
