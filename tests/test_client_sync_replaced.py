@@ -178,12 +178,12 @@ async def test_one_that_goes_before_it_comes(kept: Path) -> None:
             raise PeerError(Code.UNKNOWN_IMAGE, "it has gone")
 
     async with Mirror(kept) as mirror, asyncio.TaskGroup() as tasks:
-        await mirror._take(said("a.png", changes=False), first=True)
+        await mirror._feed._take(said("a.png", changes=False), first=True)
         link: Any = Refusing()
         receiving = tasks.create_task(mirror._transfers.receive_all(link, tasks, lambda: None))
         await asyncio.sleep(0)
         # It has its turn, and has not begun.
-        await mirror._take(said(removed=("a.png",)), first=True)
+        await mirror._feed._take(said(removed=("a.png",)), first=True)
         await asyncio.sleep(1)
         assert asked_for == ["a.png"]
         assert mirror.pictures == 0
