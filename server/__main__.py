@@ -45,7 +45,7 @@ def main(arguments: list[str] | None = None) -> int:
     if options.folder is None:
         argument_parser().error("the following arguments are required: DIR")
     if not options.listen and not options.dial:
-        return _failed("with --no-listen it has to --dial somebody", 2)
+        return _failed("--no-listen needs --dial URL", 2)
     keep_freed_memory()
     wait_asleep()
     start_logging(options.log_level, options.log_format)

@@ -174,7 +174,7 @@ def _on_signals() -> asyncio.Event:
 def _problem(folder: Path, store: Store | None) -> str:
     """Return why receivers should use another sender, "" if all is well.  Reads the disk."""
     if not folder.is_dir():
-        return "the folder of pictures has gone"
+        return "the folder of pictures is missing"
     return store.problem() if store else ""
 
 

@@ -25,7 +25,7 @@ Serve a folder of pictures over slow links.
 Every file below DIR that is a picture can be asked for by its path relative to DIR; it is encoded
 while it is sent, once, however many receivers ask.  Streams (.dfc) in the folder are sent as they
 are.  When it is listening, one line with its address is printed.  A browser that opens the address,
-with http:// for ws://, shows the pictures as they come.
+with http:// for ws://, shows the pictures as they arrive.
 """
 
 EXAMPLES = """\
@@ -35,7 +35,7 @@ examples:
   diffc-server photos/ --store streams/     encode nothing twice, after the next start either
   diffc-server --tokens tokens.toml --new-token ship      make a token, and print it once
   diffc-server photos/ --host 0.0.0.0 --tls-cert cert.pem --tls-key key.pem --tokens tokens.toml
-                                            to whoever shows one of these, from anywhere
+                                            to clients with one of these tokens, from anywhere
   diffc-server photos/ --dial wss://hub:8766/cam1  send to a hub that listens, from behind a NAT
   diffc-server photos/ --compare            browsers can see AVIF and JPEG of the same bytes
 
@@ -45,7 +45,7 @@ examples:
 DIFFC_ENGINE in the environment says what runs models: onnxruntime (if it can) or torch.
 An option --some-thing can also stand in the environment, as DIFFC_SERVER_SOME_THING, and in the
 file of --config, as some-thing = ...; flags count most, and --no-some-thing takes one back.
-SIGINT and SIGTERM end it gently: receivers are told to come back for the rest.  A second one ends
+SIGINT and SIGTERM end it gently: receivers are told to come back later.  A second one ends
 it at once.  Tokens and certificate are read again when their files change, and at SIGHUP.
 exit codes: 0 it was told to stop, 1 it could not start, 2 wrong usage, 6 the model cannot be used
 """
@@ -111,7 +111,7 @@ def argument_parser() -> argparse.ArgumentParser:
 
 
 def _add_listening(parser: argparse.ArgumentParser) -> None:
-    group = parser.add_argument_group("who it talks to")
+    group = parser.add_argument_group("connections")
     group.add_argument("--host", default="127.0.0.1", help="address to listen on (%(default)s)")
     group.add_argument(
         "--port",
@@ -126,29 +126,29 @@ def _add_listening(parser: argparse.ArgumentParser) -> None:
         action="append",
         default=[],
         help="send to a receiver that listens (diffc-client mirror --listen), ws://HOST:PORT/NAME, "
-        "NAME being what it is to call this sender (may be repeated)",
+        "with NAME as this sender's name (may be repeated)",
     )
     group.add_argument(
-        "--dial-token", metavar="FILE", type=Path, help="... showing the token in this file"
+        "--dial-token", metavar="FILE", type=Path, help="... with the token in this file"
     )
     group.add_argument(
         "--dial-ca",
         metavar="FILE",
         type=Path,
-        help="... believing these authorities, PEM, who a receiver is (default: the system's)",
+        help="... trusting these authorities, PEM (default: the system's)",
     )
     group.add_argument(
         "--no-listen",
         dest="listen",
         action="store_false",
-        help="with --dial: no receiver can dial this machine",
+        help="with --dial: do not listen for receivers",
     )
     group.add_argument(
         "--window",
         metavar="BYTES",
         type=integer(MIN_WINDOW, MAX_WINDOW),
         default=Terms().window,
-        help="most bytes under way unacknowledged on a connection (%(default)s)",
+        help="most unacknowledged bytes in flight on a connection (%(default)s)",
     )
     group.add_argument(
         "--connections",
@@ -161,12 +161,12 @@ def _add_listening(parser: argparse.ArgumentParser) -> None:
         "--no-viewer",
         dest="viewer",
         action="store_false",
-        help="no page for browsers, and nothing for pages in them",
+        help="serve no page to browsers, and nothing to web pages",
     )
     group.add_argument(
         "--compare",
         action="store_true",
-        help="offer the page AVIF and progressive JPEG of the same bytes; making them computes",
+        help="offer the page AVIF and progressive JPEG of the same bytes; encoding them takes time",
     )
 
 
@@ -176,8 +176,8 @@ def _add_encoding(parser: argparse.ArgumentParser) -> None:
         "--model",
         metavar="FILE",
         type=Path,
-        help="encode with this model for receivers that have it; for others, and without it, with "
-        "the first that they have of those that diffc models lists",
+        help="encode with this model for receivers that have it; for others, and by default, with "
+        "the first of those that diffc models lists that they have",
     )
     group.add_argument(
         "--encoders",
@@ -191,27 +191,27 @@ def _add_encoding(parser: argparse.ArgumentParser) -> None:
         metavar="N",
         type=integer(0, 10_000),
         default=64,
-        help="pictures that may wait for room to be encoded; who asks for more is told when to "
-        "come back (%(default)s)",
+        help="pictures that may wait for an encoder; further requests are told when to come back "
+        "(%(default)s)",
     )
     add_metadata(group)
 
 
 def _add_store(parser: argparse.ArgumentParser) -> None:
-    group = parser.add_argument_group("what is kept")
+    group = parser.add_argument_group("store")
     group.add_argument(
         "--store",
         metavar="PLACE",
-        help="keep streams in this folder, or at a URL that fsspec knows; several senders may "
-        "share it, and none encodes what another has",
+        help="keep streams in this folder, or at a URL that fsspec knows; senders that share it "
+        "encode each picture once",
     )
     group.add_argument(
         "--store-size",
         metavar="BYTES",
         type=size,
         default=2**30,
-        help="most bytes kept there, K, M, G or T after them for as many times 1024; beyond that "
-        "what was not used for longest goes (1G)",
+        help="most bytes kept there, with K, M, G or T for powers of 1024; the least recently used "
+        "streams are deleted (1G)",
     )
 
 
@@ -225,7 +225,7 @@ def _add_operations(parser: argparse.ArgumentParser) -> None:
         metavar="SECONDS",
         type=number(LONGEST_DRAIN),
         default=10.0,
-        help="how long receivers get to take note when it is told to stop (%(default)g)",
+        help="time that receivers get to close when it is told to stop (%(default)g)",
     )
     group.add_argument(
         "--reuse-port",

@@ -261,7 +261,7 @@ class SenderDaemon:
             async with asyncio.timeout(self._settings.grace):
                 await asyncio.shield(self._listener.wait_closed())
         except TimeoutError:
-            logger.warning("%d connections were still open, and are cut", len(self._open))
+            logger.warning("%d connections are still open, and are dropped", len(self._open))
             self._cut_off()
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(CUTTING):

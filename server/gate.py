@@ -118,10 +118,10 @@ class Gate:
 def _why(objection: http.HTTPStatus, request: Request) -> str:
     """Return why a WebSocket is refused, and which option would admit it."""
     if objection is http.HTTPStatus.MISDIRECTED_REQUEST:
-        return "it is called by a name that it does not have: diffc-server --name HOST adds one"
+        return "the host name is not known here: diffc-server --name HOST adds one"
     if objection is not http.HTTPStatus.FORBIDDEN:
-        return "it has to be told which host is meant, once"
+        return "it needs exactly one Host header"
     origin = next(iter(request.headers.get_all("Origin")), "")
     if not is_origin(origin):  # keep arbitrary text out of the terminal
-        return "pages that belong to no site, such as files, are not let in"
-    return f"pages of other sites are not let in: diffc-server --origin {origin} would let this one"
+        return "pages without a site, such as local files, are refused"
+    return f"pages of other sites are refused: diffc-server --origin {origin} admits this one"

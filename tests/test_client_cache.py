@@ -94,7 +94,7 @@ def test_other_files_are_left_alone(tmp_path: Path) -> None:
 
 def test_one_user_at_a_time(tmp_path: Path) -> None:
     store = Store(tmp_path)
-    with store.open(address()), pytest.raises(OSError, match="somebody else"):
+    with store.open(address()), pytest.raises(OSError, match="another process"):
         store.open(address())
 
 

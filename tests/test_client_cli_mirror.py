@@ -202,7 +202,7 @@ def test_a_sender_that_has_nobody_to_talk_to(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert serve([str(tmp_path), "--no-listen"]) == 2
-    assert "it has to --dial somebody" in capsys.readouterr().err
+    assert "--no-listen needs --dial URL" in capsys.readouterr().err
 
 
 def test_what_it_is_told_by_a_file(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

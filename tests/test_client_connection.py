@@ -102,7 +102,9 @@ async def test_the_package_shows_three_ways_that_work(
 @pytest.mark.asyncio
 async def test_the_module_shows_how_to_leave_early(url: str) -> None:
     window = Window()
-    [example] = paragraphs((connection.__doc__ or "").replace("one looks.", "one looks::"))
+    [example] = paragraphs(
+        (connection.__doc__ or "").replace("better and better.", "better and better::")
+    )
     await execute(example, url, window=window)
     assert window.shapes
 

@@ -104,7 +104,7 @@ def test_options_count_more_than_the_environment(
     given = access_from(path, Path("x.pem"), exposed=True)
     assert given == Access(tokens={"": "file"}, ca=Path("x.pem"), exposed=True)
     monkeypatch.setenv("DIFFC_TOKEN", "a b")
-    with pytest.raises(SafetyError, match="no token"):
+    with pytest.raises(SafetyError, match="not a token"):
         access_from(None, None, exposed=False)
 
 
@@ -165,7 +165,7 @@ async def test_over_tls_with_a_token(folder: Path, tmp_path: Path) -> None:
     ("status", "error", "complaint"),
     [
         (401, Unauthorized, "wants a token"),
-        (403, Unauthorized, "lets nobody in from here"),
+        (403, Unauthorized, "refuses this client"),
         (421, RemoteProtocolError, "--name"),
         (429, LinkLost, "at the moment"),
         (503, LinkLost, "at the moment"),
@@ -210,7 +210,7 @@ async def test_a_redirect_gets_no_token() -> None:
     )
     async with first, other:
         url = f"ws://127.0.0.1:{first.sockets[0].getsockname()[1]}"
-        with pytest.raises(RemoteProtocolError, match="says to ask elsewhere: ws://localhost"):
+        with pytest.raises(RemoteProtocolError, match="redirects to ws://localhost"):
             async with diffc_client.connect(url, decoders=FakeDecoders(), token="abc"):
                 pass
     assert len(asked) == 1

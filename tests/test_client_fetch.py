@@ -250,8 +250,8 @@ async def test_a_store_whose_disk_is_full_costs_no_picture(
         with monkeypatch.context() as patch:
             patch.setattr(FileStream, "append", full)
             assert (await get()).bytes == 5000
-        messages = [text for text in caplog.messages if "not remembered" in text]
-        assert messages == ["not remembered for the next time: No space left on device"]
+        messages = [text for text in caplog.messages if "cannot be cached" in text]
+        assert messages == ["the stream cannot be cached: No space left on device"]
         assert get.held() == stream_of("a.png", len(get.held()))
         assert (await get()).bytes == 5000
     assert get.held() == stream_of("a.png", 5000)

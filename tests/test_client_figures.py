@@ -41,10 +41,10 @@ async def test_what_is_counted_and_when_it_is_ready(tmp_path: Path) -> None:
 
     async with serving(folder) as daemon, status_port(endpoint, figures, check) as port:
         assert await ask(port.url, "/livez") == (200, "alive\n")
-        assert await ask(port.url, "/readyz") == (503, "the folder has gone\n")
+        assert await ask(port.url, "/readyz") == (503, "the folder is missing\n")
         async with Mirror(kept, on_received=figures.receive, tell_every=0.01) as mirror:
             figures.mirrors = lambda: (mirror,)
-            assert await ask(port.url, "/readyz") == (503, "the sender is not there\n")
+            assert await ask(port.url, "/readyz") == (503, "the sender is not connected\n")
             running = asyncio.create_task(mirror.run(Address.parse(daemon.url)))
             await settled(lambda: mirror.counting.tally.whole == 3)
             await settled(lambda: mirror.counting.tally.refused == 1)
@@ -53,7 +53,7 @@ async def test_what_is_counted_and_when_it_is_ready(tmp_path: Path) -> None:
             running.cancel()
             with suppress(asyncio.CancelledError):
                 await running
-            assert await ask(port.url, "/readyz") == (503, "the sender is not there\n")
+            assert await ask(port.url, "/readyz") == (503, "the sender is not connected\n")
     assert values(text) == {
         "diffc_mirror_senders": 1,
         "diffc_mirror_pictureswhole": 3,
@@ -67,7 +67,7 @@ async def test_what_is_counted_and_when_it_is_ready(tmp_path: Path) -> None:
 
 async def test_a_hub_is_ready_when_senders_may_come(tmp_path: Path) -> None:
     figures = Figures()
-    assert problem(tmp_path / "none", figures, senders=0) == "the folder has gone"
+    assert problem(tmp_path / "none", figures, senders=0) == "the folder is missing"
     async with Listener(tmp_path) as listener:
         figures.mirrors = lambda: listener.mirrors
         assert problem(tmp_path, figures, senders=0) == ""
@@ -78,9 +78,9 @@ async def test_several_senders_are_there_when_each_is_or_has_sent_all(tmp_path: 
     figures = Figures()
     async with Mirror(tmp_path / "one") as one, Mirror(tmp_path / "two") as two:
         figures.mirrors = lambda: (one, two)
-        assert problem(tmp_path, figures, senders=3) == "3 of 3 senders are not there"
+        assert problem(tmp_path, figures, senders=3) == "3 of 3 senders are not connected"
         one.connected = two.done = True
-        assert problem(tmp_path, figures, senders=3) == "1 of 3 senders are not there"
+        assert problem(tmp_path, figures, senders=3) == "1 of 3 senders are not connected"
         assert problem(tmp_path, figures, senders=2) == ""
 
 

@@ -45,9 +45,9 @@ def test_there_is_nothing_before_there_are_bytes(tmp_path: Path, holdings: Holdi
         assert (kept.length, kept.read()) == (2000, DATA[:2000])
         assert kept.prefix == str(PrefixHash(DATA[:2000]))
         assert kept.header is not None
-        with pytest.raises(OSError, match="somebody else is writing"):
+        with pytest.raises(OSError, match="another process is writing"):
             GrowingStream(holdings, "sub/deep/a")
-        with pytest.raises(OSError, match="somebody else is writing"):
+        with pytest.raises(OSError, match="another process is writing"):
             FileStream(tmp_path / "sub" / "deep" / "a")
         kept.restart()
         kept.append(b"anew")
@@ -105,7 +105,7 @@ def test_what_is_merely_touched_goes_on(tmp_path: Path, holdings: Holdings) -> N
         os.utime(tmp_path / "a", (1, 1))
         kept.append(DATA[1000:])
         (tmp_path / "a").unlink()
-        with pytest.raises(OSError, match="has gone"):
+        with pytest.raises(OSError, match="has disappeared"):
             kept.append(b"more")
     with GrowingStream(holdings, "a") as kept:
         kept.append(b"anew")

@@ -115,7 +115,9 @@ async def test_what_is_no_stream_is_not_taken_and_nothing_is_dropped_for_it(
 async def test_what_is_no_stream_is_shown() -> None:
     answer = f"HTTP/1.1 200 OK\r\nContent-Type: text/html\r\nContent-Length: {len(LOGIN)}\r\n\r\n"
     store = Store(status=[answer + LOGIN.decode()])
-    with pytest.raises(RemoteProtocolError, match="no stream but text/html, a page to log in") as e:
+    with pytest.raises(
+        RemoteProtocolError, match="no stream but text/html, perhaps a login page"
+    ) as e:
         await received(store, MemoryStream())
     assert "<!DOCTYPE html>" in str(e.value)
 
@@ -149,7 +151,11 @@ def refused(status: str, *fields: str) -> str:
         (refused("410 Gone"), UnknownImage, "410"),
         (refused("415 No"), PeerError, "unreadable-image"),
         (refused("403 Forbidden"), RemoteProtocolError, "HTTP 403"),
-        (refused("301 Moved", "Location: http://x/"), RemoteProtocolError, "elsewhere: http://x/"),
+        (
+            refused("301 Moved", "Location: http://x/"),
+            RemoteProtocolError,
+            "redirects to http://x/",
+        ),
         (refused("301 Moved", "Location: \x1b[2J"), RemoteProtocolError, "refuses"),
         (refused("206 Partial"), RemoteProtocolError, "which bytes"),
         (refused("206 P", "Content-Range: bytes 1-5/9"), RemoteProtocolError, "other bytes"),
@@ -162,11 +168,11 @@ def refused(status: str, *fields: str) -> str:
         (refused("200 OK", ": 5"), RemoteProtocolError, "illegal header"),
         (refused("200 OK", *["a: b"] * 101), RemoteProtocolError, "too many fields"),
         (refused("200 OK", "a: " + "b" * 40_000), RemoteProtocolError, "too long"),
-        (refused("100 Continue") * 9, RemoteProtocolError, "announcing"),
+        (refused("100 Continue") * 9, RemoteProtocolError, "interim"),
         (refused("503 Busy"), LinkLost, "HTTP 503"),
         (refused("429 Slow down"), LinkLost, "HTTP 429"),
-        ("HTTP/2 200 OK\r\n\r\n", RemoteProtocolError, "something else"),
-        ("SSH-2.0-OpenSSH\r\n", RemoteProtocolError, "something else"),
+        ("HTTP/2 200 OK\r\n\r\n", RemoteProtocolError, "another protocol"),
+        ("SSH-2.0-OpenSSH\r\n", RemoteProtocolError, "another protocol"),
         ("HTTP/1.1 200 OK\r\nContent-Length: 10\r\n", LinkLost, "was lost"),
         ("HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nDFC", LinkLost, "was lost"),
         (

@@ -94,7 +94,7 @@ def test_notes_that_somebody_changed_are_his(
     known = again(tmp_path)
     assert known.get("a") == ((ONE, None) if change else None)
     assert path.read_bytes() == data
-    assert "is not as it was written here, and is kept" in caplog.text
+    assert "was changed by another program, and is kept" in caplog.text
     assert names(tmp_path) == [NAME.format(1), NAME.format(2)]
     assert again(tmp_path).get("a") == known.get("a")
 

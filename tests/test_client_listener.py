@@ -263,7 +263,7 @@ async def test_tokens_are_not_guessed_without_end(
         answers = [await refused(listener, Authorization=f"Bearer {n}") for n in range(12)]
         assert [answer.status_code for answer in answers] == [401] * 10 + [429] * 2
         assert answers[-1].headers["Retry-After"] == "6"
-        assert caplog.text.count("127.0.0.1 has shown a token that is not known") == 10
+        assert caplog.text.count("127.0.0.1 has shown a token that is unknown") == 10
         # Who has a right one is let in meanwhile, and who shows none is told what it takes.
         assert (await refused(listener)).status_code == 401
         url = f"ws://127.0.0.1:{listener.port}/"

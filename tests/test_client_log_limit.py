@@ -19,4 +19,4 @@ def test_so_many_a_minute_of_each_kind(caplog: pytest.LogCaptureFixture) -> None
     caplog.clear()
     now[0] = 60.0
     complaints.say("names", "again")
-    assert caplog.messages == ["90 warnings more about names", "again"]
+    assert caplog.messages == ["90 more warnings about names", "again"]

@@ -131,7 +131,7 @@ def test_limits(tmp_path: Path, opened: Open) -> None:
     holdings = opened(most_bytes=4 * BLOCK, most_pictures=2)
     with pytest.raises(Full, match="folders"):
         holdings.replace("a/b/c/d", b"x")
-    with pytest.raises(Full, match="as much as"):
+    with pytest.raises(Full, match="limit of disk space"):
         holdings.replace("a/b", bytes(4 * BLOCK))
     assert names(tmp_path) == []
     holdings.replace("a/b", bytes(3 * BLOCK))

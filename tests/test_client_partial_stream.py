@@ -59,7 +59,7 @@ def test_one_writer_at_a_time(tmp_path: Path) -> None:
     path = tmp_path / "a.dfc"
     with FileStream(path) as kept:
         kept.append(b"abc")
-        with pytest.raises(OSError, match="somebody else is writing to it"):
+        with pytest.raises(OSError, match="another process is writing to it"):
             FileStream(path)
     with FileStream(path) as kept:
         assert kept.read() == b"abc"

@@ -198,7 +198,7 @@ async def test_no_more_disk_than_allowed(
         serving(folder, opener) as daemon,
         mirroring(kept, daemon.url, most_bytes=40_000, delete=True) as watcher,
     ):
-        await watcher.until(lambda: "as much as may be filled" in caplog.text)
+        await watcher.until(lambda: "are the limit of disk space" in caplog.text)
         await asyncio.sleep(600)
         assert sum(size_of(kept / name) for name in files(kept) if name != FILE) <= 40_000
         assert watcher.mirror.missing > 0
@@ -207,7 +207,7 @@ async def test_no_more_disk_than_allowed(
         (folder / "sub" / "c.jpg").unlink()
         await watcher.until(lambda: watcher.mirror.pictures == 1)
         await watcher.until_complete("a.png")
-    assert caplog.text.count("as much as may be filled") == 1
+    assert caplog.text.count("are the limit of disk space") == 1
 
 
 async def test_a_disk_that_is_full(
@@ -248,7 +248,7 @@ async def test_what_was_replaced_takes_no_disk(
             while watcher.complete.count("a.png") < count:  # noqa: ASYNC110 - as in until()
                 await asyncio.sleep(0.25)
             assert (kept / "a.png.dfc").read_bytes() == streams["a.png"]
-    assert "as much as may be filled" not in caplog.text
+    assert "are the limit of disk space" not in caplog.text
 
 
 async def test_what_was_taken_back_takes_disk(
@@ -262,5 +262,5 @@ async def test_what_was_taken_back_takes_disk(
             await watcher.until(lambda: watcher.mirror.pictures == 0)
         (folder / "new.png").write_bytes(b"new")
         async with mirroring(kept, daemon.url, most_bytes=32_768) as watcher:
-            await watcher.until(lambda: "as much as may be filled" in caplog.text)
+            await watcher.until(lambda: "are the limit of disk space" in caplog.text)
     assert size_of(kept / "new.png.dfc") == 0

@@ -211,7 +211,7 @@ async def test_nonsense_for_records_is_nothing(
     (kept / FILE).write_text(json.dumps({"format": 7}))
     async with serving(folder) as daemon, mirroring(kept, daemon.url) as watcher:
         await watcher.until_complete(*NAMES)
-    assert caplog.text.count("is of no use") == 1
+    assert caplog.text.count("cannot be used") == 1
 
 
 async def test_a_sender_that_restarts(folder: Path, kept: Path) -> None:

@@ -111,7 +111,7 @@ async def test_who_does_not_leave_is_cut_off(
         # It neither reads nor says goodbye.
         await daemon.drain()
         assert daemon.connections == 0
-        assert "1 connections were still open" in caplog.text
+        assert "1 connections are still open" in caplog.text
         writer.close()
 
 
@@ -203,7 +203,7 @@ def _watch(
     assert systemd.recv(1000) == f"READY=1\nSTATUS=serving on {facts['url']}".encode()
     assert status(watched, "/readyz") == (200, "ready\n")
     folder.rename(folder.with_name("gone"))
-    assert status(watched, "/readyz") == (503, "the folder of pictures has gone\n")
+    assert status(watched, "/readyz") == (503, "the folder of pictures is missing\n")
     folder.with_name("gone").rename(folder)
     (folder.with_name("store")).rename(folder.with_name("lost"))
     assert status(watched, "/readyz")[1].startswith("the store cannot be written")

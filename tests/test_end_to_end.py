@@ -279,7 +279,7 @@ async def test_what_is_held_must_be_of_the_same_stream(folder: Path) -> None:
         for other in (b"something else", stream_of("a.png", 5000) + b"and more"):
             kept = MemoryStream()
             kept.append(other)
-            with pytest.raises(PeerError, match="not as held") as caught:
+            with pytest.raises(PeerError, match="differ from yours") as caught:
                 await sender.receive("a.png", kept)
             assert caught.value.code == "prefix-mismatch"
 

@@ -163,7 +163,7 @@ def test_a_folder_that_goes_and_comes_back(folder: Path, caplog: pytest.LogCaptu
         record.getMessage().removeprefix(f"the folder of pictures, {folder}, ")
         for record in caplog.records
     ]
-    assert told == ["has gone", "is there again"]
+    assert told == ["is missing", "is there again"]
     with pytest.raises(RequestRefused) as caught:
         catalogue.path("z.png")
     assert caught.value.code == "unknown-image"

@@ -80,7 +80,7 @@ def test_what_is_small_is_reduced(folder: Path) -> None:
 @pytest.mark.parametrize(
     ("question", "why"),
     [
-        (wanted("avif", 20), "none is so small"),
+        (wanted("avif", 20), "it cannot be made so small"),
         (wanted("jpeg", 100, 6000), "show nothing"),
         (wanted("avif", 1000, name="gone.png"), "no picture"),
         (wanted("avif", 1000, name="../served/sub/a b.png"), "no picture"),

@@ -63,8 +63,8 @@ async def test_another_version_is_refused_over_http(folder: Path, token: str) ->
     ("origin", "words"),
     [
         ("https://example.org:8080", "diffc-server --origin https://example.org:8080"),
-        ("null", "belong to no site"),
-        ("https://x/;y", "belong to no site"),
+        ("null", "pages without a site"),
+        ("https://x/;y", "pages without a site"),
     ],
 )
 async def test_pages_in_browsers_are_refused_and_told_what_lets_them_in(

@@ -60,12 +60,12 @@ async def figure(url: str, name: str, **labels: str) -> float:
 
 async def test_alive_and_ready() -> None:
     figures = Figures()
-    problems = ["", "the folder of pictures has gone"]
+    problems = ["", "the folder of pictures is missing"]
     async with watched(figures, lambda: problems[0]) as url:
         assert await ask(url, "/livez") == (200, "alive\n")
         assert await ask(url, "/readyz") == (200, "ready\n")
         problems.reverse()
-        assert await ask(url, "/readyz?verbose") == (503, "the folder of pictures has gone\n")
+        assert await ask(url, "/readyz?verbose") == (503, "the folder of pictures is missing\n")
         figures.draining = True
         assert await ask(url, "/readyz") == (503, "draining\n")
         assert await ask(url, "/livez") == (200, "alive\n")

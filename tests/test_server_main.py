@@ -127,7 +127,7 @@ def test_a_port_that_is_taken(tmp_path: Path) -> None:
         ((__file__,), 1, "is not a folder"),
         ((".", "--model", "nowhere.safetensors"), 6, "nowhere.safetensors"),
         ((".", "--store", __file__), 1, "File exists"),
-        ((".", "--store", "nonsense://bucket"), 2, "not where a store can be"),
+        ((".", "--store", "nonsense://bucket"), 2, "not a valid place for a store"),
     ],
 )
 def test_what_it_cannot_start_with(

@@ -94,7 +94,7 @@ def test_passwords_are_not_repeated(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_a_place_that_nobody_knows() -> None:
-    with pytest.raises(AddressError, match="not where a store can be: Protocol not known"):
+    with pytest.raises(AddressError, match="not a valid place for a store: Protocol not known"):
         ObjectStore("nonsense://bucket/streams")
 
 
@@ -114,7 +114,7 @@ def test_without_fsspec(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_without_what_the_place_needs() -> None:
     if find_spec("s3fs"):
         pytest.skip("it is here")
-    with pytest.raises(MissingPackage, match=r"needs more: .*s3fs"):
+    with pytest.raises(MissingPackage, match=r"needs another package: .*s3fs"):
         ObjectStore("s3://bucket/streams")
 
 

@@ -164,7 +164,7 @@ async def test_what_was_sent_is_continued_or_fails(
     await first.reach(1000)
     with pytest.raises(RequestRefused, match="cannot be continued as it began"):
         await first.reach(2000)
-    assert "cannot go on with 0.png: forgotten" in caplog.text
+    assert "cannot continue 0.png: forgotten" in caplog.text
     # Who asks next gets one that begins anew.
     again = pipeline.stream(paths[0])
     assert again is not first

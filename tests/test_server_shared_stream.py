@@ -156,7 +156,7 @@ async def test_damage_is_noticed_and_encoded_anew(
     shared = await reached(picture, store, opener, EVERYTHING)
     assert shared.read(0, EVERYTHING) == WHOLE
     assert opener.prefixes == [0]
-    assert "was damaged" in caplog.text
+    assert "damaged data" in caplog.text
     assert kept(store, picture) == Stored(data=WHOLE, complete=True)
 
 

@@ -358,7 +358,7 @@ async def test_a_bug_while_looking_is_logged(
         with monkeypatch.context() as patch:
             patch.setattr(watcher, "scan_folder", lambda *_: 1 / 0)
             await asyncio.sleep(3 * EVERY)
-        assert "looking at the folder failed" in caplog.text
+        assert "scanning the folder failed" in caplog.text
         put(folder / "new.png", age=1)
         await follower.next()
         assert "new.png" in follower.known

@@ -21,7 +21,7 @@ from .progress import Picture, progress, summary
 
 DESCRIPTION = """\
 Fetch one picture and write it when it is complete, in the format of OUT's suffix.  The link may
-break meanwhile: what has come is not asked for again, in later calls neither.
+break meanwhile: bytes that have arrived are not asked for again, not even by later calls.
 """
 
 EXAMPLES = (
@@ -73,7 +73,7 @@ def add_to(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> Non
     get.add_argument(
         "--no-cache",
         action="store_true",
-        help="neither use nor remember what was received of this picture before "
+        help="neither use nor extend the cache of streams received before "
         "(in $DIFFC_CACHE, else in ~/.cache/diffc-stream)",
     )
     get.add_argument(
@@ -88,7 +88,7 @@ def add_to(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> Non
         "--picture",
         choices=get_args(Picture),
         default="auto",
-        help="how the terminal shows it as it gets better: by its own graphics, as half blocks in "
+        help="how the terminal shows it as it improves: by its own graphics, as half blocks in "
         "colours, or not at all (%(default)s: as the environment says; NO_COLOR is off)",
     )
     add_receiving(get)

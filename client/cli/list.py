@@ -22,7 +22,7 @@ def add_to(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> Non
         "list",
         help="show what a sender has",
         description="Show what a sender has: bytes of each file, when it was changed (UTC), its "
-        "thumbprint (another one is another picture), and the name to ask for.",
+        "thumbprint (which changes with the picture), and the name to ask for.",
     )
     listing.set_defaults(command=_list)
     listing.add_argument("url", metavar="URL", help="ws://HOST:PORT")

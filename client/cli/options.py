@@ -26,11 +26,11 @@ LONGEST = 366 * 86_400.0
 """Largest value, in seconds, of options that are times."""
 EXIT_CODES = """\
 environment: DIFFC_ENGINE says what runs models, onnxruntime (if it can) or torch; DIFFC_TOKEN is
-shown where a token is wanted, DIFFC_CA is a file of authorities to believe; http_proxy,
-https_proxy, all_proxy and no_proxy are as for others
+shown to senders that require a token, DIFFC_CA is a file of authorities to trust; http_proxy,
+https_proxy, all_proxy and no_proxy work as in other programs
 exit codes: 0 done, 1 OUT cannot be written, 2 wrong usage, 3 too few bytes for any picture,
-5 the stream is damaged, 6 its model is not here, 7 the link or the sender, 8 the sender
-wants a token, or another, or a safer way to it, 130 interrupted
+5 the stream is damaged, 6 its model is missing, 7 the link or the sender failed, 8 the sender
+requires a token, another token, or TLS, 130 interrupted
 """
 
 
@@ -70,10 +70,13 @@ def add_target(parser: argparse.ArgumentParser, first: str, *, side: bool = Fals
             "--side",
             metavar="PIXELS",
             type=integer(1, MAX_SIDE),
-            help="... or all that a longer side of so many needs",
+            help="... or when there is enough detail for a longer side of so many",
         )
     parser.add_argument(
-        "--psnr", metavar="DB", type=number(MAX_PSNR), help="... or when so good, as predicted"
+        "--psnr",
+        metavar="DB",
+        type=number(MAX_PSNR),
+        help="... or when the predicted quality is reached",
     )
     parser.set_defaults(side=None)
 
@@ -97,8 +100,8 @@ def add_receiving(parser: argparse.ArgumentParser) -> None:
         metavar="BYTES",
         type=integer(MIN_WINDOW, MAX_WINDOW),
         default=Terms().window,
-        help="most bytes under way; on slow links it is fewer anyway, and more pay off where rate "
-        "times round trip exceeds half of that (%(default)s)",
+        help="most bytes in flight; slow links use fewer, and a larger value helps where rate "
+        "times round-trip time exceeds half of it (%(default)s)",
     )
     add_access(parser)
 
@@ -113,7 +116,7 @@ def add_decoding(parser: argparse.ArgumentParser) -> None:
 
 def add_access(parser: argparse.ArgumentParser) -> None:
     """Add the options for tokens and TLS."""
-    group = parser.add_argument_group("senders that want a token, or have TLS")
+    group = parser.add_argument_group("tokens and TLS")
     group.add_argument(
         "--token-file",
         metavar="FILE",
@@ -124,12 +127,12 @@ def add_access(parser: argparse.ArgumentParser) -> None:
         "--ca",
         metavar="FILE",
         type=Path,
-        help="authorities to believe who somebody is, PEM (else $DIFFC_CA, else the system's)",
+        help="authorities to trust, PEM (else $DIFFC_CA, else the system's)",
     )
     group.add_argument(
         "--insecure",
         action="store_true",
-        help="show the token on ws:// and http:// too, where others may read it on the way",
+        help="show the token on ws:// and http:// too, where others may read it",
     )
 
 
@@ -140,8 +143,7 @@ def add_limits(parser: argparse.ArgumentParser) -> None:
         metavar="BYTES",
         type=size,
         default=2**34,
-        help="of disk that one sender may fill, K, M, G or T after them for as many times 1024 "
-        "(16G)",
+        help="disk space for one sender, with K, M, G or T for powers of 1024 (16G)",
     )
     parser.add_argument(
         "--most-pictures",

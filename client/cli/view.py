@@ -15,7 +15,7 @@ from ..remote.address import Address
 from .options import access, add_access, add_command, add_decoding
 
 DESCRIPTION = """\
-Look at a sender's pictures in a browser, while they come.  The page is served from here, at the
+Look at a sender's pictures in a browser as they arrive.  This machine serves the page, at the
 address that is printed, so that only the pictures cross the link.
 """
 
@@ -53,7 +53,7 @@ def add_to(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> Non
         "--rate",
         metavar="BYTES",
         type=number(1e9),
-        help="carry only so many bytes a second, as if the link were thin",
+        help="limit the link to so many bytes a second",
     )
     view.add_argument(
         "--compare",

@@ -68,17 +68,17 @@ class Figures(Collector):
         yield pictures
         yield GaugeMetricFamily(
             "diffc_mirror_held_bytes",
-            "Bytes of streams that are here.",
+            "Bytes of streams that have been received.",
             value=sum(tally.held for tally in tallies),
         )
         yield GaugeMetricFamily(
             "diffc_mirror_left_bytes",
-            "Bytes of streams that are still to come, about; of what nobody can tell none.",
+            "Estimated bytes of streams that are still to come.",
             value=sum(tally.left or 0 for tally in tallies),
         )
         yield CounterMetricFamily(
             "diffc_mirror_received_bytes",
-            "Bytes of streams that have come.",
+            "Bytes of streams received since the start.",
             value=self._received,
         )
 
@@ -90,12 +90,14 @@ def problem(folder: Path, figures: Figures, *, senders: int) -> str:
     is wanted of it; one that dials none, but listens, always is.
     """
     if not folder.is_dir():
-        return "the folder has gone"
+        return "the folder is missing"
     away = senders - sum(mirror.connected or mirror.done for mirror in figures.mirrors())
     if not senders or away <= 0:
         return ""
     return (
-        "the sender is not there" if senders == 1 else f"{away} of {senders} senders are not there"
+        "the sender is not connected"
+        if senders == 1
+        else f"{away} of {senders} senders are not connected"
     )
 
 

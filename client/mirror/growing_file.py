@@ -207,7 +207,7 @@ class GrowingStream:
             there = self._holdings.beneath.stat(self.relative)
         except FileNotFoundError:
             self._holdings.journal.forget(self.relative)
-            raise OSError(f"{self.relative} has gone while it came") from None
+            raise OSError(f"{self.relative} has disappeared while it was received") from None
         if _stamp(there) == self._there:
             return
         held = os.fstat(self._descriptor)

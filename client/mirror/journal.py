@@ -315,7 +315,7 @@ class Journal:
             reading = self._read(name)
             if reading is None or reading.changed:
                 path = self._beneath.root / name
-                logger.warning("%s is not as it was written here, and is kept", path)
+                logger.warning("%s was changed by another program, and is kept", path)
             if reading is not None:
                 read[name] = reading
         return read

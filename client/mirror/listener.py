@@ -181,7 +181,7 @@ class Listener:
         except (OSError, RuntimeError, MemoryError) as error:
             if not is_passing(error):
                 raise
-            logger.warning("%s has to come back: %s", connection.peer, error)
+            logger.warning("%s is told to come back later: %s", connection.peer, error)
             return connection.respond(unavailable, "not at the moment: come back later\n")
         if isinstance(name, http.HTTPStatus):
             return self._refuse(connection, request, name)
@@ -204,7 +204,7 @@ class Listener:
                 response = connection.respond(status, "too many tries: come back later\n")
                 response.headers["Retry-After"] = str(math.ceil(wait))
                 return response
-            text = "%s has shown a token that is not known, or has expired"
+            text = "%s has shown a token that is unknown or has expired"
             logger.warning(text, connection.peer)
         return connection.respond(status, f"{status.phrase}\n")
 
@@ -224,7 +224,7 @@ class Listener:
                 if connection.request is None or not connection.sender:
                     continue
                 if not await self._welcome(connection, connection.request):
-                    logger.info("%s is not welcome any more", connection.sender)
+                    logger.info("%s is no longer admitted", connection.sender)
                     connection.transport.abort()
 
     async def _welcome(self, connection: _Connection, request: Request) -> bool:

@@ -31,7 +31,7 @@ class LogLimit:
         since, count = self._since.get(kind, (-EVERY, 0))
         if now - since >= EVERY:
             if count > most:
-                self._logger.warning("%d warnings more about %s", count - most, kind)
+                self._logger.warning("%d more warnings about %s", count - most, kind)
             since, count = now, 0
         self._since[kind] = since, count + 1
         if count < most:

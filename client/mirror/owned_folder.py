@@ -120,11 +120,11 @@ class Holdings:
     def check_room(self, growth: int, *, files: int = 0, folders: int = 0) -> None:
         """Raise Full if so many more bytes, files and folders would exceed the limits."""
         if self.journal.used + growth + BLOCK * folders > self.most_bytes:
-            raise Full(f"{self.journal.used} bytes are as much as may be filled")
+            raise Full(f"{self.journal.used} bytes are the limit of disk space")
         if files and self.journal.files + files > FILES_EACH * self.most_pictures:
-            raise Full(f"{self.journal.files} files are as many as there may be")
+            raise Full(f"{self.journal.files} files are the limit")
         if folders and self.journal.folders + folders > self.most_pictures:
-            raise Full(f"{self.journal.folders} folders are as many as there may be")
+            raise Full(f"{self.journal.folders} folders are the limit")
 
     def adopt(self, relative: str, *, length: int | None) -> None:
         """Note a file as written by an earlier version, with ``length`` bytes if known."""
@@ -376,7 +376,7 @@ class Holdings:
         descriptor = self.beneath.open(relative, os.O_RDONLY)
         try:
             if not is_file(os.fstat(descriptor)):
-                raise OSError(errno.ENXIO, "it is no file")
+                raise OSError(errno.ENXIO, "it is not a file")
             yield descriptor
         finally:
             os.close(descriptor)

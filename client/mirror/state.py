@@ -66,14 +66,14 @@ class Records:
             if holdings.size(FILE) > MOST_BYTES:
                 raise ValueError("it is too large")
             if proof is not Proof.OURS and not holdings.journal.fresh:
-                raise ValueError("it is not as it was written here")
+                raise ValueError("another program has changed it")
             data = holdings.read(FILE, MOST_BYTES)
             records = cls._parsed(data, target)
             if proof is not Proof.OURS:  # written by an earlier version of this program
                 holdings.journal.note(FILE, Content.of(data))
             return records
         except (OSError, ValueError, TypeError, KeyError, RecursionError) as error:
-            logger.warning("%s is of no use: %s", path, " ".join(str(error).split()))
+            logger.warning("%s cannot be used: %s", path, " ".join(str(error).split()))
             return cls()
 
     @classmethod

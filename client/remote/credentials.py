@@ -65,7 +65,7 @@ class Access:
     def of(cls, token: str | None, ca: Path | None) -> Access:
         """Return the access with one token, if given.  Raises SafetyError if it is malformed."""
         if token is not None and not is_token(token):
-            raise SafetyError("this is no token: it is one word of letters, digits, '-' and '_'")
+            raise SafetyError("not a token: it has to be one word of letters, digits, '-' and '_'")
         return cls(tokens={} if token is None else {EVERYWHERE: token}, ca=ca)
 
     def fields(self, address: Address) -> dict[str, str]:
@@ -118,7 +118,7 @@ def read_tokens(path: Path) -> dict[str, str]:
     except OSError as error:
         raise SafetyError(f"{path} cannot be read: {error.strerror}") from error
     except UnicodeDecodeError as error:
-        raise SafetyError(f"{path} is no file of tokens") from error
+        raise SafetyError(f"{path} is not a token file") from error
     tokens: dict[str, str] = {}
     for line in text.splitlines():
         words = line.split()
@@ -127,10 +127,10 @@ def read_tokens(path: Path) -> dict[str, str]:
         place, token = (EVERYWHERE, words[0]) if len(words) == 1 else (words[0].lower(), words[-1])
         if len(words) > 2 or not is_token(token) or place in tokens:
             # The message quotes nothing of it, because it may be a mistyped token.
-            raise SafetyError(f"{path} is no token, and no lines of HOST TOKEN")
+            raise SafetyError(f"{path} holds neither a token nor lines of HOST TOKEN")
         tokens[place] = token
     if not tokens or (EVERYWHERE in tokens and len(tokens) > 1):
-        raise SafetyError(f"{path} is no token, and no lines of HOST TOKEN")
+        raise SafetyError(f"{path} holds neither a token nor lines of HOST TOKEN")
     return tokens
 
 
@@ -157,7 +157,7 @@ class TokenFile:
             try:
                 self._access = replace(self._access, tokens=read_tokens(self._path))
             except SafetyError as error:
-                logger.warning("the token stays as it was: %s", error)
+                logger.warning("the token stays unchanged: %s", error)
         return self._access
 
 
@@ -197,7 +197,7 @@ def http_error(sender: Address, status: int, location: str, otherwise: str) -> S
         return Unauthorized(f"{sender} {WANTS_TOKEN}")
     location = location[:MOST_LOCATION]
     if 300 <= status < 400 and location.isprintable():
-        return RemoteProtocolError(f"{sender} says to ask elsewhere: {location}")
+        return RemoteProtocolError(f"{sender} redirects to {location}")
     return RemoteProtocolError(f"{sender} {otherwise} (HTTP {status})")
 
 
@@ -209,8 +209,8 @@ async def connection_error(sender: Address, error: OSError) -> SessionError:
     without = f"{sender} does not speak TLS: say {sender.scheme[:-1]}://"
     if isinstance(error, ssl.SSLCertVerificationError):
         return RemoteProtocolError(
-            f"{sender} cannot prove who it is: {error.verify_message} (if the certificate is its "
-            "own: --ca FILE)"
+            f"the certificate of {sender} is not trusted: {error.verify_message} (--ca FILE trusts "
+            "it)"
         )
     # OpenSSL reports a connection that is lost during the handshake in several ways.
     if isinstance(error, ConnectionError | ssl.SSLEOFError | ssl.SSLZeroReturnError) and not (

@@ -82,10 +82,12 @@ def base_of(address: Address, websocket: PacedClientConnection) -> str:
 def _refusal(sender: Address, error: InvalidStatus) -> SessionError:
     status, fields = error.response.status_code, error.response.headers
     if status == HTTPStatus.MISDIRECTED_REQUEST:
-        return RemoteProtocolError(f"{sender} goes by another name: diffc-server --name (HTTP 421)")
+        return RemoteProtocolError(
+            f"{sender} does not know this host name: diffc-server --name adds it (HTTP 421)"
+        )
     if status == HTTPStatus.FORBIDDEN:
         return Unauthorized(
-            f"{sender} lets nobody in from here (HTTP {status}){_words(bytes(error.response.body))}"
+            f"{sender} refuses this client (HTTP {status}){_words(bytes(error.response.body))}"
         )
     location = next(iter(fields.get_all("Location")), "")
     return http_error(sender, status, location, f"does not speak {SUBPROTOCOL}")

@@ -200,7 +200,7 @@ class HttpConnection:
                 return self._said(event)
             if not isinstance(event, h11.InformationalResponse):
                 break
-        raise self._nonsense("it keeps announcing an answer")
+        raise self._nonsense("it sends too many interim answers")
 
     def _said(self, response: h11.Response) -> ResponseHead:
         if len(response.headers) > MOST_FIELDS:
@@ -249,7 +249,7 @@ class HttpConnection:
         data = await self._reader.read(BLOCK)
         # A server of another protocol may send a greeting and then wait for ever.
         if not self._heard and not _BEGINNING.startswith(data[: len(_BEGINNING)]):
-            raise self._nonsense("its answer is something else")
+            raise self._nonsense("its answer is in another protocol")
         self._ended = not data
         self._heard = self._heard or not self._ended
         return data

@@ -251,7 +251,7 @@ class RangeArrivals:
         if answer.status not in (200, 206, 416):
             raise _refusal(self._address, answer)
         if answer.fields.get("content-encoding", "identity").lower() != "identity":
-            raise self._nonsense("it compresses what nobody asked to be compressed")
+            raise self._nonsense("it compresses its answer without being asked")
 
     def _part(self, answer: ResponseHead, wanted: range) -> range:
         """Return the range of bytes that an answer holds."""
@@ -333,19 +333,19 @@ class RangeArrivals:
         return PeerError(
             Code.PREFIX_MISMATCH,
             f"the first {self._position} bytes of {self._address.image} are not as held: "
-            "begin anew without them",
+            "start again without them",
         )
 
     def _foreign(self, piece: bytes) -> SessionError:
         """Return the error for an answer that begins with ``piece``, as no stream does."""
         kind = self._type if self._type.isprintable() and self._type else "something"
-        login = ", a page to log in perhaps" if b"<" in piece[:BEGINNING] else ""
+        login = ", perhaps a login page" if b"<" in piece[:BEGINNING] else ""
         text = f"{self._address} is no stream but {kind}{login}: it begins with "
         shown = f"{text}{piece[:BEGINNING].decode('latin-1')!a}"
         return LinkLost(shown) if self._link.met else RemoteProtocolError(shown)
 
     def _nonsense(self, what: str) -> RemoteProtocolError:
-        return RemoteProtocolError(f"{self._address.sender} does not know ranges: {what}")
+        return RemoteProtocolError(f"{self._address.sender} does not support ranges: {what}")
 
 
 def _refusal(address: Address, answer: ResponseHead) -> SessionError:

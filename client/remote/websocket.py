@@ -322,7 +322,7 @@ class Link:
                 async with asyncio.timeout(self._session.terms.idle):
                     await self._websocket.send(data)
             except TimeoutError:
-                raise LinkLost("the sender does not listen") from None
+                raise LinkLost("the sender does not read") from None
 
     def _lose(self, error: SessionError) -> None:
         error = self._lost = self._leaving or error

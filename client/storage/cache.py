@@ -87,7 +87,7 @@ class Cached:
         try:
             self._kept.append(data)
         except OSError as error:
-            logger.warning("not remembered for the next time: %s", error.strerror or error)
+            logger.warning("the stream cannot be cached: %s", error.strerror or error)
             memory = MemoryStream()
             memory.append(self._file.read())
             memory.append(data)

@@ -187,4 +187,4 @@ def lock(descriptor: int, path: Path | str) -> None:
     Raises OSError if another process holds the lock.
     """
     if not try_lock(descriptor):
-        raise OSError(f"{path}: somebody else is writing to it")
+        raise OSError(f"{path}: another process is writing to it")

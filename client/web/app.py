@@ -179,7 +179,7 @@ class View:
             headers.get_all, path=path, local=True, socket=upgrade
         )
         if refusal is not None:
-            return _said(refusal, "pages of other sites have no business here")
+            return _said(refusal, "pages of other sites are refused")
         if self._admission.full:
             return _said(HTTPStatus.SERVICE_UNAVAILABLE, "too many connections")
         assert isinstance(page, CountedConnection)
@@ -208,7 +208,7 @@ class View:
 
     async def _comparison(self, target: str) -> Response:
         if not (self._compare and _TARGET.fullmatch(target)):
-            return _said(HTTPStatus.NOT_FOUND, "nothing is compared here")
+            return _said(HTTPStatus.NOT_FOUND, "comparisons are switched off")
         try:
             async with asyncio.timeout(PATIENCE):
                 async with self._turns:
@@ -259,7 +259,7 @@ def _handed_on(status: HTTPStatus, fields: Mapping[str, str], body: bytes) -> Re
         status = status if status.value >= 400 else _BAD
         return _said(status, _printable(body) or status.phrase)
     if media_type not in _PICTURES:
-        return _said(_BAD, "the sender answers with something else than a picture")
+        return _said(_BAD, "the sender's answer is not a picture")
     known = {"Content-Type": media_type, "Cache-Control": "no-store"}
     if _AGE.fullmatch(fields.get("cache-control", "")):
         known["Cache-Control"] = fields["cache-control"]

@@ -64,7 +64,7 @@ async def relay(
         async with asyncio.TaskGroup() as tasks:
             lost = "the connection to the sender was lost"
             coming = tasks.create_task(_copy(sender, page, down, lost, 0, patience=PATIENCE))
-            tasks.create_task(_copy(page, sender, up, "the page has gone", MASK))
+            tasks.create_task(_copy(page, sender, up, "the page is gone", MASK))
             await page.wait_closed()
             coming.cancel()  # it may still wait for the slowed link
     finally:

@@ -114,7 +114,7 @@ class AccessControl:
             bucket.take(1)
         if 0 < visitor.limits.connections <= visitor.connections:
             who = f"the token {token.name}" if token is not None else address
-            logger.warning("%s has %d connections, and wants more", who, visitor.connections)
+            logger.warning("%s has %d connections and asks for another", who, visitor.connections)
             return _too_many("too many connections", RETRY_AFTER)
         remembered = ""
         if credentials is not None and credentials.password:
@@ -138,7 +138,7 @@ class AccessControl:
             if self._tokens.reread():
                 logger.info("the tokens were read again: %d", len(self._tokens))
         except SafetyError as error:
-            logger.error("the tokens stay as they were: %s", error)
+            logger.error("the tokens stay unchanged: %s", error)
 
     def _of(self, address: str) -> Limits:
         return self._here if is_loopback(neighbourhood(address)) else self._limits
@@ -158,11 +158,9 @@ class AccessControl:
         for bucket in buckets:
             bucket.take(1)
         if credentials is None:
-            return Refusal(status=HTTPStatus.UNAUTHORIZED, text="it takes a token to come in")
-        logger.warning("%s has shown a token that is not known, or has expired", address)
-        return Refusal(
-            status=HTTPStatus.UNAUTHORIZED, text="this token is not known here, or has expired"
-        )
+            return Refusal(status=HTTPStatus.UNAUTHORIZED, text="a token is required")
+        logger.warning("%s has shown a token that is unknown or has expired", address)
+        return Refusal(status=HTTPStatus.UNAUTHORIZED, text="the token is unknown or has expired")
 
 
 def _too_many(text: str, wait: float) -> Refusal:

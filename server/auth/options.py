@@ -44,26 +44,26 @@ class SecurityOptions:
 
 def add_options(parser: argparse.ArgumentParser) -> None:
     """Add the options of TLS, tokens and limits to a parser."""
-    group = parser.add_argument_group("safety")
+    group = parser.add_argument_group("security")
     group.add_argument("--tls-cert", metavar="FILE", type=Path, help="certificates, PEM: wss://")
     group.add_argument(
-        "--tls-key", metavar="FILE", type=Path, help="... and the key, unless it is in there too"
+        "--tls-key", metavar="FILE", type=Path, help="... and its key, unless that file has it too"
     )
     group.add_argument(
-        "--tokens", metavar="FILE", type=Path, help="let in only who shows one of these tokens"
+        "--tokens", metavar="FILE", type=Path, help="require one of the tokens in this file"
     )
     group.add_argument(
         "--new-token",
         metavar="NAME",
-        help="add a token to that file, print it, this once, and end; no DIR is needed",
+        help="add a token to that file, print it once, and exit; needs no DIR",
     )
     group.add_argument(
-        "--expires", metavar="DAYS", type=integer(1, _MOST_DAYS), help="... good for so long"
+        "--expires", metavar="DAYS", type=integer(1, _MOST_DAYS), help="... valid for so many days"
     )
     group.add_argument(
         "--insecure",
         action="store_true",
-        help="let others reach this machine without TLS or tokens: whoever can, sees the pictures",
+        help="allow other machines without TLS or tokens: all that reach this one see the pictures",
     )
     group.add_argument(
         "--name",
@@ -71,7 +71,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         type=host,
         action="append",
         default=[],
-        help="another name of this machine (may be repeated); then nobody may call it otherwise",
+        help="a host name of this machine (may be repeated); requests by other names are refused",
     )
     group.add_argument(
         "--origin",
@@ -87,8 +87,8 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 def _add_limits(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group(
         "limits",
-        "of each token, unless the file of tokens says otherwise, or without tokens of each "
-        "address; 0 is none.  While none of these is given, those of this machine itself have none",
+        "for each token, unless the token file says otherwise, or without tokens for each address; "
+        "0 is no limit.  Unless one of these is given, clients on this machine have no limits",
     )
     usual = Limits()
     for name, unit, text in [
@@ -102,10 +102,14 @@ def _add_limits(parser: argparse.ArgumentParser) -> None:
             help=f"{text} ({getattr(usual, name)})",
         )
     for name, unit, text in [
-        ("bytes-per-second", "BYTES", "what is too much waits"),
+        ("bytes-per-second", "BYTES", "above it, sending waits"),
         ("bytes-per-hour", "BYTES", "the same, over a longer time"),
-        ("encoder-seconds-per-hour", "SECONDS", "of a thread that encodes; then it is busy"),
-        ("unproven-seconds-per-hour", "SECONDS", "the same towards what is held, not proven"),
+        ("encoder-seconds-per-hour", "SECONDS", "encoder time; above it, requests are refused"),
+        (
+            "unproven-seconds-per-hour",
+            "SECONDS",
+            "the same for bytes that are claimed without proof",
+        ),
         ("requests-per-second", "N", "on average; ten times as many may come at once"),
     ]:
         usually = getattr(usual, name.replace("-", "_"))

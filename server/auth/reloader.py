@@ -50,7 +50,7 @@ class Reloader:
             await self._reread()
         except Exception as error:
             if is_passing(error):
-                logger.warning("tokens and certificate are looked at later: %s", error)
+                logger.warning("tokens and certificate will be checked later: %s", error)
             else:
                 # A bug, after which checking has to go on: tokens must not live for ever.
-                logger.exception("looking at tokens and certificate failed")
+                logger.exception("checking tokens and certificate failed")

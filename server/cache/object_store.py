@@ -41,9 +41,9 @@ class ObjectStore:
             # No cached listings, because other processes write there too.
             self._files, self._root = url_to_fs(url, use_listings_cache=False)
         except ImportError as error:
-            raise MissingPackage(f"a store at such a URL needs more: {error}") from error
+            raise MissingPackage(f"a store at this URL needs another package: {error}") from error
         except ValueError as error:
-            raise AddressError(f"not where a store can be: {error}") from error
+            raise AddressError(f"not a valid place for a store: {error}") from error
         self._root = self._root.rstrip("/")
         # For messages, rebuilt without the passwords that the given URL may contain.
         protocol = self._files.protocol

@@ -130,7 +130,7 @@ class Store:
 
     def drop(self, key: str, stored: Stored) -> None:
         """Delete a stream that no encoder can continue, unless it has been replaced."""
-        logger.warning("the store %s forgets %s: it cannot be continued", self.where, key[:16])
+        logger.warning("the store %s deletes %s: it cannot be continued", self.where, key[:16])
         self._remove(key + SUFFIX, _packed(key, stored))
 
     def recall(self, what: str) -> bytes | None:
@@ -159,7 +159,7 @@ class Store:
                 return Outcome.STORED
             if not stored.data.startswith(kept.data) or kept.complete:
                 logger.warning(
-                    "the store %s has other bytes for %s: those stay, and these are not kept",
+                    "the store %s has another stream for %s, which stays",
                     self.where,
                     key[:16],
                 )
@@ -192,7 +192,7 @@ class Store:
         if name not in self._damaged:
             self._damaged.add(name)
             logger.warning(
-                "what the store %s had for %s was damaged, and is not used", self.where, name[:16]
+                "the store %s has damaged data for %s, which are not used", self.where, name[:16]
             )
         self._remove(name, damaged)
 

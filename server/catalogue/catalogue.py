@@ -179,7 +179,7 @@ class Catalogue:
             raise later() from error
         self._note(present=path is not None or self.folder.is_dir())
         if self._gone:
-            message = "the folder of pictures has gone"
+            message = "the folder of pictures is missing"
             raise RequestRefused(Code.BUSY, message, retry=True, after=AWAY)
         if path is None:
             raise RequestRefused(Code.UNKNOWN_IMAGE, f"there is no picture {name!r} here")
@@ -189,7 +189,7 @@ class Catalogue:
         """Log once that the folder has vanished, and once that it is back."""
         if present is self._gone:
             self._gone = not present
-            what = "is there again" if present else "has gone"
+            what = "is there again" if present else "is missing"
             logger.warning("the folder of pictures, %s, %s", self.folder, what)
 
     def _find(self, name: str) -> Path | None:

@@ -133,7 +133,7 @@ class CatalogueWatcher:
                 logger.log(level, "the folder of pictures cannot be read: %s", error)
                 self._told = str(error)
             except Exception:
-                logger.exception("looking at the folder failed")
+                logger.exception("scanning the folder failed")
             else:
                 self._told = ""
                 reading = look.reading

@@ -24,7 +24,7 @@ def refusal(name: str, error: Exception) -> RequestRefused:
             return later()
         case PrefixMismatch():
             # Receivers may hold a part of this stream; only a new stream can begin anew.
-            logger.warning("cannot go on with %s: %s", name, error)
+            logger.warning("cannot continue %s: %s", name, error)
             return RequestRefused(Code.INTERNAL, "it cannot be continued as it began")
         case PictureError() | StreamError():
             logger.warning("cannot serve %s: %s", name, error)

@@ -78,5 +78,5 @@ class Claims:
     def _check(self) -> None:
         wait = self._bucket.wait(self._clock()) if self._bucket is not None else 0.0
         if wait > 0:
-            message = "too much of what you said to hold already could not be proven"
+            message = "too many of your claims to hold bytes could not be proven"
             raise RequestRefused(Code.BUSY, message, retry=True, after=wait)

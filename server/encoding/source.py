@@ -128,7 +128,7 @@ def _ready(path: Path, prefix: bytes) -> Source:
         for start in range(0, len(prefix), _BLOCK):
             held = prefix[start : start + _BLOCK]
             if file.read(len(held)) != held:
-                raise PrefixMismatch(f"{path}: has become another stream")
+                raise PrefixMismatch(f"{path}: the stream has changed")
         pieces = _blocks(here, file.read(_BLOCK), len(prefix))
     return Source(
         pixels=header.width * header.height,

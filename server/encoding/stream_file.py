@@ -68,7 +68,7 @@ class StreamFiles:
         except OSError as error:
             raise refused(error) from error
         except StreamError as error:
-            raise RequestRefused(Code.UNREADABLE_IMAGE, "it is no stream") from error
+            raise RequestRefused(Code.UNREADABLE_IMAGE, "it is not a stream") from error
         finally:
             del self._asking[file]
         self._tags[file] = tag

@@ -52,7 +52,7 @@ class Buffers:
         mine = self._by_visitor[visitor]
         if (mine and mine + size > share) or (self._bytes and self._bytes + new > self._most):
             self._tidy(visitor, body)
-            message = "too many answers wait to be taken"
+            message = "too many answers have not been read yet"
             raise RequestRefused(Code.BUSY, message, retry=True, after=RETRY_AFTER)
         self._by_visitor[visitor] += size
         self._bytes += new

@@ -86,7 +86,7 @@ class ComparisonRequest:
             size = 0 if kind == SAMPLE else _number(_only(values, "bytes"))
             whole = _number(_only(values, "of")) if kind == "jpeg" else size
         except (ValueError, UnicodeDecodeError) as error:
-            raise _none("the question makes no sense") from error
+            raise _none("the request is malformed") from error
         if kind not in (*QUALITIES, SAMPLE):
             raise _none("no such format")
         return cls(name=name, format=kind, bytes=size, of=whole)
@@ -142,10 +142,10 @@ class Comparison:
         if wanted.format == SAMPLE:
             return _strip(self._load(file))
         if wanted.format == "avif" and not features.check("avif"):
-            raise _none("this Pillow makes no AVIF")
+            raise _none("this Pillow cannot write AVIF")
         best = self._best(file, wanted)
         if best is None:
-            raise _none("none is so small")
+            raise _none("it cannot be made so small")
         data = best.data[: wanted.bytes]
         if wanted.format == "jpeg" and _START_OF_SCAN not in data[:-_LEAST_SCAN]:
             raise _none("so few bytes of it show nothing")
@@ -215,7 +215,7 @@ def _encoded(pixels: NDArray[np.uint8], kind: str, factor: int, quality: int) ->
         with Image.open(io.BytesIO(data)) as decoded:
             shown = decoded.convert("RGB")
     except (OSError, ValueError) as error:  # both formats limit sides to 65,535
-        raise _none("it cannot be written so") from error
+        raise _none("it cannot be written in this format") from error
     if shown.size != whole.size:
         shown = shown.resize(whole.size, Image.Resampling.BICUBIC)
     return Candidate(data=data, psnr=psnr(pixels, np.asarray(shown)))

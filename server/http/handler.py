@@ -152,7 +152,7 @@ class RequestHandler:
     async def _refuse(self, error: RequestRefused) -> None:
         if self._writer.response is not None:
             # The answer has begun: dropping the connection shows that it is incomplete.
-            raise LinkLost(f"there is no more for it: {error}") from error
+            raise LinkLost(f"the stream ended early: {error}") from error
         status = _STATUS.get(error.code, HTTPStatus.INTERNAL_SERVER_ERROR)
         after = {} if error.after is None else {"Retry-After": str(ceil(error.after))}
         await self._writer.say(status, after)
@@ -179,7 +179,7 @@ class RequestHandler:
         path, headers = self._target, self._request.headers
         if path.startswith(COMPARISON):
             if self._service.comparison is None:
-                raise RequestRefused(Code.UNKNOWN_IMAGE, "nothing is compared here")
+                raise RequestRefused(Code.UNKNOWN_IMAGE, "comparisons are switched off")
             return await self._service.comparison.answer(self._request.path)
         host = headers.get("Host", "")
         question = SiteRequest(

@@ -25,15 +25,15 @@ UNSENT = 131_072
 """Bytes that the system may buffer for a client and has not sent yet."""
 
 _WORDS = {
-    HTTPStatus.BAD_REQUEST: "say which host you mean, once",
-    HTTPStatus.FORBIDDEN: "pages of other sites have no business here",
+    HTTPStatus.BAD_REQUEST: "send exactly one Host header",
+    HTTPStatus.FORBIDDEN: "pages of other sites are refused",
     HTTPStatus.NOT_FOUND: "there is no such stream; they are called PICTURE.dfc",
-    HTTPStatus.METHOD_NOT_ALLOWED: "GET and HEAD are all there is",
+    HTTPStatus.METHOD_NOT_ALLOWED: "only GET and HEAD are supported",
     HTTPStatus.PRECONDITION_FAILED: "it has changed",
     HTTPStatus.UNSUPPORTED_MEDIA_TYPE: "it cannot be read as a picture",
-    HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE: "it is not that long",
-    HTTPStatus.MISDIRECTED_REQUEST: "this is called localhost, or by its number, "
-    "or as diffc-server --name says",
+    HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE: "the range is beyond the end",
+    HTTPStatus.MISDIRECTED_REQUEST: "use localhost, the IP address, "
+    "or a name of diffc-server --name",
     HTTPStatus.INTERNAL_SERVER_ERROR: "encoding it failed",
     HTTPStatus.SERVICE_UNAVAILABLE: "not at the moment: come back later",
 }
@@ -142,7 +142,7 @@ class ResponseWriter:
             async with asyncio.timeout(self._idle):
                 await self._connection.drain()
         except TimeoutError:
-            raise LinkLost("the client does not take what it asked for") from None
+            raise LinkLost("the client does not read its answer") from None
         except OSError as error:
             raise LinkLost("the connection was lost") from error
 

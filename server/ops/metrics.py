@@ -107,14 +107,14 @@ class Figures(Collector):
         yield _counter("diffc_connections_opened", "Connections so far.", self.opened, "kind")
         yield _counter(
             "diffc_connections_turned_away",
-            "Connections refused before a word was said.",
+            "Connections refused before the first message.",
             self.turned_away,
             "reason",
         )
         yield from _accepted(self.admission)
         yield GaugeMetricFamily("diffc_streams", "Streams being sent now.", value=self.streams)
         yield _counter("diffc_streams_ended", "Streams that have ended.", self.ended, "reason")
-        yield _counter("diffc_refusals", "ERRORs said to receivers.", self.refused, "code")
+        yield _counter("diffc_refusals", "ERROR messages sent to receivers.", self.refused, "code")
         yield CounterMetricFamily("diffc_frames", "DATA messages sent.", value=self.frames)
         yield _counter(
             "diffc_sent_bytes",
@@ -128,14 +128,14 @@ class Figures(Collector):
         )
         yield _gauge(
             "diffc_pictures_left_out",
-            "Pictures that the catalogue leaves out: older than as many as it holds, or of a name "
-            "that cannot be told.",
+            "Pictures that the catalogue leaves out: older ones beyond its size, or with names "
+            "that the protocol cannot send.",
             {"older": self.beyond(), "name": self.unnamed()},
             "reason",
         )
         yield GaugeMetricFamily(
             "diffc_http_buffered_bytes",
-            "Bytes of HTTP answers that wait to be taken.",
+            "Bytes of HTTP answers that clients have not read yet.",
             value=self.buffered(),
         )
         yield CounterMetricFamily(
@@ -154,24 +154,24 @@ class Figures(Collector):
             "diffc_store_written_bytes", "Bytes written to the store.", value=self.stored
         )
         yield GaugeMetricFamily(
-            "diffc_draining", "1 when it has been told to stop.", value=int(self.draining)
+            "diffc_draining", "1 while it shuts down.", value=int(self.draining)
         )
 
 
 def _accepted(admission: Admission | None) -> Iterator[Metric]:
     yield GaugeMetricFamily(
         "diffc_newcomers",
-        "Connections that have yet to say what they want.",
+        "Connections that have not sent a request yet.",
         value=admission.newcomers if admission else 0,
     )
     yield CounterMetricFamily(
         "diffc_newcomers_dropped",
-        "Connections closed before they had said what they want, for others.",
+        "Connections without a request that were closed to make room.",
         value=admission.dropped if admission else 0,
     )
     yield CounterMetricFamily(
         "diffc_accept_shortages",
-        "Times that there was no descriptor or no memory for a connection.",
+        "Connections that found no descriptor or memory.",
         value=admission.shortages if admission else 0,
     )
 

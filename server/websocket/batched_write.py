@@ -28,4 +28,4 @@ async def write(connection: Connection, messages: Sequence[bytes], *, patience: 
         async with asyncio.timeout(patience), connection.send_context():
             pass
     except TimeoutError:
-        raise LinkLost("the receiver does not take what it asked for") from None
+        raise LinkLost("the receiver does not read") from None

@@ -48,7 +48,7 @@ class Resolver:
                 return shared
         raise RequestRefused(
             Code.PREFIX_MISMATCH,
-            f"the first {request.start} bytes are not as held: begin anew without them",
+            f"the first {request.start} bytes differ from yours: start again without them",
         )
 
     def _candidates(self, file: File, model: str | None, hello: Hello) -> Iterator[SharedStream]:
@@ -72,8 +72,8 @@ class Resolver:
         if request.model not in ours:
             raise RequestRefused(
                 Code.PREFIX_MISMATCH,
-                f"the bytes held are of the model {request.model}, which is not here: "
-                "begin anew without them",
+                f"your bytes are of the model {request.model}, which is not here: "
+                "start again without them",
             )
         return request.model
 
@@ -125,7 +125,7 @@ async def _check_format(hello: Hello, shared: SharedStream, visit: Visit) -> Non
             return
     raise RequestRefused(
         Code.UNSUPPORTED,
-        f"streams here are {' and '.join(sorted(FORMATS))}, and you read {', '.join(formats)} only",
+        f"streams here are {' and '.join(sorted(FORMATS))}, but you read {', '.join(formats)} only",
     )
 
 
