@@ -239,7 +239,7 @@ class Listener:
     async def _mirror(self, connection: ServerConnection) -> None:
         assert isinstance(connection, _Connection)
         name = connection.sender
-        address = connection.remote_address or ("somebody", 0)
+        address = connection.remote_address or ("unknown", 0)
         logger.info("%s connected from %s", name, address[0])
         link = Link.over(connection, models=self._models, terms=self._terms)
         before = self._links.pop(name, None)

@@ -1,4 +1,4 @@
-"""The rate-distortion curve of a stream that many receivers look along."""
+"""The rate-distortion curve of a stream, with a hull that its receivers share."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from diffc_stream.session.interleaving import hull
 
 
 class HulledCurve(Curve):
-    """A curve and its hull, which is worked out once for all receivers."""
+    """A curve whose hull is computed once for all receivers."""
 
     def __init__(self) -> None:
-        """Begin a curve without points."""
+        """Start an empty curve."""
         super().__init__()
         self._hull: Sequence[int] = ()
 

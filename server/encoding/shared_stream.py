@@ -1,14 +1,13 @@
-"""One stream that grows, for all who ask for it.
+"""A growing stream, which all its receivers share.
 
-    receivers --want()--> SharedStream <-- store: what was computed before, by whichever sender
+        receivers --want()--> SharedStream <-- store: bytes computed before, by any sender
         ^                    |    ^
         `------ wake() ------'    `-- encoder: one piece at a time, on a worker thread
 
-It is pulled only as far as somebody wants it plus a look-ahead, one piece per job, so that pictures
-take turns on the workers and nothing is computed that nobody asked for.  An encoder is made only
-when more is wanted than there is: it goes on from there, in a slot (:mod:`.slots`).  When the last
-receiver has left, the piece that is being computed is the last, and what is new is put into the
-store.
+It is computed only as far as receivers want it plus a look-ahead, one piece per job, so that
+pictures take turns on the workers.  An encoder is made only if more is wanted than the store has:
+it continues from there, in a slot (:mod:`.slots`).  When the last receiver has left, the present
+piece is the last, and new bytes go to the store.
 """
 
 from __future__ import annotations
@@ -34,11 +33,11 @@ from .source import Opener, Source, is_stream
 from .subscribers import Account, Subscribers, Wake
 
 LOOK_AHEAD = 4096
-"""Bytes computed beyond what is wanted, so that a link does not wait for the encoder."""
+"""Bytes computed beyond the wanted ones, so that links do not wait for the encoder."""
 REST = 60.0
-"""Seconds without a listener after which what computes a stream is let go of."""
+"""Seconds without subscribers after which a stream's encoder is dropped."""
 _NOTHING = -1
-"""Bytes that nobody wants; with none of them, the picture is opened."""
+"""Less than 0 wanted bytes, which do not even open the picture."""
 
 Hold = Callable[[int], None]
 """Counts bytes that a stream has grown by.  Raises RequestRefused if there is no room for more."""
@@ -61,21 +60,21 @@ class SharedStream:
         keeping: Persister | None,
         figures: Figures,
     ) -> None:
-        """Prepare the stream of a file; ``hold`` is asked before it grows, and told afterwards."""
+        """Prepare the stream of a file; ``hold`` is called before and after it grows."""
         self.pixels: int | None = None
-        """Of the picture, once it has been opened."""
+        """The picture's number of pixels, once it has been opened."""
         self.model = model
-        """Fingerprint of the model that it takes; None until a stream from disk has been opened."""
+        """Fingerprint of its model; None until a .dfc file has been opened."""
         self.complete = False
-        """There is no more than has been computed."""
+        """Whether the whole stream has been computed."""
         self.failure: RequestRefused | None = None
-        """Why there is no more; with ``retry``, for those who wait for it now."""
+        """Why it cannot grow; with ``retry`` it holds for the present subscribers only."""
         self.curve = HulledCurve()
-        """What its bytes give."""
+        """The quality at its bytes."""
         self.light = is_stream(file.path)
-        """It is read from disk: no encoder, and nothing to be stored."""
+        """Whether it is a .dfc file, which needs no encoder and is not stored."""
         self.spare_since: float | None = None
-        """When the last piece that was wanted had been computed; None while one is."""
+        """When the last wanted piece was computed; None while one is being computed."""
         self._file = file
         self._opener = opener
         self._hold = hold
@@ -86,53 +85,53 @@ class SharedStream:
         self._data = bytearray()
         self._listeners = Subscribers()
         self._wanted = self._claimed = _NOTHING
-        """So many bytes: to be sent, and to have proven that somebody holds them."""
+        """How many bytes are wanted to be sent, and how many to check claims."""
         self._source: Source | None = None
         self._task: asyncio.Task[None] | None = None
         self._in_line = False
-        """It waits for a slot."""
+        """Whether it waits for a slot."""
         self._computing = False
-        """An encoder has a piece of it."""
+        """Whether an encoder computes a piece of it."""
         self._unpaid = False
-        """It waits for somebody who can pay."""
+        """Whether it waits until an account may be charged."""
         self._spent = 0.0
-        """Seconds of an encoder since somebody came."""
+        """Seconds of an encoder since the first of the present subscribers."""
         self._closed = False
         self._resting: asyncio.TimerHandle | None = None
-        """When nobody has listened for long."""
+        """Drops the encoder after REST seconds without subscribers."""
 
     def __len__(self) -> int:
         return len(self._data)
 
     @property
     def idle(self) -> bool:
-        """Nobody uses it."""
+        """Whether it has no subscribers."""
         return not self._listeners
 
     @property
     def awake(self) -> bool:
-        """It holds on to what computes it."""
+        """Whether it has a source: an encoder or an open stream file."""
         return self._source is not None
 
     @property
     def busy(self) -> bool:
-        """It is being computed, or saved."""
+        """Whether it is being computed or saved."""
         return self._task is not None or self.saving is not None
 
     @property
     def saving(self) -> asyncio.Task[None] | None:
-        """What saves it at the moment."""
+        """The task that saves it now, if there is one."""
         return self._keeping.task if self._keeping else None
 
     @property
     def weight(self) -> int:
-        """Pixels that an encoder would hold; 0 as long as nobody knows."""
+        """Pixels that an encoder would hold; 0 while they are not known."""
         return self.pixels or 0
 
     def join(self, wake: Wake, account: Account | None = None) -> None:
-        """Have ``wake`` called, on the event loop, whenever something has changed.
+        """Call ``wake``, on the event loop, whenever something has changed.
 
-        ``account``, if there is one, pays its share of what is computed as long as it listens.
+        ``account``, if given, is charged its share of the encoder time until leave().
         """
         if self.failure is not None and self.failure.retry:
             self.failure = None  # a new request is a new try
@@ -140,7 +139,7 @@ class SharedStream:
         self._listeners.join(wake, account)
 
     def leave(self, wake: Wake) -> None:
-        """Undo one join().  With the last one gone, nothing more is computed, and it is saved."""
+        """Undo one join().  After the last one, computing stops, and the stream is saved."""
         self._listeners.leave(wake)
         if not self.idle:
             return
@@ -155,13 +154,14 @@ class SharedStream:
         self._seats.look()
 
     def bill(self, wake: Wake, account: Account | None) -> None:
-        """Have another account pay for somebody who has joined."""
+        """Replace the account of a subscriber."""
         self._listeners.bill(wake, account)
 
     def want(self, length: int, *, claimed: bool = False) -> None:
-        """Ask for the first ``length`` bytes, for somebody who has joined; returns at once.
+        """Ask for the first ``length`` bytes; returns at once.  The caller has to have joined.
 
-        ``claimed``: he says that he holds them, and has yet to prove it; others go first.
+        ``claimed`` says that the receiver claims to hold these bytes and has yet to prove it, so
+        other work goes first.
         """
         length = min(length, MAX_STREAM)
         if claimed:
@@ -175,9 +175,9 @@ class SharedStream:
     async def reach(
         self, length: int, account: Account | None = None, *, claimed: bool = False
     ) -> None:
-        """Wait until the picture is open and ``length`` bytes are there, or all there are.
+        """Wait until the picture is open, and ``length`` bytes or the whole stream are there.
 
-        ``claimed`` is as in :meth:`want`.  Raises RequestRefused as :meth:`refusal` has it, if that
+        ``claimed`` is as in :meth:`want`.  Raises the RequestRefused of :meth:`refusal` if that
         comes first.
         """
         changed = asyncio.Event()
@@ -186,7 +186,7 @@ class SharedStream:
             while self.pixels is None or not (self.complete or len(self) >= length):
                 if (refusal := self.refusal(account)) is not None:
                     raise refusal
-                # A little at a time: when nobody waits any more, it stops.
+                # A little at a time, so that computing stops with the last subscriber.
                 self.want(min(length, len(self) + LOOK_AHEAD), claimed=claimed)
                 changed.clear()
                 await changed.wait()
@@ -194,29 +194,29 @@ class SharedStream:
             self.leave(changed.set)
 
     def refusal(self, account: Account | None = None) -> RequestRefused | None:
-        """Return why nothing more is computed for somebody at the moment; None if it is."""
+        """Return why no more is computed for ``account`` at the moment; None if it is."""
         if self.failure is None and self._unpaid and account is not None:
             wait = account.wait()
             if wait > 0.0:
-                message = "you have had as much encoded as you may for now"
+                message = "your limit of encoder time is used up for now"
                 return RequestRefused(Code.BUSY, message, retry=True, after=wait)
         return self.failure
 
     def read(self, start: int, end: int) -> bytes:
-        """Return the bytes from ``start`` to ``end``, as far as there are any."""
+        """Return the bytes from ``start`` to ``end``, as far as they are there."""
         return bytes(self._data[start:end])
 
     def prefix(self, length: int) -> str | None:
-        """Return the hash of the first ``length`` bytes; None if there are fewer."""
+        """Return the hash of the first ``length`` bytes; None while there are fewer."""
         return str(PrefixHash(self.read(0, length))) if length <= len(self._data) else None
 
     def rest(self) -> None:
-        """Let go of what computes the stream; the bytes stay."""
+        """Drop the source of the stream; the bytes stay."""
         self._stay()
         self._source = None
 
     def close(self) -> None:
-        """Compute and save no more."""
+        """Stop computing and saving."""
         self._closed = True
         self._stay()
         if self._task is not None:
@@ -226,13 +226,13 @@ class SharedStream:
         self.rest()
 
     def _lacks(self) -> bool:
-        """Tell whether somebody waits for more than is there."""
+        """Tell whether a subscriber waits for more than is there."""
         if self._closed or self.idle or self.failure is not None or self.complete:
             return False
         return self._due(max(self._wanted, self._claimed))
 
     def _due(self, length: int) -> bool:
-        """Tell whether there is something to compute for who wants so many bytes."""
+        """Tell whether ``length`` wanted bytes take computing."""
         return length > len(self) or (self.pixels is None and length > _NOTHING)
 
     def _go_on(self) -> None:
@@ -241,7 +241,7 @@ class SharedStream:
             self._task = asyncio.get_running_loop().create_task(self._grow())
 
     async def _grow(self) -> None:
-        """Compute until nobody waits for more."""
+        """Compute until no subscriber waits for more."""
         try:
             if self._source is None and self._keeping is not None:
                 await self._recall(self._keeping)
@@ -255,7 +255,7 @@ class SharedStream:
                 else:
                     await self._step(self._source)
         except asyncio.CancelledError:
-            # Out of line, since nobody listens; or else the daemon ends.
+            # Cancelled in the queue, because it has no subscribers; or else the daemon ends.
             self._closed = self._closed or not self._in_line
         except Exception as error:
             if isinstance(error, PrefixMismatch) and self._keeping is not None:
@@ -266,7 +266,7 @@ class SharedStream:
             self._settle()
 
     async def _pause(self) -> None:
-        """Wait until somebody can pay, or comes or goes; others may have the slot."""
+        """Wait until an account can pay, or a subscriber joins or leaves; frees the slot."""
         self.spare_since = asyncio.get_running_loop().time()
         self._workers.encoders.rest(self)
         self._listeners.notify()
@@ -275,7 +275,7 @@ class SharedStream:
         self.spare_since = None
 
     def _settle(self) -> None:
-        """Nothing is computed at the moment."""
+        """Handle the end of computing for now."""
         self.spare_since = asyncio.get_running_loop().time()
         self._workers.encoders.rest(self)
         if self._source is None:
@@ -284,11 +284,11 @@ class SharedStream:
             self._save()
         self._rest_later()
         self._listeners.notify()
-        self._go_on()  # for those who came too late to be asked
+        self._go_on()  # subscribers may have joined meanwhile
         self._seats.look()
 
     def _rest_later(self) -> None:
-        """Let go of what computes, once nobody has wanted anything of it for long."""
+        """Schedule dropping the source if the stream has no subscribers."""
         if self.idle and self.awake and self._task is None and not self._closed:
             self._stay()
             self._resting = asyncio.get_running_loop().call_later(REST, self._rest)
@@ -299,12 +299,12 @@ class SharedStream:
             self._resting = None
 
     def _rest(self) -> None:
-        """Nobody came back."""
+        """Drop the source, because no subscriber came back."""
         self.rest()
         self._seats.leave(self)
 
     async def _recall(self, keeping: Persister) -> None:
-        """Take what the store has beyond what is here."""
+        """Take the bytes that the store has beyond those that are here."""
         stored = await keeping.recall(bytes(self._data))
         if stored is None:
             return
@@ -317,7 +317,7 @@ class SharedStream:
         self._listeners.notify()
 
     async def _open(self) -> None:
-        """Have made what computes the stream; if it is an encoder, in a slot."""
+        """Open the source of the stream; if it is an encoder, after getting a slot."""
         if not self.light:
             self._in_line = True
             self._workers.encoders.rest(self)
@@ -328,13 +328,13 @@ class SharedStream:
         self._file.check(source.version or await self._version())
         self.pixels, self.model = source.pixels, source.model
         if not self.light and not self._seats.bears(self):
-            self._seats.leave(self)  # and back into the line, now that its size is known
+            self._seats.leave(self)  # queue again, now that its size is known
             return
         self._source = source
         self._listeners.notify()
 
     async def _step(self, source: Source) -> None:
-        """Compute a piece."""
+        """Compute the next piece."""
         piece = await self._on(_next, source)
         self._figures.steps += not self.light
         if piece is None:
@@ -346,7 +346,7 @@ class SharedStream:
         self._listeners.notify()
 
     async def _on(self, function: Callable[[*Given], Result], *arguments: *Given) -> Result:
-        """Run something on a thread; those who listen pay for the time that it computes."""
+        """Run a function on a thread, and charge its time to the subscribers."""
         if self.light:
             return await self._workers.read(function, *arguments)
         payers, encoders = self._listeners.payers(), self._workers.encoders
@@ -364,7 +364,7 @@ class SharedStream:
         return result
 
     async def _version(self) -> Identity:
-        """Return which version of the file is there now.  Raises RequestRefused if it has gone."""
+        """Return the present version of the file.  Raises RequestRefused if it is missing."""
         found = await self._workers.read(File.at, self._file.path)
         return found.version
 

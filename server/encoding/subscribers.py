@@ -1,4 +1,4 @@
-"""Those who use a stream, and who of them pays for what is computed."""
+"""The subscribers of a stream, and which accounts are charged for computing it."""
 
 from __future__ import annotations
 
@@ -10,19 +10,19 @@ Wake = Callable[[], None]
 
 
 class Account(Protocol):
-    """Who pays for what an encoder computes."""
+    """Is charged for encoder time."""
 
     def wait(self) -> float:
-        """Return in how many seconds it may have something encoded; 0: now."""
+        """Return the seconds until it may have something encoded; 0 is now."""
         ...
 
     def charge(self, seconds: float) -> None:
-        """Take seconds of an encoder off it."""
+        """Subtract seconds of an encoder."""
         ...
 
 
 class Subscribers:
-    """The listeners of one stream."""
+    """The subscribers of one stream."""
 
     def __init__(self) -> None:
         self._users: list[tuple[Wake, Account | None]] = []
@@ -32,36 +32,36 @@ class Subscribers:
         return len(self._users)
 
     def join(self, wake: Wake, account: Account | None) -> None:
-        """Add one; without an account it pays nothing."""
+        """Add a subscriber; without an account it is not charged."""
         self._users.append((wake, account))
         self._changed.set()
 
     def leave(self, wake: Wake) -> None:
-        """Undo one join()."""
+        """Remove a subscriber."""
         del self._users[next(i for i, (known, _) in enumerate(self._users) if known == wake)]
         self._changed.set()
 
     def bill(self, wake: Wake, account: Account | None) -> None:
-        """Have another account pay for one who has joined."""
+        """Replace the account of a subscriber."""
         place = next(i for i, (known, _) in enumerate(self._users) if known == wake)
         self._users[place] = (wake, account)
         self._changed.set()
 
     def notify(self) -> None:
-        """Wake all."""
+        """Wake all subscribers."""
         for wake, _ in tuple(self._users):
             wake()
 
     def wait(self) -> float:
-        """Return in how many seconds one of them can pay; 0: now, or there is nobody."""
+        """Return the seconds until any account may pay; 0 is now, also without subscribers."""
         return min((account.wait() if account else 0.0 for _, account in self._users), default=0.0)
 
     def payers(self) -> list[Account | None]:
-        """Return who pays for what is computed now, each once; None is nobody's part."""
+        """Return the accounts to charge, each once; None is an unmetered share."""
         return list({id(account): account for _, account in self._users}.values())
 
     async def changed(self, within: float) -> None:
-        """Wait until somebody has come or gone, at most ``within`` seconds."""
+        """Wait until a subscriber joins or leaves, at most ``within`` seconds."""
         self._changed.clear()
         try:
             async with asyncio.timeout(within):

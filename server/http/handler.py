@@ -98,7 +98,7 @@ class RequestHandler:
         )
         self._growing: StreamBody | None = None
         self._draining = False
-        address = connection.remote_address or ("somebody", 0)
+        address = connection.remote_address or ("unknown", 0)
         self._peer = f"{address[0]}:{address[1]}"
         self._visitor = self.visit.name or neighbourhood(str(address[0]))
 

@@ -1,9 +1,8 @@
-"""One receiver's connection: a WebSocket joined to a session and to the pipeline.
+"""A receiver's connection: a WebSocket joined to a session and to the pipeline.
 
-Two tasks share the session, both on the event loop.  One reads: it hands every message to the
-session and acts on what comes out.  The other writes: it alone sends what the scheduler moves into
-the session, one frame at a time, and so it is also the place where a slow link slows everything
-behind it.
+Two tasks share the session, both on the event loop.  One reads: it passes every message to the
+session and acts on the events.  The other writes: it alone sends the frames that the scheduler
+moves into the session, so a slow link holds back everything behind this task.
 """
 
 from __future__ import annotations
@@ -60,17 +59,17 @@ CAPABILITIES = (
     Capability.FOLLOW,
 )
 GATHER = 0.05
-"""Seconds after an OPEN in which only first frames are sent: others often follow, and what has been
-sent cannot be given to them."""
+"""Seconds after an OPEN in which only first frames are sent: other OPENs often follow, and should
+get their share of the link."""
 DISMISSAL = 5.0
-"""Seconds that a receiver gets to hear that it is dismissed."""
+"""Seconds to send the ERROR that dismisses a receiver, before its connection is dropped."""
 OPENING = 4.0
-"""Messages of the simplest kind as which an OPEN counts: what comes of it earns more, if anything
-does ..."""
+"""An OPEN counts as so many of the cheapest messages in the limit on messages; the bytes that it
+brings earn more ..."""
 REFUSAL = 8.0
-"""... and a refusal in addition."""
+"""... and a refusal counts as so many in addition."""
 MOST_BACKLOG = 64
-"""Messages waiting to be sent beyond which nothing more is read."""
+"""Messages that may wait to be sent before reading stops."""
 
 logger = logging.getLogger("diffc_server")
 
@@ -78,7 +77,7 @@ _numbers = itertools.count(secrets.randbelow(2**20))
 
 
 def connection_id() -> str:
-    """Return what the log calls a connection: no other one of this process, rarely of another."""
+    """Return the id of a connection in the log, unique in this process and mostly among others."""
     return f"{next(_numbers):05x}"
 
 
@@ -94,9 +93,9 @@ class Conversation:
         figures: Figures | None = None,
         visit: Visit | None = None,
     ) -> None:
-        """Prepare to serve within what ``visit`` allows; None: whatever is asked for."""
+        """Prepare to serve within the limits of ``visit``; None is without limits."""
         self.visit = visit or unlimited()
-        """Who it is, and what he may still have."""
+        """The client's limits and token."""
         self._figures = figures or Figures()
         self._websocket = websocket
         self._catalogue = catalogue
@@ -118,13 +117,13 @@ class Conversation:
         self._flushed = asyncio.Event()
         self._draining = self._dismissed = False
         self._streams = 0
-        """Asked for so far."""
-        # Gone already, perhaps.
-        address = websocket.remote_address or ("somebody", 0)
+        """How many streams were asked for so far."""
+        # There is no address if the connection is closed already.
+        address = websocket.remote_address or ("unknown", 0)
         self._peer = f"{address[0]}:{address[1]}"
 
     async def run(self) -> None:
-        """Serve until the receiver leaves, breaks the protocol or falls silent."""
+        """Serve until the receiver leaves, breaks the protocol or is silent for too long."""
         with bound_contextvars(connection=self._id):
             await self._run()
 
@@ -148,7 +147,7 @@ class Conversation:
             code = CloseCode.PROTOCOL_ERROR
             self._figures.refused[Code.PROTOCOL] += 1
         except* (OSError, RuntimeError, MemoryError) as group:
-            # What runs out comes back, and so may the receiver.
+            # Resources have run out for a while: the receiver may come back.
             _, faults = group.split(is_passing)
             if faults is not None:
                 raise
@@ -167,22 +166,22 @@ class Conversation:
 
     def drain(self) -> None:
         """Tell the receiver to come back later, end all streams, and close."""
-        with bound_contextvars(connection=self._id):  # called from elsewhere
+        with bound_contextvars(connection=self._id):  # the caller has another context
             self._forget_all(Reason.DRAINING.value)
         self._session.go_away()
         self._draining = True
         self._wake()
 
     def dismiss(self) -> None:
-        """Tell the receiver that its token is not good any more, and close."""
+        """Tell the receiver that its token is no longer valid, and close."""
         if not self._dismissed:
-            # It may take nothing any more, or as good as nothing.
+            # The receiver may have stopped reading.
             asyncio.get_running_loop().call_later(DISMISSAL, self.abort)
         self._dismissed = True
         self._wake()
 
     def abort(self) -> None:
-        """Drop the connection without a word."""
+        """Drop the connection at once."""
         self._websocket.transport.abort()
 
     async def _read(self, tasks: asyncio.TaskGroup) -> None:
@@ -193,7 +192,7 @@ class Conversation:
             while self._session.backlog > MOST_BACKLOG:
                 self._flushed.clear()
                 await self._flushed.wait()
-        # A normal end too is the end of all tasks here.
+        # A normal close has to end the other tasks too.
         raise LinkLost("the connection was closed")
 
     def _act(self, event: Message | None, tasks: asyncio.TaskGroup) -> None:
@@ -234,7 +233,7 @@ class Conversation:
         while True:
             self._awoken.clear()
             if self._dismissed:
-                gone = "the token is not known here any more, or has expired"
+                gone = "the token is no longer valid"
                 self._session.dismiss(Code.UNAUTHORIZED, gone)
                 raise Unauthorized(gone)
             self._scheduler.fill()
@@ -246,7 +245,7 @@ class Conversation:
                 await self._send(messages)
                 self._flushed.set()
                 if pages:
-                    # There may be hundreds, and nothing makes them wait for anything.
+                    # There may be hundreds of pages in a row: let other tasks run in between.
                     await asyncio.sleep(0)
                 continue
             if self._draining:
@@ -260,7 +259,7 @@ class Conversation:
                 self._session.handle_timeout(self._clock())
 
     def _next_timeout(self) -> float | None:
-        """Return when there may be something to do, though nothing has come."""
+        """Return when there is something to do even if no message arrives."""
         moments = (self._session.next_timeout(), self._scheduler.affordable_at)
         return min((moment for moment in moments if moment is not None), default=None)
 
@@ -268,14 +267,14 @@ class Conversation:
         await write(self._websocket, messages, patience=self._session.terms.idle)
 
     async def _say_goodbye(self, code: CloseCode) -> None:
-        # A last ERROR, if the session has one; the receiver may be gone, or not reading.
+        # Sends a last ERROR, if the session has one; the receiver may be gone, or not reading.
         with contextlib.suppress(ConnectionClosed, LinkLost, TimeoutError):
             async with asyncio.timeout(2.0):
                 await self._send(self._session.transmit(self._clock()))
                 await self._websocket.close(code)
 
     async def _list(self, request: List) -> None:
-        # The largest answer to the smallest question: it waits until the one before is paid for.
+        # A small request with a large answer: wait until the limits allow another.
         now = self._clock()
         await asyncio.sleep(self.visit.ready_at(now) - now)
         window = PageWindow(self._websocket)
@@ -286,11 +285,11 @@ class Conversation:
             return
         async with contextlib.aclosing(self._catalogue.changes.pages(request.mark)) as news:
             async for pages in news:
-                # What changes meanwhile is said at once, and only as it is then.
+                # Changes during this are in the next pages, each picture in its last version.
                 await self._announce(pages, window)
 
     async def _announce(self, pages: Iterable[Page], window: PageWindow) -> None:
-        """Send pages one by one, so that pictures need not wait for all of them."""
+        """Send pages one by one, so that pictures do not have to wait for all of them."""
         for page in pages:
             if self._draining:
                 return
@@ -310,7 +309,7 @@ class Conversation:
         except RequestRefused as error:
             requested.preparing = None
             self._websocket.charge(REFUSAL)
-            # What is wrong with a picture was logged when it was opened, once for all receivers.
+            # A bad picture was logged once, when it was opened for all receivers.
             known = error.code in (Code.UNREADABLE_IMAGE, Code.INTERNAL)
             level = logging.DEBUG if known else logging.WARNING
             facts = {"stream": request.stream, "image": request.image}
@@ -322,12 +321,12 @@ class Conversation:
             requested.preparing = None
             if request.stream in self._session.streams:
                 self._begin(request, requested, shared)
-            else:  # stopped before it began
+            else:  # the receiver stopped it meanwhile
                 shared.leave(requested.wake)
         self._wake()
 
     def _begin(self, request: Open, requested: Requested, shared: SharedStream) -> None:
-        """Send a stream that has been found from now on."""
+        """Begin to send a stream that has been found."""
         requested.outgoing = outgoing = Outgoing(
             request.stream,
             request.image,
@@ -354,7 +353,7 @@ class Conversation:
         self._figures.refused[error.code] += 1
 
     def _end(self, outgoing: Outgoing, why: Reason | RequestRefused) -> None:
-        """End a stream of which there is no more, or no more wanted."""
+        """End a stream that is complete, has reached its target, or is refused."""
         if isinstance(why, RequestRefused):
             self._refuse(outgoing.stream, outgoing.image, why)
         else:
@@ -364,7 +363,7 @@ class Conversation:
     def _forget(self, stream: int, why: str) -> None:
         requested = self._requested.pop(stream, None)
         if requested is not None and requested.preparing is not None:
-            requested.preparing.cancel()  # nobody waits for it any more
+            requested.preparing.cancel()  # its stream is not wanted any more
         if requested is not None and requested.outgoing is not None:
             outgoing = requested.outgoing
             self._scheduler.remove(stream)
@@ -382,9 +381,9 @@ class Conversation:
 
 
 def _about(outgoing: Outgoing) -> dict[str, object]:
-    """Return what the log says of a stream whenever it speaks of it."""
+    """Return the fields of every log record about a stream."""
     return {"stream": outgoing.stream, "image": outgoing.image}
 
 
 def _too_many() -> RequestRefused:
-    return RequestRefused(Code.BUSY, "too many at once, on all connections together", retry=True)
+    return RequestRefused(Code.BUSY, "too many streams on all your connections", retry=True)

@@ -1,4 +1,4 @@
-"""A stream on its way to one receiver: how far it goes, and what is known of its quality."""
+"""A stream that is sent to one receiver: how far it goes, and its next frame."""
 
 from __future__ import annotations
 
@@ -15,18 +15,18 @@ from ..encoding.pipeline import LOOK_AHEAD, Account, SharedStream
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What is to be done about a stream."""
+    """What to do next with a stream."""
 
     over: Reason | RequestRefused | None
-    """Why it ends here; None: it does not."""
+    """Why it ends now; None if it does not."""
     outlook: Outlook | None
-    """What can be sent; None if there is nothing yet."""
+    """The bytes that can be sent; None if there are none yet."""
     turn: Turn | None
-    """What of that it would send next; None if it had better wait for more."""
+    """The best next frame; None if it is better to wait for more bytes."""
 
 
 class Outgoing:
-    """One receiver's stream, as far as the picture's shared one has come."""
+    """One receiver's position in the shared stream of a picture."""
 
     def __init__(
         self,
@@ -42,27 +42,27 @@ class Outgoing:
         self.image = image
         self.shared = shared
         self.asked = asked
-        """When, by the event loop's clock."""
+        """When it was asked for, by the event loop's clock."""
         self.sent = 0
-        """Bytes of it."""
+        """How many bytes of it have been sent."""
         self.change(wanted)
 
     @property
     def begun(self) -> bool:
-        """Something of it has been sent."""
+        """Whether any of it has been sent."""
         return self.sent > 0
 
     def change(self, wanted: Open | Update) -> None:
-        """Take a new target and weight."""
+        """Set a new target and weight."""
         self._target, self._weight = wanted.target, wanted.weight
         self._planned: tuple[object, ...] = ()
         self._known: tuple[object, ...] = ()
 
     def plan(self, position: int, window: int, *, alone: bool) -> Plan:
-        """Return what is to be done, and have computed what comes then, at most a ``window`` ahead.
+        """Return what to do next, and ask for the bytes after that, up to a ``window`` ahead.
 
-        What has not changed is not worked out again.  ``alone``: no other stream shares the
-        connection.
+        It computes a plan only if something has changed.  ``alone`` says that no other stream
+        shares the connection.
         """
         shared = self.shared
         state = (position, len(shared), shared.complete, shared.failure, alone)
@@ -83,17 +83,17 @@ class Outgoing:
         return self._plan
 
     def limit(self, position: int) -> tuple[int, bool]:
-        """Return where the stream ends as far as is known, and whether that is settled.
+        """Return where the stream ends as far as is known, and whether that is final.
 
-        A quality is settled when so much of the stream is known beyond that it hardly changes, or
-        nothing more will be.
+        The end at a target quality is final once so much of the stream beyond it is known that it
+        hardly changes, or once the stream is complete.
         """
         shared = self.shared
         state = (len(shared), shared.complete, shared.failure)
         if state != self._known:
             self._known = state
             self._limit, self._by_quality = self._ends()
-        # Nothing can be taken back, and more may change what is known.
+        # Bytes that were sent cannot be taken back, even if the end moves before them.
         limit = max(self._limit, position)
         growing = not shared.complete and shared.failure is None
         unsure = self._by_quality and growing and len(shared) < limit + LOOK_AHEAD
@@ -116,7 +116,7 @@ class Outgoing:
         )
 
     def _ends(self) -> tuple[int, bool]:
-        """Return where the target ends the stream, and whether its quality does."""
+        """Return where the target ends the stream, and whether its quality decides that."""
         shared, target = self.shared, self._target
         assert shared.pixels is not None
         length = target.length(shared.pixels)
@@ -141,15 +141,15 @@ class Outgoing:
 
 @dataclass(slots=True)
 class Requested:
-    """A stream, from when it is asked for until it ends."""
+    """A requested stream, from OPEN to its end."""
 
     wanted: Open | Update
-    """What was said of it last."""
+    """The last OPEN or UPDATE."""
     asked: float
-    """When, by the event loop's clock."""
+    """When it was asked for, by the event loop's clock."""
     wake: Callable[[], None]
-    """Called when there is more of it."""
+    """Called when the stream has grown."""
     preparing: asyncio.Task[None] | None = None
-    """What finds it; None: it has been found, or refused."""
+    """The task that finds it; None once it has been found or refused."""
     outgoing: Outgoing | None = None
-    """It, on its way; None: not yet."""
+    """The stream while it is sent; None before that."""

@@ -1,4 +1,4 @@
-"""Which frame a connection sends next: of the stream whose quality gains most by it."""
+"""Schedules a connection's frames: the next one is of the stream whose quality gains most by it."""
 
 from __future__ import annotations
 
@@ -16,13 +16,11 @@ from ..ops.metrics import Figures
 from .outbound_stream import Outgoing, Plan
 
 TOGETHER = 8
-"""Messages that are written at once: what is written cannot be taken back, but writing takes
-long."""
+"""Messages in one write: fewer writes cost less time, but written messages cannot be taken back."""
 
 
 class FrameScheduler:
-    """Moves frames of the streams that are on their way into a session, and ends those that are
-    over."""
+    """Moves frames of a connection's streams into its session, and ends streams that are over."""
 
     def __init__(
         self,
@@ -33,7 +31,7 @@ class FrameScheduler:
         *,
         end: Callable[[Outgoing, Reason | RequestRefused], None],
     ) -> None:
-        """Call ``end`` with each stream that is over; it has to :meth:`remove` it."""
+        """Call ``end`` with each stream that is over; ``end`` has to :meth:`remove` it."""
         self._session = session
         self._websocket = websocket
         self._visit = visit
@@ -43,40 +41,40 @@ class FrameScheduler:
         self._outgoing: dict[int, Outgoing] = {}
         self._plans: dict[int, Plan] = {}
         self._changed: set[int] = set()
-        """Streams whose plans are out of date: planning all for each frame took most of the time
-        where there are many."""
+        """Streams whose plans are outdated: with many streams, planning all of them for each frame
+        took most of the time."""
         self._alone = False
-        """The plans are those of an only stream."""
+        """Whether the plans were made for a single stream."""
         self._gathered = 0.0
         self.affordable_at: float | None = None
-        """When the visitor may be sent something again, if not yet, by the event loop's clock."""
+        """When the client's limits allow the next frame, by the event loop's clock; None if now."""
 
     def add(self, outgoing: Outgoing) -> None:
-        """Send a stream from now on."""
+        """Begin to send a stream."""
         self._outgoing[outgoing.stream] = outgoing
         self._changed.add(outgoing.stream)
 
     def remove(self, stream: int) -> None:
-        """Send no more of a stream."""
+        """Stop sending a stream."""
         del self._outgoing[stream]
         self._plans.pop(stream, None)
         self._changed.discard(stream)
 
     def renew(self, stream: int) -> None:
-        """Look at a stream again before the next frame: there is more of it, or it fails, or its
-        target has changed."""
+        """Plan a stream again before the next frame, because it has grown or failed, or its target
+        has changed."""
         if stream in self._outgoing:
             self._changed.add(stream)
 
     def gather(self, until: float) -> None:
-        """Send only first frames until then: more streams may be asked for meanwhile."""
+        """Send only first frames until ``until``, because more requests may follow."""
         self._gathered = until
 
     def fill(self) -> None:
-        """Move what goes out next into the session, as much as is written together."""
+        """Move the next frames into the session, up to one write."""
         session = self._session
         self.affordable_at = None
-        # What has to be paid for is paid for before the next.
+        # With limits, each frame is counted before the next is chosen.
         together = 1 if self._visit.paced else TOGETHER
         while session.backlog < together:
             self._plan()
@@ -86,10 +84,10 @@ class FrameScheduler:
             self._changed.add(sent)
 
     def _plan(self) -> None:
-        """Renew the plans of streams that have changed; end those that are over."""
+        """Renew outdated plans, and end the streams that are over."""
         session = self._session
         while True:
-            # An only stream is sent in larger pieces, and one that ends may leave another alone.
+            # A single stream is sent in larger pieces, and an end may leave a single one.
             alone = session.count == 1
             if alone != self._alone:
                 self._alone = alone
@@ -104,17 +102,16 @@ class FrameScheduler:
                 self._end(outgoing, plan.over)
 
     def _next_frame(self) -> int | None:
-        """Move the frame that gains most into the session and return its stream, if there is
-        one."""
+        """Move the frame that gains most into the session; return its stream, or None."""
         session = self._session
-        # A sliver of credit is not worth a frame: there will soon be more.
+        # Wait for more credit rather than send a tiny frame.
         credit, current = session.credit, session.current
         ready = credit >= min(FRAME, current // 4) and self._affordable()
         best = self._best() if ready else None
         if best is None:
             return None
         outgoing, outlook, end = best
-        # Half a window at most: the other half is under way while the first is acknowledged.
+        # Half a window at most: the other half is in flight while the first is acknowledged.
         room = outlook.position + min(credit, current // 2)
         end = end if end <= room else cut(outlook, room)
         session.send(outgoing.stream, outgoing.shared.read(outlook.position, end))
@@ -131,7 +128,7 @@ class FrameScheduler:
         figures.payload += nbytes
 
     def _affordable(self) -> bool:
-        """Tell whether the visitor may be sent a frame; if not, it is seen to when he may."""
+        """Tell whether the client's limits allow a frame; if not, set ``affordable_at``."""
         if not self._visit.paced:
             return True
         now = self._clock()
@@ -153,7 +150,7 @@ class FrameScheduler:
                 pass  # others first
             elif plan.turn is not None and plan.turn.gain > gain:
                 best, gain = (outgoing, plan.outlook, plan.turn.end), plan.turn.gain
-        # What is under way cannot be given to those that have nothing to send yet, but soon will;
-        # with less than this, an acknowledgement might not come.
+        # Streams that have no bytes yet, but soon will, should get a part of the window, which
+        # bytes in flight have used up.  With less than a third, acknowledgements might not come.
         crowded = opening and 3 * session.under_way >= session.current
         return None if crowded else best
