@@ -32,7 +32,7 @@ from .gate import Gate
 from .http.comparison import Comparison
 from .http.handler import HttpService, RequestHandler
 from .ops.metrics import Figures
-from .websocket.connection import Conversation, connection_id
+from .websocket.connection import ReceiverConnection, connection_id
 from .websocket.handshake import IncomingConnection
 
 MOST_CONNECTIONS = 2000
@@ -138,7 +138,7 @@ class SenderDaemon:
             strict=settings.strict,
         )
         self._reloader = Reloader(self.reread)
-        self._conversations: set[Conversation] = set()
+        self._receivers: set[ReceiverConnection] = set()
         self._requests: set[RequestHandler] = set()
         self._service = HttpService(
             catalogue=catalogue,
@@ -178,7 +178,7 @@ class SenderDaemon:
     async def _serve(self, listening: socket.socket) -> Server:
         return await listen(
             listening,
-            self._converse,
+            self._serve_receiver,
             process_request=self._admit,
             # The connection limits the opening itself, so that plain HTTP answers may take longer.
             make=self._connection,
@@ -210,7 +210,7 @@ class SenderDaemon:
     @property
     def connections(self) -> int:
         """Receivers connected at the moment, plain HTTP included."""
-        return len(self._conversations) + len(self._requests)
+        return len(self._receivers) + len(self._requests)
 
     async def drain(self) -> None:
         """Accept no more receivers, tell the connected ones to come back later, and close.
@@ -221,8 +221,8 @@ class SenderDaemon:
             return
         self.figures.draining = True
         self._listener.close(close_connections=False)
-        for conversation in self._conversations:
-            conversation.drain()
+        for receiver in self._receivers:
+            receiver.drain()
         for handler in self._requests:
             handler.drain()
         await self._finish()
@@ -242,11 +242,11 @@ class SenderDaemon:
         if self._settings.certificate is not None:
             await asyncio.to_thread(self._settings.certificate.reread)
         await asyncio.to_thread(self._reception.reread)
-        for conversation in tuple(self._conversations):
-            if not self._reception.welcome(conversation.visit):
-                conversation.dismiss()
+        for receiver in tuple(self._receivers):
+            if not self._reception.still_admits(receiver.quota):
+                receiver.dismiss()
         for handler in tuple(self._requests):
-            if not self._reception.welcome(handler.visit):
+            if not self._reception.still_admits(handler.quota):
                 handler.abort()
 
     def look_again(self) -> None:
@@ -277,30 +277,30 @@ class SenderDaemon:
             connection.transport.abort()
         self.admission.drop_newcomers()  # those still in the TLS handshake
 
-    async def _converse(self, websocket: ServerConnection) -> None:
+    async def _serve_receiver(self, websocket: ServerConnection) -> None:
         assert isinstance(websocket, IncomingConnection)
-        conversation = Conversation(
+        receiver = ReceiverConnection(
             websocket,
             self._catalogue,
             self._pipeline,
             self._terms,
             self.figures,
-            websocket.visit,
+            websocket.quota,
         )
-        self._conversations.add(conversation)
+        self._receivers.add(receiver)
         self.figures.sockets += 1
         self.figures.opened["websocket"] += 1
         try:
-            await conversation.run()
+            await receiver.run()
         except Exception:
             # A bug, which must not disturb the other connections.
-            logger.exception("a conversation failed")
+            logger.exception("a connection failed")
         finally:
-            self._conversations.discard(conversation)
+            self._receivers.discard(receiver)
             self.figures.sockets -= 1
             if websocket.state is not State.CLOSED:
                 # Otherwise it would hold its place for as long as a drain may take.
-                asyncio.get_running_loop().call_later(GOODBYE, conversation.abort)
+                asyncio.get_running_loop().call_later(GOODBYE, receiver.abort)
 
     async def _admit(self, connection: ServerConnection, request: Request) -> Response | None:
         unavailable = http.HTTPStatus.SERVICE_UNAVAILABLE
@@ -318,7 +318,7 @@ class SenderDaemon:
             return refusal
         # From here on the handler sets its own time limits.
         connection.deadline.reschedule(None)
-        handler = RequestHandler(connection, request, self._service, connection.visit)
+        handler = RequestHandler(connection, request, self._service, connection.quota)
         self._requests.add(handler)
         self.figures.requests += 1
         self.figures.opened["http"] += 1

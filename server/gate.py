@@ -15,7 +15,7 @@ from diffc_viewer import OriginPolicy
 
 from .auth.access_control import RETRY_AFTER, AccessControl, Refusal
 from .auth.options import is_origin
-from .auth.quotas import Visit
+from .auth.quotas import ConnectionQuota
 from .ops.metrics import Figures
 from .websocket.handshake import IncomingConnection, refused
 
@@ -105,9 +105,9 @@ class Gate:
         # Browsers always send Origin with a WebSocket: one without it comes from a program.
         own = bool(origins) if fields("Upgrade") else True
         own = own and all(self.origin_policy.same(origin, host) for origin in origins)
-        found = self._reception.receive(connection.peer, fields, own=own)
-        if isinstance(found, Visit):
-            connection.visit = found
+        found = self._reception.admit(connection.peer, fields, own=own)
+        if isinstance(found, ConnectionQuota):
+            connection.quota = found
             connection.settle()
             return None
         why = "unauthorized" if found.status is http.HTTPStatus.UNAUTHORIZED else "limited"

@@ -81,7 +81,7 @@ async def test_what_is_refused_is_asked_for_once_until_it_is_another(
             await watcher.until_complete(*NAMES)
             await watcher.until(lambda: watcher.mirror.missing == 0)
             assert (await watcher.mirror.counting.count()).refused == 1
-            for conversation in tuple(daemon._conversations):
+            for conversation in tuple(daemon._receivers):
                 conversation.abort()
             (folder / "new.png").write_bytes(b"new")
             await watcher.until_complete("new.png")
@@ -157,7 +157,7 @@ async def test_a_sender_that_does_not_say_what_changes_is_asked(
 ) -> None:
     monkeypatch.setattr(connection, "CAPABILITIES", (Capability.DFC1,))
     monkeypatch.setattr(
-        connection.Conversation,
+        connection.ReceiverConnection,
         "_list",
         lambda self, request: OLD(self, replace(request, follow=False)),
     )
@@ -173,7 +173,7 @@ async def test_a_sender_that_does_not_say_what_changes_is_asked(
     assert files(kept) == [FILE, "b.png.dfc", "new.png.dfc", "sub/c.jpg.dfc"]
 
 
-OLD = connection.Conversation._list
+OLD = connection.ReceiverConnection._list
 
 
 async def test_a_catalogue_that_is_held_is_not_sent_again(

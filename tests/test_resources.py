@@ -37,7 +37,7 @@ COUNTED = {
         """,
     "Connections": """
         diffc_stream/transport/listener.py socket self._servers self._doorways
-        server/daemon.py socket self._open self._conversations self._requests
+        server/daemon.py socket self._open self._receivers self._requests
         """,
     "Descriptors": """
         diffc_stream/transport/fd_limit.py file self._kept
@@ -45,7 +45,7 @@ COUNTED = {
         server/catalogue/catalogue.py file
         """,
     "Visitors and their budgets": """
-        server/auth/quotas.py self._visitors
+        server/auth/quotas.py self._quotas
         """,
     "Turns of the event loop": """
         diffc_stream/transport/pacing.py timer
@@ -54,7 +54,7 @@ COUNTED = {
         server/websocket/connection.py task timer
         server/websocket/resolver.py thread
         server/websocket/connection.py self._requested
-        server/websocket/scheduler.py self._outgoing self._plans self._changed
+        server/websocket/scheduler.py self._outbound self._plans self._changed
         diffc_stream/session/session.py self._progress
         diffc_stream/session/state.py self._streams
         server/encoding/subscribers.py self._users

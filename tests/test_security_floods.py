@@ -161,8 +161,8 @@ async def test_reader_never_reads(folder: Path) -> None:
             stalled.append(websocket)
         await settled(lambda: sender.connections == 31)
         began = clock()
-        while len(sender._conversations) > 1:
-            for conversation in sender._conversations:
+        while len(sender._receivers) > 1:
+            for conversation in sender._receivers:
                 assert conversation._session.under_way <= 1024
                 assert conversation._websocket.transport.get_write_buffer_size() < 16_384
             await asyncio.sleep(1)
@@ -184,7 +184,7 @@ async def test_encoder_exhaustion(folder: Path) -> None:
     for name in names:
         (folder / name).write_bytes(name.encode())
     opener = FakeOpener(gate=gate)
-    pipeline = Pipeline(opener, seats=2, queue=1)
+    pipeline = Pipeline(opener, slots=2, queue=1)
     async with (
         SenderDaemon(Catalogue(folder), pipeline) as sender,
         greeted(sender.url) as websocket,
@@ -215,9 +215,9 @@ async def test_encoder_seconds_run_out(folder: Path, held: Path) -> None:
         greeted(sender.url, bearer(second)) as modest,
     ):
         [account] = {
-            conversation.visit.account
-            for conversation in sender._conversations
-            if conversation.visit.name == "ship"
+            conversation.quota.account
+            for conversation in sender._receivers
+            if conversation.quota.name == "ship"
         }
         assert account is not None
         account.charge(3660.0)
@@ -251,7 +251,7 @@ async def test_drain_abuse(folder: Path) -> None:
             await websocket.send(encode(Open(stream=1, image="a.png")))
             websocket.transport.pause_reading()
             websockets.append(websocket)
-        await settled(lambda: len(sender._conversations) == 10)
+        await settled(lambda: len(sender._receivers) == 10)
         began = clock()
         await sender.drain()
         assert clock() - began <= daemon.DRAIN_GRACE + 5

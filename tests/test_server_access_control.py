@@ -11,7 +11,7 @@ import pytest
 
 from diffc_server.auth.access_control import AccessControl, Refusal
 from diffc_server.auth.limits import Limits
-from diffc_server.auth.quotas import Visit
+from diffc_server.auth.quotas import ConnectionQuota
 from diffc_stream.transport.tokens import Tokens, add_token
 
 FAR = "192.0.2.1"
@@ -36,28 +36,28 @@ def held(tmp_path: Path) -> Path:
 
 def ask(
     reception: AccessControl, token: str | None = None, *, address: str = FAR, own: bool = True
-) -> Visit | Refusal:
+) -> ConnectionQuota | Refusal:
     values = {} if token is None else {"Authorization": [f"Bearer {token}"]}
-    return reception.receive(address, lambda name: values.get(name, []), own=own)
+    return reception.admit(address, lambda name: values.get(name, []), own=own)
 
 
-def refused(found: Visit | Refusal) -> tuple[int, int | None]:
+def refused(found: ConnectionQuota | Refusal) -> tuple[int, int | None]:
     assert isinstance(found, Refusal)
     assert "\n" not in found.text
     return found.status.value, found.after
 
 
-def let_in(found: Visit | Refusal) -> Visit:
-    assert isinstance(found, Visit)
+def let_in(found: ConnectionQuota | Refusal) -> ConnectionQuota:
+    assert isinstance(found, ConnectionQuota)
     return found
 
 
 def test_without_tokens_everybody_comes_in(clock: Clock) -> None:
     reception = AccessControl(clock=clock)
     assert not reception.guarded
-    visit = let_in(ask(reception, "whatever"))
-    assert (visit.name, visit.token, visit.peer, visit.cookie) == ("", None, FAR, "")
-    assert reception.welcome(visit)
+    quota = let_in(ask(reception, "whatever"))
+    assert (quota.name, quota.token, quota.peer, quota.cookie) == ("", None, FAR, "")
+    assert reception.still_admits(quota)
     reception.reread()
 
 
@@ -92,16 +92,16 @@ def test_tokens_come_and_go(held: Path, clock: Clock, caplog: pytest.LogCaptureF
     caplog.set_level(logging.INFO)
     token = add_token(held, "ship", datetime.now(UTC) + timedelta(days=1))
     reception = AccessControl(tokens=Tokens(held), clock=clock)
-    visit = let_in(ask(reception, token))
+    quota = let_in(ask(reception, token))
     good = held.read_text()
     held.write_text("[[token")
     reception.reread()
     assert "stay unchanged" in caplog.text
-    assert reception.welcome(visit)
+    assert reception.still_admits(quota)
     held.write_text(good.replace("202", "201"))  # it expired ten years ago
     reception.reread()
     assert "read again: 1" in caplog.text
-    assert not reception.welcome(visit)
+    assert not reception.still_admits(quota)
     assert refused(ask(reception, token)) == (401, None)
 
 
@@ -110,14 +110,14 @@ def test_too_many_connections(clock: Clock) -> None:
     first, _ = (let_in(ask(reception)) for _ in range(2))
     assert refused(ask(reception)) == (429, 5)
     let_in(ask(reception, address="192.0.2.2"))
-    first.end()
+    first.release()
     let_in(ask(reception))
 
 
 def test_too_many_requests(clock: Clock) -> None:
     reception = AccessControl(limits=Limits(requests_per_second=2), clock=clock)
     for _ in range(20):
-        let_in(ask(reception)).end()
+        let_in(ask(reception)).release()
     assert refused(ask(reception)) == (429, 1)
     clock.now = 0.5
     let_in(ask(reception))
@@ -131,13 +131,13 @@ def test_as_many_may_begin_to_ask_as_may_be_connected(clock: Clock) -> None:
 @pytest.mark.parametrize("here", ["127.0.0.1", "::1", "::ffff:127.0.0.1"])
 def test_this_machine_may_speak_for_everybody(clock: Clock, here: str) -> None:
     usual = AccessControl(clock=clock)
-    visits = [let_in(ask(usual, address=here)) for _ in range(1500)]
+    quotas = [let_in(ask(usual, address=here)) for _ in range(1500)]
     assert usual.newcomers(here) == 0
-    assert visits[0].hold(100_000)
+    assert quotas[0].set_streams(100_000)
     far = [let_in(ask(usual)) for _ in range(1000)]
     assert refused(ask(usual))[0] == HTTPStatus.TOO_MANY_REQUESTS
-    assert far[0].hold(4096)
-    assert not far[0].hold(4097)
+    assert far[0].set_streams(4096)
+    assert not far[0].set_streams(4097)
     strict = AccessControl(limits=Limits(connections=1), clock=clock)
     let_in(ask(strict, address=here))
     assert refused(ask(strict, address=here)) == (429, 5)
@@ -150,12 +150,12 @@ def test_a_browser_is_told_what_to_remember(held: Path, clock: Clock) -> None:
     reception = AccessControl(tokens=Tokens(held), secure=True, clock=clock)
     password = base64.b64encode(f"me:{token}".encode()).decode()
     fields = {"Authorization": [f"Basic {password}"]}
-    visit = let_in(reception.receive(FAR, lambda name: fields.get(name, []), own=True))
-    assert visit.cookie.startswith(f"__Host-diffc={token};")
-    fields = {"Cookie": [visit.cookie.partition(";")[0]]}
-    visit = let_in(reception.receive(FAR, lambda name: fields.get(name, []), own=True))
-    assert visit.cookie == ""
-    assert refused(reception.receive(FAR, lambda name: fields.get(name, []), own=False))[0] == 401
+    quota = let_in(reception.admit(FAR, lambda name: fields.get(name, []), own=True))
+    assert quota.cookie.startswith(f"__Host-diffc={token};")
+    fields = {"Cookie": [quota.cookie.partition(";")[0]]}
+    quota = let_in(reception.admit(FAR, lambda name: fields.get(name, []), own=True))
+    assert quota.cookie == ""
+    assert refused(reception.admit(FAR, lambda name: fields.get(name, []), own=False))[0] == 401
 
 
 def test_few_are_remembered(held: Path, clock: Clock) -> None:

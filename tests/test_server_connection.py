@@ -16,12 +16,12 @@ from sources import LARGE, long_stream
 
 from diffc_server import Catalogue, Pipeline
 from diffc_server.auth.limits import Limits
-from diffc_server.auth.quotas import Visit, Visitor
+from diffc_server.auth.quotas import ClientQuota, ConnectionQuota
 from diffc_server.encoding.hulled_curve import HulledCurve
 from diffc_server.encoding.pipeline import SharedStream
 from diffc_server.websocket import scheduler
-from diffc_server.websocket.connection import Conversation
-from diffc_server.websocket.outbound_stream import Outgoing, Plan, Requested
+from diffc_server.websocket.connection import ReceiverConnection
+from diffc_server.websocket.outbound_stream import OutboundStream, Plan, Requested
 from diffc_server.websocket.scheduler import FrameScheduler
 from diffc_stream.errors import RequestRefused
 from diffc_stream.session import Ack, Hello, Message, Open, Reason, Terms, Update, Welcome
@@ -82,7 +82,7 @@ class Sender:
     """A conversation whose messages are fetched, never sent."""
 
     def __init__(self, folder: Path, shared: Known, opens: Sequence[Open]) -> None:
-        self._talk = Conversation(
+        self._talk = ReceiverConnection(
             cast(Paced, NoSocket()),
             Catalogue(folder),
             Pipeline(StreamOpener({})),
@@ -91,11 +91,13 @@ class Sender:
         self.hear(Hello(window=WINDOW, idle=60.0))
         for request in opens:
             self.hear(request)
-            outgoing = Outgoing(request.stream, request.image, cast(SharedStream, shared), request)
+            outbound = OutboundStream(
+                request.stream, request.image, cast(SharedStream, shared), request
+            )
             wake = partial(self._talk._grown, request.stream)
             shared.wakes.append(wake)
-            self._talk._requested[request.stream] = Requested(request, 0.0, wake, outgoing=outgoing)
-            self._talk._scheduler.add(outgoing)
+            self._talk._requested[request.stream] = Requested(request, 0.0, wake, outbound=outbound)
+            self._talk._scheduler.add(outbound)
 
     def hear(self, message: Message) -> None:
         event = self._talk._session.receive(encode(message), 0.0)
@@ -113,11 +115,11 @@ class Sender:
             messages += map(decode, fetched)
 
 
-def forgetful(outgoing: Outgoing, position: int, window: int, *, alone: bool) -> Plan:
+def forgetful(outbound: OutboundStream, position: int, window: int, *, alone: bool) -> Plan:
     """Work everything out anew, from what everybody can see."""
-    shared = outgoing.shared
-    limit, settled = Outgoing.limit(outgoing, position)
-    outgoing._known = ()
+    shared = outbound.shared
+    limit, settled = OutboundStream.limit(outbound, position)
+    outbound._known = ()
     over: Reason | None = None
     if shared.complete and position >= len(shared):
         over = Reason.COMPLETE
@@ -130,7 +132,7 @@ def forgetful(outgoing: Outgoing, position: int, window: int, *, alone: bool) ->
             position=position,
             end=end,
             last=end == limit or shared.complete,
-            weight=outgoing._weight,
+            weight=outbound._weight,
             offsets=shared.curve.offsets,
             psnr=shared.curve.psnr(),
             boundaries=shared.curve.boundaries,
@@ -141,7 +143,7 @@ def forgetful(outgoing: Outgoing, position: int, window: int, *, alone: bool) ->
 
 def plan_all(scheduler: FrameScheduler) -> None:
     """Renew all plans, whatever has changed."""
-    for stream in tuple(scheduler._outgoing):
+    for stream in tuple(scheduler._outbound):
         scheduler.renew(stream)
     plan_changed(scheduler)
 
@@ -202,7 +204,7 @@ def test_what_is_remembered_and_written_together_changes_no_frame(
     remembered = asyncio.run(sequence())
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(scheduler, "TOGETHER", 1)
-        patch.setattr(Outgoing, "plan", forgetful)
+        patch.setattr(OutboundStream, "plan", forgetful)
         patch.setattr(FrameScheduler, "_plan", plan_all)
         assert asyncio.run(sequence()) == remembered
 
@@ -224,18 +226,18 @@ def test_a_moment_to_wait_for_is_not_missed(tmp_path: Path) -> None:
 
     async def due() -> tuple[float, float | None]:
         now = 100.0
-        visitor = Visitor(Limits(bytes_per_second=10**7), lambda: now)
-        talk = Conversation(
+        client = ClientQuota(Limits(bytes_per_second=10**7), lambda: now)
+        talk = ReceiverConnection(
             cast(Paced, NoSocket()),
             Catalogue(tmp_path),
             Pipeline(StreamOpener({})),
             Terms(),
-            visit=Visit(visitor),
+            quota=ConnectionQuota(client),
         )
         talk._clock = talk._scheduler._clock = lambda: now
-        talk.visit.spend(2 * 10**7)
+        talk.quota.spend(2 * 10**7)
         assert not talk._scheduler._affordable()
-        then = talk.visit.ready_at(now)
+        then = talk.quota.ready_at(now)
         now += 2.0
         return then, talk._next_timeout()
 

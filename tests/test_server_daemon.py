@@ -306,7 +306,7 @@ async def test_nothing_is_prepared_for_who_has_said_stop(folder: Path) -> None:
     """Nor does it keep a place in the line."""
     gate = threading.Semaphore(2)
     opener = FakeOpener(gate=gate)
-    pipeline = Pipeline(opener, seats=1)
+    pipeline = Pipeline(opener, slots=1)
     async with serving(folder, pipeline=pipeline) as daemon, dial(daemon.url) as websocket:
         await websocket.send(HELLO)
         await websocket.send(encode(Open(stream=1, image="a.png")))
@@ -319,7 +319,7 @@ async def test_nothing_is_prepared_for_who_has_said_stop(folder: Path) -> None:
             await websocket.send(encode(Stop(stream=stream)))
             while not isinstance(await heard(websocket), End):
                 pass
-        [conversation] = daemon._conversations
+        [conversation] = daemon._receivers
         await settled(lambda: not pipeline.slots.waiting)
         assert list(conversation._requested) == [1]
         gate.release(100)
@@ -332,7 +332,7 @@ async def test_who_is_dismissed_and_takes_nothing_is_cut_off(folder: Path) -> No
     async with serving(folder) as daemon, dial(daemon.url) as websocket:
         await websocket.send(HELLO)
         await heard(websocket)
-        [conversation] = daemon._conversations
+        [conversation] = daemon._receivers
         conversation._websocket.pause_writing()  # as when a link is full
         await websocket.send(encode(List()))
         await asyncio.sleep(1.0)

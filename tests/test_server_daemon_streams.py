@@ -302,7 +302,7 @@ async def test_refused_requests_leave_nothing_behind(folder: Path) -> None:
         for stream in range(1, 20):
             await receiver.say(Open(stream=stream, image="nothing.png"))
             assert isinstance(await receiver.end(stream), Error)
-        [conversation] = daemon._conversations
+        [conversation] = daemon._receivers
         assert not conversation._requested
 
 

@@ -101,7 +101,7 @@ async def test_requests_count_as_connections(folder: Path) -> None:
 @pytest.mark.asyncio
 async def test_too_many_pictures(folder: Path) -> None:
     gate = threading.Semaphore(0)
-    pipeline = Pipeline(FakeOpener(gate=gate), seats=1, queue=0)
+    pipeline = Pipeline(FakeOpener(gate=gate), slots=1, queue=0)
     async with serving(folder, pipeline=pipeline) as daemon:
         async with asking(daemon, request("/a.png.dfc")):
             await settled(lambda: pipeline.slots.in_use == 1)

@@ -185,7 +185,7 @@ async def test_what_encoders_and_the_store_do_is_counted(tmp_path: Path, stored:
     async def receive(figures: Figures, gate: threading.Semaphore | None) -> None:
         """Receive two pictures, of which one is encoded while the other waits."""
         opener = FakeOpener(length=5000, gate=gate)
-        pipeline = Pipeline(opener, store=open_store(place), seats=1, figures=figures)
+        pipeline = Pipeline(opener, store=open_store(place), slots=1, figures=figures)
         async with (
             SenderDaemon(Catalogue(folder), pipeline, figures=figures) as daemon,
             diffc_client.connect(daemon.url, decoders=FakeDecoders()) as sender,

@@ -15,7 +15,7 @@ from sources import LARGE, long_stream
 from diffc_server import Pipeline
 from diffc_server.encoding.pipeline import LOOK_AHEAD, SharedStream
 from diffc_server.websocket import outbound_stream
-from diffc_server.websocket.outbound_stream import Outgoing
+from diffc_server.websocket.outbound_stream import OutboundStream
 from diffc_stream.codec import Curve
 from diffc_stream.session import MAX_STREAM, Open, Update
 from diffc_stream.session.interleaving import Outlook, Turn
@@ -45,8 +45,10 @@ async def shared(folder: Path, held: int, *, broken: bool = False) -> SharedStre
     return stream
 
 
-async def sent(folder: Path, held: int, wanted: Open | Update, *, broken: bool = False) -> Outgoing:
-    return Outgoing(1, "a.png", await shared(folder, held, broken=broken), wanted)
+async def sent(
+    folder: Path, held: int, wanted: Open | Update, *, broken: bool = False
+) -> OutboundStream:
+    return OutboundStream(1, "a.png", await shared(folder, held, broken=broken), wanted)
 
 
 def wanting(

@@ -35,18 +35,18 @@ def part(length: int) -> Stored:
     return Stored(data=DATA[:length], complete=False)
 
 
-async def saved(keeping: Persister, stream: Stored) -> None:
-    keeping.save(stream)
-    assert keeping.task is not None
-    await asyncio.wait([keeping.task])
+async def saved(persister: Persister, stream: Stored) -> None:
+    persister.save(stream)
+    assert persister.task is not None
+    await asyncio.wait([persister.task])
 
 
 async def test_what_is_saved_is_recalled(picture: Path, store: Store) -> None:
-    keeping, other = (
+    persister, other = (
         Persister(store, File.at(picture), MODEL, Pools(1), Figures()) for _ in range(2)
     )
-    assert await keeping.recall(b"") is None
-    await saved(keeping, part(100))
+    assert await persister.recall(b"") is None
+    await saved(persister, part(100))
     assert store.load(stream_key(File.at(picture), MODEL)) == part(100)
     assert await other.recall(b"") == part(100)
     assert await other.recall(DATA[:50]) == part(100)
@@ -57,14 +57,14 @@ async def test_what_is_saved_is_recalled(picture: Path, store: Store) -> None:
 async def test_nothing_is_saved_before_it_is_known_what_is_there(
     picture: Path, store: Store
 ) -> None:
-    keeping = Persister(store, File.at(picture), MODEL, Pools(1), Figures())
-    keeping.save(part(100))
-    assert keeping.task is None
+    persister = Persister(store, File.at(picture), MODEL, Pools(1), Figures())
+    persister.save(part(100))
+    assert persister.task is None
 
 
 async def test_of_those_that_wait_the_last_is_saved(picture: Path, store: Store) -> None:
-    keeping = Persister(store, File.at(picture), MODEL, Pools(1), Figures())
-    await keeping.recall(b"")
+    persister = Persister(store, File.at(picture), MODEL, Pools(1), Figures())
+    await persister.recall(b"")
     lengths: list[int] = []
     save = store.save
 
@@ -74,46 +74,46 @@ async def test_of_those_that_wait_the_last_is_saved(picture: Path, store: Store)
 
     store.save = spy  # type: ignore[method-assign, assignment]
     for length in (10, 20, 30):
-        keeping.save(part(length))
-    await saved(keeping, part(40))
+        persister.save(part(length))
+    await saved(persister, part(40))
     assert lengths == [40]
-    await saved(keeping, part(40))  # touched, and no more
-    await saved(keeping, Stored(data=DATA[:40], complete=True))
+    await saved(persister, part(40))  # touched, and no more
+    await saved(persister, Stored(data=DATA[:40], complete=True))
     assert lengths == [40, 40]
 
 
 async def test_it_is_due_now_and_then(picture: Path, store: Store) -> None:
-    keeping = Persister(store, File.at(picture), MODEL, Pools(1), Figures())
-    await keeping.recall(b"")
-    due = [keeping.due]
+    persister = Persister(store, File.at(picture), MODEL, Pools(1), Figures())
+    await persister.recall(b"")
+    due = [persister.due]
     await asyncio.sleep(SAVE_EVERY)
-    due.append(keeping.due)
-    await saved(keeping, part(10))
-    due.append(keeping.due)
+    due.append(persister.due)
+    await saved(persister, part(10))
+    due.append(persister.due)
     assert due == [False, True, False]
 
 
 async def test_who_comes_second_saves_nothing_more(picture: Path, store: Store) -> None:
-    keeping = Persister(store, File.at(picture), MODEL, Pools(1), Figures())
-    await keeping.recall(b"")
+    persister = Persister(store, File.at(picture), MODEL, Pools(1), Figures())
+    await persister.recall(b"")
     theirs = Stored(data=b"theirs", complete=False)
     store.save(stream_key(File.at(picture), MODEL), theirs)
-    await saved(keeping, part(100))
-    keeping.save(part(200))
+    await saved(persister, part(100))
+    persister.save(part(200))
     assert store.load(stream_key(File.at(picture), MODEL)) == theirs
-    assert await keeping.recall(b"") is None
+    assert await persister.recall(b"") is None
 
 
 async def test_what_was_given_and_cannot_be_used_is_disowned(picture: Path, store: Store) -> None:
     key = stream_key(File.at(picture), MODEL)
     store.save(key, part(100))
-    keeping = Persister(store, File.at(picture), MODEL, Pools(1), Figures())
-    await keeping.recall(b"")
-    await keeping.disown(DATA)
+    persister = Persister(store, File.at(picture), MODEL, Pools(1), Figures())
+    await persister.recall(b"")
+    await persister.delete(DATA)
     assert store.load(key) is None
     # It was nothing of the store's that did not fit: what is there by now stays.
     store.save(key, part(100))
-    await Persister(store, File.at(picture), MODEL, Pools(1), Figures()).disown(DATA)
+    await Persister(store, File.at(picture), MODEL, Pools(1), Figures()).delete(DATA)
     assert store.load(key) == part(100)
 
 
@@ -123,21 +123,24 @@ async def test_a_store_that_does_not_answer_has_nothing(
     monkeypatch.setattr("diffc_server.cache.persister.PATIENCE", 0.0)
     store.save(stream_key(File.at(picture), MODEL), part(100))
     workers = Pools(1)
-    keeping, never = Persister(store, File.at(picture), MODEL, workers, Figures()), asyncio.Event()
+    persister, never = (
+        Persister(store, File.at(picture), MODEL, workers, Figures()),
+        asyncio.Event(),
+    )
 
     async def wait(*_: object) -> None:
         await never.wait()
 
     monkeypatch.setattr(workers, "recall", wait)
-    assert await keeping.recall(b"") is None
+    assert await persister.recall(b"") is None
     assert "cannot be read: it does not answer" in caplog.text
 
 
 async def test_after_closing_nothing_is_saved(picture: Path, store: Store) -> None:
-    keeping = Persister(store, File.at(picture), MODEL, Pools(1), Figures())
-    await keeping.recall(b"")
-    keeping.save(part(10))
-    keeping.close()
+    persister = Persister(store, File.at(picture), MODEL, Pools(1), Figures())
+    await persister.recall(b"")
+    persister.save(part(10))
+    persister.close()
     await asyncio.sleep(0)
-    keeping.save(part(20))
-    assert keeping.task is None
+    persister.save(part(20))
+    assert persister.task is None

@@ -102,7 +102,7 @@ async def test_nothing_is_computed_on_the_event_loop(paths: list[Path]) -> None:
 @pytest.mark.asyncio
 async def test_idle_encoders_are_dropped_and_made_again(paths: list[Path]) -> None:
     opener = FakeOpener()
-    pipeline = Pipeline(opener, seats=1)
+    pipeline = Pipeline(opener, slots=1)
     first = pipeline.stream(paths[0])
     await first.reach(1000)
     await pipeline.stream(paths[1]).reach(1000)
@@ -157,7 +157,7 @@ async def test_what_was_sent_is_continued_or_fails(
 ) -> None:
     opener = Forgetful()
     opener.late = late
-    pipeline = Pipeline(opener, seats=1)
+    pipeline = Pipeline(opener, slots=1)
     first = pipeline.stream(paths[0])
     await first.reach(1000)
     first.rest()

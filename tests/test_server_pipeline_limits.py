@@ -56,7 +56,7 @@ async def test_encoders_bound_how_many_are_computed_at_once(paths: list[Path]) -
 
 @pytest.mark.asyncio
 async def test_encoders_in_use_stay_and_others_wait(paths: list[Path]) -> None:
-    pipeline = Pipeline(FakeOpener(), seats=2, queue=1)
+    pipeline = Pipeline(FakeOpener(), slots=2, queue=1)
     first, second = (used(pipeline.stream(path)) for path in paths[:2])
     for stream in (first, second):
         await stream.reach(1000)
@@ -82,7 +82,7 @@ async def test_encoders_in_use_stay_and_others_wait(paths: list[Path]) -> None:
 @pytest.mark.virtual_time
 async def test_who_wants_nothing_for_long_makes_way(paths: list[Path]) -> None:
     """Somebody whose link is slow, or who reads nothing at all."""
-    pipeline = Pipeline(FakeOpener(), seats=1)
+    pipeline = Pipeline(FakeOpener(), slots=1)
     first = used(pipeline.stream(paths[0]))
     await first.reach(1000)
     began = asyncio.get_running_loop().time()
@@ -98,7 +98,7 @@ async def test_who_wants_nothing_for_long_makes_way(paths: list[Path]) -> None:
 async def test_nobody_waits_for_whom_nobody_listens_to_any_more(paths: list[Path]) -> None:
     gate = threading.Semaphore(0)
     opener = FakeOpener(gate=gate)
-    pipeline = Pipeline(opener, seats=1)
+    pipeline = Pipeline(opener, slots=1)
     computing = asyncio.create_task(pipeline.stream(paths[0]).reach(1000))
     await settled(lambda: pipeline.stream(paths[0]).awake)
     waiting = asyncio.create_task(pipeline.stream(paths[1]).reach(1000))
@@ -120,7 +120,7 @@ async def test_nobody_waits_for_whom_nobody_listens_to_any_more(paths: list[Path
 
 @pytest.mark.asyncio
 async def test_who_comes_while_the_last_one_leaves_is_served(paths: list[Path]) -> None:
-    pipeline = Pipeline(FakeOpener(), seats=1)
+    pipeline = Pipeline(FakeOpener(), slots=1)
     first = used(pipeline.stream(paths[0]))
     await first.reach(1000)
     second = pipeline.stream(paths[1])

@@ -6,7 +6,7 @@ import pytest
 
 from diffc_server.auth import quotas as module
 from diffc_server.auth.limits import Limits
-from diffc_server.auth.quotas import Visit, Visits, unlimited
+from diffc_server.auth.quotas import ClientQuotas, ConnectionQuota, unlimited_quota
 from diffc_stream.transport.tokens import Token
 
 SHIP = Token(name="ship", sha256="0" * 64)
@@ -25,46 +25,46 @@ def clock() -> Clock:
 
 
 def test_without_limits_nothing_is_counted() -> None:
-    visit = unlimited()
-    visit.spend(10**15)
-    assert visit.ready_at(5.0) == 5.0
-    assert not visit.paced
-    assert visit.hold(10**6)
-    assert visit.account is None
+    quota = unlimited_quota()
+    quota.spend(10**15)
+    assert quota.ready_at(5.0) == 5.0
+    assert not quota.paced
+    assert quota.set_streams(10**6)
+    assert quota.account is None
 
 
 def test_connections_of_one_share_what_it_has(clock: Clock) -> None:
     limits = Limits(streams=3, bytes_per_second=1000.0)
-    visits = Visits(clock)
-    one, two = (Visit(visits.visitor("10.0.0.1", SHIP, limits)) for _ in range(2))
-    other = Visit(visits.visitor("10.0.0.1", None, limits))
-    assert one.hold(2)
-    assert two.hold(1)
-    assert not two.hold(2)
-    assert two.hold(1)
-    assert other.hold(3)
+    quotas = ClientQuotas(clock)
+    one, two = (ConnectionQuota(quotas.client("10.0.0.1", SHIP, limits)) for _ in range(2))
+    other = ConnectionQuota(quotas.client("10.0.0.1", None, limits))
+    assert one.set_streams(2)
+    assert two.set_streams(1)
+    assert not two.set_streams(2)
+    assert two.set_streams(1)
+    assert other.set_streams(3)
     assert one.ready_at(clock()) == 0.0
     one.spend(5096)
     assert two.ready_at(clock()) == pytest.approx(1.001)
     assert other.ready_at(clock()) == 0.0
     clock.now = 1.1
     assert two.ready_at(clock()) == 1.1
-    one.end()
-    one.end()
-    assert two.hold(3)
-    one.hold(5)  # whose connection has gone counts no more
-    assert two.hold(3)
+    one.release()
+    one.release()
+    assert two.set_streams(3)
+    one.set_streams(5)  # whose connection has gone counts no more
+    assert two.set_streams(3)
 
 
 def test_an_hour_is_waited_for_too(clock: Clock) -> None:
-    visit = Visit(Visits(clock).visitor("::1", None, Limits(bytes_per_hour=7200.0)))
-    visit.spend(7200)
-    assert visit.ready_at(clock()) == pytest.approx(0.5)
+    quota = ConnectionQuota(ClientQuotas(clock).client("::1", None, Limits(bytes_per_hour=7200.0)))
+    quota.spend(7200)
+    assert quota.ready_at(clock()) == pytest.approx(0.5)
 
 
 def test_encoders_are_paid_for(clock: Clock) -> None:
     limits = Limits(encoder_seconds_per_hour=360.0)
-    account = Visit(Visits(clock).visitor("::1", None, limits)).account
+    account = ConnectionQuota(ClientQuotas(clock).client("::1", None, limits)).account
     assert account is not None
     assert account.wait() == 0.0
     account.charge(370.0)
@@ -77,27 +77,27 @@ def test_encoders_are_paid_for(clock: Clock) -> None:
 
 
 def test_limits_of_a_token_are_its_own(clock: Clock) -> None:
-    visits = Visits(clock)
+    quotas = ClientQuotas(clock)
     token = Token(name="ship", sha256="0" * 64, limits={"streams": 1})
-    visitor = visits.visitor("::1", token, Limits())
-    assert visitor.limits == Limits(streams=1)
-    visit = Visit(visitor, token=token)
-    assert visit.name == "ship"
+    client = quotas.client("::1", token, Limits())
+    assert client.limits == Limits(streams=1)
+    quota = ConnectionQuota(client, token=token)
+    assert quota.name == "ship"
     # They change when nobody is there who was promised others.
-    assert visits.visitor("::1", SHIP, Limits()) is visitor
-    visit.end()
-    assert visits.visitor("::1", SHIP, Limits()).limits == Limits()
+    assert quotas.client("::1", SHIP, Limits()) is client
+    quota.release()
+    assert quotas.client("::1", SHIP, Limits()).limits == Limits()
 
 
 def test_who_has_left_is_forgotten_when_there_are_many(
     clock: Clock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(module, "MOST_VISITORS", 10)
-    visits = Visits(clock)
-    stays = visits.visitor("10.0.0.1", None, Limits())
-    here = Visit(stays)
+    quotas = ClientQuotas(clock)
+    stays = quotas.client("10.0.0.1", None, Limits())
+    here = ConnectionQuota(stays)
     for number in range(1000):
-        visits.visitor(f"10.1.{number // 256}.{number % 256}", None, Limits())
-        assert len(visits) <= 10
-    assert visits.visitor("10.0.0.1", None, Limits()) is stays
-    here.end()
+        quotas.client(f"10.1.{number // 256}.{number % 256}", None, Limits())
+        assert len(quotas) <= 10
+    assert quotas.client("10.0.0.1", None, Limits()) is stays
+    here.release()

@@ -13,10 +13,10 @@ from fakes import StreamOpener
 from sources import long_stream
 
 from diffc_server import Pipeline
-from diffc_server.auth.quotas import unlimited
+from diffc_server.auth.quotas import unlimited_quota
 from diffc_server.encoding.pipeline import SharedStream
 from diffc_server.ops.metrics import Figures
-from diffc_server.websocket.outbound_stream import Outgoing, Plan
+from diffc_server.websocket.outbound_stream import OutboundStream, Plan
 from diffc_server.websocket.scheduler import TOGETHER, FrameScheduler
 from diffc_stream.errors import RequestRefused
 from diffc_stream.session import Open, Reason, ReceiverSession, SenderSession, Target, Update
@@ -34,7 +34,7 @@ async def _nothing_goes_on() -> AsyncIterator[None]:
         PIPELINES.pop().close()
 
 
-class Counted(Outgoing):
+class Counted(OutboundStream):
     """A stream that counts how often it is planned."""
 
     plans = 0
@@ -62,17 +62,19 @@ class Connection:
 
     def __post_init__(self) -> None:
         socket = cast(Paced, Socket())
-        self.scheduler = FrameScheduler(self.sender, socket, unlimited(), Figures(), end=self._end)
+        self.scheduler = FrameScheduler(
+            self.sender, socket, unlimited_quota(), Figures(), end=self._end
+        )
 
     def open(self, shared: SharedStream, nbytes: int | None = None) -> Counted:
         """Ask for a stream, and have it sent."""
         number = self.receiver.open("a.png", target=Target(bytes=nbytes))
         self.exchange()
         wanted = Open(stream=number, image="a.png", bytes=nbytes)
-        outgoing = self.streams[number] = Counted(number, "a.png", shared, wanted)
+        outbound = self.streams[number] = Counted(number, "a.png", shared, wanted)
         shared.join(lambda: self.scheduler.renew(number))
-        self.scheduler.add(outgoing)
-        return outgoing
+        self.scheduler.add(outbound)
+        return outbound
 
     def exchange(self) -> None:
         """Deliver all messages."""
@@ -83,11 +85,11 @@ class Connection:
             for data in up:
                 self.sender.receive(data, 0.0)
 
-    def _end(self, outgoing: Outgoing, why: Reason | RequestRefused) -> None:
+    def _end(self, outbound: OutboundStream, why: Reason | RequestRefused) -> None:
         assert isinstance(why, Reason)
-        self.ended.append((outgoing.stream, why))
-        self.sender.end(outgoing.stream, why)
-        self.scheduler.remove(outgoing.stream)
+        self.ended.append((outbound.stream, why))
+        self.sender.end(outbound.stream, why)
+        self.scheduler.remove(outbound.stream)
 
 
 async def shared(folder: Path, held: int) -> SharedStream:

@@ -104,7 +104,7 @@ async def test_who_cannot_pay_is_told_when_to_come_back(picture: Path) -> None:
     opener = WriterOpener()
     pipeline = Pipeline(opener)
     shared, poor = pipeline.stream(picture), Purse(left=0)
-    with pytest.raises(RequestRefused, match="as much encoded as you may") as caught:
+    with pytest.raises(RequestRefused, match="limit of encoder time") as caught:
         await shared.reach(0, poor)
     assert (caught.value.code, caught.value.retry, caught.value.after) == (Code.BUSY, True, 60.0)
     assert opener.prefixes == []
@@ -141,7 +141,7 @@ async def test_in_the_middle_it_waits_until_somebody_can_pay(picture: Path) -> N
 
 @pytest.mark.virtual_time
 async def test_who_waits_until_it_can_pay_keeps_nobody_from_computing(picture: Path) -> None:
-    pipeline = Pipeline(WriterOpener(), seats=1)
+    pipeline = Pipeline(WriterOpener(), slots=1)
     shared, poor = pipeline.stream(picture), Purse(left=3)
     shared.join(lambda: None, poor)
     shared.want(EVERYTHING)

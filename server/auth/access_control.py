@@ -16,7 +16,7 @@ from diffc_stream.transport.tokens import Token, Tokens
 
 from .credentials import Credentials, Fields, cookie, credentials_of
 from .limits import NONE, Limits
-from .quotas import Clock, Visit, Visitor, Visits
+from .quotas import ClientQuota, ClientQuotas, Clock, ConnectionQuota
 
 RETRY_AFTER = 5
 """Retry-After, in seconds, for a client with too many connections."""
@@ -69,7 +69,7 @@ class AccessControl:
         self._here = limits or NONE
         self._secure = secure
         self._clock = clock
-        self._visits = Visits(clock)
+        self._clients = ClientQuotas(clock)
 
     @property
     def guarded(self) -> bool:
@@ -84,7 +84,7 @@ class AccessControl:
     @property
     def remembered(self) -> int:
         """How many clients are remembered, connected or not."""
-        return len(self._visits)
+        return len(self._clients)
 
     def newcomers(self, address: str) -> int:
         """Return how many connections of an address may be about to ask; 0 is no limit.
@@ -94,7 +94,7 @@ class AccessControl:
         """
         return self._of(address).connections
 
-    def receive(self, address: str, fields: Fields, *, own: bool) -> Visit | Refusal:
+    def admit(self, address: str, fields: Fields, *, own: bool) -> ConnectionQuota | Refusal:
         """Admit a client, or return why it is refused.
 
         ``own`` says that no page of another site sent the request, so that credentials which a
@@ -103,29 +103,29 @@ class AccessControl:
         credentials = credentials_of(fields, secure=self._secure, own=own) if self.guarded else None
         token = self._find_token(credentials)
         limits = self._limits if token is not None else self._of(address)
-        visitor = self._visits.visitor(address, token, limits)
+        client = self._clients.client(address, token, limits)
         if self.guarded and token is None:
-            return self._stranger(visitor, address, credentials)
+            return self._stranger(client, address, credentials)
         now = self._clock()
-        wait = longest_wait(visitor.requests, now, 1)
+        wait = longest_wait(client.requests, now, 1)
         if wait > 0:
             return _too_many("too many requests", wait)
-        for bucket in visitor.requests:
+        for bucket in client.requests:
             bucket.take(1)
-        if 0 < visitor.limits.connections <= visitor.connections:
+        if 0 < client.limits.connections <= client.connections:
             who = f"the token {token.name}" if token is not None else address
-            logger.warning("%s has %d connections and asks for another", who, visitor.connections)
+            logger.warning("%s has %d connections and asks for another", who, client.connections)
             return _too_many("too many connections", RETRY_AFTER)
         remembered = ""
         if credentials is not None and credentials.password:
             remembered = cookie(credentials.token, secure=self._secure)
-        return Visit(visitor, address, token, remembered)
+        return ConnectionQuota(client, address, token, remembered)
 
-    def welcome(self, visit: Visit) -> bool:
+    def still_admits(self, quota: ConnectionQuota) -> bool:
         """Tell whether a client that was admitted still would be."""
-        if self._tokens is None or visit.token is None:
+        if self._tokens is None or quota.token is None:
             return True
-        return self._tokens.holds(visit.token, datetime.now(UTC))
+        return self._tokens.holds(quota.token, datetime.now(UTC))
 
     def reread(self) -> None:
         """Read the tokens again if their file has changed; blocks.
@@ -148,10 +148,12 @@ class AccessControl:
             return None
         return self._tokens.find(credentials.token, datetime.now(UTC))
 
-    def _stranger(self, visitor: Visitor, address: str, credentials: Credentials | None) -> Refusal:
+    def _stranger(
+        self, client: ClientQuota, address: str, credentials: Credentials | None
+    ) -> Refusal:
         """Refuse a client without a valid token; one that guesses has to wait."""
         now = self._clock()
-        buckets = (*visitor.requests, *((visitor.guesses,) if credentials is not None else ()))
+        buckets = (*client.requests, *((client.guesses,) if credentials is not None else ()))
         wait = longest_wait(buckets, now, 1)
         if wait > 0:
             return _too_many("too many tries", wait)

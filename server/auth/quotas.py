@@ -50,7 +50,7 @@ class Budget:
         return self._bucket.full(self._clock())
 
 
-class Visitor:
+class ClientQuota:
     """What all connections of one token or address use together."""
 
     def __init__(self, limits: Limits, clock: Clock) -> None:
@@ -74,16 +74,16 @@ class Visitor:
         self.claims = Claims(clock, limits.unproven_seconds_per_hour)
 
 
-class Visit:
+class ConnectionQuota:
     """One connection's share of a client's limits."""
 
     __slots__ = (
-        *("_ended", "_held", "_sending", "_visitor"),
+        *("_ended", "_held", "_sending", "_client"),
         *("account", "claims", "cookie", "name", "peer", "token"),
     )
 
     def __init__(
-        self, visitor: Visitor, peer: str = "", token: Token | None = None, cookie: str = ""
+        self, client: ClientQuota, peer: str = "", token: Token | None = None, cookie: str = ""
     ) -> None:
         self.peer = peer
         """The connection's remote address."""
@@ -92,15 +92,15 @@ class Visit:
         """The Set-Cookie that its browser is to get, or an empty string."""
         self.name = token.name if token is not None else ""
         """The name of its token, or an empty string."""
-        self.account = visitor.encoding
+        self.account = client.encoding
         """Is charged for what is encoded for the connection; None if encoding is not limited."""
-        self.claims = visitor.claims
+        self.claims = client.claims
         """What the client claims to hold already, and has yet to prove."""
-        self._visitor = visitor
-        self._sending = visitor.sending
+        self._client = client
+        self._sending = client.sending
         self._held = 0
         self._ended = False
-        visitor.connections += 1
+        client.connections += 1
 
     @property
     def paced(self) -> bool:
@@ -116,55 +116,55 @@ class Visit:
         """Return the time from which a whole frame may be sent; ``now`` if it may already."""
         return now + longest_wait(self._sending, now) if self._sending else now
 
-    def hold(self, streams: int) -> bool:
+    def set_streams(self, streams: int) -> bool:
         """Set how many streams this connection has; return False if the client has too many."""
-        visitor = self._visitor
+        client = self._client
         if not self._ended:
-            visitor.streams += streams - self._held
+            client.streams += streams - self._held
             self._held = streams
-        return not 0 < visitor.limits.streams < visitor.streams
+        return not 0 < client.limits.streams < client.streams
 
-    def end(self) -> None:
+    def release(self) -> None:
         """Release what the connection holds; further calls do nothing."""
         if not self._ended:
-            self.hold(0)
+            self.set_streams(0)
             self._ended = True
-            self._visitor.connections -= 1
+            self._client.connections -= 1
 
 
-def unlimited() -> Visit:
+def unlimited_quota() -> ConnectionQuota:
     """Return a share without limits."""
-    return Visit(Visitor(NONE, time.monotonic))
+    return ConnectionQuota(ClientQuota(NONE, time.monotonic))
 
 
-class Visits:
+class ClientQuotas:
     """The clients that are connected, and as many of the others as there is room for."""
 
     def __init__(self, clock: Clock) -> None:
         """Measure time by ``clock``, which returns seconds."""
         self._clock = clock
-        self._visitors: OrderedDict[tuple[str, str], Visitor] = OrderedDict()
+        self._quotas: OrderedDict[tuple[str, str], ClientQuota] = OrderedDict()
 
     def __len__(self) -> int:
-        return len(self._visitors)
+        return len(self._quotas)
 
-    def visitor(self, address: str, token: Token | None, limits: Limits) -> Visitor:
+    def client(self, address: str, token: Token | None, limits: Limits) -> ClientQuota:
         """Return the client that shows ``token``, or without one comes from ``address``."""
         if token is not None:
             key, limits = ("token", token.name), limits.but(token.limits)
         else:
             key = ("address", neighbourhood(address))
-        visitor = self._visitors.get(key)
-        if visitor is None or (visitor.limits != limits and not visitor.connections):
-            visitor = self._visitors[key] = Visitor(limits, self._clock)
-        self._visitors.move_to_end(key)
-        while len(self._visitors) > MOST_VISITORS and self._forget_one(visitor):
+        client = self._quotas.get(key)
+        if client is None or (client.limits != limits and not client.connections):
+            client = self._quotas[key] = ClientQuota(limits, self._clock)
+        self._quotas.move_to_end(key)
+        while len(self._quotas) > MOST_VISITORS and self._forget_one(client):
             pass
-        return visitor
+        return client
 
-    def _forget_one(self, newest: Visitor) -> bool:
-        for key, visitor in self._visitors.items():
-            if not visitor.connections and visitor is not newest:
-                del self._visitors[key]
+    def _forget_one(self, newest: ClientQuota) -> bool:
+        for key, client in self._quotas.items():
+            if not client.connections and client is not newest:
+                del self._quotas[key]
                 return True
         return False

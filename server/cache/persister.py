@@ -76,7 +76,7 @@ class Persister:
         if self.task is None:
             self._task = asyncio.get_running_loop().create_task(self._save(self._store, self._key))
 
-    async def disown(self, data: bytes) -> None:
+    async def delete(self, data: bytes) -> None:
         """Delete from the store the beginning of ``data`` that it gave: it cannot be continued."""
         store, self._store = self._store, None
         length, complete = self._kept

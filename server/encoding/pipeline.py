@@ -39,7 +39,7 @@ class Pipeline:
         store: Store | None = None,
         encoders: int = 1,
         queue: int = MOST_WAITING,
-        seats: int = MOST_SLOTS,
+        slots: int = MOST_SLOTS,
         pixels: int = MOST_PIXELS,
         held: int = MOST_HELD,
         figures: Figures | None = None,
@@ -47,14 +47,14 @@ class Pipeline:
     ) -> None:
         """Compute on ``encoders`` threads what ``store`` does not hold.
 
-        Up to ``seats`` pictures, with ``pixels`` pixels together, take turns on the threads, and
+        Up to ``slots`` pictures, with ``pixels`` pixels together, take turns on the threads, and
         ``queue`` others wait; see :class:`EncoderSlots`.  Up to ``held`` bytes of streams stay in
         memory: unused ones make room for new ones, and if all are in use, a request is refused.
         ``describing``, if given, opens pictures for receivers that want their metadata.
         """
         self.opener = opener
         self._describing = describing
-        self.slots = EncoderSlots(encoders=encoders, slots=seats, pixels=pixels, queue=queue)
+        self.slots = EncoderSlots(encoders=encoders, slots=slots, pixels=pixels, queue=queue)
         self._store = store
         self._workers = Pools(encoders)
         self.ready = StreamFiles(self._workers)
@@ -91,7 +91,7 @@ class Pipeline:
                 hold=self._held.grow,
                 workers=self._workers,
                 slots=self.slots,
-                keeping=self._keeping(file, recipe),
+                persister=self._persister(file, recipe),
                 figures=self._figures,
             )
             self._held.add(key, stream)
@@ -111,7 +111,7 @@ class Pipeline:
         self.slots.close()
         self._workers.close()
 
-    def _keeping(self, file: File, recipe: str | None) -> Persister | None:
+    def _persister(self, file: File, recipe: str | None) -> Persister | None:
         if self._store is None or recipe is None:
             return None
         return Persister(self._store, file, recipe, self._workers, self._figures)

@@ -57,7 +57,7 @@ class SharedStream:
         hold: Hold,
         workers: Pools,
         slots: EncoderSlots,
-        keeping: Persister | None,
+        persister: Persister | None,
         figures: Figures,
     ) -> None:
         """Prepare the stream of a file; ``hold`` is called before and after it grows."""
@@ -79,8 +79,8 @@ class SharedStream:
         self._opener = opener
         self._hold = hold
         self._workers = workers
-        self._seats = slots
-        self._keeping = keeping
+        self._slots = slots
+        self._persister = persister
         self._figures = figures
         self._data = bytearray()
         self._listeners = Subscribers()
@@ -121,7 +121,7 @@ class SharedStream:
     @property
     def saving(self) -> asyncio.Task[None] | None:
         """The task that saves it now, if there is one."""
-        return self._keeping.task if self._keeping else None
+        return self._persister.task if self._persister else None
 
     @property
     def weight(self) -> int:
@@ -147,11 +147,11 @@ class SharedStream:
         if self._in_line and self._task is not None:
             self._task.cancel()
         if self._spent:
-            self._seats.took(self._spent)
+            self._slots.record_duration(self._spent)
             self._spent = 0.0
         self._save()
         self._rest_later()
-        self._seats.look()
+        self._slots.serve_queue()
 
     def bill(self, wake: Wake, account: Account | None) -> None:
         """Replace the account of a subscriber."""
@@ -221,8 +221,8 @@ class SharedStream:
         self._stay()
         if self._task is not None:
             self._task.cancel()
-        if self._keeping is not None:
-            self._keeping.close()
+        if self._persister is not None:
+            self._persister.close()
         self.rest()
 
     def _lacks(self) -> bool:
@@ -243,8 +243,8 @@ class SharedStream:
     async def _grow(self) -> None:
         """Compute until no subscriber waits for more."""
         try:
-            if self._source is None and self._keeping is not None:
-                await self._recall(self._keeping)
+            if self._source is None and self._persister is not None:
+                await self._recall(self._persister)
             while self._lacks():
                 self._hold(0)
                 self._unpaid = not self.light and self._listeners.wait() > 0.0
@@ -258,8 +258,8 @@ class SharedStream:
             # Cancelled in the queue, because it has no subscribers; or else the daemon ends.
             self._closed = self._closed or not self._in_line
         except Exception as error:
-            if isinstance(error, PrefixMismatch) and self._keeping is not None:
-                await self._keeping.disown(bytes(self._data))
+            if isinstance(error, PrefixMismatch) and self._persister is not None:
+                await self._persister.delete(bytes(self._data))
             self._fail(error)
         finally:
             self._task, self._in_line, self._unpaid = None, False, False
@@ -270,7 +270,7 @@ class SharedStream:
         self.spare_since = asyncio.get_running_loop().time()
         self._workers.encoders.rest(self)
         self._listeners.notify()
-        self._seats.look()
+        self._slots.serve_queue()
         await self._listeners.changed(within=self._listeners.wait())
         self.spare_since = None
 
@@ -279,13 +279,13 @@ class SharedStream:
         self.spare_since = asyncio.get_running_loop().time()
         self._workers.encoders.rest(self)
         if self._source is None:
-            self._seats.leave(self)
+            self._slots.release(self)
         if self.idle or self.complete:
             self._save()
         self._rest_later()
         self._listeners.notify()
         self._go_on()  # subscribers may have joined meanwhile
-        self._seats.look()
+        self._slots.serve_queue()
 
     def _rest_later(self) -> None:
         """Schedule dropping the source if the stream has no subscribers."""
@@ -301,11 +301,11 @@ class SharedStream:
     def _rest(self) -> None:
         """Drop the source, because no subscriber came back."""
         self.rest()
-        self._seats.leave(self)
+        self._slots.release(self)
 
-    async def _recall(self, keeping: Persister) -> None:
+    async def _recall(self, persister: Persister) -> None:
         """Take the bytes that the store has beyond those that are here."""
-        stored = await keeping.recall(bytes(self._data))
+        stored = await persister.recall(bytes(self._data))
         if stored is None:
             return
         if self.pixels is None:
@@ -321,14 +321,14 @@ class SharedStream:
         if not self.light:
             self._in_line = True
             self._workers.encoders.rest(self)
-            await self._seats.take(self)
+            await self._slots.acquire(self)
             self._in_line = False
         data = bytes(self._data)
         source = await self._on(self._opener.open, self._file.path, self.model, data)
         self._file.check(source.version or await self._version())
         self.pixels, self.model = source.pixels, source.model
-        if not self.light and not self._seats.bears(self):
-            self._seats.leave(self)  # queue again, now that its size is known
+        if not self.light and not self._slots.can_keep(self):
+            self._slots.release(self)  # queue again, now that its size is known
             return
         self._source = source
         self._listeners.notify()
@@ -341,7 +341,7 @@ class SharedStream:
             self._end()
         else:
             self._take(piece)
-        if self._keeping is not None and self._keeping.due:
+        if self._persister is not None and self._persister.due:
             self._save()
         self._listeners.notify()
 
@@ -381,8 +381,8 @@ class SharedStream:
         self._source = None
 
     def _save(self) -> None:
-        if self._keeping is not None and self._data:
-            self._keeping.save(Stored(data=bytes(self._data), complete=self.complete))
+        if self._persister is not None and self._data:
+            self._persister.save(Stored(data=bytes(self._data), complete=self.complete))
 
     def _fail(self, error: Exception) -> None:
         self._source = None

@@ -87,9 +87,9 @@ class EncoderSlots:
         """How many streams wait in the queue."""
         return len(self._waiting)
 
-    async def take(self, holder: SlotHolder) -> None:
+    async def acquire(self, holder: SlotHolder) -> None:
         """Wait for a slot.  Raises RequestRefused if the queue is full."""
-        if not self._waiting and self._make_way(holder):
+        if not self._waiting and self._make_room(holder):
             self._holders[holder] = None
             return
         if len(self._waiting) >= self._queue:
@@ -97,47 +97,47 @@ class EncoderSlots:
                 Code.BUSY,
                 "too many pictures are being encoded",
                 retry=True,
-                after=self.patience(),
+                after=self.estimated_wait(),
             )
         turn = asyncio.get_running_loop().create_future()
         self._waiting[holder] = turn
-        self.look()
+        self.serve_queue()
         try:
             await turn
         except asyncio.CancelledError:
             self._waiting.pop(holder, None)
-            self.leave(holder)  # it may have been given one just now
+            self.release(holder)  # it may have been given one just now
             raise
 
-    def bears(self, holder: SlotHolder) -> bool:
+    def can_keep(self, holder: SlotHolder) -> bool:
         """Tell whether a holder may keep its slot now that its weight is known.
 
         Slots that are not needed are taken from others to make room.
         """
-        return self._make_way(holder)
+        return self._make_room(holder)
 
-    def leave(self, holder: SlotHolder) -> None:
+    def release(self, holder: SlotHolder) -> None:
         """Release the holder's slot, if it has one."""
         self._holders.pop(holder, None)
-        self.look()
+        self.serve_queue()
 
-    def look(self) -> None:
+    def serve_queue(self) -> None:
         """Give slots to waiting streams for which there is room, first come first served."""
         while self._waiting:
             holder, turn = next(iter(self._waiting.items()))
             if not turn.done():
-                if not self._make_way(holder):
+                if not self._make_room(holder):
                     self._look_again()
                     return
                 self._holders[holder] = None
                 turn.set_result(None)
             del self._waiting[holder]
 
-    def took(self, seconds: float) -> None:
+    def record_duration(self, seconds: float) -> None:
         """Record how many seconds of an encoder a picture has taken."""
         self._took.append(seconds)
 
-    def patience(self) -> float:
+    def estimated_wait(self) -> float:
         """Return an estimate, in seconds, of when the present queue will have been served."""
         mean = sum(self._took) / len(self._took) if self._took else FIRST_GUESS
         return min(max(SHORTEST, mean * (len(self._waiting) + 1) / self._encoders), LONGEST)
@@ -147,7 +147,7 @@ class EncoderSlots:
         if self._timer is not None:
             self._timer.cancel()
 
-    def _make_way(self, holder: SlotHolder) -> bool:
+    def _make_room(self, holder: SlotHolder) -> bool:
         """Take slots from streams that can spare them until ``holder`` fits, if that works."""
         while not self._fits(holder):
             spare = self._spare(holder)
@@ -180,4 +180,4 @@ class EncoderSlots:
         since = [other.spare_since for other in self._holders]
         ends = [moment + LINGER for moment in since if moment is not None]
         if ends:
-            self._timer = asyncio.get_running_loop().call_at(min(ends), self.look)
+            self._timer = asyncio.get_running_loop().call_at(min(ends), self.serve_queue)

@@ -37,7 +37,7 @@ class StreamCache(Generic[Stream]):
     def __init__(self, most: int, slots: EncoderSlots) -> None:
         """Hold up to ``most`` bytes; a stream that is dropped releases its slot."""
         self._most = most
-        self._seats = slots
+        self._slots = slots
         self._streams: OrderedDict[Hashable, Stream] = OrderedDict()
         self._bytes = 0
 
@@ -83,11 +83,11 @@ class StreamCache(Generic[Stream]):
             if self._bytes <= self._most:
                 return
         message = "too many pictures are being sent"
-        raise RequestRefused(Code.BUSY, message, retry=True, after=self._seats.patience())
+        raise RequestRefused(Code.BUSY, message, retry=True, after=self._slots.estimated_wait())
 
     def _drop(self, key: Hashable) -> None:
         stream = self._streams.pop(key, None)
         if stream is not None:
             self._bytes -= len(stream) + OVERHEAD
-            self._seats.leave(stream)
+            self._slots.release(stream)
             stream.rest()

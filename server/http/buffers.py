@@ -41,7 +41,7 @@ class Buffers:
         return len(self._by_visitor)
 
     @contextmanager
-    def held(self, visitor: str, size: int, body: bytes | None = None) -> Iterator[None]:
+    def held(self, client: str, size: int, body: bytes | None = None) -> Iterator[None]:
         """Count ``size`` bytes for a client inside the block; ``body`` is the object, if shared.
 
         Raises RequestRefused beyond the limits, with the time to come back.
@@ -49,28 +49,28 @@ class Buffers:
         new = size if body is None or not self._holders[id(body)] else 0
         share = self._most // SHARE
         # A client that holds nothing may have one answer of any size.
-        mine = self._by_visitor[visitor]
+        mine = self._by_visitor[client]
         if (mine and mine + size > share) or (self._bytes and self._bytes + new > self._most):
-            self._tidy(visitor, body)
+            self._tidy(client, body)
             message = "too many answers have not been read yet"
             raise RequestRefused(Code.BUSY, message, retry=True, after=RETRY_AFTER)
-        self._by_visitor[visitor] += size
+        self._by_visitor[client] += size
         self._bytes += new
         if body is not None:
             self._holders[id(body)] += 1
         try:
             yield
         finally:
-            self._by_visitor[visitor] -= size
+            self._by_visitor[client] -= size
             if body is None:
                 self._bytes -= size
             else:
                 self._holders[id(body)] -= 1
                 self._bytes -= 0 if self._holders[id(body)] else size
-            self._tidy(visitor, body)
+            self._tidy(client, body)
 
-    def _tidy(self, visitor: str, body: bytes | None) -> None:
-        if not self._by_visitor[visitor]:
-            del self._by_visitor[visitor]
+    def _tidy(self, client: str, body: bytes | None) -> None:
+        if not self._by_visitor[client]:
+            del self._by_visitor[client]
         if not self._holders[id(body)]:
             del self._holders[id(body)]

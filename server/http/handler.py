@@ -32,7 +32,7 @@ from diffc_stream.transport.exposure import neighbourhood
 from diffc_stream.transport.listener import is_local
 from diffc_viewer import OriginPolicy, Site, SiteRequest, SiteResponse
 
-from ..auth.quotas import Visit, unlimited
+from ..auth.quotas import ConnectionQuota, unlimited_quota
 from ..catalogue.catalogue import Catalogue
 from ..catalogue.file import File, later
 from ..encoding.pipeline import Pipeline
@@ -85,22 +85,22 @@ class RequestHandler:
         connection: ServerConnection,
         request: Request,
         service: HttpService,
-        visit: Visit | None = None,
+        quota: ConnectionQuota | None = None,
     ) -> None:
-        """Prepare to answer within the limits of ``visit``; None is without limits."""
-        self.visit = visit or unlimited()
+        """Prepare to answer within the limits of ``quota``; None is without limits."""
+        self.quota = quota or unlimited_quota()
         """The client's limits and token."""
         self._connection = connection
         self._request = request
         self._service = service
         self._writer = ResponseWriter(
-            connection, request, idle=service.idle, figures=service.figures, visit=self.visit
+            connection, request, idle=service.idle, figures=service.figures, quota=self.quota
         )
         self._growing: StreamBody | None = None
         self._draining = False
         address = connection.remote_address or ("unknown", 0)
         self._peer = f"{address[0]}:{address[1]}"
-        self._visitor = self.visit.name or neighbourhood(str(address[0]))
+        self._client = self.quota.name or neighbourhood(str(address[0]))
 
     async def run(self) -> Response | None:
         """Answer and close the connection; return the response without its body."""
@@ -197,12 +197,12 @@ class RequestHandler:
         if bodiless or self._writer.bodiless:
             await self._writer.begin(answer.status, head)
         elif answer.file is None:
-            with self._service.buffers.held(self._visitor, size, answer.body):
+            with self._service.buffers.held(self._client, size, answer.body):
                 await self._writer.begin(answer.status, head)
                 for start in range(0, size, CHUNK):
                     await self._writer.write(answer.body[start : start + CHUNK])
         else:
-            with self._service.buffers.held(self._visitor, CHUNK):
+            with self._service.buffers.held(self._client, CHUNK):
                 await self._writer.begin(answer.status, head)
                 for start in range(0, size, CHUNK):
                     await self._writer.write(
@@ -249,7 +249,7 @@ class RequestHandler:
         if self._writer.bodiless:
             await self._writer.begin(status, head)
             return
-        with self._service.buffers.held(self._visitor, min(CHUNK, len(found))):
+        with self._service.buffers.held(self._client, min(CHUNK, len(found))):
             # Read before the head is sent: an error can still be answered with its status.
             piece = await ready.read(file, found.start, min(found.start + CHUNK, found.stop))
             await self._writer.begin(status, head)
@@ -264,7 +264,7 @@ class RequestHandler:
         # All that determines the bytes, and the run of this encoder.
         facts = f"{self._service.epoch} {VERSION} {shared.model} {tuple(file.version)} {file.path}"
         etag = entity_tag(hashlib.sha256(facts.encode()).hexdigest())
-        growing = self._growing = StreamBody(self._writer, self._request, shared, etag, self.visit)
+        growing = self._growing = StreamBody(self._writer, self._request, shared, etag, self.quota)
         if self._draining:
             growing.drain()
         with growing.joined():

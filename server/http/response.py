@@ -14,7 +14,7 @@ from websockets.http11 import Request, Response
 
 from diffc_stream.errors import LinkLost
 
-from ..auth.quotas import Visit
+from ..auth.quotas import ConnectionQuota
 from ..ops.metrics import Figures
 
 RETRY_AFTER = 5
@@ -49,7 +49,7 @@ class ResponseWriter:
         *,
         idle: float,
         figures: Figures,
-        visit: Visit,
+        quota: ConnectionQuota,
     ) -> None:
         """Prepare to answer; a client that takes no data for ``idle`` seconds is dropped."""
         self.sent = 0
@@ -62,7 +62,7 @@ class ResponseWriter:
         self._request = request
         self._idle = idle
         self._figures = figures
-        self._visit = visit
+        self._visit = quota
         self._hold_little()
 
     @property

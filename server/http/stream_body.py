@@ -12,7 +12,7 @@ from websockets.http11 import Request
 from diffc_stream.errors import LinkLost, RequestRefused
 from diffc_stream.session import MAX_STREAM, Code
 
-from ..auth.quotas import Visit
+from ..auth.quotas import ConnectionQuota
 from ..encoding.shared_stream import LOOK_AHEAD, SharedStream
 from .ranges import Range, ranged
 from .response import ResponseWriter
@@ -41,14 +41,14 @@ class StreamBody:
         request: Request,
         shared: SharedStream,
         etag: str,
-        visit: Visit,
+        quota: ConnectionQuota,
     ) -> None:
         """Prepare to send the stream ``shared``, whose entity tag is ``etag``."""
         self._writer = writer
         self._request = request
         self._shared = shared
         self._etag = etag
-        self._visit = visit
+        self._visit = quota
         self._awoken = asyncio.Event()
         self._wake = self._awoken.set
         self._draining = False

@@ -41,12 +41,12 @@ from diffc_stream.session import (
 from diffc_stream.session.paging import Page
 from diffc_stream.transport.pacing import Paced
 
-from ..auth.quotas import Visit, unlimited
+from ..auth.quotas import ConnectionQuota, unlimited_quota
 from ..catalogue.catalogue import Catalogue
 from ..encoding.pipeline import Pipeline, SharedStream
 from ..ops.metrics import Figures
 from .batched_write import write
-from .outbound_stream import Outgoing, Requested
+from .outbound_stream import OutboundStream, Requested
 from .page_window import PageWindow
 from .resolver import Resolver
 from .scheduler import FrameScheduler
@@ -81,7 +81,7 @@ def connection_id() -> str:
     return f"{next(_numbers):05x}"
 
 
-class Conversation:
+class ReceiverConnection:
     """Serves one receiver until it leaves."""
 
     def __init__(
@@ -91,15 +91,15 @@ class Conversation:
         pipeline: Pipeline,
         terms: Terms,
         figures: Figures | None = None,
-        visit: Visit | None = None,
+        quota: ConnectionQuota | None = None,
     ) -> None:
-        """Prepare to serve within the limits of ``visit``; None is without limits."""
-        self.visit = visit or unlimited()
+        """Prepare to serve within the limits of ``quota``; None is without limits."""
+        self.quota = quota or unlimited_quota()
         """The client's limits and token."""
         self._figures = figures or Figures()
         self._websocket = websocket
         self._catalogue = catalogue
-        self._finder = Resolver(catalogue, pipeline)
+        self._resolver = Resolver(catalogue, pipeline)
         self._clock = asyncio.get_running_loop().time
         self._session = SenderSession(
             now=self._clock(),
@@ -110,7 +110,7 @@ class Conversation:
         self._id = connection_id()
         self._requested: dict[int, Requested] = {}
         self._scheduler = FrameScheduler(
-            self._session, websocket, self.visit, self._figures, end=self._end
+            self._session, websocket, self.quota, self._figures, end=self._end
         )
         self._awoken = asyncio.Event()
         self._wake = self._awoken.set
@@ -201,7 +201,7 @@ class Conversation:
                 tasks.create_task(self._list(event))
             case Open():
                 self._websocket.charge(OPENING)
-                if not self.visit.hold(self._session.count):
+                if not self.quota.set_streams(self._session.count):
                     self._refuse(event.stream, event.image, _too_many())
                     self._forget(event.stream, "error")
                     return
@@ -221,8 +221,8 @@ class Conversation:
         requested = self._requested.get(event.stream)
         if requested is not None:
             requested.wanted = event
-            if requested.outgoing is not None:
-                requested.outgoing.change(event)
+            if requested.outbound is not None:
+                requested.outbound.change(event)
                 self._scheduler.renew(event.stream)
 
     def _grown(self, stream: int) -> None:
@@ -240,8 +240,8 @@ class Conversation:
             pages = self._session.pages
             messages = self._session.transmit(self._clock())
             if messages:
-                if self.visit.paced:
-                    self.visit.spend(sum(map(len, messages)))
+                if self.quota.paced:
+                    self.quota.spend(sum(map(len, messages)))
                 await self._send(messages)
                 self._flushed.set()
                 if pages:
@@ -276,7 +276,7 @@ class Conversation:
     async def _list(self, request: List) -> None:
         # A small request with a large answer: wait until the limits allow another.
         now = self._clock()
-        await asyncio.sleep(self.visit.ready_at(now) - now)
+        await asyncio.sleep(self.quota.ready_at(now) - now)
         window = PageWindow(self._websocket)
         if not request.follow:
             listing = await self._catalogue.changes.listing()
@@ -305,7 +305,7 @@ class Conversation:
         try:
             hello = self._session.hello
             assert hello is not None
-            shared = await self._finder.find(request, hello, requested.wake, self.visit)
+            shared = await self._resolver.find(request, hello, requested.wake, self.quota)
         except RequestRefused as error:
             requested.preparing = None
             self._websocket.charge(REFUSAL)
@@ -327,17 +327,17 @@ class Conversation:
 
     def _begin(self, request: Open, requested: Requested, shared: SharedStream) -> None:
         """Begin to send a stream that has been found."""
-        requested.outgoing = outgoing = Outgoing(
+        requested.outbound = outbound = OutboundStream(
             request.stream,
             request.image,
             shared,
             requested.wanted,
             requested.asked,
-            self.visit.account,
+            self.quota.account,
         )
-        self._scheduler.add(outgoing)
+        self._scheduler.add(outbound)
         self._figures.streams += 1
-        facts = _about(outgoing)
+        facts = _about(outbound)
         logger.info("%s gets %s from %d", self._peer, request.image, request.start, extra=facts)
 
     def _refuse(self, stream: int, image: str, error: RequestRefused) -> None:
@@ -352,37 +352,37 @@ class Conversation:
         )
         self._figures.refused[error.code] += 1
 
-    def _end(self, outgoing: Outgoing, why: Reason | RequestRefused) -> None:
+    def _end(self, outbound: OutboundStream, why: Reason | RequestRefused) -> None:
         """End a stream that is complete, has reached its target, or is refused."""
         if isinstance(why, RequestRefused):
-            self._refuse(outgoing.stream, outgoing.image, why)
+            self._refuse(outbound.stream, outbound.image, why)
         else:
-            self._session.end(outgoing.stream, why)
-        self._forget(outgoing.stream, why.value if isinstance(why, Reason) else "error")
+            self._session.end(outbound.stream, why)
+        self._forget(outbound.stream, why.value if isinstance(why, Reason) else "error")
 
     def _forget(self, stream: int, why: str) -> None:
         requested = self._requested.pop(stream, None)
         if requested is not None and requested.preparing is not None:
             requested.preparing.cancel()  # its stream is not wanted any more
-        if requested is not None and requested.outgoing is not None:
-            outgoing = requested.outgoing
+        if requested is not None and requested.outbound is not None:
+            outbound = requested.outbound
             self._scheduler.remove(stream)
-            outgoing.shared.leave(requested.wake)
+            outbound.shared.leave(requested.wake)
             self._figures.streams -= 1
             self._figures.ended[why] += 1
-            seconds = round(self._clock() - outgoing.asked, 3)
-            facts = {**_about(outgoing), "bytes": outgoing.sent, "seconds": seconds, "end": why}
-            logger.info("%s has %s: %s", self._peer, outgoing.image, why, extra=facts)
-        self.visit.hold(self._session.count)
+            seconds = round(self._clock() - outbound.asked, 3)
+            facts = {**_about(outbound), "bytes": outbound.sent, "seconds": seconds, "end": why}
+            logger.info("%s has %s: %s", self._peer, outbound.image, why, extra=facts)
+        self.quota.set_streams(self._session.count)
 
     def _forget_all(self, why: str) -> None:
         for stream in tuple(self._requested):
             self._forget(stream, why)
 
 
-def _about(outgoing: Outgoing) -> dict[str, object]:
+def _about(outbound: OutboundStream) -> dict[str, object]:
     """Return the fields of every log record about a stream."""
-    return {"stream": outgoing.stream, "image": outgoing.image}
+    return {"stream": outbound.stream, "image": outbound.image}
 
 
 def _too_many() -> RequestRefused:

@@ -24,7 +24,7 @@ from diffc_stream.transport.websocket import connect
 from ..catalogue.catalogue import Catalogue
 from ..encoding.pipeline import Pipeline
 from ..ops.metrics import Figures
-from .connection import Conversation
+from .connection import ReceiverConnection
 
 FIRST, LONGEST = 1.0, 30.0
 """Bounds of the back-off between attempts, in seconds."""
@@ -101,7 +101,7 @@ class Dialler:
         self._figures = figures or Figures()
         self._grace = grace
         self._draw = draw
-        self._conversation: Conversation | None = None
+        self._receiver: ReceiverConnection | None = None
         self._leaving = False
 
     async def __aenter__(self) -> Self:
@@ -114,8 +114,8 @@ class Dialler:
     async def drain(self) -> None:
         """Stop connecting, tell the receiver if one is connected, and close."""
         self._leaving = self._figures.draining = True
-        if self._conversation is not None:
-            self._conversation.drain()
+        if self._receiver is not None:
+            self._receiver.drain()
             await asyncio.wait([self._task], timeout=self._grace)
         self._task.cancel()
         with contextlib.suppress(asyncio.CancelledError):
@@ -125,7 +125,7 @@ class Dialler:
     @property
     def connected(self) -> bool:
         """Whether the receiver is connected."""
-        return self._conversation is not None
+        return self._receiver is not None
 
     async def _run(self) -> None:
         clock = asyncio.get_running_loop().time
@@ -133,7 +133,7 @@ class Dialler:
         told = ""
         while True:
             began = clock()
-            reason = await self._converse()
+            reason = await self._serve_receiver()
             if clock() - began >= STEADY:
                 backoff.progress()
             if self._leaving:
@@ -144,7 +144,7 @@ class Dialler:
             told = reason
             await backoff.pause(LinkLost(reason))
 
-    async def _converse(self) -> str:
+    async def _serve_receiver(self) -> str:
         """Connect and serve the receiver until it leaves; return the reason to reconnect."""
         try:
             websocket = await connect(
@@ -164,20 +164,20 @@ class Dialler:
             return "does not answer"
         except OSError as error:
             return f"cannot be reached: {error.strerror or error}"
-        self._conversation = Conversation(
+        self._receiver = ReceiverConnection(
             websocket, self._catalogue, self._pipeline, self._terms, self._figures
         )
         if self._leaving:
-            self._conversation.drain()
+            self._receiver.drain()
         self._figures.sockets += 1
         self._figures.opened["websocket"] += 1
         try:
-            await self._conversation.run()
+            await self._receiver.run()
         except Exception:
             # A bug, which must not stop the dialler.
-            logger.exception("a conversation failed")
+            logger.exception("a connection failed")
         finally:
-            self._conversation = None
+            self._receiver = None
             self._figures.sockets -= 1
             websocket.transport.abort()
         return "the connection has ended"

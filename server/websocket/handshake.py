@@ -12,7 +12,7 @@ from diffc_stream.transport.listener import CountedConnection
 from diffc_stream.transport.websocket import OPENING
 
 from ..auth.access_control import Refusal
-from ..auth.quotas import Visit
+from ..auth.quotas import ConnectionQuota
 
 
 class IncomingConnection(CountedConnection):
@@ -23,7 +23,7 @@ class IncomingConnection(CountedConnection):
     def __init__(self, *arguments: Any, among: set[IncomingConnection], **more: Any) -> None:
         """Prepare a connection that is in the set ``among`` as long as it is open."""
         super().__init__(*arguments, **more)
-        self.visit: Visit | None = None
+        self.quota: ConnectionQuota | None = None
         """The connection's limits, once it has been admitted."""
         self._among = among
 
@@ -33,8 +33,8 @@ class IncomingConnection(CountedConnection):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._among.discard(self)
-        if self.visit is not None:
-            self.visit.end()
+        if self.quota is not None:
+            self.quota.release()
         super().connection_lost(exc)
 
     async def handshake(self, *arguments: Any, **more: Any) -> None:

@@ -25,7 +25,7 @@ class Plan:
     """The best next frame; None if it is better to wait for more bytes."""
 
 
-class Outgoing:
+class OutboundStream:
     """One receiver's position in the shared stream of a picture."""
 
     def __init__(
@@ -151,5 +151,5 @@ class Requested:
     """Called when the stream has grown."""
     preparing: asyncio.Task[None] | None = None
     """The task that finds it; None once it has been found or refused."""
-    outgoing: Outgoing | None = None
+    outbound: OutboundStream | None = None
     """The stream while it is sent; None before that."""

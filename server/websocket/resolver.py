@@ -10,7 +10,7 @@ from diffc_stream.errors import RequestRefused
 from diffc_stream.opening import is_passing
 from diffc_stream.session import Capability, Code, Hello, Open
 
-from ..auth.quotas import Visit
+from ..auth.quotas import ConnectionQuota
 from ..catalogue.catalogue import Catalogue
 from ..catalogue.file import File, later
 from ..encoding.pipeline import Pipeline, SharedStream
@@ -29,7 +29,9 @@ class Resolver:
         self._catalogue = catalogue
         self._pipeline = pipeline
 
-    async def find(self, request: Open, hello: Hello, wake: Wake, visit: Visit) -> SharedStream:
+    async def find(
+        self, request: Open, hello: Hello, wake: Wake, quota: ConnectionQuota
+    ) -> SharedStream:
         """Join the requested stream, and return it once it reaches the requested start.
 
         ``wake`` is called whenever the stream has grown, and its encoding is charged to the visit's
@@ -44,7 +46,7 @@ class Resolver:
             raise
         model = None if is_stream(file.path) else self._model(request, hello)
         for shared in self._candidates(file, model, hello):
-            if await _joined(shared, request, hello, wake, visit):
+            if await _joined(shared, request, hello, wake, quota):
                 return shared
         raise RequestRefused(
             Code.PREFIX_MISMATCH,
@@ -79,48 +81,48 @@ class Resolver:
 
 
 async def _joined(
-    shared: SharedStream, request: Open, hello: Hello, wake: Wake, visit: Visit
+    shared: SharedStream, request: Open, hello: Hello, wake: Wake, quota: ConnectionQuota
 ) -> bool:
     """Join a stream once it reaches the requested start; return False if the bytes differ.
 
     Raises RequestRefused.
     """
-    shared.join(wake, visit.account)
+    shared.join(wake, quota.account)
     proven = False
     try:
-        await shared.reach(0, visit.account, claimed=request.start > 0)
+        await shared.reach(0, quota.account, claimed=request.start > 0)
         assert shared.model is not None
-        await _check_format(hello, shared, visit)
+        await _check_format(hello, shared, quota)
         _check_model(hello, shared.model)
-        proven = await _proven(request, shared, wake, visit)
+        proven = await _proven(request, shared, wake, quota)
     finally:
         if not proven:
             shared.leave(wake)
     return proven
 
 
-async def _proven(request: Open, shared: SharedStream, wake: Wake, visit: Visit) -> bool:
+async def _proven(request: Open, shared: SharedStream, wake: Wake, quota: ConnectionQuota) -> bool:
     """Tell whether the receiver holds what it claims; encoding to find out counts as a claim."""
     if shared.light or shared.complete or len(shared) >= request.start:
-        await shared.reach(request.start, visit.account)
+        await shared.reach(request.start, quota.account)
         return not request.start or shared.prefix(request.start) == request.prefix
-    async with visit.claims.claim(visit.account) as claim:
+    async with quota.claims.claim(quota.account) as claim:
         shared.bill(wake, claim)
         await shared.reach(request.start, claim, claimed=True)
         proven = shared.prefix(request.start) == request.prefix
         if proven:
             claim.prove()
-        shared.bill(wake, visit.account)
+        shared.bill(wake, quota.account)
     return proven
 
 
-async def _check_format(hello: Hello, shared: SharedStream, visit: Visit) -> None:
+async def _check_format(hello: Hello, shared: SharedStream, quota: ConnectionQuota) -> None:
     """Raise RequestRefused if the receiver lists formats, and not that of the stream."""
     formats = [word for word in hello.capabilities if word.startswith("dfc")]
     if not formats or set(formats) >= FORMATS:
         return
     if FORMATS & set(formats):
-        await shared.reach(VERSION_AT + 1, visit.account)
+        await shared.reach(VERSION_AT + 1, quota.account)
         if f"dfc{_version(shared)}" in formats:
             return
     raise RequestRefused(

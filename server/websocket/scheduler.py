@@ -11,9 +11,9 @@ from diffc_stream.session import Reason, SenderSession
 from diffc_stream.session.interleaving import FRAME, Outlook, cut
 from diffc_stream.transport.pacing import Paced
 
-from ..auth.quotas import Visit
+from ..auth.quotas import ConnectionQuota
 from ..ops.metrics import Figures
-from .outbound_stream import Outgoing, Plan
+from .outbound_stream import OutboundStream, Plan
 
 TOGETHER = 8
 """Messages in one write: fewer writes cost less time, but written messages cannot be taken back."""
@@ -26,19 +26,19 @@ class FrameScheduler:
         self,
         session: SenderSession,
         websocket: Paced,
-        visit: Visit,
+        quota: ConnectionQuota,
         figures: Figures,
         *,
-        end: Callable[[Outgoing, Reason | RequestRefused], None],
+        end: Callable[[OutboundStream, Reason | RequestRefused], None],
     ) -> None:
         """Call ``end`` with each stream that is over; ``end`` has to :meth:`remove` it."""
         self._session = session
         self._websocket = websocket
-        self._visit = visit
+        self._visit = quota
         self._figures = figures
         self._end = end
         self._clock = asyncio.get_running_loop().time
-        self._outgoing: dict[int, Outgoing] = {}
+        self._outbound: dict[int, OutboundStream] = {}
         self._plans: dict[int, Plan] = {}
         self._changed: set[int] = set()
         """Streams whose plans are outdated: with many streams, planning all of them for each frame
@@ -49,21 +49,21 @@ class FrameScheduler:
         self.affordable_at: float | None = None
         """When the client's limits allow the next frame, by the event loop's clock; None if now."""
 
-    def add(self, outgoing: Outgoing) -> None:
+    def add(self, outbound: OutboundStream) -> None:
         """Begin to send a stream."""
-        self._outgoing[outgoing.stream] = outgoing
-        self._changed.add(outgoing.stream)
+        self._outbound[outbound.stream] = outbound
+        self._changed.add(outbound.stream)
 
     def remove(self, stream: int) -> None:
         """Stop sending a stream."""
-        del self._outgoing[stream]
+        del self._outbound[stream]
         self._plans.pop(stream, None)
         self._changed.discard(stream)
 
     def renew(self, stream: int) -> None:
         """Plan a stream again before the next frame, because it has grown or failed, or its target
         has changed."""
-        if stream in self._outgoing:
+        if stream in self._outbound:
             self._changed.add(stream)
 
     def gather(self, until: float) -> None:
@@ -91,15 +91,15 @@ class FrameScheduler:
             alone = session.count == 1
             if alone != self._alone:
                 self._alone = alone
-                self._changed.update(self._outgoing)
+                self._changed.update(self._outbound)
             if not self._changed:
                 return
             stream = self._changed.pop()
-            outgoing = self._outgoing[stream]
-            plan = outgoing.plan(session.position(stream), session.window, alone=alone)
+            outbound = self._outbound[stream]
+            plan = outbound.plan(session.position(stream), session.window, alone=alone)
             self._plans[stream] = plan
             if plan.over is not None:
-                self._end(outgoing, plan.over)
+                self._end(outbound, plan.over)
 
     def _next_frame(self) -> int | None:
         """Move the frame that gains most into the session; return its stream, or None."""
@@ -110,19 +110,19 @@ class FrameScheduler:
         best = self._best() if ready else None
         if best is None:
             return None
-        outgoing, outlook, end = best
+        outbound, outlook, end = best
         # Half a window at most: the other half is in flight while the first is acknowledged.
         room = outlook.position + min(credit, current // 2)
         end = end if end <= room else cut(outlook, room)
-        session.send(outgoing.stream, outgoing.shared.read(outlook.position, end))
-        self._count(outgoing, end - outlook.position)
-        return outgoing.stream
+        session.send(outbound.stream, outbound.shared.read(outlook.position, end))
+        self._count(outbound, end - outlook.position)
+        return outbound.stream
 
-    def _count(self, outgoing: Outgoing, nbytes: int) -> None:
+    def _count(self, outbound: OutboundStream, nbytes: int) -> None:
         figures = self._figures
-        if not outgoing.sent:
-            figures.first_bytes.observe(self._clock() - outgoing.asked)
-        outgoing.sent += nbytes
+        if not outbound.sent:
+            figures.first_bytes.observe(self._clock() - outbound.asked)
+        outbound.sent += nbytes
         self._websocket.earn(nbytes)
         figures.frames += 1
         figures.payload += nbytes
@@ -136,20 +136,20 @@ class FrameScheduler:
         self.affordable_at = ready if ready > now else None
         return self.affordable_at is None
 
-    def _best(self) -> tuple[Outgoing, Outlook, int] | None:
+    def _best(self) -> tuple[OutboundStream, Outlook, int] | None:
         """Return the stream whose next frame gains most, and where that ends."""
         session = self._session
         best, gain = None, -inf
         gathering = self._clock() < self._gathered
         opening = session.count - len(self._plans)
         for stream, plan in self._plans.items():
-            outgoing = self._outgoing[stream]
+            outbound = self._outbound[stream]
             if plan.outlook is None:
-                opening += not outgoing.begun
-            elif gathering and outgoing.begun:
+                opening += not outbound.begun
+            elif gathering and outbound.begun:
                 pass  # others first
             elif plan.turn is not None and plan.turn.gain > gain:
-                best, gain = (outgoing, plan.outlook, plan.turn.end), plan.turn.gain
+                best, gain = (outbound, plan.outlook, plan.turn.end), plan.turn.gain
         # Streams that have no bytes yet, but soon will, should get a part of the window, which
         # bytes in flight have used up.  With less than a third, acknowledgements might not come.
         crowded = opening and 3 * session.under_way >= session.current
