@@ -41,7 +41,7 @@ def extended(data: bytes, target: int | None, simulator: Simulator = Simulator.T
 
 
 def test_any_prefix_goes_on_to_the_bytes_of_one_go() -> None:
-    whole = small(150)
+    whole = small(100)
     for length in range(len(whole)):
         assert extended(whole[:length], len(whole)) == whole
 
@@ -59,13 +59,13 @@ def test_a_prefix_that_ends_around_a_check_goes_on_to_the_bytes_of_one_go() -> N
 @pytest.mark.parametrize("simulator", [Simulator.PFR, Simulator.DITHER])
 def test_streams_of_exact_simulators_are_extended_too(simulator: Simulator) -> None:
     pytest.importorskip("constriction")
-    whole = small(90, simulator)
-    for length in (14, 17, 80):
-        assert extended(whole[:length], 90, simulator) == whole
+    whole = small(60, simulator)
+    for length in (14, 17, 50):
+        assert extended(whole[:length], 60, simulator) == whole
     # What is begun is finished by what began it; then another one may go on.
-    mixed = extended(whole[:80], 300)
+    mixed = extended(whole[:50], 200)
     used = [event.simulator for event in StreamReader().feed(mixed) if isinstance(event, Step)]
-    assert mixed[:80] == whole[:80]
+    assert mixed[:50] == whole[:50]
     assert set(used) == {simulator, Simulator.TRELLIS}
 
 

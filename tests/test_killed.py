@@ -14,17 +14,12 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Self
 
-import numpy as np
 import pytest
 import sources
 
 import diffc_client
-from diffc_client import ModelDecoders
 from diffc_stream import Decoder, Encoder, load_picture, save_png
-from diffc_stream.diffusion.architecture import Architecture
-from diffc_stream.diffusion.model import load_model
-from diffc_stream.diffusion.network import save_model
-from diffc_stream.diffusion.unet import UNet
+from diffc_stream.diffusion.collection import Collection
 
 BYTES = 3000
 HOLD = 1500
@@ -158,38 +153,28 @@ def finished(process: subprocess.Popen[str]) -> str:
 
 
 @pytest.fixture(scope="module")
-def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    file = tmp_path_factory.mktemp("model") / "tiny.safetensors"
-    save_model(file, UNet(Architecture(widths=(4, 8), blocks=(1, 1))), name="tiny")
-    return file
+def stream() -> bytes:
+    model = Collection.at_hand().preferred
+    return b"".join(Encoder(sources.picture(), model, target_bytes=BYTES))
 
 
 @pytest.fixture(scope="module")
-def stream(weights: Path) -> bytes:
-    picture = np.tile(sources.picture(), (4, 4, 1))
-    return b"".join(Encoder(picture, load_model(weights), target_bytes=BYTES))
-
-
-@pytest.fixture(scope="module")
-def sender(weights: Path, stream: bytes, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def sender(stream: bytes, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The address of a sender that has a stream."""
     folder = tmp_path_factory.mktemp("served")
     (folder / "a.dfc").write_bytes(stream)
-    with command(
-        "diffc_server", str(folder), "--port", "0", "--json", "--model", str(weights)
-    ) as server:
+    with command("diffc_server", str(folder), "--port", "0", "--json") as server:
         yield url_of(server)
 
 
-def test_a_sender_is_killed_and_started_again(weights: Path, tmp_path: Path) -> None:
+def test_a_sender_is_killed_and_started_again(tmp_path: Path) -> None:
     folder, kept = tmp_path / "served", tmp_path / "kept.dfc"
     folder.mkdir()
-    save_png(folder / "a.png", np.tile(sources.picture(), (4, 4, 1)))
-    model = ["--model", str(weights)]
-    serve = [str(folder), "--json", "--store", str(tmp_path / "store"), *model]
+    save_png(folder / "a.png", sources.picture())
+    serve = [str(folder), "--json", "--store", str(tmp_path / "store")]
     with Relay() as relay:
         get = ["get", f"{relay.url}/a.png", "-o", str(tmp_path / "out.png"), "--window", WINDOW]
-        get += ["--bytes", str(BYTES), "--keep-stream", str(kept), "--json", *model]
+        get += ["--bytes", str(BYTES), "--keep-stream", str(kept), "--json"]
         get += ["--patience", "600"]
         with contextlib.ExitStack() as processes:
             server = processes.enter_context(command("diffc_server", *serve, "--port", "0"))
@@ -208,24 +193,21 @@ def test_a_sender_is_killed_and_started_again(weights: Path, tmp_path: Path) -> 
                 assert relay.carried < BYTES - HOLD + 2 * OVERHEAD
                 # From here on, and from another link, the same.
                 uncut = diffc_client.MemoryStream()
-                decoders = ModelDecoders.load(weights)
-                asyncio.run(received(url, uncut, decoders))
+                asyncio.run(received(url, uncut))
     assert kept.read_bytes() == uncut.read()
     assert not list(tmp_path.rglob("*.part"))
 
 
-async def received(url: str, kept: diffc_client.MemoryStream, decoders: ModelDecoders) -> None:
-    async with diffc_client.connect(url, decoders=decoders) as sender:
+async def received(url: str, kept: diffc_client.MemoryStream) -> None:
+    async with diffc_client.connect(url) as sender:
         await sender.receive("a.png", kept, bytes=BYTES)
 
 
-def test_get_is_killed_and_called_again(
-    sender: str, weights: Path, stream: bytes, tmp_path: Path
-) -> None:
+def test_get_is_killed_and_called_again(sender: str, stream: bytes, tmp_path: Path) -> None:
     out, store = tmp_path / "out.png", tmp_path / "store"
     with Relay() as relay:
         get = ["get", f"{relay.url}/a.dfc", "-o", str(out), "--window", WINDOW]
-        get += ["--model", str(weights), "--json"]
+        get += ["--json"]
         relay.connect(sender, hold=HOLD)
         with command("diffc_client", *get, store=store) as client:
             assert relay.held.wait(PATIENCE)
@@ -243,15 +225,13 @@ def test_get_is_killed_and_called_again(
         rest = len(stream) - len(held)
         assert rest < relay.carried < rest + OVERHEAD
     assert kept.read_bytes() == stream
-    assert_shows(out, stream, weights)
+    assert_shows(out, stream)
 
 
-def test_run_is_killed_and_started_again(
-    sender: str, weights: Path, stream: bytes, tmp_path: Path
-) -> None:
+def test_run_is_killed_and_started_again(sender: str, stream: bytes, tmp_path: Path) -> None:
     folder = tmp_path / "pictures"
     with Relay() as relay:
-        run = ("run", relay.url, str(folder), "--window", WINDOW, "--model", str(weights))
+        run = ("run", relay.url, str(folder), "--window", WINDOW)
         relay.connect(sender, hold=HOLD)
         with command("diffc_client", *run) as client:
             assert relay.held.wait(PATIENCE)
@@ -275,12 +255,12 @@ def test_run_is_killed_and_started_again(
         assert rest < relay.carried < rest + OVERHEAD
     assert kept.read_bytes() == stream
     assert not list(folder.rglob("*.part"))
-    assert_shows(kept.with_name(f"{kept.name}.png"), stream, weights)
+    assert_shows(kept.with_name(f"{kept.name}.png"), stream)
 
 
-def assert_shows(file: Path, stream: bytes, weights: Path) -> None:
+def assert_shows(file: Path, stream: bytes) -> None:
     """A picture file is what a stream decodes to, but for the order of additions."""
-    decoder = Decoder([load_model(weights)])
+    decoder = Decoder([Collection.at_hand().preferred])
     decoder.feed(stream)
     difference = load_picture(file).astype(int) - decoder.render().image
     assert abs(difference).max() <= 1
