@@ -13,17 +13,13 @@ from contextlib import contextmanager
 from http.client import HTTPConnection
 from pathlib import Path
 
-import numpy as np
 import pytest
 import sources
 
 import diffc_client
-from diffc_client import ModelDecoders
 from diffc_server.__main__ import main
 from diffc_stream import save_png
-from diffc_stream.diffusion.architecture import Architecture
-from diffc_stream.diffusion.network import save_model
-from diffc_stream.diffusion.unet import UNet
+from diffc_stream.diffusion.collection import DEFAULT
 from diffc_stream.errors import LinkLost
 from diffc_viewer import Assets
 
@@ -44,22 +40,20 @@ def server(*arguments: str) -> Iterator[subprocess.Popen[str]]:
 
 
 def test_from_start_to_stop(tmp_path: Path) -> None:
-    folder, store, weights = tmp_path / "served", tmp_path / "store", tmp_path / "tiny.safetensors"
+    folder, store = tmp_path / "served", tmp_path / "store"
     folder.mkdir()
-    save_png(folder / "a.png", np.tile(sources.picture(), (4, 4, 1)))
-    fingerprint = save_model(weights, UNet(Architecture(widths=(4, 8), blocks=(1, 1))), name="tiny")
-    decoders = ModelDecoders.load(weights)
-    arguments = (str(folder), "--port", "0", "--model", str(weights), "--store", str(store))
+    save_png(folder / "a.png", sources.picture())
+    arguments = (str(folder), "--port", "0", "--model", str(DEFAULT), "--store", str(store))
     with server(*arguments, "--json") as process:
         assert process.stdout is not None
         assert process.stderr is not None
         started = json.loads(process.stdout.readline())
-        assert started["model"] == fingerprint
+        assert DEFAULT.stem.endswith(started["model"])
         url = started["url"] + "/a.png"
-        *_, last = diffc_client.stream(url, bytes=3000, decoders=decoders)
-        assert (last.bytes, last.complete) == (3000, True)
+        *_, last = diffc_client.stream(url, bytes=1000)
+        assert (last.bytes, last.complete) == (1000, True)
         # Stopped while somebody is still receiving, who is told.
-        loop = diffc_client.stream(url, decoders=decoders, patience=0.0)
+        loop = diffc_client.stream(url, patience=0.0)
         assert not next(loop).complete
         process.send_signal(signal.SIGTERM)
         with pytest.raises(LinkLost):
