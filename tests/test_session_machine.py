@@ -19,7 +19,7 @@ from session_rules import PICTURES, Machine
 
 EXAMPLES = int(os.environ.get("DIFFC_EXAMPLES", "0"))
 SETTINGS = settings(
-    max_examples=EXAMPLES or 200,
+    max_examples=EXAMPLES or 120,
     stateful_step_count=60 if EXAMPLES else 40,
     derandomize=not EXAMPLES,
     report_multiple_bugs=False,

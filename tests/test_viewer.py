@@ -7,7 +7,8 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
-from browser import Complaints, browsing, opened
+from browser import Complaints, opened
+from playwright.async_api import Browser
 from serving import pictures, serving
 
 from diffc_client.remote.address import Address
@@ -47,9 +48,11 @@ async def addresses(home: Path) -> AsyncIterator[list[str]]:
         yield [daemon.url.replace("ws:", "http:"), view.url]
 
 
-@pytest.mark.asyncio
-async def test_the_page_is_isolated_and_nothing_is_missing(tmp_path: Path) -> None:
-    async with addresses(tmp_path) as urls, browsing() as browser:
+@pytest.mark.asyncio(loop_scope="session")
+async def test_the_page_is_isolated_and_nothing_is_missing(
+    browser: Browser, tmp_path: Path
+) -> None:
+    async with addresses(tmp_path) as urls:
         for url in urls:
             page, complaints = await opened(browser), Complaints()
             complaints.listen(page)
@@ -57,13 +60,15 @@ async def test_the_page_is_isolated_and_nothing_is_missing(tmp_path: Path) -> No
             assert await page.evaluate("crossOriginIsolated") is True
             assert await page.evaluate("navigator.hardwareConcurrency") > 0
             assert complaints.heard == []
+            await page.context.close()
 
 
-@pytest.mark.asyncio
-async def test_the_model_runs_in_threads(tmp_path: Path) -> None:
-    async with addresses(tmp_path) as urls, browsing() as browser:
+@pytest.mark.asyncio(loop_scope="session")
+async def test_the_model_runs_in_threads(browser: Browser, tmp_path: Path) -> None:
+    async with addresses(tmp_path) as urls:
         page, complaints = await opened(browser), Complaints()
         await page.goto(urls[0])
         complaints.listen(page)
         assert await page.evaluate(EVALUATE) == [[1, 3, 64, 64], True]
         assert complaints.heard == []
+        await page.context.close()

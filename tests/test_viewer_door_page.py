@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 from authority import issue
-from browser import PATIENCE, Complaints, browsing, opened
-from playwright.async_api import Error, expect
+from browser import PATIENCE, Complaints, opened
+from playwright.async_api import Browser, Error, expect
 from proxying import proxying
 from serving import serving
 from viewing import scene, streamed
@@ -20,8 +20,8 @@ from diffc_stream.transport.tokens import Tokens, add_token
 from diffc_viewer import Assets, Site
 
 
-@pytest.mark.asyncio
-async def test_the_token_is_the_password(tmp_path: Path) -> None:
+@pytest.mark.asyncio(loop_scope="session")
+async def test_the_token_is_the_password(browser: Browser, tmp_path: Path) -> None:
     folder, held = tmp_path / "pictures", tmp_path / "tokens.toml"
     folder.mkdir()
     (folder / "meadow.dfc").write_bytes(streamed(scene(64, 3), 0.5))
@@ -29,7 +29,6 @@ async def test_the_token_is_the_password(tmp_path: Path) -> None:
     models = Collection.at_hand()
     complaints = Complaints()
     async with (
-        browsing() as browser,
         serving(
             folder,
             FileOpener(models),
@@ -60,18 +59,19 @@ async def test_the_token_is_the_password(tmp_path: Path) -> None:
         )
         assert token not in await page.content()
         assert "ship" not in page.url
+        await page.context.close()
+        await stranger.context.close()
     assert complaints.heard == []
 
 
-@pytest.mark.asyncio
-async def test_a_page_below_a_path(tmp_path: Path) -> None:
+@pytest.mark.asyncio(loop_scope="session")
+async def test_a_page_below_a_path(browser: Browser, tmp_path: Path) -> None:
     folder = tmp_path / "pictures"
     folder.mkdir()
     (folder / "meadow.dfc").write_bytes(streamed(scene(64, 3), 0.5))
     models = Collection.at_hand()
     complaints = Complaints()
     async with (
-        browsing() as browser,
         serving(folder, FileOpener(models), site=Site(Assets(models.files))) as sender,
         proxying(sender.port, below="/cam1") as proxy,
     ):

@@ -259,7 +259,7 @@ def streams(data: dict[str, bytes]) -> list[Json]:
     few: list[Method] = ["mmse", 0.5]  # evaluations take their time in a test
     for name, own, ends, methods in (
         ("exact", model(), [17, 30, 56, 57, 60, 300, 1500], every),
-        ("learned", default_model(), [40, 300, 900], few),
+        ("learned", default_model(), [40, 900], few),
         ("shaped", by_scale(), [19, 45, 157, 300, 900], every),
         ("described", model(), [300, 600], few),
     ):
