@@ -20,9 +20,10 @@ TYPED := diffc_stream build/typing/diffc_server build/typing/diffc_client \
          build/typing/diffc_viewer build/typing/diffc_benchmarks examples fuzz tests tools training
 
 VIEWER := client/viewer
-# A process for every core: half of the tests wait for a browser, a program or a link.  What they
-# start, some hundred Python programs, would compile every module anew if it might not be kept.
-PARALLEL := --numprocesses auto --maxprocesses 4 --dist worksteal
+# A process more than there are cores, four at most: many tests wait for a browser, a program or a
+# link.  What they start, some hundred Python programs, would compile every module anew if it might
+# not be kept.
+PARALLEL = --numprocesses $$(( $$(getconf _NPROCESSORS_ONLN) + 1 )) --maxprocesses 4 --dist worksteal
 # Node, where the machine has none, is in .venv.
 WITH_NODE := PATH="$(CURDIR)/$(BIN):$$PATH"
 

@@ -12,7 +12,7 @@ from contextlib import suppress
 from pathlib import Path
 
 import pytest
-from abused import ONE, issued, mirror, prey, sender, ticks, tokens, tried
+from abused import ONE, issued, known, mirror, prey, sender, ticks, tokens, tried
 from authority import Issued
 from serving import settled
 
@@ -26,7 +26,7 @@ from diffc_benchmarks.abuse_wire import PING, Front, frame
 from diffc_stream.errors import LinkLost, RemoteProtocolError
 from diffc_stream.session import Catalogue, decode
 
-__all__ = ["issued", "prey", "tokens"]
+__all__ = ["issued", "known", "prey", "tokens"]
 pytestmark = pytest.mark.skipif(
     not Path("/proc/self/smaps_rollup").exists(), reason="reads Linux's /proc"
 )

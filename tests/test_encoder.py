@@ -83,7 +83,7 @@ def test_streams_of_exact_simulators_decode_from_any_prefix(simulator: Simulator
 @pytest.mark.parametrize("simulator", Simulator)
 def test_targets_too_small_to_show_anything_are_refused(simulator: Simulator) -> None:
     pytest.importorskip("constriction")
-    for target in range(21, 34):
+    for target in range(21, 34, 2):
         try:
             data = b"".join(Encoder(picture(), model(), target_bytes=target, simulator=simulator))
         except TargetError as error:

@@ -154,7 +154,7 @@ def assert_alike(one: NDArray[np.uint8], other: NDArray[np.uint8]) -> None:
     assert np.mean(one != other) < 1e-3
 
 
-@pytest.mark.parametrize("size", [(1, 1), (7, 9), (4000, 6000), (20_000, 300), (33, 9_000)])
+@pytest.mark.parametrize("size", [(1, 1), (7, 9), (2000, 3000), (20_000, 300), (33, 9_000)])
 @pytest.mark.parametrize("largest", [70_000, 5_000_000])
 def test_tiles_cover_a_picture_once(size: tuple[int, int], largest: int) -> None:
     multiple, halo = 8, 128

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import shutil
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -32,10 +33,19 @@ def issued(tmp_path: Path) -> Issued:
     return issue(tmp_path)
 
 
-@pytest.fixture
-def tokens(tmp_path: Path) -> dict[str, str]:
+@pytest.fixture(scope="module")
+def known(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, str]]:
+    """A file of tokens, and who has which."""
+    file = tmp_path_factory.mktemp("tokens") / "tokens.toml"
     names = dict.fromkeys(["honest", *SENDER, *MIRROR])
-    return {name: add_token(tmp_path / "tokens.toml", name) for name in names}
+    return file, {name: add_token(file, name) for name in names}
+
+
+@pytest.fixture
+def tokens(known: tuple[Path, dict[str, str]], tmp_path: Path) -> dict[str, str]:
+    file, tokens = known
+    shutil.copy(file, tmp_path / "tokens.toml")
+    return tokens
 
 
 @pytest.fixture
