@@ -18,6 +18,11 @@ In a program whose event loop is not asyncio's, that of a window for instance::
 
     watch = diffc_client.watch("ws://localhost:8765/coffee.jpg", show, psnr=30)
 
+From a broadcast in packets, of which any may be lost::
+
+    for refinement in diffc_client.receive_packets("udp://0.0.0.0:7000"):
+        print(refinement.bytes, refinement.predicted_psnr)
+
 Every refinement carries the whole picture as it is known so far: ``image``, uint8 (H, W, 3), with
 ``bytes``, ``bpp``, ``predicted_psnr`` and ``complete``.  Leave the loop when it is good enough.
 The errors of :mod:`diffc_stream.errors` that a receiver meets are exported here too.
@@ -36,6 +41,8 @@ if TYPE_CHECKING:
     from .api.connection import Sender as Sender
     from .api.connection import connect as connect
     from .api.delivery import Delivery as Delivery
+    from .api.packets import PacketReceiver as PacketReceiver
+    from .api.packets import receive_packets as receive_packets
     from .api.watch import Watch as Watch
     from .api.watch import Watcher as Watcher
     from .api.watch import watch as watch
@@ -97,6 +104,7 @@ _HOMES = {
     "ModelError": "errors",
     "NotAStream": "errors",
     "NothingDecodable": "errors",
+    "PacketReceiver": "api.packets",
     "PeerError": "errors",
     "PictureTooLarge": "errors",
     "Refinement": "decoding.refiner",
@@ -118,6 +126,7 @@ _HOMES = {
     "Watcher": "api.watch",
     "connect": "api.connection",
     "outdated": "storage.partial_stream",
+    "receive_packets": "api.packets",
     "stream": "api.blocking",
     "watch": "api.watch",
 }

@@ -36,8 +36,10 @@ BELOW: dict[str, set[str]] = {
     "session": {"container", "errors"},
     "packets": {"container", "errors"},
     "codec": {"channel", "container", "diffusion", "exports", "metrics", "errors"},
+    "reception": {"codec", "diffusion", "errors", "packets"},
     "cli": {
         *("allocation", "codec", "container", "diffusion", "flags", "threads", "work"),
+        *("packets", "reception"),
         *(
             "console",
             "destination",
@@ -61,11 +63,11 @@ BELOW: dict[str, set[str]] = {
     },
     "client": {
         *("allocation", "session", "container", "codec", "diffusion", "opening", "transport"),
-        *("exports", "flags", "interruption", "metrics", "threads"),
+        *("exports", "flags", "interruption", "metrics", "packets", "reception", "threads"),
         *("console", "destination", "formats", "picture", "replacement", "errors"),
     },
     "benchmarks": {
-        *("channel", "codec", "container", "diffusion", "flags", "session", "threads"),
+        *("channel", "codec", "container", "diffusion", "flags", "packets", "session", "threads"),
         *("destination", "picture", "metrics", "errors", "transport"),
     },
 }
@@ -94,6 +96,7 @@ FOREIGN: dict[str, set[str]] = {
     "session": {"msgpack"},
     "packets": set(),
     "codec": {"numpy"},
+    "reception": set(),
     "cli": {"matplotlib", "numpy", "rich"},
     "start": set(),
     "__main__": set(),
@@ -139,7 +142,7 @@ NETWORKED = ("server", "client", "benchmarks", "transport")
 TORCH = {"diffusion/network.py", "diffusion/unet.py"}
 """What of the library imports torch, which is an extra."""
 
-SERVING = {"link"}
+SERVING = {"link", "receive_packets", "send_packets"}
 """Commands of ``diffc`` that serve a link, and may import transport when they are run: until then
 nothing of it is loaded, see ``test_light_modules_stay_light``."""
 

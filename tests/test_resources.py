@@ -153,6 +153,7 @@ COUNTED = {
         diffc_stream/packets/receiver.py self.streams
         diffc_stream/packets/stream.py self._pieces self._repairs self._solved
         diffc_stream/codec/decoder.py self._lost
+        diffc_stream/codec/patchwork.py self._parts
         diffc_stream/container/reader.py self._lost
         """,
     "Pages that look through a receiver": """
@@ -184,6 +185,7 @@ OF_NOBODY_ELSE = {
         client/remote/handshake.py socket
         client/remote/credentials.py thread
         diffc_stream/transport/tcp.py socket
+        diffc_stream/transport/carriers.py socket
         diffc_stream/transport/tls.py socket
         server/websocket/dialler.py socket task
         diffc_stream/transport/websocket.py socket
@@ -199,6 +201,7 @@ OF_NOBODY_ELSE = {
         diffc_stream/transport/toml.py file
         diffc_stream/transport/tokens.py self._by_hash self.limits
         diffc_stream/cli/streams.py file
+        diffc_stream/transport/carriers.py file
         diffc_stream/picture.py file
         diffc_stream/imaging/jpeg.py file
         diffc_stream/imaging/png.py file

@@ -11,13 +11,30 @@ import sys
 from collections.abc import Sequence
 
 from diffc_stream.allocation import keep_freed_memory
-from diffc_stream.cli import bench, decode, encode, inspect, link, models
+from diffc_stream.cli import (
+    bench,
+    decode,
+    encode,
+    inspect,
+    link,
+    models,
+    receive_packets,
+    send_packets,
+)
 from diffc_stream.cli.arguments import EXIT_CODES
 from diffc_stream.console import escape_what_cannot_be_shown
 from diffc_stream.errors import DiffcError, one_line
 from diffc_stream.threads import wait_asleep
 
-_COMMANDS = {"encode": encode, "decode": decode, "inspect": inspect, "models": models, "link": link}
+_COMMANDS = {
+    "encode": encode,
+    "decode": decode,
+    "inspect": inspect,
+    "models": models,
+    "link": link,
+    "send-packets": send_packets,
+    "receive-packets": receive_packets,
+}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -52,6 +69,6 @@ def _parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     commands = parser.add_subparsers(dest="command", required=True)
-    for command in (encode, decode, inspect, models, link, bench):
+    for command in (*_COMMANDS.values(), bench):
         command.add(commands)
     return parser

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from diffc_stream.codec.encode_report import EncodeReport as EncodeReport
     from diffc_stream.codec.encoder import Encoder as Encoder
     from diffc_stream.codec.encoder import prepare as prepare
+    from diffc_stream.codec.patchwork import Patchwork as Patchwork
     from diffc_stream.codec.schedule import Schedule as Schedule
 
 # Imported on demand: a Curve needs no model, and should not load what it takes to run one.
@@ -29,6 +30,7 @@ _HOMES = {
     "EncodeReport": "encode_report",
     "Encoder": "encoder",
     "Method": "decoder",
+    "Patchwork": "patchwork",
     "Rendering": "decoder",
     "Schedule": "schedule",
     "prepare": "encoder",

@@ -1,0 +1,103 @@
+"""A broadcast as it comes in: packets taken, the picture that they give, and what is missing."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from diffc_stream.codec import Patchwork
+from diffc_stream.codec.decoder import MOST_PIXELS, Method, Rendering
+from diffc_stream.errors import NothingDecodable
+from diffc_stream.packets import Gathered, Outcome, Receiver
+
+if TYPE_CHECKING:
+    from diffc_stream.diffusion.model import Model
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Progress:
+    """What a receiver has of the stream last heard of."""
+
+    stream: int | None
+    """The number that packets name it by; None before the first packet."""
+    packets: int
+    """Packets that told something new."""
+    duplicates: int
+    damaged: int
+    foreign: int
+    pieces: int
+    missing: int | None
+    """Pieces that are missing; None as long as nobody has said how many there are."""
+    station: str
+
+    @property
+    def complete(self) -> bool:
+        """Whether nothing is missing."""
+        return self.missing == 0
+
+    def __str__(self) -> str:
+        missing = "?" if self.missing is None else self.missing
+        return (
+            f"{self.packets} packets, {self.duplicates} duplicates, {missing} of "
+            f"{'?' if self.missing is None else self.pieces + self.missing} pieces missing"
+        )
+
+
+class Reception:
+    """Take packets, from one or several antennas, and show the picture that they give so far.
+
+    ``models`` are as for :class:`~diffc_stream.codec.Decoder`; ``wanted`` is the only stream to
+    show, by its number.  Otherwise it is the one last heard of.  Not safe to use from two threads
+    at once.
+    """
+
+    def __init__(
+        self,
+        models: Mapping[str, Model],
+        *,
+        wanted: int | None = None,
+        most_pixels: int = MOST_PIXELS,
+    ) -> None:
+        self.receiver = Receiver(wanted=wanted)
+        self._models, self._most_pixels = models, most_pixels
+        self._patchwork: tuple[Gathered, int, Patchwork] | None = None
+
+    def take(self, packet: bytes) -> Outcome:
+        """Take a packet, and return what it was good for.  Never raises, whatever the bytes."""
+        return self.receiver.take(packet)
+
+    @property
+    def progress(self) -> Progress:
+        """What there is of the stream last heard of."""
+        counts, gathered = self.receiver.counts, self.receiver.newest
+        return Progress(
+            stream=gathered.identity if gathered else None,
+            packets=counts[Outcome.NEW],
+            duplicates=counts[Outcome.KNOWN],
+            damaged=counts[Outcome.DAMAGED],
+            foreign=counts[Outcome.FOREIGN],
+            pieces=gathered.pieces if gathered else 0,
+            missing=gathered.missing if gathered else None,
+            station=self.receiver.station,
+        )
+
+    @property
+    def stream(self) -> bytes:
+        """The bytes of the stream last heard of, up to the first that is missing."""
+        return self.receiver.newest.prefix if self.receiver.newest else b""
+
+    def render(self, method: Method = "mmse", *, symmetries: int = 1) -> Rendering:
+        """Return the picture of the stream last heard of.
+
+        Raises NothingDecodable as long as there is none, and otherwise as Decoder.feed does.
+        """
+        gathered = self.receiver.newest
+        if gathered is None:
+            raise NothingDecodable("nothing can be decoded yet: no packet has arrived")
+        known = self._patchwork
+        if known is None or known[:2] != (gathered, gathered.distrusted):
+            # What was forgotten may come again with other bytes.
+            patchwork = Patchwork(self._models, most_pixels=self._most_pixels)
+            known = self._patchwork = (gathered, gathered.distrusted, patchwork)
+        return known[2].decoder(gathered.parts()).render(method, symmetries=symmetries)

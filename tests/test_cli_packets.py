@@ -1,0 +1,108 @@
+"""``diffc send-packets`` and ``diffc receive-packets``."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from sources import LARGE, collection, long_stream, model
+
+from diffc_stream.cli import main, receive_packets
+from diffc_stream.cli.send_packets import send
+from diffc_stream.diffusion.collection import Collection
+from diffc_stream.packets import Broadcast
+from diffc_stream.packets.airtime import Airtime
+from diffc_stream.reception import Reception
+
+MODELS = collection(model(LARGE))
+
+
+@pytest.fixture
+def sent(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder with the stream, whose model is at hand."""
+    monkeypatch.setattr(Collection, "at_hand", lambda *_: MODELS)
+    (tmp_path / "picture.dfc").write_bytes(long_stream())
+    return tmp_path
+
+
+def run(capsys: pytest.CaptureFixture[str], *arguments: object) -> tuple[int, str, str]:
+    code = main([str(argument) for argument in arguments])
+    return code, *capsys.readouterr()
+
+
+def test_a_folder_there_and_back(sent: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    stream, box, out = sent / "picture.dfc", sent / "box", sent / "out.png"
+    code, said, _ = run(capsys, "send-packets", stream, box, "--budget", 2000, "--json")
+    facts = json.loads(said)
+    assert (code, facts["packets"]) == (0, 10)
+    (box / "000005.packet").unlink()
+    kept = sent / "kept.dfc"
+    code, said, _ = run(capsys, "receive-packets", box, out, "--json", "--stream", kept)
+    shown = json.loads(said.splitlines()[-1])
+    assert (code, shown["missing"], shown["complete"]) == (0, 1, False)
+    assert out.stat().st_size > 1000
+    assert not kept.exists()
+    assert run(capsys, "send-packets", stream, box, "--budget", 2000)[0] == 0
+    code, said, _ = run(
+        capsys, "receive-packets", box, out, "--stream", kept, "--wanted", facts["stream"]
+    )
+    assert (code, kept.read_bytes()) == (0, long_stream()[: facts["stream_bytes"]])
+    assert "0 of 7 pieces missing" in said
+
+
+def test_what_cannot_be(sent: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    stream, empty, out = sent / "picture.dfc", sent / "empty", sent / "out.png"
+    empty.mkdir()
+    code, _, said = run(capsys, "receive-packets", empty, out)
+    assert (code, said.count("\n")) == (3, 1)
+    assert "no picture has arrived" in said
+    code, _, said = run(capsys, "send-packets", stream, empty, "--duty", 1)
+    assert (code, said) == (2, "diffc: --duty needs --air-rate: how fast the radio sends\n")
+    code, _, said = run(capsys, "receive-packets", sent / "missing", out)
+    assert (code, said.count("\n")) == (1, 1)
+    with pytest.raises(SystemExit):
+        main(["receive-packets", "-", "out.png", "--wanted", "12345"])
+
+
+class Clock:
+    """A clock that sleeping moves, and a list of what was sent when."""
+
+    def __init__(self) -> None:
+        self.now = 100.0
+        self.sent: list[float] = []
+
+    def sleep(self, seconds: float) -> None:
+        self.now += seconds
+
+    def send(self, packet: bytes) -> None:
+        self.sent.append(self.now - 100.0)
+
+
+def test_packets_keep_to_their_rate() -> None:
+    clock = Clock()
+    packets = iter([bytes(200)] * 4)
+    airtime = Airtime(bytes_per_second=100)
+    assert send(packets, clock, airtime, clock=lambda: clock.now, sleep=clock.sleep) == 4
+    assert clock.sent == [0.0, 2.0, 4.0, 6.0]
+
+
+def test_a_carousel_ends_in_time() -> None:
+    clock = Clock()
+    broadcast = Broadcast(long_stream(), size=200, budget=1000, carousel=True)
+    airtime = Airtime(packets_per_second=1)
+    count = send(broadcast, clock, airtime, seconds=50, clock=lambda: clock.now, sleep=clock.sleep)
+    assert count == 50
+
+
+def test_pictures_are_made_now_and_then() -> None:
+    times = iter(range(1000))
+
+    def packets() -> Iterator[bytes | None]:
+        for packet in Broadcast(long_stream(), size=200, budget=4000):
+            yield packet
+            yield None
+
+    shown = receive_packets.sharpening(
+        Reception(MODELS), packets(), every=10, clock=lambda: float(next(times))
+    )
+    assert 2 <= sum(1 for _ in shown) <= 6
