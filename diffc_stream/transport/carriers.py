@@ -18,7 +18,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
-from typing import BinaryIO, Protocol
+from typing import Any, BinaryIO, Protocol
 
 from diffc_stream.errors import AddressError, DamagedPacket
 from diffc_stream.flags import Endpoint, endpoint
@@ -64,7 +64,7 @@ class Datagrams(AbstractContextManager["Datagrams"]):
         try:
             found = socket.getaddrinfo(end.host, end.port, type=socket.SOCK_DGRAM)
             family, kind, protocol, _, address = found[0]
-            self._address: tuple[str | int, ...] = address
+            self._address: Any = address
             self._socket = socket.socket(family, kind, protocol)
         except OSError as error:
             raise AddressError(f"{end}: {error.strerror or error}") from error
