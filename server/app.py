@@ -34,7 +34,7 @@ from .encoding.pipeline import Pipeline
 from .encoding.source import FileOpener
 from .http.comparison import Comparison
 from .ops.health import status_port
-from .ops.metrics import Figures
+from .ops.metrics import SenderMetrics
 from .websocket.dialler import Dialler, bearer_headers
 
 logger = logging.getLogger("diffc_server")
@@ -86,13 +86,13 @@ def build(
     store: Store | None,
 ) -> App:
     """Return a sender of the catalogue's pictures.  Raises DiffcError, or OSError."""
-    figures = Figures()
+    metrics = SenderMetrics()
     pipeline = Pipeline(
         FileOpener(models),
         store=store,
         encoders=settings.encoders,
         queue=settings.queue,
-        figures=figures,
+        metrics=metrics,
         describing=FileOpener(models, facts=settings.metadata) if settings.metadata else None,
     )
     assets = Assets(models.files)
@@ -108,7 +108,7 @@ def build(
         names=[settings.host, *names],
         site=site,
         comparison=Comparison(catalogue) if site and settings.compare else None,
-        figures=figures,
+        metrics=metrics,
         grace=settings.drain,
         reuse_port=settings.reuse_port,
         reception=security.reception,
@@ -119,14 +119,14 @@ def build(
     status = None
     if settings.metrics is not None:
         check = partial(_problem, settings.folder, store)
-        status = status_port(settings.metrics, figures, check, names=names, strict=security.strict)
-    diallers = [_dialler(url, settings, catalogue, pipeline, figures) for url in settings.dial]
+        status = status_port(settings.metrics, metrics, check, names=names, strict=security.strict)
+    diallers = [_dialler(url, settings, catalogue, pipeline, metrics) for url in settings.dial]
     page = site is not None and assets.complete
     return App(daemon=daemon, diallers=diallers, status=status, page=page)
 
 
 def _dialler(
-    url: str, settings: Settings, catalogue: Catalogue, pipeline: Pipeline, figures: Figures
+    url: str, settings: Settings, catalogue: Catalogue, pipeline: Pipeline, metrics: SenderMetrics
 ) -> Dialler:
     token, authorities = settings.dial_token, settings.dial_ca
     return Dialler(
@@ -136,7 +136,7 @@ def _dialler(
         terms=Terms(window=settings.window),
         headers=bearer_headers(url, token, exposed=settings.insecure) if token else None,
         tls=believing(authorities) if authorities else None,
-        figures=figures,
+        metrics=metrics,
         grace=settings.drain,
     )
 

@@ -31,7 +31,7 @@ from .encoding.pipeline import Pipeline
 from .gate import Gate
 from .http.comparison import Comparison
 from .http.handler import HttpService, RequestHandler
-from .ops.metrics import Figures
+from .ops.metrics import SenderMetrics
 from .websocket.connection import ReceiverConnection, connection_id
 from .websocket.handshake import IncomingConnection
 
@@ -106,7 +106,7 @@ class SenderDaemon:
         *,
         site: Site | None = None,
         comparison: Comparison | None = None,
-        figures: Figures | None = None,
+        metrics: SenderMetrics | None = None,
         **options: Unpack[ListenOptions],
     ) -> None:
         """Prepare to listen, as ``options`` say: fields of :class:`ListenSettings`.
@@ -114,7 +114,7 @@ class SenderDaemon:
         With a ``site``, browsers find the viewer here; with a ``comparison``, also the same
         pictures in other formats.
         """
-        self.figures = figures or Figures()
+        self.metrics = metrics or SenderMetrics()
         self._settings = settings = ListenSettings(**options)
         self._terms = settings.terms or Terms()
         self._reception = AccessControl() if settings.reception is None else settings.reception
@@ -130,7 +130,7 @@ class SenderDaemon:
         self._gate = Gate(
             self._reception,
             self.admission,
-            self.figures,
+            self.metrics,
             names=settings.names,
             origins=settings.origins,
             pages=site is not None,
@@ -147,19 +147,19 @@ class SenderDaemon:
             site=site,
             comparison=comparison,
             idle=self._terms.idle,
-            figures=self.figures,
+            metrics=self.metrics,
         )
         self._open: set[IncomingConnection] = set()
         """All connections, those that are being opened or closed included."""
         self._listener: PortListener | None = None
-        self._report_to(self.figures)
+        self._report_to(self.metrics)
 
-    def _report_to(self, figures: Figures) -> None:
+    def _report_to(self, metrics: SenderMetrics) -> None:
         """Connect the metrics to what the daemon itself counts."""
-        figures.admission = self.admission
-        figures.beyond = lambda: self._catalogue.left_out
-        figures.unnamed = lambda: self._catalogue.unserved
-        figures.buffered = lambda: self._service.buffers.nbytes
+        metrics.admission = self.admission
+        metrics.beyond = lambda: self._catalogue.left_out
+        metrics.unnamed = lambda: self._catalogue.unserved
+        metrics.buffered = lambda: self._service.buffers.nbytes
 
     async def __aenter__(self) -> Self:
         """Start to listen.  Raises OSError if the port is taken, or cannot be shared."""
@@ -219,7 +219,7 @@ class SenderDaemon:
         """
         if self._listener is None:
             return
-        self.figures.draining = True
+        self.metrics.draining = True
         self._listener.close(close_connections=False)
         for receiver in self._receivers:
             receiver.drain()
@@ -284,12 +284,12 @@ class SenderDaemon:
             self._catalogue,
             self._pipeline,
             self._terms,
-            self.figures,
+            self.metrics,
             websocket.quota,
         )
         self._receivers.add(receiver)
-        self.figures.sockets += 1
-        self.figures.opened["websocket"] += 1
+        self.metrics.sockets += 1
+        self.metrics.opened["websocket"] += 1
         try:
             await receiver.run()
         except Exception:
@@ -297,7 +297,7 @@ class SenderDaemon:
             logger.exception("a connection failed")
         finally:
             self._receivers.discard(receiver)
-            self.figures.sockets -= 1
+            self.metrics.sockets -= 1
             if websocket.state is not State.CLOSED:
                 # Otherwise it would hold its place for as long as a drain may take.
                 asyncio.get_running_loop().call_later(GOODBYE, receiver.abort)
@@ -311,7 +311,7 @@ class SenderDaemon:
         if any("websocket" in value.lower() for value in request.headers.get_all("Upgrade")):
             return self._gate.admit_socket(connection, request)
         if self._listener is None or not self._listener.is_serving():
-            self.figures.turned_away["draining"] += 1
+            self.metrics.turned_away["draining"] += 1
             return connection.respond(unavailable, "shutting down\n")
         refusal = self._gate.admit_request(connection, request)
         if refusal is not None:
@@ -320,14 +320,14 @@ class SenderDaemon:
         connection.deadline.reschedule(None)
         handler = RequestHandler(connection, request, self._service, connection.quota)
         self._requests.add(handler)
-        self.figures.requests += 1
-        self.figures.opened["http"] += 1
+        self.metrics.requests += 1
+        self.metrics.opened["http"] += 1
         try:
             with bound_contextvars(connection=connection_id()):
                 return await handler.run()
         finally:
             self._requests.discard(handler)
-            self.figures.requests -= 1
+            self.metrics.requests -= 1
 
     def _connection(self, *arguments: Any, **more: Any) -> IncomingConnection:
         return IncomingConnection(*arguments, admission=self.admission, among=self._open, **more)

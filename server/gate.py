@@ -16,7 +16,7 @@ from diffc_viewer import OriginPolicy
 from .auth.access_control import RETRY_AFTER, AccessControl, Refusal
 from .auth.options import is_origin
 from .auth.quotas import ConnectionQuota
-from .ops.metrics import Figures
+from .ops.metrics import SenderMetrics
 from .websocket.handshake import IncomingConnection, refused
 
 logger = logging.getLogger("diffc_server")
@@ -29,7 +29,7 @@ class Gate:
         self,
         reception: AccessControl,
         admission: Admission,
-        figures: Figures,
+        metrics: SenderMetrics,
         *,
         names: Iterable[str],
         origins: Iterable[str],
@@ -48,13 +48,13 @@ class Gate:
         """Decides which web pages may send requests, and to which host names."""
         self._reception = reception
         self._admission = admission
-        self._figures = figures
+        self._metrics = metrics
 
     def refuse_crowd(self, connection: ServerConnection) -> Response | None:
         """Return a refusal with Retry-After if there is no room for the connection, else None."""
         if not (self._admission.full or self._admission.pressed):
             return None
-        self._figures.turned_away["full" if self._admission.full else "short"] += 1
+        self._metrics.turned_away["full" if self._admission.full else "short"] += 1
         text = "too many receivers" if self._admission.full else "too many open files"
         refusal = Refusal(
             status=http.HTTPStatus.SERVICE_UNAVAILABLE,
@@ -72,7 +72,7 @@ class Gate:
         objection = self._objection(connection, request, socket=True)
         if objection is None:
             return self._admit(connection, request)
-        self._figures.turned_away["forbidden"] += 1
+        self._metrics.turned_away["forbidden"] += 1
         text = _why(objection, request)
         logger.warning("%s was refused (HTTP %d): %s", connection.peer, objection, text)
         return connection.respond(objection, f"{text}\n")
@@ -111,7 +111,7 @@ class Gate:
             connection.settle()
             return None
         why = "unauthorized" if found.status is http.HTTPStatus.UNAUTHORIZED else "limited"
-        self._figures.turned_away[why] += 1
+        self._metrics.turned_away[why] += 1
         return refused(connection, found)
 
 

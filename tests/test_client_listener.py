@@ -25,7 +25,7 @@ from diffc_client.mirror import listener as listening
 from diffc_client.mirror.authentication import by_token
 from diffc_client.mirror.listener import MOST_SENDERS, is_name
 from diffc_server import Catalogue, Dialler, Pipeline
-from diffc_server.ops.metrics import Figures
+from diffc_server.ops.metrics import SenderMetrics
 from diffc_stream.session import PUSH_SUBPROTOCOL, SUBPROTOCOL, Hello, decode
 from diffc_stream.transport.impaired_link import Link
 from diffc_stream.transport.impairment import Impairment
@@ -97,14 +97,14 @@ async def test_a_sender_that_stops_says_so_and_saves_what_is_new(
         saved.append(dialler.connected)
 
     monkeypatch.setattr(Pipeline, "save", save)
-    figures = Figures()
+    metrics = SenderMetrics()
     async with Listener(kept) as listener:
         url = f"ws://127.0.0.1:{listener.port}/camera"
-        dialler = Dialler(url, Catalogue(folder), Pipeline(FakeOpener()), figures=figures)
+        dialler = Dialler(url, Catalogue(folder), Pipeline(FakeOpener()), metrics=metrics)
         async with dialler:
             await until(lambda: dialler.connected)
-            draining = [figures.draining]
-        draining.append(figures.draining)
+            draining = [metrics.draining]
+        draining.append(metrics.draining)
     assert draining == [False, True]
     assert saved == [False]
 

@@ -67,10 +67,10 @@ async def test_receivers_go_on_at_the_other_sender(
             # None is lost, and none was sent twice.
             for number, kept in enumerate(held):
                 assert kept.read() == stream_of(Path(NAMES[number % len(NAMES)]).name, LENGTH)
-            sent = first.figures.payload + second.figures.payload
+            sent = first.metrics.payload + second.metrics.payload
             assert sent == RECEIVERS * LENGTH
-            assert first.figures.ended["draining"] == RECEIVERS
-            assert second.figures.ended["complete"] == RECEIVERS
+            assert first.metrics.ended["draining"] == RECEIVERS
+            assert second.metrics.ended["complete"] == RECEIVERS
         gate.release(100)
 
 

@@ -19,7 +19,7 @@ from diffc_client import MemoryStream
 from diffc_server import Catalogue, Pipeline, SenderDaemon
 from diffc_server.cache.store import open_store
 from diffc_server.ops.health import status_port
-from diffc_server.ops.metrics import CODES, ENDS, Figures
+from diffc_server.ops.metrics import CODES, ENDS, SenderMetrics
 from diffc_stream.errors import UnknownImage
 from diffc_stream.flags import Endpoint
 from diffc_stream.session import Reason
@@ -31,9 +31,9 @@ DOCUMENT = Path(__file__).parent.parent / "docs" / "operating.md"
 
 
 @asynccontextmanager
-async def watched(figures: Figures | None = None, check: Check = str) -> AsyncIterator[str]:
+async def watched(metrics: SenderMetrics | None = None, check: Check = str) -> AsyncIterator[str]:
     endpoint = Endpoint(host="127.0.0.1", port=0)
-    async with status_port(endpoint, figures or Figures(), check) as port:
+    async with status_port(endpoint, metrics or SenderMetrics(), check) as port:
         yield port.url
 
 
@@ -59,14 +59,14 @@ async def figure(url: str, name: str, **labels: str) -> float:
 
 
 async def test_alive_and_ready() -> None:
-    figures = Figures()
+    metrics = SenderMetrics()
     problems = ["", "the folder of pictures is missing"]
-    async with watched(figures, lambda: problems[0]) as url:
+    async with watched(metrics, lambda: problems[0]) as url:
         assert await ask(url, "/livez") == (200, "alive\n")
         assert await ask(url, "/readyz") == (200, "ready\n")
         problems.reverse()
         assert await ask(url, "/readyz?verbose") == (503, "the folder of pictures is missing\n")
-        figures.draining = True
+        metrics.draining = True
         assert await ask(url, "/readyz") == (503, "draining\n")
         assert await ask(url, "/livez") == (200, "alive\n")
 
@@ -146,7 +146,7 @@ async def test_receivers_find_none_of_it(tmp_path: Path) -> None:
 async def test_what_is_counted(tmp_path: Path) -> None:
     async with (
         serving(pictures(tmp_path), FakeOpener(length=5000)) as daemon,
-        watched(daemon.figures) as url,
+        watched(daemon.metrics) as url,
     ):
         kept = MemoryStream()
         async with diffc_client.connect(daemon.url, decoders=FakeDecoders()) as sender:
@@ -179,29 +179,29 @@ async def test_what_is_counted(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("stored", [False, True])
 async def test_what_encoders_and_the_store_do_is_counted(tmp_path: Path, stored: bool) -> None:
-    folder, figures, gate = pictures(tmp_path), Figures(), threading.Semaphore(0)
+    folder, metrics, gate = pictures(tmp_path), SenderMetrics(), threading.Semaphore(0)
     place = str(tmp_path / "store")
 
-    async def receive(figures: Figures, gate: threading.Semaphore | None) -> None:
+    async def receive(metrics: SenderMetrics, gate: threading.Semaphore | None) -> None:
         """Receive two pictures, of which one is encoded while the other waits."""
         opener = FakeOpener(length=5000, gate=gate)
-        pipeline = Pipeline(opener, store=open_store(place), slots=1, figures=figures)
+        pipeline = Pipeline(opener, store=open_store(place), slots=1, metrics=metrics)
         async with (
-            SenderDaemon(Catalogue(folder), pipeline, figures=figures) as daemon,
+            SenderDaemon(Catalogue(folder), pipeline, metrics=metrics) as daemon,
             diffc_client.connect(daemon.url, decoders=FakeDecoders()) as sender,
         ):
             wanted = ("a.png", "b.png")
             tasks = [asyncio.create_task(sender.receive(n, MemoryStream())) for n in wanted]
             if gate is not None and not stored:
-                await settled(lambda: figures.waiting() == 1)
+                await settled(lambda: metrics.waiting() == 1)
                 gate.release(100)
             assert await asyncio.gather(*tasks) == [Reason.COMPLETE] * 2
             await pipeline.save()
 
     if stored:
-        await receive(Figures(), None)
-    await receive(figures, gate)
-    async with watched(figures) as url:
+        await receive(SenderMetrics(), None)
+    await receive(metrics, gate)
+    async with watched(metrics) as url:
         assert await figure(url, "diffc_encoder_queue") == 0
         result = "hit" if stored else "miss"
         assert await figure(url, "diffc_store_lookups_total", result=result) == 2
@@ -227,7 +227,7 @@ async def test_labels_are_few_and_name_nobody() -> None:
         "name",
     }
     known |= {"2xx", "3xx", "4xx", "5xx"}
-    for family in text_string_to_metric_families(Figures().text().decode()):
+    for family in text_string_to_metric_families(SenderMetrics().text().decode()):
         for sample in family.samples:
             assert {value for key, value in sample.labels.items() if key != "le"} <= known
 
@@ -235,7 +235,7 @@ async def test_labels_are_few_and_name_nobody() -> None:
 async def test_the_document_tells_of_every_metric() -> None:
     rows = re.findall(r"^\| `(\w+)` \|", DOCUMENT.read_text(), re.MULTILINE)
     # Those of the process are Prometheus' own.
-    families = Figures().registry.collect()
+    families = SenderMetrics().registry.collect()
     ours = [family for family in families if family.name.startswith("diffc_")]
     names = [family.name + ("_total" if family.type == "counter" else "") for family in ours]
     assert sorted(rows) == sorted(names)
@@ -264,7 +264,7 @@ async def test_names_that_lead_here_by_deceit_are_turned_away() -> None:
 
 async def test_this_machine_may_be_called_by_its_names() -> None:
     endpoint = Endpoint(host="127.0.0.1", port=0)
-    async with status_port(endpoint, Figures(), str, names=["station"]) as port:
+    async with status_port(endpoint, SenderMetrics(), str, names=["station"]) as port:
         assert await asked_as(port.url, "station:9765") == 200
         assert await asked_as(port.url, "stations:9765") == 421
 

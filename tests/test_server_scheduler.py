@@ -15,7 +15,7 @@ from sources import long_stream
 from diffc_server import Pipeline
 from diffc_server.auth.quotas import unlimited_quota
 from diffc_server.encoding.pipeline import SharedStream
-from diffc_server.ops.metrics import Figures
+from diffc_server.ops.metrics import SenderMetrics
 from diffc_server.websocket.outbound_stream import OutboundStream, Plan
 from diffc_server.websocket.scheduler import TOGETHER, FrameScheduler
 from diffc_stream.errors import RequestRefused
@@ -63,7 +63,7 @@ class Connection:
     def __post_init__(self) -> None:
         socket = cast(Paced, Socket())
         self.scheduler = FrameScheduler(
-            self.sender, socket, unlimited_quota(), Figures(), end=self._end
+            self.sender, socket, unlimited_quota(), SenderMetrics(), end=self._end
         )
 
     def open(self, shared: SharedStream, nbytes: int | None = None) -> Counted:

@@ -19,7 +19,7 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus
 from diffc_client import Listener
 from diffc_server import Catalogue
 from diffc_server.ops.health import status_port
-from diffc_server.ops.metrics import Figures
+from diffc_server.ops.metrics import SenderMetrics
 from diffc_stream.flags import Endpoint
 from diffc_stream.session import Code, Data, Error, List, Open, Welcome, encode
 
@@ -116,7 +116,7 @@ async def test_a_picture_that_cannot_be_looked_at_is_busy(
 
 
 async def test_who_watches_hears_of_it() -> None:
-    async with status_port(Endpoint(host="127.0.0.1", port=0), Figures(), str) as port:
+    async with status_port(Endpoint(host="127.0.0.1", port=0), SenderMetrics(), str) as port:
         with without_threads():
             status, text = await ask(port.url, "/readyz")
             assert (status, text) == (503, "it has no threads or no memory left\n")

@@ -120,7 +120,7 @@ async def test_a_full_house_is_told_in_words(folder: Path) -> None:
         await websocket.send(HELLO)
         await heard(websocket)
         assert await served(daemon.port) == 503
-        assert daemon.figures.turned_away["full"] == 1
+        assert daemon.metrics.turned_away["full"] == 1
 
 
 @pytest.mark.parametrize("say", [b"", b"\x16\x03\x01\x02\x00"])
@@ -194,7 +194,7 @@ async def test_who_comes_while_files_are_short_is_told_so(folder: Path) -> None:
     async with serving(folder) as daemon:
         assert daemon._spare.lend()
         assert await served(daemon.port) == 503
-        assert daemon.figures.turned_away["short"] == 1
+        assert daemon.metrics.turned_away["short"] == 1
         # What was lent came back when a connection had closed.
         await settled(lambda: not daemon.admission.pressed)
         assert await served(daemon.port) == 200

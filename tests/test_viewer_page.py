@@ -126,7 +126,7 @@ async def test_the_slider_goes_back_to_what_was_shown(browser: Browser, folder: 
 async def test_looking_differently_asks_for_no_byte(browser: Browser, folder: Path) -> None:
     async with viewing(folder) as served, visit(browser, f"{served.url}#/harbour.dfc") as page:
         await finished(page)
-        closest, sent = await page.evaluate(PIXELS), served.daemon.figures.payload
+        closest, sent = await page.evaluate(PIXELS), served.daemon.metrics.payload
         await page.locator("#realism").fill("1")
         await has(page, "#canvas", "data-realism", re.compile("^(1|flow)$"))
         assert await page.evaluate(PIXELS) != closest
@@ -141,7 +141,7 @@ async def test_looking_differently_asks_for_no_byte(browser: Browser, folder: Pa
         await page.get_by_role("switch", name="Show what was sent").check()
         await has(page, "#canvas", "data-state", "observation")
         await expect(page.get_by_text("Detail is synthesised")).to_be_hidden()
-        assert served.daemon.figures.payload == sent  # of a slow test it has signs of life, too
+        assert served.daemon.metrics.payload == sent  # of a slow test it has signs of life, too
 
 
 async def test_good_enough_stops_within_the_window(browser: Browser, large: Path) -> None:

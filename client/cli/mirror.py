@@ -40,7 +40,7 @@ from .progress import summary
 
 if TYPE_CHECKING:
     from ..decoding.decoders import Method, Picture
-    from ..mirror.figures import Figures
+    from ..mirror.metrics import MirrorMetrics
     from ..mirror.sync import Mirror, Mirrored
 
 TELL_SOMEBODY, TELL = 10.0, 60.0
@@ -175,12 +175,12 @@ def check(options: argparse.Namespace, addresses: list[Address]) -> None:
 async def run(options: argparse.Namespace, addresses: list[Address]) -> None:
     """Mirror what ``addresses`` name, or listen if there are none, until cancelled."""
     # Late, because they bring what --help can do without.
-    from ..mirror.figures import Figures
+    from ..mirror.metrics import MirrorMetrics
     from ..mirror.renderer import Renderer
     from ..mirror.senders import Senders
     from ..mirror.sync import Mirror
 
-    figures = Figures()
+    metrics = MirrorMetrics()
     # What is wrong with a file is told before a folder is made.
     entry = access(options)
     check_one_host(entry, addresses)
@@ -211,23 +211,23 @@ async def run(options: argparse.Namespace, addresses: list[Address]) -> None:
                 models=models,
                 terms=Terms(window=options.window),
                 on_change=partial(renderer.put, sender=str(folder)) if renderer else None,
-                on_received=figures.receive,
+                on_received=metrics.receive,
                 tell_every=TELL_SOMEBODY if sys.stderr.isatty() else TELL,
             )
 
         senders = Senders(addresses, options.folder, make, access=shown)
-        supervisor = await stack.enter_async_context(_watched(options, figures, senders.count))
+        supervisor = await stack.enter_async_context(_watched(options, metrics, senders.count))
         if listener is not None:
-            port = await listener.open(stack, make, models, figures)
+            port = await listener.open(stack, make, models, metrics)
             supervisor.ready(f"waiting for senders on port {port}")
             await asyncio.Event().wait()
         elif options.by_sender:
-            figures.mirrors = lambda: senders.mirrors
+            metrics.mirrors = lambda: senders.mirrors
             supervisor.ready(f"mirroring {senders.count} senders")
             await senders.run()
         else:
             mirror = await stack.enter_async_context(make(options.folder, linked=True))
-            figures.mirrors = lambda: (mirror,)
+            metrics.mirrors = lambda: (mirror,)
             supervisor.ready(f"mirroring {addresses[0]}")
             await mirror.run(*addresses, access=shown)
 
@@ -257,7 +257,7 @@ class _Listening:
         stack: contextlib.AsyncExitStack,
         make: Callable[..., Mirror],
         models: tuple[str, ...],
-        figures: Figures,
+        metrics: MirrorMetrics,
     ) -> int:
         """Listen for as long as ``stack`` is open, say so, and return the port."""
         from ..mirror.listener import Listener, senders_allowed
@@ -276,7 +276,7 @@ class _Listening:
             most=senders_allowed(),
         )
         await stack.enter_async_context(listener)
-        figures.mirrors = lambda: listener.mirrors
+        metrics.mirrors = lambda: listener.mirrors
         line = f"waiting for senders on port {listener.port}"
         sys.stdout.write(f"{json.dumps({'port': listener.port}) if options.json else line}\n")
         sys.stdout.flush()
@@ -285,15 +285,15 @@ class _Listening:
 
 @contextlib.asynccontextmanager
 async def _watched(
-    options: argparse.Namespace, figures: Figures, senders: int
+    options: argparse.Namespace, metrics: MirrorMetrics, senders: int
 ) -> AsyncIterator[Supervisor]:
     """Answer who watches, and give what tells systemd how it is; so many senders are dialled."""
-    from ..mirror.figures import problem, status_port
+    from ..mirror.metrics import problem, status_port
 
     async with contextlib.AsyncExitStack() as stack:
         if options.metrics is not None:
-            check = partial(problem, options.folder, figures, senders=senders)
-            port = await stack.enter_async_context(status_port(options.metrics, figures, check))
+            check = partial(problem, options.folder, metrics, senders=senders)
+            port = await stack.enter_async_context(status_port(options.metrics, metrics, check))
             logger.info("watched on %s", port.url)
         supervisor = Supervisor(os.environ)
         watching = asyncio.create_task(supervisor.watch())

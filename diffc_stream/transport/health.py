@@ -36,7 +36,7 @@ Check = Callable[[], str]
 """Returns why the daemon is not ready, in a few words, or "".  Called on a worker thread."""
 
 
-class Figures(Protocol):
+class Metrics(Protocol):
     """The metrics of a daemon."""
 
     media_type: str
@@ -65,7 +65,7 @@ class StatusPort:
     def __init__(
         self,
         endpoint: Endpoint,
-        figures: Figures,
+        metrics: Metrics,
         check: Check,
         origin_policy: OriginPolicy,
         *,
@@ -76,7 +76,7 @@ class StatusPort:
         Requests that ``origin_policy`` refuses get no metrics.
         """
         self._endpoint = endpoint
-        self._figures = figures
+        self._metrics = metrics
         self._check = check
         self._checking: asyncio.Future[str] | None = None
         self._origin_policy = origin_policy
@@ -128,20 +128,20 @@ class StatusPort:
             return connection.respond(http.HTTPStatus.METHOD_NOT_ALLOWED, "GET is all there is\n")
         match request.path.partition("?")[0]:
             case "/metrics":
-                return self._metrics()
+                return self._metrics_response()
             case "/livez":
                 return connection.respond(http.HTTPStatus.OK, "alive\n")
             case "/readyz":
-                problem = "draining" if self._figures.draining else await self._problem()
+                problem = "draining" if self._metrics.draining else await self._problem()
                 status = http.HTTPStatus.SERVICE_UNAVAILABLE if problem else http.HTTPStatus.OK
                 return connection.respond(status, f"{problem or 'ready'}\n")
         return connection.respond(http.HTTPStatus.NOT_FOUND, "/metrics, /livez, /readyz\n")
 
-    def _metrics(self) -> Response:
-        text = self._figures.text()
+    def _metrics_response(self) -> Response:
+        text = self._metrics.text()
         headers = Headers(
             {
-                "Content-Type": self._figures.media_type,
+                "Content-Type": self._metrics.media_type,
                 "Content-Length": str(len(text)),
                 "Connection": "close",
             }

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 
 from ..catalogue.file import File
-from ..ops.metrics import Figures
+from ..ops.metrics import SenderMetrics
 from ..threads.pools import Pools
 from .store import Outcome, Store, Stored, stream_key
 
@@ -20,14 +20,14 @@ class Persister:
     """Loads and saves one stream."""
 
     def __init__(
-        self, store: Store, file: File, recipe: str, workers: Pools, figures: Figures
+        self, store: Store, file: File, recipe: str, workers: Pools, metrics: SenderMetrics
     ) -> None:
         """Prepare for a picture's stream; for ``recipe`` see :func:`stream_key`."""
         self._store: Store | None = store
         self._file = file
         self._recipe = recipe
         self._workers = workers
-        self._figures = figures
+        self._metrics = metrics
         self._key: str | None = None
         self._kept = (0, False)
         """How many bytes are known to be in the store, and whether they are the whole stream."""
@@ -61,9 +61,9 @@ class Persister:
             self._store.miss()
             stored = None
         if stored is None or not stored.data.startswith(held):
-            self._figures.misses += 1
+            self._metrics.misses += 1
             return None
-        self._figures.hits += 1
+        self._metrics.hits += 1
         self._kept = len(stored.data), stored.complete
         return stored
 
@@ -100,6 +100,6 @@ class Persister:
             outcome = await self._workers.write(store.save, key, stream)
             if outcome is Outcome.STORED:
                 self._kept = mark
-                self._figures.stored += mark[0]
+                self._metrics.stored += mark[0]
             elif outcome is Outcome.REFUSED:
                 self._store = None

@@ -12,7 +12,7 @@ from pathlib import Path
 from ..cache.persister import Persister
 from ..cache.store import Store
 from ..catalogue.file import File
-from ..ops.metrics import Figures
+from ..ops.metrics import SenderMetrics
 from ..threads.pools import Pools
 from .shared_stream import LOOK_AHEAD, SharedStream
 from .slots import MOST_PIXELS, MOST_SLOTS, MOST_WAITING, EncoderSlots
@@ -42,7 +42,7 @@ class Pipeline:
         slots: int = MOST_SLOTS,
         pixels: int = MOST_PIXELS,
         held: int = MOST_HELD,
-        figures: Figures | None = None,
+        metrics: SenderMetrics | None = None,
         describing: Describing | None = None,
     ) -> None:
         """Compute on ``encoders`` threads what ``store`` does not hold.
@@ -60,8 +60,8 @@ class Pipeline:
         self.ready = StreamFiles(self._workers)
         """Reads streams that are files already, for requests over HTTP."""
         self._held: StreamCache[SharedStream] = StreamCache(held, self.slots)
-        self._figures = figures or Figures()
-        self._figures.waiting = lambda: self.slots.waiting
+        self._metrics = metrics or SenderMetrics()
+        self._metrics.waiting = lambda: self.slots.waiting
 
     def stream(self, path: Path, model: str | None = None) -> SharedStream:
         """Return the stream of the file that is now at a path; see :meth:`of`."""
@@ -92,7 +92,7 @@ class Pipeline:
                 workers=self._workers,
                 slots=self.slots,
                 persister=self._persister(file, recipe),
-                figures=self._figures,
+                metrics=self._metrics,
             )
             self._held.add(key, stream)
         return stream
@@ -114,4 +114,4 @@ class Pipeline:
     def _persister(self, file: File, recipe: str | None) -> Persister | None:
         if self._store is None or recipe is None:
             return None
-        return Persister(self._store, file, recipe, self._workers, self._figures)
+        return Persister(self._store, file, recipe, self._workers, self._metrics)

@@ -24,7 +24,7 @@ from diffc_stream.session import MAX_STREAM, Code, PrefixHash
 from ..cache.persister import Persister
 from ..cache.store import Stored
 from ..catalogue.file import File
-from ..ops.metrics import Figures
+from ..ops.metrics import SenderMetrics
 from ..threads.pools import Pools
 from .failures import refusal
 from .hulled_curve import HulledCurve
@@ -58,7 +58,7 @@ class SharedStream:
         workers: Pools,
         slots: EncoderSlots,
         persister: Persister | None,
-        figures: Figures,
+        metrics: SenderMetrics,
     ) -> None:
         """Prepare the stream of a file; ``hold`` is called before and after it grows."""
         self.pixels: int | None = None
@@ -81,7 +81,7 @@ class SharedStream:
         self._workers = workers
         self._slots = slots
         self._persister = persister
-        self._figures = figures
+        self._metrics = metrics
         self._data = bytearray()
         self._listeners = Subscribers()
         self._wanted = self._claimed = _NOTHING
@@ -336,7 +336,7 @@ class SharedStream:
     async def _step(self, source: Source) -> None:
         """Compute the next piece."""
         piece = await self._on(_next, source)
-        self._figures.steps += not self.light
+        self._metrics.steps += not self.light
         if piece is None:
             self._end()
         else:
@@ -357,7 +357,7 @@ class SharedStream:
         finally:
             self._computing = False
         self._spent += seconds
-        self._figures.encoder_seconds += seconds
+        self._metrics.encoder_seconds += seconds
         for account in payers:
             if account is not None:
                 account.charge(seconds / len(payers))

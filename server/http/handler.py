@@ -38,7 +38,7 @@ from ..catalogue.file import File, later
 from ..encoding.pipeline import Pipeline
 from ..encoding.source import STREAM_SUFFIX, is_stream
 from ..encoding.stream_file import entity_tag, length
-from ..ops.metrics import Figures
+from ..ops.metrics import SenderMetrics
 from .buffers import Buffers
 from .comparison import PREFIX as COMPARISON
 from .comparison import Comparison
@@ -70,7 +70,7 @@ class HttpService:
     comparison: Comparison | None
     idle: float
     """Seconds after which a client that takes no data is disconnected."""
-    figures: Figures
+    metrics: SenderMetrics
     buffers: Buffers = field(default_factory=Buffers)
     """Count the memory of all answers."""
     epoch: str = field(default_factory=partial(secrets.token_hex, 8))
@@ -94,7 +94,7 @@ class RequestHandler:
         self._request = request
         self._service = service
         self._writer = ResponseWriter(
-            connection, request, idle=service.idle, figures=service.figures, quota=self.quota
+            connection, request, idle=service.idle, metrics=service.metrics, quota=self.quota
         )
         self._growing: StreamBody | None = None
         self._draining = False

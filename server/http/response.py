@@ -15,7 +15,7 @@ from websockets.http11 import Request, Response
 from diffc_stream.errors import LinkLost
 
 from ..auth.quotas import ConnectionQuota
-from ..ops.metrics import Figures
+from ..ops.metrics import SenderMetrics
 
 RETRY_AFTER = 5
 """Default Retry-After, in seconds, of an answer 503."""
@@ -48,7 +48,7 @@ class ResponseWriter:
         request: Request,
         *,
         idle: float,
-        figures: Figures,
+        metrics: SenderMetrics,
         quota: ConnectionQuota,
     ) -> None:
         """Prepare to answer; a client that takes no data for ``idle`` seconds is dropped."""
@@ -61,7 +61,7 @@ class ResponseWriter:
         self._connection = connection
         self._request = request
         self._idle = idle
-        self._figures = figures
+        self._metrics = metrics
         self._visit = quota
         self._hold_little()
 
@@ -97,7 +97,7 @@ class ResponseWriter:
         if self._visit.cookie:
             headers["Set-Cookie"] = self._visit.cookie
         self.response = Response(status.value, status.phrase, headers)
-        self._figures.answered[f"{status // 100}xx"] += 1
+        self._metrics.answered[f"{status // 100}xx"] += 1
         await self.write(self.response.serialize())
 
     async def write(self, data: bytes) -> None:
@@ -108,7 +108,7 @@ class ResponseWriter:
         await self._afford(len(data))
         connection.transport.write(data)
         self.sent += len(data)
-        self._figures.body += len(data)
+        self._metrics.body += len(data)
         await self._flush()
 
     async def finish(self) -> None:

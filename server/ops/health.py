@@ -9,14 +9,14 @@ from diffc_stream.flags import Endpoint
 from diffc_stream.transport.health import Check, StatusPort
 from diffc_viewer import OriginPolicy
 
-from .metrics import Figures
+from .metrics import SenderMetrics
 
 logger = logging.getLogger("diffc_server")
 
 
 def status_port(
     endpoint: Endpoint,
-    figures: Figures,
+    metrics: SenderMetrics,
     check: Check,
     *,
     names: Iterable[str] = (),
@@ -28,4 +28,4 @@ def status_port(
     ``names``, and with ``strict`` on other interfaces too.  Web pages are refused.
     """
     origin_policy = OriginPolicy(names=(endpoint.host, *names), pages=False, strict=strict)
-    return StatusPort(endpoint, figures, check, origin_policy, logger=logger)
+    return StatusPort(endpoint, metrics, check, origin_policy, logger=logger)

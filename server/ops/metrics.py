@@ -27,10 +27,10 @@ CODES: Final = tuple(code for name, code in vars(Code).items() if name.isupper()
 TURNED_AWAY: Final = (*("full", "short", "draining", "forbidden", "unauthorized", "limited"),)
 """Why connections are refused before the first message."""
 MEDIA_TYPE = CONTENT_TYPE_LATEST
-"""The media type of what :meth:`Figures.text` returns."""
+"""The media type of what :meth:`SenderMetrics.text` returns."""
 
 
-class Figures(Collector):
+class SenderMetrics(Collector):
     """The counters of one sender since its start."""
 
     media_type = MEDIA_TYPE

@@ -44,7 +44,7 @@ from diffc_stream.transport.pacing import Paced
 from ..auth.quotas import ConnectionQuota, unlimited_quota
 from ..catalogue.catalogue import Catalogue
 from ..encoding.pipeline import Pipeline, SharedStream
-from ..ops.metrics import Figures
+from ..ops.metrics import SenderMetrics
 from .batched_write import write
 from .outbound_stream import OutboundStream, Requested
 from .page_window import PageWindow
@@ -90,13 +90,13 @@ class ReceiverConnection:
         catalogue: Catalogue,
         pipeline: Pipeline,
         terms: Terms,
-        figures: Figures | None = None,
+        metrics: SenderMetrics | None = None,
         quota: ConnectionQuota | None = None,
     ) -> None:
         """Prepare to serve within the limits of ``quota``; None is without limits."""
         self.quota = quota or unlimited_quota()
         """The client's limits and token."""
-        self._figures = figures or Figures()
+        self._metrics = metrics or SenderMetrics()
         self._websocket = websocket
         self._catalogue = catalogue
         self._resolver = Resolver(catalogue, pipeline)
@@ -110,7 +110,7 @@ class ReceiverConnection:
         self._id = connection_id()
         self._requested: dict[int, Requested] = {}
         self._scheduler = FrameScheduler(
-            self._session, websocket, self.quota, self._figures, end=self._end
+            self._session, websocket, self.quota, self._metrics, end=self._end
         )
         self._awoken = asyncio.Event()
         self._wake = self._awoken.set
@@ -141,11 +141,11 @@ class ReceiverConnection:
         except* Unauthorized as group:
             level, why = logging.WARNING, str(group.exceptions[0])
             code = CloseCode.POLICY_VIOLATION
-            self._figures.refused[Code.UNAUTHORIZED] += 1
+            self._metrics.refused[Code.UNAUTHORIZED] += 1
         except* SessionError as group:
             level, why = logging.WARNING, str(group.exceptions[0])
             code = CloseCode.PROTOCOL_ERROR
-            self._figures.refused[Code.PROTOCOL] += 1
+            self._metrics.refused[Code.PROTOCOL] += 1
         except* (OSError, RuntimeError, MemoryError) as group:
             # Resources have run out for a while: the receiver may come back.
             _, faults = group.split(is_passing)
@@ -336,7 +336,7 @@ class ReceiverConnection:
             self.quota.account,
         )
         self._scheduler.add(outbound)
-        self._figures.streams += 1
+        self._metrics.streams += 1
         facts = _about(outbound)
         logger.info("%s gets %s from %d", self._peer, request.image, request.start, extra=facts)
 
@@ -350,7 +350,7 @@ class ReceiverConnection:
             model=error.model,
             after=error.after,
         )
-        self._figures.refused[error.code] += 1
+        self._metrics.refused[error.code] += 1
 
     def _end(self, outbound: OutboundStream, why: Reason | RequestRefused) -> None:
         """End a stream that is complete, has reached its target, or is refused."""
@@ -368,8 +368,8 @@ class ReceiverConnection:
             outbound = requested.outbound
             self._scheduler.remove(stream)
             outbound.shared.leave(requested.wake)
-            self._figures.streams -= 1
-            self._figures.ended[why] += 1
+            self._metrics.streams -= 1
+            self._metrics.ended[why] += 1
             seconds = round(self._clock() - outbound.asked, 3)
             facts = {**_about(outbound), "bytes": outbound.sent, "seconds": seconds, "end": why}
             logger.info("%s has %s: %s", self._peer, outbound.image, why, extra=facts)

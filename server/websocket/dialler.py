@@ -23,7 +23,7 @@ from diffc_stream.transport.websocket import connect
 
 from ..catalogue.catalogue import Catalogue
 from ..encoding.pipeline import Pipeline
-from ..ops.metrics import Figures
+from ..ops.metrics import SenderMetrics
 from .connection import ReceiverConnection
 
 FIRST, LONGEST = 1.0, 30.0
@@ -82,7 +82,7 @@ class Dialler:
         terms: Terms | None = None,
         headers: Mapping[str, str] | None = None,
         tls: SSLContext | None = None,
-        figures: Figures | None = None,
+        metrics: SenderMetrics | None = None,
         grace: float = DRAIN_GRACE,
         draw: Callable[[], float] = random.random,
     ) -> None:
@@ -98,7 +98,7 @@ class Dialler:
         self._terms = terms or Terms()
         self._headers = headers
         self._tls = tls
-        self._figures = figures or Figures()
+        self._metrics = metrics or SenderMetrics()
         self._grace = grace
         self._draw = draw
         self._receiver: ReceiverConnection | None = None
@@ -113,7 +113,7 @@ class Dialler:
 
     async def drain(self) -> None:
         """Stop connecting, tell the receiver if one is connected, and close."""
-        self._leaving = self._figures.draining = True
+        self._leaving = self._metrics.draining = True
         if self._receiver is not None:
             self._receiver.drain()
             await asyncio.wait([self._task], timeout=self._grace)
@@ -165,12 +165,12 @@ class Dialler:
         except OSError as error:
             return f"cannot be reached: {error.strerror or error}"
         self._receiver = ReceiverConnection(
-            websocket, self._catalogue, self._pipeline, self._terms, self._figures
+            websocket, self._catalogue, self._pipeline, self._terms, self._metrics
         )
         if self._leaving:
             self._receiver.drain()
-        self._figures.sockets += 1
-        self._figures.opened["websocket"] += 1
+        self._metrics.sockets += 1
+        self._metrics.opened["websocket"] += 1
         try:
             await self._receiver.run()
         except Exception:
@@ -178,6 +178,6 @@ class Dialler:
             logger.exception("a connection failed")
         finally:
             self._receiver = None
-            self._figures.sockets -= 1
+            self._metrics.sockets -= 1
             websocket.transport.abort()
         return "the connection has ended"

@@ -12,7 +12,7 @@ from diffc_stream.session.interleaving import FRAME, Outlook, cut
 from diffc_stream.transport.pacing import Paced
 
 from ..auth.quotas import ConnectionQuota
-from ..ops.metrics import Figures
+from ..ops.metrics import SenderMetrics
 from .outbound_stream import OutboundStream, Plan
 
 TOGETHER = 8
@@ -27,7 +27,7 @@ class FrameScheduler:
         session: SenderSession,
         websocket: Paced,
         quota: ConnectionQuota,
-        figures: Figures,
+        metrics: SenderMetrics,
         *,
         end: Callable[[OutboundStream, Reason | RequestRefused], None],
     ) -> None:
@@ -35,7 +35,7 @@ class FrameScheduler:
         self._session = session
         self._websocket = websocket
         self._visit = quota
-        self._figures = figures
+        self._metrics = metrics
         self._end = end
         self._clock = asyncio.get_running_loop().time
         self._outbound: dict[int, OutboundStream] = {}
@@ -119,13 +119,13 @@ class FrameScheduler:
         return outbound.stream
 
     def _count(self, outbound: OutboundStream, nbytes: int) -> None:
-        figures = self._figures
+        metrics = self._metrics
         if not outbound.sent:
-            figures.first_bytes.observe(self._clock() - outbound.asked)
+            metrics.first_bytes.observe(self._clock() - outbound.asked)
         outbound.sent += nbytes
         self._websocket.earn(nbytes)
-        figures.frames += 1
-        figures.payload += nbytes
+        metrics.frames += 1
+        metrics.payload += nbytes
 
     def _affordable(self) -> bool:
         """Tell whether the client's limits allow a frame; if not, set ``affordable_at``."""

@@ -24,7 +24,7 @@ from .sync import Mirror
 logger = logging.getLogger("diffc_client")
 
 
-class Figures(Collector):
+class MirrorMetrics(Collector):
     """The metrics of all mirrors of a process."""
 
     media_type = CONTENT_TYPE_LATEST
@@ -83,7 +83,7 @@ class Figures(Collector):
         )
 
 
-def problem(folder: Path, figures: Figures, *, senders: int) -> str:
+def problem(folder: Path, metrics: MirrorMetrics, *, senders: int) -> str:
     """Return why a mirror is not ready, "" if it is.  Reads the disk.
 
     A mirror that dials ``senders`` is ready while each of them is connected, or has sent all that
@@ -91,7 +91,7 @@ def problem(folder: Path, figures: Figures, *, senders: int) -> str:
     """
     if not folder.is_dir():
         return "the folder is missing"
-    away = senders - sum(mirror.connected or mirror.done for mirror in figures.mirrors())
+    away = senders - sum(mirror.connected or mirror.done for mirror in metrics.mirrors())
     if not senders or away <= 0:
         return ""
     return (
@@ -101,11 +101,11 @@ def problem(folder: Path, figures: Figures, *, senders: int) -> str:
     )
 
 
-def status_port(endpoint: Endpoint, figures: Figures, check: Callable[[], str]) -> StatusPort:
+def status_port(endpoint: Endpoint, metrics: MirrorMetrics, check: Callable[[], str]) -> StatusPort:
     """Return a status port at ``endpoint``; port 0 is any free one.
 
     Requests have to name the host by its IP address, its name or as localhost.  Web pages are
     refused.
     """
     origin_policy = OriginPolicy(names=(endpoint.host, *own_names()), pages=False)
-    return StatusPort(endpoint, figures, check, origin_policy, logger=logger)
+    return StatusPort(endpoint, metrics, check, origin_policy, logger=logger)

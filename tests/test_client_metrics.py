@@ -12,8 +12,8 @@ from serving import pictures, serving, settled
 from test_server_health import ask
 
 from diffc_client import Address, Mirror
-from diffc_client.mirror.figures import Figures, problem, status_port
 from diffc_client.mirror.listener import Listener
+from diffc_client.mirror.metrics import MirrorMetrics, problem, status_port
 from diffc_stream.flags import Endpoint
 
 pytestmark = pytest.mark.asyncio
@@ -31,19 +31,19 @@ def values(text: str) -> dict[str, float]:
 
 
 async def test_what_is_counted_and_when_it_is_ready(tmp_path: Path) -> None:
-    folder, figures = pictures(tmp_path), Figures()
+    folder, metrics = pictures(tmp_path), MirrorMetrics()
     (folder / "bad.png").write_bytes(b"broken")
     endpoint = Endpoint(host="127.0.0.1", port=0)
     kept = tmp_path / "kept"
 
     def check() -> str:
-        return problem(kept, figures, senders=1)
+        return problem(kept, metrics, senders=1)
 
-    async with serving(folder) as daemon, status_port(endpoint, figures, check) as port:
+    async with serving(folder) as daemon, status_port(endpoint, metrics, check) as port:
         assert await ask(port.url, "/livez") == (200, "alive\n")
         assert await ask(port.url, "/readyz") == (503, "the folder is missing\n")
-        async with Mirror(kept, on_received=figures.receive, tell_every=0.01) as mirror:
-            figures.mirrors = lambda: (mirror,)
+        async with Mirror(kept, on_received=metrics.receive, tell_every=0.01) as mirror:
+            metrics.mirrors = lambda: (mirror,)
             assert await ask(port.url, "/readyz") == (503, "the sender is not connected\n")
             running = asyncio.create_task(mirror.run(Address.parse(daemon.url)))
             await settled(lambda: mirror.counting.tally.whole == 3)
@@ -66,26 +66,26 @@ async def test_what_is_counted_and_when_it_is_ready(tmp_path: Path) -> None:
 
 
 async def test_a_hub_is_ready_when_senders_may_come(tmp_path: Path) -> None:
-    figures = Figures()
-    assert problem(tmp_path / "none", figures, senders=0) == "the folder is missing"
+    metrics = MirrorMetrics()
+    assert problem(tmp_path / "none", metrics, senders=0) == "the folder is missing"
     async with Listener(tmp_path) as listener:
-        figures.mirrors = lambda: listener.mirrors
-        assert problem(tmp_path, figures, senders=0) == ""
-        assert b"diffc_mirror_senders 0.0" in figures.text()
+        metrics.mirrors = lambda: listener.mirrors
+        assert problem(tmp_path, metrics, senders=0) == ""
+        assert b"diffc_mirror_senders 0.0" in metrics.text()
 
 
 async def test_several_senders_are_there_when_each_is_or_has_sent_all(tmp_path: Path) -> None:
-    figures = Figures()
+    metrics = MirrorMetrics()
     async with Mirror(tmp_path / "one") as one, Mirror(tmp_path / "two") as two:
-        figures.mirrors = lambda: (one, two)
-        assert problem(tmp_path, figures, senders=3) == "3 of 3 senders are not connected"
+        metrics.mirrors = lambda: (one, two)
+        assert problem(tmp_path, metrics, senders=3) == "3 of 3 senders are not connected"
         one.connected = two.done = True
-        assert problem(tmp_path, figures, senders=3) == "1 of 3 senders are not connected"
-        assert problem(tmp_path, figures, senders=2) == ""
+        assert problem(tmp_path, metrics, senders=3) == "1 of 3 senders are not connected"
+        assert problem(tmp_path, metrics, senders=2) == ""
 
 
 async def test_all_of_it_is_documented() -> None:
     text = DOCUMENT.read_text()
-    for family in Figures().collect():
+    for family in MirrorMetrics().collect():
         kind = "_total" if family.type == "counter" else ""
         assert f"`{family.name}{kind}`" in text
