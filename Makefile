@@ -1,6 +1,7 @@
 # make test                                       the whole suite: lint, types, tests
 # make demo [IMAGE=photo.jpg] [RATE=2000]         stream a photograph over a slow link
 # make view [IMAGES=folder] [RATE=2000]           watch pictures arrive, in a browser
+# make broadcast [IMAGE=photo.jpg] [BYTES=8000]   what receivers have that lose packets
 # make viewer                                     fetch what the page in the browser needs
 #
 # All set up their own environment in .venv first, with Node in it where the machine has none and it
@@ -13,6 +14,7 @@ PYTHON ?= python3
 IMAGE ?=
 IMAGES ?=
 RATE ?= 2000
+BYTES ?= 8000
 
 BIN := .venv/bin
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
@@ -27,7 +29,7 @@ PARALLEL = --numprocesses $$(( $$(getconf _NPROCESSORS_ONLN) + 1 )) --maxprocess
 # Node, where the machine has none, is in .venv.
 WITH_NODE := PATH="$(CURDIR)/$(BIN):$$PATH"
 
-.PHONY: test lint demo view viewer clean
+.PHONY: test lint demo broadcast view viewer clean
 
 test: lint viewer
 	$(WITH_NODE) env -u PYTHONDONTWRITEBYTECODE $(BIN)/python -m pytest $(PARALLEL)
@@ -39,6 +41,9 @@ lint: .venv/.ready-to-test build/typing
 
 demo: .venv/.ready-to-demo
 	$(BIN)/python -m examples.demo --rate $(RATE) $(if $(IMAGE),--image "$(IMAGE)")
+
+broadcast: .venv/.ready-to-demo
+	$(BIN)/python -m examples.broadcast --bytes $(BYTES) $(if $(IMAGE),--image "$(IMAGE)")
 
 view: .venv/.ready-to-demo viewer
 	$(BIN)/python -m examples.view --rate $(RATE) $(if $(IMAGES),"$(IMAGES)")
