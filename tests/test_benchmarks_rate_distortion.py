@@ -26,7 +26,7 @@ def folder(tmp_path: Path) -> Path:
     random = np.random.default_rng(2)
     (tmp_path / "images").mkdir()
     for name in ("a.png", "b.png"):
-        picture = random.integers(0, 256, (64, 56, 3), dtype=np.uint8)
+        picture = random.integers(0, 256, (40, 36, 3), dtype=np.uint8)
         save_png(tmp_path / "images" / name, picture)
     return tmp_path
 

@@ -19,7 +19,7 @@ from pathlib import Path
 
 import pytest
 from browser import do_without
-from sources import picture
+from sources import picture, stream
 
 from diffc_stream.picture import save_png
 
@@ -180,10 +180,10 @@ def test_pictures_to_files_and_back(watched: Watched, photo: Path) -> None:
     check(watched)
 
 
-def test_a_plot(watched: Watched, photo: Path) -> None:
+def test_a_plot(watched: Watched) -> None:
     pytest.importorskip("matplotlib")
     diffc = command("diffc")
-    watched.run(*diffc, "encode", photo, "a.dfc", "--bytes", 300)
+    (watched.work / "a.dfc").write_bytes(stream(300))
     watched.run(*diffc, "inspect", "a.dfc", "--plot", "a.svg")
     watched.run(*diffc, "bench", "gaussian", "--help")
     # Its list of fonts, and where it would look for settings.
