@@ -187,7 +187,7 @@ async def test_a_stream_is_not_kept_in_what_is_no_file(folder: Path, tmp_path: P
     os.mkfifo(tmp_path / "pipe")
     async with serving(folder) as daemon:
         for path in (tmp_path / "pipe", Path(os.devnull), folder):
-            with pytest.raises(DestinationError, match="is no file"):
+            with pytest.raises(DestinationError, match="is not a file"):
                 await Fetcher(daemon.url, tmp_path)(keep_stream=path)
 
 
@@ -267,7 +267,7 @@ async def test_a_store_that_cannot_be_opened_is_said_once(
     monkeypatch.setattr(Store, "open", full)
     async with serving(folder) as daemon:
         assert (await Fetcher(daemon.url, tmp_path)(bytes=900)).bytes == 900
-    assert [text for text in caplog.messages if "nothing is remembered: Read-only" in text]
+    assert [text for text in caplog.messages if "streams cannot be cached: Read-only" in text]
 
 
 @pytest.mark.asyncio

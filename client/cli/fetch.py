@@ -36,19 +36,19 @@ logger = logging.getLogger("diffc_client")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Request:
-    """What is to be fetched, and where it goes."""
+    """A picture to fetch, and where to write it."""
 
     address: Address
-    """Of a picture."""
+    """The picture's address."""
     out: Path
     target: Target = WHOLE
     quality: int | None = None
-    """1 to 100, of a file whose format loses something; else the format's usual one."""
+    """1 to 100 for a lossy format; None is the format's default."""
     render: Method = "mmse"
     keep_stream: Path | None = None
-    """File that the stream is kept in; one that is there already is continued."""
+    """File to keep the stream in; an existing one is continued."""
     store: Path | None = None
-    """Folder of streams received before; what is there of this one is continued."""
+    """Folder of the cache; a cached prefix of the stream is continued."""
     patience: float | None = 60.0
     terms: Terms
     access: Access = NO_ACCESS
@@ -56,14 +56,14 @@ class Request:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fetched:
-    """What came of it."""
+    """The result of a fetch."""
 
     out: str
     image: str
     bytes: int
     bpp: float
     predicted_psnr: float | None
-    """Of the mmse picture."""
+    """That of the mmse picture, in dB."""
     predicted_psnr_range: tuple[float, float] | None
     render: Method
     width: int
@@ -74,8 +74,9 @@ class Fetched:
 async def fetch(
     request: Request, decoders: Decoders, show: Callable[[Refinement], None]
 ) -> Fetched:
-    """Fetch a picture and write it, in the format that the name of ``out`` asks for, once it is
-    complete; ``show`` sees it grow.
+    """Fetch a picture, and write it once it is complete, in the format of ``out``'s suffix.
+
+    ``show`` is called with every refinement.
 
     If anything goes wrong, no picture is written; a kept stream stays for the next attempt.
     Raises AddressError, DestinationError, SessionError, StreamError, UnknownModel or OSError.
@@ -94,8 +95,8 @@ async def fetch(
                         show(refinement)
                 break
             except (PeerError, StreamError, UnknownModel) as error:
-                # A file that the user named is not thrown away; what was merely remembered is,
-                # if its model has gone too.
+                # A stream file that the user named is kept; a cached stream is dropped, also if
+                # its model is missing now.
                 useless = outdated(error) or isinstance(error, UnknownModel)
                 stale = kept is not None and kept.length and useless
                 if request.keep_stream is not None and stale:
@@ -131,28 +132,30 @@ async def fetch(
 
 
 def _check(request: Request) -> None:
-    """Raise what writing would, as far as it can be told before anything has come."""
+    """Raise the errors of writing that can be known before anything is received."""
     format_of(request.out, request.quality)
     check(request.out)
     kept = request.keep_stream
     if kept is not None and kept.exists() and not kept.is_file():
-        raise DestinationError(f"{kept} is no file: a stream cannot be kept there and continued")
+        raise DestinationError(f"{kept} is not a file: a stream cannot be kept there and continued")
 
 
 def _kept(request: Request, stack: contextlib.ExitStack) -> FileStream | Cached | None:
     if request.keep_stream is not None:
         named = stack.enter_context(FileStream(request.keep_stream))
         if not begins_stream(named.read()):
-            raise NotAStream(f"{request.keep_stream} holds something else than a stream: it stays")
+            raise NotAStream(f"{request.keep_stream} is not a stream, and stays as it is")
         return named
     if request.store is None:
         return None
     try:
         cached = Cached(Store(request.store).open(request.address))
     except (OSError, StreamError) as error:
-        if isinstance(error, OSError) and error.errno is not None:  # but for others at it
-            logger.warning("%s: nothing is remembered: %s", request.store, error.strerror)
-        return None  # a store is a convenience
+        if (
+            isinstance(error, OSError) and error.errno is not None
+        ):  # without errno, another process uses the stream
+            logger.warning("%s: streams cannot be cached: %s", request.store, error.strerror)
+        return None  # the cache is a convenience
     stack.callback(cached.close)
     return cached
 

@@ -1,4 +1,4 @@
-"""``diffc-client mirror``: folders that follow senders, whichever end dials."""
+"""``diffc-client mirror``: keeps folders in step with senders, whichever end connects."""
 
 from __future__ import annotations
 
@@ -44,14 +44,15 @@ if TYPE_CHECKING:
     from ..mirror.sync import Mirror, Mirrored
 
 TELL_SOMEBODY, TELL = 10.0, 60.0
-"""Seconds between lines that say how far it has come: for who looks, and for a log."""
+"""Seconds between progress reports: in a terminal, and in a log."""
 
 logger = logging.getLogger("diffc_client")
 
 DESCRIPTION = """\
-Stay up and keep a copy of what senders have: every picture NAME as DIR/NAME.dfc, byte for byte its
-stream.  New ones come as they appear there, the first bytes of every picture before the last bytes
-of any; what has come is not asked for again, after a break of the link or a restart either.
+Keep a copy of the pictures of senders, until it is stopped: every picture NAME as DIR/NAME.dfc,
+byte for byte its stream.  New pictures arrive as they appear at the sender, the first bytes of
+every picture before the last bytes of any.  Bytes that have arrived are not asked for again, not
+even after a restart.
 """
 
 EXAMPLES = """\
@@ -67,13 +68,13 @@ examples:
   diffc-client mirror --config station.toml
       as the table [mirror] in there says: url = ["ws://station:8765"], folder = "pictures"
   diffc-client mirror --listen 0.0.0.0:8766 --tls-cert cert.pem --tokens tokens.toml pictures/
-      senders that nobody can reach dial this machine: diffc-server DIR --dial wss://HERE:8766
-      --dial-token FILE; what they have is kept below pictures/, each under its token's name
+      senders behind a NAT connect to this machine: diffc-server DIR --dial wss://HERE:8766
+      --dial-token FILE; each is kept in a folder of its token's name below pictures/
 
 An option --some-thing can also stand in the environment, as DIFFC_CLIENT_SOME_THING; flags count
 most, then that, then the file, and --no-some-thing takes one back.
 Ends at SIGINT or SIGTERM, with exit code 0; 1: DIR or PORT cannot be used, 2: wrong usage.  With
---by-sender no sender and no folder ends it: what is wrong is logged, and tried again.
+--by-sender errors of a sender or folder do not end it: they are logged, and tried again.
 """
 
 
@@ -102,35 +103,35 @@ def add_to(
         "--listen",
         metavar="[HOST:]PORT",
         type=endpoint,
-        help="instead of dialling URL, let senders dial this machine there (HOST: 127.0.0.1; "
+        help="instead of a URL: listen here for senders that connect (HOST: 127.0.0.1; "
         "others take --tokens and --tls-cert, or --insecure)",
     )
     mirror.add_argument(
         "--by-sender",
         action="store_true",
-        help="keep what a sender has in a folder of its own, DIR/HOST_PORT; several need that",
+        help="keep each sender in a folder of its own, DIR/HOST_PORT; several senders need this",
     )
     add_target(mirror, "so many bytes of each picture")
     mirror.add_argument("--png", action="store_true", help="render pictures beside the streams")
     mirror.add_argument(
         "--delete",
         action="store_true",
-        help="delete what is no more at the sender; an empty folder there empties this one",
+        help="delete pictures that the sender has removed; an empty folder there empties this one",
     )
     add_limits(mirror)
-    add_every(mirror, "how often to ask a sender that does not say what changes")
+    add_every(mirror, "how often to ask a sender that does not send changes")
     mirror.add_argument("--json", action="store_true", help="with --listen: print the port as JSON")
-    group = mirror.add_argument_group("who may send to a machine that listens")
+    group = mirror.add_argument_group("senders that connect")
     group.add_argument(
         "--tokens",
         metavar="FILE",
         type=Path,
-        help="whoever shows one of these tokens (diffc-server --new-token makes them), under the "
-        "token's name",
+        help="require one of these tokens (diffc-server --new-token makes them), and use its name "
+        "for the sender",
     )
     group.add_argument("--tls-cert", metavar="FILE", type=Path, help="certificates, PEM: wss://")
     group.add_argument(
-        "--tls-key", metavar="FILE", type=Path, help="... and the key, unless it is in there too"
+        "--tls-key", metavar="FILE", type=Path, help="... and its key, unless that file has it too"
     )
     add_metrics(mirror)
     add_receiving(mirror)
@@ -140,7 +141,7 @@ def add_to(
 
 
 def mirrored(options: argparse.Namespace, note: str = "") -> int:
-    """Run the command, having logged a ``note``, or raise what makes it impossible."""
+    """Log a ``note`` and run the command, or raise the error that prevents it."""
     addresses = [Address.parse(url) for url in options.url or ()]
     check(options, addresses)
     start_log(options)
@@ -150,9 +151,9 @@ def mirrored(options: argparse.Namespace, note: str = "") -> int:
 
 
 def check(options: argparse.Namespace, addresses: list[Address]) -> None:
-    """Raise AddressError or SafetyError for what cannot be done."""
+    """Raise AddressError or SafetyError for options that do not go together."""
     if bool(addresses) == (options.listen is not None):
-        raise AddressError("name the sender, ws://HOST:PORT, or have senders dial with --listen")
+        raise AddressError("name the sender, ws://HOST:PORT, or --listen for senders")
     for address in addresses:
         if address.plain and address.image is None:
             raise AddressError(f"{address} names no picture: there is no list of them over HTTP")
@@ -173,15 +174,15 @@ def check(options: argparse.Namespace, addresses: list[Address]) -> None:
 
 
 async def run(options: argparse.Namespace, addresses: list[Address]) -> None:
-    """Mirror what ``addresses`` name, or listen if there are none, until cancelled."""
-    # Late, because they bring what --help can do without.
+    """Mirror ``addresses``, or listen if there are none, until cancelled."""
+    # Imported late, because they bring modules that --help does not need.
     from ..mirror.metrics import MirrorMetrics
     from ..mirror.renderer import Renderer
     from ..mirror.senders import Senders
     from ..mirror.sync import Mirror
 
     metrics = MirrorMetrics()
-    # What is wrong with a file is told before a folder is made.
+    # Before any folder is created, so that errors in files are reported first.
     entry = access(options)
     check_one_host(entry, addresses)
     token_file = options.token_file
@@ -238,10 +239,10 @@ def _tell(render: Method, mirrored: Mirrored, picture: Picture) -> None:
 
 
 class _Listening:
-    """A port that senders dial."""
+    """A port to which senders connect."""
 
     def __init__(self, options: argparse.Namespace) -> None:
-        """Read files.  Raises SafetyError."""
+        """Read tokens and certificate.  Raises SafetyError."""
         from diffc_stream.transport.tls import Certificate
 
         from ..mirror.authentication import by_token
@@ -259,7 +260,7 @@ class _Listening:
         models: tuple[str, ...],
         metrics: MirrorMetrics,
     ) -> int:
-        """Listen for as long as ``stack`` is open, say so, and return the port."""
+        """Listen while ``stack`` is open, print the port, and return it."""
         from ..mirror.listener import Listener, senders_allowed
 
         options = self._options
@@ -267,7 +268,7 @@ class _Listening:
             options.folder,
             host=options.listen.host,
             port=options.listen.port,
-            # A sender says what it is called: a link of that name is not for it to follow.
+            # The sender chooses its name, so a link of that name must not be followed.
             make=lambda _, folder: make(folder),
             authenticate=self._authenticate,
             tls=self._tls,
@@ -287,7 +288,10 @@ class _Listening:
 async def _watched(
     options: argparse.Namespace, metrics: MirrorMetrics, senders: int
 ) -> AsyncIterator[Supervisor]:
-    """Answer who watches, and give what tells systemd how it is; so many senders are dialled."""
+    """Open the status port, if wanted, and yield the supervisor that reports to systemd.
+
+    ``senders`` is how many senders it connects to.
+    """
     from ..mirror.metrics import problem, status_port
 
     async with contextlib.AsyncExitStack() as stack:

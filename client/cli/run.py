@@ -12,9 +12,9 @@ from .mirror import mirrored
 from .options import add_command, add_every, add_limits, add_receiving
 
 DESCRIPTION = """\
-The earlier name of diffc-client mirror --by-sender --png, for scripts and files that have it: stay
-up and keep what senders have, every picture as DIR/HOST_PORT/NAME.png, rewritten as it gets better,
-and its stream as NAME.dfc.  See diffc-client mirror --help, whose options are more.
+The earlier name of diffc-client mirror --by-sender --png, for scripts and files that use it.  It
+keeps every picture of the senders as DIR/HOST_PORT/NAME.png, rewritten as it improves, and its
+stream as NAME.dfc, until it is stopped.  diffc-client mirror has more options.
 """
 
 EXAMPLES = """\
@@ -29,7 +29,7 @@ Ends at SIGINT or SIGTERM, with exit code 0.
 AS_MIRROR = dict.fromkeys(
     ("listen", "tokens", "tls_cert", "tls_key", "metrics", "bytes", "bpp", "psnr", "side")
 ) | {"by_sender": True, "png": True, "delete": False, "json": False}
-"""What ``mirror`` is told that has more options."""
+"""Values of the options that only ``mirror`` has."""
 
 
 def add_to(
@@ -46,7 +46,7 @@ def add_to(
     )
     run.add_argument("urls", metavar="URL", nargs="+", help="as for mirror")
     run.add_argument("folder", metavar="DIR", type=Path, help="where pictures and streams go")
-    add_every(run, "how often to ask a sender that does not say what changes")
+    add_every(run, "how often to ask a sender that does not send changes")
     add_limits(run)
     add_receiving(run)
     add_configuration(run)

@@ -1,4 +1,4 @@
-"""What is wanted of a sender: all that its catalogue lists, as it changes, or pictures by name."""
+"""Decides which pictures a mirror wants: the sender's whole catalogue, or pictures by name."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ logger = logging.getLogger("diffc_client")
 
 
 class CatalogueFeed:
-    """Keeps the records of a mirror as the sender's catalogue is, and has pictures received."""
+    """Updates the records of a mirror from the sender's catalogue, and queues pictures."""
 
     def __init__(
         self,
@@ -35,9 +35,9 @@ class CatalogueFeed:
         most_pictures: int,
         every: float,
     ) -> None:
-        """Delete pictures that the sender has no more, if ``delete``; keep ``most_pictures``.
+        """With ``delete``, delete pictures that the sender has removed; keep ``most_pictures``.
 
-        A sender that does not say what changes is asked ``every`` so many seconds.
+        A sender that does not send changes is asked again every ``every`` seconds.
         """
         self._records = records
         self._holdings = holdings
@@ -47,31 +47,31 @@ class CatalogueFeed:
         self._most_pictures = most_pictures
         self._every = every
         self._left_out: dict[str, Entry] = {}
-        """Pictures whose place a stream that is ready has."""
+        """Pictures whose place a .dfc file of the sender has."""
         self._doubtful: set[str] = set()
-        """Pictures that a catalogue under way has not confirmed yet."""
+        """Pictures that the catalogue that is arriving has not confirmed yet."""
         self._beyond = 0
-        """Pictures of a catalogue that are too many."""
+        """How many pictures of the catalogue exceed the limit."""
         self.dirty = False
-        """The records have changed."""
+        """Whether the records have changed since they were saved."""
 
     @property
     def mark(self) -> str | None:
-        """What the catalogue is known up to.
+        """The mark of the last page of the catalogue.
 
-        One that has not come wholly says nothing of what is no more.
+        None while a catalogue is arriving, because it does not show yet which pictures are removed.
         """
         return None if self._doubtful else self._records.mark
 
     async def follow(self, link: Link, heard: Callable[[], object]) -> None:
-        """Want all that the sender has, until cancelled.  Raises SessionError."""
+        """Want all pictures of the sender, until cancelled.  Raises SessionError."""
         pages = link.follow(self._records.mark)
         first = True
         while True:
             page = await _next(pages, None)
             heard()
             await self._take(page, first=first)
-            await asyncio.sleep(0)  # many pages may be here at once
+            await asyncio.sleep(0)  # many pages may arrive at once
             first = page.last
             if page.last:
                 self._summarise()
@@ -81,7 +81,7 @@ class CatalogueFeed:
                 pages = link.follow(self._records.mark)
 
     async def get(self, names: Iterable[str]) -> None:
-        """Want pictures of which only the names are known, until all of them are here."""
+        """Want pictures by name, until all of them are complete."""
         images = tuple(Entry(name=name, size=0, time=0, thumbprint="") for name in sorted(names))
         await self._take(Catalogue(images=images, last=True), first=True)
         self._summarise()
@@ -90,7 +90,7 @@ class CatalogueFeed:
             await self._transfers.finished.wait()
 
     def gone(self, name: str) -> None:
-        """Delete a picture that is no more, if that is wanted, and forget it."""
+        """Delete a picture that the sender has removed, if that is wanted, and forget it."""
         if self._delete:
             try:
                 place = self._holdings.places.claim(name)
@@ -101,7 +101,7 @@ class CatalogueFeed:
         self.forget(name)
 
     def forget(self, name: str) -> None:
-        """Want no more of a picture, and know nothing of it."""
+        """Drop all state of a picture."""
         self._records.images.pop(name, None)
         self._transfers.discard(name)
         self._holdings.places.release(name)
@@ -131,7 +131,7 @@ class CatalogueFeed:
         if len(self._records.images) + self._beyond > MOST_ENTRIES:
             raise RemoteProtocolError(f"a catalogue of more than {MOST_ENTRIES} pictures")
         if page.last and self._beyond:
-            most = f"{self._most_pictures} pictures are as many as are kept"
+            most = f"{self._most_pictures} pictures are the limit"
             self._transfers.complain("pictures", f"{most}; {self._beyond} are left out")
         self._records.mark = page.mark or self._records.mark
         self.dirty = True
@@ -151,12 +151,12 @@ class CatalogueFeed:
         self._transfers.wait(entry.name)
 
     def _claim(self, entry: Entry) -> bool:
-        """Tell whether a picture has a place here."""
+        """Reserve a picture's place; tell whether that is possible."""
         name, places = entry.name, self._holdings.places
         try:
             rival = places.rival(name)
             if rival is not None and name == rival + SUFFIX:
-                # A stream that is ready comes before the picture that it is of.
+                # The sender's own .dfc file takes precedence over its picture.
                 if rival in self._records.images:
                     self._left_out[rival] = self._records.images[rival].entry
                 self._transfers.curtail(rival)
@@ -171,12 +171,12 @@ class CatalogueFeed:
         return True
 
     def _withdraw(self, name: str) -> None:
-        """A picture is no more at the sender."""
+        """Handle a picture that the sender has removed."""
         self._left_out.pop(name, None)
         if name not in self._records.images:
             return
         if name in self._transfers:
-            # Whoever receives it takes care of the rest.
+            # The transfer handles the rest when it ends.
             self._transfers.curtail(name)
             del self._records.images[name]
             self._transfers.discard(name)
@@ -187,7 +187,7 @@ class CatalogueFeed:
 
 
 async def _next(pages: asyncio.Queue[Catalogue | SessionError], seconds: float | None) -> Catalogue:
-    """Return the next page.  Raises what has ended the link, or TimeoutError."""
+    """Return the next page.  Raises the error that ended the link, or TimeoutError."""
     async with asyncio.timeout(seconds):
         page = await pages.get()
     if isinstance(page, SessionError):

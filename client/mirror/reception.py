@@ -1,4 +1,4 @@
-"""One stream on its way into a mirror's folder."""
+"""One stream that a mirror is receiving."""
 
 from __future__ import annotations
 
@@ -15,50 +15,50 @@ from .paths import Place
 from .state import Record
 
 GROWTH = 1.5
-"""Times as many bytes as a picture was rendered of that make a visibly better one: about 1 dB."""
+"""Factor of bytes between two renderings: so many more make a visibly better picture, by 1 dB."""
 
 
 class Arrivals(Protocol):
-    """What arrives of a stream, from a sender or from a server of files."""
+    """The events of a stream, from a sender or from a file server."""
 
     async def several(self) -> tuple[bytes, End | None]:
-        """Wait for the next bytes, and return all that are there by now, and the end if it is."""
+        """Wait for bytes; return all that have arrived, and the end if it has too."""
         ...
 
     def update(self, target: Target, weight: float, /) -> None:
-        """Change how far the stream goes."""
+        """Change the stream's target and weight."""
         ...
 
     def stop(self) -> None:
-        """Say that no more is wanted."""
+        """Stop the stream."""
         ...
 
 
 @dataclass(slots=True, kw_only=True, eq=False)
 class Reception:
-    """A stream on its way."""
+    """A stream that is being received."""
 
     name: str
     record: Record
-    """As it was when it began; the sender may have taken the picture back since."""
+    """Its record at the start; the sender may have removed the picture since."""
     place: Place | None = None
-    """Where its file is, once that is known."""
+    """The place of its file, once it is known."""
     held: int = 0
     shown: int = 0
-    """Bytes held when it was last said that its file has grown."""
+    """Bytes held at the last call of ``on_change``."""
     bounded: bool = False
-    """It ends soon, for others to get their turn, and is shown then."""
+    """Whether it ends soon to let others have a turn; it is rendered then."""
     arrivals: Arrivals | None = None
     curtailed: bool = False
 
     def curtail(self) -> None:
-        """Have it end where it is, for others to get their turn."""
+        """Let it end where it is, so that others get a turn."""
         self.curtailed = True
         if self.arrivals is not None:
             self.arrivals.update(Target(bytes=max(1, self.held)), 1.0)
 
     def much_grown(self) -> bool:
-        """Tell whether a better picture can be made now, once for every GROWTH of the bytes."""
+        """Tell whether it has grown by GROWTH since it was shown, and note that it is shown."""
         if self.bounded or self.held < GROWTH * max(1, self.shown):
             return False
         self.shown = self.held
@@ -68,7 +68,7 @@ class Reception:
 async def ask(
     link: Link | RangeLink, name: str, kept: GrowingStream, target: Target, weight: float
 ) -> Arrivals:
-    """Ask for what follows the bytes that are kept; what reads the disk does so on a thread."""
+    """Ask for the bytes after those of ``kept``, whose file is read on a thread."""
     if isinstance(link, RangeLink):
         return link.open(name, held=await shielded(kept.read), target=target)
     header = await shielded(lambda: kept.header)

@@ -1,4 +1,4 @@
-"""Mirrors of several senders, each in a folder of its own, HOST_PORT below one."""
+"""Mirrors several senders, each in a folder of its own, named HOST_PORT."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ from .sync import Mirror, names_of
 logger = logging.getLogger("diffc_client")
 
 MakeMirror = Callable[[Path], Mirror]
-"""Makes the mirror of a sender, given its folder."""
+"""Creates the mirror of a sender, given its folder."""
 
 
 class Senders:
-    """Mirrors every sender of some addresses below one folder.
+    """Mirrors the senders of some addresses below one folder.
 
     >>> await Senders([Address.parse("ws://station:8765")], Path("pictures"), Mirror).run()
     """
@@ -43,10 +43,10 @@ class Senders:
         access: Access | TokenFile = NO_ACCESS,
         backoff: Backoff | None = None,
     ) -> None:
-        """Prepare to mirror what ``addresses`` name: of a sender all, or pictures.
+        """Prepare to mirror the senders or single pictures that ``addresses`` name.
 
-        Raises AddressError for a sender that has no list of pictures, where none is named, and for
-        two senders that would have one folder.
+        Raises AddressError for a file server without the name of a picture, because it has no
+        catalogue, and for two senders that would have the same folder.
         """
         self._wanted = by_sender(addresses)
         self._folders: dict[Address, Path] = {}
@@ -62,16 +62,16 @@ class Senders:
 
     @property
     def count(self) -> int:
-        """Senders that there are."""
+        """How many senders there are."""
         return len(self._wanted)
 
     @property
     def mirrors(self) -> tuple[Mirror, ...]:
-        """Those whose folders are in order."""
+        """The mirrors whose folders could be opened."""
         return tuple(self._mirrors.values())
 
     async def run(self) -> NoReturn:
-        """Run until cancelled; nothing that a sender, a link or a disk does ends it."""
+        """Run until cancelled; errors of senders, links and disks are logged, and tried again."""
         async with asyncio.TaskGroup() as tasks:
             for sender in self._wanted:
                 with bound_contextvars(sender=str(sender)):
@@ -95,9 +95,9 @@ class Senders:
 
 
 def by_sender(addresses: Iterable[Address]) -> dict[Address, tuple[Address, ...]]:
-    """Return the addresses of each sender, without those that name nothing more than others.
+    """Return the addresses by sender; the address of a whole sender replaces its pictures'.
 
-    Raises AddressError for a sender that has no list of pictures, where none is named.
+    Raises AddressError for a file server without the name of a picture.
     """
     found: dict[Address, dict[Address, None]] = {}
     for address in addresses:
@@ -109,16 +109,16 @@ def by_sender(addresses: Iterable[Address]) -> dict[Address, tuple[Address, ...]
 
 
 def folder_of(sender: Address) -> str:
-    """Return the name of the folder that a sender has."""
+    """Return the name of a sender's folder."""
     below = f"_{sender.base.replace('/', '_')}" if sender.base else ""
     return f"{sender.host.replace(':', '-')}_{sender.port}{below}"
 
 
 def take_over(folder: Path) -> None:
-    """Make a folder a mirror's that ``diffc-client run`` kept before it was one.  Raises OSError.
+    """Convert a folder that an earlier ``diffc-client run`` kept into a mirror's.  Raises OSError.
 
-    Its streams of ready streams had two endings, ``NAME.dfc.dfc``; and before it kept notes of what
-    it wrote, all streams and pictures there count as its own as soon as the sender has the same.
+    There the streams of .dfc files were called ``NAME.dfc.dfc``.  If the folder has no journal, all
+    its streams and pictures count as the mirror's once the sender has confirmed their content.
     """
     if not folder.is_dir() or folder.is_symlink() or (folder / FILE).exists():
         return

@@ -1,9 +1,9 @@
-"""A mirror of what a sender has: a folder of its streams that follows it.
+"""A mirror of a sender: a folder that keeps a copy of the sender's streams and their changes.
 
-Every picture named N is kept as N.dfc, byte for byte what the sender has, or a beginning of that.
-What is new at the sender is here as soon as the link allows: the first bytes of every picture
-before the last ones of any.  Nothing is decoded, unless somebody wants to look at it.  What others
-have put into the folder, or changed there, is theirs, and stays.
+A picture named N is kept as N.dfc, which is a prefix of the sender's stream, or all of it.  New
+pictures arrive as soon as the link allows, the first bytes of every picture before the last bytes
+of any.  The mirror decodes nothing unless rendering is on.  Files in the folder that it did not
+write, or that another program has changed, stay as they are.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ from .tally import Counting
 from .transfers import Transfers
 
 SAVE_EVERY, SAVE_IDLE = 10.0, 0.5
-"""Seconds between writings of what is remembered: while streams come, and while none does."""
+"""Seconds between saves of the state: while streams are received, and otherwise."""
 
 logger = logging.getLogger("diffc_client")
 
@@ -44,7 +44,7 @@ __all__ = ["Mirror", "Mirrored"]
 
 
 class Mirror:
-    """Keeps below one folder what one sender has, over one link after the other.
+    """Mirrors one sender into one folder, over one link after the other.
 
     >>> async with Mirror(Path("pictures")) as mirror:
     ...     await mirror.run(Address.parse("ws://station:8765"))     # until it is cancelled
@@ -69,14 +69,14 @@ class Mirror:
     ) -> None:
         """Prepare to keep streams below ``folder``, each as far as ``target``.
 
-        With ``delete`` what is no more at the sender is deleted here too.  No more than about
-        ``most_bytes`` of disk are filled, and no more than ``most_pictures`` are kept.  Without
-        ``linked`` the folder itself must not be a link.  A sender that does not say what changes
-        is asked ``every`` so many seconds.  ``models`` are fingerprints of the only ones that
-        streams may need; none given, any will do.  ``on_change`` is called, on the event loop,
-        whenever a picture's file has grown, every now and then, and at first for those that are
-        here and have not been rendered as they are; ``on_received`` with numbers of bytes.  The log
-        says how far it has come every ``tell_every`` seconds, while pictures come.
+        With ``delete``, pictures that the sender has removed are deleted here too.  The mirror uses
+        about ``most_bytes`` bytes of disk at most, and keeps at most ``most_pictures`` pictures.
+        Without ``linked`` the folder itself must not be a link.  A sender that does not send
+        changes is asked again every ``every`` seconds.  ``models`` are the fingerprints of the
+        models that streams may use; none accepts all.  ``on_change`` is called on the event loop
+        when a picture's file has grown, at intervals, and at first for pictures whose rendering is
+        outdated; ``on_received`` with numbers of received bytes.  While streams are received, the
+        log reports progress every ``tell_every`` seconds.
         """
         self._folder = folder
         self._target = target
@@ -91,17 +91,17 @@ class Mirror:
         self._linked = linked
         self._on_received = on_received
         self.connected = False
-        """There is a sender at the other end."""
+        """Whether the sender is connected."""
         self._named = False
-        """Pictures are wanted by their names: there is no catalogue to remember."""
+        """Whether single pictures are wanted, so that there is no catalogue to save."""
         self.done = False
-        """All is here that was to be got: pictures by name, of which nothing more is asked."""
+        """Whether all of the single pictures that were wanted are complete."""
         self._records = Records()
         self.counting = Counting(self._records, target, every=tell_every)
-        """How far it has come."""
+        """Counts the pictures and bytes that are here and still to come."""
 
     async def __aenter__(self) -> Self:
-        """Make the folder, and see what is there.  Raises OSError, if another mirror is too."""
+        """Open the folder, or create it.  Raises OSError, also if another mirror uses it."""
         unseen = await asyncio.to_thread(self._load)
         self._transfers = Transfers(
             self._records,
@@ -143,26 +143,26 @@ class Mirror:
 
     @property
     def folder(self) -> Path:
-        """Where streams are kept."""
+        """The mirror's folder."""
         return self._folder
 
     @property
     def pictures(self) -> int:
-        """Pictures that the sender has, as far as is known."""
+        """How many pictures of the sender are known."""
         return self.counting.pictures
 
     @property
     def missing(self) -> int:
-        """Those of them of which more is wanted."""
+        """How many of them are not complete yet."""
         return self._records.missing
 
     async def run(self, *addresses: Address, access: Access | TokenFile = NO_ACCESS) -> NoReturn:
-        """Mirror a sender until cancelled, whatever it or the link does.
+        """Mirror a sender until cancelled, connecting again after every failure.
 
-        ``addresses`` are of one sender: its own, or those of the pictures that are wanted of it,
-        which may lie on a server of files too.  Pictures that are here are not asked for again.
-        Raises AddressError if it has no such thing, Unauthorized if it does not let anybody in with
-        this ``access`` at first, or SafetyError.
+        ``addresses`` are of one sender: its own, or those of single pictures, which may also be on
+        a file server.  Complete pictures are not asked for again.  Raises AddressError if the
+        sender cannot have them, Unauthorized if the first connection is refused with this
+        ``access``, or SafetyError.
         """
         names = names_of(addresses)
         self.done = False
@@ -176,7 +176,7 @@ class Mirror:
                 link = await self._dial(addresses, await access.current())
                 await self._follow(link, names, backoff.progress)
             except SessionError as error:
-                # Who was let in before may be again: files of tokens are written anew.
+                # A token that was accepted may be so again, once its file has been renewed.
                 met = met or isinstance(link, Link) or (link is not None and link.met)
                 if isinstance(error, Unauthorized) and not met:
                     raise
@@ -193,9 +193,9 @@ class Mirror:
         return await Link.dial(sender, models=self._models, terms=terms, access=access)
 
     async def follow(self, link: Link, *, heard: Callable[[], object] = lambda: None) -> NoReturn:
-        """Mirror the sender at the other end of ``link`` until that is lost, and close it.
+        """Mirror the sender at the other end of ``link`` until the link is lost, and close it.
 
-        ``heard`` is called when something has come.  Raises SessionError.
+        ``heard`` is called when something has arrived.  Raises SessionError.
         """
         await self._follow(link, None, heard)
         raise LinkLost("the link has ended")
@@ -203,8 +203,8 @@ class Mirror:
     async def _follow(
         self, link: Link | RangeLink, names: frozenset[str] | None, heard: Callable[[], object]
     ) -> None:
-        """Mirror over ``link`` all that there is until that is lost, or ``names`` until they are
-        here.  Raises SessionError.
+        """Mirror all pictures over ``link`` until it is lost, or ``names`` until they are complete.
+        Raises SessionError.
         """
         self.connected = True
         await self._transfers.begin()
@@ -233,7 +233,7 @@ class Mirror:
             raise failure
 
     def _name(self, names: frozenset[str]) -> None:
-        """Know of pictures by their names alone: each is asked for, once and until it is here."""
+        """Want single pictures, of which only the names are known."""
         for name in self._records.images.keys() - names:
             self._feed.forget(name)
         for record in self._records.images.values():
@@ -242,7 +242,7 @@ class Mirror:
         self._transfers.again = self._every
         self._named = True
 
-    # What is remembered
+    # The saved state
 
     def _gone(self, name: str) -> None:
         self._feed.gone(name)
@@ -254,7 +254,7 @@ class Mirror:
         return False
 
     def _load(self) -> list[Mirrored]:
-        """Return what is to be rendered."""
+        """Open the folder and load the state; return the pictures to render."""
         self._places = Places(self._folder, linked=self._linked)
         self._places.lock()
         try:
@@ -275,7 +275,7 @@ class Mirror:
                 place = self._places.claim(name)
                 self._places.check(place)
             except Unplaceable:
-                # It will be said when the sender offers it.
+                # This is reported when the sender offers the picture.
                 del self._records.images[name]
                 self._records.mark = None
                 continue
@@ -297,7 +297,7 @@ class Mirror:
     def _save(self) -> None:
         self._feed.dirty = self._transfers.dirty = False
         self._holdings.journal.upkeep()
-        if not self._named:  # or of a whole catalogue only these would be remembered
+        if not self._named:  # single pictures must not replace a saved catalogue
             self._records.save(self._holdings, self._target, mark=self._feed.mark)
 
     async def _keep_saved(self) -> None:
@@ -311,13 +311,14 @@ class Mirror:
                 try:
                     await asyncio.to_thread(self._save)
                 except OSError as error:
-                    self._transfers.complain("notes", f"what is here cannot be noted: {error}")
+                    self._transfers.complain("notes", f"the state cannot be saved: {error}")
 
 
 def names_of(addresses: Iterable[Address]) -> frozenset[str] | None:
-    """Return the pictures that addresses of one sender name; None if it is all that it has.
+    """Return the pictures that addresses of one sender name; None if one is of the whole sender.
 
-    Raises AddressError if they are of several senders or of none, or if the sender has no list.
+    Raises AddressError if they are of several senders or of none, or if the sender has no
+    catalogue.
     """
     addresses = tuple(addresses)
     if len({address.sender for address in addresses}) != 1:

@@ -1,4 +1,4 @@
-"""The streams of a mirror that are on their way: many at once, in rounds, the newest first."""
+"""Receives a mirror's streams: many at once, in rounds, the newest first."""
 
 from __future__ import annotations
 
@@ -28,23 +28,23 @@ from .scheduler import FIRST, TransferScheduler, end_of, round_of
 from .state import Record, Records
 
 AT_ONCE = 64
-"""Streams received at once, if the sender does not want fewer ..."""
+"""Streams received at once, if the sender does not allow fewer ..."""
 AT_ONCE_AT_FIRST = 16
-"""... and before it has said so."""
+"""... and before it has said how many it allows."""
 URGENT = 1000.0
-"""Weight of the first bytes of a picture beside the later ones of others."""
+"""Weight of a picture's first bytes beside the later ones of other pictures."""
 RETRY = 5.0
-"""Seconds after which a picture that is refused for the moment is asked for again."""
+"""Seconds after which to ask again for a picture that the sender refuses for now."""
 SCARCE = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EMFILE, errno.ENFILE, errno.ENOMEM)
-"""What the system says where others would fare no better: it has no more room, files or memory."""
+"""Errors that would be the same for all other pictures: no space, files or memory left."""
 RETRY_DISK = 60.0
-"""Seconds after which a file that could not be written is tried again."""
+"""Seconds after which to try again to write a file."""
 
 logger = logging.getLogger("diffc_client")
 
 
 class Transfers:
-    """Receives what is wanted of the pictures that records name, over one link after the other."""
+    """Receives the pictures in the records up to the target, over one link after the other."""
 
     def __init__(
         self,
@@ -57,10 +57,11 @@ class Transfers:
         is_busy: Callable[[str], bool],
         on_received: Callable[[int], object] | None = None,
     ) -> None:
-        """Receive each picture as far as ``target``.
+        """Receive each picture up to ``target``.
 
-        ``on_change`` is told of what has grown, and ``on_gone`` of what the records lost while it
-        came, ``on_received`` of how many bytes have come.  What ``is_busy`` is left alone.
+        ``on_change`` is called for pictures that have grown, ``on_gone`` for those that were
+        removed from the records while they were received, and ``on_received`` with numbers of
+        received bytes.  Pictures that ``is_busy`` names are not started.
         """
         self._records = records
         self._holdings = holdings
@@ -70,53 +71,53 @@ class Transfers:
         self._is_busy = is_busy
         self._on_received = on_received
         self.again: float | None = None
-        """Seconds after which a picture that the sender will not send is asked for again, over the
-        same link too; None: when it is another."""
+        """Seconds after which to ask again for a picture that the sender does not send, also over
+        the same link; None waits until the picture changes."""
         self._rounds = TransferScheduler()
         self._running: dict[str, Reception] = {}
         self._parking = Deferred(self.wait)
-        """Pictures that the sender will not send: not asked for again over the same link."""
+        """Pictures that the sender does not send, and that are not asked for again yet."""
         self._told: set[str] = set()
-        """Pictures whose places others' files have, that was said."""
+        """Pictures whose places have foreign files, as was logged."""
         self._at_once = AT_ONCE_AT_FIRST
         self._full = False
         self._complaints = LogLimit(logger, clock=asyncio.get_running_loop().time)
         self.changed = asyncio.Event()
-        """Something may be there to be received."""
+        """Set when there may be a stream to start."""
         self.finished = asyncio.Event()
-        """A stream has ended, for whatever reason."""
+        """Set when a stream has ended, for any reason."""
         self.dirty = False
-        """The records have changed."""
+        """Whether the records have changed since they were saved."""
 
     def __contains__(self, name: str) -> bool:
         return name in self._running
 
     @property
     def running(self) -> int:
-        """Streams that are on their way."""
+        """How many streams are being received."""
         return len(self._running)
 
     @property
     def displaced(self) -> int:
-        """Pictures that are not kept because others' files are where they would be."""
+        """How many pictures are not kept because foreign files have their places."""
         return len(self._told)
 
     async def begin(self) -> None:
-        """Have all wait that are wanted: there is another link."""
+        """Queue all wanted pictures for a new link."""
         self._parking.clear()
         async for name in cooperatively(tuple(self._records.images)):
             self.wait(name)
 
     def end(self) -> None:
-        """The link has gone."""
+        """Drop all streams, because the link is lost."""
         self._running.clear()
 
     def close(self) -> None:
-        """Nothing is tried again."""
+        """Stop trying again."""
         self._parking.clear()
 
     def wait(self, name: str) -> None:
-        """Have a picture wait for its turn, if more of it is wanted."""
+        """Queue a picture, if more of it is wanted."""
         record = self._records.images.get(name)
         if record is None or record.ended or record.refused:
             return
@@ -133,33 +134,33 @@ class Transfers:
         self.changed.set()
 
     def renew(self, name: str) -> None:
-        """Try a picture again: it is another by now."""
+        """Try a picture again, because it has changed."""
         self._parking.discard(name)
 
     def discard(self, name: str) -> None:
-        """Have a picture wait no more."""
+        """Take a picture off the queue."""
         self._rounds.discard(name)
         self._parking.discard(name)
         self._told.discard(name)
 
     def curtail(self, name: str) -> None:
-        """Have a stream end where it is."""
+        """Let a stream end where it is."""
         if name in self._running:
             self._running[name].curtail()
 
     def make_room(self) -> None:
-        """Go on: files were deleted."""
+        """Go on, because files were deleted."""
         self._full = False
         self.changed.set()
 
     def complain(self, kind: str, error: object) -> None:
-        """Warn, but not often."""
+        """Log a warning, at a limited rate."""
         self._complaints.say(kind, "%s: %s", self._holdings.folder, error)
 
     async def receive_all(
         self, link: Link | RangeLink, tasks: asyncio.TaskGroup, heard: Callable[[], object]
     ) -> None:
-        """Receive until cancelled.  Raises SessionError, within ``tasks``."""
+        """Receive until cancelled.  Tasks in ``tasks`` raise SessionError."""
         while True:
             self.changed.clear()
             self._at_once = min(AT_ONCE, link.streams or self._at_once)
@@ -174,12 +175,12 @@ class Transfers:
             await self.changed.wait()
 
     def _growing(self, place: Place) -> str:
-        """Return the file that grows, on a thread.  Raises Unplaceable."""
+        """Return the file that grows; called on a thread.  Raises Unplaceable."""
         self._holdings.places.check(place)
         return self._holdings.beside(place) or self._holdings.relative(place.stream)
 
     def _park(self, name: str, error: Exception, seconds: float | None) -> None:
-        """Leave a picture alone for some time; None: until there is another one, or link."""
+        """Defer a picture for ``seconds``; None is until it changes, or until another link."""
         self._parking.park(name, seconds)
         if not isinstance(error, Unplaceable):
             self.complain("pictures", f"{name}: {error}")
@@ -188,7 +189,7 @@ class Transfers:
             self.complain("files that are not ours", f"{name}: {error}")
 
     def _curtail_some(self) -> None:
-        """Have as many streams end as others wait that have less."""
+        """Preempt one stream for each waiting picture that has fewer bytes."""
         ending = sum(reception.curtailed for reception in self._running.values())
         for reception in sorted(self._running.values(), key=lambda one: one.held, reverse=True):
             if self._rounds.before(round_of(reception.held)) <= ending:
@@ -209,12 +210,12 @@ class Transfers:
             length = await asyncio.to_thread(self._settle, place, ended=ended is not None)
         except PeerError as error:
             retry = max(error.after or 0.0, RETRY) if error.retry else self.again
-            # One that is known by its name alone cannot be told from what takes its place.
+            # Without a thumbprint, a replaced picture could not be told from this one.
             if error.code == Code.UNREADABLE_IMAGE and thumbprint == record.entry.thumbprint != "":
                 record.refused = True
             self._finish(reception, error, retry)
         except SessionError:
-            raise  # not this picture's fault, but the link's
+            raise  # the link has failed, not this picture
         except Full as error:
             self._pause(error)
             self._finish(reception)
@@ -222,7 +223,7 @@ class Transfers:
             if error.errno not in SCARCE:
                 self._finish(reception, error, retry)
                 return
-            # Others would fare no better, and cost the link something each.
+            # All others would fail too, after using the link for nothing.
             self._pause(error)
             asyncio.get_running_loop().call_later(RETRY_DISK, self.make_room)
             self._finish(reception)
@@ -236,7 +237,7 @@ class Transfers:
             self._finish(reception)
 
     def _pause(self, error: OSError) -> None:
-        """Begin no more streams: there is no room for them."""
+        """Start no more streams, because the disk is full."""
         if not self._full:
             self._complaints.say(
                 "the disk", "%s: %s", self._holdings.folder, error.strerror or error, most=1
@@ -249,7 +250,7 @@ class Transfers:
         name = reception.name
         if self._running.get(name) is reception:
             del self._running[name]
-        if name not in self._records.images:  # it has gone from the sender meanwhile
+        if name not in self._records.images:  # the sender has removed it meanwhile
             self._on_gone(name)
         elif error is not None:
             self._park(name, error, retry)
@@ -272,7 +273,7 @@ class Transfers:
             self._on_change(mirrored(record, place, reception.held, self._holdings))
 
     def _show(self, reception: Reception, kept: GrowingStream) -> None:
-        """Say that a picture has become better, unless the one before it is still in its place."""
+        """Report a better picture, unless its file still grows beside an older version."""
         place, holdings = reception.place, self._holdings
         if self._on_change is None or place is None:
             return
@@ -286,7 +287,7 @@ class Transfers:
         place: Place,
         heard: Callable[[], object],
     ) -> Reason | None:
-        """Receive some of a stream, and return why no more of it is wanted; None if more is."""
+        """Receive some of a stream; return why it has ended, None if more is wanted."""
         relative = await asyncio.to_thread(self._growing, place)
         try:
             return await self._grow(link, reception, relative, heard)
@@ -296,8 +297,8 @@ class Transfers:
             known = self._holdings.journal.get(relative)
             if known is not None and not known[0].proven:
                 raise await asyncio.to_thread(self._holdings.occupied, relative) from error
-        # It is another picture by now; the old one stays until this one is as good.
-        logger.info("%s: %s is another by now", self._holdings.folder, reception.name)
+        # The picture has been replaced; the old stream stays until the new one is as long.
+        logger.info("%s: %s has been replaced", self._holdings.folder, reception.name)
         beside = await asyncio.to_thread(self._anew, place)
         if beside is None:
             raise Occupied(f"{place.beside} and others are in the way; they are kept")
@@ -307,9 +308,9 @@ class Transfers:
         return self._holdings.beside(place) or self._holdings.beside(place, anew=True)
 
     def _settle(self, place: Place, *, ended: bool) -> int:
-        """Have the newer stream take the old one's place, if it is as long or has ended.
+        """Replace the old stream by the newer one, if that is as long or has ended.
 
-        On a thread; returns the bytes of what is there then.
+        Called on a thread; returns the bytes of the stream in place.
         """
         holdings, older = self._holdings, self._holdings.relative(place.stream)
         newer = holdings.beside(place)
@@ -344,20 +345,20 @@ class Transfers:
                 reception.arrivals = None
                 arrivals.stop()
             if kept.doubtful and end.reason is not Reason.TARGET:
-                # It is longer than all there is.
+                # The file is longer than the whole stream, so it is not of this stream.
                 raise await asyncio.to_thread(self._holdings.occupied, relative)
             await shielded(kept.confirm)
-        # If it ended where it had to, for others, nobody knows what there is beyond.
+        # A stream that ended for others' turns may have more bytes.
         more = reception.curtailed or (bound is not None and kept.length >= bound)
         return None if end.reason is Reason.TARGET and more else end.reason
 
     def _goal(self, held: int, link: Link | RangeLink) -> tuple[Target, float, int | None]:
-        """Return how far a stream goes this time, its weight, and where it ends only for now.
+        """Return a stream's target for this time, its weight, and its end if that is temporary.
 
-        After its first bytes, where all can be received at once, the sender does what is right: it
-        sends what gains most.
+        If all streams can be received at once, only the first bytes need this: after them, the
+        sender itself sends the bytes that gain most.
         """
-        if isinstance(link, RangeLink):  # every request costs a round trip, and none can wait
+        if isinstance(link, RangeLink):  # each request costs a round trip, so ask once
             return self._target, 1.0, None
         urgent = held < FIRST and len(self._records.images) > 1
         if not urgent and len(self._rounds) + len(self._running) <= self._at_once:
@@ -377,7 +378,7 @@ class Transfers:
         heard: Callable[[], object],
     ) -> End:
         while True:
-            # While a disk writes more arrives: together that is one write again.
+            # Bytes that arrive while the disk writes are written together.
             data, end = await arrivals.several()
             if data:
                 await shielded(partial(kept.append, data))
