@@ -89,7 +89,7 @@ async def test_the_package_shows_three_ways_that_work(
     url: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     window = Window()
-    awaited, blocked, watched = paragraphs(diffc_client.__doc__)
+    awaited, blocked, watched, _packets = paragraphs(diffc_client.__doc__)
     await execute(awaited, url, window=window)
     assert set(window.shapes) == {(30, 40, 3)}
     await execute(blocked, url)

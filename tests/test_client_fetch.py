@@ -176,7 +176,7 @@ async def test_a_file_of_something_else_is_named_and_stays(
     path = tmp_path / "notes.txt"
     path.write_bytes(mine)
     async with serving(folder) as daemon:
-        with pytest.raises(NotAStream, match=r"notes\.txt holds something else") as caught:
+        with pytest.raises(NotAStream, match=r"notes\.txt is not a stream") as caught:
             await Fetcher(daemon.url, tmp_path)(keep_stream=path)
     assert str(path) in str(caught.value)
     assert path.read_bytes() == mine

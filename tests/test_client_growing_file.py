@@ -12,7 +12,7 @@ from fakes import stream_of
 
 from diffc_client.mirror import growing_file as module
 from diffc_client.mirror.growing_file import GrowingStream
-from diffc_client.mirror.owned_folder import Full, Holdings, Occupied, Proof
+from diffc_client.mirror.owned_folder import Full, Occupied, OwnedFolder, Proof
 from diffc_client.mirror.paths import BLOCK, Places
 from diffc_client.storage.partial_stream import FileStream
 from diffc_stream.session import PrefixHash
@@ -21,10 +21,10 @@ DATA = stream_of("a", 3000)
 
 
 @pytest.fixture
-def holdings(tmp_path: Path) -> Iterator[Holdings]:
-    holdings = Holdings(Places(tmp_path), most_bytes=10 * BLOCK)
-    yield holdings
-    holdings.close()
+def owned(tmp_path: Path) -> Iterator[OwnedFolder]:
+    owned = OwnedFolder(Places(tmp_path), most_bytes=10 * BLOCK)
+    yield owned
+    owned.close()
 
 
 def names(home: Path) -> list[str]:
@@ -32,8 +32,8 @@ def names(home: Path) -> list[str]:
     return sorted(name for name in found if not name.startswith(".diffc-written-"))
 
 
-def test_there_is_nothing_before_there_are_bytes(tmp_path: Path, holdings: Holdings) -> None:
-    with GrowingStream(holdings, "sub/deep/a") as kept:
+def test_there_is_nothing_before_there_are_bytes(tmp_path: Path, owned: OwnedFolder) -> None:
+    with GrowingStream(owned, "sub/deep/a") as kept:
         assert (kept.length, kept.prefix, kept.header, kept.read()) == (0, None, None, b"")
         kept.restart()
         kept.append(b"")
@@ -41,36 +41,36 @@ def test_there_is_nothing_before_there_are_bytes(tmp_path: Path, holdings: Holdi
         kept.append(DATA[:1000])
         assert names(tmp_path) == ["sub", "sub/deep", "sub/deep/a"]
         kept.append(DATA[1000:2000])
-    with GrowingStream(holdings, "sub/deep/a") as kept:
+    with GrowingStream(owned, "sub/deep/a") as kept:
         assert (kept.length, kept.read()) == (2000, DATA[:2000])
         assert kept.prefix == str(PrefixHash(DATA[:2000]))
         assert kept.header is not None
         with pytest.raises(OSError, match="another process is writing"):
-            GrowingStream(holdings, "sub/deep/a")
+            GrowingStream(owned, "sub/deep/a")
         with pytest.raises(OSError, match="another process is writing"):
             FileStream(tmp_path / "sub" / "deep" / "a")
         kept.restart()
         kept.append(b"anew")
     assert (tmp_path / "sub" / "deep" / "a").read_bytes() == b"anew"
-    with GrowingStream(holdings, "sub/deep/a") as kept:
+    with GrowingStream(owned, "sub/deep/a") as kept:
         kept.restart()
     assert names(tmp_path) == []
 
 
 @pytest.mark.parametrize("data", [b"", b"mine", DATA[:500], DATA])
-def test_what_is_there_is_somebodys(tmp_path: Path, holdings: Holdings, data: bytes) -> None:
+def test_what_is_there_is_somebodys(tmp_path: Path, owned: OwnedFolder, data: bytes) -> None:
     (tmp_path / "a").write_bytes(data)
     with pytest.raises(Occupied, match="it is kept"):
-        GrowingStream(holdings, "a")
+        GrowingStream(owned, "a")
     assert (tmp_path / "a").read_bytes() == data
 
 
 @pytest.mark.parametrize("how", ["append", "change", "cut", "replace", "same", "link", "name"])
 def test_what_is_changed_while_it_comes_is_somebodys(
-    tmp_path: Path, holdings: Holdings, how: str
+    tmp_path: Path, owned: OwnedFolder, how: str
 ) -> None:
     path = tmp_path / "a"
-    with GrowingStream(holdings, "a") as kept:
+    with GrowingStream(owned, "a") as kept:
         kept.append(DATA[:1000])
         before = path.stat()
         if how == "append":
@@ -95,68 +95,68 @@ def test_what_is_changed_while_it_comes_is_somebodys(
         with pytest.raises(Occupied):
             kept.restart()
     assert path.read_bytes() == held
-    assert not holdings.remove("a")
+    assert not owned.remove("a")
     assert path.read_bytes() == held
 
 
-def test_what_is_merely_touched_goes_on(tmp_path: Path, holdings: Holdings) -> None:
-    with GrowingStream(holdings, "a") as kept:
+def test_what_is_merely_touched_goes_on(tmp_path: Path, owned: OwnedFolder) -> None:
+    with GrowingStream(owned, "a") as kept:
         kept.append(DATA[:1000])
         os.utime(tmp_path / "a", (1, 1))
         kept.append(DATA[1000:])
         (tmp_path / "a").unlink()
         with pytest.raises(OSError, match="has disappeared"):
             kept.append(b"more")
-    with GrowingStream(holdings, "a") as kept:
+    with GrowingStream(owned, "a") as kept:
         kept.append(b"anew")
     assert (tmp_path / "a").read_bytes() == b"anew"
 
 
-def test_no_more_than_allowed(tmp_path: Path, holdings: Holdings) -> None:
-    with GrowingStream(holdings, "sub/a") as kept:
+def test_no_more_than_allowed(tmp_path: Path, owned: OwnedFolder) -> None:
+    with GrowingStream(owned, "sub/a") as kept:
         kept.append(bytes(8 * BLOCK))
         with pytest.raises(Full):
             kept.append(bytes(2 * BLOCK))
         assert kept.length == 8 * BLOCK
-    with GrowingStream(holdings, "more/b") as kept, pytest.raises(Full):
+    with GrowingStream(owned, "more/b") as kept, pytest.raises(Full):
         kept.append(b"x")
     assert names(tmp_path) == ["sub", "sub/a"]
 
 
 def test_a_disk_that_is_full_takes_nothing_and_no_half(
-    tmp_path: Path, holdings: Holdings, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, owned: OwnedFolder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def full(descriptor: int, data: bytes) -> None:
         os.write(descriptor, data[: len(data) // 2])
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
-    with GrowingStream(holdings, "a") as kept:
+    with GrowingStream(owned, "a") as kept:
         kept.append(DATA[:1000])
         for _ in range(3):
             with monkeypatch.context() as patch:
                 patch.setattr(module, "write_all", full)
                 with pytest.raises(OSError, match="No space"):
                     kept.append(DATA[1000:])
-                with GrowingStream(holdings, "sub/b") as other, pytest.raises(OSError):  # noqa: PT011
+                with GrowingStream(owned, "sub/b") as other, pytest.raises(OSError):  # noqa: PT011
                     other.append(b"xy")
             assert names(tmp_path) == ["a"]
             assert (tmp_path / "a").read_bytes() == DATA[:1000]
     # Whoever is started now still knows it for its own.
-    again = Holdings(Places(tmp_path))
+    again = OwnedFolder(Places(tmp_path))
     with GrowingStream(again, "a") as kept:
         kept.append(DATA[1000:])
     assert (tmp_path / "a").read_bytes() == DATA
     again.close()
 
 
-def test_what_a_killed_process_wrote_is_known(tmp_path: Path, holdings: Holdings) -> None:
-    kept = GrowingStream(holdings, "a")
+def test_what_a_killed_process_wrote_is_known(tmp_path: Path, owned: OwnedFolder) -> None:
+    kept = GrowingStream(owned, "a")
     kept.append(DATA[:1000])
     kept.append(DATA[1000:2000])
     kept.close()
     # As if it had been killed before the last bytes were written, or before they were noted.
     os.truncate(tmp_path / "a", 1000)
-    again = Holdings(Places(tmp_path))
+    again = OwnedFolder(Places(tmp_path))
     assert again.prove("a") is Proof.OURS
     os.truncate(tmp_path / "a", 999)
     assert again.prove("a") is Proof.FOREIGN
@@ -165,28 +165,28 @@ def test_what_a_killed_process_wrote_is_known(tmp_path: Path, holdings: Holdings
 
 @pytest.mark.parametrize("piece", [1, 300, 2999, 3000])
 def test_one_of_an_earlier_version_is_ours_when_it_proves_to_be(
-    tmp_path: Path, holdings: Holdings, piece: int
+    tmp_path: Path, owned: OwnedFolder, piece: int
 ) -> None:
     (tmp_path / "a").write_bytes(DATA[:2000])
-    holdings.adopt("a", length=None)
-    assert holdings.prove("a") is Proof.UNPROVEN
-    assert not holdings.remove("a")
-    with GrowingStream(holdings, "a") as kept:
+    owned.adopt("a", length=None)
+    assert owned.prove("a") is Proof.UNPROVEN
+    assert not owned.remove("a")
+    with GrowingStream(owned, "a") as kept:
         assert (kept.length, kept.doubtful, kept.prefix) == (0, 2000, None)
         assert kept.header is not None
         for start in range(0, 3000, piece):
             kept.append(DATA[start : start + piece])
             assert (tmp_path / "a").read_bytes().startswith(DATA[:2000])
     assert (tmp_path / "a").read_bytes() == DATA
-    assert holdings.prove("a") is Proof.OURS
+    assert owned.prove("a") is Proof.OURS
 
 
-def test_one_that_does_not_is_somebodys(tmp_path: Path, holdings: Holdings) -> None:
+def test_one_that_does_not_is_somebodys(tmp_path: Path, owned: OwnedFolder) -> None:
     mine = DATA[:1999] + b"!"
     (tmp_path / "a").write_bytes(mine)
-    holdings.adopt("a", length=None)
+    owned.adopt("a", length=None)
     for _ in range(2):
-        with GrowingStream(holdings, "a") as kept:
+        with GrowingStream(owned, "a") as kept:
             kept.append(DATA[:1900])
             with pytest.raises(Occupied):
                 kept.append(DATA[1900:])
@@ -196,18 +196,18 @@ def test_one_that_does_not_is_somebodys(tmp_path: Path, holdings: Holdings) -> N
 
 
 def test_one_whose_length_was_noted_is_ours_when_the_sender_agrees(
-    tmp_path: Path, holdings: Holdings
+    tmp_path: Path, owned: OwnedFolder
 ) -> None:
     (tmp_path / "a").write_bytes(DATA[:2000])
     (tmp_path / "b").write_bytes(DATA[:2000])
-    holdings.adopt("a", length=2000)
-    holdings.adopt("b", length=1999)
-    with GrowingStream(holdings, "b") as kept:
+    owned.adopt("a", length=2000)
+    owned.adopt("b", length=1999)
+    with GrowingStream(owned, "b") as kept:
         assert (kept.length, kept.doubtful) == (0, 2000)
-    with GrowingStream(holdings, "a") as kept:
+    with GrowingStream(owned, "a") as kept:
         assert (kept.length, kept.read()) == (2000, DATA[:2000])
         with pytest.raises(Occupied):
             kept.restart()
-        assert holdings.prove("a") is Proof.UNPROVEN
+        assert owned.prove("a") is Proof.UNPROVEN
         kept.confirm()
-    assert holdings.prove("a") is Proof.OURS
+    assert owned.prove("a") is Proof.OURS

@@ -12,22 +12,22 @@ from typing import Any
 import pytest
 
 from diffc_client.mirror import owned_folder as module
-from diffc_client.mirror.owned_folder import Full, Holdings, Occupied, Proof
+from diffc_client.mirror.owned_folder import Full, Occupied, OwnedFolder, Proof
 from diffc_client.mirror.paths import BLOCK, Places
 
-Open = Callable[..., Holdings]
+Open = Callable[..., OwnedFolder]
 
 
 @pytest.fixture
 def opened(tmp_path: Path) -> Iterator[Open]:
-    """Return what opens the folder's holdings, anew every time."""
+    """Return a function that opens the owned folder, anew every time."""
     with ExitStack() as stack:
 
-        def again(**options: Any) -> Holdings:
+        def again(**options: Any) -> OwnedFolder:
             stack.close()
-            holdings = Holdings(Places(tmp_path), **options)
-            stack.callback(holdings.close)
-            return holdings
+            owned = OwnedFolder(Places(tmp_path), **options)
+            stack.callback(owned.close)
+            return owned
 
         yield again
 
@@ -38,26 +38,26 @@ def names(home: Path) -> list[str]:
 
 
 def test_ours_is_what_was_written_here(tmp_path: Path, opened: Open) -> None:
-    holdings = opened()
-    holdings.replace("sub/a", b"first")
-    holdings.replace("sub/a", b"second")
+    owned = opened()
+    owned.replace("sub/a", b"first")
+    owned.replace("sub/a", b"second")
     (tmp_path / "mine").write_bytes(b"mine")
     for _ in range(2):
-        proofs = [holdings.prove(name) for name in ("sub/a", "mine", "none", "no/where")]
+        proofs = [owned.prove(name) for name in ("sub/a", "mine", "none", "no/where")]
         assert proofs == [Proof.OURS, Proof.FOREIGN, Proof.ABSENT, Proof.ABSENT]
-        assert holdings.read("sub/a") == b"second"
-        assert holdings.journal.used == 2 * BLOCK
-        holdings = opened()
-    assert holdings.remove("sub/a")
-    assert not holdings.remove("mine")
+        assert owned.read("sub/a") == b"second"
+        assert owned.journal.used == 2 * BLOCK
+        owned = opened()
+    assert owned.remove("sub/a")
+    assert not owned.remove("mine")
     assert names(tmp_path) == ["mine"]
-    assert holdings.journal.used == 0
+    assert owned.journal.used == 0
 
 
 @pytest.mark.parametrize("change", ["content", "time", "length", "link", "folder", "pipe"])
 def test_what_was_changed_is_not_ours(tmp_path: Path, opened: Open, change: str) -> None:
-    holdings = opened()
-    holdings.replace("a", b"ours")
+    owned = opened()
+    owned.replace("a", b"ours")
     path, before = tmp_path / "a", (tmp_path / "a").stat()
     if change == "content":
         path.write_bytes(b"mine")
@@ -76,20 +76,20 @@ def test_what_was_changed_is_not_ours(tmp_path: Path, opened: Open, change: str)
         else:
             os.mkfifo(path)
     if change == "time":  # it is as it was written all the same
-        assert holdings.remove("a")
+        assert owned.remove("a")
         return
-    assert holdings.prove("a") is Proof.FOREIGN
+    assert owned.prove("a") is Proof.FOREIGN
     status = path.lstat()
     with pytest.raises(Occupied, match="it is kept"):
-        holdings.replace("a", b"again")
-    assert not holdings.remove("a")
+        owned.replace("a", b"again")
+    assert not owned.remove("a")
     assert path.lstat() == status
 
 
 def test_others_are_never_replaced(tmp_path: Path, opened: Open) -> None:
-    holdings = opened()
+    owned = opened()
     (tmp_path / "a").write_bytes(b"")
-    for attempt in (lambda: holdings.replace("a", b"x"), lambda: holdings.create("a")):
+    for attempt in (lambda: owned.replace("a", b"x"), lambda: owned.create("a")):
         with pytest.raises(Occupied):
             attempt()
     assert names(tmp_path) == ["a"]
@@ -97,50 +97,50 @@ def test_others_are_never_replaced(tmp_path: Path, opened: Open) -> None:
 
 
 def test_folders_of_others_stay(tmp_path: Path, opened: Open) -> None:
-    holdings = opened()
+    owned = opened()
     (tmp_path / "theirs").mkdir()
     for name in ("theirs/ours/a", "ours/a", "mixed/a", "again/a"):
-        holdings.replace(name, b"x")
+        owned.replace(name, b"x")
     (tmp_path / "mixed" / "mine").write_bytes(b"mine")
     # Made anew by somebody else.
     (tmp_path / "again" / "a").unlink()
     (tmp_path / "again").rename(tmp_path / "moved")
     (tmp_path / "again").mkdir()
-    holdings = opened()
+    owned = opened()
     for name in ("theirs/ours/a", "ours/a", "mixed/a", "again/a"):
-        assert holdings.remove(name)
+        assert owned.remove(name)
     assert names(tmp_path) == ["again", "mixed", "mixed/mine", "moved", "theirs"]
 
 
 def test_links_are_not_followed(tmp_path: Path, opened: Open) -> None:
-    holdings = opened()
-    holdings.replace("sub/a", b"ours")
+    owned = opened()
+    owned.replace("sub/a", b"ours")
     (tmp_path / "sub").rename(tmp_path / "away")
     (tmp_path / "sub").symlink_to(tmp_path / "away")
-    assert not holdings.journal.get("sub/b")
+    assert not owned.journal.get("sub/b")
     with pytest.raises(OSError):  # noqa: PT011 - systems differ in how they say it
-        holdings.replace("sub/b", b"x")
-    holdings.remove("sub/a")
+        owned.replace("sub/b", b"x")
+    owned.remove("sub/a")
     assert names(tmp_path) == ["away", "away/a", "sub"]
     for name in ("../a", "/a", "a//b", ".", "a/../../b"):
         with pytest.raises(OSError, match="not below"):
-            holdings.replace(name, b"x")
+            owned.replace(name, b"x")
 
 
 def test_limits(tmp_path: Path, opened: Open) -> None:
-    holdings = opened(most_bytes=4 * BLOCK, most_pictures=2)
+    owned = opened(most_bytes=4 * BLOCK, most_pictures=2)
     with pytest.raises(Full, match="folders"):
-        holdings.replace("a/b/c/d", b"x")
+        owned.replace("a/b/c/d", b"x")
     with pytest.raises(Full, match="limit of disk space"):
-        holdings.replace("a/b", bytes(4 * BLOCK))
+        owned.replace("a/b", bytes(4 * BLOCK))
     assert names(tmp_path) == []
-    holdings.replace("a/b", bytes(3 * BLOCK))
-    holdings.replace("a/b", b"x")
-    holdings.replace("c", b"x", durable=True)
-    holdings = opened(most_bytes=100 * BLOCK, most_pictures=1)
-    holdings.replace("d", b"x")
+    owned.replace("a/b", bytes(3 * BLOCK))
+    owned.replace("a/b", b"x")
+    owned.replace("c", b"x", durable=True)
+    owned = opened(most_bytes=100 * BLOCK, most_pictures=1)
+    owned.replace("d", b"x")
     with pytest.raises(Full, match="files"):
-        holdings.replace("e", b"x")
+        owned.replace("e", b"x")
 
 
 @pytest.mark.parametrize("where", ["write_all", "note", "put"])
@@ -150,19 +150,19 @@ def test_a_disk_that_is_full_leaves_all_as_it_was(
     def full(*_: object) -> None:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
-    holdings = opened()
-    holdings.replace("a", b"old")
+    owned = opened()
+    owned.replace("a", b"old")
     with monkeypatch.context() as patch:
         if where == "write_all":
             patch.setattr(module, "write_all", full)
         elif where == "note":
-            patch.setattr(holdings.journal, "note", full)
+            patch.setattr(owned.journal, "note", full)
         else:
-            patch.setattr(holdings.beneath, "put", full)
-            patch.setattr(holdings.beneath, "replace", full)
+            patch.setattr(owned.confined, "put", full)
+            patch.setattr(owned.confined, "replace", full)
         for name in ("a", "sub/b"):
             with pytest.raises(OSError, match="No space"):
-                holdings.replace(name, b"new")
+                owned.replace(name, b"new")
     assert names(tmp_path) == ["a"]
     assert (tmp_path / "a").read_bytes() == b"old"
     for name in ("a", "sub/b"):
@@ -174,9 +174,9 @@ def test_what_a_killed_process_left_is_swept_and_nothing_else(tmp_path: Path, op
     for name in (".diffc-0123456789abcdef.part", ".a.01234567.part", ".mirror.json.01234567.part"):
         (tmp_path / "sub" / name).write_bytes(b"mine")
     before = names(tmp_path)
-    holdings = opened()
-    holdings.replace("sub/a", b"whole")
-    begun = holdings.journal.temporary("sub/.diffc-fedcba9876543210.part")
+    owned = opened()
+    owned.replace("sub/a", b"whole")
+    begun = owned.journal.temporary("sub/.diffc-fedcba9876543210.part")
     begun.__enter__()
     (tmp_path / "sub" / ".diffc-fedcba9876543210.part").write_bytes(b"ha")
     opened()
@@ -184,43 +184,43 @@ def test_what_a_killed_process_left_is_swept_and_nothing_else(tmp_path: Path, op
 
 
 def test_a_newer_one_takes_the_place(tmp_path: Path, opened: Open) -> None:
-    holdings = opened()
-    holdings.replace("old", b"old")
-    holdings.replace("new", b"newer")
-    assert holdings.settle("new", "old")
-    assert holdings.read("old") == b"newer"
-    assert holdings.prove("old") is Proof.OURS
-    holdings.replace("new", b"newest")
+    owned = opened()
+    owned.replace("old", b"old")
+    owned.replace("new", b"newer")
+    assert owned.settle("new", "old")
+    assert owned.read("old") == b"newer"
+    assert owned.prove("old") is Proof.OURS
+    owned.replace("new", b"newest")
     (tmp_path / "old").write_bytes(b"mine")
     with pytest.raises(Occupied):
-        holdings.settle("new", "old")
+        owned.settle("new", "old")
     (tmp_path / "new").write_bytes(b"mine too")
-    assert not holdings.settle("new", "old")
+    assert not owned.settle("new", "old")
     assert (tmp_path / "old").read_bytes() == b"mine"
     assert names(tmp_path) == ["new", "old"]
 
 
 def test_where_a_newer_one_grows(tmp_path: Path, opened: Open) -> None:
-    holdings = opened()
-    place = holdings.places.claim("a")
-    assert holdings.beside(place) is None
+    owned = opened()
+    place = owned.places.claim("a")
+    assert owned.beside(place) is None
     place.beside.write_bytes(b"mine")
-    found = holdings.beside(place, anew=True)
+    found = owned.beside(place, anew=True)
     assert found is not None
     assert found.endswith("-2.new")
-    holdings.replace(found, b"x")
-    assert holdings.beside(place) == found
+    owned.replace(found, b"x")
+    assert owned.beside(place) == found
     for number in range(2, 10):
         other = place.beside.with_name(f"{place.beside.stem}-{number}.new")
         other.write_bytes(b"mine")
-    holdings.remove(found)
-    assert holdings.beside(place, anew=True) is None
+    owned.remove(found)
+    assert owned.beside(place, anew=True) is None
 
 
 def test_after_the_end_nothing_is_written(tmp_path: Path, opened: Open) -> None:
-    holdings = opened()
-    holdings.close()
-    for attempt in (lambda: holdings.replace("a", b"x"), lambda: holdings.create("b")):
+    owned = opened()
+    owned.close()
+    for attempt in (lambda: owned.replace("a", b"x"), lambda: owned.create("b")):
         with pytest.raises(OSError, match="more"):
             attempt()
     assert names(tmp_path) == []

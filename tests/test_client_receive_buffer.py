@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from diffc_client.remote.receive_buffer import MOST_WAITING, Arrivals, Backlog
+from diffc_client.remote.receive_buffer import MOST_WAITING, Backlog, IncomingStream
 from diffc_stream.errors import LinkLost
 from diffc_stream.session import Data, End, Reason
 
@@ -29,13 +29,13 @@ def data(payload: bytes, offset: int = 0) -> Data:
     return Data(stream=1, offset=offset, payload=payload)
 
 
-def arrivals(backlog: Backlog | None = None) -> Arrivals:
+def incoming(backlog: Backlog | None = None) -> IncomingStream:
     link: Any = Link()
-    return Arrivals(link, 1, backlog)
+    return IncomingStream(link, 1, backlog)
 
 
 async def test_all_that_is_there_is_taken_at_once() -> None:
-    one = arrivals()
+    one = incoming()
     end = End(stream=1, reason=Reason.COMPLETE, length=3)
     for event in (data(b"a"), data(b"bc", 1)):
         one.put(event)
@@ -48,7 +48,7 @@ async def test_all_that_is_there_is_taken_at_once() -> None:
 
 
 async def test_what_came_before_an_error_is_not_lost() -> None:
-    one = arrivals()
+    one = incoming()
     one.put(data(b"a"))
     one.put(data(b"b", 1))
     one.put(LinkLost("gone"))
@@ -59,7 +59,7 @@ async def test_what_came_before_an_error_is_not_lost() -> None:
 
 async def test_too_much_that_waits_holds_up_the_link() -> None:
     backlog = Backlog()
-    one, other, free = arrivals(backlog), arrivals(backlog), arrivals()
+    one, other, free = incoming(backlog), incoming(backlog), incoming()
     free.put(data(bytes(2 * MOST_WAITING)))
     await backlog.room()
     one.put(data(bytes(MOST_WAITING)))

@@ -16,18 +16,18 @@ from fakes import FakeDecoder, FakeDecoders, FakePicture, stream_of
 
 from diffc_client import Method, Mirrored
 from diffc_client.mirror import renderer as module
-from diffc_client.mirror.owned_folder import Holdings
+from diffc_client.mirror.owned_folder import OwnedFolder
 from diffc_client.mirror.paths import Places
 from diffc_client.mirror.renderer import Renderer
 from diffc_stream.errors import UnreadablePicture
 from diffc_stream.picture import load_picture
 
-OPENED: dict[Path, Holdings] = {}
+OPENED: dict[Path, OwnedFolder] = {}
 
 
-def holdings(home: Path) -> Holdings:
+def owned(home: Path) -> OwnedFolder:
     if home not in OPENED:
-        OPENED[home] = Holdings(Places(home))
+        OPENED[home] = OwnedFolder(Places(home))
     return OPENED[home]
 
 
@@ -48,7 +48,7 @@ def mirrored(home: Path, name: str, size: int, fingerprint: str = "0f0f0f0f") ->
         picture=home / f"{name}.png",
         bytes=size,
         complete=False,
-        holdings=holdings(home),
+        owned=owned(home),
     )
 
 
@@ -216,15 +216,15 @@ async def test_a_disk_that_is_full_is_looked_at_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     tried: list[str] = []
-    replace = Holdings.replace
+    replace = OwnedFolder.replace
 
-    def full(self: Holdings, relative: str, data: bytes, *, time: int | None = None) -> None:
+    def full(self: OwnedFolder, relative: str, data: bytes, *, time: int | None = None) -> None:
         tried.append(relative)
         if len(tried) < 4:
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         replace(self, relative, data, time=time)
 
-    monkeypatch.setattr(Holdings, "replace", full)
+    monkeypatch.setattr(OwnedFolder, "replace", full)
     monkeypatch.setattr(module, "RETRY_DISK", 0.001)
     async with Watched(FakeDecoders()) as renderer:
         for name in ("a", "b"):

@@ -17,7 +17,7 @@ from serving import Impaired, pictures, serving
 from diffc_client import Address, Mirror, Mirrored
 from diffc_client.decoding.decoders import Picture
 from diffc_client.mirror.content import Content
-from diffc_client.mirror.owned_folder import Holdings
+from diffc_client.mirror.owned_folder import OwnedFolder
 from diffc_client.mirror.paths import Places
 from diffc_client.mirror.renderer import Renderer
 from diffc_client.mirror.senders import Senders, by_sender, folder_of, take_over
@@ -347,14 +347,14 @@ async def test_what_is_there_already_is_gone_on_with_or_stays(
 def test_a_folder_of_before_loses_its_second_endings(tmp_path: Path) -> None:
     ours = {"a.png.dfc.dfc": b"a", "sub/b.dfc.dfc": b"b", "sub/b.dfc": b"c", "c.png.dfc": b"d"}
     (tmp_path / "sub").mkdir()
-    holdings = Holdings(Places(tmp_path))
+    owned = OwnedFolder(Places(tmp_path))
     for name, data in ours.items():
         (tmp_path / name).write_bytes(data)
-        holdings.journal.note(name, Content.of(data))
+        owned.journal.note(name, Content.of(data))
     (tmp_path / "mine.dfc.dfc").write_bytes(b"mine")
-    holdings.journal.note("changed.dfc.dfc", Content.of(b"before"))
+    owned.journal.note("changed.dfc.dfc", Content.of(b"before"))
     (tmp_path / "changed.dfc.dfc").write_bytes(b"changed")
-    holdings.close()
+    owned.close()
     take_over(tmp_path)
     after = [*("a.png.dfc", "c.png.dfc", "changed.dfc.dfc", "mine.dfc.dfc")]
     assert files(tmp_path) == [*after, "sub/b.dfc", "sub/b.dfc.dfc"]

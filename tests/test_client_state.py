@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from diffc_client.mirror.content import Content
-from diffc_client.mirror.owned_folder import Holdings
+from diffc_client.mirror.owned_folder import OwnedFolder
 from diffc_client.mirror.paths import Places
 from diffc_client.mirror.state import FILE, Record, Records
 from diffc_stream.session import WHOLE, Entry, Reason, Target
@@ -19,13 +19,13 @@ MARK = "f" * 16
 
 
 @pytest.fixture
-def holdings(tmp_path: Path) -> Iterator[Holdings]:
-    holdings = Holdings(Places(tmp_path))
-    yield holdings
-    holdings.close()
+def owned(tmp_path: Path) -> Iterator[OwnedFolder]:
+    owned = OwnedFolder(Places(tmp_path))
+    yield owned
+    owned.close()
 
 
-def saved(holdings: Holdings, target: Target = WHOLE) -> Records:
+def saved(owned: OwnedFolder, target: Target = WHOLE) -> Records:
     images = {
         "sub/a.png": Record(entry=ENTRY, ended=Reason.COMPLETE, length=5000),
         "b.png": Record(entry=Entry(name="b.png", size=0, time=0, thumbprint="0" * 16)),
@@ -36,20 +36,20 @@ def saved(holdings: Holdings, target: Target = WHOLE) -> Records:
         ),
     }
     records = Records(mark=MARK, images=images)
-    records.save(holdings, target, mark=MARK)
+    records.save(owned, target, mark=MARK)
     return records
 
 
-def test_there_and_back(tmp_path: Path, holdings: Holdings) -> None:
-    assert Records.load(holdings, WHOLE) == Records()
-    records = saved(holdings)
-    assert Records.load(holdings, WHOLE) == records
+def test_there_and_back(tmp_path: Path, owned: OwnedFolder) -> None:
+    assert Records.load(owned, WHOLE) == Records()
+    records = saved(owned)
+    assert Records.load(owned, WHOLE) == records
     assert sorted(path.name for path in tmp_path.iterdir()) == [".diffc-written-1.log", FILE]
 
 
-def test_what_another_target_ended_may_go_on(holdings: Holdings) -> None:
-    saved(holdings, Target(bytes=300))
-    images = Records.load(holdings, Target(psnr=30.0)).images
+def test_what_another_target_ended_may_go_on(owned: OwnedFolder) -> None:
+    saved(owned, Target(bytes=300))
+    images = Records.load(owned, Target(psnr=30.0)).images
     assert [record.ended for record in images.values()] == [Reason.COMPLETE, None, None]
 
 
@@ -88,32 +88,32 @@ FACTS: dict[str, object] = {
     ],
 )
 def test_nonsense_is_nothing(
-    tmp_path: Path, holdings: Holdings, text: str, caplog: pytest.LogCaptureFixture
+    tmp_path: Path, owned: OwnedFolder, text: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     (tmp_path / FILE).write_text(text)
-    assert Records.load(holdings, WHOLE) == Records()
+    assert Records.load(owned, WHOLE) == Records()
     [message] = caplog.messages
     assert "cannot be used" in message
     assert "\n" not in message
 
 
 def test_too_much_is_not_read(
-    holdings: Holdings, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    owned: OwnedFolder, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    saved(holdings)
+    saved(owned)
     monkeypatch.setattr("diffc_client.mirror.state.MOST_BYTES", 10)
-    assert Records.load(holdings, WHOLE) == Records()
+    assert Records.load(owned, WHOLE) == Records()
     assert "too large" in caplog.text
 
 
 def test_what_was_changed_is_not_believed_and_stays(
-    tmp_path: Path, holdings: Holdings, caplog: pytest.LogCaptureFixture
+    tmp_path: Path, owned: OwnedFolder, caplog: pytest.LogCaptureFixture
 ) -> None:
-    saved(holdings)
+    saved(owned)
     changed = (tmp_path / FILE).read_bytes().replace(b"5000", b"5001")
     (tmp_path / FILE).write_bytes(changed)
-    holdings.close()
-    again = Holdings(Places(tmp_path))
+    owned.close()
+    again = OwnedFolder(Places(tmp_path))
     assert Records.load(again, WHOLE) == Records()
     assert "another program has changed it" in caplog.text
     with pytest.raises(OSError, match="it is kept"):
@@ -122,12 +122,12 @@ def test_what_was_changed_is_not_believed_and_stays(
     again.close()
 
 
-def test_those_of_an_earlier_version_are_taken_over(tmp_path: Path, holdings: Holdings) -> None:
-    saved(holdings)
+def test_those_of_an_earlier_version_are_taken_over(tmp_path: Path, owned: OwnedFolder) -> None:
+    saved(owned)
     data = (tmp_path / FILE).read_bytes()
-    holdings.close()
+    owned.close()
     (tmp_path / ".diffc-written-1.log").unlink()
-    again = Holdings(Places(tmp_path))
+    again = OwnedFolder(Places(tmp_path))
     assert len(Records.load(again, WHOLE).images) == 3
     assert again.journal.get(FILE) == (Content.of(data), None)
     saved(again)

@@ -18,7 +18,7 @@ from serving import Impaired, pictures, serving
 from diffc_client import Address, Mirror
 from diffc_client.mirror.state import FILE
 from diffc_client.remote.credentials import Access, TokenFile, access_from
-from diffc_client.remote.receive_buffer import Arrivals
+from diffc_client.remote.receive_buffer import IncomingStream
 from diffc_client.remote.websocket import Link
 from diffc_server import SenderDaemon
 from diffc_server.auth.access_control import AccessControl
@@ -69,7 +69,7 @@ async def test_what_is_refused_is_asked_for_once_until_it_is_another(
     opened: list[str] = []
     open_ = Link.open
 
-    def noted(link: Link, image: str, **options: Any) -> Arrivals:
+    def noted(link: Link, image: str, **options: Any) -> IncomingStream:
         opened.append(image)
         return open_(link, image, **options)
 

@@ -18,7 +18,7 @@ from websockets.typing import Subprotocol
 
 import diffc_client
 from diffc_client import Address, MemoryStream, Mirror
-from diffc_client.mirror import sync as mirror_module
+from diffc_client.mirror import catalogue_feed
 from diffc_client.remote import websocket as link_module
 from diffc_client.remote.websocket import Link
 from diffc_stream.errors import (
@@ -365,7 +365,7 @@ async def test_a_catalogue_without_end_is_not_mirrored(
                 images = tuple(Entry(name=n, size=1, time=1, thumbprint="0" * 16) for n in names)
                 await websocket.send(encode(Catalogue(images=images, last=False)))
 
-    monkeypatch.setattr(mirror_module, "MOST_ENTRIES", 120)
+    monkeypatch.setattr(catalogue_feed, "MOST_ENTRIES", 120)
     async with sender(handler) as address, Mirror(tmp_path / "kept") as mirror:
         link = await Link.dial(Address.parse(address), models=(), terms=Terms())
         with pytest.raises(RemoteProtocolError, match="more than 120 pictures"):

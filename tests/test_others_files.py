@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 from virtual_time import VirtualLoop
 
 from diffc_client import Mirror, Mirrored
-from diffc_client.mirror.owned_folder import Holdings
+from diffc_client.mirror.owned_folder import OwnedFolder
 from diffc_client.mirror.paths import Places
 from diffc_client.mirror.state import FILE
 from diffc_stream.errors import PeerError
@@ -156,10 +156,10 @@ async def session(
     """Mirror while the sender and somebody at this end do one thing after the other."""
 
     def render(mirrored: Mirrored) -> None:
-        holdings = mirrored.holdings
-        assert holdings is not None
+        owned = mirrored.owned
+        assert owned is not None
         with suppress(OSError):
-            holdings.replace(holdings.relative(mirrored.picture), b"picture" * mirrored.bytes)
+            owned.replace(owned.relative(mirrored.picture), b"picture" * mirrored.bytes)
 
     async with Mirror(home, delete=True, on_change=render) as mirror, asyncio.TaskGroup() as tasks:
         link: Any = Hostile(draw)
@@ -248,9 +248,9 @@ def test_folders_count() -> None:
         made = sum(path.is_dir() for path in home.rglob("*"))
         files = sum(path.is_file() for path in home.rglob("*"))
         assert 0 < 4096 * (made + files) <= 2**20 + 2 * 4096
-        holdings = Holdings(Places(home))
-        assert holdings.journal.folders == made
-        holdings.close()
+        owned = OwnedFolder(Places(home))
+        assert owned.journal.folders == made
+        owned.close()
 
 
 async def _asking(home: Path, link: Any, count: int, **options: Any) -> None:

@@ -123,7 +123,7 @@ COUNTED = {
         client/mirror/paths.py self._owners
         """,
     "Streams on their way to a receiver": """
-        client/remote/websocket.py self._arrivals task
+        client/remote/websocket.py self._incoming task
         client/remote/receive_buffer.py self._queue
         client/mirror/transfers.py self._running self._told task thread timer
         client/mirror/sync.py task thread

@@ -35,8 +35,8 @@ from ..decoding.decoders import Decoders, Method, ModelDecoders
 from ..decoding.refiner import Refinement, Refiner
 from ..remote.address import Address
 from ..remote.credentials import NO_ACCESS, Access
-from ..remote.http_ranges import RangeArrivals, RangeLink
-from ..remote.receive_buffer import Arrivals
+from ..remote.http_ranges import IncomingRangeStream, RangeLink
+from ..remote.receive_buffer import IncomingStream
 from ..remote.websocket import Link
 from ..storage.partial_stream import Kept, MemoryStream
 from .delivery import Delivery
@@ -232,10 +232,10 @@ class Sender:
             before = kept.length
             try:
                 link = await self.dial()
-                arrivals = _ask(link, self._called(image), kept, wanted)
-                wanted.follow(arrivals.update)
-                end = await _drain(arrivals, kept, deliver)
-                if end.reason is not Reason.TARGET or arrivals.heard(end):
+                incoming = _ask(link, self._called(image), kept, wanted)
+                wanted.follow(incoming.update)
+                end = await _drain(incoming, kept, deliver)
+                if end.reason is not Reason.TARGET or incoming.heard(end):
                     return end.reason
                 # It ended before the sender heard of another target.
             except (LinkLost, PeerError) as error:
@@ -320,7 +320,7 @@ def _wanted_part(kept: Kept, target: Target) -> bytes:
 
 def _ask(
     link: Link | RangeLink, image: str, kept: Kept, wanted: Demand
-) -> Arrivals | RangeArrivals:
+) -> IncomingStream | IncomingRangeStream:
     if isinstance(link, RangeLink):
         return link.open(image, held=kept.read(), target=wanted.target)
     header = kept.header
@@ -334,12 +334,14 @@ def _ask(
     )
 
 
-async def _drain(arrivals: Arrivals | RangeArrivals, kept: Kept, deliver: Deliver | None) -> End:
+async def _drain(
+    incoming: IncomingStream | IncomingRangeStream, kept: Kept, deliver: Deliver | None
+) -> End:
     try:
-        while not isinstance(event := await arrivals.next(), End):
+        while not isinstance(event := await incoming.next(), End):
             kept.append(event.payload)
             if deliver is not None:
                 deliver(event.payload)
     finally:
-        arrivals.stop()
+        incoming.stop()
     return event

@@ -12,7 +12,7 @@ from diffc_stream.session import Catalogue, Entry
 
 from ..remote.websocket import MOST_ENTRIES, Link
 from .cooperative import cooperatively
-from .owned_folder import Holdings
+from .owned_folder import OwnedFolder
 from .paths import SUFFIX
 from .removal import Removal
 from .state import Record, Records
@@ -27,7 +27,7 @@ class CatalogueFeed:
     def __init__(
         self,
         records: Records,
-        holdings: Holdings,
+        owned: OwnedFolder,
         transfers: Transfers,
         removal: Removal,
         *,
@@ -40,7 +40,7 @@ class CatalogueFeed:
         A sender that does not send changes is asked again every ``every`` seconds.
         """
         self._records = records
-        self._holdings = holdings
+        self._owned = owned
         self._transfers = transfers
         self._removal = removal
         self._delete = delete
@@ -93,7 +93,7 @@ class CatalogueFeed:
         """Delete a picture that the sender has removed, if that is wanted, and forget it."""
         if self._delete:
             try:
-                place = self._holdings.places.claim(name)
+                place = self._owned.places.claim(name)
             except OSError as error:
                 self._transfers.complain("files", f"{name} cannot be deleted: {error}")
             else:
@@ -104,14 +104,14 @@ class CatalogueFeed:
         """Drop all state of a picture."""
         self._records.images.pop(name, None)
         self._transfers.discard(name)
-        self._holdings.places.release(name)
+        self._owned.places.release(name)
 
     def _summarise(self) -> None:
         displaced = self._transfers.displaced
         more = f", others' files in place of {displaced}" if displaced else ""
         pictures, missing = len(self._records.images), self._records.missing
         text = "%s: %d pictures, %d to get%s"
-        logger.info(text, self._holdings.folder, pictures, missing, more)
+        logger.info(text, self._owned.folder, pictures, missing, more)
 
     async def _take(self, page: Catalogue, *, first: bool) -> None:
         if first and not page.changes:
@@ -152,7 +152,7 @@ class CatalogueFeed:
 
     def _claim(self, entry: Entry) -> bool:
         """Reserve a picture's place; tell whether that is possible."""
-        name, places = entry.name, self._holdings.places
+        name, places = entry.name, self._owned.places
         try:
             rival = places.rival(name)
             if rival is not None and name == rival + SUFFIX:

@@ -22,20 +22,20 @@ from ..storage.shielded import shielded
 from .confined_folder import is_file
 from .content import ASK, EMPTY, Content, digest_of
 from .journal import write_all
-from .owned_folder import PIECE, Holdings
+from .owned_folder import PIECE, OwnedFolder
 from .paths import blocks
 
 
 class GrowingStream:
     """A prefix in a file of a mirror's folder."""
 
-    def __init__(self, holdings: Holdings, relative: str) -> None:
+    def __init__(self, owned: OwnedFolder, relative: str) -> None:
         """Open the file, if there is one; reads it, so it is slow.
 
         Raises Occupied if it is not ours, or another OSError, also if another process is writing
         to it.
         """
-        self._holdings = holdings
+        self._owned = owned
         self.relative = relative
         self._descriptor: int | None = None
         self._running = hashlib.sha256()
@@ -46,9 +46,9 @@ class GrowingStream:
         """Length of an existing file that has yet to be compared with the sender's bytes; they do
         not count as held before that."""
         try:
-            descriptor = holdings.beneath.open(relative, os.O_RDWR | os.O_APPEND)
+            descriptor = owned.confined.open(relative, os.O_RDWR | os.O_APPEND)
         except (FileNotFoundError, NotADirectoryError):
-            holdings.journal.forget(relative)
+            owned.journal.forget(relative)
             return
         try:
             self._open(descriptor)
@@ -59,19 +59,19 @@ class GrowingStream:
 
     def _open(self, descriptor: int) -> None:
         status = os.fstat(descriptor)
-        known = self._holdings.journal.get(self.relative)
+        known = self._owned.journal.get(self.relative)
         # A file with a second hard link may be a file of the user.
         if known is None or not is_file(status) or status.st_nlink > 1:
-            raise self._holdings.occupied(self.relative)
+            raise self._owned.occupied(self.relative)
         lock(descriptor, self.relative)
         if status.st_size > MAX_STREAM or not (status.st_size or known[0].proven):
-            raise self._holdings.occupied(self.relative)
+            raise self._owned.occupied(self.relative)
         if known[0].proven or known[0].digest == ASK:
             self._running = _hash(descriptor, status.st_size)
             held = Content(status.st_size, digest_of(self._running))
             self._asked = not known[0].proven
             if not (self._asked and status.st_size == known[0].size) and held not in known:
-                raise self._holdings.occupied(self.relative)
+                raise self._owned.occupied(self.relative)
             self.length = status.st_size
         else:
             self.doubtful = status.st_size
@@ -126,12 +126,12 @@ class GrowingStream:
     def _grow(self, data: bytes) -> None:
         self._check()
         assert self._descriptor is not None
-        journal = self._holdings.journal
+        journal = self._owned.journal
         running = self._running.copy()
         running.update(data)
         before = Content(self.length, digest_of(self._running))
         now = Content(self.length + len(data), digest_of(running))
-        self._holdings.check_room(blocks(now.size) - blocks(before.size))
+        self._owned.check_room(blocks(now.size) - blocks(before.size))
         journal.note(self.relative, now, before)
         try:
             write_all(self._descriptor, data)
@@ -148,15 +148,15 @@ class GrowingStream:
         """Note an earlier version's file as ours, because the sender has confirmed its hash."""
         if self._asked:
             self._asked = False
-            self._holdings.journal.note(self.relative, self._content)
+            self._owned.journal.note(self.relative, self._content)
 
     def restart(self) -> None:
         """Drop all bytes held.  Raises Occupied if they are not ours, or another OSError."""
         if self.doubtful or self._asked:
-            raise self._holdings.occupied(self.relative)
+            raise self._owned.occupied(self.relative)
         if self._descriptor is not None:
             self._check()
-            self._holdings.journal.note(self.relative, EMPTY, self._content)
+            self._owned.journal.note(self.relative, EMPTY, self._content)
             os.ftruncate(self._descriptor, 0)
             self._there = _stamp(os.fstat(self._descriptor))
         self._running = hashlib.sha256()
@@ -174,14 +174,14 @@ class GrowingStream:
                 os.close(descriptor)
         finally:
             if not self.length and not self.doubtful:
-                self._holdings.remove(self.relative)
+                self._owned.remove(self.relative)
 
     @property
     def _content(self) -> Content:
         return Content(self.length, digest_of(self._running))
 
     def _create(self) -> None:
-        self._descriptor = self._holdings.create(self.relative)
+        self._descriptor = self._owned.create(self.relative)
         lock(self._descriptor, self.relative)
         self._there = _stamp(os.fstat(self._descriptor))
 
@@ -191,12 +191,12 @@ class GrowingStream:
         part = data[: self.doubtful - self.length]
         os.lseek(self._descriptor, self.length, os.SEEK_SET)
         if os.read(self._descriptor, len(part)) != part:
-            raise self._holdings.occupied(self.relative)
+            raise self._owned.occupied(self.relative)
         self._running.update(part)
         self.length += len(part)
         if self.length == self.doubtful:
             self._check()
-            self._holdings.journal.note(self.relative, self._content)
+            self._owned.journal.note(self.relative, self._content)
             self.doubtful = 0
         return data[len(part) :]
 
@@ -204,9 +204,9 @@ class GrowingStream:
         """Raise Occupied if another program has changed or replaced the file."""
         assert self._descriptor is not None
         try:
-            there = self._holdings.beneath.stat(self.relative)
+            there = self._owned.confined.stat(self.relative)
         except FileNotFoundError:
-            self._holdings.journal.forget(self.relative)
+            self._owned.journal.forget(self.relative)
             raise OSError(f"{self.relative} has disappeared while it was received") from None
         if _stamp(there) == self._there:
             return
@@ -216,7 +216,7 @@ class GrowingStream:
             or (held.st_size, held.st_nlink) != (self.length, 1)
             or digest_of(_hash(self._descriptor, self.length)) != digest_of(self._running)
         ):
-            raise self._holdings.occupied(self.relative)
+            raise self._owned.occupied(self.relative)
         self._there = _stamp(held)  # only its times have changed
 
     def _read(self, most: int) -> bytes:
@@ -228,7 +228,7 @@ class GrowingStream:
 
 @contextlib.asynccontextmanager
 async def growing(
-    holdings: Holdings, relative: str, *, anew: bool = False
+    owned: OwnedFolder, relative: str, *, anew: bool = False
 ) -> AsyncIterator[GrowingStream]:
     """Open a stream on a thread, and close it on one even if the task is cancelled.
 
@@ -237,7 +237,7 @@ async def growing(
     opened: list[GrowingStream] = []
 
     def work() -> None:
-        opened.append(kept := GrowingStream(holdings, relative))
+        opened.append(kept := GrowingStream(owned, relative))
         if anew:
             kept.restart()
 

@@ -120,12 +120,12 @@ class _Reading:
 class Journal:
     """What was written below one folder.  Thread-safe."""
 
-    def __init__(self, beneath: ConfinedFolder) -> None:
+    def __init__(self, confined: ConfinedFolder) -> None:
         """Read the journal of a folder.  Raises OSError.
 
         Unfinished files of an earlier process are deleted.
         """
-        self._beneath = beneath
+        self._confined = confined
         self._lock = threading.Lock()
         self._renewing = threading.Lock()
         self._journal: _JournalFile | None = None
@@ -138,8 +138,8 @@ class Journal:
         self._state = whole.state if whole is not None else _State()
         for name in tuple(self._state.temporary):
             with contextlib.suppress(OSError):
-                if is_file(beneath.stat(name)):
-                    beneath.unlink(name)
+                if is_file(confined.stat(name)):
+                    confined.unlink(name)
         self._state.temporary.clear()
         self.used = sum(_disk(known) for known in self._state.files.values())
         """Bytes of disk that all files and folders take, about."""
@@ -235,7 +235,7 @@ class Journal:
         if (
             journal is None
             or journal.lines > 2 * needed + MOST_STALE
-            or not self._beneath.exists(journal.name)
+            or not self._confined.exists(journal.name)
         ):
             self.renew()
 
@@ -256,7 +256,7 @@ class Journal:
                 except BaseException:
                     os.close(journal.descriptor)
                     with contextlib.suppress(OSError):
-                        self._beneath.unlink(journal.name)
+                        self._confined.unlink(journal.name)
                     raise
             finally:
                 self._meanwhile = None
@@ -276,7 +276,7 @@ class Journal:
 
     def _put(self, line: list[Any]) -> None:
         if self._closed:
-            raise OSError(f"{self._beneath.root}: it is not written to any more")
+            raise OSError(f"{self._confined.root}: it is not written to any more")
         if self._journal is None:
             self._lock.release()
             try:
@@ -299,12 +299,12 @@ class Journal:
     def _create(self) -> _JournalFile:
         number = 1 + max((number for number, _ in self._found()), default=0)
         name = NAME.format(number)
-        descriptor = self._beneath.open(name, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_EXCL)
+        descriptor = self._confined.open(name, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_EXCL)
         return _JournalFile(descriptor, name, number)
 
     def _found(self) -> list[tuple[int, str]]:
         """Return all journal files with their numbers, the newest first."""
-        names = [path.name for path in self._beneath.root.iterdir()]
+        names = [path.name for path in self._confined.root.iterdir()]
         found = [(int(match[1]), match[0]) for name in names if (match := _NAME.fullmatch(name))]
         return sorted(found, reverse=True)
 
@@ -314,7 +314,7 @@ class Journal:
         for _, name in self._found():
             reading = self._read(name)
             if reading is None or reading.changed:
-                path = self._beneath.root / name
+                path = self._confined.root / name
                 logger.warning("%s was changed by another program, and is kept", path)
             if reading is not None:
                 read[name] = reading
@@ -323,7 +323,7 @@ class Journal:
     def _read(self, name: str) -> _Reading | None:
         """Read a journal file as far as it is intact; None if it cannot be read at all."""
         try:
-            descriptor = self._beneath.open(name, os.O_RDONLY)
+            descriptor = self._confined.open(name, os.O_RDONLY)
         except OSError:
             return None
         status = os.fstat(descriptor)
@@ -363,7 +363,7 @@ class Journal:
         reading = self._read(name)
         if reading is not None and not reading.changed and reading.check == check:
             with contextlib.suppress(OSError):
-                self._beneath.unlink(name)
+                self._confined.unlink(name)
 
 
 def _file_line(name: str, now: Content, before: Content | None) -> list[Any]:

@@ -55,7 +55,7 @@ class Proof(enum.Enum):
     FOREIGN = enum.auto()
 
 
-class Holdings:
+class OwnedFolder:
     """The files of a mirror below one folder."""
 
     def __init__(
@@ -68,8 +68,8 @@ class Holdings:
         """Open the folder and its journal; no other process may use it.  Raises OSError."""
         self.places = places
         self.folder = places.folder
-        self.beneath = ConfinedFolder(places.folder)
-        self.journal = Journal(self.beneath)
+        self.confined = ConfinedFolder(places.folder)
+        self.journal = Journal(self.confined)
         self.most_bytes = most_bytes
         self.most_pictures = most_pictures
         self._writing = threading.Lock()
@@ -88,7 +88,7 @@ class Holdings:
     def size(self, relative: str) -> int:
         """Return a file's size in bytes; 0 if there is none."""
         try:
-            return self.beneath.stat(relative).st_size
+            return self.confined.stat(relative).st_size
         except OSError:
             return 0
 
@@ -98,7 +98,7 @@ class Holdings:
         With ``anew``, return a free name for such a file; None if foreign files have all of them.
         """
         for relative in self._beside(place):
-            ours, there = self.journal.get(relative) is not None, self.beneath.exists(relative)
+            ours, there = self.journal.get(relative) is not None, self.confined.exists(relative)
             if (ours and there) or (anew and not there):
                 return relative
         return None
@@ -131,7 +131,7 @@ class Holdings:
         if self.journal.get(relative) is not None:
             return
         with contextlib.suppress(OSError):
-            status = self.beneath.stat(relative)
+            status = self.confined.stat(relative)
             if is_file(status) and status.st_size:
                 how = ASK if status.st_size == length else COMPARE
                 self.journal.note(relative, Content(status.st_size, how))
@@ -148,9 +148,9 @@ class Holdings:
         known = self.journal.get(relative)
         try:
             if known is None:
-                there = self.beneath.exists(relative)
+                there = self.confined.exists(relative)
                 return Proof.FOREIGN if there else Proof.ABSENT
-            status = self.beneath.stat(relative)
+            status = self.confined.stat(relative)
             if not is_file(status):
                 return Proof.FOREIGN
             if not known[0].proven:
@@ -182,7 +182,7 @@ class Holdings:
             self.journal.note(relative, EMPTY)
             flags = os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_EXCL
             try:
-                return self.beneath.open(relative, flags)
+                return self.confined.open(relative, flags)
             except BaseException:
                 self.journal.forget(relative)
                 raise
@@ -236,7 +236,7 @@ class Holdings:
         # A random name, which no existing file has.
         temporary = f"{folder}{slash}.diffc-{secrets.token_hex(8)}.part"
         with self.journal.temporary(temporary), unfinished(self.folder / temporary):
-            descriptor = self.beneath.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL)
+            descriptor = self.confined.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL)
             try:
                 try:
                     write_all(descriptor, data)
@@ -245,11 +245,11 @@ class Holdings:
                 finally:
                     os.close(descriptor)
                 if time is not None:
-                    self.beneath.touch(temporary, time)
+                    self.confined.touch(temporary, time)
                 self._put(temporary, relative, *known)
             except BaseException:
                 with contextlib.suppress(OSError):
-                    self.beneath.unlink(temporary)
+                    self.confined.unlink(temporary)
                 raise
 
     def _put(self, new: str, old: str, now: Content, before: Content | None) -> None:
@@ -257,9 +257,9 @@ class Holdings:
         self.journal.note(old, now, before)
         try:
             if before is not None:
-                self.beneath.replace(new, old)
+                self.confined.replace(new, old)
             else:
-                self.beneath.put(new, old)
+                self.confined.put(new, old)
         except BaseException as error:
             if before is not None:
                 self.journal.unnote(old, before)
@@ -294,12 +294,12 @@ class Holdings:
         """
         with self._writing:
             if self.journal.get(relative) is None:
-                return not self.beneath.exists(relative)
+                return not self.confined.exists(relative)
             proof = self.prove(relative)
             if proof is Proof.UNPROVEN:
                 return False
             if proof is Proof.OURS:
-                self.beneath.unlink(relative)
+                self.confined.unlink(relative)
             self.journal.forget(relative)
             self.tidy(relative)
             return proof is not Proof.FOREIGN
@@ -328,8 +328,8 @@ class Holdings:
             if number is None:
                 break
             try:
-                if self.beneath.stat(folder).st_ino == number:
-                    self.beneath.rmdir(folder)
+                if self.confined.stat(folder).st_ino == number:
+                    self.confined.rmdir(folder)
             except FileNotFoundError:
                 pass
             except OSError:
@@ -338,10 +338,10 @@ class Holdings:
 
     def occupied(self, relative: str) -> Occupied:
         """Return the error for a foreign file, and forget the file."""
-        self._disown(relative)
+        self._forget_changed(relative)
         return Occupied(f"{relative} was not written here, or was changed since; it is kept")
 
-    def _disown(self, relative: str) -> None:
+    def _forget_changed(self, relative: str) -> None:
         known = self.journal.get(relative)
         if known is not None and known[0].proven:
             self.journal.forget(relative)
@@ -352,7 +352,7 @@ class Holdings:
         missing: list[str] = []
         for count in range(len(parts), 0, -1):
             folder = "/".join(parts[:count])
-            if self.beneath.exists(folder):
+            if self.confined.exists(folder):
                 break
             missing.insert(0, folder)
         return missing
@@ -360,11 +360,11 @@ class Holdings:
     def _make(self, folders: list[str]) -> None:
         for folder in folders:
             with contextlib.suppress(FileExistsError):
-                number = self.beneath.mkdir(folder)
+                number = self.confined.mkdir(folder)
                 try:
                     self.journal.note_folder(folder, number)
                 except BaseException:
-                    self.beneath.rmdir(folder)
+                    self.confined.rmdir(folder)
                     raise
 
     def _check_open(self) -> None:
@@ -373,7 +373,7 @@ class Holdings:
 
     @contextlib.contextmanager
     def _reading(self, relative: str) -> Iterator[int]:
-        descriptor = self.beneath.open(relative, os.O_RDONLY)
+        descriptor = self.confined.open(relative, os.O_RDONLY)
         try:
             if not is_file(os.fstat(descriptor)):
                 raise OSError(errno.ENXIO, "it is not a file")

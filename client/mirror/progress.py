@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from .owned_folder import Holdings
+from .owned_folder import OwnedFolder
 from .paths import Place
 from .state import Record
 
@@ -21,11 +21,11 @@ class Mirrored:
     bytes: int
     complete: bool
     """Whether it is complete, or has reached the mirror's target."""
-    holdings: Holdings | None = field(default=None, repr=False, compare=False)
+    owned: OwnedFolder | None = field(default=None, repr=False, compare=False)
     """The folder, which knows whether the file ``picture`` is ours to replace."""
 
 
-def mirrored(record: Record, place: Place, held: int, holdings: Holdings) -> Mirrored:
+def mirrored(record: Record, place: Place, held: int, owned: OwnedFolder) -> Mirrored:
     """Return the report of a picture."""
     return Mirrored(
         name=record.entry.name,
@@ -33,5 +33,5 @@ def mirrored(record: Record, place: Place, held: int, holdings: Holdings) -> Mir
         picture=place.picture,
         bytes=held,
         complete=record.ended is not None,
-        holdings=holdings,
+        owned=owned,
     )

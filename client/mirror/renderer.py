@@ -80,20 +80,20 @@ class Renderer:
 
     def _write(self, mirrored: Mirrored) -> bool:
         """Render a picture; return True if the disk is full."""
-        holdings = mirrored.holdings
-        assert holdings is not None
-        stream, picture = map(holdings.relative, (mirrored.stream, mirrored.picture))
+        owned = mirrored.owned
+        assert owned is not None
+        stream, picture = map(owned.relative, (mirrored.stream, mirrored.picture))
         try:
-            time = holdings.beneath.stat(stream).st_mtime_ns
+            time = owned.confined.stat(stream).st_mtime_ns
             decoder = self._decoders.new()
-            decoder.feed(holdings.read(stream))
+            decoder.feed(owned.read(stream))
             if decoder.ready:
                 rendered = decoder.render(self._method)
                 data = png_bytes(rendered.image, rendered.description, metadata_of(rendered))
                 # The stream's time shows a mirror which pictures have been rendered.
-                holdings.replace(picture, data, time=time)
-                if not holdings.beneath.exists(stream):
-                    holdings.remove(picture)  # they were deleted meanwhile
+                owned.replace(picture, data, time=time)
+                if not owned.confined.exists(stream):
+                    owned.remove(picture)  # they were deleted meanwhile
                 elif self._on_rendered is not None:
                     self._on_rendered(mirrored, rendered)
         except (DiffcError, OSError) as error:

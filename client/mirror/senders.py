@@ -17,7 +17,7 @@ from diffc_stream.transport.backoff import Backoff
 from ..remote.address import Address
 from ..remote.credentials import NO_ACCESS, Access, TokenFile
 from ..storage.shielded import shielded
-from .owned_folder import Holdings
+from .owned_folder import OwnedFolder
 from .paths import PICTURE_SUFFIX, SUFFIX, Places
 from .state import FILE
 from .sync import Mirror, names_of
@@ -125,16 +125,16 @@ def take_over(folder: Path) -> None:
     places = Places(folder, linked=False)
     places.lock()
     try:
-        holdings = Holdings(places)
+        owned = OwnedFolder(places)
         try:
-            if holdings.journal.fresh:
-                holdings.adopt_all(SUFFIX, PICTURE_SUFFIX)
-            for name in holdings.journal.names():
+            if owned.journal.fresh:
+                owned.adopt_all(SUFFIX, PICTURE_SUFFIX)
+            for name in owned.journal.names():
                 single = name.removesuffix(SUFFIX)
                 twice = name.endswith(SUFFIX) and single.endswith(SUFFIX)
-                if twice and not holdings.beneath.exists(single):
-                    holdings.settle(name, single)
+                if twice and not owned.confined.exists(single):
+                    owned.settle(name, single)
         finally:
-            holdings.close()
+            owned.close()
     finally:
         places.unlock()

@@ -14,7 +14,7 @@ from diffc_stream.errors import LocalProtocolError, RemoteProtocolError
 from diffc_stream.session import Catalogue, Entry, Reason, Target, decode, encode
 
 from .content import Content
-from .owned_folder import Holdings, Proof
+from .owned_folder import OwnedFolder, Proof
 
 FILE = ".mirror.json"
 FORMAT = 1
@@ -53,24 +53,24 @@ class Records:
         return sum(record.ended is None and not record.refused for record in self.images.values())
 
     @classmethod
-    def load(cls, holdings: Holdings, target: Target) -> Records:
+    def load(cls, owned: OwnedFolder, target: Target) -> Records:
         """Return the saved state; if it cannot be read, log that and return an empty one.
 
         A stream that ended at another ``target`` may go on now.
         """
-        path = holdings.folder / FILE
+        path = owned.folder / FILE
         try:
-            proof = holdings.prove(FILE)
+            proof = owned.prove(FILE)
             if proof is Proof.ABSENT:
                 return cls()
-            if holdings.size(FILE) > MOST_BYTES:
+            if owned.size(FILE) > MOST_BYTES:
                 raise ValueError("it is too large")
-            if proof is not Proof.OURS and not holdings.journal.fresh:
+            if proof is not Proof.OURS and not owned.journal.fresh:
                 raise ValueError("another program has changed it")
-            data = holdings.read(FILE, MOST_BYTES)
+            data = owned.read(FILE, MOST_BYTES)
             records = cls._parsed(data, target)
             if proof is not Proof.OURS:  # written by an earlier version of this program
-                holdings.journal.note(FILE, Content.of(data))
+                owned.journal.note(FILE, Content.of(data))
             return records
         except (OSError, ValueError, TypeError, KeyError, RecursionError) as error:
             logger.warning("%s cannot be used: %s", path, " ".join(str(error).split()))
@@ -94,7 +94,7 @@ class Records:
                 images[name].refused = True
         return cls(mark=_page((), read["mark"]).mark, images=images)
 
-    def save(self, holdings: Holdings, target: Target, *, mark: str | None) -> None:
+    def save(self, owned: OwnedFolder, target: Target, *, mark: str | None) -> None:
         """Save the state.  Raises Occupied or another OSError."""
         # One by one: each call of json.dumps holds the GIL, and so stops the event loop.
         records = tuple(self.images.values())
@@ -106,7 +106,7 @@ class Records:
             "refused": {one.entry.name: one.entry.thumbprint for one in records if one.refused},
         }
         text = f'{json.dumps(facts)[:-1]}, "images": [{images}]}}'
-        holdings.replace(FILE, text.encode(), durable=True)
+        owned.replace(FILE, text.encode(), durable=True)
 
 
 def _text(record: Record) -> str:

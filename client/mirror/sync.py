@@ -27,7 +27,7 @@ from ..storage.shielded import shielded
 from .catalogue_feed import CatalogueFeed
 from .content import ASK
 from .cooperative import cooperatively
-from .owned_folder import MOST_BYTES, MOST_PICTURES, Holdings
+from .owned_folder import MOST_BYTES, MOST_PICTURES, OwnedFolder
 from .paths import Places, Unplaceable
 from .progress import Mirrored, mirrored
 from .removal import Removal
@@ -105,17 +105,17 @@ class Mirror:
         unseen = await asyncio.to_thread(self._load)
         self._transfers = Transfers(
             self._records,
-            self._holdings,
+            self._owned,
             self._target,
             on_change=self._on_change,
             on_gone=self._gone,
             is_busy=self._is_busy,
             on_received=self._on_received,
         )
-        self._removal = Removal(self._holdings, self._transfers)
+        self._removal = Removal(self._owned, self._transfers)
         self._feed = CatalogueFeed(
             self._records,
-            self._holdings,
+            self._owned,
             self._transfers,
             self._removal,
             delete=self._delete,
@@ -138,7 +138,7 @@ class Mirror:
             with contextlib.suppress(OSError):
                 await shielded(self._save)
         finally:
-            await shielded(self._holdings.close)
+            await shielded(self._owned.close)
             self._places.unlock()
 
     @property
@@ -258,10 +258,10 @@ class Mirror:
         self._places = Places(self._folder, linked=self._linked)
         self._places.lock()
         try:
-            self._holdings = Holdings(
+            self._owned = OwnedFolder(
                 self._places, most_bytes=self._most_bytes, most_pictures=self._most_pictures
             )
-            records = Records.load(self._holdings, self._target)
+            records = Records.load(self._owned, self._target)
             self._records = self.counting.records = records
             return self._unseen()
         except BaseException:
@@ -269,7 +269,7 @@ class Mirror:
             raise
 
     def _unseen(self) -> list[Mirrored]:
-        unseen, holdings = [], self._holdings
+        unseen, owned = [], self._owned
         for name, record in tuple(self._records.images.items()):
             try:
                 place = self._places.claim(name)
@@ -279,26 +279,26 @@ class Mirror:
                 del self._records.images[name]
                 self._records.mark = None
                 continue
-            stream, picture = map(holdings.relative, (place.stream, place.picture))
-            if holdings.journal.fresh:
-                holdings.adopt(stream, length=record.length if record.ended else None)
-                holdings.adopt(picture, length=None)
-            size = holdings.size(stream)
+            stream, picture = map(owned.relative, (place.stream, place.picture))
+            if owned.journal.fresh:
+                owned.adopt(stream, length=record.length if record.ended else None)
+                owned.adopt(picture, length=None)
+            size = owned.size(stream)
             record.held = size
             if record.ended is not None and size != record.length:
                 record.ended = None
-            known = holdings.journal.get(stream)
+            known = owned.journal.get(stream)
             if known is not None and known[0].digest == ASK:
                 record.ended = None
             if self._on_change is not None and known is not None and not place.rendered:
-                unseen.append(mirrored(record, place, size, holdings))
+                unseen.append(mirrored(record, place, size, owned))
         return unseen
 
     def _save(self) -> None:
         self._feed.dirty = self._transfers.dirty = False
-        self._holdings.journal.upkeep()
+        self._owned.journal.upkeep()
         if not self._named:  # single pictures must not replace a saved catalogue
-            self._records.save(self._holdings, self._target, mark=self._feed.mark)
+            self._records.save(self._owned, self._target, mark=self._feed.mark)
 
     async def _keep_saved(self) -> None:
         waited = 0.0

@@ -20,12 +20,12 @@ from .cooperative import cooperatively
 from .deferred import Deferred
 from .growing_file import GrowingStream, growing
 from .log_limit import LogLimit
-from .owned_folder import Full, Holdings, Occupied
+from .owned_folder import Full, Occupied, OwnedFolder
 from .paths import Place, Unplaceable
 from .progress import Mirrored, mirrored
-from .reception import Arrivals, Reception, ask
 from .scheduler import FIRST, TransferScheduler, end_of, round_of
 from .state import Record, Records
+from .transfer import Incoming, Transfer, ask
 
 AT_ONCE = 64
 """Streams received at once, if the sender does not allow fewer ..."""
@@ -49,7 +49,7 @@ class Transfers:
     def __init__(
         self,
         records: Records,
-        holdings: Holdings,
+        owned: OwnedFolder,
         target: Target,
         *,
         on_change: Callable[[Mirrored], object] | None,
@@ -64,7 +64,7 @@ class Transfers:
         received bytes.  Pictures that ``is_busy`` names are not started.
         """
         self._records = records
-        self._holdings = holdings
+        self._owned = owned
         self._target = target
         self._on_change = on_change
         self._on_gone = on_gone
@@ -74,7 +74,7 @@ class Transfers:
         """Seconds after which to ask again for a picture that the sender does not send, also over
         the same link; None waits until the picture changes."""
         self._rounds = TransferScheduler()
-        self._running: dict[str, Reception] = {}
+        self._running: dict[str, Transfer] = {}
         self._parking = Deferred(self.wait)
         """Pictures that the sender does not send, and that are not asked for again yet."""
         self._told: set[str] = set()
@@ -126,7 +126,7 @@ class Transfers:
         if self._is_busy(name):
             return
         try:
-            held = self._holdings.noted(self._holdings.places.claim(name))
+            held = self._owned.noted(self._owned.places.claim(name))
         except Unplaceable as error:
             self._park(name, error, RETRY_DISK)
             return
@@ -155,7 +155,7 @@ class Transfers:
 
     def complain(self, kind: str, error: object) -> None:
         """Log a warning, at a limited rate."""
-        self._complaints.say(kind, "%s: %s", self._holdings.folder, error)
+        self._complaints.say(kind, "%s: %s", self._owned.folder, error)
 
     async def receive_all(
         self, link: Link | RangeLink, tasks: asyncio.TaskGroup, heard: Callable[[], object]
@@ -169,15 +169,15 @@ class Transfers:
                 if name is None:
                     break
                 record = self._records.images[name]
-                reception = self._running[name] = Reception(name=name, record=record)
-                tasks.create_task(self._receive(link, reception, heard))
+                transfer = self._running[name] = Transfer(name=name, record=record)
+                tasks.create_task(self._receive(link, transfer, heard))
             self._curtail_some()
             await self.changed.wait()
 
     def _growing(self, place: Place) -> str:
         """Return the file that grows; called on a thread.  Raises Unplaceable."""
-        self._holdings.places.check(place)
-        return self._holdings.beside(place) or self._holdings.relative(place.stream)
+        self._owned.places.check(place)
+        return self._owned.beside(place) or self._owned.relative(place.stream)
 
     def _park(self, name: str, error: Exception, seconds: float | None) -> None:
         """Defer a picture for ``seconds``; None is until it changes, or until another link."""
@@ -190,65 +190,65 @@ class Transfers:
 
     def _curtail_some(self) -> None:
         """Preempt one stream for each waiting picture that has fewer bytes."""
-        ending = sum(reception.curtailed for reception in self._running.values())
-        for reception in sorted(self._running.values(), key=lambda one: one.held, reverse=True):
-            if self._rounds.before(round_of(reception.held)) <= ending:
+        ending = sum(transfer.curtailed for transfer in self._running.values())
+        for transfer in sorted(self._running.values(), key=lambda one: one.held, reverse=True):
+            if self._rounds.before(round_of(transfer.held)) <= ending:
                 break
-            if not reception.curtailed:
-                reception.curtail()
+            if not transfer.curtailed:
+                transfer.curtail()
                 ending += 1
 
     async def _receive(
-        self, link: Link | RangeLink, reception: Reception, heard: Callable[[], object]
+        self, link: Link | RangeLink, transfer: Transfer, heard: Callable[[], object]
     ) -> None:
-        name, record = reception.name, reception.record
+        name, record = transfer.name, transfer.record
         thumbprint = record.entry.thumbprint
         retry: float | None = RETRY_DISK
         try:
-            place = reception.place = self._holdings.places.claim(name)
-            ended = await self._go_on(link, reception, place, heard)
+            place = transfer.place = self._owned.places.claim(name)
+            ended = await self._go_on(link, transfer, place, heard)
             length = await asyncio.to_thread(self._settle, place, ended=ended is not None)
         except PeerError as error:
             retry = max(error.after or 0.0, RETRY) if error.retry else self.again
             # Without a thumbprint, a replaced picture could not be told from this one.
             if error.code == Code.UNREADABLE_IMAGE and thumbprint == record.entry.thumbprint != "":
                 record.refused = True
-            self._finish(reception, error, retry)
+            self._finish(transfer, error, retry)
         except SessionError:
             raise  # the link has failed, not this picture
         except Full as error:
             self._pause(error)
-            self._finish(reception)
+            self._finish(transfer)
         except OSError as error:
             if error.errno not in SCARCE:
-                self._finish(reception, error, retry)
+                self._finish(transfer, error, retry)
                 return
             # All others would fail too, after using the link for nothing.
             self._pause(error)
             asyncio.get_running_loop().call_later(RETRY_DISK, self.make_room)
-            self._finish(reception)
+            self._finish(transfer)
         except DiffcError as error:
-            self._finish(reception, error, retry)
+            self._finish(transfer, error, retry)
         else:
             if ended is not None and record.entry.thumbprint == thumbprint:
                 record.ended = ended
                 record.length = length
-            self._say(reception, record, place)
-            self._finish(reception)
+            self._say(transfer, record, place)
+            self._finish(transfer)
 
     def _pause(self, error: OSError) -> None:
         """Start no more streams, because the disk is full."""
         if not self._full:
             self._complaints.say(
-                "the disk", "%s: %s", self._holdings.folder, error.strerror or error, most=1
+                "the disk", "%s: %s", self._owned.folder, error.strerror or error, most=1
             )
         self._full = True
 
     def _finish(
-        self, reception: Reception, error: Exception | None = None, retry: float | None = None
+        self, transfer: Transfer, error: Exception | None = None, retry: float | None = None
     ) -> None:
-        name = reception.name
-        if self._running.get(name) is reception:
+        name = transfer.name
+        if self._running.get(name) is transfer:
             del self._running[name]
         if name not in self._records.images:  # the sender has removed it meanwhile
             self._on_gone(name)
@@ -259,97 +259,97 @@ class Transfers:
         self.changed.set()
         self.finished.set()
 
-    def _say(self, reception: Reception, record: Record, place: Place) -> None:
-        self._told.discard(reception.name)
+    def _say(self, transfer: Transfer, record: Record, place: Place) -> None:
+        self._told.discard(transfer.name)
         if record.ended is not None:
             logger.info(
                 "%s: %s, %d bytes: %s",
-                self._holdings.folder,
-                reception.name,
+                self._owned.folder,
+                transfer.name,
                 record.length,
                 record.ended.value,
             )
         if self._on_change is not None:
-            self._on_change(mirrored(record, place, reception.held, self._holdings))
+            self._on_change(mirrored(record, place, transfer.held, self._owned))
 
-    def _show(self, reception: Reception, kept: GrowingStream) -> None:
+    def _show(self, transfer: Transfer, kept: GrowingStream) -> None:
         """Report a better picture, unless its file still grows beside an older version."""
-        place, holdings = reception.place, self._holdings
+        place, owned = transfer.place, self._owned
         if self._on_change is None or place is None:
             return
-        if kept.relative == holdings.relative(place.stream):
-            self._on_change(mirrored(reception.record, place, reception.held, holdings))
+        if kept.relative == owned.relative(place.stream):
+            self._on_change(mirrored(transfer.record, place, transfer.held, owned))
 
     async def _go_on(
         self,
         link: Link | RangeLink,
-        reception: Reception,
+        transfer: Transfer,
         place: Place,
         heard: Callable[[], object],
     ) -> Reason | None:
         """Receive some of a stream; return why it has ended, None if more is wanted."""
         relative = await asyncio.to_thread(self._growing, place)
         try:
-            return await self._grow(link, reception, relative, heard)
+            return await self._grow(link, transfer, relative, heard)
         except PeerError as error:
             if error.code != Code.PREFIX_MISMATCH:
                 raise
-            known = self._holdings.journal.get(relative)
+            known = self._owned.journal.get(relative)
             if known is not None and not known[0].proven:
-                raise await asyncio.to_thread(self._holdings.occupied, relative) from error
+                raise await asyncio.to_thread(self._owned.occupied, relative) from error
         # The picture has been replaced; the old stream stays until the new one is as long.
-        logger.info("%s: %s has been replaced", self._holdings.folder, reception.name)
+        logger.info("%s: %s has been replaced", self._owned.folder, transfer.name)
         beside = await asyncio.to_thread(self._anew, place)
         if beside is None:
             raise Occupied(f"{place.beside} and others are in the way; they are kept")
-        return await self._grow(link, reception, beside, heard, anew=True)
+        return await self._grow(link, transfer, beside, heard, anew=True)
 
     def _anew(self, place: Place) -> str | None:
-        return self._holdings.beside(place) or self._holdings.beside(place, anew=True)
+        return self._owned.beside(place) or self._owned.beside(place, anew=True)
 
     def _settle(self, place: Place, *, ended: bool) -> int:
         """Replace the old stream by the newer one, if that is as long or has ended.
 
         Called on a thread; returns the bytes of the stream in place.
         """
-        holdings, older = self._holdings, self._holdings.relative(place.stream)
-        newer = holdings.beside(place)
-        if newer is not None and (ended or holdings.size(newer) >= holdings.size(older)):
+        owned, older = self._owned, self._owned.relative(place.stream)
+        newer = owned.beside(place)
+        if newer is not None and (ended or owned.size(newer) >= owned.size(older)):
             try:
-                holdings.settle(newer, older)
+                owned.settle(newer, older)
             except Occupied:
                 with contextlib.suppress(OSError):
-                    holdings.remove(newer)
+                    owned.remove(newer)
                 raise
-        return holdings.size(older)
+        return owned.size(older)
 
     async def _grow(
         self,
         link: Link | RangeLink,
-        reception: Reception,
+        transfer: Transfer,
         relative: str,
         heard: Callable[[], object],
         *,
         anew: bool = False,
     ) -> Reason | None:
-        async with growing(self._holdings, relative, anew=anew) as kept:
-            reception.held = reception.record.held = reception.shown = kept.length
+        async with growing(self._owned, relative, anew=anew) as kept:
+            transfer.held = transfer.record.held = transfer.shown = kept.length
             target, weight, bound = self._goal(max(kept.length, kept.doubtful), link)
-            reception.bounded = bound is not None
-            arrivals = reception.arrivals = await ask(link, reception.name, kept, target, weight)
-            if reception.curtailed:
-                reception.curtail()
+            transfer.bounded = bound is not None
+            incoming = transfer.incoming = await ask(link, transfer.name, kept, target, weight)
+            if transfer.curtailed:
+                transfer.curtail()
             try:
-                end = await self._drain(arrivals, reception, kept, heard)
+                end = await self._drain(incoming, transfer, kept, heard)
             finally:
-                reception.arrivals = None
-                arrivals.stop()
+                transfer.incoming = None
+                incoming.stop()
             if kept.doubtful and end.reason is not Reason.TARGET:
                 # The file is longer than the whole stream, so it is not of this stream.
-                raise await asyncio.to_thread(self._holdings.occupied, relative)
+                raise await asyncio.to_thread(self._owned.occupied, relative)
             await shielded(kept.confirm)
         # A stream that ended for others' turns may have more bytes.
-        more = reception.curtailed or (bound is not None and kept.length >= bound)
+        more = transfer.curtailed or (bound is not None and kept.length >= bound)
         return None if end.reason is Reason.TARGET and more else end.reason
 
     def _goal(self, held: int, link: Link | RangeLink) -> tuple[Target, float, int | None]:
@@ -372,21 +372,21 @@ class Transfers:
 
     async def _drain(
         self,
-        arrivals: Arrivals,
-        reception: Reception,
+        incoming: Incoming,
+        transfer: Transfer,
         kept: GrowingStream,
         heard: Callable[[], object],
     ) -> End:
         while True:
             # Bytes that arrive while the disk writes are written together.
-            data, end = await arrivals.several()
+            data, end = await incoming.several()
             if data:
                 await shielded(partial(kept.append, data))
                 if self._on_received is not None:
                     self._on_received(len(data))
-                reception.held = reception.record.held = 0 if kept.doubtful else kept.length
-                if end is None and reception.much_grown():
-                    self._show(reception, kept)
+                transfer.held = transfer.record.held = 0 if kept.doubtful else kept.length
+                if end is None and transfer.much_grown():
+                    self._show(transfer, kept)
             heard()
             if end is not None:
                 return end

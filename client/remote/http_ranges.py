@@ -81,7 +81,7 @@ class RangeLink:
         self._idle = idle
         self._access = access
         self._spare: HttpConnection | None = None
-        self._open: set[RangeArrivals] = set()
+        self._open: set[IncomingRangeStream] = set()
         self.met = False
         """Whether the server has sent a stream: a later answer that is none comes from the network
         between, and is an error that passes."""
@@ -93,13 +93,13 @@ class RangeLink:
         link._spare = await link.connection()
         return link
 
-    def open(self, image: str, *, held: bytes, target: Target) -> RangeArrivals:
+    def open(self, image: str, *, held: bytes, target: Target) -> IncomingRangeStream:
         """Ask for the bytes of a stream after those ``held``, as far as ``target``."""
         query = self._queries.get(image, "")
         address = replace(self._address, image=image, query=query)
-        arrivals = RangeArrivals(self, address, held, target)
-        self._open.add(arrivals)
-        return arrivals
+        incoming = IncomingRangeStream(self, address, held, target)
+        self._open.add(incoming)
+        return incoming
 
     async def catalogue(self, _told: object = None) -> list[Entry]:
         """Raise AddressError: a file server has no catalogue."""
@@ -109,8 +109,8 @@ class RangeLink:
 
     async def close(self) -> None:
         """Drop all connections."""
-        for arrivals in tuple(self._open):
-            arrivals.stop()
+        for incoming in tuple(self._open):
+            incoming.stop()
         if self._spare is not None:
             self._spare.close()
             await self._spare.closed()
@@ -122,9 +122,9 @@ class RangeLink:
             self._address, idle=self._idle, access=self._access
         )
 
-    def give_back(self, arrivals: RangeArrivals, connection: HttpConnection | None) -> None:
+    def give_back(self, incoming: IncomingRangeStream, connection: HttpConnection | None) -> None:
         """Take back the connection of a stream that has ended."""
-        self._open.discard(arrivals)
+        self._open.discard(incoming)
         if connection is None:
             return
         if connection.reusable and self._spare is None:
@@ -133,7 +133,7 @@ class RangeLink:
             connection.close()
 
 
-class RangeArrivals:
+class IncomingRangeStream:
     """The events of one stream as they arrive."""
 
     def __init__(self, link: RangeLink, address: Address, held: bytes, target: Target) -> None:

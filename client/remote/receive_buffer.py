@@ -35,7 +35,7 @@ class Backlog:
             await self._taken.wait()
 
 
-class Arrivals:
+class IncomingStream:
     """The events of one stream as they arrive."""
 
     def __init__(self, link: Link, stream: int, backlog: Backlog | None) -> None:

@@ -45,7 +45,7 @@ from diffc_stream.transport.websocket import OPENING
 from .address import Address
 from .credentials import NO_ACCESS, Access
 from .handshake import CLOSE_TIMEOUT, base_of, open_websocket
-from .receive_buffer import Arrivals, Backlog
+from .receive_buffer import Backlog, IncomingStream
 
 MOST_BACKLOG = 64
 """Messages that may wait to be sent before reading stops."""
@@ -68,7 +68,7 @@ class Link:
         self._clock = asyncio.get_running_loop().time
         self._awoken = asyncio.Event()
         self._flushed = asyncio.Event()
-        self._arrivals: dict[int, Arrivals] = {}
+        self._incoming: dict[int, IncomingStream] = {}
         self._backlog = Backlog()
         self._entries: list[Entry] = []
         self.left_out = 0
@@ -151,7 +151,7 @@ class Link:
         weight: float = 1.0,
         model: str | None = None,
         bounded: bool = False,
-    ) -> Arrivals:
+    ) -> IncomingStream:
         """Ask for a picture's stream from byte ``start``; see ReceiverSession.open().
 
         While too many bytes of ``bounded`` streams wait to be taken, the link stops reading.
@@ -160,11 +160,11 @@ class Link:
         stream = self._session.open(
             image, start=start, prefix=prefix, target=target, weight=weight, model=model
         )
-        arrivals = self._arrivals[stream] = Arrivals(
+        incoming = self._incoming[stream] = IncomingStream(
             self, stream, self._backlog if bounded else None
         )
         self._awoken.set()
-        return arrivals
+        return incoming
 
     def update(self, stream: int, target: Target, weight: float) -> None:
         """Change a stream's target and weight, if it has not ended."""
@@ -174,7 +174,7 @@ class Link:
 
     def stop(self, stream: int) -> None:
         """Tell the sender to stop a stream, if it has not ended."""
-        self._arrivals.pop(stream, None)
+        self._incoming.pop(stream, None)
         if self._lost is None:
             self._session.stop(stream)
             self._awoken.set()
@@ -276,17 +276,17 @@ class Link:
                 self._take(event)
             case Goaway():
                 self._leaving = SenderLeaving(event.wait)
-            case End(reason=Reason.DRAINING) if event.stream in self._arrivals:
+            case End(reason=Reason.DRAINING) if event.stream in self._incoming:
                 leaving = self._leaving or LinkLost("the sender is shutting down")
-                self._arrivals.pop(event.stream).put(leaving)
+                self._incoming.pop(event.stream).put(leaving)
             case Data():
                 self._websocket.earn(len(event.payload))
-                if event.stream in self._arrivals:
-                    self._arrivals[event.stream].put(event)
-            case End() if event.stream in self._arrivals:
-                self._arrivals.pop(event.stream).put(event)
-            case Error() if event.stream in self._arrivals:
-                self._arrivals.pop(event.stream).put(peer_error(event))
+                if event.stream in self._incoming:
+                    self._incoming[event.stream].put(event)
+            case End() if event.stream in self._incoming:
+                self._incoming.pop(event.stream).put(event)
+            case Error() if event.stream in self._incoming:
+                self._incoming.pop(event.stream).put(peer_error(event))
 
     def _take(self, page: Catalogue) -> None:
         if self._pages is not None:
@@ -326,9 +326,9 @@ class Link:
 
     def _lose(self, error: SessionError) -> None:
         error = self._lost = self._leaving or error
-        for arrivals in self._arrivals.values():
-            arrivals.put(error)
-        self._arrivals.clear()
+        for incoming in self._incoming.values():
+            incoming.put(error)
+        self._incoming.clear()
         if self._pages is not None:
             self._pages.put_nowait(error)
         if self._listed is not None and not self._listed.done():

@@ -18,7 +18,7 @@ GROWTH = 1.5
 """Factor of bytes between two renderings: so many more make a visibly better picture, by 1 dB."""
 
 
-class Arrivals(Protocol):
+class Incoming(Protocol):
     """The events of a stream, from a sender or from a file server."""
 
     async def several(self) -> tuple[bytes, End | None]:
@@ -35,7 +35,7 @@ class Arrivals(Protocol):
 
 
 @dataclass(slots=True, kw_only=True, eq=False)
-class Reception:
+class Transfer:
     """A stream that is being received."""
 
     name: str
@@ -48,14 +48,14 @@ class Reception:
     """Bytes held at the last call of ``on_change``."""
     bounded: bool = False
     """Whether it ends soon to let others have a turn; it is rendered then."""
-    arrivals: Arrivals | None = None
+    incoming: Incoming | None = None
     curtailed: bool = False
 
     def curtail(self) -> None:
         """Let it end where it is, so that others get a turn."""
         self.curtailed = True
-        if self.arrivals is not None:
-            self.arrivals.update(Target(bytes=max(1, self.held)), 1.0)
+        if self.incoming is not None:
+            self.incoming.update(Target(bytes=max(1, self.held)), 1.0)
 
     def much_grown(self) -> bool:
         """Tell whether it has grown by GROWTH since it was shown, and note that it is shown."""
@@ -67,7 +67,7 @@ class Reception:
 
 async def ask(
     link: Link | RangeLink, name: str, kept: GrowingStream, target: Target, weight: float
-) -> Arrivals:
+) -> Incoming:
     """Ask for the bytes after those of ``kept``, whose file is read on a thread."""
     if isinstance(link, RangeLink):
         return link.open(name, held=await shielded(kept.read), target=target)
