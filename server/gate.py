@@ -17,7 +17,7 @@ from .auth.access_control import RETRY_AFTER, AccessControl, Refusal
 from .auth.options import is_origin
 from .auth.quotas import ConnectionQuota
 from .ops.metrics import SenderMetrics
-from .websocket.handshake import IncomingConnection, refused
+from .websocket.handshake import IncomingConnection, refusal_response
 
 logger = logging.getLogger("diffc_server")
 
@@ -61,7 +61,7 @@ class Gate:
             text=f"{text}: come back later",
             after=RETRY_AFTER,
         )
-        return refused(connection, refusal)
+        return refusal_response(connection, refusal)
 
     def admit_socket(self, connection: IncomingConnection, request: Request) -> Response | None:
         """Admit a WebSocket (return None), or return the response that refuses it.
@@ -112,7 +112,7 @@ class Gate:
             return None
         why = "unauthorized" if found.status is http.HTTPStatus.UNAUTHORIZED else "limited"
         self._metrics.turned_away[why] += 1
-        return refused(connection, found)
+        return refusal_response(connection, found)
 
 
 def _why(objection: http.HTTPStatus, request: Request) -> str:

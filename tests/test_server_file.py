@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from diffc_server.catalogue.file import File, later, refused
+from diffc_server.catalogue.file import File, try_later, unreadable
 from diffc_stream.errors import RequestRefused
 from diffc_stream.session import Code
 
@@ -84,6 +84,6 @@ def test_a_disk_that_does_not_answer_says_nothing_of_the_picture(
     ],
 )
 def test_refusals(number: int, code: str) -> None:
-    refusal = refused(OSError(number, "why"))
+    refusal = unreadable(OSError(number, "why"))
     assert (refusal.code, refusal.retry) == (code, code == Code.BUSY)
-    assert later().after == (refusal.after or later().after)
+    assert try_later().after == (refusal.after or try_later().after)

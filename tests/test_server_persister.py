@@ -11,7 +11,7 @@ from diffc_server.cache.persister import SAVE_EVERY, Persister
 from diffc_server.cache.store import Store, Stored, open_store, stream_key
 from diffc_server.catalogue.file import File
 from diffc_server.ops.metrics import SenderMetrics
-from diffc_server.threads.pools import Pools
+from diffc_server.threads.pools import WorkerPools
 
 pytestmark = [pytest.mark.asyncio, pytest.mark.virtual_time]
 
@@ -43,7 +43,7 @@ async def saved(persister: Persister, stream: Stored) -> None:
 
 async def test_what_is_saved_is_recalled(picture: Path, store: Store) -> None:
     persister, other = (
-        Persister(store, File.at(picture), MODEL, Pools(1), SenderMetrics()) for _ in range(2)
+        Persister(store, File.at(picture), MODEL, WorkerPools(1), SenderMetrics()) for _ in range(2)
     )
     assert await persister.recall(b"") is None
     await saved(persister, part(100))
@@ -57,13 +57,13 @@ async def test_what_is_saved_is_recalled(picture: Path, store: Store) -> None:
 async def test_nothing_is_saved_before_it_is_known_what_is_there(
     picture: Path, store: Store
 ) -> None:
-    persister = Persister(store, File.at(picture), MODEL, Pools(1), SenderMetrics())
+    persister = Persister(store, File.at(picture), MODEL, WorkerPools(1), SenderMetrics())
     persister.save(part(100))
     assert persister.task is None
 
 
 async def test_of_those_that_wait_the_last_is_saved(picture: Path, store: Store) -> None:
-    persister = Persister(store, File.at(picture), MODEL, Pools(1), SenderMetrics())
+    persister = Persister(store, File.at(picture), MODEL, WorkerPools(1), SenderMetrics())
     await persister.recall(b"")
     lengths: list[int] = []
     save = store.save
@@ -83,7 +83,7 @@ async def test_of_those_that_wait_the_last_is_saved(picture: Path, store: Store)
 
 
 async def test_it_is_due_now_and_then(picture: Path, store: Store) -> None:
-    persister = Persister(store, File.at(picture), MODEL, Pools(1), SenderMetrics())
+    persister = Persister(store, File.at(picture), MODEL, WorkerPools(1), SenderMetrics())
     await persister.recall(b"")
     due = [persister.due]
     await asyncio.sleep(SAVE_EVERY)
@@ -94,7 +94,7 @@ async def test_it_is_due_now_and_then(picture: Path, store: Store) -> None:
 
 
 async def test_who_comes_second_saves_nothing_more(picture: Path, store: Store) -> None:
-    persister = Persister(store, File.at(picture), MODEL, Pools(1), SenderMetrics())
+    persister = Persister(store, File.at(picture), MODEL, WorkerPools(1), SenderMetrics())
     await persister.recall(b"")
     theirs = Stored(data=b"theirs", complete=False)
     store.save(stream_key(File.at(picture), MODEL), theirs)
@@ -107,13 +107,13 @@ async def test_who_comes_second_saves_nothing_more(picture: Path, store: Store) 
 async def test_what_was_given_and_cannot_be_used_is_disowned(picture: Path, store: Store) -> None:
     key = stream_key(File.at(picture), MODEL)
     store.save(key, part(100))
-    persister = Persister(store, File.at(picture), MODEL, Pools(1), SenderMetrics())
+    persister = Persister(store, File.at(picture), MODEL, WorkerPools(1), SenderMetrics())
     await persister.recall(b"")
     await persister.delete(DATA)
     assert store.load(key) is None
     # It was nothing of the store's that did not fit: what is there by now stays.
     store.save(key, part(100))
-    await Persister(store, File.at(picture), MODEL, Pools(1), SenderMetrics()).delete(DATA)
+    await Persister(store, File.at(picture), MODEL, WorkerPools(1), SenderMetrics()).delete(DATA)
     assert store.load(key) == part(100)
 
 
@@ -122,7 +122,7 @@ async def test_a_store_that_does_not_answer_has_nothing(
 ) -> None:
     monkeypatch.setattr("diffc_server.cache.persister.PATIENCE", 0.0)
     store.save(stream_key(File.at(picture), MODEL), part(100))
-    workers = Pools(1)
+    workers = WorkerPools(1)
     persister, never = (
         Persister(store, File.at(picture), MODEL, workers, SenderMetrics()),
         asyncio.Event(),
@@ -137,7 +137,7 @@ async def test_a_store_that_does_not_answer_has_nothing(
 
 
 async def test_after_closing_nothing_is_saved(picture: Path, store: Store) -> None:
-    persister = Persister(store, File.at(picture), MODEL, Pools(1), SenderMetrics())
+    persister = Persister(store, File.at(picture), MODEL, WorkerPools(1), SenderMetrics())
     await persister.recall(b"")
     persister.save(part(10))
     persister.close()

@@ -16,7 +16,7 @@ from serving import pictures, serving
 from diffc_server.catalogue.file import File
 from diffc_server.encoding import source, stream_file
 from diffc_server.encoding.stream_file import StreamFiles, length
-from diffc_server.threads.pools import Pools
+from diffc_server.threads.pools import WorkerPools
 from diffc_stream.errors import RequestRefused
 from diffc_stream.session import Code
 
@@ -40,7 +40,7 @@ async def test_a_tag_is_found_out_once(folder: Path, monkeypatch: pytest.MonkeyP
         return real(file)
 
     monkeypatch.setattr(stream_file, "_tag", noted)
-    streams, file = StreamFiles(Pools(1)), File.at(folder / "big.dfc")
+    streams, file = StreamFiles(WorkerPools(1)), File.at(folder / "big.dfc")
     tags = await asyncio.gather(*(streams.tag(file) for _ in range(50)))
     assert set(tags) == {f'"{hashlib.sha256(STREAM).hexdigest()[:32]}"'}
     assert await streams.tag(file) == tags[0]
@@ -52,7 +52,7 @@ async def test_a_tag_is_found_out_once(folder: Path, monkeypatch: pytest.MonkeyP
 
 async def test_so_many_are_remembered(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(stream_file, "MOST_TAGS", 2)
-    streams = StreamFiles(Pools(1))
+    streams = StreamFiles(WorkerPools(1))
     for number in range(4):
         (folder / f"{number}.dfc").write_bytes(STREAM[:100])
         await streams.tag(File.at(folder / f"{number}.dfc"))
@@ -60,7 +60,7 @@ async def test_so_many_are_remembered(folder: Path, monkeypatch: pytest.MonkeyPa
 
 
 async def test_who_leaves_takes_the_answer_from_nobody(folder: Path) -> None:
-    streams, file = StreamFiles(Pools(1)), File.at(folder / "big.dfc")
+    streams, file = StreamFiles(WorkerPools(1)), File.at(folder / "big.dfc")
     first, second = (asyncio.create_task(streams.tag(file)) for _ in range(2))
     await asyncio.sleep(0)
     first.cancel()
@@ -70,7 +70,7 @@ async def test_who_leaves_takes_the_answer_from_nobody(folder: Path) -> None:
 async def test_a_link_that_is_swapped_in_gives_nothing(folder: Path, tmp_path: Path) -> None:
     secret = tmp_path / "secret"
     secret.write_bytes(STREAM)
-    streams, file = StreamFiles(Pools(1)), File.at(folder / "big.dfc")
+    streams, file = StreamFiles(WorkerPools(1)), File.at(folder / "big.dfc")
     file.path.unlink()
     file.path.symlink_to(secret)
     with pytest.raises(RequestRefused):
@@ -149,7 +149,7 @@ async def test_ranges_hold_what_they_send(folder: Path, monkeypatch: pytest.Monk
 
 async def test_no_stream_is_none(folder: Path) -> None:
     (folder / "none.dfc").write_bytes(b"something else")
-    streams = StreamFiles(Pools(1))
+    streams = StreamFiles(WorkerPools(1))
     with pytest.raises(RequestRefused) as caught:
         await streams.tag(File.at(folder / "none.dfc"))
     assert caught.value.code == Code.UNREADABLE_IMAGE

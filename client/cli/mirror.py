@@ -43,7 +43,7 @@ if TYPE_CHECKING:
     from ..mirror.metrics import MirrorMetrics
     from ..mirror.sync import Mirror, Mirrored
 
-TELL_SOMEBODY, TELL = 10.0, 60.0
+TELL_TERMINAL, TELL = 10.0, 60.0
 """Seconds between progress reports: in a terminal, and in a log."""
 
 logger = logging.getLogger("diffc_client")
@@ -86,7 +86,7 @@ def add_to(
         commands,
         "mirror",
         mirrored,
-        help="stay up and keep a copy of what senders have",
+        help="keep a copy of the pictures of senders",
         description=DESCRIPTION,
         examples=EXAMPLES,
     )
@@ -213,7 +213,7 @@ async def run(options: argparse.Namespace, addresses: list[Address]) -> None:
                 terms=Terms(window=options.window),
                 on_change=partial(renderer.put, sender=str(folder)) if renderer else None,
                 on_received=metrics.receive,
-                tell_every=TELL_SOMEBODY if sys.stderr.isatty() else TELL,
+                tell_every=TELL_TERMINAL if sys.stderr.isatty() else TELL,
             )
 
         senders = Senders(addresses, options.folder, make, access=shown)

@@ -31,7 +31,7 @@ def summary(picture: Refinement | Fetched | Rendered, render: Method = "mmse") -
     text = f"{picture.bytes:,} bytes, {picture.bpp:.4g} bpp"
     if picture.predicted_psnr is None:
         return text
-    # A decoder of somebody else's may not know it.
+    # Decoders of third parties may not have this attribute.
     within = getattr(picture, "predicted_psnr_range", None)
     quality = told(picture.predicted_psnr, within)
     return f"{text}, {quality}" + ("" if render in ("mmse", 0) else " as mmse")

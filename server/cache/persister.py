@@ -6,7 +6,7 @@ import asyncio
 
 from ..catalogue.file import File
 from ..ops.metrics import SenderMetrics
-from ..threads.pools import Pools
+from ..threads.pools import WorkerPools
 from .store import Outcome, Store, Stored, stream_key
 
 SAVE_EVERY = 2.0
@@ -20,7 +20,7 @@ class Persister:
     """Loads and saves one stream."""
 
     def __init__(
-        self, store: Store, file: File, recipe: str, workers: Pools, metrics: SenderMetrics
+        self, store: Store, file: File, recipe: str, workers: WorkerPools, metrics: SenderMetrics
     ) -> None:
         """Prepare for a picture's stream; for ``recipe`` see :func:`stream_key`."""
         self._store: Store | None = store

@@ -16,7 +16,7 @@ from diffc_stream.session import Code, Entry
 from diffc_stream.session.fields import Name
 from diffc_stream.session.messages import MAX_NAME
 
-from .file import File, later
+from .file import File, try_later
 from .scan import Version
 from .thumbprints import Memory, Thumbprints
 from .watcher import CatalogueWatcher
@@ -176,7 +176,7 @@ class Catalogue:
         try:
             path = self._find(name)
         except OSError as error:
-            raise later() from error
+            raise try_later() from error
         self._note(present=path is not None or self.folder.is_dir())
         if self._gone:
             message = "the folder of pictures is missing"

@@ -27,7 +27,7 @@ class File(NamedTuple):
         try:
             version = Identity.at(path)
         except OSError as error:
-            raise later() from error
+            raise try_later() from error
         if version is None:
             raise RequestRefused(Code.UNKNOWN_IMAGE, "there is no such picture")
         return cls(path, version)
@@ -51,14 +51,14 @@ class File(NamedTuple):
             raise RequestRefused(Code.BUSY, "it is being replaced", retry=True, after=1.0)
 
 
-def later() -> RequestRefused:
+def try_later() -> RequestRefused:
     """Return the refusal for a temporary failure, which says nothing about the picture."""
     message = "it cannot be read at the moment"
     return RequestRefused(Code.BUSY, message, retry=True, after=RETRY_AFTER)
 
 
-def refused(error: OSError) -> RequestRefused:
+def unreadable(error: OSError) -> RequestRefused:
     """Return the refusal for a file that could not be read."""
     if is_passing(error):
-        return later()
+        return try_later()
     return RequestRefused(Code.UNREADABLE_IMAGE, "it cannot be read")

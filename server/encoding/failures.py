@@ -8,7 +8,7 @@ from diffc_stream.errors import PictureError, PrefixMismatch, RequestRefused, St
 from diffc_stream.opening import is_passing
 from diffc_stream.session import Code
 
-from ..catalogue.file import later, refused
+from ..catalogue.file import try_later, unreadable
 
 logger = logging.getLogger("diffc_server")
 
@@ -21,7 +21,7 @@ def refusal(name: str, error: Exception) -> RequestRefused:
         case _ if is_passing(error):
             # A passing error says nothing about the picture, and must not be remembered.
             logger.warning("cannot serve %s at the moment: %s", name, error)
-            return later()
+            return try_later()
         case PrefixMismatch():
             # Receivers may hold a part of this stream; only a new stream can begin anew.
             logger.warning("cannot continue %s: %s", name, error)
@@ -31,7 +31,7 @@ def refusal(name: str, error: Exception) -> RequestRefused:
             return RequestRefused(Code.UNREADABLE_IMAGE, "it cannot be read as a picture")
         case OSError():
             logger.warning("cannot serve %s: %s", name, error.strerror or error)
-            return refused(error)
+            return unreadable(error)
         case _:
             # An unexpected error ends this picture's stream, and must not end the daemon.
             logger.error("encoding %s failed", name, exc_info=error)

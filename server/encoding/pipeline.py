@@ -13,7 +13,7 @@ from ..cache.persister import Persister
 from ..cache.store import Store
 from ..catalogue.file import File
 from ..ops.metrics import SenderMetrics
-from ..threads.pools import Pools
+from ..threads.pools import WorkerPools
 from .shared_stream import LOOK_AHEAD, SharedStream
 from .slots import MOST_PIXELS, MOST_SLOTS, MOST_WAITING, EncoderSlots
 from .source import Describing, Opener, is_stream
@@ -56,7 +56,7 @@ class Pipeline:
         self._describing = describing
         self.slots = EncoderSlots(encoders=encoders, slots=slots, pixels=pixels, queue=queue)
         self._store = store
-        self._workers = Pools(encoders)
+        self._workers = WorkerPools(encoders)
         self.ready = StreamFiles(self._workers)
         """Reads streams that are files already, for requests over HTTP."""
         self._held: StreamCache[SharedStream] = StreamCache(held, self.slots)

@@ -25,7 +25,7 @@ from ..cache.persister import Persister
 from ..cache.store import Stored
 from ..catalogue.file import File
 from ..ops.metrics import SenderMetrics
-from ..threads.pools import Pools
+from ..threads.pools import WorkerPools
 from .failures import refusal
 from .hulled_curve import HulledCurve
 from .slots import EncoderSlots
@@ -55,7 +55,7 @@ class SharedStream:
         opener: Opener,
         *,
         hold: Hold,
-        workers: Pools,
+        workers: WorkerPools,
         slots: EncoderSlots,
         persister: Persister | None,
         metrics: SenderMetrics,

@@ -13,8 +13,8 @@ from diffc_stream.errors import RequestRefused, StreamError
 from diffc_stream.opening import Identity
 from diffc_stream.session import MAX_STREAM, Code
 
-from ..catalogue.file import File, refused
-from ..threads.pools import Pools
+from ..catalogue.file import File, unreadable
+from ..threads.pools import WorkerPools
 from .source import parse_header, read_block
 
 MOST_TAGS = 10_000
@@ -25,7 +25,7 @@ _BLOCK = 2**18
 class StreamFiles:
     """Reads a sender's stream files; used on one event loop, and reads on threads."""
 
-    def __init__(self, workers: Pools) -> None:
+    def __init__(self, workers: WorkerPools) -> None:
         """Read on the threads of ``workers``."""
         self._workers = workers
         self._tags: OrderedDict[File, str] = OrderedDict()
@@ -55,7 +55,7 @@ class StreamFiles:
         try:
             return await self._workers.read(read_block, file, start, end - start)
         except OSError as error:
-            raise refused(error) from error
+            raise unreadable(error) from error
 
     def close(self) -> None:
         """Stop reading."""
@@ -66,7 +66,7 @@ class StreamFiles:
         try:
             tag = await self._workers.read(_tag, file)
         except OSError as error:
-            raise refused(error) from error
+            raise unreadable(error) from error
         except StreamError as error:
             raise RequestRefused(Code.UNREADABLE_IMAGE, "it is not a stream") from error
         finally:

@@ -31,7 +31,7 @@ from diffc_viewer import SiteResponse
 from diffc_viewer.assets import PREFIX as SITE
 
 from ..catalogue.catalogue import Catalogue
-from ..catalogue.file import File, later, refused
+from ..catalogue.file import File, try_later, unreadable
 from ..encoding.source import is_stream
 
 PREFIX = f"{SITE}compare/"
@@ -190,10 +190,10 @@ class Comparison:
                     pixels = load_picture(opened)
                     file.check(Identity.opened(opened))
             except OSError as error:
-                raise refused(error) from error
+                raise unreadable(error) from error
             except PictureError as error:
                 if is_passing(error):
-                    raise later() from error
+                    raise try_later() from error
                 raise RequestRefused(Code.UNREADABLE_IMAGE, str(error)) from error
             if pixels.shape[0] * pixels.shape[1] > MOST_PIXELS:
                 raise _none("it is too large to be compared")

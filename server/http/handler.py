@@ -34,7 +34,7 @@ from diffc_viewer import OriginPolicy, Site, SiteRequest, SiteResponse
 
 from ..auth.quotas import ConnectionQuota, unlimited_quota
 from ..catalogue.catalogue import Catalogue
-from ..catalogue.file import File, later
+from ..catalogue.file import File, try_later
 from ..encoding.pipeline import Pipeline
 from ..encoding.source import STREAM_SUFFIX, is_stream
 from ..encoding.stream_file import entity_tag, length
@@ -147,7 +147,7 @@ class RequestHandler:
             # Descriptors, threads or memory have run out, which says nothing about the picture.
             if not is_passing(error):
                 raise
-            await self._refuse(later())
+            await self._refuse(try_later())
 
     async def _refuse(self, error: RequestRefused) -> None:
         if self._writer.response is not None:

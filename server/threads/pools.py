@@ -15,7 +15,7 @@ Result = TypeVar("Result")
 Given = TypeVarTuple("Given")
 
 
-class Pools:
+class WorkerPools:
     """Threads that encode, that read files, that read the store, and one that writes to it.
 
     The pools are separate, so that a slow store or disk delays nothing else.

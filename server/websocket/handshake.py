@@ -42,7 +42,7 @@ class IncomingConnection(CountedConnection):
             await super().handshake(*arguments, **more)
 
 
-def refused(connection: ServerConnection, refusal: Refusal) -> Response:
+def refusal_response(connection: ServerConnection, refusal: Refusal) -> Response:
     """Return the HTTP response for a refusal."""
     response = connection.respond(refusal.status, f"{refusal.text}\n")
     for name, value in refusal.fields:

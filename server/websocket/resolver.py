@@ -12,7 +12,7 @@ from diffc_stream.session import Capability, Code, Hello, Open
 
 from ..auth.quotas import ConnectionQuota
 from ..catalogue.catalogue import Catalogue
-from ..catalogue.file import File, later
+from ..catalogue.file import File, try_later
 from ..encoding.pipeline import Pipeline, SharedStream
 from ..encoding.source import is_stream
 from ..encoding.subscribers import Wake
@@ -42,7 +42,7 @@ class Resolver:
         except (OSError, RuntimeError, MemoryError) as error:
             # Threads or memory have run out, which says nothing about the picture.
             if is_passing(error):
-                raise later() from error
+                raise try_later() from error
             raise
         model = None if is_stream(file.path) else self._model(request, hello)
         for shared in self._candidates(file, model, hello):

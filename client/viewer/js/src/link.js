@@ -306,7 +306,7 @@ export class Link {
   #closed({ code, reason }) {
     // Browsers give pages neither the reason of a failure nor the HTTP answer.
     const silent =
-      `nobody answers at ${this.#url}, or pages from here are refused: see that diffc-server runs ` +
+      `no answer from ${this.#url}, or pages from here are refused: see that diffc-server runs ` +
       "there and knows the token, if there is one, and open the page that it serves itself" +
       letIn(this.#url);
     const said = oneLine(reason);

@@ -298,7 +298,7 @@ test("nobody there: what to try, and longer and longer waits", async () => {
   const { clock, network, sender, said } = reached({}, { mood: "refused" });
   const delivery = sender.open("photo.jpg");
   await clock.pass(60);
-  assert.match(said[0], /^waiting: nobody answers at ws:\/\/sender.example:8765\/.*diffc-server/);
+  assert.match(said[0], /^waiting: no answer from ws:\/\/sender.example:8765\/.*diffc-server/);
   assert.equal(sender.status, "waiting");
   assert.ok(sender.retryIn !== null && sender.retryIn > 0);
   // Waits of a quarter of a second, a half, ... fifteen seconds.
