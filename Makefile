@@ -51,7 +51,7 @@ view: .venv/.ready-to-demo viewer
 viewer: $(VIEWER)/vendor/THIRD-PARTY.txt
 
 clean:
-	rm -rf $(VIEWER)/vendor $(VIEWER)/js/node_modules $(VIEWER)/js/types
+	rm -rf $(VIEWER)/vendor $(VIEWER)/js/node_modules $(VIEWER)/js/types $(VIEWER)/js/dist
 	rm -rf .venv build demo *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 

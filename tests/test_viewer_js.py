@@ -17,7 +17,7 @@ def npm() -> str:
     """Where npm is; the test is skipped if it is nowhere, but in CI it fails."""
     found = shutil.which("npm")
     missing = "node and npm are not installed" if found is None else ""
-    if not (PACKAGE / "node_modules").is_dir():
+    if not (PACKAGE / "node_modules" / "esbuild").is_dir():
         missing = missing or "run npm ci in client/viewer/js first"
     if missing or found is None:
         assert os.environ.get("CI") != "true", missing

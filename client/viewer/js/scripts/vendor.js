@@ -12,10 +12,10 @@ import { promisify } from "node:util";
 import { fileURLToPath } from "node:url";
 import zlib from "node:zlib";
 
+import { MODULES, NOTICE, notices } from "./notices.js";
+
 const HOME = path.dirname(path.dirname(fileURLToPath(import.meta.url)));
-const MODULES = path.join(HOME, "node_modules");
 const VENDOR = path.join(HOME, "..", "vendor");
-const NOTICE = "THIRD-PARTY.txt";
 
 /** Files smaller than this are not worth a second copy. */
 const WORTH_COMPRESSING = 256;
@@ -33,31 +33,6 @@ const WANTED = {
     to: "onnxruntime-web",
   },
   "@noble/hashes": { from: ".", wanted: /^(sha2|_md|_u64|utils)\.js$/, to: "noble-hashes" },
-};
-
-/** Packages that are a part of the files above, and are named in the notice. */
-const BUNDLED = ["onnxruntime-common"];
-
-const MIT = `Permission is hereby granted, free of charge, to any person obtaining a copy of this software and
-associated documentation files (the "Software"), to deal in the Software without restriction,
-including without limitation the rights to use, copy, modify, merge, publish, distribute,
-sublicense, and/or sell copies of the Software, and to permit persons to whom the Software is
-furnished to do so, subject to the following conditions:
-
-The above copyright notice and this permission notice shall be included in all copies or
-substantial portions of the Software.
-
-THE SOFTWARE IS PROVIDED "AS IS", WITHOUT WARRANTY OF ANY KIND, EXPRESS OR IMPLIED, INCLUDING BUT
-NOT LIMITED TO THE WARRANTIES OF MERCHANTABILITY, FITNESS FOR A PARTICULAR PURPOSE AND
-NONINFRINGEMENT. IN NO EVENT SHALL THE AUTHORS OR COPYRIGHT HOLDERS BE LIABLE FOR ANY CLAIM,
-DAMAGES OR OTHER LIABILITY, WHETHER IN AN ACTION OF CONTRACT, TORT OR OTHERWISE, ARISING FROM, OUT
-OF OR IN CONNECTION WITH THE SOFTWARE OR THE USE OR OTHER DEALINGS IN THE SOFTWARE.
-`;
-
-/** Licences that a package names but does not bring. @type {Record<string, string>} */
-const LICENCES = {
-  "onnxruntime-web": `Copyright (c) Microsoft Corporation\n\n${MIT}`,
-  "onnxruntime-common": `Copyright (c) Microsoft Corporation\n\n${MIT}`,
 };
 
 const gzip = promisify(zlib.gzip);
@@ -106,27 +81,11 @@ async function copied(name, target) {
   return copies;
 }
 
-/**
- * Return what the notice says of a package.
- * @param {string} name
- */
-async function notice(name) {
-  const folder = path.join(MODULES, name);
-  const facts = JSON.parse(await readFile(path.join(folder, "package.json"), "utf8"));
-  const own = (await readdir(folder)).find((file) => /^licen[cs]e(\.\w+)?$/i.test(file));
-  const text = own ? await readFile(path.join(folder, own), "utf8") : LICENCES[name];
-  if (!text) throw new Error(`${name} does not say under which licence it is`);
-  return `${name} ${facts.version} (${facts.license})\n\n${text.trim()}\n`;
-}
-
 const fresh = `${VENDOR}.part`;
 await rm(fresh, { recursive: true, force: true });
 const copies = [];
 for (const name of Object.keys(WANTED)) copies.push(...(await copied(name, fresh)));
 await Promise.all(copies.map(compress));
-const notices = await Promise.all([...Object.keys(WANTED), ...BUNDLED].map(notice));
-const rule = `\n${"-".repeat(72)}\n\n`;
-const opening = "The files in this folder are other people's work, copied unchanged.\n";
-await writeFile(path.join(fresh, NOTICE), [opening, ...notices].join(rule));
+await writeFile(path.join(fresh, NOTICE), await notices(Object.keys(WANTED)));
 await rm(VENDOR, { recursive: true, force: true });
 await rename(fresh, VENDOR);

@@ -1,0 +1,195 @@
+/** A file of a web server: ranges, broken connections, replaced files, servers without ranges. */
+
+import assert from "node:assert/strict";
+import { createServer } from "node:http";
+import { after, before, test } from "node:test";
+
+import { HttpFile } from "../src/element/http-file.js";
+import { LinkLost, PeerError, UnknownImage } from "../src/errors.js";
+import { VirtualClock } from "./network.js";
+
+const FILE = Uint8Array.from({ length: 5000 }, (_, i) => i * i);
+
+/**
+ * What the server does next, and the ranges that it was asked for.
+ *
+ * @type {{ data: Uint8Array, tag: string, ranges: boolean, most: number, breaks: number | null,
+ *   statuses: number[], asked: string[] }}
+ */
+const served = {
+  data: FILE,
+  tag: '"1"',
+  ranges: true,
+  most: 1e9,
+  breaks: null,
+  statuses: [],
+  asked: [],
+};
+
+const server = createServer((request, response) => {
+  const range = request.headers.range ?? "";
+  served.asked.push(range.replace("bytes=", ""));
+  const status = served.statuses.shift();
+  if (status || request.url !== "/a.dfc") {
+    response.writeHead(status ?? 404).end();
+    return;
+  }
+  const span = /^bytes=(\d+)-(\d*)$/.exec(range);
+  const { length } = served.data;
+  let [first, last] = [0, length];
+  /** @type {Record<string, string | number>} */
+  const head = { ETag: served.tag };
+  if (span && served.ranges) {
+    [first, last] = [Number(span[1]), Math.min(span[2] ? Number(span[2]) + 1 : length, length)];
+    if (first >= length) {
+      response.writeHead(416).end();
+      return;
+    }
+    last = Math.min(last, first + served.most);
+    head["Content-Range"] = `bytes ${first}-${last - 1}/${length}`;
+  }
+  response.writeHead(first || head["Content-Range"] ? 206 : 200, {
+    ...head,
+    "Content-Length": last - first,
+  });
+  const { breaks } = served;
+  if (breaks !== null && breaks < last) {
+    served.breaks = null;
+    response.write(served.data.subarray(first, breaks), () => response.destroy());
+  } else {
+    response.end(served.data.subarray(first, last));
+  }
+});
+let home = "";
+before(async () => {
+  await new Promise((resolve) => server.listen(0, "127.0.0.1", () => resolve(null)));
+  const { port } = /** @type {import("node:net").AddressInfo} */ (server.address());
+  home = `http://127.0.0.1:${port}`;
+});
+after(() => {
+  server.closeAllConnections();
+  server.close();
+});
+
+/** @param {Partial<typeof served>} [state] */
+function serve(state = {}) {
+  const usual = { data: FILE, tag: '"1"', ranges: true, most: 1e9, breaks: null, statuses: [] };
+  Object.assign(served, usual, { asked: [] }, state);
+}
+
+/**
+ * Read a file, and return what is here of it in the end.
+ *
+ * @param {HttpFile} file
+ * @param {number} start
+ * @param {number | null} end
+ */
+async function read(file, start, end, held = FILE.subarray(0, start)) {
+  let here = Uint8Array.from(held);
+  for await (const { at, data } of file.read(start, end, new AbortController().signal)) {
+    assert.ok(at === here.length || at === 0);
+    here = Uint8Array.of(...here.subarray(0, at), ...data);
+  }
+  return here;
+}
+
+/** @param {string} [name] */
+function file(name = "a.dfc") {
+  return new HttpFile(`${home}/${name}`, { draw: () => 0, patience: 60 });
+}
+
+test("as many bytes as are wanted, and then the next ones only", async () => {
+  serve();
+  const own = file();
+  assert.deepEqual(await read(own, 0, 2000), FILE.slice(0, 2000));
+  assert.equal(own.size, 5000);
+  assert.deepEqual(await read(own, 2000, 3000), FILE.slice(0, 3000));
+  assert.deepEqual(await read(own, 3000, null), FILE);
+  assert.deepEqual(await read(own, 5000, null), FILE);
+  assert.deepEqual(served.asked, ["0-1999", "2000-2999", "3000-", "5000-"]);
+});
+
+test("all of it without a range", async () => {
+  serve();
+  assert.deepEqual(await read(file(), 0, null), FILE);
+  assert.deepEqual(served.asked, [""]);
+});
+
+test("a connection that breaks costs no byte twice", async () => {
+  serve({ breaks: 1200 });
+  assert.deepEqual(await read(file(), 0, 2000), FILE.slice(0, 2000));
+  assert.deepEqual(served.asked, ["0-1999", "1200-1999"]);
+});
+
+test("a server without ranges, or with short ones", async () => {
+  serve({ ranges: false });
+  assert.deepEqual(await read(file(), 1000, 2000), FILE.slice(0, 2000));
+  serve({ ranges: false, breaks: 700 });
+  assert.deepEqual(await read(file(), 0, 2000), FILE.slice(0, 2000));
+  serve({ most: 800 });
+  assert.deepEqual(await read(file(), 0, 2000), FILE.slice(0, 2000));
+  assert.deepEqual(served.asked, ["0-1999", "800-1999", "1600-1999"]);
+});
+
+test("a file that was replaced is read from its start", async () => {
+  const other = FILE.map((value) => value ^ 1);
+  for (const ranges of [true, false]) {
+    serve({ ranges });
+    const own = file();
+    await read(own, 0, 1000);
+    Object.assign(served, { data: other, tag: '"2"' });
+    assert.deepEqual(await read(own, 1000, 2000), other.slice(0, 2000));
+  }
+});
+
+test("busy servers are asked again, others are believed", async () => {
+  serve({ statuses: [503, 500] });
+  assert.deepEqual(await read(file(), 0, 10), FILE.slice(0, 10));
+  serve();
+  await assert.rejects(read(file("b.dfc"), 0, 10), UnknownImage);
+  serve({ statuses: [403] });
+  await assert.rejects(read(file(), 0, 10), PeerError);
+  assert.equal(served.asked.length, 1);
+});
+
+test("patience ends", async () => {
+  const clock = new VirtualClock();
+  let attempts = 0;
+  const fetch = () => {
+    attempts += 1;
+    return Promise.reject(new TypeError("no network"));
+  };
+  const own = new HttpFile("http://sender.example/a.dfc", { fetch, clock, patience: 60 });
+  /** @type {unknown} */
+  let failure = null;
+  read(own, 0, 10).catch((error) => (failure = error));
+  await clock.until(() => failure !== null);
+  assert.ok(failure instanceof LinkLost);
+  assert.ok(attempts > 3 && clock.now() > 10 && clock.now() <= 60);
+});
+
+test("it stops when it is told to, or left", async () => {
+  serve();
+  const stopping = new AbortController();
+  const own = file();
+  await assert.rejects(
+    async () => {
+      for await (const _ of own.read(0, null, stopping.signal)) stopping.abort();
+      stopping.signal.throwIfAborted();
+    },
+    { name: "AbortError" },
+  );
+  for await (const { at } of own.read(0, null, new AbortController().signal)) {
+    assert.equal(at, 0);
+    break;
+  }
+  const clock = new VirtualClock();
+  const fetch = () => Promise.reject(new TypeError("no network"));
+  const waiting = new HttpFile("http://x.example/a.dfc", { fetch, clock });
+  const leaving = new AbortController();
+  const reading = waiting.read(0, 10, leaving.signal).next();
+  await clock.until(() => clock.pending > 0);
+  leaving.abort();
+  await assert.rejects(reading, { name: "AbortError" });
+  assert.equal(clock.pending, 0);
+});
