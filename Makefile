@@ -3,6 +3,8 @@
 # make view [IMAGES=folder] [RATE=2000]           watch pictures arrive, in a browser
 # make broadcast [IMAGE=photo.jpg] [BYTES=8000]   what receivers have that lose packets
 # make viewer                                     fetch what the page in the browser needs
+# make share                                      manuals, completion, file types: build/share
+# make dist                                       what is published, checked: dist
 #
 # All set up their own environment in .venv first, with Node in it where the machine has none and it
 # is needed.  The tests take torch, which all else does without.  On Linux, plain pip brings one with
@@ -29,7 +31,7 @@ PARALLEL = --numprocesses $$(( $$(getconf _NPROCESSORS_ONLN) + 1 )) --maxprocess
 # Node, where the machine has none, is in .venv.
 WITH_NODE := PATH="$(CURDIR)/$(BIN):$$PATH"
 
-.PHONY: test lint demo broadcast view viewer clean
+.PHONY: test lint demo broadcast view viewer share dist clean
 
 test: lint viewer
 	$(WITH_NODE) env -u PYTHONDONTWRITEBYTECODE $(BIN)/python -m pytest $(PARALLEL)
@@ -50,14 +52,28 @@ view: .venv/.ready-to-demo viewer
 
 viewer: $(VIEWER)/vendor/THIRD-PARTY.txt
 
+share: .venv/.ready-to-release
+	$(BIN)/python -m tools.share build/share
+
+# npm's last, so that the folder has packages of this version only.
+dist: .venv/.ready-to-release viewer
+	rm -rf dist
+	$(BIN)/python -m build --outdir dist
+	$(BIN)/twine check --strict dist/*
+	cd $(VIEWER)/js && $(WITH_NODE) npm pack --loglevel=error --pack-destination "$(CURDIR)/dist"
+
 clean:
 	rm -rf $(VIEWER)/vendor $(VIEWER)/js/node_modules $(VIEWER)/js/types $(VIEWER)/js/dist
-	rm -rf .venv build demo *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf .venv build demo dist *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # The stamps make every run but the first (and those after a change of what is needed) quick.
 .venv/.ready-to-test: pyproject.toml constraints.txt | $(BIN)/python
 	$(INSTALL) -e '.[test]'
+	touch $@
+
+.venv/.ready-to-release: pyproject.toml constraints.txt | $(BIN)/python
+	$(INSTALL) -e '.[release]'
 	touch $@
 
 .venv/.ready-to-demo: pyproject.toml constraints.txt | $(BIN)/python

@@ -80,6 +80,11 @@ def configuration() -> Configuration:
     return _parser()[1]
 
 
+def argument_parser() -> argparse.ArgumentParser:
+    """Return the parser of the command line."""
+    return _parser()[0]
+
+
 def _parser() -> tuple[argparse.ArgumentParser, Configuration]:
     parser = argparse.ArgumentParser(
         prog="diffc-client",

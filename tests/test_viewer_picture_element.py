@@ -54,7 +54,7 @@ def dist(tmp_path_factory: pytest.TempPathFactory) -> Path:
     if node is None or not (PACKAGE / "node_modules" / "esbuild").is_dir():
         do_without("run npm ci in client/viewer/js first")
     folder = tmp_path_factory.mktemp("site") / "diffc"
-    command = [node, "scripts/dist.js", folder]
+    command = [node, "scripts/dist.js", str(folder)]
     subprocess.run(command, cwd=PACKAGE, check=True, timeout=120, env=os.environ)
     return folder
 

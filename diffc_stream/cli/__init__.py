@@ -43,7 +43,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     given = list(sys.argv[1:] if arguments is None else arguments)
     if given[:1] == ["bench"]:
         return bench.run(given[1:])
-    parsed = _parser().parse_args(given)
+    parsed = argument_parser().parse_args(given)
     keep_freed_memory()
     wait_asleep()
     try:
@@ -60,7 +60,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 0
 
 
-def _parser() -> argparse.ArgumentParser:
+def argument_parser() -> argparse.ArgumentParser:
+    """Return the parser of the command line."""
     parser = argparse.ArgumentParser(
         prog="diffc",
         description="Pictures to progressive .dfc streams and back. "
