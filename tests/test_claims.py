@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import cache
 from itertools import accumulate, pairwise
 from math import ceil
@@ -14,12 +15,15 @@ from numpy.typing import NDArray
 from pair import Pair
 from sources import model, picture, stream
 
-from diffc_stream.codec import Decoder, Encoder
+from diffc_stream.codec import Decoder, Encoder, Method
 from diffc_stream.diffusion import octaves
+from diffc_stream.diffusion.denoiser import Denoiser
+from diffc_stream.diffusion.field import WHITE, Field
 from diffc_stream.diffusion.observation import Observation
 from diffc_stream.metrics import psnr
 from diffc_stream.session import Data, PrefixHash, Target
 
+Floats = NDArray[np.float32]
 TARGET = 1500
 PIXELS = 64 * 64
 
@@ -172,3 +176,52 @@ def test_what_is_stored_between_two_instances_leads_from_one_to_the_other(tmp_pa
             file.seek(ends[i])
             decoder.feed(file.read(ends[j] - ends[i]))
         assert np.array_equal(decoder.observation(), instances()[j].recovered)
+
+
+def test_less_corrupted_instances_take_more_storage() -> None:
+    encoder = Encoder(picture(), model(), target_bytes=TARGET)
+    assert encoder.written == encoder.chain.steps == 0  # the first takes nothing
+    sizes, qualities = [], []
+    for limit in (200, 600, TARGET):
+        decoder = shown(stream(TARGET)[:limit])
+        sizes.append(decoder.bytes_received)
+        qualities.append(psnr(decoder.render().image, picture()))
+    assert sizes == sorted(set(sizes))
+    assert max(sizes) < picture().nbytes
+    assert all(more > less + 1 for less, more in pairwise(qualities))
+
+
+class Spy:
+    """A denoiser that notes what it is given."""
+
+    def __init__(self, denoiser: Denoiser) -> None:
+        self.denoiser = denoiser
+        self.given: list[tuple[Floats, float]] = []
+        self.said: list[Floats] = []
+
+    def __call__(self, eta: Floats, snr: float, field: Field = WHITE) -> Floats:
+        self.given.append((eta, snr))
+        self.said.append(self.denoiser(eta, snr, field))
+        return self.said[-1]
+
+
+@pytest.mark.parametrize("method", ["flow", "ancestral"])
+def test_output_is_predicted_step_by_step_from_the_instance(method: Method) -> None:
+    spy = Spy(model().denoiser)
+    decoder = Decoder([replace(model(), denoiser=spy)])
+    decoder.feed(stream(TARGET))
+    decoder.observation()
+    spy.given.clear()
+    spy.said.clear()
+    decoder.render(method)
+    steps = [(eta, snr) for eta, snr in spy.given if eta.shape == spy.given[-1][0].shape]
+    snrs = [snr for _, snr in steps]
+    assert len(steps) > 3
+    # Each input is less corrupted than the one before, and made from what was predicted for it.
+    assert snrs == sorted(set(snrs))
+    for (eta, snr), (following, onward), predicted in zip(
+        steps, steps[1:], spy.said[-len(steps) :], strict=False
+    ):
+        moved = following / onward - eta / snr
+        towards = predicted - eta / snr
+        assert np.corrcoef(moved.ravel(), towards.ravel())[0, 1] > 0.1

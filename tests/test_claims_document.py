@@ -6,7 +6,6 @@ import ast
 import re
 from functools import cache
 from pathlib import Path
-from string import ascii_uppercase
 
 ROOT = Path(__file__).parent.parent
 DOCUMENT = (ROOT / "docs" / "claims.md").read_text()
@@ -27,41 +26,35 @@ def named_in(path: str) -> frozenset[str]:
     return frozenset(f.name for f in functions if f.name.startswith("test_"))
 
 
-def test_every_element_has_a_test_that_exists_or_is_not_yet_there() -> None:
-    elements = rows("[A-Z]")
-    assert elements
-    for letter, claimed, known, module, shown in elements:
-        assert claimed, letter
-        assert known in ("abstract", "description"), letter
-        if shown.startswith("not yet"):
-            assert not module, letter
-            continue
-        assert module, letter
-        for named in shown.split(", "):
-            found = re.fullmatch(r"`(tests/test_\w+\.py)::(test_\w+)`", named)
-            assert found, f"{letter}: {named}"
-            assert found[2] in named_in(found[1]), f"{letter}: {named}"
-
-
-def test_every_module_named_is_there() -> None:
-    for letter, _, _, module, _ in rows("[A-Z]"):
-        for name in re.findall(r"`([^`]+)`", module):
-            assert (ROOT / name).exists() or (ROOT / "diffc_stream" / name).exists(), letter
-
-
-def test_elements_are_lettered_without_a_gap() -> None:
-    letters = "".join(row[0] for row in rows("[A-Z]"))
-    assert letters == ascii_uppercase[: len(letters)]
+@cache
+def claims() -> list[list[str]]:
+    """Return number, words, module and tests of every claim."""
+    return rows(r"\d+")
 
 
 def test_no_claim_is_left_out_or_counted_twice() -> None:
-    letters = {row[0] for row in rows("[A-Z]")}
-    numbers: list[int] = []
-    for claims, elements in rows(r"\d+(?:-\d+)?"):
-        first, _, last = claims.partition("-")
-        numbers += range(int(first), int(last or first) + 1)
-        assert elements == "not compared" or set(elements.split(", ")) <= letters, claims
-    assert numbers == list(range(1, CLAIMS + 1))
+    assert [int(number) for number, *_ in claims()] == list(range(1, CLAIMS + 1))
+
+
+def test_every_claim_has_a_test_that_exists() -> None:
+    for number, words, module, shown in claims():
+        assert words, number
+        assert module, number
+        for named in shown.split(", "):
+            found = re.fullmatch(r"`(tests/test_\w+\.py)::(test_\w+)`", named)
+            assert found, f"{number}: {named}"
+            assert found[2] in named_in(found[1]), f"{number}: {named}"
+
+
+def test_every_test_named_elsewhere_exists() -> None:
+    for path, name in re.findall(r"`(tests/test_\w+\.py)::(test_\w+)`", DOCUMENT):
+        assert name in named_in(path)
+
+
+def test_every_module_named_is_there() -> None:
+    for number, _, module, _ in claims():
+        for name in re.findall(r"`([^`]+)`", module):
+            assert (ROOT / name).exists() or (ROOT / "diffc_stream" / name).exists(), number
 
 
 def test_every_test_of_claims_is_named() -> None:

@@ -111,9 +111,9 @@ def test_desktops_know_a_stream(made: Path, stream: Path) -> None:
 @pytest.mark.skipif(shutil.which("file") is None, reason="no command file here")
 def test_the_command_file_knows_a_stream(made: Path, stream: Path, tmp_path: Path) -> None:
     (tmp_path / "other").write_bytes(b"DFC\x95 something else")
-    command = ["file", "--brief", "--magic-file", made / "misc" / "diffc.magic"]
+    command = ["file", "--brief", "--magic-file", str(made / "misc" / "diffc.magic")]
     said = [
-        subprocess.run([*command, path], capture_output=True, text=True, check=True).stdout
+        subprocess.run([*command, str(path)], capture_output=True, text=True, check=True).stdout
         for path in (stream, tmp_path / "other")
     ]
     assert re.match(r"progressive picture stream \(diffc\), version \d, model \w{8}$", said[0])
@@ -128,7 +128,7 @@ def test_the_thumbnailer_makes_a_thumbnail(made: Path, stream: Path, tmp_path: P
     program, *arguments = shlex.split(thumbnailer["Exec"])
     assert program == thumbnailer["TryExec"] == "diffc"
     given = {"%i": str(stream), "%o": str(tmp_path / "out.png"), "%s": "32"}
-    command = [Path(sysconfig.get_path("scripts"), program), *(given.get(a, a) for a in arguments)]
+    command = [sysconfig.get_path("scripts") + f"/{program}", *(given.get(a, a) for a in arguments)]
     subprocess.run(command, check=True, capture_output=True)
     with Image.open(tmp_path / "out.png") as image:
         assert image.size == (32, 32)
