@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from diffc_client.mirror.figures import Figures as MirrorFigures
-from diffc_server.ops.metrics import Figures as SenderFigures
+from diffc_client.mirror.metrics import MirrorMetrics
+from diffc_server.ops.metrics import SenderMetrics
 
 DASHBOARD: dict[str, Any] = json.loads(
     (Path(__file__).parent.parent / "deploy" / "grafana.json").read_text()
@@ -28,8 +28,8 @@ NOT_SHOWN = {"diffc_draining", "diffc_frames_total", "diffc_http_buffered_bytes"
 def exposed() -> dict[str, set[str]]:
     """Return the labels of each sample that senders and mirrors expose, by name."""
     found: dict[str, set[str]] = {}
-    for figures in (SenderFigures(), MirrorFigures()):
-        for family in text_string_to_metric_families(figures.text().decode()):
+    for metrics in (SenderMetrics(), MirrorMetrics()):
+        for family in text_string_to_metric_families(metrics.text().decode()):
             for sample in family.samples:
                 found.setdefault(sample.name, set()).update(sample.labels)
     return found
