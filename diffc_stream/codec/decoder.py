@@ -169,6 +169,17 @@ class Decoder:
         return self._chain is not None and (self._chain.steps > 0 or len(self._payload) > 0)
 
     @property
+    def known(self) -> float:
+        """How much of the sender's precision is there, 0 to 1: less than 1 if bytes are lost."""
+        chain = self._chain
+        return chain.observation.snr / chain.sent_snr if chain and chain.sent_snr else 1.0
+
+    @property
+    def predicted_psnr(self) -> float:
+        """The expected PSNR of the mmse picture in dB.  Raises NothingDecodable."""
+        return self._newest().expected.psnr
+
+    @property
     def steps(self) -> int:
         """Steps executed so far."""
         return self._chain.steps if self._chain else 0

@@ -7,6 +7,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from diffc_stream.codec.decoder import MOST_PIXELS, Decoder
 from diffc_stream.diffusion.model import Model
 
+LEAST_KNOWN = 0.25
+"""With less of the sender's precision, a receiver's estimate is another one than the sender's, and
+what the sender says of the error of its own does not help (docs/decisions/0034)."""
 Part = bytes | int
 """Bytes of a stream, or how many are missing."""
 
@@ -30,8 +33,9 @@ class Patchwork:
     def decoder(self, parts: Iterable[Part]) -> Decoder:
         """Return a decoder of ``parts``, which is to be rendered and not to be fed.
 
-        Earlier parts must not have changed, but for gaps that are filled.  Raises as
-        :meth:`Decoder.feed` and :meth:`Decoder.skip` do.
+        Where so much is missing that what follows tells nothing, or less than nothing, it is one
+        of what comes before the first gap.  Earlier parts must not have changed, but for gaps that
+        are filled.  Raises as :meth:`Decoder.feed` and :meth:`Decoder.skip` do.
         """
         now = list(parts)
         if now and isinstance(now[0], bytes):
@@ -47,7 +51,15 @@ class Patchwork:
             else:
                 self._newest.skip(part)
         self._parts = now
-        return self._newest
+        return self._newest if self._gains() else self._sure
+
+    def _gains(self) -> bool:
+        """Whether the newest decoder has a better picture than the one before the first gap."""
+        if self._newest is self._sure or not self._sure.ready:
+            return True
+        if self._newest.known < LEAST_KNOWN:
+            return False
+        return self._newest.predicted_psnr >= self._sure.predicted_psnr
 
 
 def _beyond(parts: list[Part], before: list[Part]) -> list[Part] | None:
