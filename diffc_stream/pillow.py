@@ -41,7 +41,7 @@ from diffc_stream.picture import load_picture
 
 FORMAT = "DFC"
 SUFFIX = ".dfc"
-MIME = "image/x-diffc"
+MIME = "application/vnd.diffc"
 MOST_BYTES = 2**30
 """A larger file is refused."""
 _HEAD = 64

@@ -54,7 +54,7 @@ def test_a_stream_is_opened_like_any_picture(tmp_path: Path) -> None:
     (tmp_path / "a.dfc").write_bytes(DATA)
     with Image.open(tmp_path / "a.dfc") as image:
         assert (image.format, image.mode, image.size) == ("DFC", "RGB", (WIDTH, HEIGHT))
-        assert image.get_format_mimetype() == "image/x-diffc"
+        assert image.get_format_mimetype() == "application/vnd.diffc"
         assert image.info == {"model": MODEL.fingerprint}
         np.testing.assert_array_equal(np.asarray(image), rendered(DATA))
         assert image.info["bytes"] == len(DATA)

@@ -87,7 +87,7 @@ COUNTED = {
         server/http/handler.py thread
         server/http/response.py task
         server/encoding/stream_file.py self._tags self._asking task
-        server/http/buffers.py self._by_visitor self._holders
+        server/http/buffers.py self._by_client self._holders
         client/viewer/bodies.py self._tags self._unpacked
         """,
     "Comparisons": """

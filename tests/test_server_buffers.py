@@ -14,8 +14,8 @@ from diffc_stream.session import Code
 def test_what_is_held_is_counted_and_given_back() -> None:
     buffers = Buffers(1000)
     with buffers.held("a", 100), buffers.held("b", 200, b"x"):
-        assert (buffers.nbytes, buffers.visitors) == (300, 2)
-    assert (buffers.nbytes, buffers.visitors) == (0, 0)
+        assert (buffers.nbytes, buffers.clients) == (300, 2)
+    assert (buffers.nbytes, buffers.clients) == (0, 0)
 
 
 def test_one_body_for_all_counts_once() -> None:
@@ -26,7 +26,7 @@ def test_one_body_for_all_counts_once() -> None:
         assert buffers.nbytes == 400
         with buffers.held("other", 400, bytes(bytearray(400))):
             assert buffers.nbytes == 800
-    assert (buffers.nbytes, buffers.visitors) == (0, 0)
+    assert (buffers.nbytes, buffers.clients) == (0, 0)
 
 
 def test_a_visitor_has_half_and_all_have_what_there_is() -> None:
@@ -39,8 +39,8 @@ def test_a_visitor_has_half_and_all_have_what_there_is() -> None:
         with buffers.held("c", 300):
             with pytest.raises(RequestRefused), buffers.held("d", 300, b"y"):
                 pass
-            assert (buffers.nbytes, buffers.visitors) == (900, 3)
-    assert (buffers.nbytes, buffers.visitors) == (0, 0)
+            assert (buffers.nbytes, buffers.clients) == (900, 3)
+    assert (buffers.nbytes, buffers.clients) == (0, 0)
 
 
 def test_one_of_any_size_is_held_alone() -> None:
@@ -53,4 +53,4 @@ def test_what_fails_is_given_back() -> None:
     buffers = Buffers(1000)
     with pytest.raises(ZeroDivisionError), buffers.held("a", 100, b"x"):
         _ = 1 / 0
-    assert (buffers.nbytes, buffers.visitors) == (0, 0)
+    assert (buffers.nbytes, buffers.clients) == (0, 0)

@@ -8,7 +8,7 @@
 
 A token is 256 random bits.  Unlike a password, it cannot be guessed from its hash, however fast
 hashes are computed.  So SHA-256 without salt or stretching is enough; it takes a microsecond for
-each visitor.
+each client.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ MOST_LIMIT = 2**53
 EMPTY = 10.0
 """Seconds that a file has to be empty before all tokens count as removed."""
 LONGEST_TOKEN = 256
-"""Most characters of a token that a visitor shows."""
+"""Most characters of a token that a client shows."""
 LIMITS = frozenset(
     [
         *("connections", "streams", "bytes_per_second", "bytes_per_hour"),

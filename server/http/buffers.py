@@ -27,7 +27,7 @@ class Buffers:
         """Let all answers hold ``most`` bytes together, and those of one client half as many."""
         self._most = most
         self._holders: Counter[int] = Counter()
-        self._by_visitor: Counter[str] = Counter()
+        self._by_client: Counter[str] = Counter()
         self._bytes = 0
 
     @property
@@ -36,9 +36,9 @@ class Buffers:
         return self._bytes
 
     @property
-    def visitors(self) -> int:
+    def clients(self) -> int:
         """How many clients' answers hold something."""
-        return len(self._by_visitor)
+        return len(self._by_client)
 
     @contextmanager
     def held(self, client: str, size: int, body: bytes | None = None) -> Iterator[None]:
@@ -49,19 +49,19 @@ class Buffers:
         new = size if body is None or not self._holders[id(body)] else 0
         share = self._most // SHARE
         # A client that holds nothing may have one answer of any size.
-        mine = self._by_visitor[client]
+        mine = self._by_client[client]
         if (mine and mine + size > share) or (self._bytes and self._bytes + new > self._most):
             self._tidy(client, body)
             message = "too many answers have not been read yet"
             raise RequestRefused(Code.BUSY, message, retry=True, after=RETRY_AFTER)
-        self._by_visitor[client] += size
+        self._by_client[client] += size
         self._bytes += new
         if body is not None:
             self._holders[id(body)] += 1
         try:
             yield
         finally:
-            self._by_visitor[client] -= size
+            self._by_client[client] -= size
             if body is None:
                 self._bytes -= size
             else:
@@ -70,7 +70,7 @@ class Buffers:
             self._tidy(client, body)
 
     def _tidy(self, client: str, body: bytes | None) -> None:
-        if not self._by_visitor[client]:
-            del self._by_visitor[client]
+        if not self._by_client[client]:
+            del self._by_client[client]
         if not self._holders[id(body)]:
             del self._holders[id(body)]
