@@ -100,7 +100,7 @@ FOREIGN: dict[str, set[str]] = {
     "cli": {"matplotlib", "numpy", "rich"},
     "start": set(),
     "__main__": set(),
-    "transport": {"python_socks", "structlog", "websockets"},
+    "transport": {"prometheus_client", "python_socks", "structlog", "websockets"},
     "viewer": set(),
     "server": {"fsspec", "numpy", "PIL", "prometheus_client", "structlog", "websockets"},
     "client": {"h11", "numpy", "prometheus_client", "structlog", "websockets"},

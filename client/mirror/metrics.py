@@ -10,13 +10,11 @@ import logging
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
-from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
-from prometheus_client import ProcessCollector as Process
 from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamily, Metric
-from prometheus_client.registry import Collector
 
 from diffc_stream.flags import Endpoint
 from diffc_stream.transport.health import StatusPort
+from diffc_stream.transport.prometheus import ProcessMetrics
 from diffc_viewer.origin_policy import OriginPolicy, own_names
 
 from .sync import Mirror
@@ -24,28 +22,18 @@ from .sync import Mirror
 logger = logging.getLogger("diffc_client")
 
 
-class MirrorMetrics(Collector):
+class MirrorMetrics(ProcessMetrics):
     """The metrics of all mirrors of a process."""
-
-    media_type = CONTENT_TYPE_LATEST
-    draining = False
 
     def __init__(self) -> None:
         self.mirrors: Callable[[], Iterable[Mirror]] = tuple
         """Returns the mirrors."""
         self._received = 0
-        self.registry = CollectorRegistry()
-        self.registry.register(self)
-        # Memory, processor time and open files, where the system reports them.
-        Process(registry=self.registry)
+        super().__init__()
 
     def receive(self, nbytes: int) -> None:
         """Count received bytes of streams."""
         self._received += nbytes
-
-    def text(self) -> bytes:
-        """Return everything in Prometheus' text format."""
-        return generate_latest(self.registry)
 
     def collect(self) -> Iterator[Metric]:
         """Yield all metrics except those that the registry collects by itself."""

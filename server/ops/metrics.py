@@ -11,13 +11,12 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from typing import Final
 
-from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Histogram, generate_latest
-from prometheus_client import ProcessCollector as Process
+from prometheus_client import Histogram
 from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamily, Metric
-from prometheus_client.registry import Collector
 
 from diffc_stream.session import Code, Reason
 from diffc_stream.transport.admission import Admission
+from diffc_stream.transport.prometheus import ProcessMetrics
 
 FIRST_BYTES = (0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0, 60.0)
 """The histogram's bucket bounds, in seconds."""
@@ -26,14 +25,10 @@ ENDS: Final = (*(reason.value for reason in Reason), "error", "lost")
 CODES: Final = tuple(code for name, code in vars(Code).items() if name.isupper())
 TURNED_AWAY: Final = (*("full", "short", "draining", "forbidden", "unauthorized", "limited"),)
 """Why connections are refused before the first message."""
-MEDIA_TYPE = CONTENT_TYPE_LATEST
-"""The media type of what :meth:`SenderMetrics.text` returns."""
 
 
-class SenderMetrics(Collector):
+class SenderMetrics(ProcessMetrics):
     """The counters of one sender since its start."""
-
-    media_type = MEDIA_TYPE
 
     def __init__(self) -> None:
         self.sockets = 0
@@ -79,22 +74,13 @@ class SenderMetrics(Collector):
         """Lookups that did not."""
         self.stored = 0
         """Bytes written to the store."""
-        self.draining = False
-        """Whether the sender has been told to stop."""
-        self.registry = CollectorRegistry()
+        super().__init__()
         self.first_bytes = Histogram(
             "diffc_first_bytes_seconds",
             "From a stream's OPEN to its first bytes.",
             buckets=FIRST_BYTES,
             registry=self.registry,
         )
-        self.registry.register(self)
-        # Memory, processor time and open files, where the system reports them.
-        Process(registry=self.registry)
-
-    def text(self) -> bytes:
-        """Return everything in Prometheus' text format."""
-        return generate_latest(self.registry)
 
     def collect(self) -> Iterator[Metric]:
         """Yield all metrics except those that the registry collects by itself."""
