@@ -225,3 +225,10 @@ def test_an_endless_varint_is_corrupt() -> None:
 def test_crc32c_gives_the_published_check_value() -> None:
     assert grammar.crc32c(b"123456789") == 0xE3069283
     assert grammar.crc32c(b"56789", grammar.crc32c(b"1234")) == 0xE3069283
+
+
+@pytest.mark.parametrize("length", [0, grammar.MAX_LENGTH])
+def test_a_step_of_no_length_or_of_too_many_bytes(length: int) -> None:
+    data = bytes([Kind.OPEN | Simulator.TRELLIS]) + grammar.encode_varint(length) + bytes(9)
+    with pytest.raises(CorruptStream, match=f"a step of {length} bytes"):
+        Step.parse(data, Before(), 40)

@@ -125,3 +125,8 @@ def test_jp2_is_shown_as_told(colour: bytes, expected: list[int] | None) -> None
         assert np.abs(shown - [200, 100, 50]).max() > 20
     else:
         assert shown == pytest.approx(expected, abs=1)
+
+
+def test_a_jp2_whose_boxes_end_in_the_middle() -> None:
+    whole = box(b"jp2h", box(b"colr", bytes([1, 0, 0])))
+    assert of_jp2(io.BytesIO(whole)) == NOTHING

@@ -259,3 +259,26 @@ def test_damaged_files_are_one_line() -> None:
                 assert load_picture(data).ndim == 3
             except DiffcError as error:
                 assert "\n" not in str(error)
+
+
+@pytest.mark.parametrize(
+    ("entries", "says"),
+    [
+        ({278: ("I", [1])}, "parts are missing"),
+        ({278: ("I", [0])}, "parts of no size"),
+        ({259: ("H", [8]), 317: ("H", [9])}, "prediction"),
+        (
+            {322: ("I", [65_000]), 323: ("I", [65_000]), 324: ("I", [8]), 325: ("I", [9])},
+            "too large",
+        ),
+    ],
+)
+def test_parts_and_predictions_that_cannot_be(entries: Entries, says: str) -> None:
+    told, _ = of(np.zeros((4, 4, 3), np.float32))
+    with pytest.raises(UnreadablePicture, match=says):
+        load_picture(tiff((told | entries, zlib.compress(bytes(192)))))
+
+
+def test_a_reduced_picture_whose_directory_is_damaged_is_passed_over() -> None:
+    entries, strip = of(ramp().astype(np.float32))
+    assert load_picture(tiff((entries | {330: ("I", [2**31])}, strip))).ndim == 3

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from diffc_stream.container.grammar import crc32c
 from diffc_stream.errors import LocalProtocolError, RemoteProtocolError
 from diffc_stream.session import (
     MAX_MESSAGE,
@@ -264,3 +265,9 @@ def test_any_bytes_are_a_message_or_an_error_of_one_line(data: bytes) -> None:
         assert "\n" not in str(error)
     else:
         assert decode(encode(message)) == message
+
+
+@pytest.mark.parametrize("body", [b"\x10\xff", b"\x10\x01\xff", b"\x10" + b"\xff" * 12])
+def test_data_with_a_damaged_head_and_the_right_checksum(body: bytes) -> None:
+    with pytest.raises(RemoteProtocolError, match="a damaged head"):
+        decode(body + crc32c(body).to_bytes(4, "little"))

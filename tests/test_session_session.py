@@ -389,3 +389,12 @@ def test_calling_handle_timeout_early_does_nothing() -> None:
     assert session.transmit(1.0) == []
     session.handle_timeout(20.0)
     assert [decode(data) for data in session.transmit(20.0)] == [Alive(said=1)]
+
+
+def test_bytes_of_a_message_that_is_still_coming_are_a_sign_of_life() -> None:
+    session = ready_receiver()
+    session.heard(50.0)
+    session.heard(20.0)  # what was heard later counts
+    session.handle_timeout(109.0)
+    with pytest.raises(LinkLost, match="for 60 s"):
+        session.handle_timeout(110.0)
