@@ -43,6 +43,7 @@ if TYPE_CHECKING:
     from .api.delivery import Delivery as Delivery
     from .api.packets import PacketReceiver as PacketReceiver
     from .api.packets import receive_packets as receive_packets
+    from .api.packets import send_packets as send_packets
     from .api.watch import Watch as Watch
     from .api.watch import Watcher as Watcher
     from .api.watch import watch as watch
@@ -127,6 +128,7 @@ _HOMES = {
     "connect": "api.connection",
     "outdated": "storage.partial_stream",
     "receive_packets": "api.packets",
+    "send_packets": "api.packets",
     "stream": "api.blocking",
     "watch": "api.watch",
 }

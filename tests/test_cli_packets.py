@@ -8,10 +8,8 @@ import pytest
 from sources import LARGE, collection, long_stream, model
 
 from diffc_stream.cli import main, receive_packets
-from diffc_stream.cli.send_packets import send
 from diffc_stream.diffusion.collection import Collection
 from diffc_stream.packets import Broadcast
-from diffc_stream.packets.airtime import Airtime
 from diffc_stream.reception import Reception
 
 MODELS = collection(model(LARGE))
@@ -62,36 +60,6 @@ def test_what_cannot_be(sent: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert (code, said.count("\n")) == (1, 1)
     with pytest.raises(SystemExit):
         main(["receive-packets", "-", "out.png", "--wanted", "12345"])
-
-
-class Clock:
-    """A clock that sleeping moves, and a list of what was sent when."""
-
-    def __init__(self) -> None:
-        self.now = 100.0
-        self.sent: list[float] = []
-
-    def sleep(self, seconds: float) -> None:
-        self.now += seconds
-
-    def send(self, packet: bytes) -> None:
-        self.sent.append(self.now - 100.0)
-
-
-def test_packets_keep_to_their_rate() -> None:
-    clock = Clock()
-    packets = iter([bytes(200)] * 4)
-    airtime = Airtime(bytes_per_second=100)
-    assert send(packets, clock, airtime, clock=lambda: clock.now, sleep=clock.sleep) == 4
-    assert clock.sent == [0.0, 2.0, 4.0, 6.0]
-
-
-def test_a_carousel_ends_in_time() -> None:
-    clock = Clock()
-    broadcast = Broadcast(long_stream(), size=200, budget=1000, carousel=True)
-    airtime = Airtime(packets_per_second=1)
-    count = send(broadcast, clock, airtime, seconds=50, clock=lambda: clock.now, sleep=clock.sleep)
-    assert count == 50
 
 
 def test_pictures_are_made_now_and_then() -> None:

@@ -37,9 +37,10 @@ BELOW: dict[str, set[str]] = {
     "packets": {"container", "errors"},
     "codec": {"channel", "container", "diffusion", "exports", "metrics", "errors"},
     "reception": {"codec", "diffusion", "errors", "packets"},
+    "emission": {"packets"},
     "cli": {
         *("allocation", "codec", "container", "diffusion", "flags", "threads", "work"),
-        *("packets", "reception"),
+        *("emission", "packets", "reception"),
         *(
             "console",
             "destination",
@@ -63,7 +64,8 @@ BELOW: dict[str, set[str]] = {
     },
     "client": {
         *("allocation", "session", "container", "codec", "diffusion", "opening", "transport"),
-        *("exports", "flags", "interruption", "metrics", "packets", "reception", "threads"),
+        *("emission", "exports", "flags", "interruption", "metrics", "packets", "reception"),
+        *("threads",),
         *("console", "destination", "formats", "picture", "replacement", "errors"),
     },
     "benchmarks": {
@@ -97,6 +99,7 @@ FOREIGN: dict[str, set[str]] = {
     "packets": set(),
     "codec": {"numpy"},
     "reception": set(),
+    "emission": set(),
     "cli": {"matplotlib", "numpy", "rich"},
     "start": set(),
     "__main__": set(),

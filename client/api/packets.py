@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING
 
+from diffc_stream.emission import send
 from diffc_stream.errors import NothingDecodable
 from diffc_stream.flags import MAX_PIXELS
-from diffc_stream.packets import Outcome
+from diffc_stream.packets import Broadcast, Outcome, Plan
+from diffc_stream.packets.airtime import Airtime
 from diffc_stream.reception import Progress, Reception
 
 from ..decoding.decoders import Method
@@ -78,6 +80,35 @@ class PacketReceiver:
             description=picture.description,
             metadata=picture.metadata,
         )
+
+
+def send_packets(
+    stream: bytes,
+    where: str,
+    *,
+    size: int = 200,
+    budget: int | None = None,
+    loss: float | None = None,
+    carousel: bool = False,
+    station: str = "",
+    airtime: Airtime | None = None,
+    seconds: float | None = None,
+) -> int:
+    """Send a stream in packets; return how many.
+
+    ``where`` is ``udp://HOST:PORT``, a folder or ``-``, ``size`` the bytes of a packet, 64 to
+    1,400, and ``budget`` those of a round.  ``loss`` is the share that is expected to be lost, 0 to
+    0.9, if anybody knows.  A ``carousel`` goes on for ``seconds``, or for ever.  Raises
+    NotAStream, TargetError for sizes that cannot be, AddressError, OSError.
+    """
+    from diffc_stream.transport.carriers import opened_to
+
+    plan = Plan.for_loss(loss)
+    broadcast = Broadcast(
+        stream, size=size, budget=budget, plan=plan, carousel=carousel, station=station
+    )
+    with opened_to(where) as sender:
+        return send(broadcast, sender.send, airtime or Airtime(), seconds=seconds)
 
 
 def receive_packets(

@@ -3,22 +3,16 @@
 from __future__ import annotations
 
 import argparse
-import math
-import time
-from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from diffc_stream.cli import streams
 from diffc_stream.cli.arguments import Commands, count
 from diffc_stream.cli.output import print_json, reporting
+from diffc_stream.emission import send
 from diffc_stream.errors import TargetError
 from diffc_stream.flags import integer, number
 from diffc_stream.packets import LARGEST, SMALLEST, Broadcast, Plan
 from diffc_stream.packets.airtime import Airtime
-
-if TYPE_CHECKING:
-    from diffc_stream.transport.carriers import Sender
 
 MAX_RATE = 10**9
 HOPS = 1
@@ -105,7 +99,7 @@ def run(arguments: argparse.Namespace) -> None:
         duty=None if arguments.duty is None else arguments.duty / 100,
     )
     with opened_to(arguments.to, hops=arguments.hops) as sender:
-        sent = send(broadcast, sender, airtime, seconds=arguments.seconds)
+        sent = send(broadcast, sender.send, airtime, seconds=arguments.seconds)
     with reporting(Path(arguments.to)):
         if arguments.json:
             facts = {
@@ -120,28 +114,3 @@ def run(arguments: argparse.Namespace) -> None:
                 f"{arguments.to}: {sent} packets of {broadcast.size} bytes, "
                 f"{broadcast.stream_bytes} bytes of stream {broadcast.identity:04x}"
             )
-
-
-def send(
-    packets: Iterable[bytes],
-    sender: Sender,
-    airtime: Airtime,
-    *,
-    seconds: float | None = None,
-    clock: Callable[[], float] = time.monotonic,
-    sleep: Callable[[float], None] = time.sleep,
-) -> int:
-    """Send packets within the limits, for ``seconds`` at most; return how many were sent."""
-    begun = due = clock()
-    end = math.inf if seconds is None else begun + seconds
-    sent = 0
-    for packet in packets:
-        if due >= end:
-            break
-        if (wait := due - clock()) > 0:
-            sleep(wait)
-        sender.send(packet)
-        sent += 1
-        # A late packet is not made up for by those after it.
-        due = max(due, clock()) + airtime.gap(len(packet))
-    return sent
