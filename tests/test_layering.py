@@ -106,7 +106,10 @@ FOREIGN: dict[str, set[str]] = {
     "transport": {"prometheus_client", "python_socks", "structlog", "websockets"},
     "viewer": set(),
     "server": {"fsspec", "numpy", "PIL", "prometheus_client", "structlog", "websockets"},
-    "client": {"h11", "numpy", "prometheus_client", "structlog", "websockets"},
+    "client": {
+        *("anywidget", "h11", "numpy", "prometheus_client", "structlog", "traitlets"),
+        "websockets",
+    },
     "benchmarks": {
         *("numpy", "rich", "torch", "PIL", "matplotlib", "playwright", "ssimulacra2"),
         "websockets",
@@ -132,6 +135,7 @@ WITHIN: dict[str, dict[str, set[str]]] = {
         "api": {"decoding", "remote", "storage"},
         "mirror": {"decoding", "remote", "storage"},
         "web": {"remote"},
+        "notebook": {"api", "decoding", "storage"},
         "cli": {"api", "decoding", "mirror", "remote", "storage", "web"},
     },
 }

@@ -179,6 +179,7 @@ OF_NOBODY_ELSE = {
     "as often as its user asks, in his own program": """
         client/api/background.py socket task thread self._following
         client/api/watch.py thread
+        client/notebook/prefixes.py thread
         client/api/connection.py task thread
         client/cli/fetch.py socket thread
         client/mirror/senders.py self._folders self._mirrors task
