@@ -14,7 +14,7 @@ MODELS = collection(model(LARGE))
 
 def test_a_broadcast_is_pictures(tmp_path: Path) -> None:
     where = str(tmp_path / "packets")
-    assert send_packets(long_stream(), where, budget=1000, station="DL0ABC") == 5
+    assert send_packets(long_stream(), where, budget=1000, station="DL0ABC") == 6
     receiver = PacketReceiver(MODELS)
     assert receiver.refinement() is None
     [last] = list(receive_packets(where, receiver))

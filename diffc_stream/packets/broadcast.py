@@ -50,13 +50,14 @@ class Broadcast:
         self._piece = size - HEAD
         self._station = station_packet(station) if station else None
         whole = text(stream, self._piece)
-        pieces = len(whole) // self._piece
+        pieces, self._packets = len(whole) // self._piece, 0
         if budget is not None:
             pieces = min(pieces, self._fitting(budget // size, pieces))
         if pieces > MOST_PIECES:
             raise TargetError(f"a stream of {pieces} packets: give a budget, or larger packets")
         self.text = whole
-        if pieces * self._piece < len(whole):
+        if pieces * self._piece < len(whole) and budget is not None:
+            self._packets = budget // size
             self.text = _cut(stream, self._piece, pieces)
         self.pieces = pieces
         """How many pieces the stream has."""
@@ -68,14 +69,14 @@ class Broadcast:
     @property
     def round(self) -> int:
         """How many packets a round has, those of the station not counted."""
-        return sum(1 for _ in self._plan.entries(self.pieces))
+        return sum(1 for _ in self._plan.entries(self.pieces, packets=self._packets))
 
     def __iter__(self) -> Iterator[bytes]:
         """Yield the packets of one round, or of an endless carousel.
 
         A station's text comes first, and again before every 50th packet.
         """
-        entries = self._plan.entries(self.pieces, carousel=self._carousel)
+        entries = self._plan.entries(self.pieces, carousel=self._carousel, packets=self._packets)
         for number, entry in enumerate(entries):
             if self._station is not None and number % EVERY == 0:
                 yield self._station

@@ -40,8 +40,10 @@ class Plan:
             raise ValueError(f"a link that loses {loss:g} of its packets: 0 to 0.9 can be planned")
         return cls(reach=0.5 if loss else 0.0, repairs=1.5 * loss / (1.0 - loss))
 
-    def entries(self, pieces: int, *, carousel: bool = False) -> Iterator[Entry]:
+    def entries(self, pieces: int, *, carousel: bool = False, packets: int = 0) -> Iterator[Entry]:
         """Yield what to send of so many pieces: one round, or rounds without an end.
+
+        A single round is filled up to so many ``packets``, if there are repairs.
 
         In a carousel the first piece comes :data:`LATEST` times a round, so that whoever joins has
         a picture soon.  From its second round on repairs are of all pieces that they can be of.
@@ -62,6 +64,8 @@ class Plan:
                 number += not window
                 sent += 1
             if not carousel:
+                more = packets - sent if self.repairs else 0
+                yield from ((min(pieces, WIDEST), (draw + n) % DRAWS) for n in range(more))
                 return
             again = True
 
