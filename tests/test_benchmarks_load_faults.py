@@ -24,7 +24,7 @@ def test_a_flipped_bit_in_a_store_and_a_second_sender(faults: Faults) -> None:
     assert (found.requests, found.wrong, found.refused) == (4, 0, 0)
     assert found.computed_again == 0
     assert (found.faults, found.alive) == (1, 1)
-    assert "was damaged" in found.said["a flipped bit"]
+    assert "damaged data" in found.said["a flipped bit"]
 
 
 def test_the_log_tells(tmp_path: Path) -> None:
