@@ -109,7 +109,9 @@ def test_an_early_packet_is_a_picture_alone() -> None:
     broadcast = Broadcast(long_stream(), size=200)
     for entry in ((0, None), (1, 0), (1, 77)):
         decoder = Decoder([model(LARGE)])
-        decoder.feed(heard([broadcast.packet(entry)]).prefix)
+        gathered = heard([broadcast.packet(entry)])
+        assert list(gathered.parts()) == [gathered.prefix]
+        decoder.feed(gathered.prefix)
         assert decoder.render().image.shape == (128, 128, 3)
 
 

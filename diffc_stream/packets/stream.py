@@ -101,19 +101,21 @@ class Gathered:
     def parts(self) -> Iterator[bytes | int]:
         """Yield the stream as far as it can be read: bytes, and how many are missing in between.
 
-        Missing bytes belong to payloads, checks and facts: a decoder can skip them.
+        Missing bytes belong to payloads, checks and facts: a decoder can skip them.  The last part
+        ends with a piece: what the map alone tells of what comes behind it would show nothing.
         """
         head = self._head
         prefix = self.prefix
         if head is None or len(self._text()) < head.first:
             yield from [prefix] if prefix else []
             return
-        data, known = bytearray(head.size), bytearray(head.size)
+        data, known, end = bytearray(head.size), bytearray(head.size), len(prefix)
         for number, piece in self._pieces.items():
             place = number * self._piece
             if place >= head.first:  # what comes before is in the prefix
                 first = place - head.place - head.length
                 kept = piece[: head.size - first]
+                end = max(end, first + len(kept))
                 data[first : first + len(kept)] = kept
                 known[first : first + len(kept)] = _KNOWN * len(kept)
         data[: len(prefix)], known[: len(prefix)] = prefix, _KNOWN * len(prefix)
@@ -125,7 +127,7 @@ class Gathered:
             last = min(head.size, place + len(said))
             data[place:last] = said[: last - place]
             known[place:last] = _KNOWN * (last - place)
-        yield from _runs(bytes(data), bytes(known), ahead)
+        yield from _runs(bytes(data[:end]), bytes(known[:end]), ahead)
 
     def sent(self) -> Iterator[Packet]:
         """Yield what is held as packets, pieces and repairs, to pass them on."""
