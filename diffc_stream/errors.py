@@ -3,7 +3,8 @@
     DiffcError                        exit code 1
     |-- PictureError                  4   the picture handed in cannot be used
     |   |-- UnreadablePicture             not an image, truncated, no pixels
-    |   `-- PictureTooLarge               a decompression bomb, or beyond the format's limit
+    |   |-- PictureTooLarge               a decompression bomb, or beyond the format's limit
+    |   `-- UnusablePictures              some of many; the others are done
     |-- StreamError                   5   the .dfc bytes handed in cannot be used
     |   |-- NotAStream                    they do not start like a .dfc stream
     |   |-- UnsupportedStream             a newer version, or a signal or simulator we do not know
@@ -59,6 +60,10 @@ class UnreadablePicture(PictureError):
 
 class PictureTooLarge(PictureError):
     """More pixels than the limit allows."""
+
+
+class UnusablePictures(PictureError):
+    """Some of many pictures cannot be used; the others are done."""
 
 
 class StreamError(DiffcError):

@@ -149,6 +149,15 @@ VISITS = (
     b"/-/compare/a.png?format=avif&bytes=900",
     b"/-/compare/sub%2Fc.jpg?format=jpeg&bytes=900&of=20000&x=%FF",
 )
+CATALOGUES = (
+    b'{"version":1,"pages":[{"path":"-/catalogue/0.json","pictures":1,"first":"a.png"}]}',
+    (
+        b'{"version":1,"pictures":[{"name":"a.png","stream":"streams/a.png.0.dfc","bytes":5,'
+        b'"sha256":"0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef","time":7}]}'
+    ),
+)
+"""Files of the catalogue of a published folder."""
+
 ANSWERS = (
     b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello",
     (

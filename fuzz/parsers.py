@@ -41,6 +41,7 @@ from .mutation import Mutator
 from .nonsense import (
     ADDRESSES,
     ANSWERS,
+    CATALOGUES,
     FROM_RECEIVER,
     FROM_SENDER,
     RANGES,
@@ -58,6 +59,7 @@ from .readers import (
     decode_picture,
     find,
     read_answer,
+    read_catalogue,
     read_curve,
     read_kept,
     read_packets,
@@ -93,7 +95,7 @@ class Parser:
 PARSERS = (
     *("message", "sender", "receiver", "stream", "verified", "curve", "kept", "decoder", "packets"),
     *("prefix", "address", "name", "catalogue", "place", "range"),
-    *("visit", "showing", "answer"),
+    *("visit", "showing", "answer", "published"),
 )
 """The names of all parsers."""
 
@@ -260,5 +262,12 @@ def _of_http(folder: Path) -> tuple[Parser, ...]:
             share=10,
             memory=10
             * 2**20,  # a regular expression takes 500 bytes for each character of a long line
+        ),
+        Parser(
+            name="published",
+            reads="published.pages and pictures: the catalogue of a published folder",
+            errors=(RemoteProtocolError,),
+            source=lambda mutator: any_text(mutator, CATALOGUES),
+            parse=read_catalogue,
         ),
     )

@@ -9,9 +9,10 @@ from pathlib import Path
 from diffc_client.mirror.paths import Places
 from diffc_client.remote.address import Address
 from diffc_client.remote.http_client import BLOCK, HttpConnection
+from diffc_client.remote.published import pages, pictures
 from diffc_client.storage.partial_stream import MemoryStream
 from diffc_server.auth.credentials import cookie, credentials_of
-from diffc_server.catalogue.catalogue import SUFFIXES, Catalogue
+from diffc_server.catalogue.catalogue import Catalogue
 from diffc_server.http.comparison import ComparisonRequest
 from diffc_server.http.ranges import Range, names
 from diffc_stream.codec import Decoder
@@ -22,6 +23,7 @@ from diffc_stream.container import (
 from diffc_stream.errors import (
     RemoteProtocolError,
 )
+from diffc_stream.imaging.kinds import SUFFIXES
 from diffc_stream.packets import Receiver
 from diffc_stream.session import (
     Error,
@@ -264,3 +266,11 @@ async def read_answer(data: bytes) -> None:
         length += len(piece)
     if length > len(data):
         raise AssertionError("more was read than came")
+
+
+def read_catalogue(data: bytes) -> None:
+    """Read a file of a published catalogue as either kind; raises what the second one does."""
+    with contextlib.suppress(RemoteProtocolError):
+        pages(data)
+    for picture in pictures(data):
+        assert ".." not in picture.stream.split("/")

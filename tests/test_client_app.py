@@ -73,6 +73,7 @@ async def test_the_page_is_here(site: Site) -> None:
             "sender": "ws://127.0.0.1:9",
             "rate": 2000.0,
             "max_pixels": 10**6,
+            "published": False,
             "version": None,
         }
         for path in ("/-/gone.js", "/a.png.dfc", COMPARISON):

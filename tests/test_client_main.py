@@ -212,7 +212,7 @@ def test_list_of_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> 
     assert capsys.readouterr().out == ""
 
 
-@pytest.mark.parametrize(("address", "code"), [("ws://127.0.0.1:9", 7), ("http://x", 2)])
+@pytest.mark.parametrize(("address", "code"), [("ws://127.0.0.1:9", 7), ("http://127.0.0.1:9", 7)])
 def test_list_of_nobody(capsys: pytest.CaptureFixture[str], address: str, code: int) -> None:
     assert main(["list", address]) == code
     shown = capsys.readouterr()

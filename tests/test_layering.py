@@ -38,9 +38,11 @@ BELOW: dict[str, set[str]] = {
     "codec": {"channel", "container", "diffusion", "exports", "metrics", "errors"},
     "reception": {"codec", "diffusion", "errors", "packets"},
     "emission": {"packets"},
+    "bulk": {"codec", "container", "diffusion", "errors", "imaging", "picture", "session"},
+    "publishing": {"bulk", "codec", "diffusion", "errors", "replacement"},
     "cli": {
-        *("allocation", "codec", "container", "diffusion", "flags", "threads", "work"),
-        *("emission", "packets", "reception"),
+        *("allocation", "bulk", "codec", "container", "diffusion", "flags", "publishing"),
+        *("emission", "threads", "work", "packets", "reception"),
         *(
             "console",
             "destination",
@@ -59,7 +61,7 @@ BELOW: dict[str, set[str]] = {
     "viewer": {"diffusion", "opening"},
     "server": {
         *("allocation", "session", "container", "codec", "diffusion", "opening", "transport"),
-        *("exports", "flags", "interruption", "threads", "work"),
+        *("exports", "flags", "imaging", "interruption", "threads", "work"),
         *("console", "picture", "replacement", "metrics", "errors"),
     },
     "client": {
@@ -100,6 +102,8 @@ FOREIGN: dict[str, set[str]] = {
     "codec": {"numpy"},
     "reception": set(),
     "emission": set(),
+    "bulk": {"numpy"},
+    "publishing": {"numpy", "PIL"},
     "cli": {"matplotlib", "numpy", "rich"},
     "start": set(),
     "__main__": set(),
@@ -164,7 +168,7 @@ FOLDERS = {
 }
 """Beside the library; they install as ``diffc_`` and their name."""
 
-VIEWER_OF = ("server", "client", "benchmarks")
+VIEWER_OF = ("server", "client", "benchmarks", "publishing")
 """Who may import the viewer, by its installed name: it is a folder of files, and knows nobody."""
 
 HEAVY = ("asyncio", "numpy", "torch", "websockets")

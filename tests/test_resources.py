@@ -176,6 +176,12 @@ OF_NOBODY_ELSE = {
         server/ops/metrics.py self.opened
         client/cli/mirror.py task
         """,
+    "as its user publishes, from folders of his own": """
+        diffc_stream/bulk/sources.py file
+        diffc_stream/publishing/folder.py file self.current
+        diffc_stream/publishing/publication.py file
+        diffc_stream/publishing/record.py file self._made self._written
+        """,
     "as often as its user asks, in his own program": """
         client/api/background.py socket task thread self._following
         client/api/watch.py thread

@@ -64,7 +64,8 @@ async def connect(
     """Connect to the sender at ``url``, ``ws://HOST[:PORT]``.
 
     ``http://`` and ``https://`` are any web servers that have streams as files.  There a picture is
-    opened by the full name of its stream, with ``.dfc``, and there is no catalogue.
+    opened by the full name of its stream, with ``.dfc``.  A folder that ``diffc publish`` wrote has
+    a catalogue, and its pictures are opened by their names; its address ends with a slash.
 
     ``decoders`` are by default :class:`ModelDecoders` with the installed models.  A link that
     breaks later is made again, until nothing has arrived for ``patience`` seconds (None: for ever).

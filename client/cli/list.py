@@ -1,4 +1,4 @@
-"""``diffc-client list``: lists a sender's pictures."""
+"""``diffc-client list``: lists the pictures of a sender, or of a published folder."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ import sys
 from dataclasses import asdict
 from datetime import UTC, datetime
 
-from diffc_stream.errors import AddressError
 from diffc_stream.session import Entry, Terms
 
 from ..remote.address import Address
@@ -25,20 +24,26 @@ def add_to(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> Non
         "thumbprint (which changes with the picture), and the name to ask for.",
     )
     listing.set_defaults(command=_list)
-    listing.add_argument("url", metavar="URL", help="ws://HOST:PORT")
+    listing.add_argument(
+        "url", metavar="URL", help="ws://HOST:PORT, or http://HOST/PATH/ of a published folder"
+    )
     listing.add_argument("--json", action="store_true", help="a JSON object per picture")
     add_access(listing)
 
 
 def _list(options: argparse.Namespace) -> int:
+    from ..remote.http_ranges import RangeLink
     from ..remote.websocket import Link
 
     address = Address.parse(options.url).alone
-    if address.plain:
-        raise AddressError(f"{options.url!r} has no catalogue: ask its sender, ws://HOST:PORT")
 
     async def entries() -> tuple[list[Entry], int]:
-        link = await Link.dial(address, models=(), terms=Terms(), access=access(options))
+        allowed = access(options)
+        link: Link | RangeLink
+        if address.plain:
+            link = await RangeLink.dial(address, terms=Terms(), access=allowed)
+        else:
+            link = await Link.dial(address, models=(), terms=Terms(), access=allowed)
         try:
             return await link.catalogue(), link.left_out
         finally:

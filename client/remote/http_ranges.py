@@ -6,6 +6,9 @@ bytes that the receiver holds, to check that they belong to the same stream; ent
 do, because the servers behind one name may give equal files different tags.  A server without
 ranges sends everything from the start: the receiver skips what it holds, and stops at the target.
 
+A server that has no file of a picture's name may have a folder that ``diffc publish`` wrote: then
+the catalogue there tells which file it is.
+
 A network on the way may answer in the server's place, with a login page for example.  So the
 receiver takes nothing that does not begin as a stream does, and drops nothing because of it.
 """
@@ -13,12 +16,12 @@ receiver takes nothing that does not begin as a stream does, and drops nothing b
 from __future__ import annotations
 
 import re
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from diffc_stream.codec import Curve
 from diffc_stream.container.grammar import MAGIC
 from diffc_stream.errors import (
-    AddressError,
     LinkLost,
     PeerError,
     RemoteProtocolError,
@@ -30,6 +33,7 @@ from diffc_stream.session import MAX_STREAM, Code, Data, End, Entry, Reason, Tar
 from ..decoding.header import LONGEST_HEADER, header_of
 from .address import Address
 from .credentials import NO_ACCESS, Access, http_error
+from .folder_catalogue import MISSING, FolderCatalogue
 from .http_client import ConnectionDropped, HttpConnection, ResponseHead
 
 FIRST_RANGE = 1024
@@ -82,6 +86,7 @@ class RangeLink:
         self._access = access
         self._spare: HttpConnection | None = None
         self._open: set[IncomingRangeStream] = set()
+        self._catalogue = FolderCatalogue(self)
         self.met = False
         """Whether the server has sent a stream: a later answer that is none comes from the network
         between, and is an error that passes."""
@@ -101,11 +106,23 @@ class RangeLink:
         self._open.add(incoming)
         return incoming
 
-    async def catalogue(self, _told: object = None) -> list[Entry]:
-        """Raise AddressError: a file server has no catalogue."""
-        raise AddressError(
-            f"{self._address} does not say what it has: over plain HTTP, name the stream"
-        )
+    async def catalogue(
+        self, told: Callable[[Sequence[Entry]], object] | None = None
+    ) -> list[Entry]:
+        """Return the pictures of a published folder, by name; ``told`` is called with each page.
+
+        Raises AddressError if the address is not of such a folder, LinkLost, RemoteProtocolError.
+        """
+        return await self._catalogue.entries(self._address, told)
+
+    @property
+    def left_out(self) -> int:
+        """How many pictures the last catalogue left out."""
+        return self._catalogue.left_out
+
+    async def located(self, address: Address) -> Address | None:
+        """Return where a picture's stream is, if a published folder on the way there tells."""
+        return await self._catalogue.located(address)
 
     async def close(self) -> None:
         """Drop all connections."""
@@ -125,8 +142,11 @@ class RangeLink:
     def give_back(self, incoming: IncomingRangeStream, connection: HttpConnection | None) -> None:
         """Take back the connection of a stream that has ended."""
         self._open.discard(incoming)
-        if connection is None:
-            return
+        if connection is not None:
+            self.keep(connection)
+
+    def keep(self, connection: HttpConnection) -> None:
+        """Take back a connection: keep it for the next request, or close it."""
         if connection.reusable and self._spare is None:
             self._spare = connection
         else:
@@ -157,6 +177,8 @@ class IncomingRangeStream:
         """The range of the answer that is being read; it ends at MAX_STREAM if it says none."""
         self._place = 0
         """The offset of the answer's next byte."""
+        self._sought = False
+        """Whether catalogues have been asked where the stream is."""
         self._type = ""
         """The answer's Content-Type."""
         self._before = 0
@@ -210,6 +232,16 @@ class IncomingRangeStream:
         self._size = min(2 * self._size, MOST_RANGE)
         self._before = self._position
         answer = await self._request(wanted)
+        if answer.status in MISSING and not self._sought:
+            self._sought = True
+            # What this answer says is the error, unless a catalogue knows better.
+            if self._connection is not None:
+                self._link.keep(self._connection)
+                self._connection = None
+            found = await self._link.located(self._address)
+            if found is not None:
+                self._address = found
+                answer = await self._request(wanted)
         self._check(answer)
         match answer.status:
             case 206:

@@ -7,6 +7,17 @@ open no sockets and use no event loop.
 
 from .assets import Asset, Assets
 from .origin_policy import OriginPolicy
+from .published import PublishedViewer, published_viewer
 from .site import Facts, Site, SiteRequest, SiteResponse
 
-__all__ = ["Asset", "Assets", "Facts", "OriginPolicy", "Site", "SiteRequest", "SiteResponse"]
+__all__ = [
+    "Asset",
+    "Assets",
+    "Facts",
+    "OriginPolicy",
+    "PublishedViewer",
+    "Site",
+    "SiteRequest",
+    "SiteResponse",
+    "published_viewer",
+]

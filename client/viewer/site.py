@@ -53,6 +53,8 @@ class Facts:
     """Bytes a second to which the link is slowed."""
     max_pixels: int | None = None
     """The page shows no larger pictures."""
+    published: bool = False
+    """Whether there is no daemon: pictures are files beside the page, listed in catalogue.json."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -126,7 +128,7 @@ class Site:
             if file.size > SMALL and not whole:
                 return self._large(asset, file, coding, question)
             body = file.read(0, file.size)
-        hashes = _import_maps(body) if asset.path == self._assets.index else ()
+        hashes = import_maps(body) if asset.path == self._assets.index else ()
         more = {"Vary": "Accept-Encoding"}
         if coding is None and _is_text(asset) and "gzip" in codings(question.accepts):
             # Our own files have no compressed copies, which would be outdated after an edit.
@@ -205,7 +207,7 @@ def policy(host: str, hashes: tuple[str, ...] = ()) -> str:
     )
 
 
-def _import_maps(page: bytes) -> tuple[str, ...]:
+def import_maps(page: bytes) -> tuple[str, ...]:
     """Return the hashes of a page's import maps, which browsers accept only inline."""
     digests = (hashlib.sha256(found).digest() for found in _MAP.findall(page))
     return tuple(f"sha256-{base64.b64encode(digest).decode()}" for digest in digests)

@@ -18,6 +18,7 @@ from diffc_stream.cli import (
     inspect,
     link,
     models,
+    publish,
     receive_packets,
     send_packets,
 )
@@ -30,6 +31,7 @@ _COMMANDS = {
     "encode": encode,
     "decode": decode,
     "inspect": inspect,
+    "publish": publish,
     "models": models,
     "link": link,
     "send-packets": send_packets,

@@ -12,12 +12,16 @@ from pathlib import Path
 from rich.console import Console
 from rich.progress import (
     BarColumn,
+    MofNCompleteColumn,
     Progress,
     SpinnerColumn,
+    Task,
     TaskID,
     TextColumn,
     TimeElapsedColumn,
+    TimeRemainingColumn,
 )
+from rich.text import Text
 
 from diffc_stream.destination import is_standard
 from diffc_stream.work import watched
@@ -89,3 +93,58 @@ def progress(title: str, total: int | None = None) -> Iterator[Advance]:
         advance = Advance(bar, bar.add_task(title, total=total, note="", work="starting"))
         with watched(advance.working):
             yield advance
+
+
+class PicturesAdvance:
+    """Counts pictures that are done, and prints lines about some of them."""
+
+    def __init__(self, progress: Progress, task: TaskID, console: Console) -> None:
+        self._progress, self._task, self._console = progress, task, console
+
+    def __call__(self) -> None:
+        """Count one more."""
+        self._progress.advance(self._task)
+
+    def say(self, line: str) -> None:
+        """Print a line on stderr, above the bar if there is one."""
+        if self._console.is_terminal:
+            self._progress.print(line, markup=False, highlight=False, soft_wrap=True)
+        else:
+            print(f"diffc: {line}", file=sys.stderr)
+
+
+class _Rate(TextColumn):
+    """Pictures a minute."""
+
+    def __init__(self) -> None:
+        super().__init__("")
+
+    def render(self, task: Task) -> Text:
+        speed = task.finished_speed or task.speed
+        return Text("" if speed is None else f"{60 * speed:,.1f} a minute")
+
+
+@contextmanager
+def pictures_progress(title: str, total: int) -> Iterator[PicturesAdvance]:
+    """Show a progress bar of ``total`` pictures on stderr while the block runs, if on a terminal.
+
+    It shows their rate, and the time left.
+    """
+    console = Console(stderr=True)
+    columns = (
+        SpinnerColumn(),
+        TextColumn(title),
+        BarColumn(),
+        MofNCompleteColumn(),
+        _Rate(),
+        TimeElapsedColumn(),
+        TimeRemainingColumn(),
+    )
+    with Progress(
+        *columns,
+        console=console,
+        transient=True,
+        disable=not console.is_terminal,
+        speed_estimate_period=600,
+    ) as bar:
+        yield PicturesAdvance(bar, bar.add_task(title, total=total), console)

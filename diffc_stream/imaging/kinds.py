@@ -34,6 +34,15 @@ HEIF_BRANDS = frozenset((b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b
 """Of files of the ISO base media format that hold pictures coded by HEVC: what phones call HEIC."""
 HEAD = 256
 """Bytes that it takes."""
+SUFFIXES = frozenset(
+    [
+        *(".png", ".apng", ".jpg", ".jpeg", ".jpe", ".jfif", ".mpo", ".webp", ".avif", ".avifs"),
+        *(".heic", ".heif", ".hif", ".heics", ".heifs", ".jp2", ".j2k", ".j2c", ".jpc", ".jpf"),
+        *(".jpx", ".jxl", ".tif", ".tiff", ".gif", ".bmp", ".dib", ".ppm", ".pgm", ".pbm", ".pnm"),
+        *(".pfm", ".dfc"),
+    ]
+)
+"""The suffixes of files that are taken for pictures or streams, in lower or upper case."""
 
 
 def kind_of(head: bytes) -> str | None:

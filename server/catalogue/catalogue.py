@@ -11,6 +11,7 @@ from pathlib import Path
 from unicodedata import normalize
 
 from diffc_stream.errors import RequestRefused
+from diffc_stream.imaging.kinds import SUFFIXES
 from diffc_stream.opening import is_exhausted, is_passing
 from diffc_stream.session import Code, Entry
 from diffc_stream.session.fields import Name
@@ -20,16 +21,6 @@ from .file import File, try_later
 from .scan import Version
 from .thumbprints import Memory, Thumbprints
 from .watcher import CatalogueWatcher
-
-SUFFIXES = frozenset(
-    [
-        *(".png", ".apng", ".jpg", ".jpeg", ".jpe", ".jfif", ".mpo", ".webp", ".avif", ".avifs"),
-        *(".heic", ".heif", ".hif", ".heics", ".heifs", ".jp2", ".j2k", ".j2c", ".jpc", ".jpf"),
-        *(".jpx", ".jxl", ".tif", ".tiff", ".gif", ".bmp", ".dib", ".ppm", ".pgm", ".pbm", ".pnm"),
-        *(".pfm", ".dfc"),
-    ]
-)
-"""The suffixes of files that are served, in lower or upper case."""
 
 MOST_NAMES = 10_000
 """A catalogue lists the newest so many; others can still be asked for by name."""

@@ -11,8 +11,8 @@ import { decodes, suspends, threads } from "./abilities.js";
 
 /** @typedef {{ fingerprint: string, weights: string }} ModelFile */
 
-/** The URL of the page's own files: the page may be below a path of a reverse proxy. */
-const HERE = new URL("./-/", document.baseURI).href;
+/** The URL of the page's own files, of which this is one. */
+const HERE = new URL("../", import.meta.url).href;
 const RUNTIME = `${HERE}vendor/onnxruntime-web/`;
 
 /** The models of the daemon that serves this page. */

@@ -4,7 +4,7 @@
  * @module
  */
 
-import { connect, DiffcError } from "diffc-client";
+import { connect, DiffcError, published } from "diffc-client";
 
 import { whyOneThread } from "./abilities.js";
 import { named } from "./address.js";
@@ -21,12 +21,14 @@ const LOOK = 500;
 const REST = 200;
 const ASKING = "Asking what pictures there are …";
 const EMPTY = "The sender has no pictures yet. Put some into its folder, and they appear here.";
+const NONE = "No pictures have been published here yet.";
 
 /** @typedef {import("diffc-client").Decoding} Decoding */
 /**
  * @typedef {{ compare: boolean, sender: string | null, rate: number | null,
- *   max_pixels: number | null }} Viewer
+ *   max_pixels: number | null, published: boolean }} Viewer
  */
+/** @typedef {import("./reception.js").Source} Source */
 
 const notices = new Notices(element("notices"));
 if (decoding) {
@@ -44,16 +46,27 @@ async function start(decoding) {
   /** @type {[Viewer, import("./engine.js").ModelFile[]]} */
   const [viewer, known] = await Promise.all([asked("viewer.json"), models]);
   if (viewer.max_pixels) decoding.limit(viewer.max_pixels);
-  const socket = new URL("./", document.baseURI);
+  new Page(viewer.published ? published(place()) : connected(known), decoding, viewer).begin();
+}
+
+/** Return the URL that the page is at: it may be below a path. */
+function place() {
+  const url = new URL("./", document.baseURI);
+  url.hash = "";
+  return url;
+}
+
+/** @param {import("./engine.js").ModelFile[]} known */
+function connected(known) {
+  const socket = place();
   socket.protocol = location.protocol === "https:" ? "wss:" : "ws:";
-  socket.hash = "";
-  const sender = connect(socket.href, { models: known.map(({ fingerprint }) => fingerprint) });
-  new Page(sender, decoding, viewer).begin();
+  return connect(socket.href, { models: known.map(({ fingerprint }) => fingerprint) });
 }
 
 /** The page's parts, and which of them is shown. */
 class Page {
   #sender;
+  #published;
   #decoding;
   #gallery;
   #stage;
@@ -67,12 +80,13 @@ class Page {
   /** @type {string | null} */ #open = null;
 
   /**
-   * @param {import("diffc-client").Sender} sender
+   * @param {Source} sender
    * @param {Decoding} decoding
    * @param {Viewer} viewer
    */
   constructor(sender, decoding, viewer) {
     this.#sender = sender;
+    this.#published = viewer.published;
     this.#decoding = decoding;
     const template = /** @type {HTMLTemplateElement} */ (element("tile"));
     this.#gallery = new Gallery(element("gallery"), template);
@@ -123,7 +137,7 @@ class Page {
       this.#thumbprints.set(name, thumbprint);
     }
     this.#forget(new Set(names));
-    if (!names.length) this.#gallery.note(complete ? EMPTY : ASKING);
+    if (!names.length) this.#gallery.note(!complete ? ASKING : this.#published ? NONE : EMPTY);
     else this.#gallery.note(leftOut ? `${pictures(leftOut)} older than these are not listed.` : "");
     if (this.#open !== null) this.#stage.surround(this.#neighbours(this.#open));
     this.#presence();

@@ -66,6 +66,14 @@ export class Painter {
     this.#generation += 1;
   }
 
+  /** Show a picture that is here already. @param {HTMLImageElement} image */
+  draw(image) {
+    this.forget();
+    this.#canvas.width = image.naturalWidth;
+    this.#canvas.height = image.naturalHeight;
+    this.#canvas.getContext("2d")?.drawImage(image, 0, 0);
+  }
+
   /** Show nothing. */
   clear() {
     this.forget();

@@ -10,6 +10,11 @@ import { Curve, PeerError } from "diffc-client";
 const STRIDE = 4;
 
 /** @typedef {{ bytes?: number, bpp?: number, side?: number, psnr?: number }} Target */
+/**
+ * Where streams come from: a sender, or a folder of files.
+ *
+ * @typedef {import("diffc-client").Sender | import("diffc-client").PublishedFolder} Source
+ */
 /** @typedef {"idle" | "receiving" | "target" | "stopped" | "complete" | "failed"} State */
 
 /**
@@ -18,10 +23,10 @@ const STRIDE = 4;
  * "renew" when the sender has replaced the picture, so that nothing of the new one is here yet.
  */
 export class Reception extends EventTarget {
-  /** @type {import("diffc-client").Sender} */ #sender;
+  /** @type {Source} */ #sender;
   /** @type {import("diffc-client").Decoding} */ #decoding;
   /** @type {ReturnType<import("diffc-client").Decoding["picture"]> | null} */ #picture = null;
-  /** @type {import("diffc-client").Delivery | null} */ #delivery = null;
+  /** @type {ReturnType<Source["open"]> | null} */ #delivery = null;
   /** @type {Uint8Array[]} */ #pieces = [];
   /** @type {{ target: Target, weight: number } | null} */ #wanted = null;
   /** Whether the sender was asked to stop, and has not done so yet. */
@@ -31,7 +36,7 @@ export class Reception extends EventTarget {
 
   /**
    * @param {string} name
-   * @param {import("diffc-client").Sender} sender
+   * @param {Source} sender
    * @param {import("diffc-client").Decoding} decoding
    */
   constructor(name, sender, decoding) {
@@ -51,6 +56,11 @@ export class Reception extends EventTarget {
     this.began = 0;
     /** The predicted PSNR of the longest prefix so far, in dB. */
     this.told = { bytes: 0, psnr: 0 };
+  }
+
+  /** Where a small picture of it is; null if there is none. @returns {URL | null} */
+  get thumbnail() {
+    return "thumbnail" in this.#sender ? this.#sender.thumbnail(this.name) : null;
   }
 
   /** Its number of pixels; 0 while it is not known. */
@@ -135,7 +145,10 @@ export class Reception extends EventTarget {
 
   /** Drop all bytes, because the sender has replaced the picture. */
   renew() {
-    if (!this.length && !this.#delivery && this.state === "idle") return;
+    if (!this.length && !this.#delivery && this.state === "idle") {
+      if (this.thumbnail) this.dispatchEvent(new Event("renew"));
+      return;
+    }
     this.#stale = this.#delivery !== null;
     if (this.#delivery && !this.#stopping) {
       this.#stopping = true;

@@ -50,7 +50,9 @@ export class Tile {
   see(seen) {
     if (seen === this.#seen) return;
     this.#seen = seen;
-    if (seen) {
+    const { thumbnail } = this.#reception;
+    if (seen && thumbnail && !this.#reception.length) void this.#load(thumbnail);
+    else if (seen) {
       this.#weigh();
       this.#follow();
     } else {
@@ -64,7 +66,8 @@ export class Tile {
     const { length, state } = this.#reception;
     const computing = this.#seen && this.#painter.computing !== null;
     this.element.toggleAttribute("data-computing", computing);
-    if (this.#seen && this.element.dataset.shown === undefined && state !== "failed") {
+    const empty = this.element.dataset.shown === undefined && !this.element.dataset.thumbnail;
+    if (this.#seen && empty && state !== "failed") {
       const said = length ? together([bytes(length), "computing …"]) : "waiting";
       const detail = this.#part("detail");
       if (detail.textContent !== said) detail.textContent = said;
@@ -77,6 +80,28 @@ export class Tile {
     this.#reception.rest();
   }
 
+  /**
+   * Show a small picture that was made beforehand, and receive nothing.
+   *
+   * @param {URL} url
+   */
+  async #load(url) {
+    if (this.element.dataset.thumbnail === url.href) return;
+    const image = new Image();
+    image.src = url.href;
+    try {
+      await image.decode();
+    } catch {
+      this.#part("detail").textContent = "its small picture could not be loaded";
+      return;
+    }
+    // The picture itself may have been looked at meanwhile.
+    if (this.element.dataset.shown !== undefined) return;
+    this.#painter.draw(image);
+    this.element.dataset.thumbnail = url.href;
+    this.#part("detail").textContent = "";
+  }
+
   get #satisfied() {
     const { state, length } = this.#reception;
     return length >= TARGET.bytes || state === "target" || state === "complete";
@@ -84,6 +109,7 @@ export class Tile {
 
   /** A picture under the pointer has a higher weight. */
   #weigh() {
+    if (this.#reception.thumbnail && !this.#reception.length) return;
     if (!this.#seen || this.#satisfied || this.#reception.state === "failed") return;
     const pointedAt = this.anchor.matches(":hover, :focus");
     this.#reception.want(TARGET, pointedAt ? POINTED_AT : 1);
@@ -109,8 +135,11 @@ export class Tile {
   #renew() {
     this.#painter.clear();
     delete this.element.dataset.shown;
+    delete this.element.dataset.thumbnail;
     delete this.element.dataset.psnr;
     this.#part("progress").style.removeProperty("--share");
+    const { thumbnail } = this.#reception;
+    if (this.#seen && thumbnail) void this.#load(thumbnail);
     this.#weigh();
   }
 

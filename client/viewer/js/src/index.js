@@ -11,5 +11,6 @@ export { Curve } from "./codec/curve.js";
 export { Decoder } from "./codec/decoder.js";
 export { Decoding } from "./decoding.js";
 export { loadDenoiser } from "./denoiser.js";
+export { published, PublishedFolder } from "./published.js";
 export { connect, Sender } from "./sender.js";
 export { Delivery } from "./delivery.js";

@@ -45,6 +45,8 @@ export class Curve {
   #sizes = [];
   /** @type {Point[]} */
   #points = [];
+  /** The octave that each opening opens, and its offset. @type {[number, number][]} */
+  #openings = [];
   #ratio = 1;
   #forecast = new Forecast();
   /** @type {import("../container/grammar.js").Step | null} */
@@ -97,6 +99,22 @@ export class Curve {
     return place < 0 ? null : this.offsets[place];
   }
 
+  /**
+   * Return the offset at which the first octave opens that a display of `side` cannot use; null if
+   * none has.
+   *
+   * It has no use for an octave if the next coarser one is as large already.
+   *
+   * @param {number} side the longest side of the display, in pixels
+   */
+  opening(side) {
+    for (const [octave, offset] of this.#openings) {
+      const { width, height } = this.#sizes[octave + 1];
+      if (Math.max(width, height) >= side) return offset;
+    }
+    return null;
+  }
+
   /** @param {import("../container/reader.js").Event} event */
   #take(event) {
     if (event.type === "header") {
@@ -107,6 +125,9 @@ export class Curve {
     } else if (event.type === "step") {
       this.#step = event.step;
       this.#left = event.step.length;
+      const { octave } = this.#points[this.#points.length - 1];
+      if (event.step.kind === Kind.OPEN && octave)
+        this.#openings.push([octave - 1, this.#reader.began]);
     } else if (event.type === "payload") {
       this.#left -= event.data.length;
       if (!this.#left && this.#step) this.#finish(this.#step);

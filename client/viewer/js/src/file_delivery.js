@@ -1,0 +1,207 @@
+/**
+ * A stream that is a file of a web server, received range by range.
+ *
+ * @module
+ */
+
+import { Curve } from "./codec/curve.js";
+import { DiffcError, RemoteProtocolError } from "./errors.js";
+import { MAX_STREAM } from "./session/messages.js";
+
+/** Bytes of the first request: enough for a first picture. */
+const FIRST_RANGE = 1024;
+const MOST_RANGE = 65_536;
+const MAGIC = [0x44, 0x46, 0x43];
+const CONTENT_RANGE = /^bytes ([0-9]{1,15})-([0-9]{1,15})\/([0-9]{1,15}|\*)$/;
+
+/** @typedef {import("./delivery.js").Wanted} Wanted */
+/** @typedef {import("./delivery.js").Ended} Ended */
+
+/**
+ * A stream that is being received, with the interface of Delivery.
+ *
+ * Each request asks for twice as many bytes as the one before, and for no more than the target
+ * needs.  A server without ranges sends all from the start: what is held is skipped.
+ */
+export class FileDelivery {
+  /** Settles at the end; rejects with the error that the loop throws, too. @type {Promise<Ended>} */
+  ended;
+  image;
+  /** How many bytes of the stream are here, those held at the start included. */
+  length;
+  /** @type {(ended: Ended) => void} */
+  #resolve = () => {};
+  /** @type {(error: Error) => void} */
+  #reject = () => {};
+  /** @type {Uint8Array[]} */
+  #pieces = [];
+  /** @type {(() => void) | null} */
+  #wake = null;
+  #over = false;
+  /** @type {Error | null} */
+  #error = null;
+  #stopping = new AbortController();
+  #wanted;
+  #requests;
+  #curve = new Curve();
+  /** How many bytes the curve has seen, those beyond the target too. */
+  #seen;
+  #start;
+  #size = FIRST_RANGE;
+  /** Length of the whole stream; null while it is not known. @type {number | null} */
+  #total = null;
+
+  /**
+   * @param {string} image
+   * @param {object} options
+   * @param {Wanted} options.wanted
+   * @param {Uint8Array} options.held the first bytes of the stream, which are here already
+   * @param {() => Promise<URL>} options.locate returns where the stream is
+   * @param {import("./requests.js").Requests} options.requests
+   * @param {() => void} options.finished called when it has ended
+   */
+  constructor(image, { wanted, held, locate, requests, finished }) {
+    this.image = image;
+    this.length = held.length;
+    this.#wanted = wanted;
+    this.#requests = requests;
+    this.#curve.feed(held);
+    this.#seen = held.length;
+    this.#start = [...held.subarray(0, MAGIC.length)];
+    this.ended = new Promise((resolve, reject) => {
+      this.#resolve = resolve;
+      this.#reject = reject;
+    });
+    // Marks it as handled: the loop throws it too.
+    this.ended.catch(() => {});
+    void this.#run(locate).finally(finished);
+  }
+
+  async *[Symbol.asyncIterator]() {
+    try {
+      while (true) {
+        const piece = this.#pieces.shift();
+        if (piece) yield piece;
+        else if (!this.#over) await new Promise((resolve) => (this.#wake = () => resolve(null)));
+        else if (this.#error) throw this.#error;
+        else return;
+      }
+    } finally {
+      this.#pieces = [];
+      this.stop();
+    }
+  }
+
+  /**
+   * Change the stream's target, from now on; weights have no meaning here.
+   *
+   * @param {Wanted} wanted
+   */
+  update(wanted) {
+    this.#wanted = wanted;
+  }
+
+  /** Stop the stream. */
+  stop() {
+    this.#stopping.abort();
+  }
+
+  /** @param {() => Promise<URL>} locate */
+  async #run(locate) {
+    try {
+      const url = await locate();
+      while (!this.#reason) await this.#ask(url);
+    } catch (error) {
+      if (!this.#stopping.signal.aborted) {
+        this.#error = error instanceof Error ? error : new DiffcError(String(error));
+      }
+    }
+    this.#over = true;
+    const { length } = this;
+    if (this.#error) this.#reject(this.#error);
+    else this.#resolve({ reason: this.#reason ?? "stopped", length });
+    this.#wake?.();
+  }
+
+  /** Where the stream should end, as far as its bytes so far tell. */
+  get #end() {
+    const { bytes, bpp, side, psnr } = this.#wanted;
+    const { size } = this.#curve;
+    const ends = [MAX_STREAM, bytes ?? MAX_STREAM];
+    if (bpp != null && size) ends.push(Math.floor((bpp * size.width * size.height) / 8));
+    if (side != null) ends.push(this.#curve.opening(side) ?? MAX_STREAM);
+    if (psnr != null) ends.push(this.#curve.reaching(psnr) ?? MAX_STREAM);
+    return Math.min(...ends);
+  }
+
+  /** @returns {import("./session/messages.js").Reason | null} */
+  get #reason() {
+    if (this.#stopping.signal.aborted) return "stopped";
+    if (this.#total !== null && this.length >= this.#total) return "complete";
+    return this.length >= this.#end ? "target" : null;
+  }
+
+  /** @param {URL} url */
+  async #ask(url) {
+    /** The offset of the answer's next byte. */
+    let place = 0;
+    /** The offset at which the answer ends; null if it does not say. @type {number | null} */
+    let last = null;
+    const before = this.length;
+    await this.#requests.get(url, {
+      headers: () => {
+        const end = Math.min(this.length + this.#size, this.#end);
+        return { Range: `bytes=${this.length}-${end - 1}` };
+      },
+      signal: this.#stopping.signal,
+      accepted: [416],
+      head: (answer) => {
+        if (answer.status === 416) {
+          // It ends where this begins, or is shorter than what is here.
+          this.#total = this.length;
+          last = place = this.length;
+        } else if (answer.status === 206) {
+          [place, last] = this.#part(url, answer);
+        } else [place, last] = [0, null];
+      },
+      take: (piece) => {
+        if (this.#total !== null && place >= this.#total) return true;
+        const fresh = piece.subarray(Math.max(0, this.length - place));
+        place += piece.length;
+        if (place > this.length) this.#take(url, fresh);
+        return this.#reason !== null;
+      },
+    });
+    this.#size = Math.min(2 * this.#size, MOST_RANGE);
+    if (this.#reason) return;
+    if (last === null || this.length === before) this.#total = this.length;
+  }
+
+  /**
+   * Return the range of bytes that an answer holds.
+   *
+   * @param {URL} url
+   * @param {Response} answer
+   */
+  #part(url, answer) {
+    const match = CONTENT_RANGE.exec(answer.headers.get("Content-Range") ?? "");
+    if (!match || Number(match[1]) !== this.length)
+      throw new RemoteProtocolError(`${url.host} does not know ranges: it sends other bytes`);
+    if (match[3] !== "*") this.#total = Number(match[3]);
+    return [Number(match[1]), Number(match[2]) + 1];
+  }
+
+  /** @param {URL} url @param {Uint8Array} fresh */
+  #take(url, fresh) {
+    for (const byte of fresh.subarray(0, MAGIC.length - this.#start.length)) this.#start.push(byte);
+    if (this.#start.some((byte, place) => byte !== MAGIC[place]))
+      throw new RemoteProtocolError(`what ${url.host} sends is no stream`);
+    this.#curve.feed(fresh.subarray(this.#seen - this.length));
+    this.#seen = Math.max(this.#seen, this.length + fresh.length);
+    const piece = fresh.slice(0, Math.max(0, this.#end - this.length));
+    if (!piece.length) return;
+    this.length += piece.length;
+    this.#pieces.push(piece);
+    this.#wake?.();
+  }
+}

@@ -1,0 +1,206 @@
+/**
+ * HTTP requests that are made again when they fail.
+ *
+ * @module
+ */
+
+import { LinkLost, PeerError, UnknownImage } from "./errors.js";
+
+/** Seconds without a byte after which a request counts as lost. */
+export const IDLE = 60;
+const MISSING = [404, 410];
+/** Answers that say that another attempt may help. */
+const PASSING = [408, 425, 429];
+
+/**
+ * @typedef {object} Owner
+ * @property {(status: import("./sender.js").Status, error?: Error) => void} status
+ * @property {(bytes: number) => void} arrived
+ */
+
+/**
+ * The requests to one server.  After a failure that may pass, all of them wait together, so that a
+ * server that is down is not asked by each.
+ */
+export class Requests {
+  /** The seconds that the first answer took to begin; null before. @type {number | null} */
+  roundTrip = null;
+  #fetch;
+  #clock;
+  #backoff;
+  #owner;
+  #closing = new AbortController();
+  /** Resolves when the wait after a failure is over. @type {Promise<void> | null} */
+  #pause = null;
+  #resume = () => {};
+  /** @type {number | null} */
+  #due = null;
+  /** @type {Error | null} */
+  #over = null;
+
+  /**
+   * @param {object} options
+   * @param {typeof globalThis.fetch} options.fetch
+   * @param {import("./clock.js").Clock} options.clock
+   * @param {import("./backoff.js").Backoff} options.backoff
+   * @param {Owner} owner
+   */
+  constructor({ fetch, clock, backoff }, owner) {
+    this.#fetch = fetch;
+    this.#clock = clock;
+    this.#backoff = backoff;
+    this.#owner = owner;
+  }
+
+  /** Seconds until the next attempt while they wait for one; null otherwise. */
+  get retryIn() {
+    return this.#due === null ? null : Math.max(0, this.#due - this.#clock.now());
+  }
+
+  /** Make the next attempt now. */
+  retry() {
+    this.#resume();
+  }
+
+  /**
+   * Fetch `url` and pass its body to `take`, piece by piece; if `take` returns true, the rest is not
+   * fetched.  After a failure that may pass it starts again, with the headers that `headers`
+   * returns then.
+   *
+   * Rejects with UnknownImage if there is no such file, with another PeerError for other refusals,
+   * with what `head` and `take` throw, and with LinkLost when patience ends, when it is closed, or
+   * when `signal` is aborted.
+   *
+   * @param {URL} url
+   * @param {object} options
+   * @param {() => Record<string, string>} [options.headers]
+   * @param {RequestCache} [options.cache]
+   * @param {AbortSignal} [options.signal]
+   * @param {number[]} [options.accepted] statuses that are no failures, besides 200 and 206
+   * @param {(answer: Response) => void} [options.head]
+   * @param {(piece: Uint8Array) => boolean} options.take
+   */
+  async get(url, options) {
+    while (true) {
+      await this.#pause;
+      if (this.#over) throw this.#over;
+      if (options.signal?.aborted) throw new LinkLost("the request was called off");
+      try {
+        await this.#once(url, options);
+        this.#backoff.progress();
+        return;
+      } catch (error) {
+        if (this.#over) throw this.#over;
+        const aborted = options.signal?.aborted;
+        if (!(error instanceof LinkLost) || aborted) throw error;
+        this.#fail(error);
+      }
+    }
+  }
+
+  /** Call off all requests, which reject with `error`. @param {Error} error */
+  close(error) {
+    this.#over ??= error;
+    this.#closing.abort();
+    this.#resume();
+  }
+
+  /**
+   * @param {URL} url
+   * @param {Parameters<Requests["get"]>[1]} options
+   */
+  async #once(url, { headers, cache, signal, accepted = [], head, take }) {
+    const stopping = new AbortController();
+    const stop = () => stopping.abort();
+    const signals = signal ? [signal, this.#closing.signal] : [this.#closing.signal];
+    for (const each of signals) each.addEventListener("abort", stop);
+    let callOff = this.#clock.after(IDLE, stop);
+    const began = this.#clock.now();
+    try {
+      const fetch = this.#fetch;
+      const answer = await reached(
+        url,
+        fetch(url.href, { headers: headers?.(), cache, signal: stopping.signal }),
+      );
+      this.roundTrip ??= this.#clock.now() - began;
+      refuse(url, answer, accepted);
+      this.#owner.status("connected");
+      head?.(answer);
+      const reader = answer.body?.getReader();
+      while (reader) {
+        callOff();
+        callOff = this.#clock.after(IDLE, stop);
+        const { done, value } = await reached(url, reader.read());
+        if (done) break;
+        this.#owner.arrived(value.length);
+        this.#backoff.progress();
+        if (take(value)) {
+          stop();
+          break;
+        }
+      }
+    } finally {
+      callOff();
+      for (const each of signals) each.removeEventListener("abort", stop);
+    }
+  }
+
+  /** Make all requests wait. @param {LinkLost} error */
+  #fail(error) {
+    if (this.#pause) return;
+    const now = this.#clock.now();
+    let delay;
+    try {
+      delay = this.#backoff.pause(error, now);
+    } catch {
+      this.close(error);
+      this.#owner.status("closed", error);
+      return;
+    }
+    this.#due = now + delay;
+    this.#pause = new Promise((resolve) => {
+      const callOff = this.#clock.after(delay, () => this.#resume());
+      this.#resume = () => {
+        callOff();
+        this.#pause = this.#due = null;
+        this.#resume = () => {};
+        if (!this.#over) this.#owner.status("connecting", error);
+        resolve();
+      };
+    });
+    this.#owner.status("waiting", error);
+  }
+}
+
+/**
+ * Return what `promise` becomes, with LinkLost for what fetch() and read() throw, which says nothing
+ * more.
+ *
+ * @template T
+ * @param {URL} url
+ * @param {Promise<T>} promise
+ * @returns {Promise<T>}
+ */
+async function reached(url, promise) {
+  try {
+    return await promise;
+  } catch {
+    throw new LinkLost(`${url.host} cannot be reached, or the link to it broke`);
+  }
+}
+
+/**
+ * Throw the error for an answer that refuses.
+ *
+ * @param {URL} url
+ * @param {Response} answer
+ * @param {number[]} accepted
+ */
+function refuse(url, { status }, accepted) {
+  if (status === 200 || status === 206 || accepted.includes(status)) return;
+  const path = decodeURIComponent(url.pathname);
+  if (MISSING.includes(status)) throw new UnknownImage("unknown-image", `there is no ${path}`);
+  if (status >= 500 || PASSING.includes(status))
+    throw new LinkLost(`${url.host} answers ${status}: not at the moment`);
+  throw new PeerError("refused", `${url.host} answers ${status} for ${path}`);
+}

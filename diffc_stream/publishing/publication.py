@@ -1,0 +1,218 @@
+"""Publish a folder of pictures and streams.
+
+The order is what makes it safe to stop at any byte, and to serve while it runs: streams and
+thumbnails come first, then the viewer and the pages of the catalogue, and last the two files that
+name them, each replaced as a whole.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from diffc_stream.bulk.encoding import Encoded, Settings, described, encode, is_stream
+from diffc_stream.bulk.sources import Folder, Found
+from diffc_stream.errors import DiffcError, one_line
+from diffc_stream.publishing import catalogue, headers
+from diffc_stream.publishing.catalogue import Published
+from diffc_stream.publishing.folder import PublishedFolder
+from diffc_stream.publishing.record import Made, Record
+from diffc_stream.publishing.thumbnail import SUFFIX, thumbnail
+from diffc_viewer import Assets, published_viewer
+
+if TYPE_CHECKING:
+    from diffc_stream.diffusion.collection import Collection, ModelFile
+
+INDEX = "index.html"
+STREAMS = "streams/"
+THUMBNAILS = "-/thumbnails/"
+_HASH = 16
+"""Hexadecimal digits of a hash in a name."""
+_LONGEST = 255
+"""Bytes of a file's name, at most, on common file systems."""
+_TEMPORARY = 15
+"""Bytes that a temporary file's name adds to it."""
+
+Told = Callable[[str, str | None], None]
+"""Is called after each picture with its name, and with what is wrong with it, if anything."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Publication:
+    """What was published."""
+
+    pictures: int
+    bytes: int
+    """Of all streams."""
+    encoded: int
+    """Pictures that were encoded now."""
+    written: int
+    """Files that were written now."""
+    kept: int
+    """Files that were there already, whole."""
+    pruned: int
+    """Files of earlier publications that were deleted."""
+    failed: dict[str, str]
+    """What is wrong with pictures that were left out, by name."""
+    page: bool
+    """Whether the viewer is there; it is not, unless ``make viewer`` has been run."""
+
+
+def publish(
+    source: Path,
+    destination: Path,
+    *,
+    models: Collection,
+    settings: Settings,
+    prune: bool = False,
+    told: Told = lambda _name, _wrong: None,
+) -> Publication:
+    """Publish the pictures and streams below ``source`` into the folder ``destination``.
+
+    A picture that cannot be used is left out, and the others go on.  With ``prune``, the files of
+    earlier publications that this one does not need are deleted.  Raises DestinationError if
+    ``source`` is no folder, or a file of another program would have to be replaced, and OSError
+    if ``destination`` cannot be written.
+    """
+    pictures = Folder(source)
+    destination.mkdir(parents=True, exist_ok=True)
+    with Record(destination) as record:
+        return _Run(PublishedFolder(destination, record), record, models, settings).publish(
+            pictures, prune=prune, told=told
+        )
+
+
+class _Run:
+    def __init__(
+        self, folder: PublishedFolder, record: Record, models: Collection, settings: Settings
+    ) -> None:
+        self._folder = folder
+        self._record = record
+        self._models = models
+        self._settings = settings
+        self._encoded = 0
+
+    def publish(self, source: Folder, *, prune: bool, told: Told) -> Publication:
+        for path in (INDEX, catalogue.ROOT, headers.HEADERS, headers.NGINX):
+            self._folder.check(path)
+        published, failed = [], {}
+        for found in source.files():
+            if source.path.resolve() / found.name == self._folder.path.resolve():
+                continue
+            wrong = None
+            try:
+                published.append(self._picture(source, found))
+            except DiffcError as error:
+                wrong = str(error)
+            except OSError as error:
+                if isinstance(error.filename, str) and error.filename.startswith(
+                    str(self._folder.path)
+                ):
+                    raise
+                wrong = one_line(error)
+            if wrong is not None:
+                failed[found.name] = wrong
+            told(found.name, wrong)
+        published.sort(key=lambda picture: picture.name)
+        page = self._finish(published)
+        return Publication(
+            pictures=len(published),
+            bytes=sum(picture.bytes for picture in published),
+            encoded=self._encoded,
+            pruned=self._folder.prune() if prune else 0,
+            written=self._folder.written,
+            kept=self._folder.kept,
+            failed=failed,
+            page=page,
+        )
+
+    def _picture(self, source: Folder, found: Found) -> Published:
+        """Publish one picture's stream and thumbnail, unless they are there already."""
+        data = source.read(found.name)
+        key = self._settings.key(next(iter(self._models)))
+        origin = hashlib.sha256(data).hexdigest()
+        made = self._record.made(origin, key)
+        if made is None or not self._is_there(found.name, made):
+            made = self._make(found.name, data)
+            self._record.make(origin, key, made)
+        path = stream_path(found.name, made.sha256)
+        return Published(
+            name=found.name,
+            stream=path,
+            bytes=(self._folder.path / path).stat().st_size,
+            sha256=made.sha256,
+            width=made.width,
+            height=made.height,
+            model=made.model,
+            time=found.time,
+            thumbnail=made.thumbnail,
+        )
+
+    def _is_there(self, name: str, made: Made) -> bool:
+        """Tell whether what a picture became is there, also if it had another name then."""
+        if not self._folder.whole(made.thumbnail, made.thumbnail_sha256):
+            return False
+        path = stream_path(name, made.sha256)
+        if self._folder.whole(path, made.sha256):
+            return True
+        if self._folder.hash(made.stream) != made.sha256:
+            return False
+        self._folder.put(path, (self._folder.path / made.stream).read_bytes())
+        return True
+
+    def _make(self, name: str, data: bytes) -> Made:
+        encoded = self._stream(data)
+        small = thumbnail(encoded, self._models)
+        small_sha256 = hashlib.sha256(small).hexdigest()
+        made = Made(
+            stream=stream_path(name, encoded.sha256),
+            sha256=encoded.sha256,
+            width=encoded.width,
+            height=encoded.height,
+            model=encoded.model,
+            thumbnail=f"{THUMBNAILS}{small_sha256[:_HASH]}{SUFFIX}",
+            thumbnail_sha256=small_sha256,
+        )
+        self._folder.put(made.stream, encoded.stream)
+        self._folder.put(made.thumbnail, small)
+        return made
+
+    def _stream(self, data: bytes) -> Encoded:
+        if is_stream(data):
+            return described(data)
+        encoded = encode(data, self._models.preferred, self._settings)
+        self._encoded += 1
+        return encoded
+
+    def _finish(self, published: list[Published]) -> bool:
+        """Publish the viewer, the catalogue and the headers; tell whether there is a viewer."""
+        viewer = published_viewer(Assets(_needed(self._models, published)))
+        parts = list(catalogue.pages(published))
+        for page in parts:
+            self._folder.put(page.path, page.data)
+        for path, data in viewer.files.items() if viewer else ():
+            self._folder.put(path, data)
+        self._folder.put(headers.HEADERS, headers.headers_file())
+        self._folder.put(headers.NGINX, headers.nginx_file())
+        self._folder.put(catalogue.ROOT, catalogue.root(published, parts))
+        if viewer is not None:
+            self._folder.put(INDEX, viewer.index)
+        return viewer is not None
+
+
+def stream_path(name: str, sha256: str) -> str:
+    """Return where the stream of a picture lies in a published folder."""
+    folder, slash, last = name.rpartition("/")
+    end = f".{sha256[:_HASH]}.dfc"
+    stem = last.removesuffix(".dfc").encode()[: _LONGEST - _TEMPORARY - len(end)]
+    return f"{STREAMS}{folder}{slash}{stem.decode(errors='ignore')}{end}"
+
+
+def _needed(models: Collection, published: list[Published]) -> list[ModelFile]:
+    """Return the models of the published streams; if there are none, the preferred one."""
+    used: Mapping[str, object] = dict.fromkeys(picture.model for picture in published)
+    files = [file for file in models.files if file.description.fingerprint in used]
+    return files or list(models.files[:1])
