@@ -6,6 +6,7 @@
 # make viewer                                     fetch what the page in the browser needs
 # make share                                      manuals, completion, file types: build/share
 # make dist                                       what is published, checked: dist
+# make site                                       the documentation: build/site
 #
 # All set up their own environment in .venv first, with Node in it where the machine has none and it
 # is needed.  The tests take torch, which all else does without.  On Linux, plain pip brings one with
@@ -36,7 +37,7 @@ COVERED := $(wildcard $(patsubst %,tests/test_%.py,container_* session_* imaging
 # Node, where the machine has none, is in .venv.
 WITH_NODE := PATH="$(CURDIR)/$(BIN):$$PATH"
 
-.PHONY: test coverage lint demo broadcast view viewer share dist clean
+.PHONY: test coverage lint demo broadcast view viewer share dist site clean
 
 test: lint viewer coverage
 	$(WITH_NODE) env -u PYTHONDONTWRITEBYTECODE $(BIN)/python -m pytest $(PARALLEL) \
@@ -71,6 +72,13 @@ dist: .venv/.ready-to-release viewer
 	$(BIN)/twine check --strict dist/*
 	cd $(VIEWER)/js && $(WITH_NODE) npm pack --loglevel=error --pack-destination "$(CURDIR)/dist"
 
+site: .venv/.ready-for-site build/typing build/live/coffee.dfc viewer
+	cd $(VIEWER)/js && $(WITH_NODE) node scripts/dist.js
+	$(BIN)/python -m mkdocs build --strict
+
+build/live/coffee.dfc: .venv/.ready-for-site tools/site.py
+	$(BIN)/python -m tools.site build/live
+
 clean:
 	rm -rf $(VIEWER)/vendor $(VIEWER)/js/node_modules $(VIEWER)/js/types $(VIEWER)/js/dist
 	rm -rf .venv build demo dist *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis
@@ -83,6 +91,10 @@ clean:
 
 .venv/.ready-to-release: pyproject.toml constraints.txt | $(BIN)/python
 	$(INSTALL) -e '.[release]'
+	touch $@
+
+.venv/.ready-for-site: pyproject.toml constraints.txt | $(BIN)/python
+	$(INSTALL) -e '.[docs]'
 	touch $@
 
 .venv/.ready-to-demo: pyproject.toml constraints.txt | $(BIN)/python
