@@ -129,14 +129,15 @@ def main() -> None:
     """Encode the photograph of the page "Live" into the folder that is the only argument."""
     import numpy as np
     from PIL import Image
-    from skimage import data
 
     from diffc_stream.codec import Encoder
     from diffc_stream.diffusion.collection import default_model
+    from examples.demo import default_photo
 
     [folder] = map(Path, sys.argv[1:])
     folder.mkdir(parents=True, exist_ok=True)
-    photograph = Image.fromarray(data.coffee()).resize((360, 240), Image.Resampling.LANCZOS)
+    with Image.open(default_photo()) as whole:
+        photograph = whole.convert("RGB").resize((360, 240), Image.Resampling.LANCZOS)
     encoder = Encoder(np.asarray(photograph), default_model(), target_bytes=8000)
     (folder / STREAM).write_bytes(b"".join(encoder))
 
