@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import shlex
+import shutil
 import subprocess
 import sys
 import tomllib
@@ -135,3 +136,10 @@ def test_the_image_copies_what_is_there_and_nothing_private() -> None:
     for line in re.findall(r"^COPY (?!--from)(.*)$", image, re.MULTILINE):
         assert all((ROOT / source).exists() for source in line.split()[:-1])
     assert re.search(r"^USER \d+$", image, re.MULTILINE)
+
+
+@pytest.mark.skipif(shutil.which("hadolint") is None, reason="no hadolint here")
+def test_the_linter_of_dockerfiles_has_nothing_to_say() -> None:
+    command = ["hadolint", str(DEPLOY / "Dockerfile")]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (0, "")
