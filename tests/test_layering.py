@@ -38,7 +38,10 @@ BELOW: dict[str, set[str]] = {
     "codec": {"channel", "container", "diffusion", "exports", "metrics", "errors"},
     "reception": {"codec", "diffusion", "errors", "packets"},
     "emission": {"packets"},
-    "bulk": {"codec", "container", "diffusion", "errors", "imaging", "picture", "session"},
+    "bulk": {
+        *("codec", "container", "diffusion", "errors", "imaging", "picture", "replacement"),
+        *("session", "threads"),
+    },
     "publishing": {"bulk", "codec", "diffusion", "errors", "replacement"},
     "cli": {
         *("allocation", "bulk", "codec", "container", "diffusion", "flags", "publishing"),
@@ -102,7 +105,7 @@ FOREIGN: dict[str, set[str]] = {
     "codec": {"numpy"},
     "reception": set(),
     "emission": set(),
-    "bulk": {"numpy"},
+    "bulk": {"fsspec", "numpy"},
     "publishing": {"numpy", "PIL"},
     "cli": {"matplotlib", "numpy", "rich"},
     "start": set(),
@@ -115,7 +118,7 @@ FOREIGN: dict[str, set[str]] = {
         "websockets",
     },
     "benchmarks": {
-        *("numpy", "rich", "torch", "PIL", "matplotlib", "playwright", "ssimulacra2"),
+        *("numpy", "onnx", "rich", "torch", "PIL", "matplotlib", "playwright", "ssimulacra2"),
         "websockets",
     },
 }

@@ -176,8 +176,10 @@ OF_NOBODY_ELSE = {
         server/ops/metrics.py self.opened
         client/cli/mirror.py task
         """,
-    "as its user publishes, from folders of his own": """
-        diffc_stream/bulk/sources.py file
+    "as its user publishes or encodes, from folders of his own": """
+        diffc_stream/bulk/places.py file
+        diffc_stream/bulk/manifest.py file self._done self._lines
+        diffc_stream/bulk/run.py process
         diffc_stream/publishing/folder.py file self.current
         diffc_stream/publishing/publication.py file
         diffc_stream/publishing/record.py file self._made self._written

@@ -46,6 +46,8 @@ class Encoded:
     height: int
     model: str
     """Fingerprint of the model that decodes it."""
+    psnr: float | None = None
+    """Quality in dB, as predicted; None of what was a stream before."""
     pixels: NDArray[np.uint8] | None = None
     """The original, 8-bit sRGB, (H, W, 3); None of what was a stream before."""
 
@@ -74,7 +76,12 @@ def encode(data: bytes, model: Model, settings: Settings) -> Encoded:
         if settings.psnr is not None and encoder.chain.now().expected.psnr >= settings.psnr:
             break
     return Encoded(
-        stream=bytes(stream), width=width, height=height, model=model.fingerprint, pixels=pixels
+        stream=bytes(stream),
+        width=width,
+        height=height,
+        model=model.fingerprint,
+        psnr=encoder.chain.now().expected.psnr,
+        pixels=pixels,
     )
 
 

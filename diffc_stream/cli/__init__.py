@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from diffc_stream.allocation import keep_freed_memory
 from diffc_stream.cli import (
     bench,
+    bulk,
     decode,
     encode,
     inspect,
@@ -31,6 +32,7 @@ _COMMANDS = {
     "encode": encode,
     "decode": decode,
     "inspect": inspect,
+    "bulk": bulk,
     "publish": publish,
     "models": models,
     "link": link,

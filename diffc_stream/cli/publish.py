@@ -63,7 +63,7 @@ def run(arguments: argparse.Namespace) -> None:
     """Publish, and print a summary.  Raises UnusablePictures if some were left out."""
     from diffc_stream import codec
     from diffc_stream.bulk.encoding import Settings
-    from diffc_stream.bulk.sources import Folder
+    from diffc_stream.bulk.places import Folder
     from diffc_stream.publishing.publication import publish
 
     settings = Settings(

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from diffc_stream.bulk.encoding import Encoded, Settings, described, encode, is_stream
-from diffc_stream.bulk.sources import Folder, Found
+from diffc_stream.bulk.places import Folder, Found
 from diffc_stream.errors import DiffcError, one_line
 from diffc_stream.publishing import catalogue, headers
 from diffc_stream.publishing.catalogue import Published

@@ -1,0 +1,85 @@
+"""``diffc bulk``: encodes all pictures of a folder or a bucket."""
+
+from __future__ import annotations
+
+import argparse
+from dataclasses import asdict
+from pathlib import Path
+
+from diffc_stream import threads
+from diffc_stream.cli.arguments import ENGINE, EXIT_CODES, Commands, count
+from diffc_stream.cli.output import pictures_progress, print_json
+from diffc_stream.cli.publish import add_settings
+from diffc_stream.errors import UnusablePictures
+
+_DESCRIPTION = """\
+Encode all pictures below SOURCE: NAME becomes NAME.dfc below DEST, the same stream that diffc
+encode makes.  What is there already and whole is not encoded again, so it may be interrupted at any
+time.  DEST/.diffc-bulk/ has the manifest, a line of JSON for each picture.
+SOURCE and DEST are folders, or URLs such as s3://BUCKET/PATH (extra remote).
+"""
+
+
+def add(commands: Commands) -> None:
+    """Add the command."""
+    parser = commands.add_parser(
+        "bulk",
+        help="encode all pictures of a folder or a bucket",
+        description=_DESCRIPTION,
+        epilog=f"example:\n  diffc bulk photos/ streams/ --bpp 1\n\n{ENGINE}\n{EXIT_CODES}",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("source", metavar="SOURCE", help="a folder, or a URL")
+    parser.add_argument("destination", metavar="DEST", help="a folder, or a URL")
+    add_settings(parser)
+    parser.add_argument(
+        "--workers",
+        metavar="N",
+        type=count,
+        help="processes, each on one core (default: as many as there are cores); large pictures "
+        "take memory in each",
+    )
+    parser.add_argument(
+        "--model", type=Path, metavar="FILE", help="a model beside those that diffc models lists"
+    )
+    parser.add_argument("--json", action="store_true", help="print one JSON object instead")
+
+
+def run(arguments: argparse.Namespace) -> None:
+    """Encode, and print a summary.  Raises UnusablePictures if some were left out."""
+    from diffc_stream.bulk.encoding import Settings
+    from diffc_stream.bulk.run import pictures
+    from diffc_stream.bulk.run import run as encode_all
+    from diffc_stream.bulk.worker import Job
+
+    job = Job(
+        source=arguments.source,
+        destination=arguments.destination,
+        settings=Settings(
+            bytes=arguments.bytes,
+            bpp=arguments.bpp,
+            psnr=arguments.psnr,
+            facts=arguments.metadata,
+        ),
+        model=arguments.model,
+    )
+    total = sum(1 for _ in pictures(job.source))
+    with pictures_progress("encoding", total) as advance:
+
+        def told(name: str, wrong: str | None) -> None:
+            if wrong is not None:
+                advance.say(f"{name}: {wrong}")
+            advance()
+
+        done = encode_all(job, workers=arguments.workers or threads.count(), told=told)
+    if arguments.json:
+        print_json(asdict(done))
+    else:
+        hourly = 3600 * done.encoded / done.seconds
+        print(
+            f"{job.destination}: {done.encoded} encoded, {done.bytes:,} bytes; "
+            f"{done.skipped} there already, {done.failed} left out; "
+            f"{done.seconds:.0f} s, {hourly:,.0f} an hour"
+        )
+    if done.failed:
+        raise UnusablePictures(f"{done.failed} of {total} pictures were left out")
