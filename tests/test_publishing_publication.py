@@ -92,6 +92,15 @@ def test_files_of_others_are_not_touched(source: Path, tmp_path: Path, name: str
     assert files(tmp_path) | {NAME: b""} == {name: b"mine", NAME: b""}
 
 
+def test_a_site_within_its_source(source: Path, tmp_path: Path) -> None:
+    (tmp_path / "a.png").write_bytes((source / "a b.png").read_bytes())
+    for _ in range(2):  # what was published is no source
+        assert published(tmp_path, tmp_path / "site").pictures == 1
+    for site in (tmp_path, tmp_path.parent):
+        with pytest.raises(DestinationError, match="holds the pictures"):
+            published(tmp_path, site)
+
+
 def test_a_bad_picture_is_left_out(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "source").mkdir()
     (tmp_path / "source" / "bad.jpg").write_bytes(b"no picture")

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from diffc_stream.bulk.encoding import Encoded, Settings, described, encode, is_stream
 from diffc_stream.bulk.places import Folder, Found
-from diffc_stream.errors import DiffcError, one_line
+from diffc_stream.errors import DestinationError, DiffcError, one_line
 from diffc_stream.publishing import catalogue, headers
 from diffc_stream.publishing.catalogue import Published
 from diffc_stream.publishing.folder import PublishedFolder
@@ -78,6 +78,8 @@ def publish(
     if ``destination`` cannot be written.
     """
     pictures = Folder(source)
+    if source.resolve().is_relative_to(destination.resolve()):
+        raise DestinationError(f"{destination} holds the pictures: publish into another folder")
     destination.mkdir(parents=True, exist_ok=True)
     with Record(destination) as record:
         return _Run(PublishedFolder(destination, record), record, models, settings).publish(
@@ -100,8 +102,8 @@ class _Run:
             self._folder.check(path)
         published, failed = [], {}
         for found in source.files():
-            if source.path.resolve() / found.name == self._folder.path.resolve():
-                continue
+            if (source.path / found.name).resolve().is_relative_to(self._folder.path.resolve()):
+                continue  # published earlier, into a folder within the source
             wrong = None
             try:
                 published.append(self._picture(source, found))
