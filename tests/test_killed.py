@@ -78,11 +78,20 @@ class Relay:
         self._loop = asyncio.get_running_loop()
         self._stop, self._connected = asyncio.Event(), asyncio.Event()
         self._released = asyncio.Event()
-        server = await asyncio.start_server(self._carry, "127.0.0.1", 0)
+        carriers: set[asyncio.Task[None]] = set()
+
+        def accept(near: asyncio.StreamReader, back: asyncio.StreamWriter) -> None:
+            carriers.add(self._loop.create_task(self._carry(near, back)))
+
+        server = await asyncio.start_server(accept, "127.0.0.1", 0)
         self.url = f"ws://127.0.0.1:{server.sockets[0].getsockname()[1]}"
         self._listening.set()
         async with server:
             await self._stop.wait()
+        # A program that dials again may have a connection open to the last.
+        for carrier in carriers:
+            carrier.cancel()
+        await asyncio.gather(*carriers, return_exceptions=True)
 
     async def _carry(self, near: asyncio.StreamReader, back: asyncio.StreamWriter) -> None:
         writers = [back]
