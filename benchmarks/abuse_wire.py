@@ -122,7 +122,10 @@ class Wire:
             await self._writer.drain()
 
     async def hear(self) -> Message:
-        """Return the next message of the protocol.  Raises LinkLost if there is none."""
+        """Return the next message of the protocol, and answer PINGs until it comes.
+
+        Raises LinkLost if there is none.
+        """
         async with asyncio.timeout(PATIENCE):
             while True:
                 opcode, size = await self._reader.readexactly(2)
@@ -131,6 +134,9 @@ class Wire:
                 payload = await self._reader.readexactly(size)
                 if opcode & 0x0F == CLOSE:
                     raise LinkLost(f"the daemon said goodbye: {payload[2:].decode()}")
+                if opcode & 0x0F == PING:
+                    # A sender waits for the answer before it sends more of a long catalogue.
+                    await self.send(frame(payload, PONG))
                 if opcode & 0x0F == BINARY:
                     return decode(payload)
 
