@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Sequence
 
 from diffc_stream.codec.curve import Curve
@@ -24,5 +25,6 @@ class HulledCurve(Curve):
     def hull(self) -> Sequence[int]:
         """Return :func:`~diffc_stream.session.interleaving.hull` of the curve so far."""
         if not self._hull:
-            self._hull = hull(self.offsets, self.psnr())
+            # An array, because streams stay in memory and a list takes five times as much.
+            self._hull = array("I", hull(self.offsets, self.psnr()))
         return self._hull
