@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from typing import Protocol
 
 from diffc_stream.errors import AddressError, LinkLost, RemoteProtocolError
 from diffc_stream.session import Entry
@@ -12,7 +11,7 @@ from diffc_stream.session import Entry
 from . import published
 from .address import Address
 from .credentials import http_error
-from .http_client import ConnectionDropped, HttpConnection
+from .http_connections import HttpConnections
 
 MISSING = (403, 404, 410)
 """Statuses for files that are not there; object stores may answer 403."""
@@ -20,22 +19,10 @@ MOST_FOLDERS = 8
 """Folders on the way to a picture whose catalogues are asked for it."""
 
 
-class Connections(Protocol):
-    """What it reads over."""
-
-    async def connection(self) -> HttpConnection:
-        """Return a connection that is ready for a request."""
-        ...
-
-    def keep(self, connection: HttpConnection) -> None:
-        """Take a connection back."""
-        ...
-
-
 class FolderCatalogue:
     """The catalogues of the published folders of one server."""
 
-    def __init__(self, connections: Connections) -> None:
+    def __init__(self, connections: HttpConnections) -> None:
         self._connections = connections
         self.left_out = 0
         """How many pictures :meth:`entries` has left out."""
@@ -101,20 +88,8 @@ class FolderCatalogue:
     async def _file(self, folder: Address, path: str) -> bytes | None:
         """Return a file of a catalogue; None if there is none."""
         address = replace(folder, image=path)
-        fields = {
-            "Range": f"bytes=0-{published.MOST_BYTES}",
-            "Accept-Encoding": "identity",
-            "User-Agent": "diffc-client",
-        }
-        connection = await self._connections.connection()
+        connection, answer = await self._connections.ask(address, range(published.MOST_BYTES + 1))
         try:
-            try:
-                answer = await connection.ask(address.target, fields)
-            except ConnectionDropped:
-                # Servers close idle connections; a new one should work.
-                connection.close()
-                connection = await self._connections.connection()
-                answer = await connection.ask(address.target, fields)
             if answer.status not in (200, 206, *MISSING):
                 raise http_error(folder, answer.status, "", f"refuses {path}")
             data = bytearray()

@@ -34,7 +34,8 @@ from ..decoding.header import LONGEST_HEADER, header_of
 from .address import Address
 from .credentials import NO_ACCESS, Access, http_error
 from .folder_catalogue import MISSING, FolderCatalogue
-from .http_client import ConnectionDropped, HttpConnection, ResponseHead
+from .http_client import HttpConnection, ResponseHead
+from .http_connections import HttpConnections
 
 FIRST_RANGE = 1024
 """Bytes of the first request: enough for a first picture, and quickly encoded if need be."""
@@ -82,11 +83,9 @@ class RangeLink:
     def __init__(self, addresses: tuple[Address, ...], idle: float, access: Access) -> None:
         self._address = addresses[0].sender
         self._queries = {address.image: address.query for address in addresses}
-        self._idle = idle
-        self._access = access
-        self._spare: HttpConnection | None = None
+        self.connections = HttpConnections(self._address, idle=idle, access=access)
         self._open: set[IncomingRangeStream] = set()
-        self._catalogue = FolderCatalogue(self)
+        self._catalogue = FolderCatalogue(self.connections)
         self.met = False
         """Whether the server has sent a stream: a later answer that is none comes from the network
         between, and is an error that passes."""
@@ -95,7 +94,7 @@ class RangeLink:
     async def dial(cls, *addresses: Address, terms: Terms, access: Access = NO_ACCESS) -> RangeLink:
         """Connect to a server.  Raises as :meth:`HttpConnection.dial` does."""
         link = cls(addresses, terms.idle, access)
-        link._spare = await link.connection()
+        await link.connections.dial()
         return link
 
     def open(self, image: str, *, held: bytes, target: Target) -> IncomingRangeStream:
@@ -128,29 +127,13 @@ class RangeLink:
         """Drop all connections."""
         for incoming in tuple(self._open):
             incoming.stop()
-        if self._spare is not None:
-            self._spare.close()
-            await self._spare.closed()
-
-    async def connection(self) -> HttpConnection:
-        """Return a connection that is ready for a request."""
-        spare, self._spare = self._spare, None
-        return spare or await HttpConnection.dial(
-            self._address, idle=self._idle, access=self._access
-        )
+        await self.connections.close()
 
     def give_back(self, incoming: IncomingRangeStream, connection: HttpConnection | None) -> None:
         """Take back the connection of a stream that has ended."""
         self._open.discard(incoming)
         if connection is not None:
-            self.keep(connection)
-
-    def keep(self, connection: HttpConnection) -> None:
-        """Take back a connection: keep it for the next request, or close it."""
-        if connection.reusable and self._spare is None:
-            self._spare = connection
-        else:
-            connection.close()
+            self.connections.keep(connection)
 
 
 class IncomingRangeStream:
@@ -236,7 +219,7 @@ class IncomingRangeStream:
             self._sought = True
             # What this answer says is the error, unless a catalogue knows better.
             if self._connection is not None:
-                self._link.keep(self._connection)
+                self._link.connections.keep(self._connection)
                 self._connection = None
             found = await self._link.located(self._address)
             if found is not None:
@@ -258,25 +241,11 @@ class IncomingRangeStream:
         self._type = answer.fields.get("content-type", "")[:MOST_TYPE]
 
     async def _request(self, wanted: range) -> ResponseHead:
-        path = self._address.target
-        fields = {
-            "Range": f"bytes={wanted.start}-{wanted.stop - 1}",
-            # A range of a compressed file could not be decompressed.
-            "Accept-Encoding": "identity",
-            "User-Agent": "diffc-client",
-        }
-        if self._connection is not None and not self._connection.reusable:
-            self._connection.close()
-            self._connection = None
-        try:
-            self._connection = self._connection or await self._link.connection()
-            return await self._connection.ask(path, fields)
-        except ConnectionDropped:
-            # Servers close idle connections; a new one should work.
-            if self._connection is not None:
-                self._connection.close()
-            self._connection = await self._link.connection()
-            return await self._connection.ask(path, fields)
+        connection, self._connection = self._connection, None
+        self._connection, answer = await self._link.connections.ask(
+            self._address, wanted, connection
+        )
+        return answer
 
     def _check(self, answer: ResponseHead) -> None:
         """Raise the error for an answer that cannot be of a stream."""
