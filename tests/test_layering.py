@@ -71,7 +71,7 @@ BELOW: dict[str, set[str]] = {
         *("allocation", "session", "container", "codec", "diffusion", "opening", "transport"),
         *("emission", "exports", "flags", "interruption", "metrics", "packets", "reception"),
         *("threads",),
-        *("console", "destination", "formats", "picture", "replacement", "errors"),
+        *("console", "destination", "formats", "picture", "publishing", "replacement", "errors"),
     },
     "benchmarks": {
         *("channel", "codec", "container", "diffusion", "flags", "packets", "session", "threads"),

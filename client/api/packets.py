@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from diffc_stream.emission import send
 from diffc_stream.errors import NothingDecodable
 from diffc_stream.flags import MAX_PIXELS
-from diffc_stream.packets import Broadcast, Outcome, Plan
+from diffc_stream.packets import USUAL_SIZE, Broadcast, Outcome, Plan
 from diffc_stream.packets.airtime import Airtime
 from diffc_stream.reception import Progress, Reception
 
@@ -86,7 +86,7 @@ def send_packets(
     stream: bytes,
     where: str,
     *,
-    size: int = 200,
+    size: int = USUAL_SIZE,
     budget: int | None = None,
     loss: float | None = None,
     carousel: bool = False,

@@ -152,14 +152,14 @@ def mirrored(options: argparse.Namespace, note: str = "") -> int:
 
 def check(options: argparse.Namespace, addresses: list[Address]) -> None:
     """Raise AddressError or SafetyError for options that do not go together."""
+    from ..mirror.senders import by_sender
+
     if bool(addresses) == (options.listen is not None):
         raise AddressError("name the sender, ws://HOST:PORT, or --listen for senders")
-    for address in addresses:
-        if address.plain and address.image is None:
-            raise AddressError(f"{address} names no picture: there is no list of them over HTTP")
-    if len({address.sender for address in addresses}) > 1 and not options.by_sender:
+    senders = len(by_sender(addresses))
+    if senders > 1 and not options.by_sender:
         raise AddressError(
-            f"{len({address.sender for address in addresses})} senders cannot share one folder: "
+            f"{senders} senders cannot share one folder: "
             f"with --by-sender each has one below {options.folder}"
         )
     if options.listen is not None:

@@ -327,7 +327,7 @@ def names_of(addresses: Iterable[Address]) -> frozenset[str] | None:
     if whole is None:
         return frozenset(address.picture for address in addresses)
     if whole.plain:
-        raise AddressError(f"{whole} names no picture: there is no list of them over HTTP")
+        raise AddressError(f"{whole} names no picture: a mirror follows no list over HTTP")
     return None
 
 

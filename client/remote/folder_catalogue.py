@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from diffc_stream.errors import AddressError, LinkLost, RemoteProtocolError
+from diffc_stream.publishing.catalogue import ROOT
 from diffc_stream.session import Entry
 
 from . import published
@@ -34,7 +35,7 @@ class FolderCatalogue:
 
         Raises AddressError if it has no catalogue, LinkLost, RemoteProtocolError.
         """
-        root = await self._file(folder, published.ROOT)
+        root = await self._file(folder, ROOT)
         if root is None:
             raise AddressError(
                 f"{folder} does not say what it has: over plain HTTP, name the stream"
@@ -71,7 +72,7 @@ class FolderCatalogue:
     async def _stream(self, folder: Address, name: str) -> str | None:
         """Return the path of a picture's stream; None if the folder has none, or no catalogue."""
         try:
-            root = await self._file(folder, published.ROOT)
+            root = await self._file(folder, ROOT)
             page = None if root is None else published.page_of(published.pages(root), name)
             pictures = [] if page is None else await self._page(folder, page)
         except RemoteProtocolError:

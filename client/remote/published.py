@@ -14,13 +14,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from diffc_stream.errors import RemoteProtocolError
+from diffc_stream.publishing.catalogue import ROOT, VERSION
 from diffc_stream.session import Entry
 from diffc_stream.session.fields import Name
 from diffc_stream.session.messages import MAX_NAME
 
-ROOT = "catalogue.json"
-"""The file that names the pages."""
-VERSION = 1
 MOST_BYTES = 2**22
 """Largest file of a catalogue."""
 MOST_PICTURES = 100_000

@@ -9,7 +9,7 @@ from pathlib import Path
 from diffc_stream import threads
 from diffc_stream.cli.arguments import ENGINE, EXIT_CODES, Commands, count
 from diffc_stream.cli.output import pictures_progress, print_json
-from diffc_stream.cli.publish import add_settings
+from diffc_stream.cli.publish import add_settings, settings_of
 from diffc_stream.errors import UnusablePictures
 
 _DESCRIPTION = """\
@@ -47,7 +47,6 @@ def add(commands: Commands) -> None:
 
 def run(arguments: argparse.Namespace) -> None:
     """Encode, and print a summary.  Raises UnusablePictures if some were left out."""
-    from diffc_stream.bulk.encoding import Settings
     from diffc_stream.bulk.run import pictures
     from diffc_stream.bulk.run import run as encode_all
     from diffc_stream.bulk.worker import Job
@@ -55,23 +54,12 @@ def run(arguments: argparse.Namespace) -> None:
     job = Job(
         source=arguments.source,
         destination=arguments.destination,
-        settings=Settings(
-            bytes=arguments.bytes,
-            bpp=arguments.bpp,
-            psnr=arguments.psnr,
-            facts=arguments.metadata,
-        ),
+        settings=settings_of(arguments),
         model=arguments.model,
     )
     total = sum(1 for _ in pictures(job.source))
     with pictures_progress("encoding", total) as advance:
-
-        def told(name: str, wrong: str | None) -> None:
-            if wrong is not None:
-                advance.say(f"{name}: {wrong}")
-            advance()
-
-        done = encode_all(job, workers=arguments.workers or threads.count(), told=told)
+        done = encode_all(job, workers=arguments.workers or threads.count(), told=advance)
     if arguments.json:
         print_json(asdict(done))
     else:

@@ -96,17 +96,18 @@ def progress(title: str, total: int | None = None) -> Iterator[Advance]:
 
 
 class PicturesAdvance:
-    """Counts pictures that are done, and prints lines about some of them."""
+    """Counts pictures that are done, and prints what is wrong with some of them on stderr."""
 
     def __init__(self, progress: Progress, task: TaskID, console: Console) -> None:
         self._progress, self._task, self._console = progress, task, console
 
-    def __call__(self) -> None:
-        """Count one more."""
+    def __call__(self, name: str, wrong: str | None) -> None:
+        """Count one more, and print what is wrong with it, if anything, above the bar."""
+        if wrong is not None:
+            self._say(f"{name}: {wrong}")
         self._progress.advance(self._task)
 
-    def say(self, line: str) -> None:
-        """Print a line on stderr, above the bar if there is one."""
+    def _say(self, line: str) -> None:
         if self._console.is_terminal:
             self._progress.print(line, markup=False, highlight=False, soft_wrap=True)
         else:

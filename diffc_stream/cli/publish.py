@@ -6,12 +6,16 @@ import argparse
 import sys
 from dataclasses import asdict
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from diffc_stream.cli.arguments import ENGINE, EXIT_CODES, Commands, count
 from diffc_stream.cli.output import pictures_progress, print_json
 from diffc_stream.diffusion.collection import Collection
 from diffc_stream.errors import UnusablePictures
 from diffc_stream.flags import add_metadata, number
+
+if TYPE_CHECKING:
+    from diffc_stream.bulk.encoding import Settings
 
 MOST_BPP, MOST_PSNR = 1000.0, 100.0
 
@@ -59,36 +63,35 @@ def add_settings(parser: argparse.ArgumentParser) -> None:
     add_metadata(parser)
 
 
-def run(arguments: argparse.Namespace) -> None:
-    """Publish, and print a summary.  Raises UnusablePictures if some were left out."""
-    from diffc_stream import codec
+def settings_of(arguments: argparse.Namespace) -> Settings:
+    """Return what :func:`add_settings` has asked for."""
     from diffc_stream.bulk.encoding import Settings
-    from diffc_stream.bulk.places import Folder
-    from diffc_stream.publishing.publication import publish
 
-    settings = Settings(
+    return Settings(
         bytes=arguments.bytes,
         bpp=arguments.bpp,
         psnr=arguments.psnr,
         facts=arguments.metadata,
     )
+
+
+def run(arguments: argparse.Namespace) -> None:
+    """Publish, and print a summary.  Raises UnusablePictures if some were left out."""
+    from diffc_stream import codec
+    from diffc_stream.bulk.places import Folder
+    from diffc_stream.publishing.publication import publish
+
     models = Collection.at_hand(arguments.model)
     total = sum(1 for _ in Folder(arguments.source).files())
     codec.prepare()
     with pictures_progress("publishing", total) as advance:
-
-        def told(name: str, wrong: str | None) -> None:
-            if wrong is not None:
-                advance.say(f"{name}: {wrong}")
-            advance()
-
         done = publish(
             arguments.source,
             arguments.destination,
             models=models,
-            settings=settings,
+            settings=settings_of(arguments),
             prune=arguments.prune,
-            told=told,
+            told=advance,
         )
     if arguments.json:
         print_json(asdict(done))

@@ -11,7 +11,7 @@ from diffc_stream.cli.output import print_json, reporting
 from diffc_stream.emission import send
 from diffc_stream.errors import TargetError
 from diffc_stream.flags import integer, number
-from diffc_stream.packets import LARGEST, SMALLEST, Broadcast, Plan
+from diffc_stream.packets import LARGEST, SMALLEST, USUAL_SIZE, Broadcast, Plan
 from diffc_stream.packets.airtime import Airtime
 
 MAX_RATE = 10**9
@@ -55,9 +55,9 @@ def add(commands: Commands) -> None:
     add(
         "--size",
         type=integer(SMALLEST, LARGEST),
-        default=200,
+        default=USUAL_SIZE,
         metavar="BYTES",
-        help=f"of every packet, {SMALLEST} to {LARGEST} (200)",
+        help=f"of every packet, {SMALLEST} to {LARGEST} ({USUAL_SIZE})",
     )
     add("--budget", type=count, metavar="BYTES", help="of one round: the stream is cut for it")
     add("--loss", type=number(0.9), metavar="SHARE", help="expected, 0.01 to 0.9 (unknown)")

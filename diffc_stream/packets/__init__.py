@@ -5,7 +5,7 @@ much of the stream as they tell.  Both work on bytes, without sockets; docs/pack
 grammar, and docs/decisions/0034 says why it is so.
 """
 
-from diffc_stream.packets.broadcast import Broadcast
+from diffc_stream.packets.broadcast import USUAL_SIZE, Broadcast
 from diffc_stream.packets.grammar import LARGEST, SMALLEST, Kind, Packet
 from diffc_stream.packets.plan import Plan
 from diffc_stream.packets.receiver import Outcome, Receiver
@@ -14,6 +14,7 @@ from diffc_stream.packets.stream import Gathered
 __all__ = [
     "LARGEST",
     "SMALLEST",
+    "USUAL_SIZE",
     "Broadcast",
     "Gathered",
     "Kind",

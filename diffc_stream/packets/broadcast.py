@@ -21,6 +21,8 @@ from diffc_stream.packets.plan import Entry, Plan
 from diffc_stream.packets.text import Head, records, text
 
 USUAL_SIZE = 200
+EVERY = 50
+"""Packets from one text of the station to the next."""
 
 
 class Broadcast:
@@ -102,10 +104,6 @@ class Broadcast:
         if not fitting:
             raise TargetError("the budget is too small for a single packet")
         return fitting
-
-
-EVERY = 50
-"""Packets from one text of the station to the next."""
 
 
 def station_packet(said: str) -> bytes:
