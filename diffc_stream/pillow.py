@@ -12,7 +12,8 @@
 
 ``save`` takes ``bpp=`` or ``bytes=``, the size of the stream; without either it goes on to top
 quality.  What ``exif=`` says of when, where and with which camera the picture was taken goes into
-the stream, as with other formats only if it is passed.
+the stream, as with other formats only if it is passed; a picture that it says is turned is encoded
+upright, because streams do not say so.
 
 As for other truncated pictures, a stream with a damaged part raises OSError when it is loaded,
 unless ``PIL.ImageFile.LOAD_TRUNCATED_IMAGES`` is set: then what comes before the damage is shown.
@@ -28,22 +29,21 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageFile
 
-from diffc_stream.codec import Curve, Decoder, Encoder
+from diffc_stream.codec import Decoder, Encoder
+from diffc_stream.codec.curve import beginning
 from diffc_stream.codec.decoder import Method
 from diffc_stream.container import Header, Metadata, verified
-from diffc_stream.container.grammar import Truncated
+from diffc_stream.container.grammar import MAGIC, Truncated
 from diffc_stream.diffusion import octaves
 from diffc_stream.diffusion.collection import Collection, default_model
 from diffc_stream.diffusion.model import Model
 from diffc_stream.errors import DiffcError, StreamError
 from diffc_stream.imaging import capture
-from diffc_stream.picture import load_picture
+from diffc_stream.picture import MOST_BYTES, load_photograph
 
 FORMAT = "DFC"
 SUFFIX = ".dfc"
 MIME = "application/vnd.diffc"
-MOST_BYTES = 2**30
-"""A larger file is refused."""
 _HEAD = 64
 """Bytes that a stream's header is within."""
 _AS_PNG = frozenset({"1", "L", "LA", "P", "RGB", "RGBA", "I", "I;16"})
@@ -127,7 +127,7 @@ class StreamImage(ImageFile.ImageFile):
         self.info["model"] = header.model
 
     def _read(self) -> bytes:
-        """Return all bytes of the file, which may be another one's from a place on."""
+        """Return all bytes of the file.  Raises OSError, also if they are too many."""
         if self._stream is None:
             assert self.fp is not None
             self.fp.seek(0)
@@ -143,7 +143,7 @@ class StreamImage(ImageFile.ImageFile):
             raise OSError(f"{damage} (ImageFile.LOAD_TRUNCATED_IMAGES shows what comes before)")
         try:
             decoder = Decoder(Collection.at_hand() if self.models is None else self.models)
-            decoder.feed(good if self._side is None else _shown(good, self._side))
+            decoder.feed(good if self._side is None else beginning(good, self._side))
             rendering = decoder.render(self.render, max_side=self._side)
         except DiffcError as error:
             raise OSError(str(error)) from error
@@ -158,20 +158,13 @@ class StreamImage(ImageFile.ImageFile):
             self.info["exif"] = capture.exif_of(rendering.metadata).tobytes()
 
 
-def _shown(stream: bytes, side: int) -> bytes:
-    """Return what a display of ``side`` pixels can show of a stream."""
-    curve = Curve()
-    curve.feed(stream)
-    return stream[: curve.opening(side)]
-
-
 def _accepts(head: bytes) -> bool:
-    return head[:3] == b"DFC"
+    return head.startswith(MAGIC)
 
 
 def _save(image: Image.Image, file: IO[bytes], _name: str | bytes) -> None:
     """Encode for ``image.save``.  Raises ValueError for arguments and OSError for pictures."""
-    wanted = dict(image.encoderinfo)
+    wanted: Mapping[str, Any] = image.encoderinfo
     bpp, size = wanted.get("bpp"), wanted.get("bytes")
     if bpp is not None and size is not None:
         raise ValueError("bpp and bytes both say how large the stream gets: give one of them")
@@ -180,29 +173,18 @@ def _save(image: Image.Image, file: IO[bytes], _name: str | bytes) -> None:
     try:
         models = StreamImage.models
         model = default_model() if models is None else next(iter(models.values()))
-        encoder = Encoder(_pixels(image), model, target_bytes=size, metadata=_metadata(wanted))
-        for piece in encoder:
+        pixels, metadata = _photograph(image, wanted.get("exif") or b"")
+        for piece in Encoder(pixels, model, target_bytes=size, metadata=metadata):
             file.write(piece)
     except DiffcError as error:
         raise OSError(str(error)) from error
 
 
-def _pixels(image: Image.Image) -> NDArray[np.uint8]:
-    """Return an image of any mode as sRGB, as a file of it would be read."""
+def _photograph(image: Image.Image, exif: Image.Exif | bytes) -> tuple[NDArray[np.uint8], Metadata]:
+    """Return an image of any mode as sRGB, upright, and what ``exif`` says of it.
+
+    It is read as a file of it would be.
+    """
     buffer = io.BytesIO()
-    if image.mode in _AS_PNG:
-        image.save(buffer, "PNG", compress_level=0)
-    else:
-        image.save(buffer, "TIFF")
-    return load_picture(buffer.getvalue())
-
-
-def _metadata(wanted: Mapping[str, Any]) -> Metadata:
-    exif = wanted.get("exif")
-    if not exif:
-        return Metadata()
-    told = Image.Exif()
-    told.load(exif if isinstance(exif, bytes) else exif.tobytes())
-    carrier = Image.new("RGB", (1, 1))
-    carrier.info["exif"] = told.tobytes()
-    return capture.metadata_of(carrier)
+    image.save(buffer, "PNG" if image.mode in _AS_PNG else "TIFF", exif=exif, compress_level=0)
+    return load_photograph(buffer.getvalue())

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageFile, UnidentifiedImageError
 from PIL.ExifTags import Base
-from sources import LARGE, long_stream, model, picture, stream
+from sources import LARGE, collection, independent, long_stream, model, picture, stream
 
 import diffc_stream.pillow
 from diffc_stream import Decoder
@@ -187,6 +187,19 @@ def test_what_exif_says_goes_with_it(tmp_path: Path) -> None:
     with Image.open(tmp_path / "a.dfc") as again:
         again.load()
         assert "exif" not in again.info
+
+
+@pytest.mark.parametrize("mode", ["RGB", "CMYK"])
+def test_a_turned_picture_is_upright(tmp_path: Path, mode: str) -> None:
+    diffc_stream.pillow.register(collection(independent()))
+    exif = Image.Exif()
+    exif[Base.Orientation] = 6
+    image = Image.fromarray(PICTURE[: HEIGHT // 2]).convert(mode)
+    image.save(tmp_path / "a.dfc", bytes=400, exif=exif)
+    image.info["exif"] = exif.tobytes()
+    image.save(tmp_path / "b.dfc", bytes=400)
+    with Image.open(tmp_path / "a.dfc") as turned, Image.open(tmp_path / "b.dfc") as as_it_is:
+        assert (turned.size, as_it_is.size) == ((HEIGHT // 2, WIDTH), (WIDTH, HEIGHT // 2))
 
 
 def test_imageio_reads_through_pillow(tmp_path: Path) -> None:

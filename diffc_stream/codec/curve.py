@@ -183,6 +183,13 @@ class Curve:
         return DETAIL_SHARE * sum(known) + self._forecast.unseen(point.octave - len(known))
 
 
+def beginning(stream: bytes, side: int) -> bytes:
+    """Return as much of a stream as a display can use whose longer side has ``side`` pixels."""
+    curve = Curve()
+    curve.feed(stream)
+    return stream[: curve.opening(side)]
+
+
 def _energy(step: Step, dims: int) -> float:
     """Return the energy of the shift that a step of this length was made for.
 

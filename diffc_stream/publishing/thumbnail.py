@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from diffc_stream.bulk.encoding import Encoded
-from diffc_stream.codec import Curve, Decoder
+from diffc_stream.codec import Decoder
+from diffc_stream.codec.curve import beginning
 
 if TYPE_CHECKING:
     from diffc_stream.diffusion.model import Model
@@ -36,9 +37,6 @@ def thumbnail(encoded: Encoded, models: Mapping[str, Model]) -> bytes:
 
 
 def _decoded(stream: bytes, models: Mapping[str, Model]) -> NDArray[np.uint8]:
-    curve = Curve()
-    curve.feed(stream)
     decoder = Decoder(models)
-    # What follows is detail that no picture of this size shows.
-    decoder.feed(stream[: curve.opening(SIDE) or len(stream)])
+    decoder.feed(beginning(stream, SIDE))
     return decoder.render(max_side=SIDE).image
