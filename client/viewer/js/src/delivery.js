@@ -4,6 +4,7 @@
  * @module
  */
 
+import { Pieces } from "./pieces.js";
 import { encode } from "./session/messages.js";
 import { PrefixHash } from "./session/prefix.js";
 
@@ -31,27 +32,13 @@ const MODEL = [4, 8];
  * meanwhile.  Leaving the loop stops the stream.
  */
 export class Delivery {
-  /**
-   * Settles at the end of the stream; rejects with the error that the loop throws, too.
-   *
-   * @type {Promise<Ended>}
-   */
-  ended;
+  /** @type {Pieces<Ended>} */
+  #pieces = new Pieces(() => this.stop());
+  /** Settles at the end of the stream; rejects with the error that the loop throws, too. */
+  ended = this.#pieces.ended;
   image;
   /** How many bytes of the stream are here, those held at the start included. */
   length;
-  /** @type {(ended: Ended) => void} */
-  #resolve = () => {};
-  /** @type {(error: Error) => void} */
-  #reject = () => {};
-  /** @type {Uint8Array[]} */
-  #pieces = [];
-  /** @type {(() => void) | null} */
-  #wake = null;
-  #over = false;
-  /** @type {Error | null} */
-  #error = null;
-  #unwanted = false;
   #stopping = false;
   #wanted;
   #hash;
@@ -88,28 +75,10 @@ export class Delivery {
     this.#backoff = backoff;
     this.#clock = clock;
     this.#finished = finished;
-    this.ended = new Promise((resolve, reject) => {
-      this.#resolve = resolve;
-      this.#reject = reject;
-    });
-    // Marks it as handled: the loop throws it too.
-    this.ended.catch(() => {});
   }
 
-  async *[Symbol.asyncIterator]() {
-    try {
-      while (true) {
-        const piece = this.#pieces.shift();
-        if (piece) yield piece;
-        else if (!this.#over) await new Promise((resolve) => (this.#wake = () => resolve(null)));
-        else if (this.#error) throw this.#error;
-        else return;
-      }
-    } finally {
-      this.#unwanted = true;
-      this.#pieces = [];
-      this.stop();
-    }
+  [Symbol.asyncIterator]() {
+    return this.#pieces[Symbol.asyncIterator]();
   }
 
   /**
@@ -124,7 +93,7 @@ export class Delivery {
   update(wanted) {
     // Check it now, not only once there is a link again.
     encode({ type: "UPDATE", stream: 1, ...wanted });
-    if (this.#over || this.#stopping) return;
+    if (this.#pieces.over || this.#stopping) return;
     if (this.#link && this.#stream !== null) {
       this.#link.update(this.#stream, asked(wanted));
       this.#updates += 1;
@@ -134,7 +103,7 @@ export class Delivery {
 
   /** Stop the stream.  Bytes in flight still arrive, at most one window. */
   stop() {
-    if (this.#over || this.#stopping) return;
+    if (this.#pieces.over || this.#stopping) return;
     this.#stopping = true;
     if (this.#link && this.#stream !== null) this.#link.stop(this.#stream);
     else this.#finish("stopped");
@@ -147,7 +116,7 @@ export class Delivery {
    */
   begin(link) {
     this.#link = link;
-    if (this.#over || this.#callOff) return;
+    if (this.#pieces.over || this.#callOff) return;
     const { length } = this;
     this.#updates = 0;
     this.#stream = link.open(
@@ -178,7 +147,10 @@ export class Delivery {
    * @param {Error} error
    */
   abandon(error) {
-    if (!this.#over) this.#settle(() => this.#reject(error), error);
+    if (this.#pieces.over) return;
+    this.#leave();
+    this.#pieces.fail(error);
+    this.#finished();
   }
 
   /** @param {Uint8Array} payload */
@@ -190,10 +162,7 @@ export class Delivery {
       this.#start = Uint8Array.of(...this.#start, ...more);
     }
     this.#backoff.progress();
-    if (this.#unwanted) return;
-    // A copy, so that it can be transferred to a worker.
     this.#pieces.push(payload.slice());
-    this.#wake?.();
   }
 
   /** @param {import("./session/messages.js").End} end */
@@ -228,22 +197,16 @@ export class Delivery {
 
   /** @param {import("./session/messages.js").Reason} reason */
   #finish(reason) {
-    if (this.#over) return;
-    this.#settle(() => this.#resolve({ reason, length: this.length }), null);
+    if (this.#pieces.over) return;
+    this.#leave();
+    this.#pieces.end({ reason, length: this.length });
+    this.#finished();
   }
 
-  /**
-   * @param {() => void} tell
-   * @param {Error | null} error
-   */
-  #settle(tell, error) {
-    this.#over = true;
-    this.#error = error;
+  /** Have no link, and wait for none. */
+  #leave() {
     this.#callOff?.();
     this.#callOff = this.#link = this.#stream = null;
-    tell();
-    this.#wake?.();
-    this.#finished();
   }
 }
 

@@ -6,6 +6,7 @@
 
 import { Curve } from "./codec/curve.js";
 import { DiffcError, RemoteProtocolError } from "./errors.js";
+import { Pieces } from "./pieces.js";
 import { MAX_STREAM } from "./session/messages.js";
 
 /** Bytes of the first request: enough for a first picture. */
@@ -24,22 +25,13 @@ const CONTENT_RANGE = /^bytes ([0-9]{1,15})-([0-9]{1,15})\/([0-9]{1,15}|\*)$/;
  * needs.  A server without ranges sends all from the start: what is held is skipped.
  */
 export class FileDelivery {
-  /** Settles at the end; rejects with the error that the loop throws, too. @type {Promise<Ended>} */
-  ended;
+  /** @type {Pieces<Ended>} */
+  #pieces = new Pieces(() => this.stop());
+  /** Settles at the end; rejects with the error that the loop throws, too. */
+  ended = this.#pieces.ended;
   image;
   /** How many bytes of the stream are here, those held at the start included. */
   length;
-  /** @type {(ended: Ended) => void} */
-  #resolve = () => {};
-  /** @type {(error: Error) => void} */
-  #reject = () => {};
-  /** @type {Uint8Array[]} */
-  #pieces = [];
-  /** @type {(() => void) | null} */
-  #wake = null;
-  #over = false;
-  /** @type {Error | null} */
-  #error = null;
   #stopping = new AbortController();
   #wanted;
   #requests;
@@ -68,28 +60,11 @@ export class FileDelivery {
     this.#curve.feed(held);
     this.#seen = held.length;
     this.#start = [...held.subarray(0, MAGIC.length)];
-    this.ended = new Promise((resolve, reject) => {
-      this.#resolve = resolve;
-      this.#reject = reject;
-    });
-    // Marks it as handled: the loop throws it too.
-    this.ended.catch(() => {});
     void this.#run(locate).finally(finished);
   }
 
-  async *[Symbol.asyncIterator]() {
-    try {
-      while (true) {
-        const piece = this.#pieces.shift();
-        if (piece) yield piece;
-        else if (!this.#over) await new Promise((resolve) => (this.#wake = () => resolve(null)));
-        else if (this.#error) throw this.#error;
-        else return;
-      }
-    } finally {
-      this.#pieces = [];
-      this.stop();
-    }
+  [Symbol.asyncIterator]() {
+    return this.#pieces[Symbol.asyncIterator]();
   }
 
   /**
@@ -113,14 +88,11 @@ export class FileDelivery {
       while (!this.#reason) await this.#ask(url);
     } catch (error) {
       if (!this.#stopping.signal.aborted) {
-        this.#error = error instanceof Error ? error : new DiffcError(String(error));
+        this.#pieces.fail(error instanceof Error ? error : new DiffcError(String(error)));
+        return;
       }
     }
-    this.#over = true;
-    const { length } = this;
-    if (this.#error) this.#reject(this.#error);
-    else this.#resolve({ reason: this.#reason ?? "stopped", length });
-    this.#wake?.();
+    this.#pieces.end({ reason: this.#reason ?? "stopped", length: this.length });
   }
 
   /** Where the stream should end, as far as its bytes so far tell. */
@@ -202,6 +174,5 @@ export class FileDelivery {
     if (!piece.length) return;
     this.length += piece.length;
     this.#pieces.push(piece);
-    this.#wake?.();
   }
 }
