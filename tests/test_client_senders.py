@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from itertools import pairwise
 from pathlib import Path
@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 from fakes import FINGERPRINT, FakeDecoders, FakeOpener, StreamOpener, stream_of
+from mirroring import Waiting
 from serving import Impaired, pictures, serving
 
 from diffc_client import Address, Mirror, Mirrored
@@ -45,11 +46,11 @@ def kept(tmp_path: Path) -> Path:
     return tmp_path / "kept"
 
 
-class Watcher:
-    """Sees what is kept, and can be waited for."""
+class Watcher(Waiting):
+    """Sees what is kept."""
 
     def __init__(self) -> None:
-        self.complete: list[str] = []
+        super().__init__()
         self.rendered: dict[str, list[int]] = {}
         self.senders: Senders
 
@@ -59,14 +60,6 @@ class Watcher:
 
     def tell(self, mirrored: Mirrored, picture: Picture) -> None:
         self.rendered.setdefault(mirrored.name, []).append(picture.bytes)
-
-    async def until(self, condition: Callable[[], bool]) -> None:
-        async with asyncio.timeout(3600):
-            while not condition():  # noqa: ASYNC110 - files are looked at, too
-                await asyncio.sleep(0.25)
-
-    async def until_complete(self, *names: str) -> None:
-        await self.until(lambda: set(names) <= set(self.complete))
 
 
 @asynccontextmanager

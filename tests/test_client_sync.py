@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 from fakes import FakeOpener, StreamOpener, stream_of
-from mirroring import NAMES, Watcher, asked, files, mirroring
-from serving import Impaired, pictures, serving
+from mirroring import NAMES, Watcher, asked, files, folder, kept, mirroring
+from serving import Impaired, serving
 
 from diffc_client import Mirror
 from diffc_client.mirror import transfers as module
@@ -20,19 +20,8 @@ from diffc_client.mirror.state import FILE
 from diffc_stream.session import Target, Terms
 from diffc_stream.transport.impairment import Impairment
 
+__all__ = ["folder", "kept"]
 pytestmark = [pytest.mark.asyncio, pytest.mark.virtual_time]
-
-
-@pytest.fixture
-def folder(tmp_path: Path) -> Path:
-    return pictures(tmp_path)
-
-
-@pytest.fixture
-def kept(tmp_path: Path) -> Path:
-    folder = tmp_path / "kept"
-    folder.mkdir()
-    return folder
 
 
 @pytest.fixture(autouse=True)

@@ -12,8 +12,8 @@ from typing import Any
 
 import pytest
 from fakes import FakeOpener, StreamOpener, stream_of
-from mirroring import NAMES, asked, files, mirroring
-from serving import Impaired, pictures, serving
+from mirroring import NAMES, asked, files, folder, kept, mirroring
+from serving import Impaired, serving
 
 from diffc_client import Mirror
 from diffc_client.mirror import transfers as module
@@ -26,19 +26,8 @@ from diffc_stream.session import Catalogue, Code, Entry
 from diffc_stream.session.paging import Page
 from diffc_stream.transport.impairment import Impairment
 
+__all__ = ["folder", "kept"]
 pytestmark = [pytest.mark.asyncio, pytest.mark.virtual_time]
-
-
-@pytest.fixture
-def folder(tmp_path: Path) -> Path:
-    return pictures(tmp_path)
-
-
-@pytest.fixture
-def kept(tmp_path: Path) -> Path:
-    folder = tmp_path / "kept"
-    folder.mkdir()
-    return folder
 
 
 @pytest.fixture(autouse=True)

@@ -12,8 +12,8 @@ from typing import Any
 
 import pytest
 from fakes import FakeOpener
-from mirroring import NAMES, files, mirroring
-from serving import Impaired, pictures, serving
+from mirroring import NAMES, files, folder, kept, mirroring
+from serving import Impaired, serving
 
 from diffc_client import Address, Mirror
 from diffc_client.mirror.state import FILE
@@ -27,19 +27,8 @@ from diffc_stream.errors import Unauthorized
 from diffc_stream.session import Capability
 from diffc_stream.transport.tokens import Tokens, add_token
 
+__all__ = ["folder", "kept"]
 pytestmark = [pytest.mark.asyncio, pytest.mark.virtual_time]
-
-
-@pytest.fixture
-def folder(tmp_path: Path) -> Path:
-    return pictures(tmp_path)
-
-
-@pytest.fixture
-def kept(tmp_path: Path) -> Path:
-    folder = tmp_path / "kept"
-    folder.mkdir()
-    return folder
 
 
 @pytest.fixture(autouse=True)

@@ -30,18 +30,11 @@ def kept(tmp_path: Path) -> Path:
     return folder
 
 
-class Watcher:
-    """Sees what a mirror keeps, and can be waited for."""
+class Waiting:
+    """Knows which pictures are complete, and can be waited for."""
 
     def __init__(self) -> None:
-        self.grown: list[tuple[str, int]] = []
         self.complete: list[str] = []
-        self.mirror: Mirror
-
-    def __call__(self, mirrored: Mirrored) -> None:
-        self.grown.append((mirrored.name, mirrored.bytes))
-        if mirrored.complete:
-            self.complete.append(mirrored.name)
 
     async def until(self, condition: Callable[[], bool]) -> None:
         async with asyncio.timeout(3600):
@@ -50,6 +43,20 @@ class Watcher:
 
     async def until_complete(self, *names: str) -> None:
         await self.until(lambda: set(names) <= set(self.complete))
+
+
+class Watcher(Waiting):
+    """Sees what a mirror keeps."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.grown: list[tuple[str, int]] = []
+        self.mirror: Mirror
+
+    def __call__(self, mirrored: Mirrored) -> None:
+        self.grown.append((mirrored.name, mirrored.bytes))
+        if mirrored.complete:
+            self.complete.append(mirrored.name)
 
 
 @asynccontextmanager
