@@ -20,18 +20,16 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from diffc_stream import threads
-from diffc_stream.destination import writing
 from diffc_stream.diffusion import graph
 from diffc_stream.diffusion.collection import DEFAULT
 from diffc_stream.diffusion.weights import read_description
 
-from .command import count, exit_code
+from .command import count, exit_code, put
 from .pictures import commit, machine
 
 Floats = NDArray[np.float32]
@@ -185,12 +183,7 @@ def _run(parsed: argparse.Namespace) -> None:
             "threads": threads.count(),
             "rates": [asdict(rate) for rate in rates],
         }
-        text = json.dumps(record, indent=1)
-        if parsed.json == "-":
-            print(text)
-        else:
-            with writing(Path(parsed.json)) as file:
-                file.write(text.encode())
+        put(json.dumps(record, indent=1), parsed.json)
 
 
 def _parser() -> argparse.ArgumentParser:

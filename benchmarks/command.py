@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
+from pathlib import Path
 
+from diffc_stream.destination import writing
 from diffc_stream.errors import DiffcError
 from diffc_stream.flags import integer
 
@@ -26,3 +28,12 @@ def exit_code(name: str, work: Callable[[], None], *, interrupted: str = "interr
         print(f"{name}: {interrupted}", file=sys.stderr)
         return 130
     return 0
+
+
+def put(text: str, where: str) -> None:
+    """Write ``text`` to the file ``where``, wholly or not at all; ``-`` is standard output."""
+    if where == "-":
+        print(text)
+        return
+    with writing(Path(where)) as file:
+        file.write(text.encode())

@@ -23,13 +23,12 @@ from numpy.typing import NDArray
 from rich.console import Console
 from rich.progress import Progress
 
-from diffc_stream.destination import writing
 from diffc_stream.diffusion import octaves
 from diffc_stream.diffusion.collection import default_model
 from diffc_stream.diffusion.model import Model, load_model
 from diffc_stream.picture import load_picture
 
-from .command import count, exit_code
+from .command import count, exit_code, put
 from .pictures import commit, machine, pictures
 
 Floats = NDArray[np.float32]
@@ -75,12 +74,7 @@ def _run(parsed: argparse.Namespace) -> None:
             "machine": machine(),
             "results": [asdict(result) for result in results],
         }
-        text = json.dumps(record, indent=1)
-        if parsed.json == "-":
-            print(text)
-        else:
-            with writing(Path(parsed.json)) as file:
-                file.write(text.encode())
+        put(json.dumps(record, indent=1), parsed.json)
 
 
 def measured(
