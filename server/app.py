@@ -18,6 +18,7 @@ from diffc_stream.session import Terms
 from diffc_stream.transport.admission import descriptors_for
 from diffc_stream.transport.exposure import is_loopback
 from diffc_stream.transport.fd_limit import allow
+from diffc_stream.transport.footprint import keep_small
 from diffc_stream.transport.health import StatusPort
 from diffc_stream.transport.signals import leave_at_once, on_hangup, on_stop
 from diffc_stream.transport.systemd import Supervisor
@@ -61,6 +62,7 @@ async def run(settings: Settings, security: SecurityOptions) -> None:
     models = Collection.at_hand(settings.model)
     fingerprint = models.preferred.fingerprint  # loaded now, so that errors show at start
     codec.prepare()
+    keep_small()
     stopped = _on_signals()  # before this, nothing needs a gentle end
     app = build(settings, security, catalogue, models, store)
     on_hangup(app.daemon.look_again)  # for senders that only dial too

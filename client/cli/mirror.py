@@ -176,6 +176,8 @@ def check(options: argparse.Namespace, addresses: list[Address]) -> None:
 async def run(options: argparse.Namespace, addresses: list[Address]) -> None:
     """Mirror ``addresses``, or listen if there are none, until cancelled."""
     # Imported late, because they bring modules that --help does not need.
+    from diffc_stream.transport.footprint import keep_small
+
     from ..mirror.metrics import MirrorMetrics
     from ..mirror.renderer import Renderer
     from ..mirror.senders import Senders
@@ -216,6 +218,7 @@ async def run(options: argparse.Namespace, addresses: list[Address]) -> None:
                 tell_every=TELL_TERMINAL if sys.stderr.isatty() else TELL,
             )
 
+        keep_small()
         senders = Senders(addresses, options.folder, make, access=shown)
         supervisor = await stack.enter_async_context(_watched(options, metrics, senders.count))
         if listener is not None:
