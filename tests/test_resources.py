@@ -66,7 +66,6 @@ COUNTED = {
     "Looks at the folder": """
         server/catalogue/watcher.py task thread
         server/catalogue/history.py self._touched self._marks self._pages self._moments
-        server/websocket/page_window.py self._under_way
         server/catalogue/scan.py self.places
         server/catalogue/catalogue.py self._spoken_of
         server/catalogue/thumbprints.py self._known self._unsettled

@@ -14,59 +14,60 @@ pytestmark = [pytest.mark.asyncio, pytest.mark.virtual_time]
 
 
 class Link:
-    """Answers PINGs ``late``, in seconds after they were sent, or never."""
+    """Answers a PING after ``late`` seconds and ``each`` for every page before it, or never."""
 
-    def __init__(self, late: float | None) -> None:
+    def __init__(self, late: float | None, each: float = 0.0) -> None:
         self.late = late
-        self.under_way = self.most = 0
+        self.each = each
+        self.pages = self.most = 0
 
     async def ping(self) -> asyncio.Future[float]:
         """Send one."""
         answer = asyncio.get_running_loop().create_future()
-        self.under_way += 1
-        self.most = max(self.most, self.under_way)
+        self.most = max(self.most, self.pages)
         if self.late is not None:
-            asyncio.get_running_loop().call_later(self.late, self._answer, answer)
+            late = self.late + self.each * self.pages
+            asyncio.get_running_loop().call_later(late, answer.set_result, 0.0)
+        self.pages = 0
         return answer
 
-    def _answer(self, answer: asyncio.Future[float]) -> None:
-        self.under_way -= 1
-        answer.set_result(0.0)
 
-
-async def sent(link: Link, pages: int) -> float:
-    """Return how long it takes to send pages."""
-    window, clock = PageWindow(cast(Connection, link)), asyncio.get_running_loop().time
+async def sent(link: Link, pages: int, window: PageWindow | None = None) -> float:
+    """Return how long it takes to send at least so many pages."""
+    window, clock = window or PageWindow(cast(Connection, link)), asyncio.get_running_loop().time
     began = clock()
-    for _ in range(pages):
+    while pages > 0:
+        link.pages = window.size
+        pages -= window.size
         await window.sent()
     return clock() - began
 
 
 async def test_on_a_slow_link_one_page_is_under_way() -> None:
-    link = Link(3.0)
+    link = Link(0.0, 3.0)
     assert await sent(link, 20) == pytest.approx(60.0)
     assert link.most == 1
 
 
 async def test_a_link_that_takes_them_gets_many_at_once() -> None:
     link = Link(0.6)
-    assert await sent(link, 200) < 200 * 0.6 / 8
-    assert MOST // 2 < link.most <= MOST
+    assert await sent(link, 200) == pytest.approx(9 * 0.6)
+    assert link.most == MOST
+
+
+async def test_a_burst_takes_a_second_or_two_at_most() -> None:
+    link = Link(0.1, 0.1)
+    assert await sent(link, 200) < 200 * 0.1 * 1.25
+    assert link.most == 16
 
 
 async def test_a_link_that_slows_down_gets_fewer_again() -> None:
     link = Link(0.1)
     window = PageWindow(cast(Connection, link))
-    for _ in range(50):
-        await window.sent()
+    await sent(link, 200, window)
     link.late = 5.0
-    for _ in range(20):
-        await window.sent()
-    link.most = link.under_way
-    for _ in range(5):
-        await window.sent()
-    assert link.most == 1
+    await sent(link, 2 * MOST, window)
+    assert window.size == 1
 
 
 async def test_who_does_not_answer_is_not_waited_for_for_ever() -> None:

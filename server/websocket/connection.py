@@ -14,6 +14,7 @@ import logging
 import secrets
 from collections.abc import Iterable, Sequence
 from functools import partial
+from itertools import islice
 
 from structlog.contextvars import bound_contextvars
 from websockets.exceptions import ConnectionClosed
@@ -68,6 +69,8 @@ OPENING = 4.0
 brings earn more ..."""
 REFUSAL = 8.0
 """... and a refusal counts as so many in addition."""
+PAGES_AT_ONCE = 16
+"""Pages of a catalogue that are sent before other tasks run: 2 ms of work."""
 MOST_BACKLOG = 64
 """Messages that may wait to be sent before reading stops."""
 
@@ -244,8 +247,8 @@ class ReceiverConnection:
                     self.quota.spend(sum(map(len, messages)))
                 await self._send(messages)
                 self._flushed.set()
-                if pages:
-                    # There may be hundreds of pages in a row: let other tasks run in between.
+                if pages % PAGES_AT_ONCE == 1:
+                    # There may be many pages in a row: let other tasks run in between.
                     await asyncio.sleep(0)
                 continue
             if self._draining:
@@ -289,16 +292,17 @@ class ReceiverConnection:
                 await self._announce(pages, window)
 
     async def _announce(self, pages: Iterable[Page], window: PageWindow) -> None:
-        """Send pages one by one, so that pictures do not have to wait for all of them."""
-        for page in pages:
+        """Send pages in bursts, so that pictures do not have to wait for all of them."""
+        rest = iter(pages)
+        while burst := list(islice(rest, window.size)):
             if self._draining:
                 return
-            self._session.announce([page])
+            self._session.announce(burst)
             self._wake()
             while self._session.pages:
                 self._flushed.clear()
                 await self._flushed.wait()
-            if not page.message.last:
+            if not burst[-1].message.last:
                 await window.sent()
 
     async def _prepare(self, request: Open, requested: Requested) -> None:
