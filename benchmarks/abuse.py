@@ -279,6 +279,8 @@ def _phases(waits: Waits) -> Facts:
         figures |= {f"{phase}: {kind}": figure for kind, figure in waits.facts(phase).items()}
         if failed := waits.failures[phase]:
             figures[f"{phase}: failed"] = failed[:5]
+        if longest := waits.longest(phase):
+            figures[f"{phase}: longest"] = longest
     return figures
 
 

@@ -63,23 +63,33 @@ class Waits:
     )
     """By phase and kind."""
     failures: dict[str, list[str]] = field(default_factory=lambda: defaultdict(list))
+    _longest: dict[str, list[tuple[float, str]]] = field(default_factory=lambda: defaultdict(list))
+    _began: dict[str, float] = field(default_factory=dict)
 
     @asynccontextmanager
     async def waiting(self, kind: str) -> AsyncIterator[None]:
         """Time what is done within; failing is no reason to end."""
         clock = asyncio.get_running_loop().time
         phase, began = self.phase, clock()
+        since = self._began.setdefault(phase, began)
         try:
             yield
         except TROUBLE as error:
             what = f"{kind}, after {clock() - began:.1f} s: {str(error) or type(error).__name__}"
             self.failures[phase].append(what[:200])
-        self.seconds[phase][kind].append(clock() - began)
+        wait = clock() - began
+        self.seconds[phase][kind].append(wait)
+        line = f"{wait:.2f} s for {kind}, from second {began - since:.0f} on"
+        self._longest[phase] = sorted([*self._longest[phase], (wait, line)])[-MOST_SAID:]
 
     def facts(self, phase: str) -> dict[str, object]:
         """Return the figures of a phase: seconds, by kind."""
         kinds = self.seconds[phase]
         return {kind: spread(kinds[kind]) for kind in sorted(kinds)}
+
+    def longest(self, phase: str) -> list[str]:
+        """Return the longest waits of a phase, with the seconds at which they began."""
+        return [line for _, line in reversed(self._longest[phase])]
 
     def worst(self, phase: str) -> float:
         """Return the longest wait of a phase, in seconds."""
