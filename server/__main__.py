@@ -44,8 +44,8 @@ def main(arguments: list[str] | None = None) -> int:
         return _add_token(options)
     if options.folder is None:
         argument_parser().error("the following arguments are required: DIR")
-    if not options.listen and not options.dial:
-        return _failed("--no-listen needs --dial URL", 2)
+    if not (options.listen or options.dial or options.mqtt):
+        return _failed("--no-listen needs --dial URL or --mqtt URL", 2)
     keep_freed_memory()
     wait_asleep()
     start_logging(options.log_level, options.log_format)

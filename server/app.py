@@ -15,6 +15,7 @@ from pathlib import Path
 from diffc_stream import codec
 from diffc_stream.diffusion.collection import Collection
 from diffc_stream.session import Terms
+from diffc_stream.transport import mqtt
 from diffc_stream.transport.admission import descriptors_for
 from diffc_stream.transport.exposure import is_loopback
 from diffc_stream.transport.fd_limit import allow
@@ -34,6 +35,8 @@ from .daemon import SenderDaemon
 from .encoding.pipeline import Pipeline
 from .encoding.source import FileOpener
 from .http.comparison import Comparison
+from .mqtt.options import Extent
+from .mqtt.publisher import Publisher
 from .ops.health import status_port
 from .ops.metrics import SenderMetrics
 from .websocket.dialler import Dialler, bearer_headers
@@ -48,6 +51,8 @@ class App:
     daemon: SenderDaemon
     """Listens for receivers, unless the settings say --no-listen."""
     diallers: list[Dialler]
+    publisher: Publisher | None
+    """Publishes to an MQTT broker, if the settings name one."""
     status: StatusPort | None
     page: bool
     """Whether it serves a page for browsers."""
@@ -72,6 +77,10 @@ async def run(settings: Settings, security: SecurityOptions) -> None:
             await ports.enter_async_context(dialler)
         drains = [dialler.drain for dialler in app.diallers]
         where = f"dialling {', '.join(settings.dial)}"
+        if app.publisher is not None:
+            await ports.enter_async_context(app.publisher)
+            drains.append(app.publisher.drain)
+            where = f"publishing to {settings.mqtt}"
         if settings.listen:
             await ports.enter_async_context(app.daemon)
             drains.append(app.daemon.drain)
@@ -123,8 +132,9 @@ def build(
         check = partial(_problem, settings.folder, store)
         status = status_port(settings.metrics, metrics, check, names=names, strict=security.strict)
     diallers = [_dialler(url, settings, catalogue, pipeline, metrics) for url in settings.dial]
+    published = _publisher(settings, catalogue, pipeline, models, metrics)
     page = site is not None and assets.complete
-    return App(daemon=daemon, diallers=diallers, status=status, page=page)
+    return App(daemon=daemon, diallers=diallers, publisher=published, status=status, page=page)
 
 
 def _dialler(
@@ -140,6 +150,36 @@ def _dialler(
         tls=believing(authorities) if authorities else None,
         metrics=metrics,
         grace=settings.drain,
+    )
+
+
+def _publisher(
+    settings: Settings,
+    catalogue: Catalogue,
+    pipeline: Pipeline,
+    models: Collection,
+    metrics: SenderMetrics,
+) -> Publisher | None:
+    """Return the publisher that the settings ask for.  Raises SafetyError, or MissingPackage."""
+    broker = settings.mqtt
+    if broker is None:
+        return None
+    mqtt.library()
+    login = mqtt.read_login(settings.mqtt_login)
+    mqtt.check_login(broker, login, exposed=settings.insecure)
+    return Publisher(
+        broker,
+        catalogue,
+        pipeline,
+        extent=Extent(
+            piece=settings.mqtt_message,
+            bytes=settings.mqtt_bytes,
+            pictures=settings.mqtt_pictures,
+        ),
+        login=login,
+        tls=believing(settings.mqtt_ca) if broker.tls else None,
+        camera=models if settings.home_assistant else None,
+        metrics=metrics,
     )
 
 

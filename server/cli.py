@@ -12,9 +12,11 @@ from diffc_stream.container import Facts
 from diffc_stream.flags import Endpoint, add_metadata, add_metrics, integer, number, size
 from diffc_stream.session import MAX_WINDOW, MIN_WINDOW, Terms
 from diffc_stream.transport.logging import add_logging
+from diffc_stream.transport.mqtt import Broker
 from diffc_stream.transport.settings import Configuration, add_configuration
 
 from .auth.options import add_options
+from .mqtt.options import add_mqtt
 
 LONGEST_DRAIN = 86_400.0
 """Largest value of --drain, in seconds."""
@@ -37,6 +39,7 @@ examples:
   diffc-server photos/ --host 0.0.0.0 --tls-cert cert.pem --tls-key key.pem --tokens tokens.toml
                                             to clients with one of these tokens, from anywhere
   diffc-server photos/ --dial wss://hub:8766/cam1  send to a hub that listens, from behind a NAT
+  diffc-server photos/ --mqtt mqtts://hub/cameras/gate     publish to an MQTT broker
   diffc-server photos/ --compare            browsers can see AVIF and JPEG of the same bytes
 
   then, elsewhere:  diffc-client get ws://HOST:8765/coffee.jpg -o coffee.png
@@ -64,6 +67,13 @@ class Settings:
     dial: list[str]
     dial_token: Path | None
     dial_ca: Path | None
+    mqtt: Broker | None
+    mqtt_login: Path | None
+    mqtt_ca: Path | None
+    mqtt_message: int
+    mqtt_bytes: int | None
+    mqtt_pictures: int
+    home_assistant: bool
     listen: bool
     window: int
     connections: int
@@ -105,7 +115,7 @@ def argument_parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "folder", metavar="DIR", type=Path, nargs="?", help="folder of pictures and streams"
     )
-    for add in (_add_listening, _add_encoding, _add_store, add_options, _add_operations):
+    for add in (_add_listening, add_mqtt, _add_encoding, _add_store, add_options, _add_operations):
         add(parser)
     return parser
 
@@ -141,7 +151,7 @@ def _add_listening(parser: argparse.ArgumentParser) -> None:
         "--no-listen",
         dest="listen",
         action="store_false",
-        help="with --dial: do not listen for receivers",
+        help="with --dial or --mqtt: do not listen for receivers",
     )
     group.add_argument(
         "--window",

@@ -20,8 +20,7 @@ from websockets.typing import Subprotocol
 import diffc_client
 from diffc_client import MemoryStream, ModelDecoders, Sender
 from diffc_client.api import blocking, connection
-from diffc_client.remote.http_ranges import RangeLink
-from diffc_client.remote.websocket import Link
+from diffc_client.remote.links import AnyLink
 from diffc_server import Catalogue
 from diffc_stream.errors import RemoteProtocolError
 from diffc_stream.session import (
@@ -264,7 +263,7 @@ async def test_an_update_before_anything_was_asked_for(monkeypatch: pytest.Monke
         assert [r.bytes async for r in delivery][-1] == 300
         delivery, dial = connected.open("a.png"), connected.dial
 
-        async def dialled() -> Link | RangeLink:
+        async def dialled() -> AnyLink:
             delivery.update(bytes=400)
             return await dial()
 

@@ -110,7 +110,7 @@ FOREIGN: dict[str, set[str]] = {
     "cli": {"matplotlib", "numpy", "rich"},
     "start": set(),
     "__main__": set(),
-    "transport": {"prometheus_client", "python_socks", "structlog", "websockets"},
+    "transport": {"aiomqtt", "prometheus_client", "python_socks", "structlog", "websockets"},
     "viewer": set(),
     "server": {"fsspec", "numpy", "PIL", "prometheus_client", "structlog", "websockets"},
     "client": {
@@ -133,6 +133,7 @@ WITHIN: dict[str, dict[str, set[str]]] = {
         "encoding": {"cache", "catalogue", "ops", "threads"},
         "auth": {"encoding"},
         "http": {"auth", "catalogue", "encoding", "ops"},
+        "mqtt": {"catalogue", "encoding", "ops"},
         "websocket": {"auth", "catalogue", "encoding", "ops"},
     },
     "client": {

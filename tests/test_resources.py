@@ -155,6 +155,11 @@ COUNTED = {
         diffc_stream/codec/patchwork.py self._parts
         diffc_stream/container/reader.py self._lost
         """,
+    "Messages of a broker": """
+        client/remote/mqtt.py self._items self._open self._useless task
+        client/remote/mqtt_stream.py self._pieces self._topics self._wanted
+        server/mqtt/publisher.py self._told
+        """,
     "Pages that look through a receiver": """
         client/web/app.py socket thread self._asking
         client/web/proxy.py task
@@ -179,6 +184,7 @@ OF_NOBODY_ELSE = {
         diffc_stream/bulk/places.py file
         diffc_stream/bulk/manifest.py file self._done self._lines
         diffc_stream/bulk/run.py process
+        server/mqtt/publisher.py self._entries self._refused self._there task thread timer
         diffc_stream/publishing/folder.py file self.current
         diffc_stream/publishing/publication.py file
         diffc_stream/publishing/record.py file self._made self._written
@@ -196,6 +202,7 @@ OF_NOBODY_ELSE = {
         diffc_stream/transport/carriers.py socket
         diffc_stream/transport/tls.py socket
         server/websocket/dialler.py socket task
+        diffc_stream/transport/mqtt.py task
         diffc_stream/transport/websocket.py socket
         """,
     "of a bad link, which its user puts before a receiver or sender of his own": """
@@ -205,6 +212,7 @@ OF_NOBODY_ELSE = {
         """,
     "files of the operator, closed when they have been read": """
         client/remote/credentials.py file self.tokens
+        diffc_stream/transport/mqtt.py file
         server/websocket/dialler.py file
         diffc_stream/transport/toml.py file
         diffc_stream/transport/tokens.py self._by_hash self.limits

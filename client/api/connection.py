@@ -35,8 +35,9 @@ from ..decoding.decoders import Decoders, Method, ModelDecoders
 from ..decoding.refiner import Refinement, Refiner
 from ..remote.address import Address
 from ..remote.credentials import NO_ACCESS, Access
-from ..remote.http_ranges import IncomingRangeStream, RangeLink
-from ..remote.receive_buffer import IncomingStream
+from ..remote.http_ranges import RangeLink
+from ..remote.links import AnyLink, AnyStream
+from ..remote.mqtt import MqttLink
 from ..remote.websocket import Link
 from ..storage.partial_stream import Kept, MemoryStream
 from .delivery import Delivery
@@ -66,6 +67,7 @@ async def connect(
     ``http://`` and ``https://`` are any web servers that have streams as files.  There a picture is
     opened by the full name of its stream, with ``.dfc``.  A folder that ``diffc publish`` wrote has
     a catalogue, and its pictures are opened by their names; its address ends with a slash.
+    ``mqtt://HOST/PREFIX`` and ``mqtts://`` are brokers to which a sender publishes.
 
     ``decoders`` are by default :class:`ModelDecoders` with the installed models.  A link that
     breaks later is made again, until nothing has arrived for ``patience`` seconds (None: for ever).
@@ -113,7 +115,7 @@ class Sender:
         self._decoders = decoders
         self._backoff = backoff
         self._terms = terms
-        self._link: Link | RangeLink | None = None
+        self._link: AnyLink | None = None
         self._dialling = asyncio.Lock()
         # One thread: pictures of several streams take turns, because computing two at once would
         # make both late.
@@ -248,13 +250,16 @@ class Sender:
             finally:
                 wanted.follow(None)
 
-    async def dial(self) -> Link | RangeLink:
+    async def dial(self) -> AnyLink:
         """Return the link, made anew if it was lost.
 
         Raises LinkLost, RemoteProtocolError, Unauthorized, SafetyError.
         """
         async with self._dialling:
             if self._link is not None and not self._link.lost:
+                return self._link
+            if self._address.mqtt:
+                self._link = await MqttLink.dial(self._address.sender, access=self._access)
                 return self._link
             if self._address.plain:
                 self._link = await RangeLink.dial(
@@ -319,10 +324,8 @@ def _wanted_part(kept: Kept, target: Target) -> bytes:
     return data if header is None else data[: target.length(header.width * header.height)]
 
 
-def _ask(
-    link: Link | RangeLink, image: str, kept: Kept, wanted: Demand
-) -> IncomingStream | IncomingRangeStream:
-    if isinstance(link, RangeLink):
+def _ask(link: AnyLink, image: str, kept: Kept, wanted: Demand) -> AnyStream:
+    if not isinstance(link, Link):
         return link.open(image, held=kept.read(), target=wanted.target)
     header = kept.header
     return link.open(
@@ -335,9 +338,7 @@ def _ask(
     )
 
 
-async def _drain(
-    incoming: IncomingStream | IncomingRangeStream, kept: Kept, deliver: Deliver | None
-) -> End:
+async def _drain(incoming: AnyStream, kept: Kept, deliver: Deliver | None) -> End:
     try:
         while not isinstance(event := await incoming.next(), End):
             kept.append(event.payload)

@@ -37,6 +37,8 @@ examples:
       keep the stream too; the same command again, with --bpp 0.4, continues it
   diffc-client get https://example.org/coffee.jpg.dfc -o coffee.png --bpp 0.2
       a stream that lies on any web server or object store
+  diffc-client get mqtt://hub/cameras/gate//coffee.jpg -o coffee.png
+      a picture that a sender publishes to an MQTT broker, below the topic cameras/gate
   diffc-client get ws://station:8765/coffee.jpg -o coffee.png --render flow
       looks real rather than smooth: its detail is synthesised
 
@@ -55,7 +57,11 @@ def add_to(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> Non
         description=DESCRIPTION,
         examples=EXAMPLES,
     )
-    get.add_argument("url", metavar="URL", help="ws://HOST:PORT/IMAGE or http://HOST/IMAGE.dfc")
+    get.add_argument(
+        "url",
+        metavar="URL",
+        help="ws://HOST:PORT/IMAGE, http://HOST/IMAGE.dfc or mqtt://HOST/PREFIX//IMAGE",
+    )
     get.add_argument(
         "-o",
         "--out",

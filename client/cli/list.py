@@ -25,7 +25,9 @@ def add_to(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> Non
     )
     listing.set_defaults(command=_list)
     listing.add_argument(
-        "url", metavar="URL", help="ws://HOST:PORT, or http://HOST/PATH/ of a published folder"
+        "url",
+        metavar="URL",
+        help="ws://HOST:PORT, http://HOST/PATH/ of a published folder, or mqtt://HOST/PREFIX",
     )
     listing.add_argument("--json", action="store_true", help="a JSON object per picture")
     add_access(listing)
@@ -33,14 +35,17 @@ def add_to(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> Non
 
 def _list(options: argparse.Namespace) -> int:
     from ..remote.http_ranges import RangeLink
+    from ..remote.mqtt import MqttLink
     from ..remote.websocket import Link
 
     address = Address.parse(options.url).alone
 
     async def entries() -> tuple[list[Entry], int]:
         allowed = access(options)
-        link: Link | RangeLink
-        if address.plain:
+        link: Link | RangeLink | MqttLink
+        if address.mqtt:
+            link = await MqttLink.dial(address, access=allowed)
+        elif address.plain:
             link = await RangeLink.dial(address, terms=Terms(), access=allowed)
         else:
             link = await Link.dial(address, models=(), terms=Terms(), access=allowed)

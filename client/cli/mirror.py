@@ -65,6 +65,8 @@ examples:
                       --by-sender --png
       one picture of a sender, and a stream that lies on any web server: each in its sender's
       folder, pictures/station_8765/ and pictures/example.org_443/
+  diffc-client mirror mqtts://hub/cameras/gate pictures/ --mqtt-login FILE
+      what a sender publishes to an MQTT broker: diffc-server DIR --mqtt mqtts://hub/cameras/gate
   diffc-client mirror --config station.toml
       as the table [mirror] in there says: url = ["ws://station:8765"], folder = "pictures"
   diffc-client mirror --listen 0.0.0.0:8766 --tls-cert cert.pem --tokens tokens.toml pictures/
@@ -95,8 +97,9 @@ def add_to(
         metavar="URL",
         nargs="*",
         default=None,  # or argparse demands one
-        help="a sender, ws://HOST:PORT, a picture of it, ws://HOST:PORT/IMAGE, or a stream on any "
-        "web server, http://HOST/IMAGE.dfc",
+        help="a sender, ws://HOST:PORT, a picture of it, ws://HOST:PORT/IMAGE, a stream on any "
+        "web server, http://HOST/IMAGE.dfc, or what a sender publishes to a broker, "
+        "mqtt://HOST/PREFIX",
     )
     mirror.add_argument("folder", metavar="DIR", type=Path, help="where streams go")
     mirror.add_argument(

@@ -88,7 +88,12 @@ def target(options: argparse.Namespace) -> Target:
 
 def access(options: argparse.Namespace) -> Access:
     """Return the tokens and authorities that the options give.  Raises SafetyError."""
-    return access_from(options.token_file, options.ca, exposed=options.insecure)
+    return access_from(
+        options.token_file,
+        options.ca,
+        exposed=options.insecure,
+        mqtt_login=options.mqtt_login,
+    )
 
 
 def add_receiving(parser: argparse.ArgumentParser) -> None:
@@ -124,6 +129,12 @@ def add_access(parser: argparse.ArgumentParser) -> None:
         help="the token to show, or lines of HOST TOKEN (else the one in $DIFFC_TOKEN)",
     )
     group.add_argument(
+        "--mqtt-login",
+        metavar="FILE",
+        type=Path,
+        help="the USER:PASSWORD to show to MQTT brokers (else in $DIFFC_MQTT_LOGIN)",
+    )
+    group.add_argument(
         "--ca",
         metavar="FILE",
         type=Path,
@@ -132,7 +143,7 @@ def add_access(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--insecure",
         action="store_true",
-        help="show the token on ws:// and http:// too, where others may read it",
+        help="show the token on ws://, http:// and mqtt:// too, where others may read it",
     )
 
 

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable
 from diffc_stream.errors import RemoteProtocolError, SessionError
 from diffc_stream.session import Catalogue, Entry
 
+from ..remote.mqtt import MqttLink
 from ..remote.websocket import MOST_ENTRIES, Link
 from .cooperative import cooperatively
 from .owned_folder import OwnedFolder
@@ -63,7 +64,7 @@ class CatalogueFeed:
         """
         return None if self._doubtful else self._records.mark
 
-    async def follow(self, link: Link, heard: Callable[[], object]) -> None:
+    async def follow(self, link: Link | MqttLink, heard: Callable[[], object]) -> None:
         """Want all pictures of the sender, until cancelled.  Raises SessionError."""
         pages = link.follow(self._records.mark)
         first = True

@@ -22,6 +22,8 @@ from diffc_stream.transport.backoff import Backoff
 from ..remote.address import Address
 from ..remote.credentials import NO_ACCESS, Access, TokenFile
 from ..remote.http_ranges import RangeLink
+from ..remote.links import AnyLink
+from ..remote.mqtt import MqttLink
 from ..remote.websocket import Link
 from ..storage.shielded import shielded
 from .catalogue_feed import CatalogueFeed
@@ -171,7 +173,7 @@ class Mirror:
         backoff = self._backoff.fresh()
         met = False
         while not self.done:
-            link: Link | RangeLink | None = None
+            link: AnyLink | None = None
             try:
                 link = await self._dial(addresses, await access.current())
                 await self._follow(link, names, backoff.progress)
@@ -185,8 +187,10 @@ class Mirror:
         while True:
             await asyncio.Event().wait()
 
-    async def _dial(self, addresses: tuple[Address, ...], access: Access) -> Link | RangeLink:
+    async def _dial(self, addresses: tuple[Address, ...], access: Access) -> AnyLink:
         """Connect.  Raises SessionError."""
+        if addresses[0].mqtt:
+            return await MqttLink.dial(addresses[0].sender, access=access)
         if addresses[0].plain:
             return await RangeLink.dial(*addresses, terms=self._terms, access=access)
         sender, terms = addresses[0].sender, self._terms
@@ -201,7 +205,7 @@ class Mirror:
         raise LinkLost("the link has ended")
 
     async def _follow(
-        self, link: Link | RangeLink, names: frozenset[str] | None, heard: Callable[[], object]
+        self, link: AnyLink, names: frozenset[str] | None, heard: Callable[[], object]
     ) -> None:
         """Mirror all pictures over ``link`` until it is lost, or ``names`` until they are complete.
         Raises SessionError.
@@ -219,7 +223,7 @@ class Mirror:
                 if names is not None:
                     await self._feed.get(names)
                     self.done = True
-                elif isinstance(link, Link):
+                elif not isinstance(link, RangeLink):
                     await self._feed.follow(link, heard)
                 for task in beside:
                     task.cancel()

@@ -7,7 +7,7 @@ from typing import Protocol
 
 from diffc_stream.session import End, Target
 
-from ..remote.http_ranges import RangeLink
+from ..remote.links import AnyLink
 from ..remote.websocket import Link
 from ..storage.shielded import shielded
 from .growing_file import GrowingStream
@@ -66,10 +66,10 @@ class Transfer:
 
 
 async def ask(
-    link: Link | RangeLink, name: str, kept: GrowingStream, target: Target, weight: float
+    link: AnyLink, name: str, kept: GrowingStream, target: Target, weight: float
 ) -> Incoming:
     """Ask for the bytes after those of ``kept``, whose file is read on a thread."""
-    if isinstance(link, RangeLink):
+    if not isinstance(link, Link):
         return link.open(name, held=await shielded(kept.read), target=target)
     header = await shielded(lambda: kept.header)
     return link.open(

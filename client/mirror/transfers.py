@@ -13,7 +13,7 @@ from functools import partial
 from diffc_stream.errors import DiffcError, PeerError, SessionError
 from diffc_stream.session import Code, End, Reason, Target
 
-from ..remote.http_ranges import RangeLink
+from ..remote.links import AnyLink
 from ..remote.websocket import Link
 from ..storage.shielded import shielded
 from .cooperative import cooperatively
@@ -158,7 +158,7 @@ class Transfers:
         self._complaints.say(kind, "%s: %s", self._owned.folder, error)
 
     async def receive_all(
-        self, link: Link | RangeLink, tasks: asyncio.TaskGroup, heard: Callable[[], object]
+        self, link: AnyLink, tasks: asyncio.TaskGroup, heard: Callable[[], object]
     ) -> None:
         """Receive until cancelled.  Tasks in ``tasks`` raise SessionError."""
         while True:
@@ -199,7 +199,7 @@ class Transfers:
                 ending += 1
 
     async def _receive(
-        self, link: Link | RangeLink, transfer: Transfer, heard: Callable[[], object]
+        self, link: AnyLink, transfer: Transfer, heard: Callable[[], object]
     ) -> None:
         name, record = transfer.name, transfer.record
         thumbprint = record.entry.thumbprint
@@ -282,7 +282,7 @@ class Transfers:
 
     async def _go_on(
         self,
-        link: Link | RangeLink,
+        link: AnyLink,
         transfer: Transfer,
         place: Place,
         heard: Callable[[], object],
@@ -325,7 +325,7 @@ class Transfers:
 
     async def _grow(
         self,
-        link: Link | RangeLink,
+        link: AnyLink,
         transfer: Transfer,
         relative: str,
         heard: Callable[[], object],
@@ -352,13 +352,13 @@ class Transfers:
         more = transfer.curtailed or (bound is not None and kept.length >= bound)
         return None if end.reason is Reason.TARGET and more else end.reason
 
-    def _goal(self, held: int, link: Link | RangeLink) -> tuple[Target, float, int | None]:
+    def _goal(self, held: int, link: AnyLink) -> tuple[Target, float, int | None]:
         """Return a stream's target for this time, its weight, and its end if that is temporary.
 
         If all streams can be received at once, only the first bytes need this: after them, the
         sender itself sends the bytes that gain most.
         """
-        if isinstance(link, RangeLink):  # each request costs a round trip, so ask once
+        if not isinstance(link, Link):  # each request costs a round trip, so ask once
             return self._target, 1.0, None
         urgent = held < FIRST and len(self._records.images) > 1
         if not urgent and len(self._rounds) + len(self._running) <= self._at_once:

@@ -11,8 +11,9 @@ from diffc_stream.session.messages import MAX_NAME
 
 DEFAULT_PORT = 8765
 MOST_QUERY = 4096
-_PORTS = {"ws": DEFAULT_PORT, "wss": 443, "http": 80, "https": 443}
+_PORTS = {"ws": DEFAULT_PORT, "wss": 443, "http": 80, "https": 443, "mqtt": 1883, "mqtts": 8883}
 _PLAIN = ("http", "https")
+_MQTT = ("mqtt", "mqtts")
 _QUERY = "!$&'()*+,;=:@/?%-._~[]"
 
 
@@ -26,6 +27,9 @@ class Address:
 
     ``http://`` and ``https://`` are any server that has streams as files; there, IMAGE is the full
     name of the stream, with ``.dfc``.
+
+    ``mqtt://HOST[:PORT]/PREFIX`` and ``mqtts://`` are a broker to which a sender publishes, below
+    the topic PREFIX, and ``mqtt://HOST[:PORT]/PREFIX//IMAGE`` is a picture of it.
     """
 
     scheme: str
@@ -64,7 +68,10 @@ class Address:
             )
         if len(parts.query) > MOST_QUERY:
             raise AddressError(f"an address has at most {MOST_QUERY} characters after '?'")
-        base, image = _split(unquote(parts.path).removeprefix("/"), plain=plain)
+        path = unquote(parts.path).removeprefix("/")
+        if parts.scheme in _MQTT and "//" not in path:
+            path = f"{path.removesuffix('/')}/"  # all of it is the sender's
+        base, image = _split(path, plain=plain)
         return cls(
             scheme=parts.scheme,
             host=_zoned(parts.hostname),
@@ -98,9 +105,14 @@ class Address:
         return self.scheme in _PLAIN
 
     @property
+    def mqtt(self) -> bool:
+        """Whether it is of an MQTT broker, with or without TLS."""
+        return self.scheme in _MQTT
+
+    @property
     def secure(self) -> bool:
         """Whether the connection uses TLS."""
-        return self.scheme in ("wss", "https")
+        return self.scheme in ("wss", "https", "mqtts")
 
     @property
     def root(self) -> str:

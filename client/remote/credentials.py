@@ -20,6 +20,7 @@ from diffc_stream.errors import (
 )
 from diffc_stream.replacement import stamp
 from diffc_stream.transport.exposure import in_the_clear
+from diffc_stream.transport.mqtt import Login, read_login
 from diffc_stream.transport.tls import believing, speaks_http, speaks_tls
 from diffc_stream.transport.tokens import is_token
 
@@ -60,6 +61,8 @@ class Access:
     """A PEM file of authorities to trust instead of those of the system."""
     exposed: bool = False
     """Whether to show tokens on unencrypted connections too."""
+    login: Login | None = None
+    """The user and password to show to MQTT brokers."""
 
     @classmethod
     def of(cls, token: str | None, ca: Path | None) -> Access:
@@ -161,8 +164,10 @@ class TokenFile:
         return self._access
 
 
-def access_from(token_file: Path | None, ca: Path | None, *, exposed: bool) -> Access:
-    """Return a command's access: from its options, else from DIFFC_TOKEN and DIFFC_CA.
+def access_from(
+    token_file: Path | None, ca: Path | None, *, exposed: bool, mqtt_login: Path | None = None
+) -> Access:
+    """Return a command's access: from its options, else from DIFFC_TOKEN, DIFFC_CA and so on.
 
     Raises SafetyError.
     """
@@ -173,7 +178,7 @@ def access_from(token_file: Path | None, ca: Path | None, *, exposed: bool) -> A
         tokens = dict(Access.of(token or None, None).tokens)
     if ca is None and authorities:
         ca = Path(authorities)
-    return Access(tokens=tokens, ca=ca, exposed=exposed)
+    return Access(tokens=tokens, ca=ca, exposed=exposed, login=read_login(mqtt_login))
 
 
 def check_one_host(access: Access, addresses: list[Address]) -> None:

@@ -53,6 +53,8 @@ class SenderMetrics(ProcessMetrics):
         """HTTP answers, by class of status."""
         self.body = 0
         """Bytes sent over plain HTTP, headers included."""
+        self.published = 0
+        """Bytes of messages published over MQTT."""
         self.admission: Admission | None = None
         """Counts connections when they are accepted."""
         self.waiting: Callable[[], int] = int
@@ -105,7 +107,7 @@ class SenderMetrics(ProcessMetrics):
         yield _counter(
             "diffc_sent_bytes",
             "Payload sent; over HTTP, whole answers.",
-            {"websocket": self.payload, "http": self.body},
+            {"websocket": self.payload, "http": self.body, "mqtt": self.published},
             "kind",
         )
         yield _counter("diffc_http_answers", "Plain HTTP answers.", self.answered, "status")

@@ -1,0 +1,1 @@
+"""Publishes streams over MQTT."""
