@@ -24,7 +24,7 @@ from viewer_page import (
     screenshot,
     visit,
 )
-from viewing import scene, viewing
+from viewing import scene, streamed, viewing
 
 from diffc_stream.codec.curve import Curve
 from diffc_stream.metrics import psnr
@@ -100,6 +100,17 @@ async def test_a_picture_gets_better_while_it_arrives(browser: Browser, large: P
         facts = await page.locator("#facts").inner_text()
         assert "First picture" in facts
         assert "WebAssembly" in facts
+
+
+async def test_more_of_a_picture_whose_target_is_no_whole_number_of_bytes(
+    browser: Browser, tmp_path: Path
+) -> None:
+    # 0.2 bits per pixel of 48x48 are 57.6 bytes: the 57 that come are 1.04 % less.
+    (tmp_path / "stamp.dfc").write_bytes(streamed(scene(48, 1), 0.9))
+    async with viewing(tmp_path) as served, visit(browser, f"{served.url}#/stamp.dfc") as page:
+        await finished(page, 57)
+        await page.get_by_role("button", name="More").click()
+        await finished(page, 115)
 
 
 async def test_the_slider_goes_back_to_what_was_shown(browser: Browser, folder: Path) -> None:

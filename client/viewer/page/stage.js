@@ -259,7 +259,8 @@ export class Stage {
   /** The target after "More": the present one if it was not reached, else twice as many bits. */
   get #next() {
     const reception = this.#reception;
-    const there = reception ? reception.bpp(reception.length) * 1.01 >= this.#target : false;
+    // A stream may end a little before its target.
+    const there = reception ? reception.length * 1.01 >= this.#bytesAt(this.#target) : false;
     const further = reception?.state === "receiving" || there;
     return further ? Math.min(2 * this.#target, MOST) : this.#target;
   }
