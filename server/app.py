@@ -62,7 +62,9 @@ async def run(settings: Settings, security: SecurityOptions) -> None:
     """Serve until told to stop.  Raises DiffcError, or OSError if a port cannot be opened."""
     store = None
     if settings.store:
-        store = open_store(settings.store, most_bytes=settings.store_size)
+        store = open_store(
+            settings.store, most_bytes=settings.store_size, cache=settings.store_cache
+        )
     catalogue = Catalogue(settings.folder, memory=store)
     models = Collection.at_hand(settings.model)
     fingerprint = models.preferred.fingerprint  # loaded now, so that errors show at start

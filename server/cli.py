@@ -85,6 +85,7 @@ class Settings:
     metadata: Facts
     store: str | None
     store_size: int
+    store_cache: Path | None
     tokens: Path | None
     insecure: bool
     metrics: Endpoint | None
@@ -214,6 +215,13 @@ def _add_store(parser: argparse.ArgumentParser) -> None:
         metavar="PLACE",
         help="keep streams in this folder, or at a URL that fsspec knows; senders that share it "
         "encode each picture once",
+    )
+    group.add_argument(
+        "--store-cache",
+        metavar="FOLDER",
+        type=Path,
+        help="keep a copy here of what is read from and written to the store, of the same size: "
+        "for a store at a URL",
     )
     group.add_argument(
         "--store-size",

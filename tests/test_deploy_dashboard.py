@@ -20,7 +20,7 @@ PANELS: list[dict[str, Any]] = [panel for panel in DASHBOARD["panels"] if panel[
 EXPRESSIONS = [target["expr"] for panel in PANELS for target in panel["targets"]]
 NOT_SHOWN = {"diffc_draining", "diffc_frames_total", "diffc_http_buffered_bytes"} | {
     *("diffc_connections_opened_total", "diffc_encoder_steps_total", "diffc_newcomers"),
-    "diffc_store_written_bytes_total",
+    *("diffc_store_leases_total", "diffc_store_written_bytes_total"),
 }
 """Metrics of little interest to somebody who looks at all senders."""
 

@@ -72,7 +72,8 @@ COUNTED = {
         """,
     "Streams in memory": """
         server/encoding/stream_cache.py self._streams
-        server/encoding/shared_stream.py self._data task timer
+        server/encoding/growing_bytes.py self._data
+        server/encoding/shared_stream.py task timer
         diffc_stream/codec/curve.py self._openings self._points self._psnr self._sizes
         diffc_stream/codec/curve.py self.boundaries self.offsets
         """,
@@ -95,8 +96,13 @@ COUNTED = {
     "Disk of the store": """
         server/cache/backend.py file
         server/cache/object_store.py file self._used
-        server/cache/store.py self._troubles self._damaged
+        server/cache/store.py self._damaged
+        """,
+    "Leases": """
+        server/cache/lease.py self._seen
         server/cache/persister.py task
+        server/cache/store.py self._owed
+        server/encoding/sharing.py task
         """,
     "Who watches": """
         diffc_stream/transport/health.py socket task thread
@@ -177,7 +183,7 @@ OF_NOBODY_ELSE = {
         diffc_stream/transport/signals.py task timer
         diffc_stream/interruption.py thread
         diffc_stream/replacement.py _unfinished
-        server/ops/metrics.py self.opened
+        server/ops/metrics.py self.leases self.opened
         client/cli/mirror.py task
         """,
     "as its user publishes or encodes, from folders of his own": """

@@ -16,6 +16,7 @@ from fakes import FakeOpener, stream_of
 from http_client import ask, asking, head_of, request, unchunked
 from serving import pictures, serving, settled
 
+from diffc_server import Pipeline
 from diffc_server.encoding.pipeline import LOOK_AHEAD
 from diffc_server.http.stream_body import MEDIA_TYPE, MOST_RANGE
 from diffc_stream.session import Terms
@@ -314,10 +315,28 @@ async def test_a_tag_means_the_same_bytes(folder: Path) -> None:
         tags = [(await ask(daemon, f"/{name}.png.dfc")).tag for name in "aba"]
         assert tags[0] == tags[2] != tags[1]
         os.utime(folder / "a.png", ns=(1, 1))
+        assert (await ask(daemon, "/a.png.dfc")).tag == tags[0]
+        (folder / "b.png").write_bytes((folder / "a.png").read_bytes())
+        assert (await ask(daemon, "/b.png.dfc")).tag == tags[0]
+        (folder / "a.png").write_bytes(b"another picture")
         assert (await ask(daemon, "/a.png.dfc")).tag not in tags
+
+
+@pytest.mark.asyncio
+async def test_senders_whose_encoders_are_the_same_have_the_same_tags(
+    folder: Path, tmp_path: Path
+) -> None:
+    copy = tmp_path / "elsewhere"
+    copy.mkdir()
+    (copy / "other name.png").write_bytes((folder / "a.png").read_bytes())
+    async with serving(folder) as daemon, serving(copy) as other:
         tag = (await ask(daemon, "/a.png.dfc")).tag
-    # Another run may be on another machine, whose encoder rounds differently.
-    async with serving(folder) as daemon:
+        assert (await ask(other, "/other%20name.png.dfc")).tag == tag
+        answer = await ask(other, "/other%20name.png.dfc", f"If-None-Match: {tag}")
+        assert (answer.status, answer.body) == (304, b"")
+    # One whose encoder may round differently has another.
+    pipeline = Pipeline(FakeOpener(), engine="0" * 16)
+    async with serving(folder, pipeline=pipeline) as daemon:
         assert (await ask(daemon, "/a.png.dfc")).tag != tag
 
 

@@ -19,7 +19,7 @@ from diffc_client import MemoryStream
 from diffc_server import Catalogue, Pipeline, SenderDaemon
 from diffc_server.cache.store import open_store
 from diffc_server.ops.health import status_port
-from diffc_server.ops.metrics import CODES, ENDS, SenderMetrics
+from diffc_server.ops.metrics import CODES, ENDS, STORE_FAILURES, SenderMetrics
 from diffc_stream.errors import UnknownImage
 from diffc_stream.flags import Endpoint
 from diffc_stream.session import Reason
@@ -225,6 +225,10 @@ async def test_labels_are_few_and_name_nobody() -> None:
         "miss",
         "older",
         "name",
+        "here",
+        "elsewhere",
+        "none",
+        *STORE_FAILURES,
     }
     known |= {"2xx", "3xx", "4xx", "5xx"}
     for family in text_string_to_metric_families(SenderMetrics().text().decode()):

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from diffc_server.cache.lease import RENEW
 from diffc_server.cache.persister import SAVE_EVERY, Persister
 from diffc_server.cache.store import Store, Stored, open_store, stream_key
 from diffc_server.catalogue.file import File
@@ -143,4 +144,68 @@ async def test_after_closing_nothing_is_saved(picture: Path, store: Store) -> No
     persister.close()
     await asyncio.sleep(0)
     persister.save(part(20))
+    assert persister.task is None
+
+
+async def test_the_lease_is_held_while_there_is_work(picture: Path, store: Store) -> None:
+    first, other = (
+        Persister(store, File.at(picture), MODEL, WorkerPools(1), SenderMetrics()) for _ in range(2)
+    )
+    assert await first.claim()
+    assert await first.claim()
+    assert await other.elsewhere()
+    assert not await other.claim()
+    for _ in range(5):
+        first.work(active=True)
+        first.work(active=False)
+        await asyncio.sleep(RENEW)
+        assert first.claimed
+    at_release = []
+    first.before_release = lambda: at_release.append(first.claimed)
+    await asyncio.sleep(RENEW)
+    at_release.append(first.claimed)
+    assert at_release == [True, False]
+    assert await first.claim()  # at once, although the first lease is being released
+    first.release()
+    assert first.task is not None
+    await asyncio.wait([first.task])
+    assert not await other.elsewhere()
+    assert await other.claim()
+    other.close()
+    assert await first.claim()
+    first.close()
+
+
+async def test_a_store_that_leases_nothing_in_time_is_done_without(
+    picture: Path, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    workers, metrics, never = WorkerPools(1), SenderMetrics(), asyncio.Event()
+    persister = Persister(store, File.at(picture), MODEL, workers, metrics)
+
+    async def wait(*_: object) -> None:
+        await never.wait()
+
+    monkeypatch.setattr(workers, "recall", wait)
+    assert await persister.claim()
+    assert metrics.leases == {"here": 0, "elsewhere": 0, "none": 1}
+    assert not await persister.elsewhere()
+    persister.release()
+    monkeypatch.setattr(workers, "write", wait)
+    persister.save(part(100))
+    assert persister.task is None  # it is not known what is there
+    await persister.recall(b"")
+    await saved(persister, part(100))
+    assert store.troubles.counts == {"read": 3, "written": 1, "leased": 0}
+    persister.close()
+
+
+async def test_without_a_store_there_is_a_key(picture: Path) -> None:
+    persister = Persister(None, File.at(picture), MODEL, WorkerPools(1), SenderMetrics())
+    assert await persister.key() == stream_key(File.at(picture), MODEL)
+    assert await persister.recall(b"") is None
+    assert persister.claimed
+    assert await persister.claim()
+    assert not await persister.elsewhere()
+    persister.save(part(10))
+    persister.release()
     assert persister.task is None

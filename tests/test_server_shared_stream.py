@@ -11,6 +11,7 @@ from writing import FINGERPRINT, WriterOpener, stream
 
 from diffc_server import Pipeline, Source, Store, open_store
 from diffc_server.cache.backend import SUFFIX
+from diffc_server.cache.lease import NoLease
 from diffc_server.cache.store import Stored, stream_key
 from diffc_server.catalogue.file import File
 from diffc_server.encoding.shared_stream import SharedStream
@@ -128,7 +129,11 @@ async def test_what_cannot_be_continued_is_encoded_anew(
     pipeline.close()
 
 
-async def test_who_stored_first_stays_and_others_are_served(picture: Path, store: Store) -> None:
+async def test_who_stored_first_stays_and_others_are_served(
+    picture: Path, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where the store cannot say who encodes."""
+    monkeypatch.setattr(store, "claim", lambda _: NoLease())
     opener = WriterOpener(salt=3)
     pipeline = Pipeline(opener, store=store)
     shared = pipeline.stream(picture)

@@ -5,14 +5,14 @@ from __future__ import annotations
 import errno
 import logging
 import os
-from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 
 import pytest
+from drawer import Drawer
 from hypothesis import given
 from hypothesis import strategies as st
 
-from diffc_server.cache.backend import SUFFIX, Backend, Entry, FolderBackend
+from diffc_server.cache.backend import SUFFIX, FolderBackend
 from diffc_server.cache.store import Outcome, Store, Stored, open_store, stream_key
 from diffc_server.catalogue.file import File
 from diffc_stream.errors import AddressError
@@ -26,62 +26,6 @@ def part(length: int, data: bytes = STREAM) -> Stored:
 
 
 WHOLE = Stored(data=STREAM, complete=True)
-
-
-class Drawer:
-    """A backend in memory; ``failure`` befalls those who read or write."""
-
-    where = "drawer"
-
-    def __init__(self) -> None:
-        self.objects: dict[str, tuple[int, bytes]] = {}
-        self.failure: OSError | None = None
-        self._clock = 0
-
-    def read(self, name: str) -> bytes | None:
-        """Return an object."""
-        self._fail()
-        return self.objects.get(name, (0, None))[1]
-
-    def write(self, name: str, data: bytes) -> None:
-        """Put an object."""
-        self._fail()
-        self._clock += 1
-        self.objects[name] = self._clock, data
-
-    def touch(self, name: str) -> None:
-        """Put it on top."""
-        self._fail()
-        self._clock += 1
-        self.objects[name] = self._clock, self.objects[name][1]
-
-    def remove(self, name: str) -> None:
-        """Remove an object."""
-        self._fail()
-        self.objects.pop(name, None)
-
-    def entries(self) -> list[Entry]:
-        """List them."""
-        self._fail()
-        return [
-            Entry(name=name, size=len(data), used=used)
-            for name, (used, data) in self.objects.items()
-        ]
-
-    def check(self) -> None:
-        """Fail, if all does."""
-        self._fail()
-
-    def locked(self) -> AbstractContextManager[None]:
-        """Keep out nobody."""
-        return nullcontext()
-
-    def _fail(self) -> None:
-        if self.failure is not None:
-            raise self.failure
-
-
-_shelf: Backend = Drawer()
 
 
 @pytest.fixture
@@ -275,6 +219,15 @@ def test_a_folder_that_may_only_be_read(
         assert store.load(KEY) is None
     assert caplog.text.count("damaged data") == 1
     assert caplog.text.count("Permission denied") == 1
+
+
+@pytest.mark.parametrize("maker", ["", "0123456789abcdef"])
+def test_who_made_it_is_stored_too(store: Store, maker: str) -> None:
+    for complete in (False, True):
+        store.save(KEY, Stored(data=STREAM, complete=complete, maker=maker))
+        found = store.load(KEY)
+        assert found is not None
+        assert (found.data, found.complete, found.maker) == (STREAM, complete, maker)
 
 
 def test_places(tmp_path: Path) -> None:

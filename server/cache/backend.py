@@ -22,6 +22,8 @@ from diffc_stream.opening import open_regular
 from diffc_stream.replacement import replacing
 from diffc_stream.transport.locks import try_lock
 
+from .lease import Lease
+
 SUFFIX = ".stream"
 """The suffix of object names."""
 MOST_BYTES = 2**27
@@ -34,6 +36,9 @@ _LOCK = ".lock"
 _POLL = 0.01
 _OURS = re.compile(r"[0-9a-f]{64}" + re.escape(SUFFIX))
 _TORN = re.compile(r"\.[0-9a-f]{64}" + re.escape(SUFFIX) + r"\.[0-9a-f]{8}\.part")
+_LEASE = re.compile(r"\.[0-9a-f]{64}\.lease")
+LEFT = 86_400.0
+"""Seconds after which a lease that nobody has released is deleted."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,6 +86,14 @@ class Backend(Protocol):
 
     def locked(self) -> AbstractContextManager[None]:
         """Exclude other writers where the backend can; readers go on.  Entering raises OSError."""
+        ...
+
+    def claim(self, key: str) -> Lease | None:
+        """Return the right to encode what the key stands for; None if another has it."""
+        ...
+
+    def claimed(self, key: str) -> bool:
+        """Tell whether another has that right."""
         ...
 
 
@@ -145,6 +158,10 @@ class FolderBackend:
                     with contextlib.suppress(FileNotFoundError):
                         stat = file.stat(follow_symlinks=False)
                         found.append(Entry(name=file.name, size=stat.st_size, used=stat.st_mtime))
+                elif _LEASE.fullmatch(file.name):
+                    with contextlib.suppress(FileNotFoundError):
+                        if file.stat(follow_symlinks=False).st_mtime < time.time() - LEFT:
+                            self.remove(file.name)
         return found
 
     def check(self) -> None:
@@ -161,28 +178,56 @@ class FolderBackend:
         finally:
             os.close(descriptor)  # which ends the lock
 
+    def claim(self, key: str) -> Lease | None:
+        """Lock a file, which the kernel unlocks when the process ends: no lease is ever stale."""
+        path = self._lease(key)
+        descriptor = self._locked(path)
+        return None if descriptor is None else _LockedFile(path, descriptor)
+
+    def claimed(self, key: str) -> bool:
+        """Look whether the file is locked."""
+        path = self._lease(key)
+        try:
+            descriptor = os.open(path, os.O_RDWR)
+        except FileNotFoundError:
+            return False
+        try:
+            return not try_lock(descriptor)
+        finally:
+            os.close(descriptor)
+
+    def _lease(self, key: str) -> Path:
+        return self._folder / f".{key}.lease"
+
     def _acquire(self) -> int:
         deadline = time.monotonic() + self._patience
         while True:
-            descriptor = os.open(self._folder / _LOCK, os.O_RDWR | os.O_CREAT, 0o666)
-            try:
-                if self._lock(descriptor):
-                    return descriptor
-            except BaseException:
-                os.close(descriptor)
-                raise
-            os.close(descriptor)
+            descriptor = self._locked(self._folder / _LOCK)
+            if descriptor is not None:
+                return descriptor
             if time.monotonic() >= deadline:
                 raise TimeoutError(errno.ETIMEDOUT, "another process has been writing for too long")
             time.sleep(_POLL)
 
-    def _lock(self, descriptor: int) -> bool:
-        """Try to lock a file; tell whether that worked and the file is still the lock file."""
+    def _locked(self, path: Path) -> int | None:
+        """Create a file if needed, and return its descriptor locked; None if another has it."""
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
+        try:
+            if self._lock(descriptor, path):
+                return descriptor
+        except BaseException:
+            os.close(descriptor)
+            raise
+        os.close(descriptor)
+        return None
+
+    def _lock(self, descriptor: int, path: Path) -> bool:
+        """Try to lock a file; tell whether that worked and the file is still at the path."""
         try:
             if not try_lock(descriptor):
                 return False
             # If the file was deleted meanwhile, other processes lock a newer one.
-            named, held = (self._folder / _LOCK).stat(), os.fstat(descriptor)
+            named, held = path.stat(), os.fstat(descriptor)
         except FileNotFoundError:
             return False
         return (named.st_dev, named.st_ino) == (held.st_dev, held.st_ino)
@@ -196,3 +241,31 @@ class FolderBackend:
             os.fsync(descriptor)
         finally:
             os.close(descriptor)
+
+
+class _LockedFile:
+    """A lease that is a lock."""
+
+    def __init__(self, path: Path, descriptor: int) -> None:
+        self._path = path
+        self._held = [descriptor]
+
+    def __del__(self) -> None:
+        self.close()  # whoever asked for it did not wait for the answer
+
+    def renew(self) -> bool:
+        """Do nothing: it lasts as long as the process."""
+        return True
+
+    def release(self) -> None:
+        """Delete the file and unlock it."""
+        try:
+            if self._held:
+                self._path.unlink(missing_ok=True)
+        finally:
+            self.close()
+
+    def close(self) -> None:
+        """Unlock the file."""
+        with contextlib.suppress(IndexError):
+            os.close(self._held.pop())

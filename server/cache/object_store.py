@@ -11,7 +11,9 @@ from typing import Any
 
 from diffc_stream.errors import AddressError, MissingPackage
 
-from .backend import MOST_BYTES, SUFFIX, Entry
+from .backend import LEFT, MOST_BYTES, SUFFIX, Entry
+from .lease import SUFFIX as LEASE
+from .lease import Lease, Leases
 
 _TIMES = ("mtime", "LastModified", "last_modified", "updated", "created")
 """The keys under which file systems give the time at which an object was written."""
@@ -20,8 +22,9 @@ _TIMES = ("mtime", "LastModified", "last_modified", "updated", "created")
 class ObjectStore:
     """Objects below a URL, each written by one call, which object stores carry out wholly or not.
 
-    There are no locks: of two processes that write an object at the same time, one wins.  Objects
-    cannot be touched either, so only uses that this process knows of count.
+    There are no locks: of two processes that write an object at the same time, one wins.  Leases
+    (:mod:`.lease`) keep most from doing so.  Objects cannot be touched either, so only uses that
+    this process knows of count.
     """
 
     def __init__(self, url: str) -> None:
@@ -50,6 +53,7 @@ class ObjectStore:
         name = protocol if isinstance(protocol, str) else protocol[0]
         self._where = f"{name}://{self._root}"
         self._used: dict[str, float] = {}
+        self._leases = Leases(self)
         with _told():
             self._files.makedirs(self._root, exist_ok=True)
 
@@ -69,9 +73,38 @@ class ObjectStore:
 
     def write(self, name: str, data: bytes) -> None:
         """Write an object."""
+        self.replace(name, data)
+        self.touch(name)
+
+    def replace(self, name: str, data: bytes) -> None:
+        """Write an object that counts neither as used nor for the size."""
         with _told():
             self._files.pipe_file(self._path(name), data)
-        self.touch(name)
+
+    def create(self, name: str, data: bytes) -> bool:
+        """Write an object unless there is one; return False if there is.
+
+        Exclusive on local disks, S3, Google's and Azure's stores and in memory.  Other file systems
+        of fsspec look first and then write, so two processes may both succeed.
+        """
+        with _told():
+            try:
+                if getattr(self._files, "local_file", False):
+                    with self._files.open(self._path(name), "xb") as file:
+                        file.write(data)
+                else:
+                    self._files.pipe_file(self._path(name), data, mode="create")
+            except FileExistsError:
+                return False
+        return True
+
+    def claim(self, key: str) -> Lease | None:
+        """Create a lease, or take over one that has expired."""
+        return self._leases.claim(key)
+
+    def claimed(self, key: str) -> bool:
+        """Look whether there is a lease that has not expired."""
+        return self._leases.held(key)
 
     def touch(self, name: str) -> None:
         """Remember that an object was used now."""
@@ -96,6 +129,8 @@ class ObjectStore:
             if facts["type"] == "file" and name.endswith(SUFFIX):
                 used = max(_time(facts), self._used.get(name, 0.0))
                 found.append(Entry(name=name, size=int(facts["size"]), used=used))
+            elif name.endswith(LEASE) and 0.0 < _time(facts) < time.time() - LEFT:
+                self.remove(name)
         # Forget those that other processes have removed.
         self._used = {entry.name: entry.used for entry in found if entry.name in self._used}
         return found

@@ -14,6 +14,7 @@ from ..cache.store import Store
 from ..catalogue.file import File
 from ..ops.metrics import SenderMetrics
 from ..threads.pools import WorkerPools
+from .engine import mark
 from .shared_stream import LOOK_AHEAD, SharedStream
 from .slots import MOST_PIXELS, MOST_SLOTS, MOST_WAITING, EncoderSlots
 from .source import Describing, Opener, is_stream
@@ -44,24 +45,29 @@ class Pipeline:
         held: int = MOST_HELD,
         metrics: SenderMetrics | None = None,
         describing: Describing | None = None,
+        engine: str | None = None,
     ) -> None:
         """Compute on ``encoders`` threads what ``store`` does not hold.
 
         Up to ``slots`` pictures, with ``pixels`` pixels together, take turns on the threads, and
         ``queue`` others wait; see :class:`EncoderSlots`.  Up to ``held`` bytes of streams stay in
         memory: unused ones make room for new ones, and if all are in use, a request is refused.
-        ``describing``, if given, opens pictures for receivers that want their metadata.
+        ``describing``, if given, opens pictures for receivers that want their metadata.  ``engine``
+        is the mark of the encoders, by default this process's own (:func:`.engine.mark`).
         """
         self.opener = opener
         self._describing = describing
         self.slots = EncoderSlots(encoders=encoders, slots=slots, pixels=pixels, queue=queue)
         self._store = store
+        self._engine = mark() if engine is None else engine
         self._workers = WorkerPools(encoders)
         self.ready = StreamFiles(self._workers)
         """Reads streams that are files already, for requests over HTTP."""
         self._held: StreamCache[SharedStream] = StreamCache(held, self.slots)
         self._metrics = metrics or SenderMetrics()
         self._metrics.waiting = lambda: self.slots.waiting
+        if store is not None:
+            self._metrics.store_failures = lambda: store.troubles.counts
 
     def stream(self, path: Path, model: str | None = None) -> SharedStream:
         """Return the stream of the file that is now at a path; see :meth:`of`."""
@@ -83,6 +89,7 @@ class Pipeline:
         stream = self._held.find(key)
         if stream is None or not (stream.failure is None or stream.failure.retry):
             # All that determines the bytes, beside the picture.
+            store = None if is_stream(file.path) else self._store
             recipe = model if describing is None else f"{model} {describing.facts}"
             stream = SharedStream(
                 file,
@@ -91,8 +98,9 @@ class Pipeline:
                 hold=self._held.grow,
                 workers=self._workers,
                 slots=self.slots,
-                persister=self._persister(file, recipe),
+                persister=Persister(store, file, recipe or "", self._workers, self._metrics),
                 metrics=self._metrics,
+                engine=self._engine,
             )
             self._held.add(key, stream)
         return stream
@@ -110,8 +118,3 @@ class Pipeline:
         self.ready.close()
         self.slots.close()
         self._workers.close()
-
-    def _persister(self, file: File, recipe: str | None) -> Persister | None:
-        if self._store is None or recipe is None:
-            return None
-        return Persister(self._store, file, recipe, self._workers, self._metrics)

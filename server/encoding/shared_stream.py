@@ -6,8 +6,9 @@
 
 It is computed only as far as receivers want it plus a look-ahead, one piece per job, so that
 pictures take turns on the workers.  An encoder is made only if more is wanted than the store has:
-it continues from there, in a slot (:mod:`.slots`).  When the last receiver has left, the present
-piece is the last, and new bytes go to the store.
+it continues from there, in a slot (:mod:`.slots`) and with a lease: while another sender encodes
+the picture, it takes what that one stores (:mod:`.sharing`).  When the last receiver has left, the
+present piece is the last, and new bytes go to the store.
 """
 
 from __future__ import annotations
@@ -16,18 +17,19 @@ import asyncio
 from collections.abc import Callable
 from typing import TypeVar, TypeVarTuple
 
-from diffc_stream.container import Header
 from diffc_stream.errors import PrefixMismatch, RequestRefused
 from diffc_stream.opening import Identity
-from diffc_stream.session import MAX_STREAM, Code, PrefixHash
+from diffc_stream.session import MAX_STREAM, Code
 
 from ..cache.persister import Persister
 from ..cache.store import Stored
 from ..catalogue.file import File
 from ..ops.metrics import SenderMetrics
 from ..threads.pools import WorkerPools
+from .charged_work import ChargedWork
 from .failures import refusal
-from .hulled_curve import HulledCurve
+from .growing_bytes import GrowingBytes, Hold
+from .sharing import Sharing
 from .slots import EncoderSlots
 from .source import Opener, Source, is_stream
 from .subscribers import Account, Subscribers, Wake
@@ -39,13 +41,11 @@ REST = 60.0
 _NOTHING = -1
 """Less than 0 wanted bytes, which do not even open the picture."""
 
-Hold = Callable[[int], None]
-"""Counts bytes that a stream has grown by.  Raises RequestRefused if there is no room for more."""
 Result = TypeVar("Result")
 Given = TypeVarTuple("Given")
 
 
-class SharedStream:
+class SharedStream(GrowingBytes):
     """The stream of one picture by one model, as far as it has been computed."""
 
     def __init__(
@@ -57,51 +57,42 @@ class SharedStream:
         hold: Hold,
         workers: WorkerPools,
         slots: EncoderSlots,
-        persister: Persister | None,
+        persister: Persister,
         metrics: SenderMetrics,
+        engine: str = "",
     ) -> None:
-        """Prepare the stream of a file; ``hold`` is called before and after it grows."""
-        self.pixels: int | None = None
-        """The picture's number of pixels, once it has been opened."""
+        """Prepare the stream of a file.
+
+        ``hold`` is called before and after it grows; ``engine`` is the mark of its encoder.
+        """
+        super().__init__(hold)
         self.model = model
         """Fingerprint of its model; None until a .dfc file has been opened."""
-        self.complete = False
-        """Whether the whole stream has been computed."""
         self.failure: RequestRefused | None = None
         """Why it cannot grow; with ``retry`` it holds for the present subscribers only."""
-        self.curve = HulledCurve()
-        """The quality at its bytes."""
         self.light = is_stream(file.path)
         """Whether it is a .dfc file, which needs no encoder and is not stored."""
         self.spare_since: float | None = None
         """When the last wanted piece was computed; None while one is being computed."""
         self._file = file
         self._opener = opener
-        self._hold = hold
         self._workers = workers
         self._slots = slots
-        self._persister = persister
+        self._sharing = Sharing(self, persister, engine)
         self._metrics = metrics
-        self._data = bytearray()
         self._listeners = Subscribers()
+        self._work = ChargedWork(self, self._listeners, workers, metrics)
         self._wanted = self._claimed = _NOTHING
         """How many bytes are wanted to be sent, and how many to check claims."""
         self._source: Source | None = None
         self._task: asyncio.Task[None] | None = None
         self._in_line = False
         """Whether it waits for a slot."""
-        self._computing = False
-        """Whether an encoder computes a piece of it."""
         self._unpaid = False
         """Whether it waits until an account may be charged."""
-        self._spent = 0.0
-        """Seconds of an encoder since the first of the present subscribers."""
         self._closed = False
         self._resting: asyncio.TimerHandle | None = None
         """Drops the encoder after REST seconds without subscribers."""
-
-    def __len__(self) -> int:
-        return len(self._data)
 
     @property
     def idle(self) -> bool:
@@ -121,12 +112,27 @@ class SharedStream:
     @property
     def saving(self) -> asyncio.Task[None] | None:
         """The task that saves it now, if there is one."""
-        return self._persister.task if self._persister else None
+        return self._sharing.task
+
+    @property
+    def maker(self) -> str:
+        """Which encoders will have made it; the entity tag follows from that."""
+        return self._sharing.maker
 
     @property
     def weight(self) -> int:
         """Pixels that an encoder would hold; 0 while they are not known."""
         return self.pixels or 0
+
+    async def tag(self) -> str:
+        """Return the strong entity tag, equal for all senders whose encoders make the same bytes.
+
+        Raises RequestRefused if the picture's file cannot be read.
+        """
+        try:
+            return await self._sharing.tag()
+        except OSError as error:
+            raise refusal(self._file.path.name, error) from error
 
     def join(self, wake: Wake, account: Account | None = None) -> None:
         """Call ``wake``, on the event loop, whenever something has changed.
@@ -144,12 +150,15 @@ class SharedStream:
         if not self.idle:
             return
         self._wanted = self._claimed = _NOTHING
-        if self._in_line and self._task is not None:
+        if self._waits and self._task is not None:
             self._task.cancel()
-        if self._spent:
-            self._slots.record_duration(self._spent)
-            self._spent = 0.0
-        self._save()
+        if self._work.spent:
+            self._slots.record_duration(self._work.spent)
+            self._work.spent = 0.0
+        if self._task is None:
+            self._sharing.release()
+        else:
+            self._sharing.save()
         self._rest_later()
         self._slots.serve_queue()
 
@@ -168,8 +177,8 @@ class SharedStream:
             self._claimed = max(self._claimed, length)
         else:
             self._wanted = max(self._wanted, length)
-            if self._computing and self._due(self._wanted):
-                self._workers.encoders.need(self)
+            if self._work.running and self._due(self._wanted):
+                self._work.need()
         self._go_on()
 
     async def reach(
@@ -202,18 +211,27 @@ class SharedStream:
                 return RequestRefused(Code.BUSY, message, retry=True, after=wait)
         return self.failure
 
-    def read(self, start: int, end: int) -> bytes:
-        """Return the bytes from ``start`` to ``end``, as far as they are there."""
-        return bytes(self._data[start:end])
-
-    def prefix(self, length: int) -> str | None:
-        """Return the hash of the first ``length`` bytes; None while there are fewer."""
-        return str(PrefixHash(self.read(0, length))) if length <= len(self._data) else None
-
     def rest(self) -> None:
         """Drop the source of the stream; the bytes stay."""
         self._stay()
         self._source = None
+        self._sharing.rest()
+
+    def accept(self, stored: Stored) -> None:
+        """Take what another sender has encoded."""
+        self.measure(stored.data)
+        if len(stored.data) > len(self):
+            self._source = None
+        self.take(stored.data[len(self) :])
+        if stored.complete:
+            self.end()
+        self._listeners.notify()
+
+    def lacks(self) -> bool:
+        """Tell whether a subscriber waits for more than is there."""
+        if self._closed or self.idle or self.failure is not None or self.complete:
+            return False
+        return self._due(max(self._wanted, self._claimed))
 
     def close(self) -> None:
         """Stop computing and saving."""
@@ -221,45 +239,44 @@ class SharedStream:
         self._stay()
         if self._task is not None:
             self._task.cancel()
-        if self._persister is not None:
-            self._persister.close()
-        self.rest()
+        self._sharing.close()
+        self._source = None
 
-    def _lacks(self) -> bool:
-        """Tell whether a subscriber waits for more than is there."""
-        if self._closed or self.idle or self.failure is not None or self.complete:
-            return False
-        return self._due(max(self._wanted, self._claimed))
+    @property
+    def _waits(self) -> bool:
+        """Whether its task only waits: for a slot, or for another sender."""
+        return self._in_line or self._sharing.following
 
     def _due(self, length: int) -> bool:
         """Tell whether ``length`` wanted bytes take computing."""
         return length > len(self) or (self.pixels is None and length > _NOTHING)
 
     def _go_on(self) -> None:
-        if self._task is None and self._lacks():
+        if self._task is None and self.lacks():
             self.spare_since = None
             self._task = asyncio.get_running_loop().create_task(self._grow())
 
     async def _grow(self) -> None:
         """Compute until no subscriber waits for more."""
         try:
-            if self._source is None and self._persister is not None:
-                await self._recall(self._persister)
-            while self._lacks():
+            self._sharing.work(active=True)
+            if self._source is None:
+                await self._sharing.look()
+            while self.lacks():
                 self._hold(0)
                 self._unpaid = not self.light and self._listeners.wait() > 0.0
                 if self._unpaid:
                     await self._pause()
                 elif self._source is None:
                     await self._open()
-                else:
+                elif await self._may_encode():
                     await self._step(self._source)
         except asyncio.CancelledError:
             # Cancelled in the queue, because it has no subscribers; or else the daemon ends.
-            self._closed = self._closed or not self._in_line
+            self._closed = self._closed or not self._waits
         except Exception as error:
-            if isinstance(error, PrefixMismatch) and self._persister is not None:
-                await self._persister.delete(bytes(self._data))
+            if isinstance(error, PrefixMismatch):
+                await self._sharing.delete()
             self._fail(error)
         finally:
             self._task, self._in_line, self._unpaid = None, False, False
@@ -268,7 +285,8 @@ class SharedStream:
     async def _pause(self) -> None:
         """Wait until an account can pay, or a subscriber joins or leaves; frees the slot."""
         self.spare_since = asyncio.get_running_loop().time()
-        self._workers.encoders.rest(self)
+        self._work.rest()
+        self._sharing.release()
         self._listeners.notify()
         self._slots.serve_queue()
         await self._listeners.changed(within=self._listeners.wait())
@@ -277,11 +295,12 @@ class SharedStream:
     def _settle(self) -> None:
         """Handle the end of computing for now."""
         self.spare_since = asyncio.get_running_loop().time()
-        self._workers.encoders.rest(self)
+        self._work.rest()
         if self._source is None:
             self._slots.release(self)
-        if self.idle or self.complete:
-            self._save()
+        self._sharing.work(active=False)
+        if self.idle or self.complete or self.failure is not None:
+            self._sharing.release()
         self._rest_later()
         self._listeners.notify()
         self._go_on()  # subscribers may have joined meanwhile
@@ -303,26 +322,26 @@ class SharedStream:
         self.rest()
         self._slots.release(self)
 
-    async def _recall(self, persister: Persister) -> None:
-        """Take the bytes that the store has beyond those that are here."""
-        stored = await persister.recall(bytes(self._data))
-        if stored is None:
-            return
-        if self.pixels is None:
-            header, _ = Header.parse(stored.data)
-            self.pixels = header.width * header.height
-        self._take(stored.data[len(self) :])
-        if stored.complete:
-            self._end()
-        self._listeners.notify()
+    async def _may_encode(self) -> bool:
+        """Get the lease; if another sender has it, take what that one encodes."""
+        if await self._sharing.may_encode():
+            return True
+        if self._sharing.following:
+            self._source = None
+            self._work.rest()
+            self._slots.release(self)
+            await self._sharing.follow()
+        return False
 
     async def _open(self) -> None:
         """Open the source of the stream; if it is an encoder, after getting a slot."""
         if not self.light:
             self._in_line = True
-            self._workers.encoders.rest(self)
+            self._work.rest()
             await self._slots.acquire(self)
             self._in_line = False
+            if not await self._may_encode():
+                return
         data = bytes(self._data)
         source = await self._on(self._opener.open, self._file.path, self.model, data)
         self._file.check(source.version or await self._version())
@@ -330,6 +349,7 @@ class SharedStream:
         if not self.light and not self._slots.can_keep(self):
             self._slots.release(self)  # queue again, now that its size is known
             return
+        self._sharing.provenance.went_on(len(data))
         self._source = source
         self._listeners.notify()
 
@@ -338,51 +358,29 @@ class SharedStream:
         piece = await self._on(_next, source)
         self._metrics.steps += not self.light
         if piece is None:
-            self._end()
+            self.end()
         else:
-            self._take(piece)
-        if self._persister is not None and self._persister.due:
-            self._save()
+            self.take(piece)
+        if self._sharing.due:
+            self._sharing.save()
         self._listeners.notify()
 
     async def _on(self, function: Callable[[*Given], Result], *arguments: *Given) -> Result:
         """Run a function on a thread, and charge its time to the subscribers."""
         if self.light:
             return await self._workers.read(function, *arguments)
-        payers, encoders = self._listeners.payers(), self._workers.encoders
-        (encoders.need if self._due(self._wanted) else encoders.rest)(self)
-        self._computing = True
-        try:
-            result, seconds = await encoders.compute(self, function, *arguments)
-        finally:
-            self._computing = False
-        self._spent += seconds
-        self._metrics.encoder_seconds += seconds
-        for account in payers:
-            if account is not None:
-                account.charge(seconds / len(payers))
-        return result
+        (self._work.need if self._due(self._wanted) else self._work.rest)()
+        return await self._work.run(function, *arguments)
 
     async def _version(self) -> Identity:
         """Return the present version of the file.  Raises RequestRefused if it is missing."""
         found = await self._workers.read(File.at, self._file.path)
         return found.version
 
-    def _take(self, piece: bytes) -> None:
-        piece = piece[: MAX_STREAM - len(self)]
-        self._data += piece
-        self._hold(len(piece))
-        self.curve.feed(piece)
-        if len(self) >= MAX_STREAM:
-            self._end()
-
-    def _end(self) -> None:
-        self.complete = True
+    def end(self) -> None:
+        """Note that the stream is complete."""
+        super().end()
         self._source = None
-
-    def _save(self) -> None:
-        if self._persister is not None and self._data:
-            self._persister.save(Stored(data=bytes(self._data), complete=self.complete))
 
     def _fail(self, error: Exception) -> None:
         self._source = None

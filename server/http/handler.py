@@ -12,11 +12,8 @@ written to the transport directly, as fast as the client takes it and the encode
 from __future__ import annotations
 
 import asyncio
-import hashlib
 import logging
-import secrets
 from dataclasses import dataclass, field
-from functools import partial
 from http import HTTPStatus
 from math import ceil
 from urllib.parse import unquote
@@ -24,7 +21,6 @@ from urllib.parse import unquote
 from websockets.asyncio.server import ServerConnection
 from websockets.http11 import Request, Response
 
-from diffc_stream.container.grammar import VERSION
 from diffc_stream.errors import LinkLost, RequestRefused
 from diffc_stream.opening import is_passing
 from diffc_stream.session import Code
@@ -37,7 +33,7 @@ from ..catalogue.catalogue import Catalogue
 from ..catalogue.file import File, try_later
 from ..encoding.pipeline import Pipeline
 from ..encoding.source import STREAM_SUFFIX, is_stream
-from ..encoding.stream_file import entity_tag, length
+from ..encoding.stream_file import length
 from ..ops.metrics import SenderMetrics
 from .buffers import Buffers
 from .comparison import PREFIX as COMPARISON
@@ -73,8 +69,6 @@ class HttpService:
     metrics: SenderMetrics
     buffers: Buffers = field(default_factory=Buffers)
     """Count the memory of all answers."""
-    epoch: str = field(default_factory=partial(secrets.token_hex, 8))
-    """Distinguishes this run of the daemon from others, whose encoders may round differently."""
 
 
 class RequestHandler:
@@ -261,9 +255,7 @@ class RequestHandler:
     async def _send_growing(self, file: File) -> None:
         """Send a picture's stream while it is encoded."""
         shared = self._service.pipeline.of(file)
-        # All that determines the bytes, and the run of this encoder.
-        facts = f"{self._service.epoch} {VERSION} {shared.model} {tuple(file.version)} {file.path}"
-        etag = entity_tag(hashlib.sha256(facts.encode()).hexdigest())
+        etag = await shared.tag()
         growing = self._growing = StreamBody(self._writer, self._request, shared, etag, self.quota)
         if self._draining:
             growing.drain()

@@ -48,6 +48,7 @@ class StreamBody:
         self._request = request
         self._shared = shared
         self._etag = etag
+        self._maker = shared.maker
         self._visit = quota
         self._awoken = asyncio.Event()
         self._wake = self._awoken.set
@@ -167,6 +168,8 @@ class StreamBody:
     async def _reach(self, length: int, *, claimed: bool = False) -> None:
         """Wait for ``length`` bytes, or all there are.  Raises RequestRefused or LinkLost.
 
+        It refuses if another encoder goes on with the stream, which then has another entity tag.
+
         It asks the encoder for a little at a time, so that the encoder stops with the last client.
         """
         while not self._shared.complete and len(self._shared) < length:
@@ -180,6 +183,8 @@ class StreamBody:
             self._shared.want(ahead, claimed=claimed)
             self._awoken.clear()
             await self._awoken.wait()
+        if self._shared.maker != self._maker:
+            raise RequestRefused(Code.BUSY, "another encoder goes on", retry=True, after=1.0)
 
     def _described(self) -> dict[str, str]:
         head = described(self._etag)

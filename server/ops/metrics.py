@@ -8,7 +8,7 @@ and never hold an id, a name or an address.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import Final
 
 from prometheus_client import Histogram
@@ -25,6 +25,9 @@ ENDS: Final = (*(reason.value for reason in Reason), "error", "lost")
 CODES: Final = tuple(code for name, code in vars(Code).items() if name.isupper())
 TURNED_AWAY: Final = (*("full", "short", "draining", "forbidden", "unauthorized", "limited"),)
 """Why connections are refused before the first message."""
+
+STORE_FAILURES: Final = ("read", "written", "leased")
+"""What a store may fail to be."""
 
 
 class SenderMetrics(ProcessMetrics):
@@ -76,6 +79,12 @@ class SenderMetrics(ProcessMetrics):
         """Lookups that did not."""
         self.stored = 0
         """Bytes written to the store."""
+        self.leases: Counter[str] = Counter(here=0, elsewhere=0, none=0)
+        """Who had the right to encode a picture that this sender wanted to encode."""
+        self.store_failures: Callable[[], Mapping[str, int]] = lambda: dict.fromkeys(
+            STORE_FAILURES, 0
+        )
+        """Returns how often the store could not be read, written or leased."""
         super().__init__()
         self.first_bytes = Histogram(
             "diffc_first_bytes_seconds",
@@ -141,6 +150,18 @@ class SenderMetrics(ProcessMetrics):
         yield CounterMetricFamily(
             "diffc_store_written_bytes", "Bytes written to the store.", value=self.stored
         )
+        yield _counter(
+            "diffc_store_leases",
+            "Pictures to be encoded, by which sender has the lease; none: the store does not say.",
+            self.leases,
+            "holder",
+        )
+        yield _counter(
+            "diffc_store_failures",
+            "What the store did not do, or not in time.",
+            self.store_failures(),
+            "what",
+        )
         yield GaugeMetricFamily(
             "diffc_draining", "1 while it shuts down.", value=int(self.draining)
         )
@@ -164,7 +185,7 @@ def _accepted(admission: Admission | None) -> Iterator[Metric]:
     )
 
 
-def _counter(name: str, what: str, values: dict[str, int], label: str) -> Metric:
+def _counter(name: str, what: str, values: Mapping[str, int], label: str) -> Metric:
     family = CounterMetricFamily(name, what, labels=[label])
     for key, value in values.items():
         family.add_metric([key], value)
