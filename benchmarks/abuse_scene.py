@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import os
 import secrets
-import subprocess
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass, field
@@ -19,6 +18,7 @@ from .abuse_attack import Prey
 from .abuse_files import MARK
 from .abuse_honest import appear, drawn
 from .abuse_wire import Front
+from .certificate import certify
 from .link_transfers import stream
 from .process import Process, running
 
@@ -86,7 +86,7 @@ class Scene:
         scene.tokens = {name: secrets.token_urlsafe(32) for name in names}
         scene._write_tokens()
         scene._put_own()
-        _certify(home)
+        certify(home)
         return scene
 
     @property
@@ -231,22 +231,3 @@ def _digest(path: Path) -> str:
         return hashlib.sha256(path.read_bytes()).hexdigest()
     except OSError:
         return "gone"
-
-
-def _certify(home: Path) -> None:
-    """Make a certificate of this machine's own.  Raises OSError."""
-    command = [
-        "openssl",
-        "req",
-        "-x509",
-        "-newkey",
-        "ec",
-        "-pkeyopt",
-        "ec_paramgen_curve:prime256v1",
-    ]
-    command += ["-nodes", "-days", "30", "-subj", "/CN=localhost"]
-    command += ["-addext", "subjectAltName=DNS:localhost,IP:127.0.0.1"]
-    command += ["-keyout", "key.pem", "-out", "cert.pem"]
-    done = subprocess.run(command, cwd=home, capture_output=True, text=True, check=False)
-    if done.returncode:
-        raise OSError(f"openssl makes no certificate: {done.stderr.strip()[-200:]}")

@@ -3,10 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+import ssl
 import tempfile
 from collections.abc import Callable
+from contextlib import AsyncExitStack
 from pathlib import Path
 
+from websockets.asyncio.client import connect
+from websockets.typing import Subprotocol
+
+from diffc_stream.session import MAX_WINDOW, SUBPROTOCOL
+from diffc_stream.session.coding import encode
+from diffc_stream.session.messages import Hello
+
+from .certificate import certify
 from .crowd import Crowd, Receiver
 from .link_transfers import stream
 from .process import Process, sending
@@ -20,6 +30,8 @@ SMALL = 4096
 SETTLING = 2.0
 """Seconds after which nothing more happens."""
 PATIENCE = 60.0
+BEFORE = 20
+"""Receivers that come first: what is there once, whoever comes, is not theirs."""
 
 
 async def measure(report: Callable[[str], None]) -> dict[str, object]:
@@ -40,17 +52,45 @@ async def measure(report: Callable[[str], None]) -> dict[str, object]:
                     "asked": ASKED,
                     "got": await asyncio.to_thread(_weigh, process, receiver),
                 }
+        report(f"{RECEIVERS} idle over TLS")
+        certify(folder)
+        files = ("--tls-cert", f"{folder / 'cert.pem'}", "--tls-key", f"{folder / 'key.pem'}")
+        async with sending(folder, *files) as process, AsyncExitStack() as held:
+            figures["bytes each, idle over TLS"] = {
+                "asked": ASKED,
+                "got": await _weigh_over_tls(process, folder / "cert.pem", held),
+            }
     return figures
 
 
 def _weigh(process: Process, receiver: Callable[[], Receiver]) -> int:
-    # What is there once, whoever comes, is not theirs: code, the stream, the first of everything.
-    _gather(process, [Receiver(image="0.dfc") for _ in range(20)], ended=True).close()
+    _gather(process, [Receiver(image="0.dfc") for _ in range(BEFORE)], ended=True).close()
     before = process.resident
     crowd = _gather(process, [receiver() for _ in range(RECEIVERS)], ended=False)
     after = process.resident
     crowd.close()
     return (after - before) // RECEIVERS
+
+
+async def _weigh_over_tls(process: Process, authority: Path, held: AsyncExitStack) -> int:
+    trusting = ssl.create_default_context(cafile=authority)
+
+    async def come(number: int) -> int:
+        for _ in range(number):
+            receiver = connect(
+                f"wss://localhost:{process.port}",
+                ssl=trusting,
+                subprotocols=[Subprotocol(SUBPROTOCOL)],
+                compression=None,
+            )
+            socket = await held.enter_async_context(receiver)
+            await socket.send(encode(Hello(window=MAX_WINDOW, idle=600.0)))
+            await socket.recv()  # WELCOME
+        await asyncio.sleep(SETTLING)
+        return process.resident
+
+    before = await come(BEFORE)
+    return (await come(RECEIVERS) - before) // RECEIVERS
 
 
 def _gather(process: Process, receivers: list[Receiver], *, ended: bool) -> Crowd:

@@ -58,7 +58,7 @@ def no_certificate(home: Path) -> None:
 
 
 def test_a_scene_knows_what_was_touched(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(abuse_scene, "_certify", no_certificate)
+    monkeypatch.setattr(abuse_scene, "certify", no_certificate)
     scene = abuse_scene.Scene.make(tmp_path, ready=3, photos=1, large=10)
     assert scene.touched() == []
     assert [(scene.served / name).stat().st_size for name in scene.ready] == [2000] * 3

@@ -15,6 +15,7 @@ from diffc_benchmarks import load_downloads, load_frames, load_idle, load_slow
 from diffc_benchmarks.link_transfers import Streams
 from diffc_benchmarks.process import Process, running
 from diffc_stream.session import Terms
+from diffc_stream.transport.tls import Certificate
 
 pytestmark = pytest.mark.skipif(
     not Path("/proc/self/smaps_rollup").exists(), reason="reads Linux's /proc"
@@ -24,8 +25,12 @@ pytestmark = pytest.mark.skipif(
 @asynccontextmanager
 async def within(folder: Path, *options: str) -> AsyncIterator[Process]:
     """Serve a folder on this very loop."""
-    terms = Terms(window=int(options[1])) if options else None
-    async with serving(folder, Streams(), terms=terms) as daemon:
+    told = dict(zip(options[::2], options[1::2], strict=True))
+    terms = Terms(window=int(told["--window"])) if "--window" in told else None
+    certificate = None
+    if "--tls-cert" in told:
+        certificate = Certificate(Path(told["--tls-cert"]), Path(told["--tls-key"]))
+    async with serving(folder, Streams(), terms=terms, certificate=certificate) as daemon:
         yield Process(pid=os.getpid(), port=daemon.port)
 
 
@@ -59,6 +64,7 @@ async def test_idle(monkeypatch: pytest.MonkeyPatch) -> None:
         "bytes each, idle",
         "bytes each, stalled, having read nothing",
         "bytes each, stalled in the middle",
+        "bytes each, idle over TLS",
     ]
     assert all(isinstance(got(figures, name), int) for name in figures)
 
