@@ -186,6 +186,25 @@ def test_lost_payload_is_read_over() -> None:
     assert [event for event in events if isinstance(event, Lost)] == [Lost(10), Lost(1)]
 
 
+@given(st.integers(60, 2300), st.integers(1, 600))
+def test_a_step_is_as_long_as_it_says_whatever_is_lost_of_it(first: int, size: int) -> None:
+    data, _ = written()
+    try:
+        events = gaps(data, [(first, min(first + size, len(data) - 20))] if size > 0 else [])
+    except StreamError:  # a description is lost
+        return
+    lengths: list[int] = []
+    for event in events:
+        if isinstance(event, Step):
+            lengths.append(0)
+        elif isinstance(event, Payload):
+            lengths[-1] += len(event.data)
+        elif isinstance(event, Lost):
+            assert event.size > 0
+            lengths[-1] += event.size
+    assert lengths == [step.length for step, _ in STEPS]
+
+
 def test_what_cannot_be_checked_is_not_verified() -> None:
     data, ends = written()
     reader = StreamReader()

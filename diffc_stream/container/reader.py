@@ -172,7 +172,7 @@ class StreamReader:
 
     def _known(self) -> int:
         """Return how many bytes from here on are not lost, as far as anybody has said."""
-        return self._lost[0][0] - self.offset if self._lost else MAX_LENGTH
+        return max(0, self._lost[0][0] - self.offset) if self._lost else MAX_LENGTH
 
     def _lost_here(self) -> int:
         return self._lost[0][1] - self.offset
