@@ -33,7 +33,7 @@ from diffc_stream.channel.randomness import (  # noqa: E402
 from diffc_stream.channel.rotation import Rotation  # noqa: E402
 from diffc_stream.channel.simulator import Address  # noqa: E402
 from diffc_stream.channel.trellis import Trellis, cosine_squared  # noqa: E402
-from diffc_stream.codec import Curve, Decoder, Encoder, Method  # noqa: E402
+from diffc_stream.codec import Curve, Decoder, Encoder, Method, Patchwork  # noqa: E402
 from diffc_stream.container import About, Metadata, Place, StreamReader  # noqa: E402
 from diffc_stream.container.grammar import (  # noqa: E402
     Before,
@@ -50,6 +50,7 @@ from diffc_stream.diffusion import octaves, symmetry  # noqa: E402
 from diffc_stream.diffusion.architecture import field_features, noise_features  # noqa: E402
 from diffc_stream.diffusion.collection import RELEASED, default_model  # noqa: E402
 from diffc_stream.diffusion.model import Model, load_model  # noqa: E402
+from diffc_stream.packets import Broadcast, Receiver  # noqa: E402
 
 Floats = NDArray[np.float32]
 Json = dict[str, object]
@@ -238,6 +239,41 @@ def encoded() -> dict[str, bytes]:
     }
 
 
+def broadcasts(data: dict[str, bytes]) -> list[Json]:
+    """Return what receivers have of streams in packets of which some are lost."""
+    result: list[Json] = []
+    for name, own, order, budget in (
+        ("exact", model(), (0, 1, 3, 4, 4, 7, 8, 9, 12, 13, 14, 16, 20, 22, 5, 2, 28, 30, 31), 2500),
+        ("shaped", by_scale(), (9, 0, 1, 4, 5, 6, 7, 11, 12, 13, 3, 17, 18, 14, 10), 1280),
+        ("described", model(), (1, 0, 2, 4, 6, 3, 7, 8, 9, 11, 10, 12), 0),
+    ):
+        sent = Broadcast(data[name], size=64, budget=budget or None, station="DL0ABC")
+        packets, receiver, patchwork = list(sent), Receiver(), Patchwork([own])
+        seen: list[Json] = []
+        for number in order:
+            facts: Json = {"packet": packets[number].hex()}
+            facts["outcome"] = receiver.take(packets[number]).value
+            gathered = receiver.newest
+            if gathered is not None:
+                parts = list(gathered.parts())
+                facts |= {"pieces": gathered.pieces, "missing": gathered.missing}
+                facts["parts"] = [p.hex() if isinstance(p, bytes) else p for p in parts]
+                facts |= looked(patchwork.decoder(parts)) if parts else {}
+            seen.append(facts)
+        result.append({"name": name, "station": receiver.station, "seen": seen})
+    return result
+
+
+def looked(decoder: Decoder) -> Json:
+    """Return what is shown, if anything is."""
+    if not decoder.ready:
+        return {}
+    rendering = decoder.render()
+    facts: Json = {"picture": rendering.image.reshape(-1)[::EVERY].tolist()}
+    facts |= {"bytes": rendering.bytes, "predictedPsnr": rendering.predicted_psnr}
+    return facts
+
+
 def other_simulators() -> dict[str, str]:
     """Return streams that a receiver with the trellis alone has to refuse, by their simulators."""
     return {
@@ -294,6 +330,7 @@ def receiver(data: dict[str, bytes], others: dict[str, str]) -> Json:
         "grammar": grammar(),
         "octaves": pyramid(),
         "streams": streams(data),
+        "broadcasts": broadcasts(data),
     }
 
 

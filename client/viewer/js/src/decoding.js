@@ -216,6 +216,19 @@ class Picture {
   }
 
   /**
+   * Have these parts of a stream and no others, bytes and how many are missing between them, as a
+   * PacketReceiver's `newest.parts()` gives them.  Returns at once; render() reports their errors.
+   *
+   * What has been computed before is used again as far as it is still right.  render() then shows all
+   * that is there, or what comes before the first gap if what follows it is of no use.
+   *
+   * @param {import("./packets/stream.js").Part[]} parts
+   */
+  assemble(parts) {
+    if (!this.#closed) this.#post({ type: "assemble", picture: this.#number, parts });
+  }
+
+  /**
    * Render all that has arrived, or the first `bytes` bytes.
    *
    * Rejects with Superseded if render() is called again for this picture before this call has

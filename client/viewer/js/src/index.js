@@ -14,3 +14,4 @@ export { loadDenoiser } from "./denoiser.js";
 export { published, PublishedFolder } from "./published.js";
 export { connect, Sender } from "./sender.js";
 export { Delivery } from "./delivery.js";
+export { PacketReceiver } from "./packets/receiver.js";

@@ -1,8 +1,8 @@
 /**
  * The worker's side of decoding.js: pictures by number, rendered on request.
  *
- * Messages are plain objects.  The worker receives configure, model, load, limit, feed, render,
- * priority and close, and sends model (a request for a model's files), rendered, progress and
+ * Messages are plain objects.  The worker receives configure, model, load, limit, feed, assemble,
+ * render, priority and close, and sends model (a request for a model's files), rendered, progress and
  * failed.
  *
  * @module
@@ -47,6 +47,7 @@ import { Turns } from "./turns.js";
  *   | { type: "load", fingerprint: string }
  *   | { type: "limit", pixels: number }
  *   | { type: "feed", picture: number, data: Uint8Array }
+ *   | { type: "assemble", picture: number, parts: import("./packets/stream.js").Part[] }
  *   | { type: "render", picture: number, request: number, wish: Wish, progress: boolean }
  *   | { type: "priority", picture: number, priority: number }
  *   | { type: "close", picture: number }} Incoming
@@ -102,6 +103,7 @@ export class Pictures {
     } else {
       const picture = this.#picture(message.picture);
       if (message.type === "feed") picture.history.feed(message.data);
+      else if (message.type === "assemble") picture.assemble(message.parts);
       else if (message.type === "priority") picture.priority = message.priority;
       else picture.render(message);
     }
@@ -155,6 +157,7 @@ class Picture {
   #turns;
   #post;
   #thin;
+  #mostPixels;
   /** @type {Request | null} */
   #next = null;
   #busy = false;
@@ -177,6 +180,15 @@ class Picture {
     this.#turns = turns;
     this.#post = post;
     this.#thin = thin;
+    this.#mostPixels = mostPixels;
+  }
+
+  /** @param {import("./packets/stream.js").Part[]} parts */
+  assemble(parts) {
+    const history = new History(this.#mostPixels);
+    history.assemble(parts, this.history);
+    this.history = history;
+    this.#remembered.clear();
   }
 
   /** @param {Request} request */
@@ -265,15 +277,21 @@ class Picture {
     if (remembered) return remembered;
     const { header } = history;
     if (!header) throw new NothingDecodable("nothing has arrived yet");
-    const { cost, state, sizes } = history.expected(bytes);
-    const whole = cost + (wish.observation ? 0 : renderingCost(sizes, state, options));
+    const foreseen = history.expected(bytes);
+    const rendering = renderingCost(foreseen.sizes, foreseen.state, options);
+    const whole = foreseen.cost + (wish.observation ? 0 : rendering);
     let evaluated = 0;
     this.#count = (pixels) => {
-      evaluated += pixels / area(sizes[0]);
+      evaluated += pixels / area(foreseen.sizes[0]);
       const fraction = Math.min(1, evaluated / whole);
       if (progress) this.#post({ type: "progress", request, fraction });
     };
-    const { chain, after } = await history.at(bytes, this.#inTurn(evaluate));
+    const denoiser = this.#inTurn(evaluate);
+    const state =
+      bytes < history.received
+        ? { ...(await history.at(bytes, denoiser)), bytes }
+        : await history.newest(denoiser);
+    const { chain, after } = state;
     const picture = wish.observation
       ? observed(chain, after)
       : await rendered(chain, after, options);
@@ -283,8 +301,8 @@ class Picture {
     const shown = {
       ...picture,
       method: wish.observation ? "observation" : (wish.method ?? "mmse"),
-      bytes,
-      bpp: (8 * bytes) / (header.width * header.height),
+      bytes: state.bytes,
+      bpp: (8 * state.bytes) / (header.width * header.height),
       predictedPsnr: decibel(after.expected.error),
       predictedPsnrRange: range(after.expected),
       octave,
@@ -292,7 +310,7 @@ class Picture {
       evaluations: evaluated,
       milliseconds: performance.now() - began,
     };
-    this.#remember(key, shown);
+    if (history === this.history) this.#remember(key, shown);
     return shown;
   }
 
@@ -303,10 +321,10 @@ class Picture {
    * @returns {import("./codec/chain.js").Denoiser}
    */
   #inTurn(evaluate) {
-    return async (eta, size, snr) => {
+    return async (eta, size, snr, field) => {
       await this.#turns.pass(this);
       if (this.#closed) throw new Superseded("the picture was closed");
-      const xHat = await evaluate(eta, size, snr);
+      const xHat = await evaluate(eta, size, snr, field);
       this.#count?.(area(size));
       return xHat;
     };

@@ -26,9 +26,11 @@ const WINDOWS = 2 ** (MEMORY + 1);
 /** A slice has at most this many dimensions. */
 const WIDEST_SLICE = 4096;
 
+/** @typedef {import("../container/reader.js").Span} Span */
+
 /**
  * The sample in a payload, or in the first part of one: `values` are the shift plus noise of unit
- * variance, and zeros from `there` on; `energy` is the mean square of the shift per dimension, as
+ * variance, and zeros where it has not arrived; `there` is how many have, and `energy` is the mean square of the shift per dimension, as
  * the payload states it.
  *
  * @typedef {{ values: Float32Array, there: number, energy: number }} Sample
@@ -52,14 +54,16 @@ export function admits(dims, length) {
 /**
  * Rebuild y from any prefix of its payload, scaled so that its noise has unit variance.
  *
- * `length` is that of the whole payload, which admits() has accepted.
+ * `length` is that of the whole payload, which admits() has accepted; `lost` are the bytes that are
+ * not known, from first to end: slices that depend on them are zeros.
  *
  * @param {Uint8Array} payload
  * @param {number} dims
  * @param {number} length
+ * @param {Span[]} [lost]
  * @returns {Sample}
  */
-export function reproduce(payload, dims, length) {
+export function reproduce(payload, dims, length, lost = []) {
   const count = 8 * length;
   const arrived = Math.min(count, 8 * payload.length);
   // The windows of the last slices end with the first bits, and are complete only at the end.
@@ -72,7 +76,8 @@ export function reproduce(payload, dims, length) {
   const { table, parity } = codebook();
   // Slice i begins at floor(i D / n), computed by sums because the product may be too large.
   const [width, rest] = [Math.floor(dims / count), dims % count];
-  let [place, remainder] = [0, 0];
+  const unknown = lost.length ? clouded(lost, slices, count) : null;
+  let [place, remainder, there] = [0, 0, 0];
   let window = 0;
   for (let i = 0; i < MEMORY; i++) window = (window << 1) | bit(payload, i % count);
   for (let i = 0; i < slices; i++) {
@@ -82,10 +87,31 @@ export function reproduce(payload, dims, length) {
     remainder += rest;
     const wide = width + (remainder >= count ? 1 : 0);
     if (remainder >= count) remainder -= count;
-    for (let j = 0; j < wide; j++) values[place + j] = parity[row & table[j]] ? -first : first;
+    if (!unknown?.[i]) {
+      for (let j = 0; j < wide; j++) values[place + j] = parity[row & table[j]] ? -first : first;
+      there += wide;
+    }
     place += wide;
   }
-  return { values, there: place, energy: cosine / (1 - cosine) };
+  return { values, there, energy: cosine / (1 - cosine) };
+}
+
+/**
+ * Return 1 for each slice whose window contains bits of `lost` bytes.
+ *
+ * @param {Span[]} lost
+ * @param {number} slices
+ * @param {number} count
+ */
+function clouded(lost, slices, count) {
+  const unknown = new Uint8Array(slices);
+  for (const [first, end] of lost) {
+    const start = 8 * first - MEMORY;
+    unknown.fill(1, Math.max(0, start), 8 * end);
+    // The windows of the last slices end with the first bits.
+    if (start < 0) unknown.fill(1, Math.max(0, count + start), Math.max(0, count + 8 * end));
+  }
+  return unknown;
 }
 
 /**

@@ -11,14 +11,15 @@ import { Purpose, normals } from "../channel/randomness.js";
 import { Rotation } from "../channel/rotation.js";
 import * as trellis from "../channel/trellis.js";
 import { Kind, Simulator, delta } from "../container/grammar.js";
-import { Observation } from "../diffusion/observation.js";
+import { Observation, openedSnr } from "../diffusion/observation.js";
 import * as octaves from "../diffusion/octaves.js";
 import * as symmetry from "../diffusion/symmetry.js";
 import { CorruptStream, UnsupportedSimulator } from "../errors.js";
-import { Forecast, mixed } from "./forecast.js";
+import { Forecast, mixed, worse } from "./forecast.js";
 
 /** @typedef {import("../container/grammar.js").Header} Header */
 /** @typedef {import("../container/grammar.js").Step} Step */
+/** @typedef {import("../container/reader.js").Span} Span */
 /** @typedef {import("../diffusion/field.js").Field} Field */
 /** @typedef {import("../diffusion/octaves.js").Size} Size */
 
@@ -98,14 +99,18 @@ export class Chain {
    * @param {Shared} shared
    * @param {Observation} observation
    * @param {Forecast} forecast
-   * @param {number} steps
+   * @param {{ steps: number, sentSnr: number, lost: number }} past
    */
-  constructor(shared, observation, forecast, steps) {
+  constructor(shared, observation, forecast, { steps, sentSnr, lost }) {
     this.#shared = shared;
     this.observation = observation;
     this.forecast = forecast;
     /** How many steps there were so far. */
     this.steps = steps;
+    /** The sender's snr: the observation's, unless parts of steps are lost. */
+    this.sentSnr = sentSnr;
+    /** What lost parts of steps would have taken off the mean squared error. */
+    this.lost = lost;
   }
 
   /**
@@ -120,7 +125,7 @@ export class Chain {
     const shared = { denoiser, sizes, seed: header.seed, evaluations: 0 };
     const { ratio } = header;
     const nothing = Observation.nothing(sizes[coarsest], coarsest, { ratio, share: 1 });
-    return new Chain(shared, nothing, new Forecast({ ratio }), 0);
+    return new Chain(shared, nothing, new Forecast({ ratio }), { steps: 0, sentSnr: 0, lost: 0 });
   }
 
   /** The size of every octave, finest first. */
@@ -255,14 +260,19 @@ export class Chain {
   }
 
   /**
-   * Return the chain after an admitted step whose whole payload has arrived.
+   * Return the chain after an admitted step whose whole payload has arrived, but for what is `lost`.
    *
    * @param {Step} step
    * @param {Uint8Array} payload
+   * @param {Span[]} [lost]
    */
-  async advanced(step, payload) {
-    const { observation, forecast } = await this.after(step, payload);
-    const after = new Chain(this.#shared, observation, forecast, this.steps + 1);
+  async advanced(step, payload, lost) {
+    const came = await this.after(step, payload, lost);
+    const { observation, forecast, received } = came;
+    const sentSnr = this.#sent(step);
+    const more = received < 1 ? (1 - received) * this.#gained(came, sentSnr) : 0;
+    const past = { steps: this.steps + 1, sentSnr, lost: this.lost + more };
+    const after = new Chain(this.#shared, observation, forecast, past);
     // The forecast before the opening holds for an octave that was just opened.
     if (observation.origin === this.observation && this.#estimate) {
       after.#shown = { observation: this.observation, xHat: this.#estimate };
@@ -271,19 +281,48 @@ export class Chain {
   }
 
   /**
+   * Return the sender's snr after `received` of a step.
+   *
+   * @param {Step} step
+   * @param {number} [received]
+   */
+  #sent(step, received = 1) {
+    if (step.kind === Kind.REFINE) return this.sentSnr + received * delta(step.deltaCode);
+    return openedSnr(this.sentSnr, this.forecast.ratio);
+  }
+
+  /**
+   * Return by how much the whole step would have reduced the mean squared error.
+   *
+   * @param {After} after
+   * @param {number} sent the sender's snr after it
+   */
+  #gained(after, sent) {
+    const { octave } = this.observation;
+    const { forecast, observation } = after;
+    const refines = observation.octave === octave;
+    const before = (refines ? forecast : this.forecast).expected(this.sentSnr, octave);
+    return Math.max(0, before.error - forecast.expected(sent, observation.octave).error);
+  }
+
+  /**
    * Return the state after `step` with `payload`, or with the first part of it.
+   *
+   * Its parts `lost` may have any values: the observation goes on without them, from the receiver's
+   * own estimate, while the sender's has them (docs/decisions/0034).
    *
    * @param {Step} step
    * @param {Uint8Array} payload
+   * @param {Span[]} [lost]
    * @returns {Promise<After>}
    */
-  async after(step, payload) {
+  async after(step, payload, lost = []) {
     const before = this.observation;
     const refines = step.kind === Kind.REFINE;
     const dims = refines
       ? before.dimensions
       : octaves.detailDimensions(this.sizes[before.octave - 1]);
-    const { values, there, energy } = trellis.reproduce(payload, dims, step.length);
+    const { values, there, energy } = trellis.reproduce(payload, dims, step.length, lost);
     if (!there) return this.#notYet(step);
     const received = there / dims;
     const prediction = await this.prediction(step.kind);
@@ -292,25 +331,34 @@ export class Chain {
     if (refines) {
       const gained = delta(step.deltaCode);
       const observation = before.refined(prediction, y, gained, received);
-      const forecast = this.forecast.refined(before.snr, energy / gained);
-      const expected = forecast.expected(observation.snr, observation.octave);
-      return { observation, forecast, received, absent: null, expected };
+      const forecast = this.forecast.refined(this.sentSnr, energy / gained);
+      const expected = forecast.expected(this.#sent(step, received), observation.octave);
+      return {
+        observation,
+        forecast,
+        received,
+        absent: null,
+        expected: worse(expected, this.lost),
+      };
     }
-    const observation = before.opened(prediction, y, this.sizes[before.octave - 1], received);
-    const forecast = this.forecast.opened(observation.snr, energy / observation.snr);
+    const sent = this.#sent(step);
+    const finer = this.sizes[before.octave - 1];
+    const observation = before.opened(prediction, y, finer, received, sent);
+    const forecast = this.forecast.opened(sent, energy / sent);
     const expected = mixed(
-      this.forecast.expected(before.snr, before.octave),
-      forecast.expected(observation.snr, observation.octave),
+      this.forecast.expected(this.sentSnr, before.octave),
+      forecast.expected(sent, observation.octave),
       received,
     );
     /** @param {Float32Array} bands */
-    const absent = (bands) => rotation.inverse(rotation.forward(bands).fill(0, 0, there));
+    const absent = (bands) =>
+      rotation.inverse(rotation.forward(bands).map((value, i) => (values[i] ? 0 : value)));
     return {
       observation,
       forecast,
       received,
       absent: there < dims && before.white ? absent : null,
-      expected,
+      expected: worse(expected, this.lost),
     };
   }
 
@@ -325,7 +373,7 @@ export class Chain {
     if (step.kind === Kind.REFINE) return now;
     const { opened, absent } = this.unheard(this.observation, await this.estimate());
     // How much detail is missing becomes known with the step only.
-    const forecast = this.forecast.opened(opened.snr, this.forecast.missing(0));
+    const forecast = this.forecast.opened(this.#sent(step), this.forecast.missing(0));
     return { ...now, observation: opened, forecast, absent };
   }
 
@@ -366,7 +414,8 @@ export class Chain {
     }
     let x = await this.#averaged(seen, symmetries);
     let octave = seen.octave;
-    if (octave < this.observation.octave && after.received < 1 && seen.white) {
+    const opening = octave < this.observation.octave;
+    if (opening && after.received < 1 && seen.white) {
       const share = after.received;
       const before = await this.#beforeOpening(symmetries, shown);
       if (shown > octave) {
@@ -374,7 +423,7 @@ export class Chain {
         octave += 1;
       }
       x = x.map((value, i) => share * value + (1 - share) * before[i]);
-    } else if (octave > shown && seen.snr && seen.field.share === 1) {
+    } else if (octave > shown && seen.snr && (seen.field.share === 1 || !opening)) {
       x = await this.#finerMean(seen, x, symmetries);
       octave -= 1;
     }
@@ -471,7 +520,7 @@ export class Chain {
    */
   now() {
     const { observation, forecast } = this;
-    const expected = forecast.expected(observation.snr, observation.octave);
+    const expected = worse(forecast.expected(this.sentSnr, observation.octave), this.lost);
     return { observation, forecast, received: 1, absent: null, expected };
   }
 }

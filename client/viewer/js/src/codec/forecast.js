@@ -63,6 +63,17 @@ export function mixed(one, other, share) {
 }
 
 /**
+ * Return what to expect if `lost` was never heard of what steps have brought.
+ *
+ * @param {Expected} expected
+ * @param {number} lost
+ * @returns {Expected}
+ */
+export function worse({ error, least, most }, lost) {
+  return { error: error + lost, least: least + lost / WITHIN, most: most + lost * WITHIN };
+}
+
+/**
  * Return the range of the PSNR in dB for nine photographs in ten.
  *
  * @param {Expected} expected

@@ -23,16 +23,23 @@ import { MOST_PIXELS, begun } from "./decoder.js";
 /** @typedef {import("./chain.js").After} After */
 /** @typedef {import("./chain.js").Denoiser} Denoiser */
 /** @typedef {import("../container/grammar.js").Step} Step */
+/** @typedef {import("../container/reader.js").Span} Span */
+/** @typedef {import("../packets/stream.js").Part} Part */
 /** @typedef {import("../diffusion/octaves.js").Size} Size */
 
 /**
- * A step, the part of its payload that has arrived, where the pieces of that are in the stream, and
- * the octave and snr before the step.
+ * A step, the part of its payload that has arrived, what of that is lost, where the pieces of it are
+ * in the stream, and the octave and the sender's snr before the step.
  *
- * @typedef {{ step: Step, payload: Uint8Array, arrived: number,
+ * @typedef {{ step: Step, payload: Uint8Array, arrived: number, lost: Span[],
  *   pieces: { at: number, size: number }[], octave: number, snr: number }} Record
  */
 
+/**
+ * With less of the sender's precision, a receiver's estimate is another one than the sender's, and
+ * what the sender says of the error of its own does not help (docs/decisions/0034).
+ */
+const LEAST_KNOWN = 0.25;
 /** A stream may be longer than its uncompressed picture by so many bytes. */
 const SPARE = 2 ** 16;
 
@@ -51,6 +58,10 @@ export class History {
   #links = new Map();
   /** @type {StreamError | null} */
   #failure = null;
+  /** Bytes before the first that is lost. @type {number | null} */
+  #whole = null;
+  /** Bytes that are lost, so far. */
+  #gone = 0;
 
   #mostPixels;
 
@@ -64,7 +75,7 @@ export class History {
     return this.#reader.header;
   }
 
-  /** Bytes fed so far. */
+  /** Bytes fed so far, and bytes skipped. */
   get received() {
     return this.#reader.received;
   }
@@ -92,12 +103,46 @@ export class History {
    * @param {Uint8Array} data
    */
   feed(data) {
+    this.#take(this.#reader.feed(data));
+  }
+
+  /**
+   * Take parts of a stream, as packets gave them, instead of another history of the same stream;
+   * what of that is still right is not computed again.
+   *
+   * @param {Part[]} parts
+   * @param {History} earlier
+   */
+  assemble(parts, earlier) {
+    for (const part of parts) {
+      if (this.#failure) break;
+      if (typeof part !== "number") {
+        this.feed(part);
+        continue;
+      }
+      this.#whole ??= this.received;
+      this.#gone += part;
+      this.#take(this.#reader.skip(part));
+    }
+    const { header } = this;
+    if (!header || JSON.stringify(header) !== JSON.stringify(earlier.header)) return;
+    for (let number = 0; ; number++) {
+      const link = earlier.#links.get(number);
+      if (link) this.#links.set(number, link);
+      const [one, other] = [this.#records[number], earlier.#records[number]];
+      if (!one || !other || !same(one, other)) return;
+    }
+  }
+
+  /** @param {Iterable<import("../container/reader.js").Event>} events */
+  #take(events) {
     if (this.#failure) return;
     try {
-      for (const event of this.#reader.feed(data)) {
+      for (const event of events) {
         if (event.type === "header") this.#begin(event.header);
         else if (event.type === "step") this.#start(event.step);
-        else if (event.type === "payload") this.#grow(event.data);
+        else if (event.type === "payload") this.#grow(event.data, event.data.length);
+        else if (event.type === "lost") this.#grow(null, event.size);
       }
       const limit = this.header ? 3 * this.header.width * this.header.height + SPARE : SPARE;
       if (this.received > limit) {
@@ -110,7 +155,33 @@ export class History {
   }
 
   /**
-   * Return the state after the first `bytes` bytes.
+   * Return the state after all that has arrived, or, where so much is lost that what follows tells
+   * nothing, or less than nothing, after what comes before the first gap; and of how many bytes it is.
+   *
+   * Rejects as at() does.
+   *
+   * @param {Denoiser} denoiser
+   * @returns {Promise<{ chain: Chain, after: After, bytes: number }>}
+   */
+  async newest(denoiser) {
+    const { received } = this;
+    const whole = this.#whole ?? received;
+    const bytes = received - this.#gone;
+    const { whole: steps, part } = this.#place(whole);
+    if (whole === received || this.#failure || !(steps || part)) {
+      return { ...(await this.at(received, denoiser)), bytes };
+    }
+    const sure = await this.at(whole, denoiser);
+    const all = await this.at(received, denoiser);
+    const { chain, after } = all;
+    const little = chain.sentSnr > 0 && chain.observation.snr < LEAST_KNOWN * chain.sentSnr;
+    return little || after.expected.error > sure.after.expected.error
+      ? { ...sure, bytes: whole }
+      : { ...all, bytes };
+  }
+
+  /**
+   * Return the state after the first `bytes` bytes, those that are lost counted.
    *
    * `denoiser` is that of the model, and is used from then on.  Rejects with NothingDecodable
    * before the first record, and with the stream's failure beyond the bytes that can be rendered.
@@ -131,15 +202,15 @@ export class History {
     let chain = this.#links.get(from) ?? begun(this.header, denoiser, this.#mostPixels);
     this.#links.set(from, chain);
     for (let number = from; number < whole; number++) {
-      const { step, payload } = this.#records[number];
+      const { step, payload, lost } = this.#records[number];
       chain.forget();
-      chain = await chain.advanced(step, payload);
+      chain = await chain.advanced(step, payload, lost);
       this.#links.set(number + 1, chain);
     }
     for (const link of this.#links.values()) if (link !== chain) link.forget();
     const record = this.#records[whole];
     const after = part
-      ? await chain.after(record.step, record.payload.subarray(0, part))
+      ? await chain.after(record.step, record.payload.subarray(0, part), before(record.lost, part))
       : chain.now();
     return { chain, after };
   }
@@ -215,7 +286,7 @@ export class History {
     allowance.check(this.#work, offset);
     this.#work += snr ? area(this.#sizes[octave]) : 0;
     const payload = new Uint8Array(step.length);
-    this.#records.push({ step, payload, arrived: 0, pieces: [], octave, snr });
+    this.#records.push({ step, payload, arrived: 0, lost: [], pieces: [], octave, snr });
     if (step.kind === Kind.OPEN) {
       this.#octave -= 1;
       this.#snr = openedSnr(this.#snr, this.#ratio);
@@ -224,14 +295,41 @@ export class History {
     }
   }
 
-  /** @param {Uint8Array} data */
-  #grow(data) {
+  /** @param {Uint8Array | null} data null if it is lost @param {number} size */
+  #grow(data, size) {
     const record = this.#records[this.#records.length - 1];
-    record.payload.set(data, record.arrived);
-    record.arrived += data.length;
-    const at = this.#reader.offset - data.length;
+    if (data) record.payload.set(data, record.arrived);
+    else record.lost.push([record.arrived, record.arrived + size]);
+    record.arrived += size;
+    const at = this.#reader.offset - size;
     const last = record.pieces.at(-1);
-    if (last && last.at + last.size === at) last.size += data.length;
-    else record.pieces.push({ at, size: data.length });
+    if (last && last.at + last.size === at) last.size += size;
+    else record.pieces.push({ at, size });
   }
+}
+
+/**
+ * Return what of `lost` is among the first `part` bytes.
+ *
+ * @param {Span[]} lost
+ * @param {number} part
+ * @returns {Span[]}
+ */
+function before(lost, part) {
+  return lost.filter(([first]) => first < part).map(([first, end]) => [first, Math.min(end, part)]);
+}
+
+/**
+ * Tell whether two records are of the same whole step, and lack the same of it.
+ *
+ * @param {Record} one
+ * @param {Record} other
+ */
+function same(one, other) {
+  return (
+    one.arrived === one.step.length &&
+    other.arrived === one.arrived &&
+    JSON.stringify([one.step, one.lost]) === JSON.stringify([other.step, other.lost]) &&
+    one.payload.every((value, place) => value === other.payload[place])
+  );
 }

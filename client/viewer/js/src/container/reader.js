@@ -19,15 +19,23 @@ import {
 } from "./grammar.js";
 
 /**
- * A payload event holds bytes of the last reported step's payload, in order.  A check's `good` says
- * whether the bytes since the last check are undamaged.  Facts about the picture have been checked;
+ * A payload event holds bytes of the last reported step's payload, in order, and lost says how many
+ * are missing there.  A check's `good` says whether the bytes since the last check are undamaged; it
+ * is true if some of them are lost.  Facts about the picture have been checked;
  * docs/format.md says what they mean.
  *
  * @typedef {{ type: "header", header: import("./grammar.js").Header }
  *   | { type: "step", step: import("./grammar.js").Step }
  *   | { type: "payload", data: Uint8Array }
+ *   | { type: "lost", size: number }
  *   | { type: "check", offset: number, good: boolean }
  *   | { type: "about", facts: Uint8Array }} Event
+ */
+
+/**
+ * What is lost, from its first byte to the one after its last.
+ *
+ * @typedef {[number, number]} Span
  */
 
 // The longest element short of a payload has 26 bytes; payloads are taken in place.
@@ -37,12 +45,13 @@ const LONGEST = 32;
  * Parse a stream fed in pieces into events: header, then step, payload, check and about.
  *
  * A step's payload is complete when it has as many bytes as the step says.  With `damaged`, a
- * failed check is reported and reading goes on; without it, a failed check throws.
+ * failed check is reported and reading goes on; without it, a failed check throws.  Bytes of payloads
+ * and checks may be skipped, if they are lost.
  */
 export class StreamReader {
   /** @type {import("./grammar.js").Header | null} */
   header = null;
-  /** Bytes fed so far. */
+  /** Bytes fed so far, and bytes skipped. */
   received = 0;
   /** Bytes, from the start, that a check (or the header's own) has confirmed. */
   verified = 0;
@@ -65,10 +74,27 @@ export class StreamReader {
   #sound = true;
   /** Whether facts about the picture may still arrive. */
   #about = false;
+  /** What was skipped and not yet read over, as offsets in the stream. @type {Span[]} */
+  #lost = [];
+  /** Whether bytes since the last check are lost. */
+  #unknown = false;
 
   /** @param {{ damaged?: boolean }} [options] */
   constructor({ damaged = false } = {}) {
     this.#damaged = damaged;
+  }
+
+  /**
+   * Read over `size` bytes that are lost, as feed() reads over those that are not.
+   *
+   * They may belong to payloads, to checks and to facts, which are passed over; a lost part of a
+   * header or of the description of a step throws CorruptStream.
+   *
+   * @param {number} size
+   */
+  skip(size) {
+    this.#lost.push([this.received, this.received + size]);
+    return this.feed(new Uint8Array(size));
   }
 
   /**
@@ -92,6 +118,7 @@ export class StreamReader {
     }
     this.#place = 0;
     while (this.#place < this.#pending.length) {
+      while (this.#lost.length && this.#lost[0][1] <= this.offset) this.#lost.shift();
       const event = this.#next();
       if (!event) break;
       yield event;
@@ -108,16 +135,20 @@ export class StreamReader {
       const parsed = parseHeader(data);
       if (!parsed) return null;
       this.header = parsed.header;
+      this.#needKnown(parsed.size);
       this.#take(parsed.size);
       this.verified = parsed.size;
       this.#about = parsed.header.about;
       return { type: "header", header: parsed.header };
     }
     if (this.#left && !this.#checkDue) return this.#payload();
-    if (data[0] === CHECK_TAG || this.#checkDue) return this.#check(data);
+    if (this.#checkDue) return this.#check(data);
+    this.#needKnown(1);
+    if (data[0] === CHECK_TAG) return this.#check(data);
     if (data[0] === ABOUT_TAG && this.#about) return this.#facts();
     const parsed = parseStep(data, this.#before, this.offset);
     if (!parsed) return null;
+    this.#needKnown(parsed.size);
     this.began = this.offset;
     this.#take(parsed.size);
     this.#before = this.#before.after(parsed.step);
@@ -128,13 +159,29 @@ export class StreamReader {
 
   /** @returns {Event} */
   #payload() {
-    const data = this.#take(Math.min(this.#left, this.#pending.length - this.#place));
+    const known = this.#known();
+    const here = known || this.#lost[0][1] - this.offset;
+    const data = this.#take(Math.min(this.#left, this.#pending.length - this.#place, here));
     this.#left -= data.length;
     if (!this.#left) {
       this.#left = this.#segments.next().value ?? 0;
       this.#checkDue = this.#unchecked >= CHECK_DUE;
     }
-    return { type: "payload", data };
+    if (known) return { type: "payload", data };
+    this.#unknown = true;
+    return { type: "lost", size: data.length };
+  }
+
+  /** How many bytes from here on are not lost, as far as is known. */
+  #known() {
+    return this.#lost.length ? Math.max(0, this.#lost[0][0] - this.offset) : Infinity;
+  }
+
+  /** @param {number} size */
+  #needKnown(size) {
+    if (this.#known() < size) {
+      throw new CorruptStream("bytes that say what follows are lost", this.offset);
+    }
   }
 
   /**
@@ -143,16 +190,18 @@ export class StreamReader {
    */
   #check(data) {
     const offset = this.offset;
-    if (data[0] !== CHECK_TAG) throw new CorruptStream("a check should stand here", offset);
+    if (this.#known() > 0 && data[0] !== CHECK_TAG)
+      throw new CorruptStream("a check should stand here", offset);
     if (data.length < CHECK_SIZE) return null;
-    const good = (data[1] | (data[2] << 8)) === (this.#crc & 0xffff);
+    const unknown = this.#unknown || this.#known() < CHECK_SIZE;
+    const good = unknown || (data[1] | (data[2] << 8)) === (this.#crc & 0xffff);
     if (!good && !this.#damaged) {
       throw new CorruptStream("the stream is damaged: a check failed", offset);
     }
     this.#take(CHECK_SIZE);
     this.#crc = this.#unchecked = 0;
-    this.#checkDue = false;
-    this.#sound &&= good;
+    this.#checkDue = this.#unknown = false;
+    this.#sound &&= good && !unknown;
     if (this.#sound) this.verified = this.offset;
     return { type: "check", offset, good };
   }
@@ -165,15 +214,18 @@ export class StreamReader {
   #facts() {
     const data = this.#pending.subarray(this.#place);
     if (data.length < 2) return null;
+    this.#needKnown(2);
     const length = data[1];
     if (length < 1 || length > MOST_ABOUT) {
       throw new CorruptStream(`facts of ${length} bytes about a picture`, this.offset);
     }
     if (data.length < 2 + length + CHECK_SIZE) return null;
     this.#about = false;
+    const unknown = this.#known() < 2 + length + CHECK_SIZE;
+    this.#unknown ||= unknown;
     const facts = this.#take(2 + length).slice(2);
     const check = this.#check(data.subarray(2 + length));
-    return check?.type === "check" && check.good ? { type: "about", facts } : check;
+    return check?.type === "check" && check.good && !unknown ? { type: "about", facts } : check;
   }
 
   /** @param {number} size */

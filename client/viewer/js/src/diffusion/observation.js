@@ -119,7 +119,8 @@ export class Observation {
    *
    * `xHat` is the posterior mean, `y` the sample around it, with the low band last.  If only the
    * fraction `received` of a rotated y has arrived, with zeros for the rest, the observation gains
-   * that fraction of delta.
+   * that fraction of delta.  Finest detail of which only a share was known gains as much as if all of
+   * it had been.
    *
    * @param {Float32Array} xHat
    * @param {Float32Array} y
@@ -128,7 +129,7 @@ export class Observation {
    */
   refined(xHat, y, delta, received = 1) {
     const known = transformed(xHat, this.size, this.#scales);
-    const relative = precisions(this.field, this.#scales);
+    const relative = precisions({ ...this.field, share: 1 }, this.#scales);
     let first = 0;
     const bands = this.bands.map((band, i) => {
       const gained = received * delta * relative[i];
@@ -137,7 +138,10 @@ export class Observation {
       first += band.length;
       return band.map((value, j) => value + gained * known[i][j] + root * y[start + j]);
     });
-    return new Observation(bands, this.size, this.snr + received * delta, this.octave, this.field);
+    const snr = this.snr + received * delta;
+    const { ratio, share } = this.field;
+    const more = share < 1 && snr ? (share * this.snr + received * delta) / snr : share;
+    return new Observation(bands, this.size, snr, this.octave, { ratio, share: more });
   }
 
   /**
@@ -146,16 +150,22 @@ export class Observation {
    * `bands` is the prediction of the detail bands and `y` the sample around it, null for none.  If
    * only the fraction `received` of a rotated y has arrived, the detail gets that share of its
    * precision.  White noise cannot express a share: there the rest is the prediction without noise.
+   * `sent` is the snr of y, another than openedSnr if parts of earlier steps are lost.
    *
    * @param {Float32Array} bands
    * @param {Float32Array | null} y
    * @param {Size} size
    * @param {number} received
+   * @param {number} [sent]
    */
-  opened(bands, y, size, received) {
+  opened(bands, y, size, received, sent = this.openedSnr) {
     const snr = this.openedSnr;
-    const share = this.white ? 1 : received;
-    const root = Math.sqrt(snr);
+    let share = this.white ? 1 : received;
+    let root = Math.sqrt(snr);
+    if (sent !== snr) {
+      share = Math.min(1, (share * sent) / snr);
+      root = (share * snr) / Math.sqrt(sent) / (this.white ? 1 : received);
+    }
     const detail = bands.map((value, i) => share * snr * value + (y ? root * y[i] : 0));
     return this.#finer(detail, size, share);
   }
