@@ -20,7 +20,7 @@ from diffc_stream.errors import DiffcError, one_line
 from diffc_stream.threads import wait_asleep
 from diffc_stream.transport.settings import Configuration
 
-from .cli import get, mirror, run, view
+from .cli import get, mirror, relay_packets, run, view
 from .cli import list as listing
 from .cli.options import EXIT_CODES
 
@@ -38,6 +38,7 @@ examples:
   diffc-client run ws://station:8765 pictures/
   diffc-client mirror ws://station:8765 pictures/
   diffc-client view ws://station:8765
+  diffc-client relay-packets udp://0.0.0.0:7000
 
 """
     + EXIT_CODES
@@ -97,4 +98,5 @@ def _parser() -> tuple[argparse.ArgumentParser, Configuration]:
     listing.add_to(commands)
     staying = {"run": run.add_to(commands), "mirror": mirror.add_to(commands)}
     view.add_to(commands)
+    relay_packets.add_to(commands)
     return parser, Configuration("DIFFC_CLIENT", staying)

@@ -114,6 +114,17 @@ def add_max_pixels(parser: argparse._ActionsContainer) -> None:
     )
 
 
+def identity(text: str) -> int:
+    """Return the number of a stream in packets, from its hex.
+
+    Raises ArgumentTypeError, or ValueError if it is no number.
+    """
+    value = int(text, 16)
+    if not 0 <= value < 2**16:
+        raise argparse.ArgumentTypeError(f"{text} is not the number of a stream")
+    return value
+
+
 def realism(text: str) -> float:
     """Return a number from 0 to 1.  Raises ArgumentTypeError, or ValueError if it is no number."""
     value = float(text)

@@ -22,6 +22,7 @@ from websockets.exceptions import InvalidStatus
 import diffc_client
 from diffc_client.remote.address import Address
 from diffc_client.web import app as module
+from diffc_client.web import pages
 from diffc_client.web.app import View
 from diffc_stream import save_png
 from diffc_stream.errors import AddressError
@@ -74,6 +75,7 @@ async def test_the_page_is_here(site: Site) -> None:
             "rate": 2000.0,
             "max_pixels": 10**6,
             "published": False,
+            "packets": False,
             "version": None,
         }
         for path in ("/-/gone.js", "/a.png.dfc", COMPARISON):
@@ -109,9 +111,9 @@ async def test_pages_of_other_sites(site: Site) -> None:
 
 
 @pytest.mark.asyncio
-async def test_not_too_many_pages(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "MOST_PAGES", 0)
+async def test_not_too_many_pages(site: Site) -> None:
     async with View(nowhere(), site) as view:
+        view._most = 0
         with pytest.raises(InvalidStatus) as caught:
             await dial(view.url.replace("http:", "ws:"))
         assert caught.value.response.status_code == 503
@@ -185,7 +187,7 @@ async def test_all_that_is_served_says_what_it_may_do(site: Site) -> None:
 async def test_a_sender_that_says_nothing_does_not_hold_up_the_end(
     site: Site, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(module, "GRACE", 0.01)
+    monkeypatch.setattr(pages, "GRACE", 0.01)
     asked = asyncio.Event()
 
     async def mute(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -215,7 +217,7 @@ async def test_a_comparison_may_take_as_long_as_it_says(
         told.update(more)
         return websocket.listen(*arguments, **more)
 
-    monkeypatch.setattr(module, "listen", noted)
+    monkeypatch.setattr(pages, "listen", noted)
     async with View(nowhere(), site):
         assert told["open_timeout"] == module.PATIENCE + module.ASKING
 
@@ -259,6 +261,6 @@ async def test_who_says_nothing_keeps_no_page_out(site: Site) -> None:
 
 @pytest.mark.asyncio
 async def test_a_full_house_is_told_in_words(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "MOST_CONNECTIONS", 0)
+    monkeypatch.setattr(pages, "CONNECTIONS", 0)
     async with View(nowhere(), site) as view:
         assert (await ask(view, "/"))[0] == 503

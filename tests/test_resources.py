@@ -167,8 +167,9 @@ COUNTED = {
         server/mqtt/publisher.py self._told
         """,
     "Pages that look through a receiver": """
-        client/web/app.py socket thread self._asking
+        client/web/pages.py socket thread self._asking
         client/web/proxy.py task
+        client/web/packets.py task thread self._readers
         """,
 }
 """By rows of the table: what of the code belongs to each."""
@@ -179,6 +180,7 @@ OF_NOBODY_ELSE = {
         server/auth/reloader.py task
         diffc_stream/transport/systemd.py socket
         client/cli/view.py thread
+        client/cli/relay_packets.py task
         client/cli/display.py thread
         diffc_stream/transport/signals.py task timer
         diffc_stream/interruption.py thread

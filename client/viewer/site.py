@@ -55,6 +55,8 @@ class Facts:
     """The page shows no larger pictures."""
     published: bool = False
     """Whether there is no daemon: pictures are files beside the page, listed in catalogue.json."""
+    packets: bool = False
+    """Whether the page's WebSocket carries the packets of a broadcast."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

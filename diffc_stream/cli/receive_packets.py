@@ -14,7 +14,7 @@ from diffc_stream.cli.output import print_json
 from diffc_stream.destination import check, writing
 from diffc_stream.diffusion.collection import Collection
 from diffc_stream.errors import NothingDecodable
-from diffc_stream.flags import add_max_pixels, add_quality, add_rendering, number
+from diffc_stream.flags import add_max_pixels, add_quality, add_rendering, identity, number
 from diffc_stream.formats import FORMATS, format_of, save_picture
 from diffc_stream.metrics import told
 from diffc_stream.packets import Outcome
@@ -66,7 +66,7 @@ def add(commands: Commands) -> None:
     )
     add("output", type=Path, metavar="OUT", help=f"a picture: {', '.join(FORMATS)}")
     add("--stream", type=Path, metavar="FILE", help="write the .dfc here, when it is complete")
-    add("--wanted", type=_identity, metavar="HEX", help="only this stream, as send-packets said")
+    add("--wanted", type=identity, metavar="HEX", help="only this stream, as send-packets said")
     add("--seconds", type=number(10**7), metavar="S", help="stop after so long")
     add(
         "--every",
@@ -80,13 +80,6 @@ def add(commands: Commands) -> None:
     add_rendering(parser)
     add_max_pixels(parser)
     add("--json", action="store_true", help="print one JSON object for each picture")
-
-
-def _identity(text: str) -> int:
-    value = int(text, 16)
-    if not 0 <= value < 2**16:
-        raise argparse.ArgumentTypeError(f"{text} is not the number of a stream")
-    return value
 
 
 def run(arguments: argparse.Namespace) -> None:

@@ -151,14 +151,21 @@ class Framed:
 
     def receive(self) -> Iterator[bytes]:
         """Yield packets until the end.  Raises OSError, or DamagedPacket if they are not framed."""
-        while head := self._stream.read(_LENGTH.size):
+        while head := self._read(_LENGTH.size):
             [size] = _LENGTH.unpack(head) if len(head) == _LENGTH.size else [0]
             if not 1 <= size <= LARGEST:
                 raise DamagedPacket("these are no packets, each behind its length")
-            packet = self._stream.read(size)
+            packet = self._read(size)
             if len(packet) < size:
                 return
             yield packet
+
+    def _read(self, size: int) -> bytes:
+        """Return ``size`` bytes, or fewer at the end."""
+        data = b""
+        while len(data) < size and (more := self._stream.read(size - len(data))):
+            data += more
+        return data
 
 
 @contextmanager
@@ -187,7 +194,9 @@ def arriving(
     """
     end = math.inf if seconds is None else clock() + seconds
     if where == STANDARD:
-        yield _with_pauses(Framed(sys.stdin.buffer).receive(), end, clock)
+        # Without a buffer, which a thread that waits for more would hold when the program ends.
+        unbuffered = getattr(sys.stdin.buffer, "raw", sys.stdin.buffer)
+        yield _with_pauses(Framed(unbuffered).receive(), end, clock)
     elif where.startswith(SCHEME):
         with Datagrams(here=_endpoint(where)) as datagrams:
             yield _datagrams(datagrams, end, clock)

@@ -243,7 +243,12 @@ def broadcasts(data: dict[str, bytes]) -> list[Json]:
     """Return what receivers have of streams in packets of which some are lost."""
     result: list[Json] = []
     for name, own, order, budget in (
-        ("exact", model(), (0, 1, 3, 4, 4, 7, 8, 9, 12, 13, 14, 16, 20, 22, 5, 2, 28, 30, 31), 2500),
+        (
+            "exact",
+            model(),
+            (0, 1, 3, 4, 4, 7, 8, 9, 12, 13, 14, 16, 20, 22, 5, 2, 28, 30, 31),
+            2500,
+        ),
         ("shaped", by_scale(), (9, 0, 1, 4, 5, 6, 7, 11, 12, 13, 3, 17, 18, 14, 10), 1280),
         ("described", model(), (1, 0, 2, 4, 6, 3, 7, 8, 9, 11, 10, 12), 0),
     ):
