@@ -24,6 +24,7 @@ from diffc_client.remote.address import Address
 from diffc_client.web import app as module
 from diffc_client.web import pages
 from diffc_client.web.app import View
+from diffc_client.web.pages import PageServer
 from diffc_stream import save_png
 from diffc_stream.errors import AddressError
 from diffc_stream.transport import websocket
@@ -48,7 +49,7 @@ def nowhere() -> Address:
     return Address.parse("ws://127.0.0.1:9")
 
 
-async def ask(view: View, path: str, *fields: str) -> tuple[int, dict[str, str], bytes]:
+async def ask(view: PageServer, path: str, *fields: str) -> tuple[int, dict[str, str], bytes]:
     reader, writer = await asyncio.open_connection(
         "127.0.0.1", int(view.url.split(":")[2].split("/")[0])
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import queue
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -15,6 +16,7 @@ from test_client_app import ask
 from viewer_files import viewer
 from websocket_client import dial as dialled
 from websockets.asyncio.client import connect
+from websockets.asyncio.server import ServerConnection
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from diffc_client.web import packets as module
@@ -61,6 +63,16 @@ def dial(relay: PacketRelay, origin: str | None = None) -> connect:
     return dialled(relay.url.replace("http:", "ws:"), SUBPROTOCOL, origin)
 
 
+def counts(relay: PacketRelay) -> list[int]:
+    return list(relay._receiver.counts.values())
+
+
+def until(condition: Callable[[], bool]) -> None:
+    """Let other threads go on until something is so."""
+    while not condition():
+        os.sched_yield()
+
+
 @pytest.mark.asyncio
 async def test_packets_go_to_all_pages_and_the_page_knows(site: Site, radio: Radio) -> None:
     async with PacketRelay("udp://127.0.0.1:7000", site, max_pixels=10**6) as relay:
@@ -98,8 +110,7 @@ async def test_who_comes_late_has_what_was_there(site: Site, radio: Radio) -> No
     async with PacketRelay("-", site) as relay:
         for packet in [STATION, *heard]:
             radio(packet)
-        while sum(relay._receiver.counts.values()) < 1 + len(heard):
-            await asyncio.sleep(0)
+        await asyncio.to_thread(until, lambda: sum(counts(relay)) == 1 + len(heard))
         async with dial(relay) as late:
             receiver = Receiver()
             assert await late.recv() == STATION
@@ -118,7 +129,7 @@ async def test_who_reads_too_slowly_loses_packets(
     carried = asyncio.Event()
     going = asyncio.Event()
 
-    async def slowly(page: module.ServerConnection, packet: bytes) -> None:
+    async def slowly(page: ServerConnection, packet: bytes) -> None:
         carried.set()
         await going.wait()
         await page.send(packet)
@@ -129,8 +140,7 @@ async def test_who_reads_too_slowly_loses_packets(
         await carried.wait()
         for packet in SENT[1:8]:
             radio(packet)
-        while relay._receiver.counts[module.Outcome.NEW] < 8:
-            await asyncio.sleep(0)
+        await asyncio.to_thread(until, lambda: sum(counts(relay)) == 8)
         going.set()
         assert [await page.recv() for _ in range(3)] == [SENT[0], *SENT[6:8]]
 
@@ -143,7 +153,7 @@ async def test_a_page_that_reads_nothing_is_gone(
         await asyncio.Event().wait()
 
     monkeypatch.setattr(module, "PATIENCE", 0.0)
-    monkeypatch.setattr(module.ServerConnection, "send", stuck)
+    monkeypatch.setattr(ServerConnection, "send", stuck)
     async with PacketRelay("-", site) as relay, dial(relay) as page:
         radio(SENT[0])
         with pytest.raises(ConnectionClosed):
@@ -153,8 +163,8 @@ async def test_a_page_that_reads_nothing_is_gone(
 
 
 @pytest.mark.asyncio
-async def test_pages_have_nothing_to_say(site: Site, radio: Radio) -> None:
-    assert radio
+@pytest.mark.usefixtures("radio")
+async def test_pages_have_nothing_to_say(site: Site) -> None:
     async with PacketRelay("-", site) as relay, dial(relay) as page:
         await page.send(b"hello")
         await page.wait_closed()
@@ -162,8 +172,8 @@ async def test_pages_have_nothing_to_say(site: Site, radio: Radio) -> None:
 
 
 @pytest.mark.asyncio
-async def test_not_too_many_and_none_of_other_sites(site: Site, radio: Radio) -> None:
-    assert radio
+@pytest.mark.usefixtures("radio")
+async def test_not_too_many_and_none_of_other_sites(site: Site) -> None:
     async with PacketRelay("-", site, most=1) as relay:
         with pytest.raises(InvalidStatus) as caught:
             await dial(relay, origin="https://example.org")
@@ -172,6 +182,16 @@ async def test_not_too_many_and_none_of_other_sites(site: Site, radio: Radio) ->
             with pytest.raises(InvalidStatus) as caught:
                 await dial(relay)
             assert caught.value.response.status_code == 503
+
+
+@pytest.mark.asyncio
+async def test_pages_of_a_site_that_is_named(site: Site, radio: Radio) -> None:
+    async with (
+        PacketRelay("-", site, origins=["https://example.com"]) as relay,
+        dial(relay, origin="https://example.com") as page,
+    ):
+        radio(SENT[0])
+        assert await page.recv() == SENT[0]
 
 
 @pytest.mark.asyncio

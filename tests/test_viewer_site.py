@@ -108,7 +108,9 @@ def test_a_viewer_that_is_not_there_says_what_to_run(tmp_path: Path) -> None:
 
 def test_facts(site: Site, tmp_path: Path) -> None:
     facts = json.loads(ask(site, "/-/viewer.json").body)
-    assert facts.keys() == {"compare", "max_pixels", "published", "sender", "rate", "version"}
+    assert facts.keys() == {
+        *("compare", "max_pixels", "packets", "published", "sender", "rate", "version"),
+    }
     assert (facts["compare"], facts["sender"], facts["rate"]) == (False, None, None)
     told = Facts(compare=True, sender="ws://h:2", rate=2000.0)
     other = Site(Assets(home=tmp_path), told)

@@ -66,6 +66,13 @@ def add_to(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> Non
         metavar="N",
         help="open at once, at most (%(default)s)",
     )
+    relay.add_argument(
+        "--origin",
+        action="append",
+        default=[],
+        metavar="ORIGIN",
+        help="another site, https://HOST, whose pages may get packets (may be repeated)",
+    )
     add_decoding(relay)
     relay.add_argument("--json", action="store_true", help="print the address as a JSON object")
 
@@ -87,6 +94,7 @@ def _relay(options: argparse.Namespace) -> int:
             wanted=options.wanted,
             most=options.pages,
             max_pixels=options.max_pixels,
+            origins=options.origin,
         )
         async with relay:
             facts = {"url": relay.url, "from": options.source}

@@ -13,7 +13,7 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from typing import Self
 
@@ -48,15 +48,25 @@ class PacketRelay(PageServer):
         wanted: int | None = None,
         most: int = MOST_PAGES,
         max_pixels: int | None = None,
+        origins: Iterable[str] = (),
     ) -> None:
         """Prepare to take packets from ``source``, and to listen on ``port`` of ``host``.
 
         ``source`` is ``udp://HOST:PORT`` to receive at, a folder of packets, or ``-`` for standard
         input.  ``wanted`` is the only stream to hand on, by its number; up to ``most`` pages are
-        open at once, and show no picture of more than ``max_pixels``.
+        open at once, and show no picture of more than ``max_pixels``.  ``origins`` are other sites
+        whose pages get packets, too.
         """
         facts = Facts(sender=source, packets=True, max_pixels=max_pixels)
-        super().__init__(site, facts, subprotocol=SUBPROTOCOL, host=host, port=port, most=most)
+        super().__init__(
+            site,
+            facts,
+            subprotocol=SUBPROTOCOL,
+            host=host,
+            port=port,
+            most=most,
+            origins=origins,
+        )
         self.ended = asyncio.Event()
         """Set when the source has ended: a folder that is read, a pipe that is closed."""
         self.failure: Exception | None = None

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import socket
+from collections.abc import Iterable
 from email.utils import formatdate
 from functools import partial
 from http import HTTPStatus
@@ -57,18 +58,21 @@ class PageServer:
         port: int = 0,
         most: int = MOST_PAGES,
         opening: float = OPENING,
+        origins: Iterable[str] = (),
     ) -> None:
         """Prepare to listen on ``port`` of ``host``; 0 is any free one.
 
         ``facts`` are what the page is told.  Up to ``most`` WebSockets of ``subprotocol`` are open
-        at once, and ``opening`` is how many seconds requests may take.
+        at once, and ``opening`` is how many seconds requests may take.  ``origins`` are other sites
+        whose pages may open some.
         """
         self._site = site
         self._facts = facts
         self._subprotocol = subprotocol
         self._host, self._port = host, port
         self._most, self._opening = most, opening
-        self._origin_policy = OriginPolicy(names=() if host == HOST else (host, *own_names()))
+        names = () if host == HOST else (host, *own_names())
+        self._origin_policy = OriginPolicy(names=names, origins=origins)
         self._admission = Admission(CONNECTIONS * most, logger=logger)
         self._listener = PortListener(self._admission)
         self._pages = 0

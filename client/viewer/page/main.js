@@ -8,6 +8,7 @@ import { connect, DiffcError, published } from "diffc-client";
 
 import { whyOneThread } from "./abilities.js";
 import { named } from "./address.js";
+import { broadcast } from "./broadcast.js";
 import { asked, decoding, models } from "./engine.js";
 import { Gallery } from "./gallery.js";
 import { Notices } from "./notices.js";
@@ -26,7 +27,7 @@ const NONE = "No pictures have been published here yet.";
 /** @typedef {import("diffc-client").Decoding} Decoding */
 /**
  * @typedef {{ compare: boolean, sender: string | null, rate: number | null,
- *   max_pixels: number | null, published: boolean }} Viewer
+ *   max_pixels: number | null, published: boolean, packets: boolean }} Viewer
  */
 /** @typedef {import("./reception.js").Source} Source */
 
@@ -46,6 +47,12 @@ async function start(decoding) {
   /** @type {[Viewer, import("./engine.js").ModelFile[]]} */
   const [viewer, known] = await Promise.all([asked("viewer.json"), models]);
   if (viewer.max_pixels) decoding.limit(viewer.max_pixels);
+  if (viewer.packets) {
+    const elements = { stage: element("stage"), title: element("title"), retry: element("retry") };
+    const shown = broadcast(socket(), decoding, elements, standing(), notices);
+    setInterval(() => shown.look(decoderIn(decoding.info())), LOOK);
+    return;
+  }
   new Page(viewer.published ? published(place()) : connected(known), decoding, viewer).begin();
 }
 
@@ -56,11 +63,22 @@ function place() {
   return url;
 }
 
+/** Return the URL of the WebSocket of who serves the page. */
+function socket() {
+  const url = place();
+  url.protocol = location.protocol === "https:" ? "wss:" : "ws:";
+  return url.href;
+}
+
 /** @param {import("./engine.js").ModelFile[]} known */
 function connected(known) {
-  const socket = place();
-  socket.protocol = location.protocol === "https:" ? "wss:" : "ws:";
-  return connect(socket.href, { models: known.map(({ fingerprint }) => fingerprint) });
+  return connect(socket(), { models: known.map(({ fingerprint }) => fingerprint) });
+}
+
+/** Return the status line. */
+function standing() {
+  const retry = /** @type {HTMLButtonElement} */ (element("retry"));
+  return new Standing(element("status"), element("speed"), retry, notices);
 }
 
 /** The page's parts, and which of them is shown. */
@@ -92,9 +110,8 @@ class Page {
     this.#gallery = new Gallery(element("gallery"), template);
     this.#stage = new Stage(element("stage"), notices);
     this.#stage.comparable = viewer.compare;
-    const retry = /** @type {HTMLButtonElement} */ (element("retry"));
-    retry.addEventListener("click", () => sender.retry());
-    this.#standing = new Standing(element("status"), element("speed"), retry, notices);
+    element("retry").addEventListener("click", () => sender.retry());
+    this.#standing = standing();
   }
 
   begin() {

@@ -13,7 +13,8 @@
  */
 /** @typedef {ReturnType<import("diffc-client").Decoding["picture"]>} Picture */
 /** @typedef {Awaited<ReturnType<Picture["render"]>>} Shown */
-/** @typedef {import("./reception.js").Reception} Reception */
+/** What is painted: a picture, and how many bytes of it are here. */
+/** @typedef {Pick<import("./reception.js").Reception, "picture" | "length">} Reception */
 
 /**
  * One canvas.  While a picture is being computed, only the newest request waits, so that the canvas

@@ -10,6 +10,7 @@ import { Caption, kind } from "./caption.js";
 import { Comparison } from "./comparison.js";
 import { Cost } from "./cost.js";
 import { Facts } from "./facts.js";
+import { fit } from "./fitting.js";
 import { Painter } from "./painter.js";
 import { partsOf } from "./parts.js";
 import { save } from "./saving.js";
@@ -379,18 +380,10 @@ export class Stage {
     }
   }
 
-  /** Fit the picture into the available room; enlarge it by whole pixels of the screen. */
   #fit() {
     const { frame } = this.#parts;
     if (!this.#shown) return;
-    const { width, height } = this.#shown;
-    const dots = globalThis.devicePixelRatio || 1;
-    const scale = Math.min(frame.clientWidth / width, frame.clientHeight / height) * dots;
-    // On screens of high resolution, unequal pixels do not show.
-    const whole = scale > 1 && dots < 2 ? Math.floor(scale) : scale;
-    this.#element.style.setProperty("--width", `${(width * whole) / dots}px`);
-    this.#element.style.setProperty("--height", `${(height * whole) / dots}px`);
-    this.#element.toggleAttribute("data-enlarged", whole > 1);
+    fit(this.#element, frame, this.#shown);
   }
 }
 

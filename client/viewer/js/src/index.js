@@ -14,4 +14,5 @@ export { loadDenoiser } from "./denoiser.js";
 export { published, PublishedFolder } from "./published.js";
 export { connect, Sender } from "./sender.js";
 export { Delivery } from "./delivery.js";
+export { PacketLink } from "./packets/link.js";
 export { PacketReceiver } from "./packets/receiver.js";
