@@ -99,4 +99,4 @@ def _parser() -> tuple[argparse.ArgumentParser, Configuration]:
     staying = {"run": run.add_to(commands), "mirror": mirror.add_to(commands)}
     view.add_to(commands)
     relay_packets.add_to(commands)
-    return parser, Configuration("DIFFC_CLIENT", staying)
+    return parser, Configuration("DIFFC_CLIENT", staying, aside=("plan",))

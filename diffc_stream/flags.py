@@ -7,6 +7,7 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from diffc_stream.budget import PERIODS, Budget, Window
 from diffc_stream.container.metadata import DISCREET, Fact, Facts
 
 
@@ -46,6 +47,42 @@ def add_metrics(parser: argparse._ActionsContainer) -> None:
         type=endpoint,
         help="answer /metrics, /livez and /readyz there, and nowhere else (default: nowhere)",
     )
+
+
+def add_budget(parser: argparse._ActionsContainer, what: str) -> None:
+    """Add the options of a budget; ``what`` says of which bytes it is."""
+    for period in PERIODS:
+        every = "an" if period == "hour" else "a"
+        text = "of the calendar, local time; K, M, G and T are powers of 1024 (no limit)"
+        first = f"{what}: at most so many {every} {period}, {text}"
+        parser.add_argument(
+            f"--bytes-per-{period}",
+            metavar="BYTES",
+            type=size,
+            help=first if period == PERIODS[0] else f"... or {every} {period}",
+        )
+    parser.add_argument(
+        "--between",
+        metavar="HH:MM-HH:MM",
+        type=window,
+        action="append",
+        default=[],
+        help="... and only at these times of day, local time; may cross midnight, and be repeated",
+    )
+
+
+def window(text: str) -> Window:
+    """Return a window of the day.  Raises ArgumentTypeError."""
+    try:
+        return Window.parse(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
+
+
+def budget_of(options: argparse.Namespace) -> Budget:
+    """Return the budget that the options give."""
+    limits = {period: getattr(options, f"bytes_per_{period}") for period in PERIODS}
+    return Budget(**limits, windows=tuple(options.between))
 
 
 def add_rendering(parser: argparse.ArgumentParser) -> None:

@@ -24,9 +24,9 @@ def test_least_first_and_of_these_the_newest() -> None:
     ):
         rounds.put(name, held=held, time=time)
     assert len(rounds) == 5
-    assert [rounds.before(number) for number in range(5)] == [0, 3, 4, 4, 5]
+    assert [rounds.before((0, number)) for number in range(5)] == [0, 3, 4, 4, 5]
     assert [rounds.take() for _ in range(6)] == ["new", "middle", "old", "begun", "far", None]
-    assert (len(rounds), rounds.before(9)) == (0, 0)
+    assert (len(rounds), rounds.before((0, 9))) == (0, 0)
 
 
 def test_a_picture_waits_once() -> None:

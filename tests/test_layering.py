@@ -21,7 +21,9 @@ BELOW: dict[str, set[str]] = {
     "threads": set(),
     "work": set(),
     "console": set(),
-    "flags": {"container"},
+    "budget": set(),
+    "ledger": {"budget", "replacement"},
+    "flags": {"budget", "container"},
     "opening": set(),
     "replacement": set(),
     "destination": {"errors", "replacement"},
@@ -70,7 +72,7 @@ BELOW: dict[str, set[str]] = {
     "client": {
         *("allocation", "session", "container", "codec", "diffusion", "opening", "transport"),
         *("emission", "exports", "flags", "interruption", "metrics", "packets", "reception"),
-        *("threads",),
+        *("ledger", "threads"),
         *("console", "destination", "formats", "picture", "publishing", "replacement", "errors"),
     },
     "benchmarks": {
@@ -87,6 +89,8 @@ FOREIGN: dict[str, set[str]] = {
     "allocation": set(),
     "threads": set(),
     "work": set(),
+    "budget": set(),
+    "ledger": set(),
     "flags": set(),
     "opening": set(),
     "replacement": set(),

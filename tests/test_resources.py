@@ -186,7 +186,7 @@ OF_NOBODY_ELSE = {
         diffc_stream/interruption.py thread
         diffc_stream/replacement.py _unfinished
         server/ops/metrics.py self.leases self.opened
-        client/cli/mirror.py task
+        client/cli/mirror.py task thread
         """,
     "as its user publishes or encodes, from folders of his own": """
         diffc_stream/bulk/places.py file
@@ -203,6 +203,7 @@ OF_NOBODY_ELSE = {
         client/notebook/prefixes.py thread
         client/api/connection.py task thread
         client/cli/fetch.py socket thread
+        client/mirror/plan.py file thread
         client/mirror/senders.py self._folders self._mirrors task
         client/remote/handshake.py socket
         client/remote/credentials.py thread
@@ -232,12 +233,14 @@ OF_NOBODY_ELSE = {
         diffc_stream/imaging/tiff.py file
         diffc_stream/destination.py file
         diffc_stream/replacement.py file
+        diffc_stream/ledger.py file
         diffc_stream/diffusion/collection.py file self._files self._loaded
         diffc_stream/diffusion/files.py file
         diffc_stream/diffusion/weights.py file
         """,
     "of a fixed set of keys, whatever a stream says": """
         diffc_stream/channel/pfr.py @rate
+        diffc_stream/budget.py self.periods
         diffc_stream/packets/erasure.py @_inverse @_times
         diffc_stream/channel/rotation.py @_hadamard
         diffc_stream/channel/zipf.py @_harmonic @_model @_uniform @frequencies self._written

@@ -15,7 +15,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from diffc_stream.errors import AddressError
-from diffc_stream.flags import add_metrics, endpoint
+from diffc_stream.flags import add_metrics, budget_of, endpoint
+from diffc_stream.ledger import Ledger, NotesFile
 from diffc_stream.session import Terms
 from diffc_stream.transport.exposure import check_exposure
 from diffc_stream.transport.logging import add_logging
@@ -24,6 +25,7 @@ from diffc_stream.transport.signals import stay
 from diffc_stream.transport.systemd import Supervisor
 from diffc_stream.transport.tokens import Tokens
 
+from ..mirror.scheduler import Order
 from ..remote.address import Address
 from ..remote.credentials import TokenFile, check_one_host
 from .options import (
@@ -31,6 +33,7 @@ from .options import (
     add_command,
     add_every,
     add_limits,
+    add_order,
     add_receiving,
     add_target,
     start_log,
@@ -43,6 +46,8 @@ if TYPE_CHECKING:
     from ..mirror.metrics import MirrorMetrics
     from ..mirror.sync import Mirror, Mirrored
 
+BUDGET = ".diffc-budget.json"
+"""The file in DIR that has what was spent of the budget."""
 TELL_TERMINAL, TELL = 10.0, 60.0
 """Seconds between progress reports: in a terminal, and in a log."""
 
@@ -67,6 +72,8 @@ examples:
       folder, pictures/station_8765/ and pictures/example.org_443/
   diffc-client mirror mqtts://hub/cameras/gate pictures/ --mqtt-login FILE
       what a sender publishes to an MQTT broker: diffc-server DIR --mqtt mqtts://hub/cameras/gate
+  diffc-client mirror ws://station:8765 pictures/ --bytes-per-day 5M --between 22:00-06:00 --plan
+      what would come, and when, with five megabytes a day and at night only; without --plan, do it
   diffc-client mirror --config station.toml
       as the table [mirror] in there says: url = ["ws://station:8765"], folder = "pictures"
   diffc-client mirror --listen 0.0.0.0:8766 --tls-cert cert.pem --tokens tokens.toml pictures/
@@ -122,8 +129,17 @@ def add_to(
         help="delete pictures that the sender has removed; an empty folder there empties this one",
     )
     add_limits(mirror)
+    add_order(mirror)
+    mirror.add_argument(
+        "--plan",
+        action="store_true",
+        help="receive nothing: say which pictures would come, in which order, with how many bytes, "
+        "and when the budget allows them",
+    )
     add_every(mirror, "how often to ask a sender that does not send changes")
-    mirror.add_argument("--json", action="store_true", help="with --listen: print the port as JSON")
+    mirror.add_argument(
+        "--json", action="store_true", help="print as JSON: the plan, or with --listen the port"
+    )
     group = mirror.add_argument_group("senders that connect")
     group.add_argument(
         "--tokens",
@@ -147,10 +163,12 @@ def mirrored(options: argparse.Namespace, note: str = "") -> int:
     """Log a ``note`` and run the command, or raise the error that prevents it."""
     addresses = [Address.parse(url) for url in options.url or ()]
     check(options, addresses)
-    start_log(options)
-    if note:
-        logger.info(note)
-    stay(run(options, addresses))
+    if not options.plan:
+        start_log(options)
+        if note:
+            logger.info(note)
+        stay(run(options, addresses))
+    return show_plan(options, addresses)
 
 
 def check(options: argparse.Namespace, addresses: list[Address]) -> None:
@@ -176,6 +194,42 @@ def check(options: argparse.Namespace, addresses: list[Address]) -> None:
         raise AddressError("--tokens, --tls-cert and --tls-key are for --listen")
 
 
+def show_plan(options: argparse.Namespace, addresses: list[Address]) -> int:
+    """Print what a mirror would receive."""
+    # Imported late, because it brings modules that --help does not need.
+    from ..mirror.plan import plan
+
+    if len({address.sender for address in addresses}) != 1:
+        raise AddressError("--plan is of one sender")
+    budget = budget_of(options)
+    found = asyncio.run(
+        plan(
+            addresses,
+            place_of(options, addresses[0]),
+            target=target(options),
+            order=order_of(options),
+            ledger=Ledger(budget, NotesFile(options.folder / BUDGET, read_only=True)),
+            access=access(options),
+        )
+    )
+    for line in found.lines(as_json=options.json):
+        print(line)
+    return 0
+
+
+def order_of(options: argparse.Namespace) -> Order:
+    """Return the order that the options give."""
+    return Order(newest=options.order == "newest", first=tuple(options.first))
+
+
+def place_of(options: argparse.Namespace, address: Address) -> Path:
+    """Return the folder of a sender."""
+    from ..mirror.senders import folder_of
+
+    folder: Path = options.folder
+    return folder / folder_of(address.sender) if options.by_sender else folder
+
+
 async def run(options: argparse.Namespace, addresses: list[Address]) -> None:
     """Mirror ``addresses``, or listen if there are none, until cancelled."""
     # Imported late, because they bring modules that --help does not need.
@@ -193,6 +247,9 @@ async def run(options: argparse.Namespace, addresses: list[Address]) -> None:
     token_file = options.token_file
     shown = entry if token_file is None else TokenFile(entry, token_file)
     listener = None if addresses else _Listening(options)
+    budget, ledger = budget_of(options), None
+    if not budget.unlimited:
+        ledger = await asyncio.to_thread(Ledger, budget, NotesFile(options.folder / BUDGET))
     async with contextlib.AsyncExitStack() as stack:
         renderer: Renderer | None = None
         models: tuple[str, ...] = ()
@@ -219,6 +276,8 @@ async def run(options: argparse.Namespace, addresses: list[Address]) -> None:
                 on_change=partial(renderer.put, sender=str(folder)) if renderer else None,
                 on_received=metrics.receive,
                 tell_every=TELL_TERMINAL if sys.stderr.isatty() else TELL,
+                order=order_of(options),
+                ledger=ledger,
             )
 
         keep_small()

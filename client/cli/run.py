@@ -27,8 +27,20 @@ Ends at SIGINT or SIGTERM, with exit code 0.
 """
 
 AS_MIRROR = dict.fromkeys(
-    ("listen", "tokens", "tls_cert", "tls_key", "metrics", "bytes", "bpp", "psnr", "side")
-) | {"by_sender": True, "png": True, "delete": False, "json": False}
+    (
+        *("listen", "tokens", "tls_cert", "tls_key", "metrics", "bytes", "bpp", "psnr", "side"),
+        *("bytes_per_hour", "bytes_per_day", "bytes_per_month"),
+    )
+) | {
+    "by_sender": True,
+    "png": True,
+    "delete": False,
+    "json": False,
+    "plan": False,
+    "order": "rounds",
+    "first": [],
+    "between": [],
+}
 """Values of the options that only ``mirror`` has."""
 
 

@@ -1,13 +1,16 @@
 """Decides which picture a mirror receives next: the first bytes of all before the last of any.
 
 In the first round every picture gets FIRST bytes, in each later one four times what it has; within
-a round the newest comes first.
+a round the newest comes first.  Or there are no rounds, and the newest comes first in all.  Either
+way, pictures that are named as more important come before all others.
 """
 
 from __future__ import annotations
 
 import heapq
 from collections import Counter
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
 
 FIRST = 256
 """Bytes: the first frame of a stream, enough for a first picture."""
@@ -28,13 +31,34 @@ def end_of(number: int) -> int:
     return FIRST << (2 * number)
 
 
+Group = tuple[int, int]
+"""Pictures of a lesser group come first."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Order:
+    """In which order pictures are received."""
+
+    newest: bool = False
+    """Whether the newest comes first in all, and not only within a round."""
+    first: tuple[str, ...] = ()
+    """Patterns of names, as of a shell: those that match the first of them come before all others,
+    and so on."""
+
+    def group(self, name: str, held: int) -> Group:
+        """Return the group of a picture with ``held`` bytes."""
+        ranks = (rank for rank, wild in enumerate(self.first) if fnmatchcase(name, wild))
+        return next(ranks, len(self.first)), 0 if self.newest else round_of(held)
+
+
 class TransferScheduler:
     """The queue of waiting pictures."""
 
-    def __init__(self) -> None:
-        self._heap: list[tuple[int, int, str]] = []
-        self._waiting: dict[str, tuple[int, int, str]] = {}
-        self._sizes: Counter[int] = Counter()
+    def __init__(self, order: Order | None = None) -> None:
+        self.order = order or Order()
+        self._heap: list[tuple[Group, int, str]] = []
+        self._waiting: dict[str, tuple[Group, int, str]] = {}
+        self._sizes: Counter[Group] = Counter()
 
     def __len__(self) -> int:
         return len(self._waiting)
@@ -42,7 +66,7 @@ class TransferScheduler:
     def put(self, name: str, *, held: int, time: int) -> None:
         """Queue a picture that has ``held`` bytes and was changed at ``time``, in seconds."""
         self.discard(name)
-        place = (round_of(held), -time, name)
+        place = (self.order.group(name, held), -time, name)
         self._waiting[name] = place
         self._sizes[place[0]] += 1
         heapq.heappush(self._heap, place)
@@ -65,6 +89,6 @@ class TransferScheduler:
                 return place[2]
         return None
 
-    def before(self, number: int) -> int:
-        """Return how many pictures of earlier rounds wait."""
-        return sum(size for earlier, size in self._sizes.items() if earlier < number)
+    def before(self, group: Group) -> int:
+        """Return how many pictures of lesser groups wait."""
+        return sum(size for earlier, size in self._sizes.items() if earlier < group)

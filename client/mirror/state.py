@@ -68,7 +68,7 @@ class Records:
             if proof is not Proof.OURS and not owned.journal.fresh:
                 raise ValueError("another program has changed it")
             data = owned.read(FILE, MOST_BYTES)
-            records = cls._parsed(data, target)
+            records = cls.parsed(data, target)
             if proof is not Proof.OURS:  # written by an earlier version of this program
                 owned.journal.note(FILE, Content.of(data))
             return records
@@ -77,7 +77,7 @@ class Records:
             return cls()
 
     @classmethod
-    def _parsed(cls, data: bytes, target: Target) -> Records:
+    def parsed(cls, data: bytes, target: Target) -> Records:
         """Parse a saved state.  Raises ValueError, TypeError, KeyError or RecursionError."""
         read = json.loads(data)
         if read["format"] != FORMAT:

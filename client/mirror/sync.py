@@ -11,11 +11,15 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import time
 from collections.abc import Callable, Iterable
+from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import NoReturn, Self
 
 from diffc_stream.errors import AddressError, LinkLost, SessionError, Unauthorized
+from diffc_stream.ledger import Ledger
 from diffc_stream.session import WHOLE, Target, Terms
 from diffc_stream.transport.backoff import Backoff
 
@@ -33,6 +37,7 @@ from .owned_folder import MOST_BYTES, MOST_PICTURES, OwnedFolder
 from .paths import Places, Unplaceable
 from .progress import Mirrored, mirrored
 from .removal import Removal
+from .scheduler import Order
 from .state import Records
 from .tally import Counting
 from .transfers import Transfers
@@ -40,9 +45,16 @@ from .transfers import Transfers
 SAVE_EVERY, SAVE_IDLE = 10.0, 0.5
 """Seconds between saves of the state: while streams are received, and otherwise."""
 
+LOOK_AGAIN = 60.0
+"""Seconds after which to look at the clock again, which may be set meanwhile."""
+
 logger = logging.getLogger("diffc_client")
 
 __all__ = ["Mirror", "Mirrored"]
+
+
+class _Unaffordable(LinkLost):
+    """The link was closed because the budget allows nothing more for now."""
 
 
 class Mirror:
@@ -68,6 +80,8 @@ class Mirror:
         on_change: Callable[[Mirrored], object] | None = None,
         on_received: Callable[[int], object] | None = None,
         tell_every: float = 60.0,
+        order: Order | None = None,
+        ledger: Ledger | None = None,
     ) -> None:
         """Prepare to keep streams below ``folder``, each as far as ``target``.
 
@@ -78,7 +92,8 @@ class Mirror:
         models that streams may use; none accepts all.  ``on_change`` is called on the event loop
         when a picture's file has grown, at intervals, and at first for pictures whose rendering is
         outdated; ``on_received`` with numbers of received bytes.  While streams are received, the
-        log reports progress every ``tell_every`` seconds.
+        log reports progress every ``tell_every`` seconds.  Pictures are received in an ``order``,
+        and as long as the ``ledger`` allows; there is no connection until it allows more.
         """
         self._folder = folder
         self._target = target
@@ -94,6 +109,8 @@ class Mirror:
         self._on_received = on_received
         self.connected = False
         """Whether the sender is connected."""
+        self._order = order
+        self._ledger = ledger
         self._named = False
         """Whether single pictures are wanted, so that there is no catalogue to save."""
         self.done = False
@@ -113,6 +130,8 @@ class Mirror:
             on_gone=self._gone,
             is_busy=self._is_busy,
             on_received=self._on_received,
+            order=self._order,
+            ledger=self._ledger,
         )
         self._removal = Removal(self._owned, self._transfers)
         self._feed = CatalogueFeed(
@@ -139,6 +158,8 @@ class Mirror:
             await self._removal.wait()
             with contextlib.suppress(OSError):
                 await shielded(self._save)
+            if self._ledger is not None:
+                await shielded(partial(self._ledger.save, last=True))
         finally:
             await shielded(self._owned.close)
             self._places.unlock()
@@ -175,8 +196,11 @@ class Mirror:
         while not self.done:
             link: AnyLink | None = None
             try:
+                await self._until_affordable()
                 link = await self._dial(addresses, await access.current())
-                await self._follow(link, names, backoff.progress)
+                await self._follow(link, names, backoff.progress, leaving=True)
+            except _Unaffordable:
+                continue
             except SessionError as error:
                 # A token that was accepted may be so again, once its file has been renewed.
                 met = met or isinstance(link, Link) or (link is not None and link.met)
@@ -205,10 +229,16 @@ class Mirror:
         raise LinkLost("the link has ended")
 
     async def _follow(
-        self, link: AnyLink, names: frozenset[str] | None, heard: Callable[[], object]
+        self,
+        link: AnyLink,
+        names: frozenset[str] | None,
+        heard: Callable[[], object],
+        *,
+        leaving: bool = False,
     ) -> None:
         """Mirror all pictures over ``link`` until it is lost, or ``names`` until they are complete.
-        Raises SessionError.
+
+        With ``leaving``, leave when the budget allows nothing more.  Raises SessionError.
         """
         self.connected = True
         await self._transfers.begin()
@@ -220,6 +250,8 @@ class Mirror:
                     tasks.create_task(self._keep_saved()),
                     tasks.create_task(self.counting.keep_told(self._folder, self._transfers)),
                 ]
+                if leaving and self._ledger is not None:
+                    beside.append(tasks.create_task(self._leave_when_spent(self._ledger)))
                 if names is not None:
                     await self._feed.get(names)
                     self.done = True
@@ -235,6 +267,22 @@ class Mirror:
             await link.close()
         if failure is not None:
             raise failure
+
+    async def _until_affordable(self) -> None:
+        """Wait until the budget allows something."""
+        told = False
+        while self._ledger is not None and (wait := self._ledger.wait()):
+            if not told:
+                told = True
+                when = datetime.fromtimestamp(time.time() + wait, UTC).astimezone()
+                text = "%s: the budget (%s) allows more from %s on"
+                logger.info(text, self._folder, self._ledger.budget, f"{when:%Y-%m-%d %H:%M}")
+            await asyncio.sleep(min(wait, LOOK_AGAIN))
+
+    async def _leave_when_spent(self, ledger: Ledger) -> NoReturn:
+        while ledger.open:  # noqa: ASYNC110  (time closes it, too)
+            await asyncio.sleep(SAVE_IDLE)
+        raise _Unaffordable("the budget is used up for now")
 
     def _name(self, names: frozenset[str]) -> None:
         """Want single pictures, of which only the names are known."""

@@ -44,6 +44,8 @@ class Transfer:
     place: Place | None = None
     """The place of its file, once it is known."""
     held: int = 0
+    received: int = 0
+    """Bytes that have come for it."""
     shown: int = 0
     """Bytes held at the last call of ``on_change``."""
     bounded: bool = False

@@ -7,32 +7,33 @@ import contextlib
 import errno
 import logging
 from collections.abc import Callable
-from dataclasses import replace
 from functools import partial
+from operator import itemgetter
 
 from diffc_stream.errors import DiffcError, PeerError, SessionError
+from diffc_stream.ledger import Ledger
 from diffc_stream.session import Code, End, Reason, Target
 
 from ..remote.links import AnyLink
-from ..remote.websocket import Link
 from ..storage.shielded import shielded
 from .cooperative import cooperatively
 from .deferred import Deferred
+from .goal import Goal, Goals
 from .growing_file import GrowingStream, growing
 from .log_limit import LogLimit
 from .owned_folder import Full, Occupied, OwnedFolder
 from .paths import Place, Unplaceable
 from .progress import Mirrored, mirrored
-from .scheduler import FIRST, TransferScheduler, end_of, round_of
+from .scheduler import Order, TransferScheduler
 from .state import Record, Records
 from .transfer import Incoming, Transfer, ask
 
 AT_ONCE = 64
 """Streams received at once, if the sender does not allow fewer ..."""
+AT_ONCE_NEWEST = 2
+"""... or if the newest come first in all, so that they do not share the link with all others ..."""
 AT_ONCE_AT_FIRST = 16
 """... and before it has said how many it allows."""
-URGENT = 1000.0
-"""Weight of a picture's first bytes beside the later ones of other pictures."""
 RETRY = 5.0
 """Seconds after which to ask again for a picture that the sender refuses for now."""
 SCARCE = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EMFILE, errno.ENFILE, errno.ENOMEM)
@@ -56,8 +57,10 @@ class Transfers:
         on_gone: Callable[[str], object],
         is_busy: Callable[[str], bool],
         on_received: Callable[[int], object] | None = None,
+        order: Order | None = None,
+        ledger: Ledger | None = None,
     ) -> None:
-        """Receive each picture up to ``target``.
+        """Receive each picture up to ``target``, in an ``order``, as far as ``ledger`` allows.
 
         ``on_change`` is called for pictures that have grown, ``on_gone`` for those that were
         removed from the records while they were received, and ``on_received`` with numbers of
@@ -65,7 +68,6 @@ class Transfers:
         """
         self._records = records
         self._owned = owned
-        self._target = target
         self._on_change = on_change
         self._on_gone = on_gone
         self._is_busy = is_busy
@@ -73,7 +75,8 @@ class Transfers:
         self.again: float | None = None
         """Seconds after which to ask again for a picture that the sender does not send, also over
         the same link; None waits until the picture changes."""
-        self._rounds = TransferScheduler()
+        self._rounds = TransferScheduler(order)
+        self._goals = Goals(target, self._rounds.order, ledger)
         self._running: dict[str, Transfer] = {}
         self._parking = Deferred(self.wait)
         """Pictures that the sender does not send, and that are not asked for again yet."""
@@ -163,8 +166,9 @@ class Transfers:
         """Receive until cancelled.  Tasks in ``tasks`` raise SessionError."""
         while True:
             self.changed.clear()
-            self._at_once = min(AT_ONCE, link.streams or self._at_once)
-            while len(self._running) < self._at_once and not self._full:
+            most = AT_ONCE_NEWEST if self._rounds.order.newest else AT_ONCE
+            self._at_once = min(most, link.streams or self._at_once)
+            while len(self._running) < self._at_once and not self._full and self._goals.affordable:
                 name = self._rounds.take()
                 if name is None:
                     break
@@ -172,7 +176,9 @@ class Transfers:
                 transfer = self._running[name] = Transfer(name=name, record=record)
                 tasks.create_task(self._receive(link, transfer, heard))
             self._curtail_some()
-            await self.changed.wait()
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(self._goals.turn()):
+                    await self.changed.wait()
 
     def _growing(self, place: Place) -> str:
         """Return the file that grows; called on a thread.  Raises Unplaceable."""
@@ -189,10 +195,13 @@ class Transfers:
             self.complain("files that are not ours", f"{name}: {error}")
 
     def _curtail_some(self) -> None:
-        """Preempt one stream for each waiting picture that has fewer bytes."""
+        """Preempt one stream for each waiting picture that comes before it; outside the budget's
+        windows, all."""
         ending = sum(transfer.curtailed for transfer in self._running.values())
-        for transfer in sorted(self._running.values(), key=lambda one: one.held, reverse=True):
-            if self._rounds.before(round_of(transfer.held)) <= ending:
+        group = self._rounds.order.group
+        groups = [(group(one.name, one.held), one.held, one) for one in self._running.values()]
+        for place, _, transfer in sorted(groups, key=itemgetter(0, 1), reverse=True):
+            if self._rounds.before(place) <= ending and not self._goals.closed:
                 break
             if not transfer.curtailed:
                 transfer.curtail()
@@ -262,13 +271,8 @@ class Transfers:
     def _say(self, transfer: Transfer, record: Record, place: Place) -> None:
         self._told.discard(transfer.name)
         if record.ended is not None:
-            logger.info(
-                "%s: %s, %d bytes: %s",
-                self._owned.folder,
-                transfer.name,
-                record.length,
-                record.ended.value,
-            )
+            facts = (self._owned.folder, transfer.name, record.length, record.ended.value)
+            logger.info("%s: %s, %d bytes: %s", *facts)
         if self._on_change is not None:
             self._on_change(mirrored(record, place, transfer.held, self._owned))
 
@@ -334,41 +338,41 @@ class Transfers:
     ) -> Reason | None:
         async with growing(self._owned, relative, anew=anew) as kept:
             transfer.held = transfer.record.held = transfer.shown = kept.length
-            target, weight, bound = self._goal(max(kept.length, kept.doubtful), link)
-            transfer.bounded = bound is not None
-            incoming = transfer.incoming = await ask(link, transfer.name, kept, target, weight)
-            if transfer.curtailed:
-                transfer.curtail()
-            try:
-                end = await self._drain(incoming, transfer, kept, heard)
-            finally:
-                transfer.incoming = None
-                incoming.stop()
+            held = max(kept.length, kept.doubtful)
+            at_once = len(self._rounds) + len(self._running) <= self._at_once
+            alone = len(self._records.images) <= 1
+            wanted = self._goals.of(held, link, alone=alone, all_at_once=at_once)
+            async with self._goals.paid(wanted, held, transfer) as goal:
+                if goal is None:
+                    return None
+                end = await self._ask(link, transfer, kept, goal, heard)
             if kept.doubtful and end.reason is not Reason.TARGET:
                 # The file is longer than the whole stream, so it is not of this stream.
                 raise await asyncio.to_thread(self._owned.occupied, relative)
             await shielded(kept.confirm)
         # A stream that ended for others' turns may have more bytes.
-        more = transfer.curtailed or (bound is not None and kept.length >= bound)
+        more = transfer.curtailed or (goal.bound is not None and kept.length >= goal.bound)
         return None if end.reason is Reason.TARGET and more else end.reason
 
-    def _goal(self, held: int, link: AnyLink) -> tuple[Target, float, int | None]:
-        """Return a stream's target for this time, its weight, and its end if that is temporary.
-
-        If all streams can be received at once, only the first bytes need this: after them, the
-        sender itself sends the bytes that gain most.
-        """
-        if not isinstance(link, Link):  # each request costs a round trip, so ask once
-            return self._target, 1.0, None
-        urgent = held < FIRST and len(self._records.images) > 1
-        if not urgent and len(self._rounds) + len(self._running) <= self._at_once:
-            return self._target, 1.0, None
-        weight = URGENT if urgent else 1.0
-        bound = end_of(round_of(held))
-        wanted = self._target.bytes
-        if wanted is not None and wanted <= bound:
-            return self._target, weight, None
-        return replace(self._target, bytes=bound), weight, bound
+    async def _ask(
+        self,
+        link: AnyLink,
+        transfer: Transfer,
+        kept: GrowingStream,
+        goal: Goal,
+        heard: Callable[[], object],
+    ) -> End:
+        """Receive a stream as far as ``goal``."""
+        transfer.bounded = goal.bound is not None
+        name, target, weight = transfer.name, goal.target, goal.weight
+        incoming = transfer.incoming = await ask(link, name, kept, target, weight)
+        if transfer.curtailed:
+            transfer.curtail()
+        try:
+            return await self._drain(incoming, transfer, kept, heard)
+        finally:
+            transfer.incoming = None
+            incoming.stop()
 
     async def _drain(
         self,
@@ -381,6 +385,7 @@ class Transfers:
             # Bytes that arrive while the disk writes are written together.
             data, end = await incoming.several()
             if data:
+                transfer.received += len(data)
                 await shielded(partial(kept.append, data))
                 if self._on_received is not None:
                     self._on_received(len(data))

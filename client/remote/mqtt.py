@@ -16,7 +16,6 @@ from typing import TYPE_CHECKING
 
 from diffc_stream.errors import (
     LinkLost,
-    MissingPackage,
     RemoteProtocolError,
     SessionError,
     UnknownImage,
@@ -82,6 +81,7 @@ class MqttLink:
         are asked for again.
         Raises LinkLost, Unauthorized, SafetyError or MissingPackage.
         """
+        mqtt.library()  # at once, if it is missing
         broker = mqtt.Broker(
             host=address.host,
             port=address.port,
@@ -190,8 +190,6 @@ class MqttLink:
                     await self._take(str(message.topic), data if isinstance(data, bytes) else b"")
         except SessionError as error:
             lost = error
-        except MissingPackage as error:
-            lost = LinkLost(str(error))
         finally:
             self._lose(lost)
 

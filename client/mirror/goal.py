@@ -1,0 +1,101 @@
+"""How far a mirror asks for a stream at a time, so that others and the budget get their share."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, replace
+
+from diffc_stream.ledger import Ledger
+from diffc_stream.session import Target
+
+from ..remote.links import AnyLink
+from ..remote.websocket import Link
+from ..storage.shielded import shielded
+from .scheduler import FIRST, Order, end_of, round_of
+from .transfer import Transfer
+
+URGENT = 1000.0
+"""Weight of a picture's first bytes beside the later ones of other pictures."""
+PORTION = 65_536
+"""Bytes of a stream that are received at a time where others, or the budget, may come between."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Goal:
+    """What to ask for."""
+
+    target: Target
+    weight: float = 1.0
+    bound: int | None = None
+    """Where the stream ends for now, if its target is beyond that."""
+
+    def until(self, bound: int) -> Goal:
+        """Return a goal that ends at byte ``bound``, if this one does not end before."""
+        wanted = self.target.bytes
+        if wanted is not None and wanted <= bound:
+            return self
+        return replace(self, target=replace(self.target, bytes=bound), bound=bound)
+
+
+class Goals:
+    """The goals of a mirror's streams."""
+
+    def __init__(self, target: Target, order: Order, ledger: Ledger | None) -> None:
+        """Receive pictures up to ``target``, in an ``order``, as far as the ``ledger`` allows."""
+        self._target = target
+        self._order = order
+        self._ledger = ledger
+
+    @property
+    def affordable(self) -> bool:
+        """Whether the budget allows another stream."""
+        return self._ledger is None or self._ledger.room() != 0
+
+    @property
+    def closed(self) -> bool:
+        """Whether it is outside the budget's windows."""
+        return self._ledger is not None and self._ledger.closed
+
+    def turn(self) -> float | None:
+        """Return the seconds after which the budget may allow something else; None is never."""
+        return None if self._ledger is None else self._ledger.turn()
+
+    def of(self, held: int, link: AnyLink, *, alone: bool, all_at_once: bool) -> Goal:
+        """Return the goal of a stream of which ``held`` bytes are here.
+
+        ``alone`` says that there is no other picture, ``all_at_once`` that all that are wanted can
+        be received at once.  Then only the first bytes need bounds: after them, the sender itself
+        sends the bytes that gain most.
+        """
+        whole = Goal(target=self._target)
+        if self._order.newest:
+            return whole if all_at_once else whole.until(held + PORTION)
+        if not isinstance(link, Link):  # each request costs a round trip, so ask once
+            return whole
+        urgent = held < FIRST and not alone
+        if all_at_once and not urgent:
+            return whole
+        bounded = whole.until(end_of(round_of(held)))
+        return replace(bounded, weight=URGENT if urgent else 1.0)
+
+    @asynccontextmanager
+    async def paid(self, goal: Goal, held: int, transfer: Transfer) -> AsyncIterator[Goal | None]:
+        """Reserve bytes for a goal inside the block, and yield what of it the budget allows.
+
+        None is nothing.  What has not been received at the end is given back.
+        """
+        ledger = self._ledger
+        if ledger is None:
+            yield goal
+            return
+        before = transfer.received
+        end = goal.target.bytes
+        wanted = PORTION if end is None else max(1, min(PORTION, end - held))
+        granted = ledger.reserve(wanted)
+        try:
+            if granted and ledger.due:
+                await shielded(ledger.save)
+            yield goal.until(held + granted) if granted else None
+        finally:
+            ledger.settle(granted, transfer.received - before)
