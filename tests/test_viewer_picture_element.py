@@ -209,7 +209,7 @@ async def test_errors_are_said_and_tried_again_by_keyboard(
     async with static_site(files=files, folders={"/diffc/": dist}) as site:
         page, _ = await visit(browser, site)
         [[kind, message]] = await heard(page, "error")
-        assert (kind, message) == ("error", "the server says 404 Not Found")
+        assert (kind, message) == ("error", "there is no /harbour.dfc (404)")
         await expect(page.get_by_role("status")).to_contain_text("404")
         await expect(page.get_by_text("A harbour. The picture could not")).to_be_visible()
         files["/harbour.dfc"] = harbour

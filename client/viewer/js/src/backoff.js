@@ -4,7 +4,7 @@
  * @module
  */
 
-import { PeerError, SenderLeaving } from "./errors.js";
+import { LinkLost, PeerError, SenderLeaving } from "./errors.js";
 
 /** Longest wait, in seconds, that a busy sender may ask for. */
 const MOST_ASKED = 600;
@@ -61,7 +61,8 @@ export class Backoff {
       failure instanceof SenderLeaving
         ? failure.wait
         : this.#first * 2 ** Math.min(this.#failures, 30);
-    const asked = failure instanceof PeerError ? (failure.after ?? 0) : 0;
+    const says = failure instanceof PeerError || failure instanceof LinkLost;
+    const asked = says ? (failure.after ?? 0) : 0;
     const delay = Math.min(this.#longest, most) * this.#draw() + Math.min(asked, MOST_ASKED);
     if (this.#patience !== null && now + delay - this.#since > this.#patience) throw failure;
     this.#failures += 1;

@@ -120,7 +120,17 @@ export class PeerError extends SessionError {
 export class UnknownImage extends PeerError {}
 
 /** The connection could not be made, or was lost. */
-export class LinkLost extends SessionError {}
+export class LinkLost extends SessionError {
+  /**
+   * @param {string} message
+   * @param {ErrorOptions & { after?: number | null }} [options] `after`: seconds after which to try
+   *   again, if the other side says so
+   */
+  constructor(message, { after = null, ...options } = {}) {
+    super(message, options);
+    this.after = after;
+  }
+}
 
 /** The sender shuts down; reconnect after a random part of `wait` seconds. */
 export class SenderLeaving extends LinkLost {

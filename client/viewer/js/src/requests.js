@@ -4,13 +4,8 @@
  * @module
  */
 
-import { LinkLost, PeerError, UnknownImage } from "./errors.js";
-
-/** Seconds without a byte after which a request counts as lost. */
-export const IDLE = 60;
-const MISSING = [404, 410];
-/** Answers that say that another attempt may help. */
-const PASSING = [408, 425, 429];
+import { LinkLost } from "./errors.js";
+import { ask } from "./exchange.js";
 
 /**
  * @typedef {object} Owner
@@ -109,39 +104,28 @@ export class Requests {
    * @param {URL} url
    * @param {Parameters<Requests["get"]>[1]} options
    */
-  async #once(url, { headers, cache, signal, accepted = [], head, take }) {
-    const stopping = new AbortController();
-    const stop = () => stopping.abort();
+  async #once(url, { headers, cache, signal, accepted, head, take }) {
     const signals = signal ? [signal, this.#closing.signal] : [this.#closing.signal];
-    for (const each of signals) each.addEventListener("abort", stop);
-    let callOff = this.#clock.after(IDLE, stop);
     const began = this.#clock.now();
+    const { answer, body, close } = await ask(url, {
+      fetch: this.#fetch,
+      clock: this.#clock,
+      headers: headers?.(),
+      cache,
+      signals,
+      accepted,
+    });
     try {
-      const fetch = this.#fetch;
-      const answer = await reached(
-        url,
-        fetch(url.href, { headers: headers?.(), cache, signal: stopping.signal }),
-      );
       this.roundTrip ??= this.#clock.now() - began;
-      refuse(url, answer, accepted);
       this.#owner.status("connected");
       head?.(answer);
-      const reader = answer.body?.getReader();
-      while (reader) {
-        callOff();
-        callOff = this.#clock.after(IDLE, stop);
-        const { done, value } = await reached(url, reader.read());
-        if (done) break;
+      for await (const value of body) {
         this.#owner.arrived(value.length);
         this.#backoff.progress();
-        if (take(value)) {
-          stop();
-          break;
-        }
+        if (take(value)) break;
       }
     } finally {
-      callOff();
-      for (const each of signals) each.removeEventListener("abort", stop);
+      close();
     }
   }
 
@@ -170,37 +154,4 @@ export class Requests {
     });
     this.#owner.status("waiting", error);
   }
-}
-
-/**
- * Return what `promise` becomes, with LinkLost for what fetch() and read() throw, which says nothing
- * more.
- *
- * @template T
- * @param {URL} url
- * @param {Promise<T>} promise
- * @returns {Promise<T>}
- */
-async function reached(url, promise) {
-  try {
-    return await promise;
-  } catch {
-    throw new LinkLost(`${url.host} cannot be reached, or the link to it broke`);
-  }
-}
-
-/**
- * Throw the error for an answer that refuses.
- *
- * @param {URL} url
- * @param {Response} answer
- * @param {number[]} accepted
- */
-function refuse(url, { status }, accepted) {
-  if (status === 200 || status === 206 || accepted.includes(status)) return;
-  const path = decodeURIComponent(url.pathname);
-  if (MISSING.includes(status)) throw new UnknownImage("unknown-image", `there is no ${path}`);
-  if (status >= 500 || PASSING.includes(status))
-    throw new LinkLost(`${url.host} answers ${status}: not at the moment`);
-  throw new PeerError("refused", `${url.host} answers ${status} for ${path}`);
 }

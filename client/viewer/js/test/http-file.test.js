@@ -6,6 +6,7 @@ import { after, before, test } from "node:test";
 
 import { HttpFile } from "../src/element/http-file.js";
 import { LinkLost, PeerError, UnknownImage } from "../src/errors.js";
+import { IDLE } from "../src/exchange.js";
 import { VirtualClock } from "./network.js";
 
 const FILE = Uint8Array.from({ length: 5000 }, (_, i) => i * i);
@@ -147,9 +148,67 @@ test("busy servers are asked again, others are believed", async () => {
   assert.deepEqual(await read(file(), 0, 10), FILE.slice(0, 10));
   serve();
   await assert.rejects(read(file("b.dfc"), 0, 10), UnknownImage);
+  await assert.rejects(read(file("100%.dfc"), 0, 10), { message: "there is no /100%.dfc (404)" });
   serve({ statuses: [403] });
   await assert.rejects(read(file(), 0, 10), PeerError);
   assert.equal(served.asked.length, 1);
+});
+
+/**
+ * Return a server that is reached by fetch(): what `first` returns the first time, and then all.
+ *
+ * @param {(head: ResponseInit, signal: AbortSignal) => Response | Promise<Response>} first
+ */
+function once(first) {
+  /** @type {string[]} */
+  const asked = [];
+  /** @param {unknown} _ @param {RequestInit} [init] */
+  const fetch = async (_, { headers, signal } = {}) => {
+    const range = new Headers(headers).get("range") ?? "";
+    asked.push(range.replace("bytes=", ""));
+    const start = Number(/\d+/.exec(range)?.[0]);
+    const head = { status: 206, headers: { "Content-Range": `bytes ${start}-1999/5000` } };
+    if (asked.length === 1) return first(head, /** @type {AbortSignal} */ (signal));
+    return new Response(FILE.slice(start, 2000), head);
+  };
+  const clock = new VirtualClock();
+  const own = new HttpFile("http://a.example/a.dfc", {
+    fetch,
+    clock,
+    draw: () => 0,
+    patience: 600,
+  });
+  return { own, clock, asked };
+}
+
+test("a server that stalls is asked again, from where it stopped", async () => {
+  const silent = once(
+    (_, signal) =>
+      new Promise((_, reject) => signal.addEventListener("abort", () => reject(signal.reason))),
+  );
+  assert.deepEqual(await silent.clock.settled(read(silent.own, 0, 2000)), FILE.slice(0, 2000));
+  assert.deepEqual(silent.asked, ["0-1999", "0-1999"]);
+  const slow = once((head, signal) => {
+    const body = new ReadableStream({
+      start(stream) {
+        stream.enqueue(FILE.slice(0, 1200));
+        signal.addEventListener("abort", () => stream.error(signal.reason));
+      },
+    });
+    return new Response(body, head);
+  });
+  assert.deepEqual(await slow.clock.settled(read(slow.own, 0, 2000)), FILE.slice(0, 2000));
+  assert.deepEqual(slow.asked, ["0-1999", "1200-1999"]);
+  for (const { clock } of [silent, slow]) {
+    assert.equal(clock.now(), IDLE);
+    assert.equal(clock.pending, 0);
+  }
+});
+
+test("a server says when to come back", async () => {
+  const busy = once(() => new Response("", { status: 503, headers: { "Retry-After": "30" } }));
+  assert.deepEqual(await busy.clock.settled(read(busy.own, 0, 2000)), FILE.slice(0, 2000));
+  assert.equal(busy.clock.now(), 30);
 });
 
 test("patience ends", async () => {

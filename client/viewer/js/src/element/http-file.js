@@ -6,10 +6,9 @@
 
 import { Backoff } from "../backoff.js";
 import { CLOCK } from "../clock.js";
-import { LinkLost, PeerError, UnknownImage } from "../errors.js";
+import { LinkLost, PeerError } from "../errors.js";
+import { ask } from "../exchange.js";
 
-/** Statuses after which the same request may succeed later. */
-const PASSING = [408, 425, 429, 500, 502, 503, 504];
 const NOT_SATISFIABLE = 416;
 const SPAN = /^bytes (\d{1,15})-(\d{1,15})\/(\d{1,15}|\*)$/;
 
@@ -43,7 +42,7 @@ export class HttpFile {
 
   /** @param {string} url @param {Options} [options] */
   constructor(url, { patience = null, fetch, clock = CLOCK, draw = Math.random } = {}) {
-    this.#url = url;
+    this.#url = new URL(url);
     // Called as a method, the browser's own refuses.
     this.#fetch =
       fetch ??
@@ -56,7 +55,7 @@ export class HttpFile {
   /**
    * Yield the bytes from `start` to `end`, or to the end of the file if `end` is null.
    *
-   * A connection that breaks is made again, and nothing that has arrived is asked for twice if the
+   * A connection that breaks or stalls is made again, and nothing that has arrived is asked for twice if the
    * server answers range requests (RFC 9110, section 14).  Throws UnknownImage if there is no such
    * file, PeerError if the server refuses, LinkLost when patience ends, and what `signal` says when
    * it is aborted.
@@ -80,8 +79,7 @@ export class HttpFile {
         if (this.size === null || at >= Math.min(end ?? Infinity, this.size)) return;
       } catch (error) {
         signal.throwIfAborted();
-        const passing = error instanceof LinkLost || (error instanceof PeerError && error.retry);
-        if (!passing) throw error;
+        if (!(error instanceof LinkLost)) throw error;
         await this.#wait(backoff.pause(error, this.#clock.now()), signal);
       }
     }
@@ -96,59 +94,29 @@ export class HttpFile {
    * @returns {AsyncGenerator<Piece, void, void>}
    */
   async *#answer(at, end, signal) {
-    const response = await this.#ask(at, end, signal);
-    if (response === null) return;
-    const span = SPAN.exec(response.headers.get("content-range") ?? "");
-    // Pages of other origins may not see Content-Range: such a server is believed.
-    const first = response.status === 206 ? Number(span?.[1] ?? at) : 0;
-    const renewed = this.#isAnother(response, span?.[3]) && at > 0;
-    if (renewed && first > 0) {
-      await response.body?.cancel();
-      yield* this.#answer(0, end, signal);
-      return;
-    }
-    if (first > at) throw new PeerError("http", "the server sent another range");
-    yield* cut(this.#body(response), first, renewed ? 0 : at, end);
-  }
-
-  /**
-   * Return the answer to a request; null if the file has no bytes from `at` on.
-   *
-   * @param {number} at
-   * @param {number | null} end
-   * @param {AbortSignal} signal
-   */
-  async #ask(at, end, signal) {
     const ranged = at > 0 || end !== null;
-    /** @type {Record<string, string>} */
-    const headers = ranged ? { Range: `bytes=${at}-${end === null ? "" : end - 1}` } : {};
-    let response;
+    const { answer, body, close } = await ask(this.#url, {
+      fetch: this.#fetch,
+      clock: this.#clock,
+      headers: ranged ? { Range: `bytes=${at}-${end === null ? "" : end - 1}` } : {},
+      signals: [signal],
+      accepted: at > 0 ? [NOT_SATISFIABLE] : [],
+    });
     try {
-      response = await this.#fetch(this.#url, { headers, signal });
-    } catch (error) {
-      throw new LinkLost("the server of the picture could not be reached", { cause: error });
-    }
-    if (response.status === NOT_SATISFIABLE && at > 0) return null;
-    if (!response.ok) throw refused(response);
-    return response;
-  }
-
-  /** @param {Response} response @returns {AsyncGenerator<Uint8Array, void, void>} */
-  async *#body(response) {
-    if (!response.body) return;
-    const reader = response.body.getReader();
-    try {
-      for (;;) {
-        const { done, value } = await reader.read();
-        if (done) return;
-        yield value;
+      if (answer.status === NOT_SATISFIABLE) return;
+      const span = SPAN.exec(answer.headers.get("content-range") ?? "");
+      // Pages of other origins may not see Content-Range: such a server is believed.
+      const first = answer.status === 206 ? Number(span?.[1] ?? at) : 0;
+      const renewed = this.#isAnother(answer, span?.[3]) && at > 0;
+      if (!renewed || first === 0) {
+        if (first > at) throw new PeerError("http", "the server sent another range");
+        yield* cut(body, first, renewed ? 0 : at, end);
+        return;
       }
-    } catch (error) {
-      throw new LinkLost("the connection to the server of the picture broke", { cause: error });
     } finally {
-      // Ends the download when the caller leaves the loop; after an error there is none.
-      reader.cancel().catch(() => {});
+      close();
     }
+    yield* this.#answer(0, end, signal);
   }
 
   /**
@@ -200,17 +168,4 @@ async function* cut(body, first, start, end) {
     place += piece.length;
     if (end !== null && place >= end) return;
   }
-}
-
-/** @param {Response} response */
-function refused({ status, statusText, headers }) {
-  const said = `the server says ${`${status} ${statusText}`.trim()}`;
-  const seconds = Number(headers.get("retry-after") ?? "");
-  const after = Number.isFinite(seconds) && seconds > 0 ? seconds : null;
-  const error =
-    status === 404 || status === 410
-      ? new UnknownImage("unknown-image", said)
-      : new PeerError("http", said, { retry: PASSING.includes(status), after });
-  error.message = said; // not in the words of the protocol
-  return error;
 }
