@@ -87,24 +87,28 @@ def commands(tmp_path: Path) -> dict[str, list[str]]:
     photo, folder = tmp_path / "photo.png", tmp_path / "pictures"
     folder.mkdir()
     save_png(photo, np.tile(picture(), (4, 4, 1)))
-    nobody = "ws://127.0.0.1:9/a.png"
+    nobody, here = "ws://127.0.0.1:9/a.png", "udp://127.0.0.1:0"
+    to = ["udp://127.0.0.1:9", "--carousel"]
     return {
         "encode": ["diffc", "encode", str(photo), str(tmp_path / "o.dfc"), "--bytes", "2000"],
         "decode": ["diffc", "decode", str(tmp_path / "a.dfc"), str(tmp_path / "o.png")],
         "inspect": ["diffc", "inspect", str(tmp_path / "a.dfc"), "--original", str(photo)],
         "models": ["diffc", "models"],
         "bench": ["diffc", "bench", "gaussian", "--help"],
+        "send-packets": ["diffc", "send-packets", str(tmp_path / "a.dfc"), *to],
+        "receive-packets": ["diffc", "receive-packets", here, str(tmp_path / "o.png")],
         "server": ["diffc-server", str(folder), "--port", "0"],
         "get": ["diffc-client", "get", nobody, "-o", str(tmp_path / "o.png")],
         "list": ["diffc-client", "list", "ws://127.0.0.1:9"],
         "run": ["diffc-client", "run", nobody, str(tmp_path / "kept")],
         "mirror": ["diffc-client", "mirror", "ws://127.0.0.1:9", str(tmp_path / "kept")],
         "view": ["diffc-client", "view", "ws://127.0.0.1:9", "--no-browser"],
+        "relay-packets": ["diffc-client", "relay-packets", here],
     }
 
 
-NAMES = ("encode", "decode", "inspect", "models", "bench")
-CLIENT = ("get", "list", "run", "mirror", "view")
+NAMES = ("encode", "decode", "inspect", "models", "bench", "send-packets", "receive-packets")
+CLIENT = ("get", "list", "run", "mirror", "view", "relay-packets")
 
 
 @pytest.mark.parametrize(
@@ -122,6 +126,8 @@ CLIENT = ("get", "list", "run", "mirror", "view")
         ("get", "diffc_stream.diffusion.collection"),
         ("list", "websockets.asyncio.client"),
         ("view", "diffc_viewer"),
+        ("receive-packets", "diffc_stream.transport.carriers"),
+        ("relay-packets", "diffc_viewer"),
     ],
 )
 def test_while_it_imports(name: str, module: str, tmp_path: Path) -> None:
@@ -166,6 +172,37 @@ def test_while_it_computes(name: str, stream: bytes, tmp_path: Path) -> None:
     before = sorted(tmp_path.rglob("*"))
     code, lines, seconds = interrupted(arguments, tmp_path, more=IN_MAIN_THREAD)
     assert (code, lines) == (CODE, [f"{arguments[0]}: interrupted"])
+    assert seconds < SOON
+    assert sorted(tmp_path.rglob("*")) == before
+
+
+IN_THE_AIR = """
+import time
+from diffc_stream.transport.carriers import Datagrams
+
+calls = 0
+
+def waits(*_):
+    # Once at a packet in the middle, or while none comes.
+    global calls
+    calls += 1
+    if calls == 3:
+        interrupt()
+    time.sleep(0.01)
+
+Datagrams.send = Datagrams.receive = waits
+"""
+
+
+@pytest.mark.parametrize(
+    ("name", "ends"), [("send-packets", CODE), ("receive-packets", CODE), ("relay-packets", 0)]
+)
+def test_while_packets_come_or_go(name: str, ends: int, stream: bytes, tmp_path: Path) -> None:
+    arguments = commands(tmp_path)[name]
+    (tmp_path / "a.dfc").write_bytes(stream)
+    before = sorted(tmp_path.rglob("*"))
+    code, lines, seconds = interrupted(arguments, tmp_path, more=IN_THE_AIR)
+    assert (code, lines) == (ends, [f"{arguments[0]}: interrupted"] if ends else [])
     assert seconds < SOON
     assert sorted(tmp_path.rglob("*")) == before
 

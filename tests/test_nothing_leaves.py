@@ -229,6 +229,22 @@ def test_a_hub_and_a_sender_that_dials(watched: Watched, photo: Path) -> None:
     check(watched, sender=f"127.0.0.1:{port}")
 
 
+def test_packets(watched: Watched, photo: Path) -> None:
+    diffc, there = command("diffc"), "udp://127.0.0.1:9"
+    watched.run(*diffc, "encode", photo, "a.dfc", "--bytes", 300)
+    watched.run(*diffc, "send-packets", "a.dfc", "outbox")
+    watched.run(*diffc, "receive-packets", "outbox", "a.png", "--stream", "b.dfc")
+    watched.run(*diffc, "receive-packets", "udp://127.0.0.1:0", "a.png", "--seconds", 0.1, code=3)
+    relay = [*command("diffc-client"), "relay-packets"]
+    for source in ("udp://127.0.0.1:0", "-", "outbox"):
+        with watched.started(*relay, source, "--json") as process:
+            assert process.stdout is not None
+            assert "url" in json.loads(process.stdout.readline())
+    check(watched)
+    watched.run(*diffc, "send-packets", "a.dfc", there)
+    check(watched, sender=there.removeprefix("udp://"))
+
+
 @pytest.mark.parametrize("before", ["", "import onnxruntime\n"])
 def test_the_library(before: str, watched: Watched) -> None:
     script = f"{before}from diffc_stream import default_model\ndefault_model()\n"
