@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import math
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -101,3 +103,30 @@ class Reception:
             patchwork = Patchwork(self._models, most_pixels=self._most_pixels)
             known = self._patchwork = (gathered, gathered.distrusted, patchwork)
         return known[2].decoder(gathered.parts()).render(method, symmetries=symmetries)
+
+
+def sharpening(
+    reception: Reception,
+    packets: Iterable[bytes | None],
+    *,
+    every: float | None = None,
+    live: bool = True,
+    clock: Callable[[], float] = time.monotonic,
+) -> Iterator[None]:
+    """Take packets, and yield whenever a picture is to be made, because there are news.
+
+    None among the packets is a moment without any.  That is when pictures are made, because they
+    cost more than taking packets does; or, with ``every``, so many seconds after the last, and the
+    first at once if packets are ``live``.  Ends when the stream is complete, or ``packets`` are.
+    """
+    news, last = False, -math.inf if live else clock()
+    for packet in packets:
+        if packet is not None and reception.take(packet) is Outcome.NEW:
+            news = True
+            if reception.progress.complete:
+                break
+        if news and (packet is None if every is None else clock() - last >= every):
+            yield
+            news, last = False, clock()
+    if news:
+        yield

@@ -1,16 +1,13 @@
 """``diffc send-packets`` and ``diffc receive-packets``."""
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from sources import LARGE, collection, long_stream, model
 
-from diffc_stream.cli import main, receive_packets
+from diffc_stream.cli import main
 from diffc_stream.diffusion.collection import Collection
-from diffc_stream.packets import Broadcast
-from diffc_stream.reception import Reception
 
 MODELS = collection(model(LARGE))
 
@@ -60,17 +57,3 @@ def test_what_cannot_be(sent: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert (code, said.count("\n")) == (1, 1)
     with pytest.raises(SystemExit):
         main(["receive-packets", "-", "out.png", "--wanted", "12345"])
-
-
-def test_pictures_are_made_now_and_then() -> None:
-    times = iter(range(1000))
-
-    def packets() -> Iterator[bytes | None]:
-        for packet in Broadcast(long_stream(), size=200, budget=4000):
-            yield packet
-            yield None
-
-    shown = receive_packets.sharpening(
-        Reception(MODELS), packets(), every=10, clock=lambda: float(next(times))
-    )
-    assert 2 <= sum(1 for _ in shown) <= 6

@@ -1,11 +1,13 @@
 """The picture of a broadcast, and what is said of it."""
 
+from collections.abc import Iterator
+
 import pytest
 from sources import LARGE, collection, long_stream, model
 
 from diffc_stream.errors import NothingDecodable
 from diffc_stream.packets import Broadcast, Outcome
-from diffc_stream.reception import Reception
+from diffc_stream.reception import Reception, sharpening
 
 MODELS = collection(model(LARGE))
 
@@ -36,3 +38,25 @@ def test_another_stream_is_another_picture() -> None:
         for packet in Broadcast(long_stream(), size=200, budget=budget):
             reception.take(packet)
         assert reception.render().bytes == len(reception.stream)
+
+
+def with_pauses() -> Iterator[bytes | None]:
+    for number, packet in enumerate(Broadcast(long_stream(), size=200, budget=4000)):
+        yield packet
+        if number % 5 == 4:
+            yield None
+            yield None
+
+
+def test_pictures_are_made_now_and_then() -> None:
+    times = iter(range(1000))
+    shown = sharpening(Reception(MODELS), with_pauses(), every=10, clock=lambda: float(next(times)))
+    assert 2 <= sum(1 for _ in shown) <= 6
+
+
+def test_pictures_are_made_where_packets_pause() -> None:
+    reception = Reception(MODELS)
+    taken = [reception.progress.packets for _ in sharpening(reception, with_pauses())]
+    assert 3 <= len(taken) <= 5
+    assert taken == sorted(set(taken))
+    assert reception.progress.complete

@@ -10,7 +10,7 @@ from diffc_stream.errors import NothingDecodable
 from diffc_stream.flags import MAX_PIXELS
 from diffc_stream.packets import USUAL_SIZE, Broadcast, Outcome, Plan
 from diffc_stream.packets.airtime import Airtime
-from diffc_stream.reception import Progress, Reception
+from diffc_stream.reception import Progress, Reception, sharpening
 
 from ..decoding.decoders import Method
 from ..decoding.refiner import Refinement
@@ -123,17 +123,7 @@ def receive_packets(
     from diffc_stream.transport.carriers import arriving
 
     receiver = PacketReceiver() if receiver is None else receiver
-    news = False
     with arriving(where, seconds=seconds) as packets:
-        for packet in packets:
-            if packet is not None and receiver.take(packet):
-                news = True
-            # While packets come at once they are taken: a picture costs more than they do.
-            if news and (packet is None or receiver.progress.complete):
-                news = False
-                if (picture := receiver.refinement()) is not None:
-                    yield picture
-                if receiver.progress.complete:
-                    return
-    if news and (picture := receiver.refinement()) is not None:
-        yield picture
+        for _ in sharpening(receiver._reception, packets):
+            if (picture := receiver.refinement()) is not None:
+                yield picture

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import argparse
 import sys
-import time
-from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,7 +15,6 @@ from diffc_stream.errors import NothingDecodable
 from diffc_stream.flags import add_max_pixels, add_quality, add_rendering, identity, number
 from diffc_stream.formats import FORMATS, format_of, save_picture
 from diffc_stream.metrics import told
-from diffc_stream.packets import Outcome
 
 if TYPE_CHECKING:
     from diffc_stream.reception import Reception
@@ -84,7 +81,7 @@ def add(commands: Commands) -> None:
 
 def run(arguments: argparse.Namespace) -> None:
     """Receive until all is there."""
-    from diffc_stream.reception import Reception
+    from diffc_stream.reception import Reception, sharpening
     from diffc_stream.transport.carriers import arriving
 
     format_of(arguments.output, arguments.quality)
@@ -106,33 +103,6 @@ def run(arguments: argparse.Namespace) -> None:
     if arguments.stream is not None and reception.progress.complete:
         with writing(arguments.stream) as file:
             file.write(reception.stream)
-
-
-def sharpening(
-    reception: Reception,
-    packets: Iterator[bytes | None],
-    *,
-    every: float,
-    live: bool = True,
-    clock: Callable[[], float] = time.monotonic,
-) -> Iterator[None]:
-    """Take packets, and yield whenever a picture is to be made: not sooner than ``every`` seconds.
-
-    None among the packets is a moment without any.  Ends when the stream is complete, or when
-    ``packets`` do.  Packets without news are no reason for a picture, and the first of them is one
-    at once if they are ``live``.
-    """
-    news, last = False, clock() - every * live
-    for packet in packets:
-        if packet is not None and reception.take(packet) is Outcome.NEW:
-            news = True
-            if reception.progress.complete:
-                break
-        if news and clock() - last >= every:
-            yield
-            news, last = False, clock()
-    if news:
-        yield
 
 
 def _write(reception: Reception, arguments: argparse.Namespace) -> bool:
