@@ -2,6 +2,7 @@
 
     make broadcast                                 scikit-image's coffee, 8,000 bytes
     make broadcast IMAGE=photo.jpg BYTES=4000      your own photograph, another budget
+    python -m examples.broadcast --mesh --size 230 over a mesh of radios, Meshtastic's packets
 
 It draws what each receiver has, and what the three have together, beside a JPEG in as many packets
 as SSDV sends it, with the same packets lost.  Packets and pictures are in demo/.
@@ -25,7 +26,7 @@ from diffc_stream.errors import DiffcError, NothingDecodable
 from diffc_stream.metrics import psnr
 from diffc_stream.packets import Broadcast, Plan, Receiver
 from diffc_stream.threads import wait_asleep
-from examples import ssdv
+from examples import mesh, ssdv
 from examples.demo import default_photo
 from examples.filmstrip import INK, MARGIN, PALE, PAPER
 
@@ -55,14 +56,19 @@ def show(original: Pixels, model: Model, options: argparse.Namespace) -> None:
     plan = Plan.for_loss(options.loss)
     broadcast = Broadcast(stream, size=options.size, budget=options.bytes, plan=plan)
     packets = list(broadcast)
-    kept = arrivals(len(packets), options.loss, options.seed)
+    if options.mesh:
+        kept = mesh.arrivals(len(packets), options.seed)
+    else:
+        kept = arrivals(len(packets), options.loss, options.seed)
     pooled = [any(column) for column in zip(*kept, strict=True)]
     jpeg = ssdv.packed(original, len(packets), options.size)
     print(
         f"{len(packets)} packets of {options.size} bytes, {broadcast.stream_bytes} bytes of stream;"
-        f" each receiver loses {options.loss:.0%}"
+        f" {options.loss:.0%} are expected to be lost"
     )
     titles = [f"receiver {number + 1}" for number in range(RECEIVERS)] + ["all three together"]
+    if options.mesh:
+        titles = [f"{number + 1} hops away" for number in range(RECEIVERS)] + titles[RECEIVERS:]
     columns = []
     for title, arrived in zip(titles, [*kept, pooled], strict=True):
         ours = received(packets, arrived, model, original)
@@ -70,7 +76,8 @@ def show(original: Pixels, model: Model, options: argparse.Namespace) -> None:
         reached = psnr(ours, original), psnr(theirs, original)
         print(f"{title}: {sum(arrived)} packets, {reached[0]:.2f} dB; as SSDV {reached[1]:.2f} dB")
         columns.append((f"{title}: {sum(arrived)} of {len(packets)}", ours, theirs, reached))
-    save_png(options.out / "broadcast.png", drawn(columns, f"{options.loss:.0%} lost"))
+    lost = "a mesh of radios" if options.mesh else f"{options.loss:.0%} lost"
+    save_png(options.out / "broadcast.png", drawn(columns, lost))
     print(f"the pictures are in {options.out / 'broadcast.png'}")
 
 
@@ -127,6 +134,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--bytes", type=int, default=8000, help="to send (8000)")
     add("--size", type=int, default=200, help="of a packet (200)")
     add("--loss", type=float, default=1 / 3, help="share of the packets that each loses (1/3)")
+    add("--mesh", action="store_true", help="receivers one to three hops away in a simulated mesh")
     add("--seed", type=int, default=0, help="of what is lost (0)")
     add("--out", type=Path, default=Path("demo"), help="folder (demo)")
     return parser
