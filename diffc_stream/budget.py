@@ -8,9 +8,10 @@ default this machine's, summer time included.  Nothing here looks at a clock or 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta, tzinfo
+from fnmatch import fnmatchcase
 
 PERIODS = ("hour", "day", "month")
 DAY = 24 * 60
@@ -47,6 +48,15 @@ class Window:
     def __str__(self) -> str:
         start, end = (f"{at // 60:02}:{at % 60:02}" for at in (self.start, self.end))
         return f"{start}-{end}"
+
+
+def rank(name: str, first: Sequence[str]) -> int:
+    """Return how many patterns of names, as of a shell, come before the one that ``name`` matches.
+
+    With a budget, what comes last may not come at all: pictures of a lesser rank come first.
+    """
+    ranks = (number for number, wild in enumerate(first) if fnmatchcase(name, wild))
+    return next(ranks, len(first))
 
 
 @dataclass(slots=True)

@@ -112,16 +112,21 @@ class Ledger:
             room = self.budget.room(self.spending, self._clock())
             return None if room is None else max(0, room - self._reserved)
 
-    def wait(self) -> float:
-        """Return the seconds until anything may be spent; 0 is now."""
+    def wait(self, size: int = 1) -> float:
+        """Return the seconds until ``size`` bytes, or whatever a new period allows, may be spent.
+
+        0 is now.
+        """
         with self._guard:
             now = self._clock()
             room = self.budget.room(self.spending, now)
-            if room is None or room > self._reserved:
+            if room is None or room - self._reserved >= size:
                 return 0.0
-            if room:
-                return 1.0  # all of it is reserved, and some may be given back
-            return max(1.0, self.budget.opens(self.spending, now) - now)
+            if self._reserved:
+                return 1.0  # some may be given back
+            spent = Spending(dict(self.spending.periods))
+            self.budget.spend(spent, room, now)
+            return max(1.0, self.budget.opens(spent, now) - now)
 
     @property
     def open(self) -> bool:

@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+from datetime import UTC
 from pathlib import Path
 
 import pytest
@@ -14,12 +15,15 @@ from PIL import Image
 from publishing import files
 from viewing import scene
 
+from diffc_stream.budget import Budget
 from diffc_stream.bulk import run as module
 from diffc_stream.bulk.encoding import Settings
 from diffc_stream.bulk.manifest import FOLDER
-from diffc_stream.bulk.run import Summary, run
+from diffc_stream.bulk.places import PlaceNotes, place
+from diffc_stream.bulk.run import Order, Summary, run
 from diffc_stream.bulk.worker import Job
 from diffc_stream.cli import main
+from diffc_stream.ledger import Ledger
 
 SETTINGS = Settings(bytes=60)
 
@@ -135,7 +139,7 @@ def test_many_small_pictures_are_taken_a_few_at_a_time(
 ) -> None:
     asked = 0
 
-    def names(_source: str) -> object:
+    def names(_source: str, _order: Order | None = None) -> object:
         nonlocal asked
         for number in range(10_000):
             asked = number
@@ -159,3 +163,36 @@ def test_many_small_pictures_are_taken_a_few_at_a_time(
 
 def _failing(_name: str, _done: object) -> None:
     return None
+
+
+def test_a_budget_ends_a_run_and_the_next_goes_on(source: Path, tmp_path: Path) -> None:
+    out, now = tmp_path / "out", [20_000 * 86_400.0]
+    job = Job(source=str(source), destination=str(out), settings=SETTINGS, model=None)
+    order = Order(first=("sub/*", "c*"))
+
+    def ledger() -> Ledger:
+        notes = PlaceNotes(place(str(out), make=True), "spent.json")
+        return Ledger(Budget(day=125, zone=UTC), notes, clock=lambda: now[0])
+
+    first = run(job, workers=1, order=order, ledger=ledger())
+    assert (first.encoded, first.spent, first.bytes) == (2, True, 120)
+    assert sorted(streams(out)) == ["c.png.dfc", "sub/ü.png.dfc"]
+    again = run(job, workers=1, order=order, ledger=ledger())
+    assert (again.encoded, again.skipped, again.spent) == (0, 0, True)
+    now[0] += 86_400
+    last = run(job, workers=1, order=order, ledger=ledger())
+    assert (last.encoded, last.skipped, last.failed, last.spent) == (1, 2, 1, False)
+    (out / "spent.json").write_bytes(b"{")
+    assert ledger().room() == 0
+    assert (out / "spent.json.damaged").read_bytes() == b"{"
+
+
+def test_the_newest_first(source: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "dated"
+    folder.mkdir()
+    for number, name in enumerate(("a.png", "b.png", "c.png")):
+        (folder / name).write_bytes(b"")
+        os.utime(folder / name, (number, number))
+    assert list(module.pictures(str(folder), Order(newest=True))) == ["c.png", "b.png", "a.png"]
+    assert next(module.pictures(str(folder), Order(newest=True, first=("b*",)))) == "b.png"
+    assert list(module.pictures(str(folder))) == ["a.png", "b.png", "c.png"]

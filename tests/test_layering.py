@@ -42,12 +42,12 @@ BELOW: dict[str, set[str]] = {
     "emission": {"packets"},
     "bulk": {
         *("codec", "container", "diffusion", "errors", "imaging", "picture", "replacement"),
-        *("session", "threads"),
+        *("budget", "ledger", "session", "threads"),
     },
     "publishing": {"bulk", "codec", "diffusion", "errors", "replacement"},
     "cli": {
         *("allocation", "bulk", "codec", "container", "diffusion", "flags", "publishing"),
-        *("emission", "threads", "work", "packets", "reception"),
+        *("emission", "ledger", "threads", "work", "packets", "reception"),
         *(
             "console",
             "destination",
@@ -72,7 +72,7 @@ BELOW: dict[str, set[str]] = {
     "client": {
         *("allocation", "session", "container", "codec", "diffusion", "opening", "transport"),
         *("emission", "exports", "flags", "interruption", "metrics", "packets", "reception"),
-        *("ledger", "threads"),
+        *("budget", "ledger", "threads"),
         *("console", "destination", "formats", "picture", "publishing", "replacement", "errors"),
     },
     "benchmarks": {

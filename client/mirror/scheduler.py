@@ -10,7 +10,8 @@ from __future__ import annotations
 import heapq
 from collections import Counter
 from dataclasses import dataclass
-from fnmatch import fnmatchcase
+
+from diffc_stream.budget import rank
 
 FIRST = 256
 """Bytes: the first frame of a stream, enough for a first picture."""
@@ -47,8 +48,7 @@ class Order:
 
     def group(self, name: str, held: int) -> Group:
         """Return the group of a picture with ``held`` bytes."""
-        ranks = (rank for rank, wild in enumerate(self.first) if fnmatchcase(name, wild))
-        return next(ranks, len(self.first)), 0 if self.newest else round_of(held)
+        return rank(name, self.first), 0 if self.newest else round_of(held)
 
 
 class TransferScheduler:

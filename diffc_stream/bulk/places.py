@@ -144,6 +144,31 @@ class Remote:
 Place = Folder | Remote
 
 
+class PlaceNotes:
+    """A small file in a place, as a :class:`diffc_stream.ledger.Ledger` keeps."""
+
+    def __init__(self, where: Place, name: str) -> None:
+        self._place = where
+        self._name = name
+
+    def read(self) -> bytes | None:
+        """Return its bytes, if there is one.  Raises OSError."""
+        try:
+            return self._place.read(self._name)
+        except FileNotFoundError:
+            return None
+
+    def write(self, data: bytes) -> None:
+        """Replace it.  Raises OSError."""
+        self._place.write(self._name, data)
+
+    def set_aside(self) -> str:
+        """Copy it, and return the copy's name.  Raises OSError."""
+        name = f"{self._name}.damaged"
+        self._place.write(name, self.read() or b"")
+        return name
+
+
 def place(where: str, *, make: bool = False) -> Place:
     """Return the place that an argument names: a URL, or a folder, which ``make`` creates.
 

@@ -10,9 +10,11 @@ from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from multiprocessing import get_context
 
+from diffc_stream.budget import rank
 from diffc_stream.bulk.manifest import Line, Manifest
 from diffc_stream.bulk.places import place
 from diffc_stream.bulk.worker import SUFFIX, Job, begin, work
+from diffc_stream.ledger import Ledger
 
 AHEAD = 2
 """Pictures that wait for each worker, so that it never waits for its next one."""
@@ -32,16 +34,83 @@ class Summary:
     failed: int = 0
     bytes: int = 0
     """Of the streams that were encoded."""
+    spent: bool = False
+    """Whether it ended because the budget allows no more for now."""
     seconds: float = 0.0
 
 
-def pictures(source: str) -> Iterator[str]:
-    """Yield the names of the pictures in a place, as they are found.  Raises OSError."""
-    return (found.name for found in place(source).files() if not found.name.endswith(SUFFIX))
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Order:
+    """Which pictures come first; by default they come as they are found, by name."""
+
+    newest: bool = False
+    """Whether the last changed come first; places at URLs do not say when that was."""
+    first: tuple[str, ...] = ()
+    """Patterns of names that come before all others, the most important first."""
 
 
-def run(job: Job, *, workers: int, told: Told = lambda _name, _wrong: None) -> Summary:
-    """Encode all pictures that have not been; return a summary.
+def pictures(source: str, order: Order | None = None) -> Iterator[str]:
+    """Yield the names of the pictures in a place, in an ``order``.  Raises OSError."""
+    found = (found for found in place(source).files() if not found.name.endswith(SUFFIX))
+    if order is not None and (order.newest or order.first):
+        newest, first = order.newest, order.first
+        found = iter(
+            sorted(found, key=lambda one: (rank(one.name, first), -one.time if newest else 0))
+        )
+    return (one.name for one in found)
+
+
+class _Accounts:
+    """What the pictures in flight may cost, of a ledger."""
+
+    def __init__(self, ledger: Ledger | None, most: int | None) -> None:
+        """Reserve ``most`` bytes for each; None is one byte, because its size is not known."""
+        self._ledger = ledger
+        self._most = most or 1
+        self._reserved: dict[str, int] = {}
+
+    def begin(self, name: str) -> bool:
+        """Reserve bytes for a picture; return False if the budget does not allow it."""
+        if self._ledger is None:
+            return True
+        granted = self._ledger.reserve(self._most)
+        if granted < self._most:
+            self._ledger.settle(granted, 0)
+            return False
+        self._reserved[name] = granted
+        self._save()
+        return True
+
+    def end(self, name: str, line: Line | None) -> None:
+        """Count what a picture has cost."""
+        if self._ledger is not None:
+            spent = line.bytes if line is not None and line.error is None else 0
+            self._ledger.settle(self._reserved.pop(name, 0), spent)
+            self._save()
+
+    def close(self) -> None:
+        """Give back what was reserved, and save what was spent."""
+        if self._ledger is not None:
+            for reserved in self._reserved.values():
+                self._ledger.settle(reserved, 0)
+            self._ledger.save(last=True)
+
+    def _save(self) -> None:
+        if self._ledger is not None and self._ledger.due:
+            self._ledger.save()
+
+
+def run(
+    job: Job,
+    *,
+    workers: int,
+    told: Told = lambda _name, _wrong: None,
+    order: Order | None = None,
+    ledger: Ledger | None = None,
+) -> Summary:
+    """Encode all pictures that have not been, in an ``order``; return a summary.
+
+    It ends when ``ledger`` allows no more.
 
     A picture that cannot be used, or whose worker dies of it, is in the manifest with its error,
     and the others go on.  Raises DestinationError, AddressError, MissingPackage or OSError if a
@@ -50,9 +119,11 @@ def run(job: Job, *, workers: int, told: Told = lambda _name, _wrong: None) -> S
     began = time.monotonic()
     manifest = Manifest(place(job.destination, make=True))
     summary = Summary()
-    names = pictures(job.source)
+    names = pictures(job.source, order)
+    accounts = _Accounts(ledger, job.settings.bytes)
     flight: dict[Future[Line | None], str] = {}
     suspects: deque[str] = deque()
+    waiting: str | None = None
     pool = _pool(job, workers)
     try:
         while True:
@@ -60,11 +131,16 @@ def run(job: Job, *, workers: int, told: Told = lambda _name, _wrong: None) -> S
             most = 1 if suspects else AHEAD * workers
             alone = bool(suspects)
             while len(flight) < most:
-                name = suspects.popleft() if alone else next(names, None)
+                name = suspects.popleft() if alone else waiting or next(names, None)
+                waiting = None
                 if name is None:
+                    break
+                if not alone and not accounts.begin(name):
+                    waiting = name  # until one in flight has cost less than was reserved for it
                     break
                 flight[pool.submit(work, name, manifest.done(name))] = name
             if not flight:
+                summary.spent = waiting is not None
                 break
             finished, _ = wait(flight, return_when=FIRST_COMPLETED)
             broken = False
@@ -78,6 +154,7 @@ def run(job: Job, *, workers: int, told: Told = lambda _name, _wrong: None) -> S
                         suspects.append(name)
                         continue
                     line = Line(name=name, source="", settings="", error=_DIED)
+                accounts.end(name, line)
                 _count(summary, manifest, line)
                 told(name, line.error if line is not None else None)
             if broken:
@@ -88,6 +165,7 @@ def run(job: Job, *, workers: int, told: Told = lambda _name, _wrong: None) -> S
     finally:
         pool.shutdown(cancel_futures=True)
         manifest.flush()
+        accounts.close()
     summary.seconds = time.monotonic() - began
     return summary
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import argparse
+import time
 from dataclasses import asdict
+from datetime import UTC, datetime
 from pathlib import Path
 
 from diffc_stream import threads
@@ -11,6 +13,11 @@ from diffc_stream.cli.arguments import ENGINE, EXIT_CODES, Commands, count
 from diffc_stream.cli.output import pictures_progress, print_json
 from diffc_stream.cli.publish import add_settings, settings_of
 from diffc_stream.errors import UnusablePictures
+from diffc_stream.flags import add_budget, budget_of
+from diffc_stream.ledger import Ledger
+
+BUDGET = ".diffc-bulk-budget.json"
+"""The file in DEST that has what was spent of the budget."""
 
 _DESCRIPTION = """\
 Encode all pictures below SOURCE: NAME becomes NAME.dfc below DEST, the same stream that diffc
@@ -39,6 +46,21 @@ def add(commands: Commands) -> None:
         help="processes, each on one core (default: as many as there are cores); large pictures "
         "take memory in each",
     )
+    group = parser.add_argument_group("budget and order")
+    add_budget(group, "bytes of streams to write")
+    group.add_argument(
+        "--order",
+        choices=["name", "newest"],
+        default="name",
+        help="the newest pictures first, or all by name (%(default)s)",
+    )
+    group.add_argument(
+        "--first",
+        metavar="GLOB",
+        action="append",
+        default=[],
+        help="pictures whose names match come before all others (may be repeated)",
+    )
     parser.add_argument(
         "--model", type=Path, metavar="FILE", help="a model beside those that diffc models lists"
     )
@@ -47,7 +69,8 @@ def add(commands: Commands) -> None:
 
 def run(arguments: argparse.Namespace) -> None:
     """Encode, and print a summary.  Raises UnusablePictures if some were left out."""
-    from diffc_stream.bulk.run import pictures
+    from diffc_stream.bulk.places import PlaceNotes, place
+    from diffc_stream.bulk.run import Order, pictures
     from diffc_stream.bulk.run import run as encode_all
     from diffc_stream.bulk.worker import Job
 
@@ -57,9 +80,14 @@ def run(arguments: argparse.Namespace) -> None:
         settings=settings_of(arguments),
         model=arguments.model,
     )
+    budget, ledger = budget_of(arguments), None
+    if not budget.unlimited:
+        ledger = Ledger(budget, PlaceNotes(place(job.destination, make=True), BUDGET))
+    order = Order(newest=arguments.order == "newest", first=tuple(arguments.first))
+    workers = arguments.workers or threads.count()
     total = sum(1 for _ in pictures(job.source))
     with pictures_progress("encoding", total) as advance:
-        done = encode_all(job, workers=arguments.workers or threads.count(), told=advance)
+        done = encode_all(job, workers=workers, told=advance, order=order, ledger=ledger)
     if arguments.json:
         print_json(asdict(done))
     else:
@@ -69,5 +97,10 @@ def run(arguments: argparse.Namespace) -> None:
             f"{done.skipped} there already, {done.failed} left out; "
             f"{done.seconds:.0f} s, {hourly:,.0f} an hour"
         )
+        if done.spent and ledger is not None:
+            when = datetime.fromtimestamp(
+                time.time() + ledger.wait(job.settings.bytes or 1), UTC
+            ).astimezone()
+            print(f"the budget ({budget}) is used up: go on at {when:%Y-%m-%d %H:%M}")
     if done.failed:
         raise UnusablePictures(f"{done.failed} of {total} pictures were left out")
