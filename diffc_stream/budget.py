@@ -91,6 +91,11 @@ class Budget:
         """Whether it limits nothing."""
         return not self.windows and not any(True for _ in self._limits())
 
+    @property
+    def smallest(self) -> int | None:
+        """The smallest limit, in bytes; None if there is none."""
+        return min((limit for _, limit in self._limits()), default=None)
+
     def start(self, period: str, now: float) -> float:
         """Return when the hour, day or month at ``now`` began."""
         moment = datetime.fromtimestamp(now, self.zone).replace(minute=0, second=0, microsecond=0)

@@ -14,6 +14,8 @@ from pathlib import Path
 
 from diffc_stream import codec
 from diffc_stream.diffusion.collection import Collection
+from diffc_stream.errors import ConfigurationError
+from diffc_stream.ledger import Ledger, NotesFile
 from diffc_stream.session import Terms
 from diffc_stream.transport import mqtt
 from diffc_stream.transport.admission import descriptors_for
@@ -28,6 +30,7 @@ from diffc_viewer import Assets, Facts, Site
 from diffc_viewer.origin_policy import own_names
 
 from .auth.options import SecurityOptions
+from .auth.sending_budget import SendingBudget
 from .cache.store import Store, open_store
 from .catalogue.catalogue import Catalogue
 from .cli import Settings
@@ -71,9 +74,13 @@ async def run(settings: Settings, security: SecurityOptions) -> None:
     codec.prepare()
     keep_small()
     stopped = _on_signals()  # before this, nothing needs a gentle end
-    app = build(settings, security, catalogue, models, store)
+    budget = await asyncio.to_thread(_budget, settings)
+    security.reception.budget = budget
+    app = build(settings, security, catalogue, models, store, budget)
     on_hangup(app.daemon.look_again)  # for senders that only dial too
     async with contextlib.AsyncExitStack() as ports:
+        if budget is not None:
+            ports.push_async_callback(budget.close)
         watched = (await ports.enter_async_context(app.status)).url if app.status else None
         for dialler in app.diallers:
             await ports.enter_async_context(dialler)
@@ -97,6 +104,7 @@ def build(
     catalogue: Catalogue,
     models: Collection,
     store: Store | None,
+    budget: SendingBudget | None = None,
 ) -> App:
     """Return a sender of the catalogue's pictures.  Raises DiffcError, or OSError."""
     metrics = SenderMetrics()
@@ -133,14 +141,21 @@ def build(
     if settings.metrics is not None:
         check = partial(_problem, settings.folder, store)
         status = status_port(settings.metrics, metrics, check, names=names, strict=security.strict)
-    diallers = [_dialler(url, settings, catalogue, pipeline, metrics) for url in settings.dial]
-    published = _publisher(settings, catalogue, pipeline, models, metrics)
+    diallers = [
+        _dialler(url, settings, catalogue, pipeline, metrics, budget) for url in settings.dial
+    ]
+    published = _publisher(settings, catalogue, pipeline, models, metrics, budget)
     page = site is not None and assets.complete
     return App(daemon=daemon, diallers=diallers, publisher=published, status=status, page=page)
 
 
 def _dialler(
-    url: str, settings: Settings, catalogue: Catalogue, pipeline: Pipeline, metrics: SenderMetrics
+    url: str,
+    settings: Settings,
+    catalogue: Catalogue,
+    pipeline: Pipeline,
+    metrics: SenderMetrics,
+    budget: SendingBudget | None,
 ) -> Dialler:
     token, authorities = settings.dial_token, settings.dial_ca
     return Dialler(
@@ -152,7 +167,20 @@ def _dialler(
         tls=believing(authorities) if authorities else None,
         metrics=metrics,
         grace=settings.drain,
+        budget=budget,
     )
+
+
+def _budget(settings: Settings) -> SendingBudget | None:
+    """Return the budget that the settings give, if any.  Raises ConfigurationError, or OSError."""
+    if settings.budget.unlimited:
+        return None
+    if settings.budget_file is None:
+        raise ConfigurationError(
+            "--bytes-per-hour, --bytes-per-day, --bytes-per-month and --between need --budget-file "
+            "FILE, to note what was sent"
+        )
+    return SendingBudget(Ledger(settings.budget, NotesFile(settings.budget_file)))
 
 
 def _publisher(
@@ -161,6 +189,7 @@ def _publisher(
     pipeline: Pipeline,
     models: Collection,
     metrics: SenderMetrics,
+    budget: SendingBudget | None,
 ) -> Publisher | None:
     """Return the publisher that the settings ask for.  Raises SafetyError, or MissingPackage."""
     broker = settings.mqtt
@@ -182,6 +211,7 @@ def _publisher(
         tls=believing(settings.mqtt_ca) if broker.tls else None,
         camera=models if settings.home_assistant else None,
         metrics=metrics,
+        budget=budget,
     )
 
 

@@ -8,8 +8,17 @@ from pathlib import Path
 from typing import Self
 from urllib.parse import urlsplit
 
+from diffc_stream.budget import Budget, Window
 from diffc_stream.container import Facts
-from diffc_stream.flags import Endpoint, add_metadata, add_metrics, integer, number, size
+from diffc_stream.flags import (
+    Endpoint,
+    add_budget,
+    add_metadata,
+    add_metrics,
+    integer,
+    number,
+    size,
+)
 from diffc_stream.session import MAX_WINDOW, MIN_WINDOW, Terms
 from diffc_stream.transport.logging import add_logging
 from diffc_stream.transport.mqtt import Broker
@@ -74,6 +83,11 @@ class Settings:
     mqtt_bytes: int | None
     mqtt_pictures: int
     home_assistant: bool
+    bytes_per_hour: int | None
+    bytes_per_day: int | None
+    bytes_per_month: int | None
+    between: list[Window]
+    budget_file: Path | None
     listen: bool
     window: int
     connections: int
@@ -98,6 +112,16 @@ class Settings:
         """Return the settings that the parsed options hold."""
         return cls(**{field.name: getattr(options, field.name) for field in fields(cls)})
 
+    @property
+    def budget(self) -> Budget:
+        """What may be sent to all receivers together."""
+        return Budget(
+            hour=self.bytes_per_hour,
+            day=self.bytes_per_day,
+            month=self.bytes_per_month,
+            windows=tuple(self.between),
+        )
+
 
 def configuration() -> Configuration:
     """Return all settings, and where they can be set: flags, environment, file."""
@@ -116,7 +140,15 @@ def argument_parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "folder", metavar="DIR", type=Path, nargs="?", help="folder of pictures and streams"
     )
-    for add in (_add_listening, add_mqtt, _add_encoding, _add_store, add_options, _add_operations):
+    for add in (
+        _add_listening,
+        add_mqtt,
+        _add_budget,
+        _add_encoding,
+        _add_store,
+        add_options,
+        _add_operations,
+    ):
         add(parser)
     return parser
 
@@ -178,6 +210,17 @@ def _add_listening(parser: argparse.ArgumentParser) -> None:
         "--compare",
         action="store_true",
         help="offer the page AVIF and progressive JPEG of the same bytes; encoding them takes time",
+    )
+
+
+def _add_budget(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group("budget")
+    add_budget(group, "bytes to send to all receivers together")
+    group.add_argument(
+        "--budget-file",
+        metavar="FILE",
+        type=Path,
+        help="... noting in this file what was sent, for the next start",
     )
 
 

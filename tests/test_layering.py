@@ -67,6 +67,7 @@ BELOW: dict[str, set[str]] = {
     "server": {
         *("allocation", "session", "container", "codec", "diffusion", "opening", "transport"),
         *("exports", "flags", "imaging", "interruption", "threads", "work"),
+        *("budget", "ledger"),
         *("console", "picture", "replacement", "metrics", "errors"),
     },
     "client": {
@@ -137,7 +138,7 @@ WITHIN: dict[str, dict[str, set[str]]] = {
         "encoding": {"cache", "catalogue", "ops", "threads"},
         "auth": {"encoding"},
         "http": {"auth", "catalogue", "encoding", "ops"},
-        "mqtt": {"catalogue", "encoding", "ops"},
+        "mqtt": {"auth", "catalogue", "encoding", "ops"},
         "websocket": {"auth", "catalogue", "encoding", "ops"},
     },
     "client": {

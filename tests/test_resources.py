@@ -175,9 +175,10 @@ COUNTED = {
 """By rows of the table: what of the code belongs to each."""
 OF_NOBODY_ELSE = {
     "once for each process, or at its start or end": """
-        server/app.py task
+        server/app.py task thread
         server/daemon.py thread timer
         server/auth/reloader.py task
+        server/auth/sending_budget.py task thread
         diffc_stream/transport/systemd.py socket
         client/cli/view.py thread
         client/cli/relay_packets.py task

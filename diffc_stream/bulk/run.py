@@ -12,7 +12,7 @@ from multiprocessing import get_context
 
 from diffc_stream.budget import rank
 from diffc_stream.bulk.manifest import Line, Manifest
-from diffc_stream.bulk.places import place
+from diffc_stream.bulk.places import Found, place
 from diffc_stream.bulk.worker import SUFFIX, Job, begin, work
 from diffc_stream.ledger import Ledger
 
@@ -51,13 +51,13 @@ class Order:
 
 def pictures(source: str, order: Order | None = None) -> Iterator[str]:
     """Yield the names of the pictures in a place, in an ``order``.  Raises OSError."""
-    found = (found for found in place(source).files() if not found.name.endswith(SUFFIX))
+    found: Iterator[Found] = place(source).files()
     if order is not None and (order.newest or order.first):
         newest, first = order.newest, order.first
         found = iter(
             sorted(found, key=lambda one: (rank(one.name, first), -one.time if newest else 0))
         )
-    return (one.name for one in found)
+    return (one.name for one in found if not one.name.endswith(SUFFIX))
 
 
 class _Accounts:

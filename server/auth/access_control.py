@@ -17,6 +17,7 @@ from diffc_stream.transport.tokens import Token, Tokens
 from .credentials import Credentials, Fields, cookie, credentials_of
 from .limits import NONE, Limits
 from .quotas import ClientQuota, ClientQuotas, Clock, ConnectionQuota
+from .sending_budget import SendingBudget
 
 RETRY_AFTER = 5
 """Retry-After, in seconds, for a client with too many connections."""
@@ -70,6 +71,8 @@ class AccessControl:
         self._secure = secure
         self._clock = clock
         self._clients = ClientQuotas(clock)
+        self.budget: SendingBudget | None = None
+        """What may be sent to all clients together; None is no limit."""
 
     @property
     def guarded(self) -> bool:
@@ -119,7 +122,7 @@ class AccessControl:
         remembered = ""
         if credentials is not None and credentials.password:
             remembered = cookie(credentials.token, secure=self._secure)
-        return ConnectionQuota(client, address, token, remembered)
+        return ConnectionQuota(client, address, token, remembered, self.budget)
 
     def still_admits(self, quota: ConnectionQuota) -> bool:
         """Tell whether a client that was admitted still would be."""

@@ -18,6 +18,7 @@ from diffc_stream.transport.tokens import Token
 
 from ..encoding.resume_claims import Claims
 from .limits import NONE, Limits
+from .sending_budget import SendingBudget
 
 MOST_VISITORS = 4096
 """How many clients are remembered; beyond that, the longest disconnected one is forgotten."""
@@ -78,12 +79,17 @@ class ConnectionQuota:
     """One connection's share of a client's limits."""
 
     __slots__ = (
-        *("_ended", "_held", "_sending", "_client"),
+        *("_budget", "_ended", "_held", "_sending", "_client"),
         *("account", "claims", "cookie", "name", "peer", "token"),
     )
 
     def __init__(
-        self, client: ClientQuota, peer: str = "", token: Token | None = None, cookie: str = ""
+        self,
+        client: ClientQuota,
+        peer: str = "",
+        token: Token | None = None,
+        cookie: str = "",
+        budget: SendingBudget | None = None,
     ) -> None:
         self.peer = peer
         """The connection's remote address."""
@@ -97,6 +103,7 @@ class ConnectionQuota:
         self.claims = client.claims
         """What the client claims to hold already, and has yet to prove."""
         self._client = client
+        self._budget = budget
         self._sending = client.sending
         self._held = 0
         self._ended = False
@@ -105,16 +112,19 @@ class ConnectionQuota:
     @property
     def paced(self) -> bool:
         """Whether its bytes are limited, so that sending may have to wait."""
-        return bool(self._sending)
+        return bool(self._sending) or self._budget is not None
 
     def spend(self, size: int) -> None:
         """Count ``size`` bytes as sent."""
         for bucket in self._sending:
             bucket.take(size)
+        if self._budget is not None:
+            self._budget.spend(size)
 
     def ready_at(self, now: float) -> float:
         """Return the time from which a whole frame may be sent; ``now`` if it may already."""
-        return now + longest_wait(self._sending, now) if self._sending else now
+        wait = longest_wait(self._sending, now) if self._sending else 0.0
+        return now + (wait if self._budget is None else max(wait, self._budget.wait()))
 
     def set_streams(self, streams: int) -> bool:
         """Set how many streams this connection has; return False if the client has too many."""
@@ -132,9 +142,9 @@ class ConnectionQuota:
             self._client.connections -= 1
 
 
-def unlimited_quota() -> ConnectionQuota:
-    """Return a share without limits."""
-    return ConnectionQuota(ClientQuota(NONE, time.monotonic))
+def unlimited_quota(budget: SendingBudget | None = None) -> ConnectionQuota:
+    """Return a share without limits, except for the ``budget`` of all."""
+    return ConnectionQuota(ClientQuota(NONE, time.monotonic), budget=budget)
 
 
 class ClientQuotas:

@@ -16,19 +16,14 @@ from collections.abc import Callable, Coroutine, Mapping
 from heapq import nlargest
 from typing import TYPE_CHECKING, Any, Self
 
-from diffc_stream.errors import (
-    DiffcError,
-    LinkLost,
-    MissingPackage,
-    RequestRefused,
-    SessionError,
-)
+from diffc_stream.errors import DiffcError, LinkLost, RequestRefused, SessionError
 from diffc_stream.flags import MAX_PIXELS
 from diffc_stream.session import MAX_STREAM, Entry
 from diffc_stream.transport.backoff import Backoff
 from diffc_stream.transport.mqtt import Broker, Login, completed, connected, ended
 from diffc_stream.transport.mqtt_topics import MOST_ENTRY, Item, Summary, Topics
 
+from ..auth.sending_budget import SendingBudget
 from ..catalogue.catalogue import Catalogue
 from ..encoding.pipeline import Pipeline
 from ..ops.metrics import SenderMetrics
@@ -71,15 +66,16 @@ class Publisher:
         tls: ssl.SSLContext | None = None,
         camera: Mapping[str, Model] | None = None,
         metrics: SenderMetrics | None = None,
+        budget: SendingBudget | None = None,
         patience: float = PATIENCE,
         draw: Callable[[], float] = random.random,
     ) -> None:
         """Prepare to publish the pictures of ``catalogue``, as far as ``extent``.
 
-        ``tls`` says whom to trust where the broker's address asks for TLS.  With the models
-        ``camera``, by fingerprint, Home Assistant is shown the newest picture.  ``patience`` is how
-        many seconds the broker gets to tell what it has.  ``draw`` returns random numbers from 0
-        to 1.
+        ``tls`` says whom to trust if the address asks for TLS.  With the models ``camera``, by
+        fingerprint, Home Assistant is shown the newest picture.  ``budget`` limits what is sent.
+        The broker gets ``patience`` seconds to tell what it has.  ``draw`` returns random numbers
+        from 0 to 1.
         """
         self._broker = broker
         self._catalogue = catalogue
@@ -89,6 +85,7 @@ class Publisher:
         self._tls = tls
         self._topics = Topics(broker.prefix)
         self._metrics = metrics or SenderMetrics()
+        self._budget = budget
         self._patience = patience
         self._draw = draw
         self._camera = None
@@ -141,8 +138,6 @@ class Publisher:
                     backoff.progress()
                     await self._serve(client)
                 error: SessionError = LinkLost(f"{self._broker}: the connection has ended")
-            except MissingPackage:
-                raise
             except SessionError as failure:
                 error = failure
             except Exception as failure:
@@ -335,7 +330,9 @@ class Publisher:
         await self._say(client, self._topics.catalogue, summary.message())
 
     async def _say(self, client: Client, topic: str, data: bytes) -> None:
-        await client.publish(topic, data, 1, True)
+        if self._budget is not None:
+            await self._budget.afford(len(topic) + len(data))
+        await completed(client.publish(topic, data, 1, retain=True))
         self._metrics.published += len(data)
 
     async def _stream(self, name: str) -> bytes:

@@ -21,6 +21,8 @@ from diffc_stream.transport.exposure import in_the_clear
 from diffc_stream.transport.tokens import is_token
 from diffc_stream.transport.websocket import connect
 
+from ..auth.quotas import unlimited_quota
+from ..auth.sending_budget import SendingBudget
 from ..catalogue.catalogue import Catalogue
 from ..encoding.pipeline import Pipeline
 from ..ops.metrics import SenderMetrics
@@ -84,6 +86,7 @@ class Dialler:
         tls: SSLContext | None = None,
         metrics: SenderMetrics | None = None,
         grace: float = DRAIN_GRACE,
+        budget: SendingBudget | None = None,
         draw: Callable[[], float] = random.random,
     ) -> None:
         """Prepare to connect to ``url``, ``ws://HOST:PORT/NAME`` or ``wss://``.
@@ -91,6 +94,7 @@ class Dialler:
         NAME is the name by which the receiver knows this sender.  ``headers`` go with the request,
         and ``tls`` says which authorities to trust with wss.  The receiver gets ``grace`` seconds
         to close after it is told of a shutdown.  ``draw`` returns random numbers from 0 to 1.
+        ``budget`` limits what is sent, to others too.
         """
         self._url = url
         self._catalogue = catalogue
@@ -100,6 +104,7 @@ class Dialler:
         self._tls = tls
         self._metrics = metrics or SenderMetrics()
         self._grace = grace
+        self._budget = budget
         self._draw = draw
         self._receiver: ReceiverConnection | None = None
         self._leaving = False
@@ -165,7 +170,12 @@ class Dialler:
         except OSError as error:
             return f"cannot be reached: {error.strerror or error}"
         self._receiver = ReceiverConnection(
-            websocket, self._catalogue, self._pipeline, self._terms, self._metrics
+            websocket,
+            self._catalogue,
+            self._pipeline,
+            self._terms,
+            self._metrics,
+            unlimited_quota(self._budget),
         )
         if self._leaving:
             self._receiver.drain()
