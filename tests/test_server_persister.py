@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from diffc_server.cache.lease import RENEW
-from diffc_server.cache.persister import SAVE_EVERY, Persister
+from diffc_server.cache.persister import PATIENCE, SAVE_EVERY, Persister
 from diffc_server.cache.store import Store, Stored, open_store, stream_key
 from diffc_server.catalogue.file import File
 from diffc_server.ops.metrics import SenderMetrics
@@ -196,6 +196,32 @@ async def test_a_store_that_leases_nothing_in_time_is_done_without(
     await persister.recall(b"")
     await saved(persister, part(100))
     assert store.troubles.counts == {"read": 3, "written": 1, "leased": 0}
+    persister.close()
+
+
+async def test_a_store_that_takes_nothing_holds_up_no_encoder(
+    picture: Path, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    workers, metrics, never = WorkerPools(1), SenderMetrics(), asyncio.Event()
+    persister = Persister(store, File.at(picture), MODEL, workers, metrics)
+    await persister.recall(b"")
+    assert await persister.claim()
+
+    async def wait(*_: object) -> None:
+        await never.wait()
+
+    monkeypatch.setattr(workers, "write", wait)
+    persister.save(part(100))
+    persister.release()
+    began = asyncio.get_running_loop().time()
+    # Its own lease is still there.
+    assert await persister.claim()
+    assert metrics.leases == {"here": 1, "elsewhere": 0, "none": 1}
+    assert asyncio.get_running_loop().time() - began == PATIENCE
+    assert persister.task is not None
+    await asyncio.wait([persister.task])
+    assert store.troubles.counts["written"] == 1
+    assert not await persister.elsewhere()
     persister.close()
 
 

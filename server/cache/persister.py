@@ -117,10 +117,13 @@ class Persister:
         """
         if self._store is None or self._lease is not None:
             return True
-        while self.task is not None:
-            await asyncio.wait([self.task])  # an earlier lease has to be released first
-        key, unknown = await self.key(), NoLease()
-        lease: Lease | None = await self._within(PATIENCE, unknown, self._store.claim, key)
+        if self.task is not None:
+            # An earlier lease has to be released first; a store that hangs is not waited for.
+            await asyncio.wait([self.task], timeout=PATIENCE)
+        key = await self.key()
+        lease: Lease | None = NoLease()
+        if self.task is None:
+            lease = await self._within(PATIENCE, lease, self._store.claim, key)
         if lease is None:
             self._metrics.leases["elsewhere"] += 1
             return False
