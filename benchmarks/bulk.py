@@ -5,7 +5,9 @@
 Generated pictures (discs before a gradient).  The loop uses all cores for one picture at a time, as
 ``diffc encode`` does; bulk has a process for each core.  Seconds, CPU seconds of all processes, the
 ratios of both, and whether all streams are equal.  With ``--many N`` it also lists N files whose
-pictures have all been encoded, and tells the memory of the process that hands them out.
+pictures have all been encoded, and tells the memory of the process that hands them out.  With
+``--shared N`` three senders with one store are asked for N pictures (:mod:`.bulk_senders`), and
+nothing else is measured.
 """
 
 from __future__ import annotations
@@ -25,6 +27,8 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from .bulk_senders import Shared
+from .bulk_senders import measured as senders
 from .command import count, exit_code
 from .pictures import commit, machine
 
@@ -61,6 +65,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--bpp", type=float, default=0.5)
     parser.add_argument("--workers", type=count, default=2, metavar="N")
     parser.add_argument("--many", type=int, default=0, metavar="N")
+    parser.add_argument("--shared", type=int, default=0, metavar="N")
+    parser.add_argument("--kills", type=int, default=3, metavar="N", help="of senders (3)")
     parser.add_argument("--json", action="store_true", help="one JSON object instead of lines")
     parsed = parser.parse_args(arguments)
     return exit_code("bulk", lambda: _run(parsed))
@@ -68,11 +74,24 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _run(parsed: argparse.Namespace) -> None:
     with tempfile.TemporaryDirectory() as folder:
-        facts = asdict(measured(Path(folder), parsed))
+        if parsed.shared:
+            facts = {"shared": [asdict(record) for record in _shared(Path(folder), parsed)]}
+        else:
+            facts = asdict(measured(Path(folder), parsed))
     if parsed.json:
         print(json.dumps({"commit": commit(), "machine": machine(), **facts}))
     else:
         print("\n".join(f"{name}: {value}" for name, value in facts.items()))
+
+
+def _shared(home: Path, parsed: argparse.Namespace) -> list[Shared]:
+    """Return what comes of senders that share a store."""
+    pictures = [
+        (f"{number:05}.png", Image.fromarray(picture(parsed.side, number)))
+        for number in range(parsed.shared)
+    ]
+    size = int(parsed.bpp * parsed.side**2 / 8)
+    return senders(home, pictures, size=size, kills=parsed.kills)
 
 
 def measured(home: Path, parsed: argparse.Namespace) -> Bulk:

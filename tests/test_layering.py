@@ -124,7 +124,7 @@ FOREIGN: dict[str, set[str]] = {
     },
     "benchmarks": {
         *("numpy", "onnx", "rich", "torch", "PIL", "matplotlib", "playwright", "ssimulacra2"),
-        "websockets",
+        *("moto", "websockets", "werkzeug"),
     },
 }
 """What each imports beside the project and the standard library: neither more nor less."""
