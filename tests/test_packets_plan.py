@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from diffc_stream.packets import Plan
 from diffc_stream.packets.grammar import DRAWS, WIDEST
+from diffc_stream.packets.plan import OFTENEST
 
 losses = st.one_of(st.none(), st.floats(0, 0.9))
 
@@ -43,7 +44,16 @@ def test_whoever_joins_a_carousel_soon_has_the_first_piece(pieces: int, loss: fl
     first = {(0, None), *((1, draw) for draw in range(DRAWS))}
     shown = [at for at, entry in enumerate(sent) if entry in first]
     gaps = [b - a for a, b in itertools.pairwise(shown)]
-    assert max(gaps, default=1) <= max(2, 0.1 * len(sent) / 3)
+    assert max(gaps, default=1) <= max(OFTENEST, 0.1 * len(sent) / 3)
+
+
+@given(st.integers(1, 300), losses)
+def test_a_carousel_comes_round(pieces: int, loss: float | None) -> None:
+    plan = Plan.for_loss(loss)
+    length = sum(1 for _ in plan.entries(pieces))
+    sent = list(itertools.islice(plan.entries(pieces, carousel=True), 3 * length + 8))
+    for number in range(pieces):
+        assert sent.count((number, None)) >= 2, "in two rounds, of which each is a third longer"
 
 
 def test_no_repairs_where_nothing_is_lost() -> None:

@@ -17,7 +17,9 @@ Entry = tuple[int, int | None]
 """(number, None) is a piece, (window, draw) a repair."""
 
 LATEST = 11
-"""A carousel shows its first piece so many times a round, at least."""
+"""A carousel shows its first piece so many times a round, at least,"""
+OFTENEST = 4
+"""but, where there are few pieces, in no more than one of so many packets."""
 HALF = 0.5
 """Repairs begin when they would be of half a piece."""
 
@@ -45,10 +47,10 @@ class Plan:
 
         A single round is filled up to so many ``packets``, if there are repairs.
 
-        In a carousel the first piece comes :data:`LATEST` times a round, so that whoever joins has
+        In a carousel the first piece comes often, so that whoever joins has
         a picture soon.  From its second round on repairs are of all pieces that they can be of.
         """
-        interval = max(1, int(pieces * (1 + self.reach * self.repairs)) // LATEST)
+        interval = max(OFTENEST, int(pieces * (1 + self.reach * self.repairs)) // LATEST)
         draw, again = 0, False
         while True:
             sent = number = made = since = 0
