@@ -6,6 +6,7 @@ import asyncio
 import json
 import os
 import queue
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -192,6 +193,17 @@ async def test_pages_of_a_site_that_is_named(site: Site, radio: Radio) -> None:
     ):
         radio(SENT[0])
         assert await page.recv() == SENT[0]
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize(("host", "shown"), [("0.0.0.0", "127.0.0.1"), ("127.0.0.2", "127.0.0.2")])
+async def test_it_says_where_it_is(host: str, shown: str, site: Site, tmp_path: Path) -> None:
+    if host == "127.0.0.2" and sys.platform != "linux":
+        pytest.skip("one loopback address is all there is")
+    async with PacketRelay(str(tmp_path), site, host=host) as relay:
+        assert relay.url == f"http://{shown}:{relay.port}/"
+        async with dial(relay, origin=relay.url.rstrip("/")):
+            pass
 
 
 @pytest.mark.asyncio

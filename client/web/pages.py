@@ -25,6 +25,8 @@ from diffc_viewer.site import FACTS
 
 HOST = "127.0.0.1"
 """The loopback: pages are for this machine only."""
+EVERYWHERE = ("", "0.0.0.0", "::")
+"""Hosts that stand for all addresses of this machine."""
 MOST_PAGES = 32
 CONNECTIONS = 8
 """Of each page: a browser opens up to six at once, beside a page's WebSocket."""
@@ -99,7 +101,8 @@ class PageServer:
     @property
     def url(self) -> str:
         """The address to open in a browser of this machine."""
-        return f"http://{HOST}:{self.port}/"
+        host = HOST if self._host in EVERYWHERE else self._host
+        return f"http://{f'[{host}]' if ':' in host else host}:{self.port}/"
 
     @property
     def port(self) -> int:
