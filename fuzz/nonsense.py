@@ -158,6 +158,19 @@ CATALOGUES = (
 )
 """Files of the catalogue of a published folder."""
 
+PUBLISHED = (
+    (
+        b'cam/pictures/a.png {"version":1,"name":"a.png","time":7,"size":5000,"piece":1000,"source"'
+        b':"","sha256":"0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"}'
+    ),
+    (
+        b'cam/catalogue {"version":1,"pictures":1,"sha256":'
+        b'"0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"}'
+    ),
+    b"cam/streams/a.png/0123456789abcdef/5000/1000 bytes",
+)
+"""Topics and messages of an MQTT broker."""
+
 ANSWERS = (
     b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello",
     (

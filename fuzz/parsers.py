@@ -44,6 +44,7 @@ from .nonsense import (
     CATALOGUES,
     FROM_RECEIVER,
     FROM_SENDER,
+    PUBLISHED,
     RANGES,
     SHOWINGS,
     VISITS,
@@ -63,6 +64,7 @@ from .readers import (
     read_curve,
     read_kept,
     read_packets,
+    read_published,
     read_range,
     read_stream,
     show,
@@ -269,5 +271,12 @@ def _of_http(folder: Path) -> tuple[Parser, ...]:
             errors=(RemoteProtocolError,),
             source=lambda mutator: any_text(mutator, CATALOGUES),
             parse=read_catalogue,
+        ),
+        Parser(
+            name="mqtt",
+            reads="Topics, Item.parse and Summary.parse: what a broker keeps",
+            errors=(ValueError,),
+            source=lambda mutator: any_text(mutator, PUBLISHED),
+            parse=read_published,
         ),
     )

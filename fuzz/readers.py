@@ -38,6 +38,7 @@ from diffc_stream.session import (
 from diffc_stream.session.fields import Name
 from diffc_stream.session.interleaving import Outlook, turn
 from diffc_stream.session.messages import MAX_NAME
+from diffc_stream.transport.mqtt_topics import Item, Summary, Topics
 from diffc_stream.transport.tokens import is_token
 from diffc_viewer import OriginPolicy, Site, SiteRequest
 
@@ -266,6 +267,19 @@ async def read_answer(data: bytes) -> None:
         length += len(piece)
     if length > len(data):
         raise AssertionError("more was read than came")
+
+
+def read_published(data: bytes) -> None:
+    """Read a topic and its message as a mirror does; raises ValueError."""
+    topic, _, message = data.partition(b" ")
+    topics, told = Topics("cam"), topic.decode(errors="replace")
+    if (place := topics.placed(told)) is not None:
+        Name(MAX_NAME).parse(place.name)
+    elif topics.named(told) is not None:
+        item = Item.parse(message)
+        assert sum(map(item.length, item.offsets)) == item.size
+    else:
+        Summary.parse(message)
 
 
 def read_catalogue(data: bytes) -> None:

@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 from authority import issue
+from broker import broker
 from sources import long_stream, stream
 
 from diffc_client.__main__ import main
@@ -122,6 +123,18 @@ def test_a_sender_that_dials(folder: Path, tmp_path: Path) -> None:
         dial = ("--dial", f"ws://127.0.0.1:{port}/camera")
         with daemon("diffc_server", str(folder), *dial, "--no-listen"):
             wait_for(hub, kept / "camera", STREAMS)
+
+
+def test_by_way_of_a_broker(folder: Path, tmp_path: Path) -> None:
+    kept = tmp_path / "kept"
+    with broker(tmp_path) as port:
+        url = f"mqtt://127.0.0.1:{port}/cameras/gate"
+        publish = ("--mqtt", url, "--no-listen", "--mqtt-message", "1000")
+        with (
+            daemon("diffc_server", str(folder), *publish),
+            daemon("diffc_client", "mirror", url, str(kept)) as mirror,
+        ):
+            wait_for(mirror, kept, STREAMS)
 
 
 def test_a_sender_that_shows_a_token_over_tls(folder: Path, tmp_path: Path) -> None:

@@ -75,9 +75,9 @@ class View(PageServer):
         can get pictures of other formats from the sender, which ``rate`` does not slow.  The page
         shows no picture of more than ``max_pixels``; None is the page's own limit.
 
-        Raises AddressError if ``address`` is of a file server instead of a sender.
+        Raises AddressError if ``address`` is of a file server or a broker instead of a sender.
         """
-        if address.plain:
+        if address.plain or address.mqtt:
             raise AddressError(f"{str(address)!r} is not a sender: it should be ws://HOST:PORT")
         facts = Facts(sender=str(address.sender), rate=rate, max_pixels=max_pixels)
         # A comparison may be asked for at the sender, and whether there are any before that.
