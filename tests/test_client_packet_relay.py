@@ -144,6 +144,9 @@ async def test_who_reads_too_slowly_loses_packets(
         await asyncio.to_thread(until, lambda: sum(counts(relay)) == 8)
         going.set()
         assert [await page.recv() for _ in range(3)] == [SENT[0], *SENT[6:8]]
+        assert [await page.recv() for _ in range(8)] == SENT[:8], "what it has missed, too"
+        radio(SENT[8])
+        assert await page.recv() == SENT[8]
 
 
 @pytest.mark.asyncio

@@ -5,7 +5,7 @@
         await relay.ended.wait()
 
 A WebSocket message is a packet (docs/packets.md).  Who joins late gets what has been gathered so
-far, and then what is new.  Who reads too slowly loses packets, as on the radio.
+far, and then what is new.  Who reads too slowly misses packets, and gets what there is once more.
 """
 
 from __future__ import annotations
@@ -117,19 +117,27 @@ class PacketRelay(PageServer):
         # What comes meanwhile may come twice, which does no harm.
         self._readers.add(reader)
         try:
-            for packet in await asyncio.to_thread(self._gathered):
-                await _carried(page, packet if isinstance(packet, bytes) else packet.encode())
             while True:
-                while reader.waiting:
-                    await _carried(page, reader.waiting.popleft())
-                reader.news.clear()
-                await reader.news.wait()
+                reader.missed = False
+                for packet in await asyncio.to_thread(self._gathered):
+                    await _carried(page, packet if isinstance(packet, bytes) else packet.encode())
+                await self._follow(page, reader)
         except TimeoutError:
             page.transport.abort()
         except ConnectionClosed:
             pass
         finally:
             self._readers.discard(reader)
+
+    async def _follow(self, page: ServerConnection, reader: _Page) -> None:
+        """Send a page what is new, until it has missed some of that."""
+        while True:
+            while reader.waiting:
+                await _carried(page, reader.waiting.popleft())
+            if reader.missed:
+                return
+            reader.news.clear()
+            await reader.news.wait()
 
     def _gathered(self) -> list[Packet | bytes]:
         """Return what there is of the newest stream."""
@@ -161,6 +169,7 @@ class PacketRelay(PageServer):
             if outcome is Outcome.STATION:
                 self._station = (packet,)
         for reader in tuple(self._readers):
+            reader.missed = reader.missed or len(reader.waiting) == reader.waiting.maxlen
             reader.waiting.append(packet)
         if not self._waking:
             self._waking = True
@@ -183,6 +192,8 @@ class _Page:
     def __init__(self) -> None:
         self.waiting: deque[bytes] = deque(maxlen=MOST_WAITING)
         self.news = asyncio.Event()
+        self.missed = False
+        """Whether packets that waited made way for newer ones."""
 
 
 def _fail(opened: asyncio.Future[None], error: Exception) -> None:
