@@ -50,7 +50,7 @@ async def test_long_messages_pass_through_small_buffers(kept_small: None, tmp_pa
         writer.write(sent)
         assert await reader.readexactly(len(sent)) == sent
         buffers = [
-            len(protocol._ssl_buffer)
+            len(protocol.get_buffer(-1))
             for protocol in gc.get_objects()
             if type(protocol) is sslproto.SSLProtocol
         ]
