@@ -97,7 +97,7 @@ class Parser:
 PARSERS = (
     *("message", "sender", "receiver", "stream", "verified", "curve", "kept", "decoder", "packets"),
     *("prefix", "address", "name", "catalogue", "place", "range"),
-    *("visit", "showing", "answer", "published"),
+    *("visit", "showing", "answer", "published", "mqtt"),
 )
 """The names of all parsers."""
 

@@ -19,7 +19,9 @@ from diffc_client import Address
 from diffc_client.remote import mqtt as module
 from diffc_client.remote.mqtt import MqttLink
 from diffc_client.remote.mqtt_stream import MOST_PIECES, TRIES, IncomingMqttStream
+from diffc_stream.budget import Budget
 from diffc_stream.errors import AddressError, LinkLost, PeerError, RemoteProtocolError, UnknownImage
+from diffc_stream.ledger import Ledger, NotesFile
 from diffc_stream.session import End, Reason, Target
 from diffc_stream.transport.mqtt import Broker, connected
 from diffc_stream.transport.mqtt_topics import Item, Summary, Topics
@@ -219,3 +221,14 @@ async def test_a_broker_that_goes(tmp_path: Path) -> None:
 async def test_an_address_without_a_topic(url: str) -> None:
     with pytest.raises(AddressError):
         await MqttLink.dial(Address.parse(url))
+
+
+async def test_a_budget_holds_here_too(tmp_path: Path, kept: Path) -> None:
+    ledger = Ledger(Budget(month=1300), NotesFile(tmp_path / "spent"))
+    with broker(tmp_path) as port:
+        await published(port, ("a.png", long_stream()), ("sub/b.png", stream()))
+        url = f"mqtt://127.0.0.1:{port}/cam"
+        async with mirroring(kept, url, ledger=ledger) as watcher:
+            await watcher.until(lambda: ledger.room() == 0 and not watcher.mirror.connected)
+    sizes = [(kept / name).stat().st_size for name in files(kept) if name.endswith(".dfc")]
+    assert sum(sizes) == 1300
