@@ -26,8 +26,9 @@ LONGEST = 366 * 86_400.0
 """Largest value, in seconds, of options that are times."""
 EXIT_CODES = """\
 environment: DIFFC_ENGINE says what runs models, onnxruntime (if it can) or torch; DIFFC_TOKEN is
-shown to senders that require a token, DIFFC_CA is a file of authorities to trust; http_proxy,
-https_proxy, all_proxy and no_proxy work as in other programs
+shown to senders that require a token, DIFFC_CA is a file of authorities to trust,
+DIFFC_MQTT_LOGIN is USER:PASSWORD for MQTT brokers; http_proxy, https_proxy,
+all_proxy and no_proxy work as in other programs
 exit codes: 0 done, 1 OUT cannot be written, 2 wrong usage, 3 too few bytes for any picture,
 5 the stream is damaged, 6 its model is missing, 7 the link or the sender failed, 8 the sender
 requires a token, another token, or TLS, 130 interrupted
