@@ -68,6 +68,8 @@ class Plan:
         if as_json:
             yield json.dumps(asdict(self))
             return
+        if self.pictures:
+            yield f"{'first bytes':>16}  {'all':>16}  {'to come':>12}  {'here':>11}  name"
         for one in self.pictures:
             about = "~" if one.estimated else " "
             begins, ends = self._moment(one.begins), self._moment(one.ends)
