@@ -10,7 +10,7 @@ from typing import cast
 
 import pytest
 from fakes import StreamOpener
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from sources import LARGE, long_stream
 
@@ -172,6 +172,9 @@ steps = st.one_of(
     st.integers(100, 6000),
     st.lists(steps, max_size=12),
 )
+@example(
+    [({"psnr": 15.0}, 1.0), ({}, 1.0), ({"psnr": 15.0}, 1.0)], 1126, [("grow", 3000)]
+)  # streams that gain the same
 def test_what_is_remembered_and_written_together_changes_no_frame(
     tmp_path: Path,
     wanted: list[tuple[dict[str, float], float]],

@@ -94,7 +94,9 @@ class FrameScheduler:
                 self._changed.update(self._outbound)
             if not self._changed:
                 return
-            stream = self._changed.pop()
+            # In order: of streams that gain the same, the one that was planned first is sent first.
+            stream = min(self._changed)
+            self._changed.discard(stream)
             outbound = self._outbound[stream]
             plan = outbound.plan(session.position(stream), session.window, alone=alone)
             self._plans[stream] = plan
