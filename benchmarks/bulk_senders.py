@@ -31,7 +31,8 @@ STORES: dict[str, Sequence[str] | None] = {
     "folder": None,
     "objects in a folder": None,
     "S3": (),
-    "S3, slow, failing and stale": ("--slow", "0.2", "--failing", "0.3", "--stale", "0.3"),
+    "S3, slow and failing": ("--slow", "0.2", "--failing", "0.2"),
+    "S3, old data": ("--stale", "0.3"),
 }
 """Kinds of stores, with the options of their server."""
 

@@ -108,6 +108,25 @@ async def test_what_another_encodes_comes_as_it_grows(tmp_path: Path, place: str
     await second.end()
 
 
+async def test_who_leaves_while_another_encodes_can_come_back(tmp_path: Path, place: str) -> None:
+    first, second = Sender(tmp_path / "a", place), Sender(tmp_path / "b", place)
+    one, two = first.stream(), second.stream()
+    one.join(lambda: None)
+    await one.reach(500)
+    for _ in range(3):
+        following = asyncio.create_task(two.reach(EVERYTHING))
+        await settled(lambda: two._sharing.following)
+        following.cancel()
+        await asyncio.wait([following])
+        await settled(lambda: not two.busy)
+    following = asyncio.create_task(two.reach(EVERYTHING))
+    await one.reach(EVERYTHING)
+    await following
+    assert two.held() == WHOLE
+    await first.end()
+    await second.end()
+
+
 async def test_who_wants_more_than_the_other_encodes_goes_on(tmp_path: Path, place: str) -> None:
     """The lease is for those who encode, not for those who might."""
     first, second = Sender(tmp_path / "a", place), Sender(tmp_path / "b", place)

@@ -111,18 +111,17 @@ class Sharing:
 
         May be cancelled while ``following``.
         """
-        try:
-            while self._stream.lacks() and await self._persister.elsewhere():
-                self.following = True
-                await asyncio.sleep(FOLLOW)
-                self.following = False
-                await self._recall(again=True)
-        finally:
-            self.following = self._elsewhere = False
+        while self._stream.lacks() and await self._persister.elsewhere():
+            self.following = True
+            await asyncio.sleep(FOLLOW)
+            self.following = False
+            await self._recall(again=True)
+        self.following = self._elsewhere = False
 
     def work(self, active: bool) -> None:
         """Note that the stream is being computed now, or is not: a lease is for those who are."""
         self._persister.work(active)
+        self.following = self._elsewhere = False
 
     def save(self) -> None:
         """Store the stream as it is, in the background."""
