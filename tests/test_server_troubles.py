@@ -9,7 +9,7 @@ from drawer import Drawer
 
 from diffc_server.cache.lease import NoLease
 from diffc_server.cache.store import Outcome, Store, Stored
-from diffc_server.cache.troubles import REST
+from diffc_server.cache.troubles import FIRST_REST, REST
 
 KEY, OTHER = "0" * 64, "1" * 64
 STREAM = bytes(range(256)) * 4
@@ -44,12 +44,21 @@ def test_who_does_not_answer_is_left_alone_for_a_while() -> None:
     drawer, now = Drawer(), [0.0]
     store = Store(drawer, clock=lambda: now[0])
     assert store.save(KEY, WHOLE) is Outcome.STORED
+    for rest in (1.0, 2.0, 4.0, 8.0, REST, REST):
+        store.miss()
+        now[0] += rest - 0.1
+        assert store.troubles.resting
+        now[0] += 0.1
+        assert not store.troubles.resting
     store.miss()
     assert store.load(KEY) is None
     assert store.save(KEY, WHOLE) is Outcome.FAILED
     assert isinstance(store.claim(KEY), NoLease)
     assert not store.claimed(KEY)
     now[0] += REST
+    assert store.load(KEY) == WHOLE
+    store.miss()
+    now[0] += FIRST_REST
     assert store.load(KEY) == WHOLE
     assert store.claim(KEY) is None
     assert store.claimed(KEY)

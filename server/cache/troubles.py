@@ -11,8 +11,9 @@ from ..ops.metrics import STORE_FAILURES
 
 EVERY = 60.0
 """Seconds between two lines about the same trouble."""
-REST = 10.0
-"""Seconds for which a store that did not answer in time is left alone."""
+FIRST_REST, REST = 1.0, 10.0
+"""Seconds for which a store that did not answer in time is left alone: the first time, and doubled
+each time until it answers, at most."""
 
 logger = logging.getLogger("diffc_server")
 
@@ -40,6 +41,7 @@ class Troubles:
         self._clock = clock
         self._kinds = {what: _Trouble() for what in STORE_FAILURES}
         self._rest_until = float("-inf")
+        self._rest = FIRST_REST
         self.counts: Counter[str] = Counter(dict.fromkeys(STORE_FAILURES, 0))
         """How often what has failed so far."""
 
@@ -49,8 +51,9 @@ class Troubles:
         return self._clock() < self._rest_until
 
     def rest(self) -> None:
-        """Leave the store alone for REST seconds."""
-        self._rest_until = self._clock() + REST
+        """Leave the store alone for a while."""
+        self._rest_until = self._clock() + self._rest
+        self._rest = min(2 * self._rest, REST)
 
     def note(self, what: str, error: OSError | None) -> None:
         """Note that something has failed, or with None that it has succeeded."""
@@ -58,7 +61,7 @@ class Troubles:
         if error is None:
             if kind.told:
                 logger.warning("the store %s can be %s again", self._where(), what)
-            kind.reason, kind.told = "", False
+            kind.reason, kind.told, self._rest = "", False, FIRST_REST
             return
         self.counts[what] += 1
         kind.reason = error.strerror or str(error)
