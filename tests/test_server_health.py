@@ -228,6 +228,7 @@ async def test_labels_are_few_and_name_nobody() -> None:
         "here",
         "elsewhere",
         "none",
+        "mqtt",
         *STORE_FAILURES,
     }
     known |= {"2xx", "3xx", "4xx", "5xx"}
