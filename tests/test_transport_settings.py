@@ -27,7 +27,7 @@ CANDIDATES: Final = (
         "https://station.example",
         "https://ship.example",
     ),
-    *("all", "time"),
+    *("all", "time", "22:00-06:00", "12:00-13:00", "mqtt://hub/gate", "mqtt://hub/door"),
 )
 """What some option or other takes, for want of knowing what each is for."""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from contextlib import suppress
 from pathlib import Path
 
@@ -79,7 +80,8 @@ async def test_a_page_below_a_path(browser: Browser, tmp_path: Path) -> None:
         page.on("pageerror", lambda error: complaints.heard.append(str(error)))
         await page.goto(f"http://127.0.0.1:{proxy.port}/cam1/#/meadow.dfc")
         await expect(page.locator("#status")).to_have_text("Connected", timeout=PATIENCE)
-        await expect(page.locator("#stage canvas").first).to_be_visible(timeout=PATIENCE)
+        shown = expect(page.locator("#canvas"))  # which takes the model
+        await shown.to_have_attribute("data-bytes", re.compile(r"^\d+$"), timeout=PATIENCE)
         await page.context.close()
     assert complaints.heard == []
     assert all(line.split(" ")[1].startswith("/cam1/") for line in proxy.asked)

@@ -36,7 +36,7 @@ from ..decoding.refiner import Refinement, Refiner
 from ..remote.address import Address
 from ..remote.credentials import NO_ACCESS, Access
 from ..remote.http_ranges import RangeLink
-from ..remote.links import AnyLink, AnyStream
+from ..remote.links import AnyLink, AnyStream, PullLink
 from ..remote.mqtt import MqttLink
 from ..remote.websocket import Link
 from ..storage.partial_stream import Kept, MemoryStream
@@ -325,7 +325,7 @@ def _wanted_part(kept: Kept, target: Target) -> bytes:
 
 
 def _ask(link: AnyLink, image: str, kept: Kept, wanted: Demand) -> AnyStream:
-    if not isinstance(link, Link):
+    if isinstance(link, PullLink):
         return link.open(image, held=kept.read(), target=wanted.target)
     header = kept.header
     return link.open(

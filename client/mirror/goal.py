@@ -9,8 +9,7 @@ from dataclasses import dataclass, replace
 from diffc_stream.ledger import Ledger
 from diffc_stream.session import Target
 
-from ..remote.links import AnyLink
-from ..remote.websocket import Link
+from ..remote.links import AnyLink, PullLink
 from ..storage.shielded import shielded
 from .scheduler import FIRST, Order, end_of, round_of
 from .transfer import Transfer
@@ -71,7 +70,7 @@ class Goals:
         whole = Goal(target=self._target)
         if self._order.newest:
             return whole if all_at_once else whole.until(held + PORTION)
-        if not isinstance(link, Link):  # each request costs a round trip, so ask once
+        if isinstance(link, PullLink):  # each request costs a round trip, so ask once
             return whole
         urgent = held < FIRST and not alone
         if all_at_once and not urgent:

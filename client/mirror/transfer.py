@@ -7,8 +7,7 @@ from typing import Protocol
 
 from diffc_stream.session import End, Target
 
-from ..remote.links import AnyLink
-from ..remote.websocket import Link
+from ..remote.links import AnyLink, PullLink
 from ..storage.shielded import shielded
 from .growing_file import GrowingStream
 from .paths import Place
@@ -71,7 +70,7 @@ async def ask(
     link: AnyLink, name: str, kept: GrowingStream, target: Target, weight: float
 ) -> Incoming:
     """Ask for the bytes after those of ``kept``, whose file is read on a thread."""
-    if not isinstance(link, Link):
+    if isinstance(link, PullLink):
         return link.open(name, held=await shielded(kept.read), target=target)
     header = await shielded(lambda: kept.header)
     return link.open(

@@ -8,7 +8,9 @@ from .mqtt_stream import IncomingMqttStream
 from .receive_buffer import IncomingStream
 from .websocket import Link
 
-AnyLink = Link | RangeLink | MqttLink
+PullLink = RangeLink | MqttLink
+"""A link over which each piece has to be asked for; nobody sends by a target."""
+AnyLink = Link | PullLink
 """A sender, a file server, or a broker that keeps what a sender has published."""
 AnyStream = IncomingStream | IncomingRangeStream | IncomingMqttStream
 """A stream over one of them."""
