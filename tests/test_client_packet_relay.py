@@ -65,7 +65,8 @@ def dial(relay: PacketRelay, origin: str | None = None) -> connect:
 
 
 def counts(relay: PacketRelay) -> list[int]:
-    return list(relay._receiver.counts.values())
+    with relay._lock:  # until what has been counted waits for the pages, too
+        return list(relay._receiver.counts.values())
 
 
 def until(condition: Callable[[], bool]) -> None:

@@ -114,12 +114,10 @@ class PacketRelay(PageServer):
 
     async def _send(self, page: ServerConnection) -> None:
         reader = _Page()
-        # What comes meanwhile may come twice, which does no harm.
         self._readers.add(reader)
         try:
             while True:
-                reader.missed = False
-                for packet in await asyncio.to_thread(self._gathered):
+                for packet in await asyncio.to_thread(self._gathered, reader):
                     await _carried(page, packet if isinstance(packet, bytes) else packet.encode())
                 await self._follow(page, reader)
         except TimeoutError:
@@ -139,9 +137,11 @@ class PacketRelay(PageServer):
             reader.news.clear()
             await reader.news.wait()
 
-    def _gathered(self) -> list[Packet | bytes]:
-        """Return what there is of the newest stream."""
+    def _gathered(self, reader: _Page) -> list[Packet | bytes]:
+        """Return what there is of the newest stream; what comes from now on waits for the page."""
         with self._lock:
+            reader.waiting.clear()
+            reader.missed = False
             newest = self._receiver.newest
             # Packets, not yet their bytes: the pages share what is in them.
             return [*self._station, *(newest.sent() if newest else ())]
@@ -168,9 +168,9 @@ class PacketRelay(PageServer):
                 return
             if outcome is Outcome.STATION:
                 self._station = (packet,)
-        for reader in tuple(self._readers):
-            reader.missed = reader.missed or len(reader.waiting) == reader.waiting.maxlen
-            reader.waiting.append(packet)
+            for reader in tuple(self._readers):
+                reader.missed = reader.missed or len(reader.waiting) == reader.waiting.maxlen
+                reader.waiting.append(packet)
         if not self._waking:
             self._waking = True
             self._call(self._wake)
