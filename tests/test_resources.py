@@ -192,7 +192,7 @@ OF_NOBODY_ELSE = {
     "as its user publishes or encodes, from folders of his own": """
         diffc_stream/bulk/places.py file
         diffc_stream/bulk/manifest.py file self._done self._lines
-        diffc_stream/bulk/run.py process self._reserved
+        diffc_stream/bulk/run.py process self._flight self._reserved self._suspects
         server/mqtt/publisher.py self._entries self._refused self._there task thread timer
         diffc_stream/publishing/folder.py file self.current
         diffc_stream/publishing/publication.py file

@@ -44,6 +44,7 @@ from .progress import summary
 if TYPE_CHECKING:
     from ..decoding.decoders import Method, Picture
     from ..mirror.metrics import MirrorMetrics
+    from ..mirror.renderer import Renderer
     from ..mirror.sync import Mirror, Mirrored
 
 BUDGET = ".diffc-budget.json"
@@ -140,6 +141,15 @@ def add_to(
     mirror.add_argument(
         "--json", action="store_true", help="print as JSON: the plan, or with --listen the port"
     )
+    _add_listening(mirror)
+    add_metrics(mirror)
+    add_receiving(mirror)
+    add_configuration(mirror)
+    add_logging(mirror)
+    return mirror
+
+
+def _add_listening(mirror: argparse.ArgumentParser) -> None:
     group = mirror.add_argument_group("senders that connect")
     group.add_argument(
         "--tokens",
@@ -152,11 +162,6 @@ def add_to(
     group.add_argument(
         "--tls-key", metavar="FILE", type=Path, help="... and its key, unless that file has it too"
     )
-    add_metrics(mirror)
-    add_receiving(mirror)
-    add_configuration(mirror)
-    add_logging(mirror)
-    return mirror
 
 
 def mirrored(options: argparse.Namespace, note: str = "") -> int:
@@ -236,7 +241,6 @@ async def run(options: argparse.Namespace, addresses: list[Address]) -> None:
     from diffc_stream.transport.footprint import keep_small
 
     from ..mirror.metrics import MirrorMetrics
-    from ..mirror.renderer import Renderer
     from ..mirror.senders import Senders
     from ..mirror.sync import Mirror
 
@@ -251,16 +255,7 @@ async def run(options: argparse.Namespace, addresses: list[Address]) -> None:
     if not budget.unlimited:
         ledger = await asyncio.to_thread(Ledger, budget, NotesFile(options.folder / BUDGET))
     async with contextlib.AsyncExitStack() as stack:
-        renderer: Renderer | None = None
-        models: tuple[str, ...] = ()
-        if options.png:
-            from ..decoding.decoders import ModelDecoders
-
-            decoders = ModelDecoders.load(options.model, max_pixels=options.max_pixels)
-            models = decoders.fingerprints
-            renderer = await stack.enter_async_context(
-                Renderer(decoders, options.render, on_rendered=partial(_tell, options.render))
-            )
+        renderer, models = await _rendering(options, stack) if options.png else (None, ())
 
         def make(folder: Path, *, linked: bool = False) -> Mirror:
             return Mirror(
@@ -296,6 +291,19 @@ async def run(options: argparse.Namespace, addresses: list[Address]) -> None:
             metrics.mirrors = lambda: (mirror,)
             supervisor.ready(f"mirroring {addresses[0]}")
             await mirror.run(*addresses, access=shown)
+
+
+async def _rendering(
+    options: argparse.Namespace, stack: contextlib.AsyncExitStack
+) -> tuple[Renderer, tuple[str, ...]]:
+    """Start what renders pictures; return it, and the fingerprints of its models."""
+    from ..decoding.decoders import ModelDecoders
+    from ..mirror.renderer import Renderer
+
+    decoders = ModelDecoders.load(options.model, max_pixels=options.max_pixels)
+    told = partial(_tell, options.render)
+    renderer = Renderer(decoders, options.render, on_rendered=told)
+    return await stack.enter_async_context(renderer), decoders.fingerprints
 
 
 def _tell(render: Method, mirrored: Mirrored, picture: Picture) -> None:

@@ -117,57 +117,87 @@ def run(
     place cannot be used at all.
     """
     began = time.monotonic()
-    manifest = Manifest(place(job.destination, make=True))
-    summary = Summary()
-    names = pictures(job.source, order)
-    accounts = _Accounts(ledger, job.settings.bytes)
-    flight: dict[Future[Line | None], str] = {}
-    suspects: deque[str] = deque()
-    waiting: str | None = None
-    pool = _pool(job, workers)
+    encoding = _Encoding(job, workers, told, order, ledger)
     try:
-        while True:
-            # Pictures that were in flight when a worker died are tried again one by one.
-            most = 1 if suspects else AHEAD * workers
-            alone = bool(suspects)
-            while len(flight) < most:
-                name = suspects.popleft() if alone else waiting or next(names, None)
-                waiting = None
-                if name is None:
-                    break
-                if not alone and not accounts.begin(name):
-                    waiting = name  # until one in flight has cost less than was reserved for it
-                    break
-                flight[pool.submit(work, name, manifest.done(name))] = name
-            if not flight:
-                summary.spent = waiting is not None
-                break
-            finished, _ = wait(flight, return_when=FIRST_COMPLETED)
-            broken = False
-            for future in finished:
-                name = flight.pop(future)
-                try:
-                    line = future.result()
-                except BrokenProcessPool:
-                    broken = True
-                    if not alone:
-                        suspects.append(name)
-                        continue
-                    line = Line(name=name, source="", settings="", error=_DIED)
-                accounts.end(name, line)
-                _count(summary, manifest, line)
-                told(name, line.error if line is not None else None)
-            if broken:
-                suspects.extend(flight.values())
-                flight.clear()
-                pool.shutdown(cancel_futures=True)
-                pool = _pool(job, workers)
+        while encoding.begin():
+            encoding.end()
     finally:
-        pool.shutdown(cancel_futures=True)
-        manifest.flush()
-        accounts.close()
-    summary.seconds = time.monotonic() - began
-    return summary
+        encoding.close()
+    encoding.summary.seconds = time.monotonic() - began
+    return encoding.summary
+
+
+class _Encoding:
+    """The pictures that are being encoded, and those that come next."""
+
+    def __init__(
+        self, job: Job, workers: int, told: Told, order: Order | None, ledger: Ledger | None
+    ) -> None:
+        self.summary = Summary()
+        self._job = job
+        self._workers = workers
+        self._told = told
+        self._manifest = Manifest(place(job.destination, make=True))
+        self._names = pictures(job.source, order)
+        self._accounts = _Accounts(ledger, job.settings.bytes)
+        self._flight: dict[Future[Line | None], str] = {}
+        self._suspects: deque[str] = deque()
+        """Pictures that were in flight when a worker died, to be tried again one by one."""
+        self._alone = False
+        """Whether a suspect is in flight."""
+        self._waiting: str | None = None
+        """A picture for which the budget has no room until one in flight has cost less."""
+        self._pool = _pool(job, workers)
+
+    def begin(self) -> bool:
+        """Start as many pictures as may be in flight; return False if there are none."""
+        self._alone = bool(self._suspects)
+        most = 1 if self._alone else AHEAD * self._workers
+        while len(self._flight) < most:
+            name = self._next()
+            if name is None:
+                break
+            self._flight[self._pool.submit(work, name, self._manifest.done(name))] = name
+        self.summary.spent = self._waiting is not None and not self._flight
+        return bool(self._flight)
+
+    def _next(self) -> str | None:
+        """Return the next picture; None if there is none now."""
+        if self._alone:
+            return self._suspects.popleft()
+        name, self._waiting = self._waiting or next(self._names, None), None
+        if name is not None and not self._accounts.begin(name):
+            self._waiting, name = name, None
+        return name
+
+    def end(self) -> None:
+        """Wait until a picture is done, or its worker has died; note what came of it."""
+        finished, _ = wait(self._flight, return_when=FIRST_COMPLETED)
+        broken = False
+        for future in finished:
+            name = self._flight.pop(future)
+            try:
+                line = future.result()
+            except BrokenProcessPool:
+                broken = True
+                if not self._alone:
+                    self._suspects.append(name)
+                    continue
+                line = Line(name=name, source="", settings="", error=_DIED)
+            self._accounts.end(name, line)
+            _count(self.summary, self._manifest, line)
+            self._told(name, line.error if line is not None else None)
+        if broken:
+            self._suspects.extend(self._flight.values())
+            self._flight.clear()
+            self._pool.shutdown(cancel_futures=True)
+            self._pool = _pool(self._job, self._workers)
+
+    def close(self) -> None:
+        """End the processes, and save what is known."""
+        self._pool.shutdown(cancel_futures=True)
+        self._manifest.flush()
+        self._accounts.close()
 
 
 def _pool(job: Job, workers: int) -> ProcessPoolExecutor:

@@ -95,6 +95,13 @@ class SenderMetrics(ProcessMetrics):
 
     def collect(self) -> Iterator[Metric]:
         """Yield all metrics except those that the registry collects by itself."""
+        yield from self._of_connections()
+        yield from self._of_pictures()
+        yield GaugeMetricFamily(
+            "diffc_draining", "1 while it shuts down.", value=int(self.draining)
+        )
+
+    def _of_connections(self) -> Iterator[Metric]:
         yield _gauge(
             "diffc_connections",
             "Receivers connected now.",
@@ -121,6 +128,13 @@ class SenderMetrics(ProcessMetrics):
         )
         yield _counter("diffc_http_answers", "Plain HTTP answers.", self.answered, "status")
         yield GaugeMetricFamily(
+            "diffc_http_buffered_bytes",
+            "Bytes of HTTP answers that clients have not read yet.",
+            value=self.buffered(),
+        )
+
+    def _of_pictures(self) -> Iterator[Metric]:
+        yield GaugeMetricFamily(
             "diffc_encoder_queue", "Streams that wait for an encoder.", value=self.waiting()
         )
         yield _gauge(
@@ -129,11 +143,6 @@ class SenderMetrics(ProcessMetrics):
             "that the protocol cannot send.",
             {"older": self.beyond(), "name": self.unnamed()},
             "reason",
-        )
-        yield GaugeMetricFamily(
-            "diffc_http_buffered_bytes",
-            "Bytes of HTTP answers that clients have not read yet.",
-            value=self.buffered(),
         )
         yield CounterMetricFamily(
             "diffc_encoder_seconds", "Seconds that encoders computed.", value=self.encoder_seconds
@@ -161,9 +170,6 @@ class SenderMetrics(ProcessMetrics):
             "What the store did not do, or not in time.",
             self.store_failures(),
             "what",
-        )
-        yield GaugeMetricFamily(
-            "diffc_draining", "1 while it shuts down.", value=int(self.draining)
         )
 
 
