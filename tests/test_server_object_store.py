@@ -96,6 +96,8 @@ def test_passwords_are_not_repeated(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_place_that_nobody_knows() -> None:
     with pytest.raises(AddressError, match="not a valid place for a store: Protocol not known"):
         ObjectStore("nonsense://bucket/streams")
+    with pytest.raises(AddressError, match="not a valid place for a store: name a bucket"):
+        ObjectStore("memory://")
 
 
 def test_without_fsspec(monkeypatch: pytest.MonkeyPatch) -> None:

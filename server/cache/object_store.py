@@ -48,6 +48,8 @@ class ObjectStore:
         except ValueError as error:
             raise AddressError(f"not a valid place for a store: {error}") from error
         self._root = self._root.rstrip("/")
+        if not self._root:
+            raise AddressError("not a valid place for a store: name a bucket, s3://BUCKET/PREFIX")
         # For messages, rebuilt without the passwords that the given URL may contain.
         protocol = self._files.protocol
         name = protocol if isinstance(protocol, str) else protocol[0]
