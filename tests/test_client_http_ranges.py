@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 from contextlib import aclosing
 from itertools import pairwise
 from pathlib import Path
@@ -12,12 +11,13 @@ import pytest
 from fakes import FakeOpener, stream_of
 from http_store import LENGTH, PIXELS, STORES, STREAM, Store, holding, offering, received, visiting
 from serving import pictures, serving
+from sources import golden_stream
 
 from diffc_client import Address, MemoryStream, Sender
-from diffc_client.remote.http_ranges import FIRST_RANGE, MOST_RANGE, OVERLAP, RangeLink, how_far
+from diffc_client.remote.http_ranges import FIRST_RANGE, MOST_RANGE, OVERLAP, RangeLink
 from diffc_stream.codec import Curve
 from diffc_stream.errors import AddressError, UnknownImage
-from diffc_stream.session import MAX_STREAM, End, Reason, Target, Terms
+from diffc_stream.session import End, Reason, Target, Terms
 
 
 @pytest.mark.asyncio
@@ -66,38 +66,10 @@ async def test_a_rate_is_known_with_the_header() -> None:
     assert store.asked == [f"0-{FIRST_RANGE - 1}", f"{FIRST_RANGE - OVERLAP}-{PIXELS - 1}"]
 
 
-def test_how_far_by_length() -> None:
-    def far(target: Target, pixels: int | None) -> int:
-        return how_far(target, pixels, Curve())
-
-    assert far(Target(), None) == MAX_STREAM
-    assert far(Target(bytes=1000, bpp=1.0), None) == 1000
-    assert far(Target(bytes=1000, bpp=1.0), 160) == 20
-    assert far(Target(bytes=10, bpp=1.0), 160) == 10
-    assert far(Target(psnr=30.0, side=10), 160) == MAX_STREAM
-
-
-def real() -> bytes:
-    vectors = Path(__file__).parent / "vectors" / "stream.json"
-    return bytes.fromhex(json.loads(vectors.read_text())["stream"])
-
-
-def test_how_far_by_what_came() -> None:
-    stream, curve = real(), Curve()
-    assert how_far(Target(side=16, psnr=20.0), 64 * 64, curve) == MAX_STREAM
-    curve.feed(stream)
-    place = next(n for n, psnr in enumerate(curve.psnr()) if psnr >= 22.0)
-    assert how_far(Target(psnr=22.0), 64 * 64, curve) == curve.offsets[place]
-    assert how_far(Target(psnr=1.0), 64 * 64, curve) == curve.offsets[1]
-    assert how_far(Target(psnr=60.0), 64 * 64, curve) == MAX_STREAM
-    assert how_far(Target(side=16), 64 * 64, curve) == curve.opening(16)
-    assert how_far(Target(side=64), 64 * 64, curve) == MAX_STREAM
-
-
 @pytest.mark.asyncio
 @pytest.mark.parametrize("held", [0, 60, 100])
 async def test_a_side_that_needs_no_more(held: int) -> None:
-    stream, curve = real(), Curve()
+    stream, curve = golden_stream(), Curve()
     curve.feed(stream)
     end = curve.opening(32)
     assert end is not None

@@ -16,6 +16,7 @@ from serving import settled
 from sources import long_stream, stream
 
 from diffc_client import Address
+from diffc_client.decoding.header import LONGEST_HEADER, header_of
 from diffc_client.remote import mqtt as module
 from diffc_client.remote.mqtt import MqttLink
 from diffc_client.remote.mqtt_stream import MOST_PIECES, TRIES, IncomingMqttStream
@@ -96,6 +97,21 @@ async def test_no_more_is_asked_for_than_the_target_needs() -> None:
     incoming = link.open(item.name, held=data[:600], target=Target(bytes=1700))
     assert await drained(incoming) == (data[600:1700], Reason.TARGET)
     assert link.asked == [[500, 1000, 1500]]
+
+
+async def test_a_rate_limits_what_is_asked_for_once_the_header_is_known() -> None:
+    data = long_stream()
+    header = header_of(data[:LONGEST_HEADER])
+    assert header is not None
+    pixels = header.width * header.height
+    item = item_of(data, piece=100)
+    link = FakeLink(item)
+    link.pieces = pieces_of(item, data)
+    held = data[:250]
+    target = Target(bpp=8 * 500 / pixels)
+    more, reason = await drained(link.open("a.png", held=held, target=target))
+    assert (held + more, reason) == (data[:500], Reason.TARGET)
+    assert link.asked == [[200, 300, 400]]
 
 
 async def test_forged_pieces_never_make_a_whole() -> None:

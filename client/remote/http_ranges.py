@@ -19,7 +19,6 @@ import re
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
-from diffc_stream.codec import Curve
 from diffc_stream.container.grammar import MAGIC
 from diffc_stream.errors import (
     LinkLost,
@@ -30,12 +29,13 @@ from diffc_stream.errors import (
 )
 from diffc_stream.session import MAX_STREAM, Code, Data, End, Entry, Reason, Target, Terms
 
-from ..decoding.header import LONGEST_HEADER, header_of
+from ..decoding.header import LONGEST_HEADER
 from .address import Address
 from .credentials import NO_ACCESS, Access, http_error
 from .folder_catalogue import MISSING, FolderCatalogue
 from .http_client import HttpConnection, ResponseHead
 from .http_connections import HttpConnections
+from .pulled_stream import PulledStream
 
 FIRST_RANGE = 1024
 """Bytes of the first request: enough for a first picture, and quickly encoded if need be."""
@@ -48,25 +48,6 @@ MOST_TYPE = 60
 """... and so many characters of its Content-Type."""
 
 _CONTENT_RANGE = re.compile(r"bytes ([0-9]{1,18})-([0-9]{1,18})/([0-9]{1,18}|\*)")
-
-
-def how_far(target: Target, pixels: int | None, curve: Curve) -> int:
-    """Return where a stream should end, as far as ``curve``, the bytes so far, can tell.
-
-    Bits per pixel do not count while the number of ``pixels`` is not known.  A sender knows the
-    bytes that follow, and so finds the end of a target quality a little more exactly.
-    """
-    ends = [MAX_STREAM]
-    length = target.bytes if pixels is None else target.length(pixels)
-    if length is not None:
-        ends.append(length)
-    opening = None if target.side is None else curve.opening(target.side)
-    if opening is not None:
-        ends.append(opening)
-    good = None if target.psnr is None else curve.reaching(target.psnr)
-    if good is not None:
-        ends.append(good)
-    return min(ends)
 
 
 class RangeLink:
@@ -136,18 +117,15 @@ class RangeLink:
             self.connections.keep(connection)
 
 
-class IncomingRangeStream:
+class IncomingRangeStream(PulledStream):
     """The events of one stream as they arrive."""
 
     def __init__(self, link: RangeLink, address: Address, held: bytes, target: Target) -> None:
+        super().__init__(held, target)
         self._link = link
         self._address = address
-        self._target = target
-        self._position = self._seen = len(held)
-        """How many bytes are held, and how many the curve has seen, those beyond the target too."""
-        self._curve = Curve()
-        self._curve.feed(held)
-        self._start = held[:LONGEST_HEADER]
+        self._seen = len(held)
+        """How many bytes the curve has seen, those beyond the target too."""
         self._head = b""
         """The first bytes of the last answer that began at the start of the stream."""
         self._tail = held[-OVERLAP:]
@@ -179,29 +157,10 @@ class IncomingRangeStream:
         self.stop()
         return End(stream=1, reason=reason, length=self._position)
 
-    async def several(self) -> tuple[bytes, End | None]:
-        """Wait for the next bytes, or the end.  Raises what :meth:`next` does."""
-        event = await self.next()
-        return (b"", event) if isinstance(event, End) else (event.payload, None)
-
-    def update(self, target: Target, _weight: float) -> None:
-        """Change the target.  Weights have no meaning here."""
-        self._target = target
-
-    def heard(self, _end: End) -> bool:
-        """Return True: updates take effect at once."""
-        return True
-
     def stop(self) -> None:
         """Stop the stream."""
         connection, self._connection = self._connection, None
         self._link.give_back(self, connection)
-
-    @property
-    def _end(self) -> int:
-        header = header_of(self._start)
-        pixels = header.width * header.height if header is not None else None
-        return how_far(self._target, pixels, self._curve)
 
     def _reason(self) -> Reason | None:
         # Only after the whole answer, which proves that the held bytes are the same.

@@ -6,13 +6,12 @@ import asyncio
 import hashlib
 from typing import TYPE_CHECKING
 
-from diffc_stream.codec import Curve
 from diffc_stream.errors import PeerError, SessionError
 from diffc_stream.session import Code, Data, End, Reason, Target
 from diffc_stream.transport.mqtt_topics import Item
 
-from ..decoding.header import LONGEST_HEADER, header_of
-from .http_ranges import how_far
+from ..decoding.header import LONGEST_HEADER
+from .pulled_stream import PulledStream
 
 if TYPE_CHECKING:
     from .mqtt import MqttLink
@@ -27,19 +26,15 @@ LATER = 60.0
 """Seconds after which to ask again for a stream whose pieces are not there."""
 
 
-class IncomingMqttStream:
+class IncomingMqttStream(PulledStream):
     """The events of one stream as they arrive."""
 
     def __init__(self, link: MqttLink, image: str, held: bytes, target: Target) -> None:
+        super().__init__(held, target)
         self._link = link
         self._image = image
-        self._target = target
         self._known = held
         """The bytes held; once its item is known, those within the piece that is next."""
-        self._position = len(held)
-        self._start = held[:LONGEST_HEADER]
-        self._curve = Curve()
-        self._curve.feed(held)
         self._hash = hashlib.sha256(held)
         self._item: Item | None = None
         self._wanted: set[int] = set()
@@ -69,19 +64,6 @@ class IncomingMqttStream:
                 await self._fetch(item, offset)
         self.stop()
         return End(stream=1, reason=reason, length=self._position)
-
-    async def several(self) -> tuple[bytes, End | None]:
-        """Wait for the next bytes, or the end.  Raises what :meth:`next` does."""
-        event = await self.next()
-        return (b"", event) if isinstance(event, End) else (event.payload, None)
-
-    def update(self, target: Target, _weight: float) -> None:
-        """Change the target.  Weights have no meaning here."""
-        self._target = target
-
-    def heard(self, _end: End) -> bool:
-        """Return True: updates take effect at once."""
-        return True
 
     def stop(self) -> None:
         """Stop the stream."""
@@ -120,12 +102,7 @@ class IncomingMqttStream:
     def _reason(self, item: Item) -> Reason | None:
         if self._position >= item.size:
             return Reason.COMPLETE
-        header = header_of(self._start)
-        pixels = header.width * header.height if header is not None else None
-        return Reason.TARGET if self._position >= self._end(pixels) else None
-
-    def _end(self, pixels: int | None) -> int:
-        return how_far(self._target, pixels, self._curve)
+        return Reason.TARGET if self._position >= self._end else None
 
     def _use(self, item: Item, offset: int) -> bytes:
         """Take the next piece, and return what of it is wanted."""
@@ -135,9 +112,7 @@ class IncomingMqttStream:
         fresh = piece[len(self._known) :]
         self._start += fresh[: LONGEST_HEADER - len(self._start)]
         self._curve.feed(fresh)
-        header = header_of(self._start)
-        end = self._end(header.width * header.height if header is not None else None)
-        fresh = fresh[: max(0, end - self._position)]
+        fresh = fresh[: max(0, self._end - self._position)]
         hashed = self._hash.copy()
         hashed.update(fresh)
         if self._position + len(fresh) == item.size and hashed.hexdigest() != item.sha256:
@@ -157,7 +132,7 @@ class IncomingMqttStream:
             if offset not in self._wanted:
                 self._link.leave(self, self._topics, ended=False)
                 ahead = min(MOST_PIECES, max(1, AHEAD // item.piece)) * item.piece
-                end = min(item.size, offset + ahead, max(self._end(None), offset + 1))
+                end = min(item.size, offset + ahead, max(self._end, offset + 1))
                 self._wanted = set(range(offset, end, item.piece))
                 self._topics = await self._link.ask(item, sorted(self._wanted))
             if await self._comes(offset):

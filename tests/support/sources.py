@@ -1,7 +1,9 @@
 """Exact sources and their pictures, for tests that need no weights."""
 
+import json
 from collections.abc import Mapping
 from functools import cache
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -40,6 +42,12 @@ def stream(target: int | None = 1500, seed: int = 0) -> bytes:
 def long_stream() -> bytes:
     """Return the stream of ``picture()`` of LARGE, 12,000 bytes of it."""
     return b"".join(Encoder(picture(0, LARGE), model(LARGE), target_bytes=12_000))
+
+
+def golden_stream() -> bytes:
+    """Return the stream of the golden vectors, of 64x64 pixels."""
+    vectors = Path(__file__).parent.parent / "vectors" / "stream.json"
+    return bytes.fromhex(json.loads(vectors.read_text())["stream"])
 
 
 def collection(*models: Model) -> Mapping[str, Model]:
