@@ -35,9 +35,7 @@ from ..decoding.decoders import Decoders, Method, ModelDecoders
 from ..decoding.refiner import Refinement, Refiner
 from ..remote.address import Address
 from ..remote.credentials import NO_ACCESS, Access
-from ..remote.http_ranges import RangeLink
-from ..remote.links import AnyLink, AnyStream, PullLink
-from ..remote.mqtt import MqttLink
+from ..remote.links import AnyLink, AnyStream, PullLink, dial
 from ..remote.websocket import Link
 from ..storage.partial_stream import Kept, MemoryStream
 from .delivery import Delivery
@@ -258,29 +256,21 @@ class Sender:
         async with self._dialling:
             if self._link is not None and not self._link.lost:
                 return self._link
-            if self._address.mqtt:
-                self._link = await MqttLink.dial(self._address.sender, access=self._access)
-                return self._link
-            if self._address.plain:
-                self._link = await RangeLink.dial(
-                    self._address, terms=self._terms, access=self._access
-                )
-                return self._link
             # Who was a sender of ours a moment ago still is: what it says now was damaged.
             met = isinstance(self._link, Link) and self._link.met
             try:
-                self._link = await Link.dial(
+                self._link = await dial(
                     self._address,
+                    access=self._access,
                     models=self._decoders.fingerprints,
                     terms=self._terms,
-                    access=self._access,
                     opening=self._opening,
                 )
             except RemoteProtocolError as error:
                 if met:
                     raise LinkLost(str(error)) from error
                 raise
-            if self._link.base:
+            if isinstance(self._link, Link) and self._link.base:
                 self._address = self._address.below(self._link.base)
             return self._link
 

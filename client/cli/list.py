@@ -9,7 +9,7 @@ import sys
 from dataclasses import asdict
 from datetime import UTC, datetime
 
-from diffc_stream.session import Entry, Terms
+from diffc_stream.session import Entry
 
 from ..remote.address import Address
 from .options import access, add_access
@@ -34,21 +34,12 @@ def add_to(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> Non
 
 
 def _list(options: argparse.Namespace) -> int:
-    from ..remote.http_ranges import RangeLink
-    from ..remote.mqtt import MqttLink
-    from ..remote.websocket import Link
+    from ..remote.links import dial
 
     address = Address.parse(options.url).alone
 
     async def entries() -> tuple[list[Entry], int]:
-        allowed = access(options)
-        link: Link | RangeLink | MqttLink
-        if address.mqtt:
-            link = await MqttLink.dial(address, access=allowed)
-        elif address.plain:
-            link = await RangeLink.dial(address, terms=Terms(), access=allowed)
-        else:
-            link = await Link.dial(address, models=(), terms=Terms(), access=allowed)
+        link = await dial(address, access=access(options))
         try:
             return await link.catalogue(), link.left_out
         finally:

@@ -16,12 +16,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from diffc_stream.ledger import Ledger
-from diffc_stream.session import Entry, Reason, Target, Terms
+from diffc_stream.session import Entry, Reason, Target
 
 from ..remote.address import Address
 from ..remote.credentials import NO_ACCESS, Access
-from ..remote.mqtt import MqttLink
-from ..remote.websocket import Link
+from ..remote.links import dial
 from .goal import PORTION
 from .paths import SUFFIX, size_of
 from .scheduler import Order, TransferScheduler, end_of, round_of
@@ -217,11 +216,7 @@ def _saved(folder: Path, target: Target) -> dict[str, Record]:
 
 
 async def _catalogue(sender: Address, access: Access) -> list[Entry]:
-    link: Link | MqttLink
-    if sender.mqtt:
-        link = await MqttLink.dial(sender, access=access)
-    else:
-        link = await Link.dial(sender, models=(), terms=Terms(), access=access)
+    link = await dial(sender, access=access)
     try:
         return await link.catalogue()
     finally:

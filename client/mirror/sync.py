@@ -26,8 +26,7 @@ from diffc_stream.transport.backoff import Backoff
 from ..remote.address import Address
 from ..remote.credentials import NO_ACCESS, Access, TokenFile
 from ..remote.http_ranges import RangeLink
-from ..remote.links import AnyLink
-from ..remote.mqtt import MqttLink
+from ..remote.links import AnyLink, dial
 from ..remote.websocket import Link
 from ..storage.shielded import shielded
 from .catalogue_feed import CatalogueFeed
@@ -213,12 +212,9 @@ class Mirror:
 
     async def _dial(self, addresses: tuple[Address, ...], access: Access) -> AnyLink:
         """Connect.  Raises SessionError."""
-        if addresses[0].mqtt:
-            return await MqttLink.dial(addresses[0].sender, access=access)
-        if addresses[0].plain:
-            return await RangeLink.dial(*addresses, terms=self._terms, access=access)
-        sender, terms = addresses[0].sender, self._terms
-        return await Link.dial(sender, models=self._models, terms=terms, access=access)
+        if not addresses[0].plain:
+            addresses = (addresses[0].sender,)
+        return await dial(*addresses, access=access, models=self._models, terms=self._terms)
 
     async def follow(self, link: Link, *, heard: Callable[[], object] = lambda: None) -> NoReturn:
         """Mirror the sender at the other end of ``link`` until the link is lost, and close it.

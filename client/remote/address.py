@@ -8,12 +8,12 @@ from urllib.parse import quote, unquote, urlsplit
 from diffc_stream.errors import AddressError
 from diffc_stream.session.fields import Name
 from diffc_stream.session.messages import MAX_NAME
+from diffc_stream.transport import mqtt
 
 DEFAULT_PORT = 8765
 MOST_QUERY = 4096
-_PORTS = {"ws": DEFAULT_PORT, "wss": 443, "http": 80, "https": 443, "mqtt": 1883, "mqtts": 8883}
+_PORTS = {"ws": DEFAULT_PORT, "wss": 443, "http": 80, "https": 443, **mqtt.PORTS}
 _PLAIN = ("http", "https")
-_MQTT = ("mqtt", "mqtts")
 _QUERY = "!$&'()*+,;=:@/?%-._~[]"
 
 
@@ -69,7 +69,7 @@ class Address:
         if len(parts.query) > MOST_QUERY:
             raise AddressError(f"an address has at most {MOST_QUERY} characters after '?'")
         path = unquote(parts.path).removeprefix("/")
-        if parts.scheme in _MQTT and "//" not in path:
+        if parts.scheme in mqtt.PORTS and "//" not in path:
             path = f"{path.removesuffix('/')}/"  # all of it is the sender's
         base, image = _split(path, plain=plain)
         return cls(
@@ -107,7 +107,7 @@ class Address:
     @property
     def mqtt(self) -> bool:
         """Whether it is of an MQTT broker, with or without TLS."""
-        return self.scheme in _MQTT
+        return self.scheme in mqtt.PORTS
 
     @property
     def secure(self) -> bool:
