@@ -8,10 +8,9 @@ default this machine's, summer time included.  Nothing here looks at a clock or 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta, tzinfo
-from fnmatch import fnmatchcase
+from datetime import UTC, datetime, timedelta, tzinfo
 
 PERIODS = ("hour", "day", "month")
 DAY = 24 * 60
@@ -50,13 +49,9 @@ class Window:
         return f"{start}-{end}"
 
 
-def rank(name: str, first: Sequence[str]) -> int:
-    """Return how many patterns of names, as of a shell, come before the one that ``name`` matches.
-
-    With a budget, what comes last may not come at all: pictures of a lesser rank come first.
-    """
-    ranks = (number for number, wild in enumerate(first) if fnmatchcase(name, wild))
-    return next(ranks, len(first))
+def moment(seconds: float) -> str:
+    """Return a time, in seconds since 1970, as local time in words."""
+    return f"{datetime.fromtimestamp(seconds, UTC).astimezone():%Y-%m-%d %H:%M}"
 
 
 @dataclass(slots=True)

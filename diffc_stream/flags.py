@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from diffc_stream.budget import PERIODS, Budget, Window
 from diffc_stream.container.metadata import DISCREET, Fact, Facts
+from diffc_stream.order import Order
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,6 +70,26 @@ def add_budget(parser: argparse._ActionsContainer, what: str) -> None:
         default=[],
         help="... and only at these times of day, local time; may cross midnight, and be repeated",
     )
+
+
+def add_order(parser: argparse._ActionsContainer, usual: str, text: str) -> None:
+    """Add the options of an order; ``text`` says what ``usual``, the default, and newest mean."""
+    parser.add_argument(
+        "--order", choices=[usual, "newest"], default=usual, help=f"{text} (%(default)s)"
+    )
+    parser.add_argument(
+        "--first",
+        metavar="GLOB",
+        action="append",
+        default=[],
+        help="pictures whose names match, such as 'alarm/*', come before all others (may be "
+        "repeated, the most important first)",
+    )
+
+
+def order_of(options: argparse.Namespace) -> Order:
+    """Return the order that the options give."""
+    return Order(newest=options.order == "newest", first=tuple(options.first))
 
 
 def window(text: str) -> Window:

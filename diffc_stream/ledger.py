@@ -26,6 +26,8 @@ SHARE = 100
 """The file is this part of the smallest limit ahead of what has been spent."""
 USUAL = 65_536
 """... or so many bytes, if only times are limited."""
+LOOK_AGAIN = 60.0
+"""Seconds after which those who wait look at the clock again, which may be set meanwhile."""
 
 logger = logging.getLogger(__name__)
 

@@ -8,13 +8,14 @@ from pathlib import Path
 from typing import Self
 from urllib.parse import urlsplit
 
-from diffc_stream.budget import Budget, Window
+from diffc_stream.budget import Budget
 from diffc_stream.container import Facts
 from diffc_stream.flags import (
     Endpoint,
     add_budget,
     add_metadata,
     add_metrics,
+    budget_of,
     integer,
     number,
     size,
@@ -83,10 +84,8 @@ class Settings:
     mqtt_bytes: int | None
     mqtt_pictures: int
     home_assistant: bool
-    bytes_per_hour: int | None
-    bytes_per_day: int | None
-    bytes_per_month: int | None
-    between: list[Window]
+    budget: Budget
+    """What may be sent to all receivers together."""
     budget_file: Path | None
     listen: bool
     window: int
@@ -110,17 +109,8 @@ class Settings:
     @classmethod
     def read(cls, options: argparse.Namespace) -> Self:
         """Return the settings that the parsed options hold."""
-        return cls(**{field.name: getattr(options, field.name) for field in fields(cls)})
-
-    @property
-    def budget(self) -> Budget:
-        """What may be sent to all receivers together."""
-        return Budget(
-            hour=self.bytes_per_hour,
-            day=self.bytes_per_day,
-            month=self.bytes_per_month,
-            windows=tuple(self.between),
-        )
+        told = vars(options) | {"budget": budget_of(options)}
+        return cls(**{field.name: told[field.name] for field in fields(cls)})
 
 
 def configuration() -> Configuration:

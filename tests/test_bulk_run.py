@@ -20,10 +20,11 @@ from diffc_stream.bulk import run as module
 from diffc_stream.bulk.encoding import Settings
 from diffc_stream.bulk.manifest import FOLDER
 from diffc_stream.bulk.places import PlaceNotes, place
-from diffc_stream.bulk.run import Order, Summary, run
+from diffc_stream.bulk.run import Summary, run
 from diffc_stream.bulk.worker import Job
 from diffc_stream.cli import main
 from diffc_stream.ledger import Ledger
+from diffc_stream.order import Order
 
 SETTINGS = Settings(bytes=60)
 

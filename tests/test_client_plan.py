@@ -14,10 +14,10 @@ from serving import Background, serving
 from diffc_client import Address
 from diffc_client.__main__ import main
 from diffc_client.mirror.plan import plan, planned
-from diffc_client.mirror.scheduler import Order
 from diffc_client.mirror.state import Record
 from diffc_stream.budget import Budget
 from diffc_stream.ledger import Ledger, NotesFile
+from diffc_stream.order import Order
 from diffc_stream.session import Entry, Reason, Target
 
 __all__ = ["folder", "kept"]

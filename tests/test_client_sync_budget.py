@@ -16,9 +16,9 @@ from fakes import StreamOpener, stream_of
 from mirroring import NAMES, asked, folder, kept, mirroring
 from serving import serving
 
-from diffc_client.mirror.scheduler import Order
 from diffc_stream.budget import Budget, Window
 from diffc_stream.ledger import Ledger, NotesFile
+from diffc_stream.order import Order
 from diffc_stream.session import Target
 
 __all__ = ["folder", "kept"]

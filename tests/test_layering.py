@@ -23,7 +23,8 @@ BELOW: dict[str, set[str]] = {
     "console": set(),
     "budget": set(),
     "ledger": {"budget", "replacement"},
-    "flags": {"budget", "container"},
+    "order": set(),
+    "flags": {"budget", "container", "order"},
     "opening": set(),
     "replacement": set(),
     "destination": {"errors", "replacement"},
@@ -42,12 +43,12 @@ BELOW: dict[str, set[str]] = {
     "emission": {"packets"},
     "bulk": {
         *("codec", "container", "diffusion", "errors", "imaging", "picture", "replacement"),
-        *("budget", "ledger", "session", "threads"),
+        *("ledger", "order", "session", "threads"),
     },
     "publishing": {"bulk", "codec", "diffusion", "errors", "replacement"},
     "cli": {
         *("allocation", "bulk", "codec", "container", "diffusion", "flags", "publishing"),
-        *("emission", "ledger", "threads", "work", "packets", "reception"),
+        *("budget", "emission", "ledger", "threads", "work", "packets", "reception"),
         *(
             "console",
             "destination",
@@ -73,7 +74,7 @@ BELOW: dict[str, set[str]] = {
     "client": {
         *("allocation", "session", "container", "codec", "diffusion", "opening", "transport"),
         *("emission", "exports", "flags", "interruption", "metrics", "packets", "reception"),
-        *("budget", "ledger", "threads"),
+        *("budget", "ledger", "order", "threads"),
         *("console", "destination", "formats", "picture", "publishing", "replacement", "errors"),
     },
     "benchmarks": {
@@ -92,6 +93,7 @@ FOREIGN: dict[str, set[str]] = {
     "work": set(),
     "budget": set(),
     "ledger": set(),
+    "order": set(),
     "flags": set(),
     "opening": set(),
     "replacement": set(),

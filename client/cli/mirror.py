@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from diffc_stream.errors import AddressError
-from diffc_stream.flags import add_metrics, budget_of, endpoint
+from diffc_stream.flags import add_metrics, budget_of, endpoint, order_of
 from diffc_stream.ledger import Ledger, NotesFile
 from diffc_stream.session import Terms
 from diffc_stream.transport.exposure import check_exposure
@@ -25,15 +25,14 @@ from diffc_stream.transport.signals import stay
 from diffc_stream.transport.systemd import Supervisor
 from diffc_stream.transport.tokens import Tokens
 
-from ..mirror.scheduler import Order
 from ..remote.address import Address
 from ..remote.credentials import TokenFile, check_one_host
 from .options import (
     access,
+    add_choice,
     add_command,
     add_every,
     add_limits,
-    add_order,
     add_receiving,
     add_target,
     start_log,
@@ -130,7 +129,7 @@ def add_to(
         help="delete pictures that the sender has removed; an empty folder there empties this one",
     )
     add_limits(mirror)
-    add_order(mirror)
+    add_choice(mirror)
     mirror.add_argument(
         "--plan",
         action="store_true",
@@ -220,11 +219,6 @@ def show_plan(options: argparse.Namespace, addresses: list[Address]) -> int:
     for line in found.lines(as_json=options.json):
         print(line)
     return 0
-
-
-def order_of(options: argparse.Namespace) -> Order:
-    """Return the order that the options give."""
-    return Order(newest=options.order == "newest", first=tuple(options.first))
 
 
 def place_of(options: argparse.Namespace, address: Address) -> Path:

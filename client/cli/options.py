@@ -7,7 +7,15 @@ import logging
 from collections.abc import Callable
 from pathlib import Path
 
-from diffc_stream.flags import add_budget, add_max_pixels, add_rendering, integer, number, size
+from diffc_stream.flags import (
+    add_budget,
+    add_max_pixels,
+    add_order,
+    add_rendering,
+    integer,
+    number,
+    size,
+)
 from diffc_stream.session import (
     MAX_BPP,
     MAX_PSNR,
@@ -166,24 +174,15 @@ def add_limits(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def add_order(parser: argparse.ArgumentParser) -> None:
+def add_choice(parser: argparse.ArgumentParser) -> None:
     """Add the budget, and the order in which pictures are received."""
     group = parser.add_argument_group("budget and order")
     add_budget(group, "bytes of streams to receive, of all senders together")
-    group.add_argument(
-        "--order",
-        choices=["rounds", "newest"],
-        default="rounds",
-        help="the first bytes of all pictures before the last of any, or the newest picture first, "
-        "as far as it is wanted (%(default)s)",
-    )
-    group.add_argument(
-        "--first",
-        metavar="GLOB",
-        action="append",
-        default=[],
-        help="pictures whose names match, such as 'alarm/*', come before all others (may be "
-        "repeated, the most important first)",
+    add_order(
+        group,
+        "rounds",
+        "the first bytes of all pictures before the last of any, or the newest picture first, as "
+        "far as it is wanted",
     )
 
 

@@ -7,11 +7,12 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 
 from diffc_stream.ledger import Ledger
+from diffc_stream.order import Order
 from diffc_stream.session import Target
 
 from ..remote.links import AnyLink, PullLink
 from ..storage.shielded import shielded
-from .scheduler import FIRST, Order, end_of, round_of
+from .scheduler import FIRST, end_of, round_of
 from .transfer import Transfer
 
 URGENT = 1000.0

@@ -12,10 +12,11 @@ import json
 import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict, dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 
+from diffc_stream.budget import moment
 from diffc_stream.ledger import Ledger
+from diffc_stream.order import Order
 from diffc_stream.session import Entry, Reason, Target
 
 from ..remote.address import Address
@@ -23,7 +24,7 @@ from ..remote.credentials import NO_ACCESS, Access
 from ..remote.links import dial
 from .goal import PORTION
 from .paths import SUFFIX, size_of
-from .scheduler import Order, TransferScheduler, end_of, round_of
+from .scheduler import TransferScheduler, end_of, round_of
 from .state import FILE, MOST_BYTES, Record, Records
 from .sync import names_of
 
@@ -90,7 +91,7 @@ class Plan:
             return "in years"
         if seconds <= self.now:
             return "now"
-        return f"{datetime.fromtimestamp(seconds, UTC).astimezone():%Y-%m-%d %H:%M}"
+        return moment(seconds)
 
 
 async def plan(

@@ -9,9 +9,8 @@ from __future__ import annotations
 
 import heapq
 from collections import Counter
-from dataclasses import dataclass
 
-from diffc_stream.budget import rank
+from diffc_stream.order import Order
 
 FIRST = 256
 """Bytes: the first frame of a stream, enough for a first picture."""
@@ -36,19 +35,9 @@ Group = tuple[int, int]
 """Pictures of a lesser group come first."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Order:
-    """In which order pictures are received."""
-
-    newest: bool = False
-    """Whether the newest comes first in all, and not only within a round."""
-    first: tuple[str, ...] = ()
-    """Patterns of names, as of a shell: those that match the first of them come before all others,
-    and so on."""
-
-    def group(self, name: str, held: int) -> Group:
-        """Return the group of a picture with ``held`` bytes."""
-        return rank(name, self.first), 0 if self.newest else round_of(held)
+def group_of(order: Order, name: str, held: int) -> Group:
+    """Return the group of a picture with ``held`` bytes."""
+    return order.rank(name), 0 if order.newest else round_of(held)
 
 
 class TransferScheduler:
@@ -66,7 +55,7 @@ class TransferScheduler:
     def put(self, name: str, *, held: int, time: int) -> None:
         """Queue a picture that has ``held`` bytes and was changed at ``time``, in seconds."""
         self.discard(name)
-        place = (self.order.group(name, held), -time, name)
+        place = (group_of(self.order, name, held), -time, name)
         self._waiting[name] = place
         self._sizes[place[0]] += 1
         heapq.heappush(self._heap, place)

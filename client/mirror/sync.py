@@ -13,13 +13,14 @@ import contextlib
 import logging
 import time
 from collections.abc import Callable, Iterable
-from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 from typing import NoReturn, Self
 
+from diffc_stream.budget import moment
 from diffc_stream.errors import AddressError, LinkLost, SessionError, Unauthorized
-from diffc_stream.ledger import Ledger
+from diffc_stream.ledger import LOOK_AGAIN, Ledger
+from diffc_stream.order import Order
 from diffc_stream.session import WHOLE, Target, Terms
 from diffc_stream.transport.backoff import Backoff
 
@@ -36,16 +37,12 @@ from .owned_folder import MOST_BYTES, MOST_PICTURES, OwnedFolder
 from .paths import Places, Unplaceable
 from .progress import Mirrored, mirrored
 from .removal import Removal
-from .scheduler import Order
 from .state import Records
 from .tally import Counting
 from .transfers import Transfers
 
 SAVE_EVERY, SAVE_IDLE = 10.0, 0.5
 """Seconds between saves of the state: while streams are received, and otherwise."""
-
-LOOK_AGAIN = 60.0
-"""Seconds after which to look at the clock again, which may be set meanwhile."""
 
 logger = logging.getLogger("diffc_client")
 
@@ -270,9 +267,9 @@ class Mirror:
         while self._ledger is not None and (wait := self._ledger.wait()):
             if not told:
                 told = True
-                when = datetime.fromtimestamp(time.time() + wait, UTC).astimezone()
                 text = "%s: the budget (%s) allows more from %s on"
-                logger.info(text, self._folder, self._ledger.budget, f"{when:%Y-%m-%d %H:%M}")
+                when = moment(time.time() + wait)
+                logger.info(text, self._folder, self._ledger.budget, when)
             await asyncio.sleep(min(wait, LOOK_AGAIN))
 
     async def _leave_when_spent(self, ledger: Ledger) -> NoReturn:

@@ -12,6 +12,7 @@ from operator import itemgetter
 
 from diffc_stream.errors import DiffcError, PeerError, SessionError
 from diffc_stream.ledger import Ledger
+from diffc_stream.order import Order
 from diffc_stream.session import Code, End, Reason, Target
 
 from ..remote.links import AnyLink
@@ -24,7 +25,7 @@ from .log_limit import LogLimit
 from .owned_folder import Full, Occupied, OwnedFolder
 from .paths import Place, Unplaceable
 from .progress import Mirrored, mirrored
-from .scheduler import Order, TransferScheduler
+from .scheduler import TransferScheduler, group_of
 from .state import Record, Records
 from .transfer import Incoming, Transfer, ask
 
@@ -198,8 +199,8 @@ class Transfers:
         """Preempt one stream for each waiting picture that comes before it; outside the budget's
         windows, all."""
         ending = sum(transfer.curtailed for transfer in self._running.values())
-        group = self._rounds.order.group
-        groups = [(group(one.name, one.held), one.held, one) for one in self._running.values()]
+        running, order = self._running.values(), self._rounds.order
+        groups = [(group_of(order, one.name, one.held), one.held, one) for one in running]
         for place, _, transfer in sorted(groups, key=itemgetter(0, 1), reverse=True):
             if self._rounds.before(place) <= ending and not self._goals.closed:
                 break

@@ -10,11 +10,11 @@ from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from multiprocessing import get_context
 
-from diffc_stream.budget import rank
 from diffc_stream.bulk.manifest import Line, Manifest
 from diffc_stream.bulk.places import Found, place
 from diffc_stream.bulk.worker import SUFFIX, Job, begin, work
 from diffc_stream.ledger import Ledger
+from diffc_stream.order import Order
 
 AHEAD = 2
 """Pictures that wait for each worker, so that it never waits for its next one."""
@@ -39,24 +39,15 @@ class Summary:
     seconds: float = 0.0
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Order:
-    """Which pictures come first; by default they come as they are found, by name."""
-
-    newest: bool = False
-    """Whether the last changed come first; places at URLs do not say when that was."""
-    first: tuple[str, ...] = ()
-    """Patterns of names that come before all others, the most important first."""
-
-
 def pictures(source: str, order: Order | None = None) -> Iterator[str]:
-    """Yield the names of the pictures in a place, in an ``order``.  Raises OSError."""
+    """Yield the names of the pictures in a place, in an ``order``, by default as they are found.
+
+    Places at URLs do not say which are the newest.  Raises OSError.
+    """
     found: Iterator[Found] = place(source).files()
     if order is not None and (order.newest or order.first):
-        newest, first = order.newest, order.first
-        found = iter(
-            sorted(found, key=lambda one: (rank(one.name, first), -one.time if newest else 0))
-        )
+        rank, newest = order.rank, order.newest
+        found = iter(sorted(found, key=lambda one: (rank(one.name), -one.time if newest else 0)))
     return (one.name for one in found if not one.name.endswith(SUFFIX))
 
 

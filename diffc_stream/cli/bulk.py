@@ -5,15 +5,15 @@ from __future__ import annotations
 import argparse
 import time
 from dataclasses import asdict
-from datetime import UTC, datetime
 from pathlib import Path
 
 from diffc_stream import threads
+from diffc_stream.budget import moment
 from diffc_stream.cli.arguments import ENGINE, EXIT_CODES, Commands, count
 from diffc_stream.cli.output import pictures_progress, print_json
 from diffc_stream.cli.publish import add_settings, settings_of
 from diffc_stream.errors import UnusablePictures
-from diffc_stream.flags import add_budget, budget_of
+from diffc_stream.flags import add_budget, add_order, budget_of, order_of
 from diffc_stream.ledger import Ledger
 
 BUDGET = ".diffc-bulk-budget.json"
@@ -48,19 +48,7 @@ def add(commands: Commands) -> None:
     )
     group = parser.add_argument_group("budget and order")
     add_budget(group, "bytes of streams to write")
-    group.add_argument(
-        "--order",
-        choices=["name", "newest"],
-        default="name",
-        help="the newest pictures first, or all by name (%(default)s)",
-    )
-    group.add_argument(
-        "--first",
-        metavar="GLOB",
-        action="append",
-        default=[],
-        help="pictures whose names match come before all others (may be repeated)",
-    )
+    add_order(group, "name", "the newest pictures first, or all by name")
     parser.add_argument(
         "--model", type=Path, metavar="FILE", help="a model beside those that diffc models lists"
     )
@@ -70,7 +58,7 @@ def add(commands: Commands) -> None:
 def run(arguments: argparse.Namespace) -> None:
     """Encode, and print a summary.  Raises UnusablePictures if some were left out."""
     from diffc_stream.bulk.places import PlaceNotes, place
-    from diffc_stream.bulk.run import Order, pictures
+    from diffc_stream.bulk.run import pictures
     from diffc_stream.bulk.run import run as encode_all
     from diffc_stream.bulk.worker import Job
 
@@ -83,7 +71,7 @@ def run(arguments: argparse.Namespace) -> None:
     budget, ledger = budget_of(arguments), None
     if not budget.unlimited:
         ledger = Ledger(budget, PlaceNotes(place(job.destination, make=True), BUDGET))
-    order = Order(newest=arguments.order == "newest", first=tuple(arguments.first))
+    order = order_of(arguments)
     workers = arguments.workers or threads.count()
     total = sum(1 for _ in pictures(job.source))
     with pictures_progress("encoding", total) as advance:
@@ -98,9 +86,7 @@ def run(arguments: argparse.Namespace) -> None:
             f"{done.seconds:.0f} s, {hourly:,.0f} an hour"
         )
         if done.spent and ledger is not None:
-            when = datetime.fromtimestamp(
-                time.time() + ledger.wait(job.settings.bytes or 1), UTC
-            ).astimezone()
-            print(f"the budget ({budget}) is used up: go on at {when:%Y-%m-%d %H:%M}")
+            when = moment(time.time() + ledger.wait(job.settings.bytes or 1))
+            print(f"the budget ({budget}) is used up: go on at {when}")
     if done.failed:
         raise UnusablePictures(f"{done.failed} of {total} pictures were left out")

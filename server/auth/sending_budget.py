@@ -4,10 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
-from diffc_stream.ledger import Ledger
-
-LOOK_AGAIN = 60.0
-"""Seconds after which to look at the clock again, which may be set meanwhile."""
+from diffc_stream.ledger import LOOK_AGAIN, Ledger
 
 
 class SendingBudget:
