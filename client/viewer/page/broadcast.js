@@ -9,6 +9,7 @@ import { fit } from "./fitting.js";
 import { Gathering } from "./gathering.js";
 import { Painter } from "./painter.js";
 import { partsOf } from "./parts.js";
+import { present, tellDial } from "./presenting.js";
 import { save } from "./saving.js";
 import { Saying } from "./saying.js";
 import { bytes, dimensions, expected, together } from "./words.js";
@@ -142,8 +143,7 @@ export class Broadcast {
   /** Show where the dial stands, and return it. */
   #dial() {
     const dial = Number(this.#parts.realism.value);
-    this.#parts.realism.style.setProperty("--share", String(dial));
-    this.#parts.realismValue.textContent = dial.toFixed(2).replace(/\.?0+$/, "");
+    tellDial(this.#parts, dial);
     return dial;
   }
 
@@ -151,19 +151,9 @@ export class Broadcast {
   #show(shown) {
     this.#shown = shown;
     this.#notices.clear("picture");
-    const { canvas, waiting, frame, save: saving } = this.#parts;
-    waiting.hidden = true;
-    saving.disabled = false;
-    this.#element.style.setProperty("--ratio", `${shown.width} / ${shown.height}`);
     this.#caption.show(shown);
-    Object.assign(canvas.dataset, {
-      bytes: String(shown.bytes),
-      psnr: shown.predictedPsnr.toFixed(2),
-      state: shown.method === "observation" ? "observation" : "picture",
-      realism: String(shown.method),
-    });
-    canvas.setAttribute("aria-label", `${this.#name}, as ${bytes(shown.bytes)} show it`);
-    fit(this.#element, frame, shown);
+    present(this.#element, this.#parts, this.#name, shown);
+    fit(this.#element, this.#parts.frame, shown);
     const missing = this.#gathering.receiver.newest?.missing;
     const lacking = missing ? [`${missing} pieces missing`] : missing === 0 ? ["complete"] : [];
     const quality =

@@ -26,8 +26,7 @@ export class Gathering extends EventTarget {
 
   /** Bytes that packets have brought of the stream last heard of. */
   get length() {
-    const { newest } = this.receiver;
-    return newest ? newest.pieces * (newest.size - 7) : 0;
+    return this.receiver.newest?.bytes ?? 0;
   }
 
   /** The picture in the worker, with all that has arrived. */

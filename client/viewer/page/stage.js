@@ -13,6 +13,7 @@ import { Facts } from "./facts.js";
 import { fit } from "./fitting.js";
 import { Painter } from "./painter.js";
 import { partsOf } from "./parts.js";
+import { present, tellDial } from "./presenting.js";
 import { save } from "./saving.js";
 import { Saying } from "./saying.js";
 import { bytes, expected } from "./words.js";
@@ -297,8 +298,7 @@ export class Stage {
       observation: this.#parts.observation.checked,
     };
     const synthesis = wish.method > 0 && !wish.observation;
-    this.#parts.realism.style.setProperty("--share", String(this.#dial));
-    this.#parts.realismValue.textContent = this.#dial.toFixed(2).replace(/\.?0+$/, "");
+    tellDial(this.#parts, this.#dial);
     if (!arriving) this.#painter.forget();
     if (synthesis && !(arriving && this.#shown)) {
       this.#painter.paint(reception, { ...wish, method: 0 });
@@ -315,19 +315,8 @@ export class Stage {
     this.#shown = shown;
     if (!reception.error) this.#notices.clear("picture");
     reception.tell(shown.bytes, shown.predictedPsnr);
-    this.#element.style.setProperty("--ratio", `${shown.width} / ${shown.height}`);
-    const { canvas, waiting, save: saving } = this.#parts;
-    const psnr = shown.predictedPsnr;
-    waiting.hidden = true;
-    saving.disabled = false;
     this.#caption.show(shown);
-    Object.assign(canvas.dataset, {
-      bytes: String(shown.bytes),
-      psnr: psnr.toFixed(2),
-      state: shown.method === "observation" ? "observation" : "picture",
-      realism: String(shown.method),
-    });
-    canvas.setAttribute("aria-label", `${reception.name}, as ${bytes(shown.bytes)} show it`);
+    present(this.#element, this.#parts, reception.name, shown);
     this.#facts.shown(shown, reception);
     this.#fit();
     this.#draw();

@@ -66,6 +66,11 @@ export class Gathered {
     return this.#pieces.size;
   }
 
+  /** Bytes of the stream that are known; of its last piece, those of a whole one. */
+  get bytes() {
+    return this.#pieces.size * this.#piece;
+  }
+
   /** How many pieces are missing; null if that is not known. */
   get missing() {
     return this.total === null ? null : this.total - this.#pieces.size;
