@@ -10,6 +10,7 @@ import os
 import socket
 import ssl
 import tracemalloc
+from asyncio import sslproto
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
@@ -21,6 +22,7 @@ from http_client import head_of, request
 from serving import pictures, serving, settled
 from visitors import upgrade
 from websocket_client import HELLO, dial, heard
+from websockets.asyncio.server import ServerConnection
 
 from diffc_server import Catalogue, Pipeline, SenderDaemon
 from diffc_server.auth.access_control import AccessControl
@@ -251,6 +253,34 @@ async def test_nothing_is_left_of_abuse(
         assert grown < 100_000
     assert not [record for record in caplog.records if record.exc_info]
     assert len(caplog.records) <= 2
+
+
+@pytest.mark.parametrize("kind", ["idle", "nonsense", "reset", "timeout"])
+async def test_a_failed_handshake_is_freed_without_the_collector(
+    folder: Path, tmp_path: Path, kind: str, collected: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if kind == "timeout":
+        monkeypatch.setattr("diffc_server.daemon.OPENING", 0.01)
+    certificate = issue(tmp_path).certificate
+    async with serving(folder, certificate=certificate) as daemon:
+        gc.disable()
+        try:
+            if kind == "timeout":
+                async with mute(daemon.port, 40) as held:
+                    for one in held:
+                        assert not await asyncio.get_running_loop().sock_recv(one, 1)
+            else:
+                await abuse(daemon, kind)
+            await settled(lambda: not any(map(is_of_tls, gc.get_objects())))
+            # asyncio's transports refer to themselves, with a dozen small objects.
+            assert gc.collect() < 40 * 15
+        finally:
+            gc.enable()
+
+
+def is_of_tls(thing: object) -> bool:
+    kinds = (sslproto.SSLProtocol, ssl.SSLObject, ServerConnection)
+    return issubclass(type(thing), kinds)  # isinstance() would ask proxies
 
 
 async def test_localhost_is_all_that_it_stands_for(folder: Path) -> None:

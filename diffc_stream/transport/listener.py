@@ -89,6 +89,7 @@ class CountedConnection(PacedServerConnection):
     def __init__(self, *arguments: Any, admission: Admission, **more: Any) -> None:
         """Prepare a connection that ``admission`` counts for as long as it is open."""
         super().__init__(*arguments, **more)
+        _free_when_refused(asyncio.current_task())
         self.peer = "somebody"
         """Address of the peer."""
         self._admission = admission
@@ -202,6 +203,27 @@ class _Guest(socket.socket):
         # Readers take this for the end of the stream, and close the socket.
         with contextlib.suppress(OSError):
             self.shutdown(socket.SHUT_RDWR)
+
+
+def _free_when_refused(accepting: asyncio.Task[Any] | None) -> None:
+    """Have asyncio free a connection at once if its TLS handshake fails.
+
+    The task that accepts it waits for a future.  An error's traceback leads to the task's frame,
+    which holds the future, which holds the error, and so all that the connection has of TLS.  Only
+    a full garbage collection finds that, because handshakes take long: hundreds would wait for it.
+    """
+    frame = getattr(accepting.get_coro(), "cr_frame", None) if accepting else None
+    if accepting is None or frame is None:
+        return  # Another kind of event loop.
+
+    def forget_traceback(_: object) -> None:
+        for value in frame.f_locals.values():
+            if isinstance(value, asyncio.Future) and value.done() and not value.cancelled():
+                error = value.exception()
+                if error is not None:
+                    error.__traceback__ = None
+
+    accepting.add_done_callback(forget_traceback)
 
 
 def _unless_told(record: logging.LogRecord) -> bool:
