@@ -22,7 +22,7 @@ EVERY = 1.0
 """Seconds between two looks ..."""
 SHARE = 10
 """... or so many times the length of a look: one at ten thousand files takes 0.1 s."""
-PATIENCE = 1.0
+PATIENCE = 0.5
 """Seconds that a request for a list waits for a new look, if there is an earlier result."""
 RECALLING = 5.0
 """Seconds that a store gets to return the noted thumbprints; then the files are read."""
