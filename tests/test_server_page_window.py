@@ -55,6 +55,12 @@ async def test_a_link_that_takes_them_gets_many_at_once() -> None:
     assert link.most == MOST
 
 
+async def test_a_fast_link_needs_few_answers() -> None:
+    link = Link(0.1)
+    assert await sent(link, 1 + 8 + MOST) == pytest.approx(3 * 0.1)
+    assert link.most == MOST
+
+
 async def test_a_burst_takes_a_second_or_two_at_most() -> None:
     link = Link(0.1, 0.1)
     assert await sent(link, 200) < 200 * 0.1 * 1.25

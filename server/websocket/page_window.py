@@ -15,13 +15,16 @@ from websockets.asyncio.connection import Connection
 MOST = 64
 """Most pages of a burst, on a fast link: some 160 kB."""
 SOON = 1.0
-"""If a burst arrives within so many seconds, the link can take a larger one."""
+"""If a burst arrives within so many seconds, the next has twice as many pages, or as many as arrive
+in that time if those are more ..."""
+GROWTH = 8
+"""... but at most so many times as many."""
 PATIENCE = 20.0
 """Seconds after which the next burst is sent in any case: not all receivers answer a PING."""
 
 
 class PageWindow:
-    """How many pages go to a receiver at once: one at first, then twice as many each time."""
+    """How many pages go to a receiver at once: one at first, later what arrives in a second."""
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
@@ -40,5 +43,9 @@ class PageWindow:
                 await asyncio.shield(answer)
         except TimeoutError:
             pass
-        soon = self._clock() - since < SOON
-        self.size = min(MOST, 2 * self.size) if soon else max(1, self.size // 2)
+        took = self._clock() - since
+        if took < SOON:
+            growth = min(GROWTH, max(2.0, SOON / took)) if took > 0 else GROWTH
+            self.size = min(MOST, int(growth * self.size))
+        else:
+            self.size = max(1, self.size // 2)
