@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import sys
 from asyncio import sslproto
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
@@ -12,7 +13,7 @@ from pathlib import Path
 import pytest
 from authority import issue
 
-from diffc_stream.transport.footprint import TLS_BUFFER, keep_small
+from diffc_stream.transport.footprint import FULL_COLLECTION, TLS_BUFFER, keep_small
 from diffc_stream.transport.tls import Certificate, believing
 
 
@@ -20,8 +21,10 @@ from diffc_stream.transport.tls import Certificate, believing
 def kept_small(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Call keep_small() for one test."""
     monkeypatch.setattr(sslproto.SSLProtocol, "max_size", sslproto.SSLProtocol.max_size)
+    thresholds = gc.get_threshold()
     keep_small()
     yield
+    gc.set_threshold(*thresholds)
     gc.unfreeze()
 
 
@@ -62,3 +65,8 @@ async def test_long_messages_pass_through_small_buffers(kept_small: None, tmp_pa
 def test_the_collector_does_not_look_at_what_was_there_before(kept_small: None) -> None:
     assert gc.get_freeze_count() > 10_000
     assert len(gc.get_objects()) < 1_000
+
+
+@pytest.mark.skipif(sys.version_info >= (3, 14), reason="collects in small steps")
+def test_the_collector_looks_at_all_objects_less_often(kept_small: None) -> None:
+    assert gc.get_threshold()[2] == FULL_COLLECTION
