@@ -4,10 +4,20 @@ from __future__ import annotations
 
 import os
 import sys
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from diffc_stream.threads import MOST, NUMBER, POLICY, count, limit, wait_asleep
+from diffc_stream.threads import (
+    MOST,
+    NICENESS,
+    NUMBER,
+    POLICY,
+    count,
+    go_last,
+    limit,
+    wait_asleep,
+)
 
 
 @pytest.fixture(autouse=True)
@@ -58,3 +68,18 @@ def test_a_limit_is_told_to_torch_too(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "torch", Torch())
     limit(6)
     assert (count(), told) == (6, [6])
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere a thread has no priority of its own")
+def test_a_thread_lets_others_go_first(monkeypatch: pytest.MonkeyPatch) -> None:
+    before = os.getpriority(os.PRIO_PROCESS, 0)
+
+    def priority() -> int:
+        return os.getpriority(os.PRIO_PROCESS, 0)
+
+    with ThreadPoolExecutor(1, initializer=go_last) as pool:
+        assert pool.submit(priority).result() == min(19, before + NICENESS)
+    assert priority() == before
+    monkeypatch.setattr(sys, "platform", "darwin")
+    go_last()
+    assert priority() == before

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Self
 
+from diffc_stream import threads
 from diffc_stream.allocation import give_back
 from diffc_stream.errors import DiffcError
 from diffc_stream.picture import png_bytes
@@ -44,7 +45,10 @@ class Renderer:
         self._complaints = LogLimit(logger)
         self._turns: FairShare[Mirrored] = FairShare()
         self._changed = asyncio.Event()
-        self._worker = ThreadPoolExecutor(1, thread_name_prefix="renderer")
+        # What arrives goes first.
+        self._worker = ThreadPoolExecutor(
+            1, thread_name_prefix="renderer", initializer=threads.go_last
+        )
 
     async def __aenter__(self) -> Self:
         self._task = asyncio.create_task(self._run())

@@ -6,6 +6,7 @@ check the claim, which sends no bytes to any receiver.  That work has threads of
 as there are encoders, and they yield: while all encoders are needed for streams that are being
 sent, the claim threads pause, even within a piece, wherever the work reports its progress
 (:mod:`diffc_stream.work`).  So that claims are settled at last, they keep a share of the time.
+Where cores are scarce the claim threads let all others go first, the event loop above all.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from threading import Condition
 from time import perf_counter
 from typing import TypeVar, TypeVarTuple
 
-from diffc_stream import work
+from diffc_stream import threads, work
 
 SHARE = 0.2
 """The share of the time that claims get while all encoders are needed for sending."""
@@ -32,7 +33,9 @@ class EncoderThreads:
     def __init__(self, count: int) -> None:
         """Compute ``count`` pieces at once; claims get the encoders that are left."""
         self._sending = ThreadPoolExecutor(count, thread_name_prefix="encoder")
-        self._claiming = ThreadPoolExecutor(count, thread_name_prefix="claim")
+        self._claiming = ThreadPoolExecutor(
+            count, thread_name_prefix="claim", initializer=threads.go_last
+        )
         self._demand = _EncoderDemand(count)
 
     def need(self, stream: object) -> None:
