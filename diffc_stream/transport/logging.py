@@ -18,6 +18,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, MutableMapping
+from functools import lru_cache
 from typing import Any, TextIO
 
 from .exposure import neighbourhood
@@ -36,6 +37,8 @@ ALL = 1200
 """Most lines per minute of all kinds."""
 MOST_MESSAGE = 300
 """Characters of a message by which lines without a peer are told apart."""
+MOST_ADDRESS = 100
+"""Characters of an address and a port; longer texts are something else."""
 
 
 def add_logging(group: argparse._ActionsContainer) -> None:
@@ -118,13 +121,14 @@ class Restraint(logging.Filter):
 def _about(record: logging.LogRecord) -> str:
     """Return the peer that a line is about, or else its text."""
     first = record.args[0] if isinstance(record.args, tuple) and record.args else None
-    if isinstance(first, str):
+    if isinstance(first, str) and len(first) <= MOST_ADDRESS:
         address = peer_of(first)
         if address:
             return address
     return record.getMessage()[:MOST_MESSAGE]
 
 
+@lru_cache(4096)
 def peer_of(text: str) -> str:
     """Return what identifies the peer at ``ADDRESS`` or ``ADDRESS:PORT``; "" if it is neither."""
     for address in (text, text.rpartition(":")[0]):
