@@ -23,6 +23,7 @@
     |-- ModelError                    6
     |   |-- UnknownModel                  the stream was made with a model that is not here
     |   `-- UnreadableModel               a weights file that cannot be loaded
+    |-- MissingReference              6   a stream starts from a picture that is not here
     `-- SessionError                  7   something went wrong between the two ends
         |-- LocalProtocolError            this side used the session wrongly (a bug here)
         |-- RemoteProtocolError           the peer broke the protocol
@@ -165,6 +166,19 @@ class UnknownModel(ModelError):
 
 class UnreadableModel(ModelError):
     """A weights file cannot be loaded."""
+
+
+class MissingReference(DiffcError):
+    """A stream starts from a picture that is not at hand; ``reference`` says which, in words."""
+
+    exit_code = 6
+
+    def __init__(self, reference: str) -> None:
+        super().__init__(
+            f"this stream starts from a picture that is not here ({reference}): "
+            "give its file with --reference FILE"
+        )
+        self.reference = reference
 
 
 class SessionError(DiffcError):

@@ -33,7 +33,9 @@ from diffc_stream.codec import Decoder, Encoder
 from diffc_stream.codec.curve import beginning
 from diffc_stream.codec.decoder import Method
 from diffc_stream.container import Header, Metadata, verified
-from diffc_stream.container.grammar import MAGIC, Truncated
+from diffc_stream.container.grammar import MAGIC
+from diffc_stream.container.reference import MOST_TRUST
+from diffc_stream.container.varint import Truncated
 from diffc_stream.diffusion import octaves
 from diffc_stream.diffusion.collection import Collection, default_model
 from diffc_stream.diffusion.model import Model
@@ -44,7 +46,7 @@ from diffc_stream.picture import MOST_BYTES, load_photograph
 FORMAT = "DFC"
 SUFFIX = ".dfc"
 MIME = "application/vnd.diffc"
-_HEAD = 64
+_HEAD = 512 + MOST_TRUST
 """Bytes that a stream's header is within."""
 _AS_PNG = frozenset({"1", "L", "LA", "P", "RGB", "RGBA", "I", "I;16"})
 """Modes that PNG holds without a loss."""

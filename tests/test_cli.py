@@ -27,7 +27,7 @@ def test_there_and_back(photo: Path, tmp_path: Path, weights: Path, capsys: Capt
     assert report["bytes"] == stream.stat().st_size <= 500
     assert set(report) == {
         *("bytes", "bpp", "psnr", "steps", "evaluations", "ideal_bits", "state_noise"),
-        *("side_information_bytes", "seconds", "rcc_seconds"),
+        *("side_information_bytes", "seconds", "rcc_seconds", "reference"),
     }
     assert run("decode", stream, out, "--json", weights=weights) == 0
     facts = json.loads(capsys.readouterr().out)

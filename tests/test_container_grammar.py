@@ -7,16 +7,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from diffc_stream.container import grammar
+from diffc_stream.container import grammar, varint
 from diffc_stream.container.grammar import (
     Before,
     Header,
     Kind,
     Simulator,
     Step,
-    Truncated,
     segments,
 )
+from diffc_stream.container.varint import Truncated
 from diffc_stream.errors import CorruptStream, NotAStream, StreamError, UnsupportedStream
 
 HEADER = Header(model="0a1b2c3d", width=768, height=512, seed=0)
@@ -213,13 +213,13 @@ def test_the_nearest_delta_of_a_delta_is_itself(code: int) -> None:
 
 @given(st.integers(0, 2**35 - 1))
 def test_varints_read_back(value: int) -> None:
-    data = grammar.encode_varint(value)
-    assert grammar.parse_varint(data, 0) == (value, len(data))
+    data = varint.encode_varint(value)
+    assert varint.parse_varint(data, 0) == (value, len(data))
 
 
 def test_an_endless_varint_is_corrupt() -> None:
     with pytest.raises(CorruptStream):
-        grammar.parse_varint(b"\xff" * 9, 0)
+        varint.parse_varint(b"\xff" * 9, 0)
 
 
 def test_crc32c_gives_the_published_check_value() -> None:
@@ -229,6 +229,6 @@ def test_crc32c_gives_the_published_check_value() -> None:
 
 @pytest.mark.parametrize("length", [0, grammar.MAX_LENGTH])
 def test_a_step_of_no_length_or_of_too_many_bytes(length: int) -> None:
-    data = bytes([Kind.OPEN | Simulator.TRELLIS]) + grammar.encode_varint(length) + bytes(9)
+    data = bytes([Kind.OPEN | Simulator.TRELLIS]) + varint.encode_varint(length) + bytes(9)
     with pytest.raises(CorruptStream, match=f"a step of {length} bytes"):
         Step.parse(data, Before(), 40)

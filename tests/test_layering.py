@@ -39,6 +39,7 @@ BELOW: dict[str, set[str]] = {
     "session": {"container", "errors"},
     "packets": {"container", "errors"},
     "codec": {"channel", "container", "diffusion", "exports", "metrics", "errors"},
+    "references": {"codec", "container", "diffusion", "errors", "picture"},
     "reception": {"codec", "diffusion", "errors", "packets"},
     "emission": {"packets"},
     "bulk": {
@@ -48,7 +49,7 @@ BELOW: dict[str, set[str]] = {
     "publishing": {"bulk", "codec", "diffusion", "errors", "replacement"},
     "cli": {
         *("allocation", "bulk", "codec", "container", "diffusion", "flags", "publishing"),
-        *("budget", "emission", "ledger", "threads", "work", "packets", "reception"),
+        *("budget", "emission", "ledger", "threads", "work", "packets", "reception", "references"),
         *(
             "console",
             "destination",
@@ -110,6 +111,7 @@ FOREIGN: dict[str, set[str]] = {
     "session": {"msgpack"},
     "packets": set(),
     "codec": {"numpy"},
+    "references": {"numpy"},
     "reception": set(),
     "emission": set(),
     "bulk": {"fsspec", "numpy"},

@@ -16,7 +16,7 @@ exit codes:
   3  nothing decodable yet: the stream is too short to hold a picture
   4  the picture cannot be used
   5  the stream cannot be used
-  6  the model is missing or unusable
+  6  the model is missing or unusable, or the picture that a stream starts from is missing
 """
 
 ENGINE = """\
@@ -44,6 +44,19 @@ def command(commands: Commands, name: str, summary: str, example: str) -> argpar
     )
     parser.add_argument("--json", action="store_true", help="print one JSON object instead")
     return parser
+
+
+def add_reference(parser: argparse.ArgumentParser) -> None:
+    """Add the option that says where the pictures are that a stream starts from."""
+    parser.add_argument(
+        "--reference",
+        type=Path,
+        action="append",
+        default=[],
+        metavar="FILE",
+        help="a picture, or a stream, that IN starts from; may be given several times. A file of "
+        "the name that IN says, in the folder of IN, is found without it",
+    )
 
 
 def count(text: str) -> int:

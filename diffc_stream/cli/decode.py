@@ -5,17 +5,21 @@ from __future__ import annotations
 import argparse
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from diffc_stream import container
-from diffc_stream.cli import streams
-from diffc_stream.cli.arguments import Commands, command, count
-from diffc_stream.cli.output import print_json, progress, reporting
+from diffc_stream.cli import references, streams
+from diffc_stream.cli.arguments import Commands, add_reference, command, count
+from diffc_stream.cli.output import Advance, print_json, progress, reporting
 from diffc_stream.destination import check
 from diffc_stream.diffusion.collection import Collection
 from diffc_stream.errors import StreamError
 from diffc_stream.flags import add_max_pixels, add_quality, add_rendering
 from diffc_stream.formats import FORMATS, format_of, save_picture
 from diffc_stream.metrics import told
+
+if TYPE_CHECKING:
+    from diffc_stream.codec import Decoder
 
 
 def add(commands: Commands) -> None:
@@ -36,6 +40,7 @@ def add(commands: Commands) -> None:
     add_quality(parser)
     add_rendering(parser)
     add_max_pixels(parser)
+    add_reference(parser)
     parser.add_argument(
         "--symmetries",
         type=int,
@@ -64,21 +69,7 @@ def run(arguments: argparse.Namespace) -> None:
             warning = f"{error}; decoding the {len(data)} bytes before it (--damaged goes on)"
             print(f"diffc: warning: {arguments.input}: {warning}", file=sys.stderr)
     with progress("decoding", len(data)) as advance:
-        from diffc_stream import codec
-
-        decoder = codec.Decoder(
-            Collection.at_hand(arguments.model),
-            damaged=arguments.damaged,
-            most_pixels=arguments.max_pixels,
-        )
-        try:
-            for start in range(0, len(data), 1024):
-                decoder.feed(data[start : start + 1024])
-                advance(decoder.bytes_received, f"{decoder.steps} steps")
-        except StreamError as error:
-            if not (arguments.damaged and decoder.ready):
-                raise
-            print(f"diffc: warning: {arguments.input}: {error}; stopped there", file=sys.stderr)
+        decoder = _decoded(arguments, data, advance)
         advance(decoder.bytes_received, "rendering")
         rendering = decoder.render(
             arguments.render, symmetries=arguments.symmetries, max_side=arguments.max_side
@@ -110,3 +101,26 @@ def run(arguments: argparse.Namespace) -> None:
                 f"{told(rendering.predicted_psnr, rendering.predicted_psnr_range)} as mmse, "
                 f"rendered: {rendering.description['diffc-render']}"
             )
+
+
+def _decoded(arguments: argparse.Namespace, data: bytes, advance: Advance) -> Decoder:
+    from diffc_stream import codec
+    from diffc_stream.references import References
+
+    models = Collection.at_hand(arguments.model)
+    find = references.finder(arguments.input, arguments.reference)
+    decoder = codec.Decoder(
+        models,
+        damaged=arguments.damaged,
+        most_pixels=arguments.max_pixels,
+        references=References(models, find),
+    )
+    try:
+        for start in range(0, len(data), 1024):
+            decoder.feed(data[start : start + 1024])
+            advance(decoder.bytes_received, f"{decoder.steps} steps")
+    except StreamError as error:
+        if not (arguments.damaged and decoder.ready):
+            raise
+        print(f"diffc: warning: {arguments.input}: {error}; stopped there", file=sys.stderr)
+    return decoder

@@ -7,18 +7,19 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from diffc_stream.cli import streams
+from diffc_stream.cli import references, streams
 from diffc_stream.cli.arguments import Commands, command, count
 from diffc_stream.cli.output import Advance, print_json, progress, reporting
 from diffc_stream.container import Prefix, Simulator
-from diffc_stream.destination import check, opened
+from diffc_stream.container.reference import MOST_NAME
+from diffc_stream.destination import STANDARD, check, opened
 from diffc_stream.diffusion.collection import Collection
 from diffc_stream.errors import NothingDecodable, UnknownModel
 from diffc_stream.flags import add_metadata
 from diffc_stream.metrics import told
 
 if TYPE_CHECKING:
-    from diffc_stream.codec import EncodeReport
+    from diffc_stream.codec import EncodeReport, Held
     from diffc_stream.diffusion.model import Model
 
 
@@ -49,6 +50,14 @@ def add(commands: Commands) -> None:
     add_metadata(parser)
     parser.add_argument("--seed", type=_seed, help="of the shared randomness (default 0)")
     parser.add_argument(
+        "--start",
+        type=Path,
+        metavar="FILE",
+        help="start from this picture, or stream, that the receiver has: a thumbnail, or the "
+        "picture before of the same camera. Only what differs takes bytes. What this stream starts "
+        "from in turn is looked for in its folder",
+    )
+    parser.add_argument(
         "--extend",
         type=Path,
         metavar="PREFIX",
@@ -66,6 +75,8 @@ def run(arguments: argparse.Namespace) -> None:
         if arguments.json:
             print_json(asdict(report))
         else:
+            if arguments.start is not None and not report.reference:
+                print(f"{arguments.start} is of no use for this picture: not started from")
             print(
                 f"{arguments.output}: {report.bytes} bytes, {report.bpp:.3f} bpp, "
                 f"{report.psnr:.2f} dB, {report.steps} steps, "
@@ -105,6 +116,7 @@ def _encode(arguments: argparse.Namespace, advance: Advance) -> EncodeReport:
         prefix=prefix,
         simulator=Simulator[arguments.simulator.upper()],
         metadata=metadata.only(arguments.metadata),
+        reference=_start(arguments.start, models),
     )
     with opened(arguments.output) as out:
         out.write(prefix)
@@ -114,6 +126,22 @@ def _encode(arguments: argparse.Namespace, advance: Advance) -> EncodeReport:
             expected = encoder.chain.now().expected
             advance(encoder.written, told(expected.psnr, expected.psnr_range))
         return encoder.report()
+
+
+def _start(path: Path | None, models: Collection) -> Held | None:
+    """Return the picture to start from."""
+    if path is None:
+        return None
+    from diffc_stream.references import held
+
+    find = references.finder(path, [])
+    return held(streams.read(path), models, name=_name(path), find=find)
+
+
+def _name(path: Path) -> str:
+    """Return the name of a file, as far as a stream can say it."""
+    name = "" if path == STANDARD else path.name
+    return name if len(name.encode(errors="replace")) <= MOST_NAME else ""
 
 
 def _rate(text: str) -> float:

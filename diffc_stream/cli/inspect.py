@@ -10,8 +10,8 @@ from typing import Any
 from rich.console import Console
 
 from diffc_stream import container
-from diffc_stream.cli import plot, streams
-from diffc_stream.cli.arguments import Commands, command
+from diffc_stream.cli import plot, references, streams
+from diffc_stream.cli.arguments import Commands, add_reference, command
 from diffc_stream.cli.output import print_json, progress
 from diffc_stream.container import grammar
 from diffc_stream.container.metadata import NOTHING
@@ -34,6 +34,7 @@ def add(commands: Commands) -> None:
         "--original", type=Path, metavar="IMAGE", help="also compare predicted and true PSNR"
     )
     add_max_pixels(parser)
+    add_reference(parser)
     parser.add_argument(
         "--plot",
         type=plot.out,
@@ -72,7 +73,7 @@ def run(arguments: argparse.Namespace) -> None:
         raise NothingDecodable("the stream ends within its header")
     facts: dict[str, object] = {
         "version": header.version,
-        **asdict(header),
+        **_header(header),
         "bytes": len(data),
         "bpp": bits_per_pixel(len(data), header.width, header.height),
         "verified_bytes": reader.verified,
@@ -95,6 +96,18 @@ def run(arguments: argparse.Namespace) -> None:
         print_json(facts)
     else:
         _print_facts(facts)
+
+
+def _header(header: container.Header) -> dict[str, object]:
+    facts = asdict(header)
+    if (reference := header.reference) is not None:
+        facts["reference"] = {
+            "name": reference.name,
+            "bytes": reference.size,
+            "sha256_begins": reference.digest.hex(),
+            "shift": list(reference.shift),
+        }
+    return facts
 
 
 @dataclass(slots=True, kw_only=True)
@@ -122,9 +135,15 @@ class _Listed:
 def _quality(arguments: argparse.Namespace, data: bytes, ends: list[int]) -> list[dict[str, Any]]:
     """Return the predicted and true PSNR of the pictures at each of ``ends``."""
     from diffc_stream import codec
+    from diffc_stream.references import References
 
     original = streams.picture(arguments.original)
-    decoder = codec.Decoder(Collection.at_hand(arguments.model), most_pixels=arguments.max_pixels)
+    models = Collection.at_hand(arguments.model)
+    decoder = codec.Decoder(
+        models,
+        most_pixels=arguments.max_pixels,
+        references=References(models, references.finder(arguments.input, arguments.reference)),
+    )
     points: list[dict[str, Any]] = []
     with progress("decoding", len(data)) as advance:
         for end in ends:
@@ -159,6 +178,14 @@ def _print_facts(facts: dict[str, object]) -> None:
         f"checked up to byte {facts['verified_bytes']}",
         soft_wrap=True,
     )
+    reference = facts["reference"]
+    if isinstance(reference, dict):
+        console.print(
+            f"starts from {reference['name'] or 'a picture'}, {reference['bytes']:,} bytes, "
+            f"SHA-256 {reference['sha256_begins']}...",
+            markup=False,
+            soft_wrap=True,
+        )
     if facts["problem"]:
         console.print(f"problem: {facts['problem']}", soft_wrap=True)
     metadata = facts["metadata"]

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from diffc_stream.codec.encode_report import EncodeReport as EncodeReport
     from diffc_stream.codec.encoder import Encoder as Encoder
     from diffc_stream.codec.encoder import prepare as prepare
+    from diffc_stream.codec.held import Held as Held
     from diffc_stream.codec.patchwork import Patchwork as Patchwork
     from diffc_stream.codec.schedule import Schedule as Schedule
 
@@ -29,6 +30,7 @@ _HOMES = {
     "Decoder": "decoder",
     "EncodeReport": "encode_report",
     "Encoder": "encoder",
+    "Held": "held",
     "Method": "decoder",
     "Patchwork": "patchwork",
     "Rendering": "decoder",

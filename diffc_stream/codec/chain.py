@@ -9,7 +9,7 @@ has just made, the receiver with as much of that payload as has arrived.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from math import prod
 
 import numpy as np
@@ -18,23 +18,20 @@ from numpy.typing import NDArray
 from diffc_stream.channel.randomness import Purpose, normals
 from diffc_stream.channel.rotation import Rotation
 from diffc_stream.channel.simulator import Address, Sample
-from diffc_stream.codec.forecast import Expected, Forecast
+from diffc_stream.codec.after import After, Projection, everything
+from diffc_stream.codec.forecast import Forecast
 from diffc_stream.codec.simulators import SIMULATORS, TRELLIS
 from diffc_stream.container.grammar import Kind, Simulator, Step, delta
 from diffc_stream.diffusion import octaves, symmetry
 from diffc_stream.diffusion.denoiser import Denoiser
 from diffc_stream.diffusion.field import Field
 from diffc_stream.diffusion.observation import Observation, opened_snr
+from diffc_stream.diffusion.reference import ReferencePicture
 from diffc_stream.errors import CorruptStream
 
 Floats = NDArray[np.float32]
 Spans = Sequence[tuple[int, int]]
 """Parts of a payload in bytes, each (first, end), in ascending order."""
-Projection = Callable[[Floats], Floats]
-"""A function from detail bands, (3, 3, H, W), to detail bands."""
-
-_SUMMED = 2**22
-"""How many values are summed up in double precision at a time."""
 
 
 class Chain:
@@ -42,18 +39,27 @@ class Chain:
 
     A chain starts at snr 0 in the coarsest octave of a picture of ``height`` x ``width`` pixels.
     ``ratio`` says how the noise is shaped (see :class:`~diffc_stream.diffusion.field.Field`); 1 is
-    white noise.
+    white noise.  With a ``reference``, which needs shaped noise, both ends have a picture from the
+    start.
     """
 
     def __init__(
-        self, denoiser: Denoiser, *, height: int, width: int, seed: int, ratio: float = 1.0
+        self,
+        denoiser: Denoiser,
+        *,
+        height: int,
+        width: int,
+        seed: int,
+        ratio: float = 1.0,
+        reference: ReferencePicture | None = None,
     ) -> None:
         self.sizes = octaves.sizes(height, width)
         coarsest = len(self.sizes) - 1
         self.observation = Observation.nothing(
             self.sizes[coarsest], coarsest, field=Field(ratio=ratio)
         )
-        self.forecast = Forecast(ratio=ratio)
+        self.reference = reference
+        self.forecast = Forecast.beginning(ratio, None if reference is None else reference.trust)
         self.steps = 0
         self.evaluations = 0.0
         """Denoiser evaluations so far; an evaluation of the whole picture counts as 1."""
@@ -72,7 +78,7 @@ class Chain:
     def estimate(self) -> Floats:
         """Return x_hat, the denoiser's guess of the octave observed, (3, H, W).
 
-        It is all zeros while nothing is known.
+        While nothing is observed it is the reference's, or all zeros.
         """
         if self._estimate is None:
             self._estimate = self._evaluated(self.observation)
@@ -91,6 +97,8 @@ class Chain:
 
     def _evaluated(self, observation: Observation) -> Floats:
         if observation.snr == 0.0:
+            if self.reference is not None:
+                return self.reference.beginning()
             return np.zeros((octaves.CHANNELS, *observation.size), np.float32)
         fine = self._denoised(observation.eta, observation.snr, observation.field)
         return self._joined(observation, fine, self.denoised)
@@ -98,9 +106,13 @@ class Chain:
     def _joined(
         self, observation: Observation, fine: Floats, estimate: Callable[[Observation], Floats]
     ) -> Floats:
-        """Return ``fine``, joined with the coarser octave's ``estimate`` if that is observed."""
-        coarser = observation.coarser()
-        return fine if coarser is None else observation.joined(fine, estimate(coarser))
+        """Return ``fine``, joined with what the coarser octaves and the reference tell."""
+        coarser, reference = observation.coarser(), self.reference
+        if coarser is None:
+            return fine if reference is None else reference.corrected(fine, observation)
+        if reference is None:
+            return observation.joined(fine, estimate(coarser))
+        return reference.joined(observation, fine, estimate(coarser))
 
     def _denoised(self, eta: Floats, snr: float, field: Field) -> Floats:
         self.evaluations += prod(eta.shape[1:]) / prod(self.sizes[0])
@@ -130,7 +142,12 @@ class Chain:
         x_hat = self.estimate()
         if kind is Kind.REFINE:
             return x_hat
-        return octaves.details(octaves.upsampled(x_hat, self.finer))
+        bands = octaves.details(octaves.upsampled(x_hat, self.finer))
+        return self._expected(bands, self.observation.octave - 1)
+
+    def _expected(self, bands: Floats, octave: int) -> Floats:
+        """Return the detail to expect in ``octave`` if ``bands`` is what the stream tells of it."""
+        return bands if self.reference is None else self.reference.foreseen(bands, octave)
 
     def error(self, kind: Kind, truth: Floats) -> Floats:
         """Return ``truth`` minus the receiver's prediction for a step of ``kind``, shape (D,).
@@ -280,7 +297,7 @@ class Chain:
         if not observation.field.isotropic:
             return observation.widened(size), None
         bands = octaves.details(octaves.upsampled(x_hat, size))
-        return observation.opened(bands, np.zeros_like(bands), size), _everything
+        return observation.opened(bands, np.zeros_like(bands), size), everything
 
     def mean(self, after: After, *, symmetries: int = 1, shown: int = 0) -> Floats:
         """Return the posterior mean given ``after``, of the size of octave ``shown``, (3, H, W)."""
@@ -314,7 +331,11 @@ class Chain:
             x_hat, octave = self._finer_mean(seen, x_hat, symmetries), octave - 1
         for _ in range(octave, shown):
             x_hat = octaves.means(x_hat)
-        return x_hat, max(octave, shown)
+        octave = max(octave, shown)
+        while self.reference is not None and octave > shown:
+            octave -= 1
+            x_hat = self.reference.enlarged(x_hat, octave)
+        return x_hat, octave
 
     def _before_opening(self, symmetries: int, shown: int) -> Floats:
         """Return the picture as it was before the opening that is under way.
@@ -339,7 +360,8 @@ class Chain:
         """
         opened, _ = self.unheard(observation, x_hat)
         fine = self._fine(opened, symmetries)
-        return octaves.synthesis(2 * x_hat, octaves.details(fine), opened.size)
+        bands = self._expected(octaves.details(fine), opened.octave)
+        return octaves.synthesis(2 * x_hat, bands, opened.size)
 
     def _averaged(self, observation: Observation, symmetries: int) -> Floats:
         if symmetries == 1 or observation.snr == 0.0:
@@ -369,32 +391,3 @@ class Chain:
             absent=None,
             expected=expected.worse(self.lost),
         )
-
-
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class After:
-    """The state after a step, or after the part of a step that has arrived."""
-
-    observation: Observation
-    """A part of a refinement raises the snr in proportion to ``received``.  A part of an opening
-    cannot: detail that has not arrived stays at its prediction, without noise."""
-    forecast: Forecast
-    received: float
-    """The fraction of the step's values that arrived, 0 to 1."""
-    absent: Projection | None
-    """Projects detail bands on the part of an opening that has not arrived; None if all has."""
-    expected: Expected
-    """The expected error of the posterior mean."""
-
-
-def _everything(bands: Floats) -> Floats:
-    return bands
-
-
-def mean_square(values: Floats) -> float:
-    """Return the mean square of ``values``, (D,), summed up in double precision."""
-    total = 0.0
-    for first in range(0, values.size, _SUMMED):
-        piece = values[first : first + _SUMMED]
-        total += float(np.square(piece, dtype=np.float64).sum())
-    return total / values.size

@@ -27,7 +27,8 @@ from math import exp, log, sqrt
 import numpy as np
 from numpy.typing import NDArray
 
-from diffc_stream.codec.chain import After, Chain, Projection
+from diffc_stream.codec.after import After, Projection
+from diffc_stream.codec.chain import Chain
 from diffc_stream.codec.forecast import Forecast
 from diffc_stream.diffusion import octaves
 from diffc_stream.diffusion.observation import Held, Observation

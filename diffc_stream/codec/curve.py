@@ -30,6 +30,7 @@ from diffc_stream.container.reader import Event
 from diffc_stream.diffusion import octaves
 from diffc_stream.diffusion.field import dimensions
 from diffc_stream.diffusion.observation import opened_snr
+from diffc_stream.diffusion.trust import Trust
 from diffc_stream.errors import CorruptStream, StreamError
 
 MOST_STEPS = 10_000
@@ -121,7 +122,7 @@ class Curve:
             case Header():
                 self._sizes = octaves.sizes(event.height, event.width)
                 self._ratio = ratio(event.ratio)
-                self._forecast = Forecast(ratio=self._ratio)
+                self._forecast = Forecast.beginning(self._ratio, self._trust(event))
                 self.boundaries.append(self._reader.offset)
                 self._add(octave=len(self._sizes) - 1, snr=0.0)
             case Step():
@@ -141,6 +142,14 @@ class Curve:
                 self._belongs(self.boundaries, event.offset)
             case About():
                 self.boundaries.append(self._reader.offset)
+
+    def _trust(self, header: Header) -> Trust | None:
+        if header.reference is None:
+            return None
+        try:
+            return Trust.parse(header.reference.trust, self._sizes)
+        except ValueError as error:
+            raise CorruptStream(str(error), offset=0) from error
 
     def _belongs(self, places: list[int], offset: int) -> None:
         """Extend the last place over a check that follows it immediately."""

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
-from diffc_stream.codec import allowance, continuation
-from diffc_stream.codec.chain import After, Chain
+from diffc_stream.codec import allowance, beginning, continuation
+from diffc_stream.codec.after import After
+from diffc_stream.codec.chain import Chain
+from diffc_stream.codec.held import found
 from diffc_stream.container import (
     About,
     Check,
@@ -19,25 +21,39 @@ from diffc_stream.container import (
     Lost,
     Metadata,
     Payload,
+    Reference,
     Step,
     StreamReader,
 )
-from diffc_stream.container.grammar import WHITE_RATIO, ratio
+from diffc_stream.container.grammar import WHITE_RATIO
 from diffc_stream.container.metadata import NOTHING
 from diffc_stream.container.reader import Event
 from diffc_stream.diffusion import octaves, symmetry
 from diffc_stream.diffusion.model import Model
-from diffc_stream.errors import NothingDecodable, PictureTooLarge, UnknownModel, UnsupportedStream
+from diffc_stream.errors import (
+    MissingReference,
+    NothingDecodable,
+    PictureTooLarge,
+    UnknownModel,
+    UnsupportedStream,
+)
 from diffc_stream.metrics import bits_per_pixel
 
 Floats = NDArray[np.float32]
 
+References = Callable[[Reference], NDArray[np.uint8]]
+"""A function that returns the picture that a stream starts from, 8-bit sRGB, (H, W, 3), or raises
+MissingReference."""
 Named = Literal["mmse", "flow", "ancestral"]
 METHODS: tuple[str, ...] = get_args(Named)
 Method = Named | float
 """How to render: by name, or by a number from 0 (mmse) to 1 (flow), the realism dial."""
 MOST_PIXELS = 100_000_000
 """Larger pictures are refused: a header of 16 bytes can name one of four billion pixels."""
+
+
+def _none(reference: Reference) -> NDArray[np.uint8]:
+    raise MissingReference(reference.told)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -76,7 +92,8 @@ class Decoder:
     names the one it needs, and only that one is looked up.  :meth:`feed` executes the steps that
     are complete and evaluates the denoiser once for each.  :meth:`render` may evaluate it once
     more, or several times for ``flow`` and ``ancestral``.  With ``damaged``, failed checks are
-    counted in :attr:`damage` instead of raising an error.  Not safe to use from two threads at
+    counted in :attr:`damage` instead of raising an error.  ``references`` finds the pictures that
+    streams start from; without it those streams are refused.  Not safe to use from two threads at
     once.
     """
 
@@ -86,11 +103,13 @@ class Decoder:
         *,
         damaged: bool = False,
         most_pixels: int = MOST_PIXELS,
+        references: References = _none,
     ) -> None:
         if not isinstance(models, Mapping):
             models = {model.fingerprint: model for model in models}
         self._models = models
         self._most_pixels = most_pixels
+        self._references = references
         self._reader = StreamReader(damaged=damaged)
         self._chain: Chain | None = None
         self._step: Step | None = None
@@ -108,7 +127,7 @@ class Decoder:
 
         Raises StreamError if they cannot belong to a stream, UnknownModel if the stream names a
         model that is not at hand, UnreadableModel if its file is damaged, PictureTooLarge beyond
-        ``most_pixels``.
+        ``most_pixels``, MissingReference if it starts from a picture that is not at hand.
         """
         self._take(self._reader.feed(data))
 
@@ -166,7 +185,10 @@ class Decoder:
     @property
     def ready(self) -> bool:
         """Whether enough has arrived for a picture."""
-        return self._chain is not None and (self._chain.steps > 0 or len(self._payload) > 0)
+        chain = self._chain
+        if chain is None:
+            return False
+        return chain.reference is not None or chain.steps > 0 or len(self._payload) > 0
 
     @property
     def known(self) -> float:
@@ -273,13 +295,11 @@ class Decoder:
             raise UnknownModel(header.model)
         if header.ratio != WHITE_RATIO and not model.shaped:
             raise UnsupportedStream("this stream shapes its noise, which its model does not know")
-        self._chain = Chain(
-            model.denoiser,
-            height=header.height,
-            width=header.width,
-            seed=header.seed,
-            ratio=ratio(header.ratio),
-        )
+        reference = None
+        if (said := header.reference) is not None:
+            picture = self._references(said)
+            reference = found(said, picture, header.height, header.width)
+        self._chain = beginning.chain(header, model, reference)
 
     def _finish_step(self) -> None:
         if self._step is not None and len(self._payload) == self._step.length:

@@ -28,6 +28,8 @@ class EncodeReport:
     state_noise: float
     """Variance of (eta - snr x) / sqrt(snr); 1 for an ideal observation."""
     side_information_bytes: int
+    reference: bool
+    """Whether the stream starts from a picture that the receiver has."""
     seconds: float
     """Spent by this encoder.  That includes replaying a prefix, but not encoding it once."""
     rcc_seconds: float

@@ -11,9 +11,11 @@ from numpy.typing import NDArray
 
 from diffc_stream.channel import viterbi
 from diffc_stream.channel.simulator import Simulation
-from diffc_stream.codec import allowance
-from diffc_stream.codec.chain import After, Chain, mean_square
+from diffc_stream.codec import allowance, beginning
+from diffc_stream.codec.after import After
 from diffc_stream.codec.encode_report import EncodeReport, ideal_bits
+from diffc_stream.codec.energy import mean_square
+from diffc_stream.codec.held import Held
 from diffc_stream.codec.schedule import Schedule, described_length, step_length, usual
 from diffc_stream.codec.simulators import SIMULATORS
 from diffc_stream.container import (
@@ -35,7 +37,6 @@ from diffc_stream.container.grammar import (
     WHITE_RATIO,
     delta,
     nearest_delta,
-    ratio,
 )
 from diffc_stream.container.metadata import NOTHING
 from diffc_stream.diffusion import octaves
@@ -55,8 +56,6 @@ WORTH_BEGINNING = 0.9
 """An opening is begun only if at least this share of it fits the target."""
 FACTS_AFTER = 8
 """Facts about the picture wait until the picture itself has this many times as many bytes."""
-SMALLEST_BEGINNING = 8
-"""Fewest bytes after the header in a target: a step's description and a little of its payload."""
 
 
 class Encoder:
@@ -76,12 +75,16 @@ class Encoder:
     made them it does.  ``seed`` defaults to the prefix's, or else to 0; the ratio of shaped noise
     is the prefix's, or else the schedule's.
 
+    With a ``reference``, a picture that the receiver has already, the stream starts from that, if
+    it helps at all and the model knows shaped noise.
+
     ``metadata`` goes into the stream some hundred bytes after its beginning, unless a prefix is of
     a version that cannot hold it, or contains metadata already.
 
     Raises TargetError for a target too small for any picture or not beyond the prefix,
     PictureTooLarge for a side of more than 65,535 pixels, and PrefixMismatch for a prefix that is
-    damaged or has another header than this stream.  Iterating raises PrefixMismatch where only the
+    damaged or has another header than this stream, MissingReference if it starts from another
+    reference.  Iterating raises PrefixMismatch where only the
     steps tell: if they are of another picture, or the last one comes out differently.
     """
 
@@ -96,6 +99,7 @@ class Encoder:
         schedule: Schedule | None = None,
         simulator: Simulator = Simulator.TRELLIS,
         metadata: Metadata = NOTHING,
+        reference: Held | None = None,
     ) -> None:
         height, width = picture.shape[:2]
         if max(height, width) > MAX_SIDE:
@@ -105,18 +109,25 @@ class Encoder:
         self._prefix = Prefix(prefix)
         self._schedule = schedule or usual(shaped=model.shaped)
         self._facts = metadata.encode()
-        self._header = self._beginning(model, height, width, seed)
+        self._header, known = beginning.beginning(
+            Header(
+                model=model.fingerprint,
+                width=width,
+                height=height,
+                seed=seed or 0,
+                ratio=self._schedule.ratio if model.shaped else WHITE_RATIO,
+                about=bool(self._facts),
+            ),
+            self._prefix,
+            picture,
+            reference,
+            shaped=model.shaped,
+            seeded=seed is not None,
+        )
         if not self._header.about:
             self._facts = b""
-        self._prefix.check(self._header)
         self._begun: Begun | None = None
-        self.chain = Chain(
-            model.denoiser,
-            height=height,
-            width=width,
-            seed=self._header.seed,
-            ratio=ratio(self._header.ratio),
-        )
+        self.chain = beginning.chain(self._header, model, known)
         self._picture = picture
         self._target = target_bytes
         self._named = simulator
@@ -131,38 +142,8 @@ class Encoder:
         self._ideal_bits = 0.0
         self._seconds = self._rcc_seconds = 0.0
         self._cut: After | None = None
-        self._check_target(len(prefix))
-
-    def _beginning(self, model: Model, height: int, width: int, seed: int | None) -> Header:
-        """Return the header: what it leaves open is as in the prefix, if there is one."""
-        shape = self._schedule.ratio if model.shaped else WHITE_RATIO
-        about = bool(self._facts)
-        if (begun := self._prefix.header) is not None:
-            seed = begun.seed if seed is None else seed
-            shape = begun.ratio if model.shaped else shape
-            about = begun.about
-        return Header(
-            model=model.fingerprint,
-            width=width,
-            height=height,
-            seed=seed or 0,
-            ratio=shape,
-            about=about,
-        )
-
-    def _check_target(self, there: int) -> None:
-        """Raise TargetError unless the target leaves room for something after ``there`` bytes."""
-        if self._target is None:
-            return
-        smallest = len(self._header.encode()) + SMALLEST_BEGINNING
-        if self._target < smallest:
-            raise TargetError(
-                f"{self._target} bytes are too few: this picture needs at least {smallest}"
-            )
-        if there and self._target <= there:
-            raise TargetError(
-                f"{self._target} bytes are not beyond the {there} that are there already"
-            )
+        if target_bytes is not None:
+            beginning.check(self._header, target_bytes, len(prefix))
 
     def __iter__(self) -> Iterator[bytes]:
         """Yield the stream in pieces, each ending where a step or the stream ends."""
@@ -198,6 +179,7 @@ class Encoder:
             ideal_bits=self._ideal_bits,
             state_noise=seen.noise_variance(self._truth(self._octave)),
             side_information_bytes=self.written - self._writer.payload,
+            reference=chain.reference is not None,
             seconds=self._seconds,
             rcc_seconds=self._rcc_seconds,
         )

@@ -15,6 +15,7 @@ from dataclasses import dataclass, replace
 from math import log, log10
 
 from diffc_stream.diffusion.observation import opened_snr
+from diffc_stream.diffusion.trust import Trust
 
 SIGNAL_RANGE = 4.0
 
@@ -90,6 +91,16 @@ class Forecast:
     """Energy per value of the detail that each opening said was missing, coarsest octave first."""
     ratio: float = 1.0
     """The ratio of the observation's precision field: how its noise is shaped."""
+    unknown: tuple[float, ...] | None = None
+    """With a reference: what it leaves open of the detail of each scale, finest first."""
+
+    @classmethod
+    def beginning(cls, ratio: float, trust: Trust | None = None) -> Forecast:
+        """Return the forecast before the first step, if a reference has as much ``trust``."""
+        if trust is None:
+            return cls(ratio=ratio)
+        *details, low = (trust.missing(scale) for scale in range(len(trust.codes)))
+        return cls(ratio=ratio, anchor=(0.0, low), unknown=tuple(details))
 
     def refined(self, *, snr: float, stated: float) -> Forecast:
         """Return the forecast after a refinement says that the estimate at ``snr`` had an error.
@@ -162,6 +173,8 @@ class Forecast:
 
         This is the error per value of the whole picture that remains when the estimate is enlarged.
         """
+        if self.unknown is not None:
+            return DETAIL_SHARE * sum(self.unknown[:octaves])
         detail, ratio = _UNSEEN_BEFORE_ALL / _RATIO_BEFORE_ALL, _RATIO_BEFORE_ALL
         if self.details:
             detail, ratio = self.details[-1], self._ratio(_UNSEEN_RATIO)
@@ -169,6 +182,8 @@ class Forecast:
 
     def missing(self, ahead: int) -> float:
         """Return the expected energy per value of the detail ``ahead`` + 1 octaves from here."""
+        if self.unknown is not None:
+            return self.unknown[len(self.unknown) - len(self.details) - 1 - ahead]
         if not self.details:
             return _UNSEEN_AT_FIRST * _USUAL_RATIO**ahead
         return self.details[-1] * self._ratio(_USUAL_RATIO) ** (ahead + 1)

@@ -4,6 +4,7 @@ from diffc_stream.container.grammar import Header, Kind, Simulator, Step, segmen
 from diffc_stream.container.metadata import Fact, Facts, Metadata, Place
 from diffc_stream.container.prefix import Begun, Prefix
 from diffc_stream.container.reader import About, Check, Lost, Payload, StreamReader, verified
+from diffc_stream.container.reference import Reference
 from diffc_stream.container.writer import StreamWriter
 
 __all__ = [
@@ -19,6 +20,7 @@ __all__ = [
     "Payload",
     "Place",
     "Prefix",
+    "Reference",
     "Simulator",
     "Step",
     "StreamReader",

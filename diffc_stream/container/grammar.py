@@ -2,7 +2,7 @@
 
     stream  = header record*
     header  = "DFC" kind:u8 model:4 bytes width:varint height:varint seed:varint [ratio:u8]
-              check:u16
+              [reference] check:u16
     record  = step | check | about
     step    = (short | long) segment (check? segment)*
     short   = 1 length:4 delta:3                one byte, a refinement by the trellis
@@ -11,12 +11,13 @@
     segment = bytes                             lengths follow from the step's, see segments()
     check   = 0x30 crc:u16                      low half of the CRC32C of the bytes since the last
                                                 check, or since the start
-    about   = 0x31 length:u8 facts check        version 3 only, once: see metadata.py
+    about   = 0x31 length:u8 facts check        versions 3 and 4, once: see metadata.py
 
 The header's kind holds the version (high four bits) and the signal (low four bits).  In version 1
-the noise of observations is white.  In versions 2 and 3 the header says how it is shaped, by the
-ratio of its precision field, see :func:`ratio`.  The header's check is the low half of the CRC32C
-of the header before it.
+the noise of observations is white.  From version 2 on the header says how it is shaped, by the
+ratio of its precision field, see :func:`ratio`.  In version 4 it names the picture that the stream
+starts from, see reference.py.  The header's check is the low half of the CRC32C of the header
+before it.
 
 A long step's tag says what it does (0x10 refine, 0x20 open an octave) plus the number of its
 simulator; only a refinement has a delta.  A short step says how its length and its delta compare
@@ -37,6 +38,8 @@ from enum import IntEnum
 
 import google_crc32c
 
+from diffc_stream.container.reference import Reference
+from diffc_stream.container.varint import encode_varint, need, parse_varint
 from diffc_stream.errors import CorruptStream, NotAStream, UnsupportedStream
 
 MAGIC = b"DFC"
@@ -46,6 +49,9 @@ VERSION_WHITE = 1
 """Version of streams whose noise is white."""
 VERSION_ABOUT = 3
 """Version of streams that may contain facts about their picture; their noise is white or shaped."""
+VERSION_REFERENCE = 4
+"""Version of streams that start from a picture that the receiver has.  They may contain facts, and
+their noise is shaped."""
 LEAST_RATIO = 64
 """Smallest ratio in a header: with a smaller one, the noise of coarse detail would be smaller than
 rounding errors."""
@@ -83,10 +89,6 @@ class Simulator(IntEnum):
     DITHER = 2
 
 
-class Truncated(Exception):
-    """The bytes end within an element, and more may come.  Never raised outside this package."""
-
-
 def crc32c(data: bytes, crc: int = 0) -> int:
     """Return the CRC32C of ``data``, continuing ``crc``."""
     return int(google_crc32c.extend(crc, data))
@@ -107,10 +109,14 @@ class Header:
     """How the noise is shaped: code of its ratio, LEAST_RATIO to WHITE_RATIO, see ratio()."""
     about: bool = False
     """Whether the stream may contain facts about its picture."""
+    reference: Reference | None = None
+    """The picture that the stream starts from; then noise is shaped, and ``about`` is true."""
 
     @property
     def version(self) -> int:
         """Version of the grammar: the oldest one that has what this stream needs."""
+        if self.reference is not None:
+            return VERSION_REFERENCE
         if self.about:
             return VERSION_ABOUT
         return VERSION_WHITE if self.ratio == WHITE_RATIO else VERSION
@@ -125,6 +131,7 @@ class Header:
             + encode_varint(self.height)
             + encode_varint(self.seed)
             + (b"" if self.version == VERSION_WHITE else bytes([self.ratio]))
+            + (b"" if self.reference is None else self.reference.encode())
         )
         return body + (crc32c(body) & 0xFFFF).to_bytes(2, "little")
 
@@ -136,21 +143,25 @@ class Header:
         """
         if data[:3] != MAGIC[: len(data)]:
             raise NotAStream("not a .dfc stream")
-        _need(data, 4)
+        need(data, 4)
         version, signal = data[3] >> 4, data[3] & 0x0F
-        if not VERSION_WHITE <= version <= VERSION_ABOUT:
+        if not VERSION_WHITE <= version <= VERSION_REFERENCE:
             raise UnsupportedStream(
-                f"this is .dfc version {version}; this release reads versions 1 to 3"
+                f"this is .dfc version {version}; this release reads versions 1 to 4"
             )
-        _need(data, 8)
+        need(data, 8)
         width, place = parse_varint(data, 8)
         height, place = parse_varint(data, place)
         seed, place = parse_varint(data, place)
         shape = WHITE_RATIO
         if version != VERSION_WHITE:
-            _need(data, place + 1)
+            need(data, place + 1)
             shape, place = data[place], place + 1
-        _need(data, place + 2)
+        named = place
+        reference = None
+        if version == VERSION_REFERENCE:
+            reference, place = Reference.parse(data, place)
+        need(data, place + 2)
         if crc32c(data[:place]) & 0xFFFF != int.from_bytes(data[place : place + 2], "little"):
             raise CorruptStream("the header is damaged", offset=0)
         # Not before the check: a damaged byte should be reported as damage, not as a new signal.
@@ -158,11 +169,17 @@ class Header:
             raise UnsupportedStream(f"this stream carries signal {signal}, which is not known here")
         if not (1 <= width <= MAX_SIDE and 1 <= height <= MAX_SIDE and seed < 2**32):
             raise CorruptStream(f"the header names a picture of {width}x{height}", offset=8)
-        if shape < LEAST_RATIO or (shape == WHITE_RATIO and version == VERSION):
-            raise CorruptStream(f"the header names a ratio of {shape}", offset=place - 1)
-        about = version == VERSION_ABOUT
+        white = shape == WHITE_RATIO and version in (VERSION, VERSION_REFERENCE)
+        if shape < LEAST_RATIO or white:
+            raise CorruptStream(f"the header names a ratio of {shape}", offset=named - 1)
         header = cls(
-            model=data[4:8].hex(), width=width, height=height, seed=seed, ratio=shape, about=about
+            model=data[4:8].hex(),
+            width=width,
+            height=height,
+            seed=seed,
+            ratio=shape,
+            about=version >= VERSION_ABOUT,
+            reference=reference,
         )
         return header, place + 2
 
@@ -203,7 +220,7 @@ class Step:
         ``offset`` is where ``data`` starts in the stream, for errors.  Raises Truncated,
         UnsupportedStream or CorruptStream.
         """
-        _need(data, 1)
+        need(data, 1)
         if data[0] >= SHORT_OPEN:
             return cls._parse_short(data[0], before, offset), 1
         try:
@@ -221,7 +238,7 @@ class Step:
             raise CorruptStream(f"a step of {length} bytes", offset=offset)
         delta_code = 0
         if kind is Kind.REFINE:
-            _need(data, place + 1)
+            need(data, place + 1)
             delta_code = data[place]
             place += 1
         step = cls(kind=kind, simulator=simulator, length=length, delta_code=delta_code)
@@ -313,30 +330,3 @@ def nearest_delta(value: float) -> int:
 def ratio(code: int) -> float:
     """Return the ratio for ``code``: a scale's precision over that of the next coarser scale."""
     return code / WHITE_RATIO
-
-
-def encode_varint(value: int) -> bytes:
-    """Return ``value`` >= 0 as seven bits per byte, lowest first; the top bit means "more"."""
-    out = bytearray()
-    while value > 0x7F:
-        out.append(value & 0x7F | 0x80)
-        value >>= 7
-    out.append(value)
-    return bytes(out)
-
-
-def parse_varint(data: bytes, place: int, *, offset: int = 0) -> tuple[int, int]:
-    """Return the varint at ``place`` (at most five bytes, below 2^35) and the place after it."""
-    value = 0
-    for index in range(5):
-        _need(data, place + index + 1)
-        byte = data[place + index]
-        value |= (byte & 0x7F) << 7 * index
-        if byte < 0x80:
-            return value, place + index + 1
-    raise CorruptStream("an integer has too many bytes", offset=offset + place)
-
-
-def _need(data: bytes, size: int) -> None:
-    if len(data) < size:
-        raise Truncated

@@ -97,6 +97,8 @@ class Prefix:
             raise PrefixMismatch(f"the prefix is of the seed {own.seed}, not {header.seed}")
         elif own.ratio != header.ratio:
             raise PrefixMismatch(f"the prefix is of the ratio {own.ratio}, not {header.ratio}")
+        elif own.reference != header.reference:
+            raise PrefixMismatch("the prefix starts from another picture that the receiver has")
         elif own.about != header.about:
             raise PrefixMismatch(f"the prefix is of version {own.version}, not {header.version}")
 

@@ -17,10 +17,10 @@ from diffc_stream.container.grammar import (
     Before,
     Header,
     Step,
-    Truncated,
     crc32c,
     segments,
 )
+from diffc_stream.container.varint import Truncated
 from diffc_stream.errors import CorruptStream, StreamError
 
 
@@ -130,10 +130,10 @@ class StreamReader:
             yield event
 
     def _next(self) -> Event:
-        # The longest element other than a payload has 26 bytes; payloads are taken in place.
+        # Of the elements other than headers, facts and payloads, the longest has 7 bytes.
         data = self._pending[self._place : self._place + 32]
         if self.header is None:
-            self.header, size = Header.parse(data)
+            self.header, size = Header.parse(self._pending)
             self._need_known(size)
             self._take(size)
             self.verified = size

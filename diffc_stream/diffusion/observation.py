@@ -231,14 +231,17 @@ class Observation:
             ),
         )
 
-    def joined(self, fine: Floats, coarse: Floats) -> Floats:
+    def joined(self, fine: Floats, coarse: Floats, *, trusted: Floats | None = None) -> Floats:
         """Join an estimate of this octave with one of the next coarser octave.
 
         Detail is taken from the fine estimate.  Means are taken from the coarse one as long as no
         detail is observed, and two thirds from it when all detail is observed: each estimate sees
-        what the other overlooks (docs/decisions/0029).
+        what the other overlooks (docs/decisions/0029).  ``trusted``, (h, w) of the coarse octave,
+        says how far the coarse estimate knows more than both, 0 to 1.
         """
-        own = np.float32(self.field.share / 3)
+        own: Precision = np.float32(self.field.share / 3)
+        if trusted is not None:
+            own = own * (1 - trusted)
         low = octaves.means(fine)
         low *= own
         low += (1 - own) * coarse

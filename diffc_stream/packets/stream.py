@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from diffc_stream.container.grammar import Truncated, crc32c
+from diffc_stream.container.grammar import crc32c
+from diffc_stream.container.varint import Truncated
 from diffc_stream.errors import CorruptStream
 from diffc_stream.packets import erasure
 from diffc_stream.packets.grammar import HEAD, Kind, Packet

@@ -24,11 +24,9 @@ from diffc_stream.container.grammar import (
     Before,
     Header,
     Step,
-    Truncated,
-    encode_varint,
-    parse_varint,
     segments,
 )
+from diffc_stream.container.varint import Truncated, encode_varint, parse_varint
 from diffc_stream.errors import CorruptStream, StreamError
 
 LONGEST = 16

@@ -6,7 +6,8 @@ from typing import cast
 
 import msgpack
 
-from diffc_stream.container.grammar import Truncated, crc32c, encode_varint, parse_varint
+from diffc_stream.container.grammar import crc32c
+from diffc_stream.container.varint import Truncated, encode_varint, parse_varint
 from diffc_stream.errors import CorruptStream, LocalProtocolError, RemoteProtocolError
 from diffc_stream.session.fields import Record
 from diffc_stream.session.messages import CONTROL, MAX_MESSAGE, MAX_STREAM, Data, Message, title
