@@ -14,7 +14,6 @@ import argparse
 import asyncio
 import json
 import os
-import time
 
 from diffc_stream.allocation import keep_freed_memory
 from diffc_stream.console import escape_what_cannot_be_shown
@@ -53,7 +52,7 @@ def main(arguments: list[str] | None = None) -> int:
     from .app import run
 
     try:
-        asyncio.run(run(Settings.read(options), read(options, time.monotonic)))
+        asyncio.run(run(Settings.read(options), read(options)))
     except DiffcError as error:
         return _failed(str(error), error.exit_code)
     except OSError as error:

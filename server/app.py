@@ -75,7 +75,6 @@ async def run(settings: Settings, security: SecurityOptions) -> None:
     keep_small()
     stopped = _on_signals()  # before this, nothing needs a gentle end
     budget = await asyncio.to_thread(_budget, settings)
-    security.reception.budget = budget
     app = build(settings, security, catalogue, models, store, budget)
     on_hangup(app.daemon.look_again)  # for senders that only dial too
     async with contextlib.AsyncExitStack() as ports:
@@ -132,7 +131,7 @@ def build(
         metrics=metrics,
         grace=settings.drain,
         reuse_port=settings.reuse_port,
-        reception=security.reception,
+        reception=security.access_control(budget),
         certificate=security.certificate,
         origins=security.origins,
         strict=security.strict,

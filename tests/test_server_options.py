@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import time
 from pathlib import Path
 
 import pytest
@@ -22,14 +21,14 @@ def options(*arguments: str, host: str = "127.0.0.1") -> argparse.Namespace:
 
 
 def safety(*arguments: str, host: str = "127.0.0.1") -> SecurityOptions:
-    return read(options(*arguments, host=host), time.monotonic)
+    return read(options(*arguments, host=host))
 
 
 def test_nothing_is_asked_for_on_the_loopback() -> None:
     found = safety()
     assert found.certificate is None
     assert (found.names, found.origins, found.strict) == ((), (), False)
-    assert not found.reception.guarded
+    assert not found.access_control().guarded
 
 
 def test_everything(tmp_path: Path) -> None:
@@ -45,10 +44,10 @@ def test_everything(tmp_path: Path) -> None:
         host="0.0.0.0",
     )
     assert found.certificate is not None
-    assert found.reception.guarded
+    assert found.access_control().guarded
     assert found.strict
     assert (found.names, found.origins) == (("station.example",), ("https://friend.example",))
-    assert found.reception.limits == Limits(
+    assert found.access_control().limits == Limits(
         connections=0, streams=3, bytes_per_second=1000.0, requests_per_second=0
     )
 
@@ -56,7 +55,7 @@ def test_everything(tmp_path: Path) -> None:
 def test_beyond_the_loopback(tmp_path: Path) -> None:
     with pytest.raises(SafetyError, match="--insecure"):
         safety(host="0.0.0.0")
-    assert not safety("--insecure", host="0.0.0.0").reception.guarded
+    assert not safety("--insecure", host="0.0.0.0").access_control().guarded
 
 
 @pytest.mark.parametrize(

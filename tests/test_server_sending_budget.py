@@ -40,8 +40,7 @@ def held(kept: Path) -> int:
 async def test_sending_waits_for_the_next_hour(folder: Path, kept: Path, tmp_path: Path) -> None:
     now, path = clock(), tmp_path / "spent"
     budget = SendingBudget(Ledger(Budget(hour=9000, zone=UTC), NotesFile(path), clock=now))
-    reception = AccessControl()
-    reception.budget = budget
+    reception = AccessControl(budget=budget)
     async with (
         serving(folder, reception=reception) as daemon,
         mirroring(kept, daemon.url) as watcher,

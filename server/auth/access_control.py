@@ -57,6 +57,7 @@ class AccessControl:
         tokens: Tokens | None = None,
         limits: Limits | None = None,
         secure: bool = False,
+        budget: SendingBudget | None = None,
         clock: Clock = time.monotonic,
     ) -> None:
         """Require one of ``tokens``; None admits every client.
@@ -64,6 +65,7 @@ class AccessControl:
         ``limits`` hold for each token that has none of its own, or, without tokens, for each
         address.  Unless they are given, connections from this machine have no limits, because a
         proxy on it speaks for many clients.  ``secure`` says that clients come over TLS.
+        ``budget`` is what may be sent to all clients together; None is no limit.
         """
         self._tokens = tokens
         self._limits = limits or Limits()
@@ -71,8 +73,7 @@ class AccessControl:
         self._secure = secure
         self._clock = clock
         self._clients = ClientQuotas(clock)
-        self.budget: SendingBudget | None = None
-        """What may be sent to all clients together; None is no limit."""
+        self._budget = budget
 
     @property
     def guarded(self) -> bool:
@@ -122,7 +123,7 @@ class AccessControl:
         remembered = ""
         if credentials is not None and credentials.password:
             remembered = cookie(credentials.token, secure=self._secure)
-        return ConnectionQuota(client, address, token, remembered, self.budget)
+        return ConnectionQuota(client, address, token, remembered, self._budget)
 
     def still_admits(self, quota: ConnectionQuota) -> bool:
         """Tell whether a client that was admitted still would be."""

@@ -17,7 +17,7 @@ from diffc_stream.transport.tokens import Tokens, add_token
 
 from .access_control import AccessControl
 from .limits import Limits
-from .quotas import Clock
+from .sending_budget import SendingBudget
 
 logger = logging.getLogger("diffc_server")
 
@@ -31,7 +31,10 @@ _PREFIX = "peer_"
 class SecurityOptions:
     """The access settings of a sender daemon."""
 
-    reception: AccessControl
+    tokens: Tokens | None
+    """Those that admit; None admits everybody."""
+    limits: Limits | None
+    """Limits of each token or address, if they were given."""
     certificate: Certificate | None
     names: tuple[str, ...]
     origins: tuple[str, ...]
@@ -40,6 +43,15 @@ class SecurityOptions:
     def strict(self) -> bool:
         """Whether programs too have to use one of the host names."""
         return bool(self.names)
+
+    def access_control(self, budget: SendingBudget | None = None) -> AccessControl:
+        """Return what admits receivers, who may all together be sent what ``budget`` allows."""
+        return AccessControl(
+            tokens=self.tokens,
+            limits=self.limits,
+            secure=self.certificate is not None,
+            budget=budget,
+        )
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
@@ -128,7 +140,7 @@ def new_token(options: argparse.Namespace) -> str:
     return add_token(options.tokens, options.new_token, expires)
 
 
-def read(options: argparse.Namespace, clock: Clock) -> SecurityOptions:
+def read(options: argparse.Namespace) -> SecurityOptions:
     """Return what the options say.  Raises SafetyError, before any port is opened."""
     if options.tls_key is not None and options.tls_cert is None:
         raise SafetyError("--tls-key is for a certificate: say which, with --tls-cert")
@@ -146,14 +158,9 @@ def read(options: argparse.Namespace, clock: Clock) -> SecurityOptions:
         for key, value in vars(options).items()
         if key.startswith(_PREFIX) and value is not None
     }
-    reception = AccessControl(
+    return SecurityOptions(
         tokens=Tokens(options.tokens) if options.tokens is not None else None,
         limits=Limits().but(given) if given else None,
-        secure=certificate is not None,
-        clock=clock,
-    )
-    return SecurityOptions(
-        reception=reception,
         certificate=certificate,
         names=tuple(options.name),
         origins=tuple(options.origin),
