@@ -8,7 +8,7 @@ import os
 import queue
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 
 import pytest
@@ -20,9 +20,10 @@ from websockets.asyncio.client import connect
 from websockets.asyncio.server import ServerConnection
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
+from diffc_client.__main__ import main
 from diffc_client.web import packets as module
 from diffc_client.web.packets import SUBPROTOCOL, PacketRelay
-from diffc_stream.errors import AddressError
+from diffc_stream.errors import AddressError, DamagedPacket
 from diffc_stream.packets import Broadcast, Plan, Receiver
 from diffc_stream.transport.carriers import opened_to
 from diffc_viewer import Assets, Site
@@ -228,6 +229,26 @@ async def test_a_source_that_is_not_there(site: Site, tmp_path: Path) -> None:
     with pytest.raises(AddressError, match="neither HOST:PORT"):
         async with PacketRelay("udp://nowhere", site):
             pass
-    async with PacketRelay(str(tmp_path / "nowhere"), site) as relay:
+    with pytest.raises(FileNotFoundError):
+        async with PacketRelay(str(tmp_path / "nowhere"), site):
+            pass
+
+
+@pytest.mark.asyncio
+async def test_a_source_that_fails_later(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    def damaged() -> Iterator[bytes]:
+        yield SENT[0]
+        raise DamagedPacket("these are no packets")
+
+    monkeypatch.setattr(module, "arriving", lambda _: nullcontext(damaged()))
+    async with PacketRelay("-", site) as relay:
         await relay.ended.wait()
-        assert isinstance(relay.failure, FileNotFoundError)
+        assert isinstance(relay.failure, DamagedPacket)
+
+
+def test_a_command_without_its_folder(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["relay-packets", str(tmp_path / "nowhere")]) == 1
+    said = capsys.readouterr()
+    assert said.out == ""
+    assert "nowhere" in said.err
+    assert said.err.count("\n") == 1

@@ -15,7 +15,7 @@ import socket
 import struct
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO, Protocol
@@ -130,12 +130,9 @@ class Folder:
         self._number += 1
 
     def receive(self) -> Iterator[bytes]:
-        """Yield the packets that are there, by name.  Raises OSError."""
+        """Return an iterator of the packets that are there, by name.  Both raise OSError."""
         files = sorted(file for file in self._path.iterdir() if file.name.endswith(SUFFIX))
-        for file in files[:MOST_FILES]:
-            if file.is_file():  # a pipe would be waited for
-                with file.open("rb") as packet:
-                    yield packet.read(LARGEST + 1)
+        return _read(files[:MOST_FILES])
 
 
 class Framed:
@@ -190,7 +187,8 @@ def arriving(
     """Open what packets come from, and yield an iterator of them.
 
     Where nothing has come for a moment, it gives None.  It ends after ``seconds``; a folder when
-    all is read that is there, standard input where that ends.  Raises AddressError.
+    all is read that is there, standard input where that ends.  Raises AddressError, and OSError if
+    there is no such folder.
     """
     end = math.inf if seconds is None else clock() + seconds
     if where == STANDARD:
@@ -202,6 +200,13 @@ def arriving(
             yield _datagrams(datagrams, end, clock)
     else:
         yield _with_pauses(Folder(Path(where)).receive(), end, clock, pauses=False)
+
+
+def _read(files: Sequence[Path]) -> Iterator[bytes]:
+    for file in files:
+        if file.is_file():  # a pipe would be waited for
+            with file.open("rb") as packet:
+                yield packet.read(LARGEST + 1)
 
 
 def _datagrams(
