@@ -9,37 +9,15 @@ import { MOST_ENTRIES } from "./listing.js";
 import { oneLine } from "./session/fields.js";
 import { Code, DFC1, DFC2, DFC3, peerError, SUBPROTOCOL } from "./session/messages.js";
 import { ReceiverSession } from "./session/receiver.js";
+import { OPEN_TIMEOUT, TimedSocket } from "./socket.js";
 
-/** Seconds that the handshake may take; at 15 bytes a second it takes half a minute. */
-const OPEN_TIMEOUT = 120;
 /** The prefix of a subprotocol that carries a token: pages cannot set the Authorization header. */
 const OFFER = "bearer.";
-const NORMAL_CLOSURE = 1000;
 const GOING_AWAY = 1001;
-const ABNORMAL_CLOSURE = 1006;
-/** The readyState of a WebSocket that is open. */
-const OPEN = 1;
 
 /** @typedef {import("./session/messages.js").Entry} Entry */
 /** @typedef {import("./session/messages.js").End} End */
 /** @typedef {import("./session/receiver.js").Target} Target */
-
-/**
- * The part of the browser's WebSocket that a link uses.
- *
- * @typedef {object} Socket
- * @property {string} binaryType
- * @property {string} protocol
- * @property {number} readyState
- * @property {((event: any) => void) | null} onopen
- * @property {((event: any) => void) | null} onmessage
- * @property {((event: any) => void) | null} onclose
- * @property {((event: any) => void) | null} onerror
- * @property {(data: Uint8Array<ArrayBuffer>) => void} send
- * @property {(code?: number) => void} close
- */
-
-/** @typedef {new (url: string, protocols: string[]) => Socket} SocketType */
 
 /**
  * Is called when the state of a link changes.
@@ -69,7 +47,7 @@ export class Link {
   #owner;
   #clock;
   #options;
-  /** @type {Socket | null} */
+  /** @type {TimedSocket | null} */
   #socket = null;
   /** @type {ReceiverSession | null} */
   #session = null;
@@ -95,7 +73,7 @@ export class Link {
    * @param {object} options
    * @param {Iterable<string>} options.models fingerprints of the models of this side
    * @param {import("./session/receiver.js").Terms} options.terms
-   * @param {SocketType} options.WebSocket
+   * @param {import("./socket.js").SocketType} options.WebSocket
    * @param {string | null} [options.token] to show, if the sender requires one
    * @param {import("./clock.js").Clock} options.clock
    * @param {Owner} owner
@@ -105,25 +83,25 @@ export class Link {
     this.#owner = owner;
     this.#clock = clock;
     this.#options = { models, terms, capabilities: [DFC1, DFC2, DFC3] };
-    let socket;
+    const protocols = token === null ? [SUBPROTOCOL] : [SUBPROTOCOL, OFFER + token];
     try {
-      socket = new WebSocket(url, token === null ? [SUBPROTOCOL] : [SUBPROTOCOL, OFFER + token]);
+      this.#socket = new TimedSocket(
+        url,
+        protocols,
+        { WebSocket, clock },
+        {
+          opened: () => this.#opened(),
+          arrived: (data) => this.#arrived(data),
+          closed: (event) => this.#closed(event),
+          late: () => this.#lose(new LinkLost(`${url} did not answer within ${OPEN_TIMEOUT} s`)),
+        },
+      );
     } catch (error) {
       // Only after the constructor has returned the link to its owner.
       const said = error instanceof Error ? oneLine(error.message) : "";
       const lost = new AddressError(`${url} is no address that can be reached from here: ${said}`);
       this.#callOff = clock.after(0, () => this.#lose(lost));
-      return;
     }
-    this.#socket = socket;
-    socket.binaryType = "arraybuffer";
-    socket.onopen = () => this.#opened(socket);
-    socket.onmessage = ({ data }) => this.#arrived(data);
-    socket.onclose = (event) => this.#closed(event);
-    // Every error event is a failure, and some platforms send no close event after it.
-    socket.onerror = () => this.#closed({ code: ABNORMAL_CLOSURE, reason: "" });
-    const late = new LinkLost(`${url} did not answer within ${OPEN_TIMEOUT} s`);
-    this.#callOff = clock.after(OPEN_TIMEOUT, () => this.#lose(late));
   }
 
   /** Whether the link takes requests. */
@@ -218,10 +196,8 @@ export class Link {
     return this.#session;
   }
 
-  /** @param {Socket} socket */
-  #opened(socket) {
-    this.#callOff?.();
-    if (socket.protocol !== SUBPROTOCOL) {
+  #opened() {
+    if (this.#socket?.protocol !== SUBPROTOCOL) {
       this.#lose(new RemoteProtocolError(`${this.#url} does not speak ${SUBPROTOCOL}`));
       return;
     }
@@ -336,8 +312,7 @@ export class Link {
   }
 
   #flush() {
-    // A socket that is closing takes no messages, and fires close only later.
-    if (!this.#session || this.#socket?.readyState !== OPEN) return;
+    if (!this.#session || !this.#socket?.open) return;
     for (const data of this.#session.transmit(this.#clock.now())) this.#socket.send(data);
     this.#watch(this.#session);
   }
@@ -373,13 +348,9 @@ export class Link {
     this.#over = true;
     this.#callOff?.();
     this.#callOff = null;
-    const socket = this.#socket;
+    this.#socket?.close();
     this.#socket = null;
     this.#recipients.clear();
-    if (!socket) return;
-    socket.onopen = socket.onmessage = socket.onclose = socket.onerror = null;
-    // Pages may not close with 1002; an ERROR has been sent in its place.
-    socket.close(NORMAL_CLOSURE);
   }
 }
 

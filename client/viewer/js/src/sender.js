@@ -24,6 +24,7 @@ import {
 import { Link } from "./link.js";
 import { Listing } from "./listing.js";
 import { Meter } from "./meter.js";
+import { Reconnection } from "./reconnection.js";
 import { encode } from "./session/messages.js";
 import { ReceiverSession, TERMS } from "./session/receiver.js";
 
@@ -52,7 +53,7 @@ const LOOPBACK = /^(localhost|.*\.localhost|127\.[0-9.]+|\[::1\])$/;
  * @property {number | null} [patience] seconds without any progress after which to give up; null is
  *   never
  * @property {string | null} [token] if the sender requires one: over wss://, or to this machine
- * @property {import("./link.js").SocketType} [WebSocket] by default the browser's
+ * @property {import("./socket.js").SocketType} [WebSocket] by default the browser's
  * @property {import("./clock.js").Clock} [clock]
  * @property {() => number} [draw] random numbers from 0 to 1, for the waits before new attempts
  */
@@ -92,7 +93,7 @@ export class Sender {
   #clock;
   #patience;
   #draw;
-  #backoff;
+  #reconnection;
   #meter = new Meter();
   #connections = 0;
   #met = false;
@@ -104,10 +105,6 @@ export class Sender {
   #followed = null;
   /** Cancels the next request for the catalogue. */
   #leave = () => {};
-  /** @type {(() => void) | null} */
-  #callOff = null;
-  /** @type {number | null} */
-  #due = null;
   /** @type {{ roundTrip: number | null, capacity: number | null }} */
   #seen = { roundTrip: null, capacity: null };
 
@@ -133,19 +130,19 @@ export class Sender {
     this.#clock = clock;
     this.#patience = patience;
     this.#draw = draw;
-    this.#backoff = this.#fresh();
+    this.#reconnection = new Reconnection(() => this.#redial(), { clock, patience, draw });
     this.onstatus = options.onStatus ?? null;
     this.#link = this.#dial();
   }
 
   /** Seconds until the next attempt while it is waiting for one; null otherwise. */
   get retryIn() {
-    return this.#due === null ? null : Math.max(0, this.#due - this.#clock.now());
+    return this.#reconnection.retryIn;
   }
 
   /** Make the next attempt now. */
   retry() {
-    if (this.status === "waiting") this.#redial();
+    if (this.status === "waiting") this.#reconnection.now();
   }
 
   /**
@@ -203,7 +200,7 @@ export class Sender {
       wanted,
       held,
       model,
-      backoff: this.#fresh(),
+      backoff: new Backoff({ patience: this.#patience, draw: this.#draw }),
       clock: this.#clock,
       finished: () => this.#deliveries.delete(delivery),
     });
@@ -241,10 +238,6 @@ export class Sender {
     this.#end(null);
   }
 
-  #fresh() {
-    return new Backoff({ patience: this.#patience, draw: this.#draw });
-  }
-
   #dial() {
     return new Link(this.#url, this.#options, {
       opened: () => this.#opened(),
@@ -254,14 +247,12 @@ export class Sender {
         this.#say("connected");
       },
       arrived: (bytes) => this.#meter.arrived(bytes, this.#clock.now()),
-      progress: () => this.#backoff.progress(),
+      progress: () => this.#reconnection.progress(),
       lost: (error) => this.#lost(error),
     });
   }
 
   #redial() {
-    this.#callOff?.();
-    this.#callOff = this.#due = null;
     this.#link = this.#dial();
     this.#say("connecting", this.error ?? undefined);
   }
@@ -311,11 +302,8 @@ export class Sender {
       this.#end(error);
       return;
     }
-    const now = this.#clock.now();
     try {
-      const delay = this.#backoff.pause(error, now);
-      this.#due = now + delay;
-      this.#callOff = this.#clock.after(delay, () => this.#redial());
+      this.#reconnection.later(error);
     } catch {
       this.#end(error);
       return;
@@ -327,8 +315,7 @@ export class Sender {
   /** @param {Error | null} error */
   #end(error) {
     this.#leave();
-    this.#callOff?.();
-    this.#callOff = this.#due = null;
+    this.#reconnection.cancel();
     this.error = error;
     this.status = "closed";
     for (const delivery of [...this.#deliveries]) delivery.abandon(this.#gone());

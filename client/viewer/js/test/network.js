@@ -91,7 +91,7 @@ export function turn() {
  * first connection: a message that is not whole by then is lost.
  */
 export class Network {
-  /** @type {import("../src/link.js").SocketType} */
+  /** @type {import("../src/socket.js").SocketType} */
   WebSocket;
   /**
    * Streams by name.

@@ -39,7 +39,7 @@ function linked() {
   const packets = [];
   const link = new PacketLink("ws://relay:8080/", {
     onPacket: (packet) => packets.push(packet),
-    onStatus: (status) => said.push(status),
+    onStatus: (status, error) => said.push(error ? `${status}: ${error.message}` : status),
     WebSocket: Socket,
     clock,
     draw: () => 1,
@@ -74,9 +74,24 @@ test("a link that breaks is made again, sooner if that is wanted", async () => {
   link.retry();
   link.retry();
   assert.equal(sockets.length, count + 1);
+  sockets.at(-1)?.onopen?.({});
   assert.equal(clock.pending, 0);
-  const expected = ["connected", "waiting", "connecting", "waiting", "connecting"];
+  const waiting = "waiting: the connection to the relay of packets was lost";
+  const expected = ["connected", waiting, "connecting", waiting, "connecting", "connected"];
   assert.deepEqual(said, ["connecting", ...expected]);
+});
+
+test("a relay that does not answer is dialled again", async () => {
+  const { clock, link, said, socket } = linked();
+  await clock.pass(120);
+  assert.equal(socket.closed, true);
+  assert.equal(link.status, "waiting");
+  assert.match(said.at(-1) ?? "", /did not answer within 120 s/);
+  await clock.pass(0.5);
+  // Some platforms send no close event after an error.
+  sockets.at(-1)?.onerror?.({});
+  assert.equal(link.retryIn, 1);
+  assert.match(said.at(-1) ?? "", /was lost/);
 });
 
 test("a closed link says nothing more", () => {

@@ -4,10 +4,11 @@
  * @module
  */
 
-import { Backoff } from "../backoff.js";
 import { CLOCK } from "../clock.js";
 import { AddressError, LinkLost } from "../errors.js";
 import { Meter } from "../meter.js";
+import { Reconnection } from "../reconnection.js";
+import { OPEN_TIMEOUT, TimedSocket } from "../socket.js";
 import { LARGEST } from "./grammar.js";
 
 /** What both ends call the packets of a broadcast, one in each message. */
@@ -21,7 +22,7 @@ const SUBPROTOCOL = "diffc-packets.v1";
  * @typedef {object} Options
  * @property {(packet: Uint8Array) => void} onPacket
  * @property {(status: Status, error?: Error) => void} [onStatus]
- * @property {import("../link.js").SocketType} [WebSocket] by default the browser's
+ * @property {import("../socket.js").SocketType} [WebSocket] by default the browser's
  * @property {import("../clock.js").Clock} [clock]
  * @property {() => number} [draw] random numbers from 0 to 1, for the waits before new attempts
  */
@@ -40,14 +41,10 @@ export class PacketLink {
   #url;
   #options;
   #clock;
-  #backoff;
+  #reconnection;
   #meter = new Meter();
-  /** @type {import("../link.js").Socket | null} */
+  /** @type {TimedSocket | null} */
   #socket = null;
-  /** Cancels the next attempt. @type {(() => void) | null} */
-  #callOff = null;
-  /** @type {number | null} */
-  #due = null;
 
   /**
    * Throws AddressError if `url` is not that of a WebSocket.
@@ -62,20 +59,21 @@ export class PacketLink {
     this.#url = url;
     this.#options = options;
     this.#clock = options.clock ?? CLOCK;
-    this.#backoff = new Backoff({ draw: options.draw });
+    this.#reconnection = new Reconnection(() => this.#dial(), {
+      clock: this.#clock,
+      draw: options.draw,
+    });
     this.#dial();
   }
 
   /** Seconds until the next attempt while it is waiting for one; null otherwise. */
   get retryIn() {
-    return this.#due === null ? null : Math.max(0, this.#due - this.#clock.now());
+    return this.#reconnection.retryIn;
   }
 
   /** Make the next attempt now. */
   retry() {
-    if (this.status !== "waiting") return;
-    this.#callOff?.();
-    this.#dial();
+    if (this.status === "waiting") this.#reconnection.now();
   }
 
   /** Return how many bytes have arrived, and the rate of the last seconds in bytes a second. */
@@ -85,36 +83,37 @@ export class PacketLink {
 
   /** Close the connection, and make no other. */
   close() {
-    this.#callOff?.();
-    this.#due = null;
-    const socket = this.#socket;
+    this.#reconnection.cancel();
+    this.#socket?.close();
     this.#socket = null;
-    socket?.close();
     this.#say("closed");
   }
 
   #dial() {
-    this.#callOff = this.#due = null;
     const WebSocket = this.#options.WebSocket ?? globalThis.WebSocket;
-    const socket = (this.#socket = new WebSocket(this.#url, [SUBPROTOCOL]));
-    socket.binaryType = "arraybuffer";
-    socket.onopen = () => this.#socket === socket && this.#say("connected");
-    socket.onmessage = (/** @type {{ data: unknown }} */ { data }) => {
-      if (this.#socket !== socket || !(data instanceof ArrayBuffer)) return;
-      this.#backoff.progress();
-      this.#meter.arrived(data.byteLength, this.#clock.now());
-      if (data.byteLength <= LARGEST) this.#options.onPacket(new Uint8Array(data));
-    };
-    socket.onclose = () => this.#socket === socket && this.#lost();
+    const options = { WebSocket, clock: this.#clock };
+    this.#socket = new TimedSocket(this.#url, [SUBPROTOCOL], options, {
+      opened: () => this.#say("connected"),
+      arrived: (data) => this.#arrived(data),
+      closed: () => this.#lost("the connection to the relay of packets was lost"),
+      late: () => this.#lost(`the relay of packets did not answer within ${OPEN_TIMEOUT} s`),
+    });
     this.#say("connecting");
   }
 
-  #lost() {
+  /** @param {ArrayBuffer | string} data */
+  #arrived(data) {
+    if (typeof data === "string") return;
+    this.#reconnection.progress();
+    this.#meter.arrived(data.byteLength, this.#clock.now());
+    if (data.byteLength <= LARGEST) this.#options.onPacket(new Uint8Array(data));
+  }
+
+  /** @param {string} why */
+  #lost(why) {
     this.#socket = null;
-    const error = new LinkLost("the connection to the relay of packets was lost");
-    const delay = this.#backoff.pause(error, this.#clock.now());
-    this.#due = this.#clock.now() + delay;
-    this.#callOff = this.#clock.after(delay, () => this.#dial());
+    const error = new LinkLost(why);
+    this.#reconnection.later(error);
     this.#say("waiting", error);
   }
 
