@@ -173,11 +173,8 @@ class MissingReference(DiffcError):
 
     exit_code = 6
 
-    def __init__(self, reference: str) -> None:
-        super().__init__(
-            f"this stream starts from a picture that is not here ({reference}): "
-            "give its file with --reference FILE"
-        )
+    def __init__(self, reference: str, why: str = "give its file with --reference FILE") -> None:
+        super().__init__(f"this stream starts from a picture that is not here ({reference}): {why}")
         self.reference = reference
 
 

@@ -33,8 +33,7 @@ from diffc_stream.codec import Decoder, Encoder
 from diffc_stream.codec.curve import beginning
 from diffc_stream.codec.decoder import Method
 from diffc_stream.container import Header, Metadata, verified
-from diffc_stream.container.grammar import MAGIC
-from diffc_stream.container.reference import MOST_TRUST
+from diffc_stream.container.grammar import MAGIC, MOST_HEADER
 from diffc_stream.container.varint import Truncated
 from diffc_stream.diffusion import octaves
 from diffc_stream.diffusion.collection import Collection, default_model
@@ -46,8 +45,6 @@ from diffc_stream.picture import MOST_BYTES, load_photograph
 FORMAT = "DFC"
 SUFFIX = ".dfc"
 MIME = "application/vnd.diffc"
-_HEAD = 512 + MOST_TRUST
-"""Bytes that a stream's header is within."""
 _AS_PNG = frozenset({"1", "L", "LA", "P", "RGB", "RGBA", "I", "I;16"})
 """Modes that PNG holds without a loss."""
 
@@ -122,7 +119,7 @@ class StreamImage(ImageFile.ImageFile):
         """Read the header.  Raises SyntaxError if there is none: other formats may fit."""
         assert self.fp is not None
         try:
-            header, _ = Header.parse(self.fp.read(_HEAD))
+            header, _ = Header.parse(self.fp.read(MOST_HEADER))
         except (StreamError, Truncated) as error:
             raise SyntaxError(str(error) or "the header is incomplete") from error
         self._mode, self._size = "RGB", (header.width, header.height)

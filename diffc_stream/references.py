@@ -2,76 +2,144 @@
 
 from __future__ import annotations
 
+import threading
+from collections import OrderedDict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
 from diffc_stream.codec import Decoder, Held
+from diffc_stream.codec.decoder import MOST_PIXELS
 from diffc_stream.container import Reference
 from diffc_stream.container.grammar import MAGIC
+from diffc_stream.container.reference import digest
 from diffc_stream.diffusion.model import Model
 from diffc_stream.errors import MissingReference, StreamError
 from diffc_stream.picture import load_picture
 
 MOST_STEPS_BACK = 100
 """So many references of references of ... are followed."""
+MOST_KEPT = 2**26
+"""Bytes of the pictures that are kept for the next stream, one byte for each colour of a pixel."""
 
 Models = Mapping[str, Model] | Sequence[Model]
 Finder = Callable[[Reference], bytes | None]
 """A function that returns the bytes that a reference names, or None if it does not have them."""
 
 
-def held(data: bytes, models: Models, *, name: str = "", find: Finder | None = None) -> Held:
+class Pictures:
+    """Pictures that streams have started from lately, so that a chain of them is decoded once.
+
+    Any thread may use it.
+    """
+
+    def __init__(self, most_bytes: int = MOST_KEPT) -> None:
+        """Keep ``most_bytes`` bytes of pixels; the least recently used are dropped."""
+        self._most = most_bytes
+        self._bytes = 0
+        self._kept: OrderedDict[tuple[int, bytes], NDArray[np.uint8]] = OrderedDict()
+        self._guard = threading.Lock()
+
+    def get(self, size: int, digest: bytes) -> NDArray[np.uint8] | None:
+        """Return the picture made of ``size`` bytes with this digest, if it is here."""
+        with self._guard:
+            found = self._kept.get((size, digest))
+            if found is not None:
+                self._kept.move_to_end((size, digest))
+            return found
+
+    def put(self, size: int, digest: bytes, picture: NDArray[np.uint8]) -> None:
+        """Keep a picture, which must not be changed any more."""
+        with self._guard:
+            if (size, digest) in self._kept or picture.nbytes > self._most:
+                return
+            self._kept[size, digest] = picture
+            self._bytes += picture.nbytes
+            while self._bytes > self._most:
+                _, dropped = self._kept.popitem(last=False)
+                self._bytes -= dropped.nbytes
+
+
+def held(
+    data: bytes,
+    models: Models,
+    *,
+    name: str = "",
+    find: Finder | None = None,
+    pictures: Pictures | None = None,
+) -> Held:
     """Return the picture that ``data`` is: a picture file, or a stream or the beginning of one.
 
-    A stream is shown as mmse, by one of ``models``; ``find`` looks for what it starts from.  Raises
-    PictureError, StreamError, ModelError or MissingReference.
+    A stream is shown as mmse, by one of ``models``; ``find`` looks for what it starts from, unless
+    ``pictures`` has that already.  Raises PictureError, StreamError, ModelError or
+    MissingReference.
     """
-    return Held(picture=_picture(data, models, find, MOST_STEPS_BACK), data=data, name=name)
+    maker = References(models, find, pictures=pictures)
+    return Held(picture=maker.made(data, MOST_STEPS_BACK), data=data, name=name)
 
 
 class References:
     """The pictures that streams may start from: what a :class:`~diffc_stream.codec.Decoder` asks.
 
     ``find`` returns the bytes that a reference names.  They are checked, and the pictures are made
-    when a stream asks for them.
+    when a stream asks for them, with ``most_pixels`` pixels at most; those in ``pictures`` need no
+    finding, and new ones are added to it.
     """
 
-    def __init__(self, models: Models, find: Finder) -> None:
+    def __init__(
+        self,
+        models: Models,
+        find: Finder | None,
+        *,
+        pictures: Pictures | None = None,
+        most_pixels: int = MOST_PIXELS,
+    ) -> None:
         self._models = models
         self._find = find
+        self._pictures = pictures or Pictures(0)
+        self._most_pixels = most_pixels
 
     def __call__(self, reference: Reference) -> NDArray[np.uint8]:
         """Return the picture that ``reference`` names, 8-bit sRGB, (H, W, 3).
 
         Raises MissingReference if nothing that is found is it, and what :func:`held` raises.
         """
-        return _found(reference, self._models, self._find, MOST_STEPS_BACK)
+        return self._found(reference, MOST_STEPS_BACK)
+
+    def made(self, data: bytes, left: int) -> NDArray[np.uint8]:
+        """Return the picture of a file or stream, following ``left`` references."""
+        key = len(data), digest(data)
+        picture = self._pictures.get(*key)
+        if picture is None:
+            picture = self._decoded(data, left)
+            self._pictures.put(*key, picture)
+        return picture
+
+    def _found(self, reference: Reference, left: int) -> NDArray[np.uint8]:
+        picture = self._pictures.get(reference.size, reference.digest)
+        if picture is not None:
+            return picture
+        data = None if self._find is None else self._find(reference)
+        if data is None or not reference.matches(data):
+            raise MissingReference(reference.told)
+        return self.made(data[: reference.size], left)
+
+    def _decoded(self, data: bytes, left: int) -> NDArray[np.uint8]:
+        if not data.startswith(MAGIC):
+            return load_picture(data)
+        if not left:
+            raise StreamError(f"more than {MOST_STEPS_BACK} streams that start from one another")
+        decoder = Decoder(
+            self._models,
+            most_pixels=self._most_pixels,
+            references=lambda reference: self._found(reference, left - 1),
+        )
+        decoder.feed(data)
+        return decoder.render().image
 
 
 def among(files: Iterable[bytes]) -> Finder:
     """Return a finder that looks among ``files``, each whole or a beginning."""
     kept = list(files)
     return lambda reference: next((data for data in kept if reference.matches(data)), None)
-
-
-def _found(
-    reference: Reference, models: Models, find: Finder | None, left: int
-) -> NDArray[np.uint8]:
-    data = None if find is None else find(reference)
-    if data is None or not reference.matches(data):
-        raise MissingReference(reference.told)
-    return _picture(data[: reference.size], models, find, left)
-
-
-def _picture(data: bytes, models: Models, find: Finder | None, left: int) -> NDArray[np.uint8]:
-    if not data.startswith(MAGIC):
-        return load_picture(data)
-    if not left:
-        raise StreamError(f"more than {MOST_STEPS_BACK} streams that start from one another")
-    decoder = Decoder(
-        models, references=lambda reference: _found(reference, models, find, left - 1)
-    )
-    decoder.feed(data)
-    return decoder.render().image

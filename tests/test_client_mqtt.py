@@ -16,11 +16,12 @@ from serving import settled
 from sources import long_stream, stream
 
 from diffc_client import Address
-from diffc_client.decoding.header import LONGEST_HEADER, header_of
+from diffc_client.decoding.header import header_of
 from diffc_client.remote import mqtt as module
 from diffc_client.remote.mqtt import MqttLink
 from diffc_client.remote.mqtt_stream import MOST_PIECES, TRIES, IncomingMqttStream
 from diffc_stream.budget import Budget
+from diffc_stream.container.grammar import MOST_HEADER
 from diffc_stream.errors import AddressError, LinkLost, PeerError, RemoteProtocolError, UnknownImage
 from diffc_stream.ledger import Ledger, NotesFile
 from diffc_stream.session import End, Reason, Target
@@ -101,7 +102,7 @@ async def test_no_more_is_asked_for_than_the_target_needs() -> None:
 
 async def test_a_rate_limits_what_is_asked_for_once_the_header_is_known() -> None:
     data = long_stream()
-    header = header_of(data[:LONGEST_HEADER])
+    header = header_of(data[:MOST_HEADER])
     assert header is not None
     pixels = header.width * header.height
     item = item_of(data, piece=100)

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from diffc_client import FileStream, Kept, MemoryStream
-from diffc_client.decoding.header import LONGEST_HEADER
 from diffc_stream.container import Header, StreamWriter
+from diffc_stream.container.grammar import MOST_HEADER
 from diffc_stream.errors import NotAStream
 from diffc_stream.session import PrefixHash
 
@@ -39,7 +39,7 @@ def test_a_file_goes_on_where_it_ended(tmp_path: Path) -> None:
 
 def test_what_is_held_names_its_model(tmp_path: Path) -> None:
     data = StreamWriter().header(Header(model="0a1b2c3d", width=700, height=500, seed=2**32 - 1))
-    assert len(data) < LONGEST_HEADER
+    assert len(data) < MOST_HEADER
     with FileStream(tmp_path / "a.dfc") as file:
         holders: tuple[Kept, ...] = (file, MemoryStream())
         for kept in holders:

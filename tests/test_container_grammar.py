@@ -16,6 +16,14 @@ from diffc_stream.container.grammar import (
     Step,
     segments,
 )
+from diffc_stream.container.reference import (
+    DIGEST,
+    MOST_NAME,
+    MOST_SHIFT,
+    MOST_SIZE,
+    MOST_TRUST,
+    Reference,
+)
 from diffc_stream.container.varint import Truncated
 from diffc_stream.errors import CorruptStream, NotAStream, StreamError, UnsupportedStream
 
@@ -232,3 +240,26 @@ def test_a_step_of_no_length_or_of_too_many_bytes(length: int) -> None:
     data = bytes([Kind.OPEN | Simulator.TRELLIS]) + varint.encode_varint(length) + bytes(9)
     with pytest.raises(CorruptStream, match=f"a step of {length} bytes"):
         Step.parse(data, Before(), 40)
+
+
+def test_the_longest_header() -> None:
+    reference = Reference(
+        size=MOST_SIZE,
+        digest=bytes(DIGEST),
+        name="n" * MOST_NAME,
+        shift=(-MOST_SHIFT, MOST_SHIFT),
+        trust=bytes(MOST_TRUST),
+    )
+    side = grammar.MAX_SIDE
+    header = Header(
+        model="0a1b2c3d",
+        width=side,
+        height=side,
+        seed=2**32 - 1,
+        ratio=200,
+        about=True,
+        reference=reference,
+    )
+    data = header.encode()
+    assert MOST_TRUST + MOST_NAME < len(data) <= grammar.MOST_HEADER
+    assert Header.parse(data) == (header, len(data))

@@ -75,6 +75,7 @@ BELOW: dict[str, set[str]] = {
     "client": {
         *("allocation", "session", "container", "codec", "diffusion", "opening", "transport"),
         *("emission", "exports", "flags", "interruption", "metrics", "packets", "reception"),
+        "references",
         *("budget", "ledger", "order", "threads"),
         *("console", "destination", "formats", "picture", "publishing", "replacement", "errors"),
     },

@@ -147,6 +147,10 @@ COUNTED = {
         client/storage/partial_stream.py file self._data
         client/storage/cache.py file
         """,
+    "What streams start from": """
+        client/storage/references.py self._recent thread
+        diffc_stream/references.py self._kept
+        """,
     "Pictures to be rendered": """
         client/mirror/renderer.py task thread
         client/mirror/fair_share.py self._had self._waiting
@@ -227,6 +231,7 @@ OF_NOBODY_ELSE = {
         diffc_stream/transport/toml.py file
         diffc_stream/transport/tokens.py self._by_hash self.limits
         diffc_stream/cli/streams.py file
+        diffc_stream/cli/references.py file
         diffc_stream/transport/carriers.py file
         diffc_stream/picture.py file
         diffc_stream/imaging/jpeg.py file

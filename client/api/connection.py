@@ -16,9 +16,11 @@ import contextlib
 import logging
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 from typing import Unpack
 
+from diffc_stream.container import Header
 from diffc_stream.errors import (
     DiffcError,
     LinkLost,
@@ -31,18 +33,22 @@ from diffc_stream.session import Code, End, Entry, Reason, Target, TargetOptions
 from diffc_stream.transport.backoff import Backoff
 from diffc_stream.transport.websocket import OPENING
 
-from ..decoding.decoders import Decoders, Method, ModelDecoders
+from ..decoding.decoders import Decoders, Method, ModelDecoders, decoder_finding
 from ..decoding.refiner import Refinement, Refiner
 from ..remote.address import Address
 from ..remote.credentials import NO_ACCESS, Access
 from ..remote.links import AnyLink, AnyStream, PullLink, dial
 from ..remote.websocket import Link
 from ..storage.partial_stream import Kept, MemoryStream
+from ..storage.references import BEGINNING, Beginnings
 from .delivery import Delivery
 from .demand import Demand
 
 LEAST_OPENING = 20.0
 """Seconds that a connection may take to open, even if ``patience`` is less."""
+
+AT_ONCE = 100.0
+"""Weight of what a stream starts from, beside that stream."""
 
 logger = logging.getLogger("diffc_client")
 
@@ -59,6 +65,7 @@ async def connect(
     token: str | None = None,
     ca: Path | None = None,
     access: Access | None = None,
+    cache: Path | None = None,
 ) -> AsyncIterator[Sender]:
     """Connect to the sender at ``url``, ``ws://HOST[:PORT]``.
 
@@ -76,6 +83,9 @@ async def connect(
     authenticates to senders that require one; it is sent unencrypted to this machine only.
     ``access`` replaces both, and can hold tokens for several hosts.
 
+    Pictures of a fixed camera may start from the one before, which is then asked for too, as far as
+    it is needed.  ``cache`` is a folder that keeps such beginnings, as the command ``get`` does.
+
     Raises AddressError, LinkLost if the sender cannot be reached, RemoteProtocolError if it speaks
     another version or its certificate is not valid, Unauthorized if it requires another token or
     this one would travel unencrypted, SafetyError, UnreadableModel.
@@ -87,7 +97,8 @@ async def connect(
     if decoders is None:
         decoders = await asyncio.to_thread(ModelDecoders.load)
     access = access or Access.of(token, ca)
-    sender = Sender(address, decoders, Backoff(patience=patience), terms or Terms(), access)
+    backoff = Backoff(patience=patience)
+    sender = Sender(address, decoders, backoff, terms or Terms(), access, cache=cache)
     try:
         await sender.dial()
         yield sender
@@ -105,6 +116,8 @@ class Sender:
         backoff: Backoff,
         terms: Terms,
         access: Access = NO_ACCESS,
+        *,
+        cache: Path | None = None,
     ) -> None:
         self._address = address
         self._given = address.image
@@ -118,6 +131,11 @@ class Sender:
         # One thread: pictures of several streams take turns, because computing two at once would
         # make both late.
         self._worker = ThreadPoolExecutor(1, thread_name_prefix="decoder")
+        self._beginnings = Beginnings(
+            lambda image, kept, size: self.receive(image, kept, weight=AT_ONCE, bytes=size),
+            address=lambda image: replace(self._address, image=image or None),
+            cache=cache,
+        )
 
     async def images(self) -> list[str]:
         """Return the names of all pictures that the sender offers.
@@ -196,14 +214,29 @@ class Sender:
     async def _refinements(
         self, image: str, kept: Kept, wanted: Demand, render: Method, previews: Method | None
     ) -> AsyncGenerator[Refinement, None]:
-        refiner = Refiner(self._decoders.new(), self._worker, render, previews=previews)
+        files: list[bytes] = []
+
+        async def start(header: Header) -> None:
+            files[:] = await self._beginnings.of(self._called(image), header)
+
+        decoder = decoder_finding(
+            self._decoders, lambda said: next(filter(said.matches, files), None)
+        )
+        refiner = Refiner(decoder, self._worker, render, previews=previews, starting=start)
+        begun = bytearray()
+
+        def deliver(data: bytes) -> None:
+            begun.extend(data[: BEGINNING - len(begun)])
+            refiner.feed(data)
+
         if kept.length:
-            refiner.feed(_wanted_part(kept, wanted.target))
-        receiving = asyncio.create_task(self._deliver(refiner, image, kept, wanted))
+            deliver(_wanted_part(kept, wanted.target))
+        receiving = asyncio.create_task(self._deliver(refiner, deliver, image, kept, wanted))
         try:
             while (refinement := await refiner.next()) is not None:
                 yield refinement
         finally:
+            self._beginnings.note(self._called(image), bytes(begun))
             receiving.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await receiving
@@ -290,9 +323,11 @@ class Sender:
             await self._link.close()
         self._worker.shutdown(wait=False, cancel_futures=True)
 
-    async def _deliver(self, refiner: Refiner, image: str, kept: Kept, wanted: Demand) -> None:
+    async def _deliver(
+        self, refiner: Refiner, deliver: Deliver, image: str, kept: Kept, wanted: Demand
+    ) -> None:
         try:
-            await self._receive(image, kept, wanted, refiner.feed)
+            await self._receive(image, kept, wanted, deliver)
         except Exception as error:
             refiner.finish(error)
         else:

@@ -14,6 +14,7 @@ from pathlib import Path
 from diffc_stream.destination import check
 from diffc_stream.errors import (
     DestinationError,
+    MissingReference,
     NotAStream,
     PeerError,
     StreamError,
@@ -94,10 +95,10 @@ async def fetch(
                         newest = refinement
                         show(refinement)
                 break
-            except (PeerError, StreamError, UnknownModel) as error:
+            except (PeerError, StreamError, UnknownModel, MissingReference) as error:
                 # A stream file that the user named is kept; a cached stream is dropped, also if
-                # its model is missing now.
-                useless = outdated(error) or isinstance(error, UnknownModel)
+                # its model, or the picture that it starts from, is missing now.
+                useless = outdated(error) or isinstance(error, UnknownModel | MissingReference)
                 stale = kept is not None and kept.length and useless
                 if request.keep_stream is not None and stale:
                     text = f"{request.keep_stream} cannot be continued, and stays as it is: {error}"
@@ -169,6 +170,7 @@ async def _refinements(
         patience=request.patience,
         terms=request.terms,
         access=request.access,
+        cache=request.store,
     ) as sender:
         opened = sender.deliver(
             image, Demand(request.target), render=request.render, previews="mmse", kept=kept

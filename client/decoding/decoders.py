@@ -5,20 +5,24 @@ The rest of the client uses the protocols only, so that it works, and can be tes
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, Protocol
+from typing import TYPE_CHECKING, Literal, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
 
+from diffc_stream.container import Reference
 from diffc_stream.container.metadata import NOTHING as UNKNOWN
 from diffc_stream.container.metadata import Metadata
 from diffc_stream.flags import MAX_PIXELS
 
 if TYPE_CHECKING:
     from diffc_stream.diffusion.model import Model
+    from diffc_stream.references import Pictures
 
+Finder = Callable[[Reference], bytes | None]
+"""Returns the bytes that a stream's header names, or None."""
 Method = Literal["mmse", "flow", "ancestral"] | float
 """How to render a picture from the bytes so far.  ``mmse`` is closest to the original (least mean
 squared error); the other two look real, and synthesise detail.  A number blends from mmse (0) to
@@ -77,6 +81,20 @@ class Decoders(Protocol):
         ...
 
 
+@runtime_checkable
+class ReferringDecoders(Decoders, Protocol):
+    """Makes decoders of streams that start from a picture, too."""
+
+    def starting(self, find: Finder) -> StreamDecoder:
+        """Return a new decoder; ``find``, which it calls on its thread, has what streams name."""
+        ...
+
+
+def decoder_finding(decoders: Decoders, find: Finder) -> StreamDecoder:
+    """Return a new decoder; those of third parties need not know references."""
+    return decoders.starting(find) if isinstance(decoders, ReferringDecoders) else decoders.new()
+
+
 class ModelDecoders:
     """Decoders with the installed models, each loaded when a stream first names it."""
 
@@ -84,6 +102,8 @@ class ModelDecoders:
         """Decode with ``models``, by fingerprint; refuse pictures of more than ``max_pixels``."""
         self._models = models
         self._max_pixels = max_pixels
+        self._pictures: Pictures | None = None
+        """Those that streams have started from; made late, because that brings the codec."""
 
     @classmethod
     def load(cls, given: Path | None = None, *, max_pixels: int = MAX_PIXELS) -> ModelDecoders:
@@ -109,3 +129,15 @@ class ModelDecoders:
         from diffc_stream.codec import Decoder
 
         return Decoder(self._models, most_pixels=self._max_pixels)
+
+    def starting(self, find: Finder) -> StreamDecoder:
+        """Return a new decoder for a stream that may start from what ``find`` has."""
+        from diffc_stream.codec import Decoder
+        from diffc_stream.references import Pictures, References
+
+        if self._pictures is None:
+            self._pictures = Pictures()
+        references = References(
+            self._models, find, pictures=self._pictures, most_pixels=self._max_pixels
+        )
+        return Decoder(self._models, most_pixels=self._max_pixels, references=references)

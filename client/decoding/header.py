@@ -5,9 +5,6 @@ from __future__ import annotations
 from diffc_stream.container import Header, StreamReader
 from diffc_stream.errors import StreamError
 
-LONGEST_HEADER = 32
-"""No header is longer than so many bytes."""
-
 
 def header_of(start: bytes) -> Header | None:
     """Return the header at the start of a stream; None if it is incomplete or not valid."""

@@ -7,7 +7,7 @@ it takes all of them and renders one picture.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from concurrent.futures import Executor
 from dataclasses import dataclass, replace
 from typing import TypeVar
@@ -15,11 +15,15 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from diffc_stream.container import Header
+from diffc_stream.container.grammar import MOST_HEADER
 from diffc_stream.container.metadata import NOTHING as UNKNOWN
 from diffc_stream.container.metadata import Metadata
 
 from .decoders import Method, Picture, StreamDecoder, metadata_of
+from .header import header_of
 
+Starting = Callable[[Header], Awaitable[object]]
 Given = TypeVar("Given")
 Result = TypeVar("Result")
 
@@ -56,12 +60,20 @@ class Refiner:
         method: Method,
         *,
         previews: Method | None = None,
+        starting: Starting | None = None,
     ) -> None:
-        """Render by ``method``; all but the last picture by ``previews``, if given."""
+        """Render by ``method``; all but the last picture by ``previews``, if given.
+
+        ``starting`` is awaited with the stream's header, before any decoding, if the stream starts
+        from another picture.
+        """
         self._decoder = decoder
         self._worker = worker
         self._method: Method = method
         self._previews: Method = previews or method
+        self._starting = starting
+        self._head = b""
+        """The first bytes, as long as the header is not complete."""
         self._pending = bytearray()
         self._changed = asyncio.Event()
         self._finished = False
@@ -93,12 +105,25 @@ class Refiner:
                 return await self._last()
             data = bytes(self._pending)
             self._pending.clear()
+            await self._begin(data)
             picture = await self._compute(self._decode, data)
             if picture is not None:
                 done = self._finished and self._failure is None and not self._pending
                 done = done and self._previews == self._method
                 self._newest = _refinement(picture, complete=done)
                 return self._newest
+
+    async def _begin(self, data: bytes) -> None:
+        """Wait until there is what the stream starts from."""
+        if self._starting is None:
+            return
+        self._head += data[: MOST_HEADER - len(self._head)]
+        header = header_of(self._head)
+        if header is None and len(self._head) < MOST_HEADER:
+            return
+        starting, self._starting = self._starting, None
+        if header is not None and header.reference is not None:
+            await starting(header)
 
     async def _last(self) -> Refinement | None:
         if self._failure is not None:

@@ -13,10 +13,11 @@ from collections.abc import AsyncIterator
 from typing import Self
 
 from diffc_stream.container import Header
+from diffc_stream.container.grammar import MOST_HEADER
 from diffc_stream.session import MAX_STREAM
 from diffc_stream.session.prefix import DIGITS
 
-from ..decoding.header import LONGEST_HEADER, header_of
+from ..decoding.header import header_of
 from ..storage.partial_stream import lock
 from ..storage.shielded import shielded
 from .confined_folder import is_file
@@ -95,7 +96,7 @@ class GrowingStream:
         For a file that has yet to be compared it is the file's, so that the sender uses the same
         model, and can send the same bytes.
         """
-        return header_of(self._read(min(LONGEST_HEADER, max(self.length, self.doubtful))))
+        return header_of(self._read(min(MOST_HEADER, max(self.length, self.doubtful))))
 
     def read(self) -> bytes:
         """Return all bytes held."""

@@ -19,7 +19,7 @@ import re
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
-from diffc_stream.container.grammar import MAGIC
+from diffc_stream.container.grammar import MAGIC, MOST_HEADER
 from diffc_stream.errors import (
     LinkLost,
     PeerError,
@@ -29,7 +29,6 @@ from diffc_stream.errors import (
 )
 from diffc_stream.session import MAX_STREAM, Code, Data, End, Entry, Reason, Target, Terms
 
-from ..decoding.header import LONGEST_HEADER
 from .address import Address
 from .credentials import NO_ACCESS, Access, http_error
 from .folder_catalogue import MISSING, FolderCatalogue
@@ -257,7 +256,7 @@ class IncomingRangeStream(PulledStream):
             self._link.met = self._link.met or self._head == MAGIC
 
     def _take(self, fresh: bytes) -> bytes:
-        self._start += fresh[: LONGEST_HEADER - len(self._start)]
+        self._start += fresh[: MOST_HEADER - len(self._start)]
         self._curve.feed(fresh[self._seen - self._position :])
         self._seen = max(self._seen, self._position + len(fresh))
         fresh = fresh[: max(0, self._end - self._position)]
@@ -284,7 +283,7 @@ class IncomingRangeStream(PulledStream):
         """
         if not self._head:
             self._answered, self._place = None, 0
-            answer = await self._request(range(LONGEST_HEADER))
+            answer = await self._request(range(len(MAGIC)))
             self._check(answer)
             self._type = answer.fields.get("content-type", "")[:MOST_TYPE]
             assert self._connection is not None

@@ -6,11 +6,11 @@ import asyncio
 import hashlib
 from typing import TYPE_CHECKING
 
+from diffc_stream.container.grammar import MOST_HEADER
 from diffc_stream.errors import PeerError, SessionError
 from diffc_stream.session import Code, Data, End, Reason, Target
 from diffc_stream.transport.mqtt_topics import Item
 
-from ..decoding.header import LONGEST_HEADER
 from .pulled_stream import PulledStream
 
 if TYPE_CHECKING:
@@ -110,7 +110,7 @@ class IncomingMqttStream(PulledStream):
         if not piece.startswith(self._known):
             raise self._mismatch("its bytes are not those that are here")
         fresh = piece[len(self._known) :]
-        self._start += fresh[: LONGEST_HEADER - len(self._start)]
+        self._start += fresh[: MOST_HEADER - len(self._start)]
         self._curve.feed(fresh)
         fresh = fresh[: max(0, self._end - self._position)]
         hashed = self._hash.copy()

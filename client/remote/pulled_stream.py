@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from diffc_stream.codec import Curve
+from diffc_stream.container.grammar import MOST_HEADER
 from diffc_stream.session import MAX_STREAM, Data, End, Target
 
-from ..decoding.header import LONGEST_HEADER, header_of
+from ..decoding.header import header_of
 
 
 def how_far(target: Target, pixels: int | None, curve: Curve) -> int:
@@ -35,7 +36,7 @@ class PulledStream:
         self._target = target
         self._position = len(held)
         """How many bytes are held."""
-        self._start = held[:LONGEST_HEADER]
+        self._start = held[:MOST_HEADER]
         self._curve = Curve()
         self._curve.feed(held)
 

@@ -49,7 +49,7 @@ from .receive_buffer import Backlog, IncomingStream
 
 MOST_BACKLOG = 64
 """Messages that may wait to be sent before reading stops."""
-CAPABILITIES = (Capability.DFC1, Capability.DFC2, Capability.DFC3)
+CAPABILITIES = (Capability.DFC1, Capability.DFC2, Capability.DFC3, Capability.DFC4)
 Told = Callable[[Sequence[Entry]], object]
 MOST_ENTRIES = 100_000
 """Pictures in a catalogue; stops a sender that never sends a last page."""

@@ -13,12 +13,12 @@ from pathlib import Path
 from typing import Protocol, Self
 
 from diffc_stream.container import Header
-from diffc_stream.container.grammar import MAGIC
+from diffc_stream.container.grammar import MAGIC, MOST_HEADER
 from diffc_stream.errors import NotAStream, NothingDecodable, PeerError, StreamError
 from diffc_stream.session import MAX_STREAM, Code, PrefixHash
 from diffc_stream.transport.locks import try_lock
 
-from ..decoding.header import LONGEST_HEADER, header_of
+from ..decoding.header import header_of
 
 
 class Kept(Protocol):
@@ -68,7 +68,7 @@ class MemoryStream:
     @property
     def header(self) -> Header | None:
         """The stream's header; None until it is complete."""
-        return header_of(bytes(self._data[:LONGEST_HEADER]))
+        return header_of(bytes(self._data[:MOST_HEADER]))
 
     def read(self) -> bytes:
         """Return all bytes held."""
@@ -78,6 +78,11 @@ class MemoryStream:
         """Append the bytes that follow."""
         self._data += data
         self._hash.update(data)
+
+    def restart(self) -> None:
+        """Drop all bytes held."""
+        self._data.clear()
+        self._hash = PrefixHash()
 
 
 class FileStream:
@@ -124,7 +129,7 @@ class FileStream:
     def header(self) -> Header | None:
         """The stream's header; None until it is complete."""
         self._file.seek(0)
-        return header_of(self._file.read(LONGEST_HEADER))
+        return header_of(self._file.read(MOST_HEADER))
 
     def read(self) -> bytes:
         """Return all bytes held."""

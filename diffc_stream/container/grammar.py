@@ -38,8 +38,8 @@ from enum import IntEnum
 
 import google_crc32c
 
-from diffc_stream.container.reference import Reference
-from diffc_stream.container.varint import encode_varint, need, parse_varint
+from diffc_stream.container.reference import MOST_REFERENCE, Reference
+from diffc_stream.container.varint import LONGEST_VARINT, encode_varint, need, parse_varint
 from diffc_stream.errors import CorruptStream, NotAStream, UnsupportedStream
 
 MAGIC = b"DFC"
@@ -60,6 +60,8 @@ WHITE_RATIO = 255
 SIGNAL_SRGB = 0
 """The only kind of signal so far: three channels of 8-bit sRGB."""
 
+MOST_HEADER = 8 + 3 * LONGEST_VARINT + 1 + MOST_REFERENCE + 2
+"""No header is longer than so many bytes."""
 CHECK_TAG = 0x30
 CHECK_SIZE = 3
 ABOUT_TAG = 0x31

@@ -16,7 +16,7 @@ from __future__ import annotations
 import hashlib
 from dataclasses import dataclass
 
-from diffc_stream.container.varint import encode_varint, need, parse_varint
+from diffc_stream.container.varint import LONGEST_VARINT, encode_varint, need, parse_varint
 from diffc_stream.errors import CorruptStream
 
 DIGEST = 8
@@ -29,6 +29,8 @@ MOST_TRUST = 4096
 """Most bytes that say how far a reference is trusted; there is at least one."""
 MOST_SIZE = 2**30
 """The largest file, in bytes, that may be a reference."""
+MOST_REFERENCE = 4 * LONGEST_VARINT + DIGEST + 1 + MOST_NAME + MOST_TRUST
+"""Most bytes of a reference in a header."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from diffc_stream.errors import CorruptStream
 
+LONGEST_VARINT = 5
+"""Most bytes of an integer."""
+
 
 class Truncated(Exception):
     """The bytes end within an element, and more may come.  Never raised outside this package."""
@@ -22,7 +25,7 @@ def encode_varint(value: int) -> bytes:
 def parse_varint(data: bytes, place: int, *, offset: int = 0) -> tuple[int, int]:
     """Return the varint at ``place`` (at most five bytes, below 2^35) and the place after it."""
     value = 0
-    for index in range(5):
+    for index in range(LONGEST_VARINT):
         need(data, place + index + 1)
         byte = data[place + index]
         value |= (byte & 0x7F) << 7 * index

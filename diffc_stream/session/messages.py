@@ -126,6 +126,9 @@ class Capability:
     """Streams of version 2 of the format, in which that noise is shaped by scale."""
     DFC3 = "dfc3"
     """Streams of version 3 of the format, which may say how the picture was taken."""
+    DFC4 = "dfc4"
+    """Streams of version 4 of the format, which may start from a picture that the receiver has, or
+    can have by its name."""
     HTTP = "http"
     """The same streams over plain HTTP, on the same port."""
     FOLLOW = "follow"

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, Protocol
 
 from diffc_stream.container import Facts, Header, StreamReader
+from diffc_stream.container.grammar import MOST_HEADER
 from diffc_stream.errors import NotAStream, PrefixMismatch, UnreadablePicture
 from diffc_stream.opening import Identity, open_resolved
 from diffc_stream.picture import load_photograph
@@ -26,8 +27,6 @@ STREAM_SUFFIX = ".dfc"
 SILENT = Facts()
 """No metadata is given out."""
 _BLOCK = 16_384
-_HEAD = 64
-"""A stream's header is within so many bytes."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -161,7 +160,7 @@ def read_block(here: File, position: int, size: int) -> bytes:
 
 def parse_header(path: Path, file: BinaryIO) -> Header:
     """Read the header of a stream from its beginning.  Raises StreamError."""
-    for event in StreamReader().feed(file.read(_HEAD)):
+    for event in StreamReader().feed(file.read(MOST_HEADER)):
         if isinstance(event, Header):
             return event
     raise NotAStream(f"{path}: too short to be a .dfc stream")

@@ -56,6 +56,7 @@ CAPABILITIES = (
     Capability.DFC1,
     Capability.DFC2,
     Capability.DFC3,
+    Capability.DFC4,
     Capability.HTTP,
     Capability.FOLLOW,
 )
