@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from math import log2
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,12 +20,14 @@ Floats = NDArray[np.float32]
 Mask = NDArray[np.bool_]
 
 WORTH_USING = 0.95
-"""A reference is used if it leaves at most this share of the error open, on an average of scales
-and rates."""
+"""A reference is used if it leaves at most this share of the error open, on an average of rates and
+of scales, weighted by the bits that they take."""
 _LEVELS = (4.0, 32.0)
 """Precisions of the observation, relative to the picture's own, at which the error is compared."""
 _SHARES = (0.02, 0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.85, 0.9, 0.94, 0.97, 1.0)
 """Shares of the cells that are tried as unchanged: the ones that differ least."""
+_NOTICED = 0.05
+"""Standard deviation of differences that matter, in signal units: three grey levels."""
 _TINY = 1e-6
 """Smaller differences are only rounding."""
 
@@ -116,17 +119,18 @@ def _tried(
 ) -> tuple[Trust, float]:
     """Return the trust if some cells have ``changed``, and the share of the error it leaves."""
     unknown = Trust((0,) * len(scales), changed, tuple(sizes))
-    codes, left, count = [], 0.0, 0
+    codes, left, whole = [], 0.0, 0.0
     for scale, moments in enumerate(scales):
         variance = 1.0 if moments is None else float(moments.xx.mean())
         stated, share = 0, 1.0
         if moments is not None:
             stated, share = _coded(moments, unknown.trusted(scale), variance)
         codes.append(stated or code(variance, np.inf))
-        number = 9 * sizes[scale][0] * sizes[scale][1] // 4 if moments is None else moments.count
-        left += share * number
-        count += number
-    return Trust(tuple(codes), changed, tuple(sizes)), left / count
+        # As many bits as the scale would take without the reference, about.
+        bits = 0.0 if moments is None else moments.count * log2(1 + variance / _NOTICED**2)
+        left += share * bits
+        whole += bits
+    return Trust(tuple(codes), changed, tuple(sizes)), left / whole if whole else 1.0
 
 
 def _coded(moments: _Scale, trusted: Floats, variance: float) -> tuple[int, float]:

@@ -157,6 +157,11 @@ class Encoder:
             yield piece
 
     @property
+    def head(self) -> int:
+        """Bytes of the stream's header."""
+        return len(self._header.encode())
+
+    @property
     def written(self) -> int:
         """Bytes of the stream that have been written so far."""
         written = self._writer.written

@@ -18,6 +18,7 @@ _REPORT = EncodeReport(
     ideal_bits=7000.0,
     state_noise=1.0,
     side_information_bytes=60,
+    reference=False,
     seconds=1.0,
     rcc_seconds=0.2,
 )
