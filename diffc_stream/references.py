@@ -139,6 +139,25 @@ class References:
         return decoder.render().image
 
 
+def laid_over(
+    reference: Reference, whole: NDArray[np.uint8], part: NDArray[np.uint8]
+) -> NDArray[np.uint8]:
+    """Return a copy of ``whole`` in which ``part`` has its place.
+
+    ``whole`` is the picture that ``reference`` names, of which the stream of ``part`` shows a part;
+    both are 8-bit sRGB, (H, W, 3).  Raises StreamError if that is not in the same pixels.
+    """
+    top, left = (-moved for moved in reference.shift)
+    height, width = part.shape[:2]
+    size = tuple(side - cut for side, cut in zip(whole.shape, reference.cut, strict=False))
+    inside = top >= 0 and left >= 0 and (top + height, left + width) <= whole.shape[:2]
+    if size != (height, width) or not inside or left + width > whole.shape[1]:
+        raise StreamError("this stream does not show a part of the picture that it starts from")
+    result = whole.copy()
+    result[top : top + height, left : left + width] = part
+    return result
+
+
 def among(files: Iterable[bytes]) -> Finder:
     """Return a finder that looks among ``files``, each whole or a beginning."""
     kept = list(files)

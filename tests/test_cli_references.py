@@ -138,3 +138,51 @@ def test_wrong_starts(
     [line] = capsys.readouterr().err.splitlines()
     assert told in line
     assert not out.exists()
+
+
+def test_a_region_sharpens_first(folder: Path, weights: Path, capsys: Capture) -> None:
+    whole, part, out = folder / "whole.dfc", folder / "part.dfc", folder / "out.png"
+    picture = folder / "today.png"
+    assert run("encode", picture, whole, "--bytes", 300, weights=weights) == 0
+    region = ("--region", "20,8,30,24", "--start", whole)
+    assert run("encode", picture, part, *region, "--bytes", 400, weights=weights) == 0
+    assert run("decode", part, out, weights=weights) == 0
+    shown = load_picture(out)
+    assert shown.shape == (24, 30, 3)
+    assert run("decode", part, out, "--whole", weights=weights) == 0
+    pasted = load_picture(out)
+    np.testing.assert_array_equal(pasted[8:32, 20:50], shown)
+    assert run("decode", whole, folder / "w.png", "--symmetries", 1, weights=weights) == 0
+    around = load_picture(folder / "w.png")
+    np.testing.assert_array_equal(pasted[:8], around[:8])
+    assert run("decode", whole, out, "--whole", weights=weights) == 5
+    assert "starts from no picture that --whole could show" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("region", "told"),
+    [
+        ("50,0,20,20", "reaches beyond the picture, which has 60x48 pixels"),
+        ("1,2,3", "is not LEFT,TOP,WIDTH,HEIGHT"),
+        ("-1,0,5,5", "is not LEFT,TOP,WIDTH,HEIGHT"),
+        ("0,0,0,5", "is not LEFT,TOP,WIDTH,HEIGHT"),
+    ],
+)
+def test_wrong_regions(
+    region: str, told: str, folder: Path, weights: Path, capsys: Capture
+) -> None:
+    out = folder / "x.dfc"
+    try:
+        code = run("encode", folder / "today.png", out, f"--region={region}", weights=weights)
+    except SystemExit as end:
+        code = int(str(end.code))
+    assert code == 2
+    assert told in capsys.readouterr().err
+    assert not out.exists()
+
+
+def test_a_region_of_another_picture(folder: Path, weights: Path, capsys: Capture) -> None:
+    Image.fromarray(np.zeros((20, 20, 3), np.uint8)).save(folder / "small.png")
+    options = ("--region", "0,0,30,24", "--start", folder / "small.png")
+    assert run("encode", folder / "today.png", folder / "x.dfc", *options, weights=weights) == 2
+    assert "has to be as large as the picture, 60x48 pixels" in capsys.readouterr().err

@@ -248,6 +248,7 @@ def test_the_longest_header() -> None:
         digest=bytes(DIGEST),
         name="n" * MOST_NAME,
         shift=(-MOST_SHIFT, MOST_SHIFT),
+        cut=(MOST_SHIFT, MOST_SHIFT),
         trust=bytes(MOST_TRUST),
     )
     side = grammar.MAX_SIDE

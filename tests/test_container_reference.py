@@ -21,12 +21,14 @@ HEADER = Header(
     model="0a1b2c3d", width=768, height=512, seed=0, ratio=153, about=True, reference=REFERENCE
 )
 shifts = st.integers(-module.MOST_SHIFT, module.MOST_SHIFT)
+cuts = st.integers(0, module.MOST_SHIFT)
 references = st.builds(
     Reference,
     size=st.integers(1, module.MOST_SIZE),
     digest=st.binary(min_size=8, max_size=8),
     name=st.text(max_size=60),
     shift=st.tuples(shifts, shifts),
+    cut=st.tuples(cuts, cuts),
     trust=st.binary(min_size=1, max_size=300),
 )
 
@@ -41,7 +43,7 @@ def test_headers_read_back(reference: Reference, following: bytes) -> None:
 
 def test_a_reference_takes_a_few_bytes() -> None:
     plain = replace(HEADER, reference=None)
-    assert len(HEADER.encode()) - len(plain.encode()) == 2 + 8 + 1 + 8 + 2 + 1 + 3
+    assert len(HEADER.encode()) - len(plain.encode()) == 2 + 8 + 1 + 8 + 2 + 2 + 1 + 3
 
 
 def test_any_beginning_is_incomplete() -> None:
@@ -67,6 +69,7 @@ def test_any_damage_is_found() -> None:
         replace(REFERENCE, size=0),
         replace(REFERENCE, size=module.MOST_SIZE + 1),
         replace(REFERENCE, shift=(0, module.MOST_SHIFT + 1)),
+        replace(REFERENCE, cut=(module.MOST_SHIFT + 1, 0)),
         replace(REFERENCE, trust=b""),
         replace(REFERENCE, trust=bytes(module.MOST_TRUST + 1)),
     ],

@@ -19,7 +19,11 @@ from diffc_stream.formats import FORMATS, format_of, save_picture
 from diffc_stream.metrics import told
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
     from diffc_stream.codec import Decoder
+    from diffc_stream.references import References
 
 
 def add(commands: Commands) -> None:
@@ -50,6 +54,11 @@ def add(commands: Commands) -> None:
         help="average mmse over N mirror images and turns, 1 to 8: slower and slightly better "
         "(default 2)",
     )
+    parser.add_argument(
+        "--whole",
+        action="store_true",
+        help="if IN shows a part of the picture that it starts from, show it in its place there",
+    )
     parser.add_argument("--max-bytes", type=count, help="use only the first N bytes")
     parser.add_argument("--max-side", type=count, help="halve until the side fits")
     parser.add_argument(
@@ -69,15 +78,19 @@ def run(arguments: argparse.Namespace) -> None:
             warning = f"{error}; decoding the {len(data)} bytes before it (--damaged goes on)"
             print(f"diffc: warning: {arguments.input}: {warning}", file=sys.stderr)
     with progress("decoding", len(data)) as advance:
-        decoder = _decoded(arguments, data, advance)
+        known = _references(arguments)
+        decoder = _decoded(arguments, data, known, advance)
         advance(decoder.bytes_received, "rendering")
         rendering = decoder.render(
             arguments.render, symmetries=arguments.symmetries, max_side=arguments.max_side
         )
+        image = rendering.image
+        if arguments.whole:
+            image = _whole(arguments.input, decoder, known, image)
         advance.working("writing")
         save_picture(
             arguments.output,
-            rendering.image,
+            image,
             text=rendering.description,
             metadata=rendering.metadata,
             quality=arguments.quality,
@@ -103,17 +116,38 @@ def run(arguments: argparse.Namespace) -> None:
             )
 
 
-def _decoded(arguments: argparse.Namespace, data: bytes, advance: Advance) -> Decoder:
-    from diffc_stream import codec
-    from diffc_stream.references import References
+def _references(arguments: argparse.Namespace) -> References:
+    from diffc_stream.references import Pictures, References
 
-    models = Collection.at_hand(arguments.model)
-    find = references.finder(arguments.input, arguments.reference)
+    return References(
+        Collection.at_hand(arguments.model),
+        references.finder(arguments.input, arguments.reference),
+        pictures=Pictures(),
+        most_pixels=arguments.max_pixels,
+    )
+
+
+def _whole(
+    path: Path, decoder: Decoder, known: References, part: NDArray[np.uint8]
+) -> NDArray[np.uint8]:
+    from diffc_stream.references import laid_over
+
+    header = decoder.header
+    if header is None or header.reference is None:
+        raise StreamError(f"{path}: starts from no picture that --whole could show")
+    return laid_over(header.reference, known(header.reference), part)
+
+
+def _decoded(
+    arguments: argparse.Namespace, data: bytes, known: References, advance: Advance
+) -> Decoder:
+    from diffc_stream import codec
+
     decoder = codec.Decoder(
-        models,
+        Collection.at_hand(arguments.model),
         damaged=arguments.damaged,
         most_pixels=arguments.max_pixels,
-        references=References(models, find),
+        references=known,
     )
     try:
         for start in range(0, len(data), 1024):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import argparse
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,13 +14,19 @@ from diffc_stream.container import Prefix, Simulator
 from diffc_stream.container.reference import MOST_NAME
 from diffc_stream.destination import STANDARD, check, opened
 from diffc_stream.diffusion.collection import Collection
-from diffc_stream.errors import NothingDecodable, UnknownModel
+from diffc_stream.errors import NothingDecodable, TargetError, UnknownModel
 from diffc_stream.flags import add_metadata
 from diffc_stream.metrics import told
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
     from diffc_stream.codec import EncodeReport, Held
     from diffc_stream.diffusion.model import Model
+
+Region = tuple[int, int, int, int]
+"""Left, top, width and height of a part of a picture, in pixels."""
 
 
 def add(commands: Commands) -> None:
@@ -58,6 +64,13 @@ def add(commands: Commands) -> None:
         "from in turn is looked for in its folder",
     )
     parser.add_argument(
+        "--region",
+        type=_region,
+        metavar="LEFT,TOP,WIDTH,HEIGHT",
+        help="encode this part of the picture only, in pixels; with --start it starts from that "
+        "part of FILE, which shows the whole picture, and decode --whole shows both",
+    )
+    parser.add_argument(
         "--extend",
         type=Path,
         metavar="PREFIX",
@@ -88,7 +101,8 @@ def _encode(arguments: argparse.Namespace, advance: Advance) -> EncodeReport:
     advance.working("reading")
     from diffc_stream import codec
 
-    picture, metadata = streams.photograph(arguments.input)
+    whole, metadata = streams.photograph(arguments.input)
+    picture = _part(whole, arguments.region)
     height, width = picture.shape[:2]
     target = arguments.bytes
     if arguments.bpp is not None:
@@ -116,7 +130,7 @@ def _encode(arguments: argparse.Namespace, advance: Advance) -> EncodeReport:
         prefix=prefix,
         simulator=Simulator[arguments.simulator.upper()],
         metadata=metadata.only(arguments.metadata),
-        reference=_start(arguments.start, models),
+        reference=_start(arguments, models, whole),
     )
     with opened(arguments.output) as out:
         out.write(prefix)
@@ -128,14 +142,38 @@ def _encode(arguments: argparse.Namespace, advance: Advance) -> EncodeReport:
         return encoder.report()
 
 
-def _start(path: Path | None, models: Collection) -> Held | None:
+def _part(whole: NDArray[np.uint8], region: Region | None) -> NDArray[np.uint8]:
+    if region is None:
+        return whole
+    left, top, width, height = region
+    if left + width > whole.shape[1] or top + height > whole.shape[0]:
+        raise TargetError(
+            f"--region {left},{top},{width},{height} reaches beyond the picture, which has "
+            f"{whole.shape[1]}x{whole.shape[0]} pixels"
+        )
+    return whole[top : top + height, left : left + width].copy()
+
+
+def _start(
+    arguments: argparse.Namespace, models: Collection, whole: NDArray[np.uint8]
+) -> Held | None:
     """Return the picture to start from."""
+    path: Path | None = arguments.start
     if path is None:
         return None
     from diffc_stream.references import held
 
     find = references.finder(path, [])
-    return held(streams.read(path), models, name=_name(path), find=find)
+    start = held(streams.read(path), models, name=_name(path), find=find)
+    if arguments.region is None:
+        return start
+    left, top, width, height = arguments.region
+    if start.picture.shape != whole.shape:
+        raise TargetError(
+            f"{path}: with --region it has to be as large as the picture, "
+            f"{whole.shape[1]}x{whole.shape[0]} pixels"
+        )
+    return replace(start, view=(top, left, height, width))
 
 
 def _name(path: Path) -> str:
@@ -149,6 +187,16 @@ def _rate(text: str) -> float:
     if not 0 < value < 1000:
         raise argparse.ArgumentTypeError(f"{text} is not a number of bits per pixel")
     return value
+
+
+def _region(text: str) -> Region:
+    try:
+        left, top, width, height = (int(part) for part in text.split(","))
+    except ValueError:
+        left, top, width, height = 0, 0, 0, 0
+    if min(left, top) < 0 or min(width, height) < 1:
+        raise argparse.ArgumentTypeError(f"{text} is not LEFT,TOP,WIDTH,HEIGHT in pixels")
+    return left, top, width, height
 
 
 def _seed(text: str) -> int:

@@ -106,6 +106,7 @@ def _header(header: container.Header) -> dict[str, object]:
             "bytes": reference.size,
             "sha256_begins": reference.digest.hex(),
             "shift": list(reference.shift),
+            "cut": list(reference.cut),
         }
     return facts
 

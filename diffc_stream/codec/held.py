@@ -30,6 +30,10 @@ class Held:
     name: str = ""
     """Where receivers may look for the file, if it is not empty."""
 
+    view: tuple[int, int, int, int] | None = None
+    """The part that pictures show which start from it: top, left, height and width in its own
+    pixels.  None is all of it."""
+
     def used_for(self, picture: NDArray[np.uint8]) -> tuple[Reference, ReferencePicture] | None:
         """Return what a stream of ``picture``, 8-bit sRGB, says of this one, and what it is worth.
 
@@ -37,14 +41,16 @@ class Held:
         """
         height, width = picture.shape[:2]
         sizes = octaves.sizes(height, width)
-        if self.picture.shape[0] < sizes[-1][0] or self.picture.shape[1] < sizes[-1][1]:
+        top, left, rows, columns = self.view or (0, 0, *self.picture.shape[:2])
+        if rows < sizes[-1][0] or columns < sizes[-1][1]:
             return None
+        shift = -top, -left
+        cut = self.picture.shape[0] - rows, self.picture.shape[1] - columns
         x = [octaves.signal(picture)]
         for _ in sizes[1:]:
             x.append(octaves.means(x[-1]))
-        shift = (0, 0)
-        reference = fitted(self.picture, sizes)
-        if self.picture.shape == picture.shape:
+        reference = fitted(self.picture, sizes, shift, cut)
+        if self.view is None and self.picture.shape == picture.shape:
             shift = moved(x, [octave for octave in reference if octave is not None])
             if shift != (0, 0):
                 reference = fitted(self.picture, sizes, shift)
@@ -56,6 +62,7 @@ class Held:
             digest=digest(self.data),
             name=self.name,
             shift=shift,
+            cut=cut,
             trust=trust.encode(),
         )
         return said, ReferencePicture(reference, trust)
@@ -70,6 +77,6 @@ def found(said: Reference, picture: NDArray[np.uint8], height: int, width: int) 
     sizes = octaves.sizes(height, width)
     try:
         trust = Trust.parse(said.trust, sizes)
-        return ReferencePicture(fitted(picture, sizes, said.shift), trust)
+        return ReferencePicture(fitted(picture, sizes, said.shift, said.cut), trust)
     except ValueError as error:
         raise CorruptStream(str(error), offset=0) from error

@@ -1,14 +1,15 @@
 """What the header of a stream says of the picture that the stream starts from.
 
     reference = size:varint digest:8 bytes length:u8 name shift:varint shift:varint
-                length:varint trust
+                cut:varint cut:varint length:varint trust
 
 A reference is a picture that the receiver has already: a thumbnail, the picture before of the same
 camera, the beginning of a stream.  It is named by its bytes: ``size`` of them, and the first eight
 of their SHA-256.  The name, which may be empty, helps to find it and proves nothing.  The shifts,
-down and to the right, say by how many pixels the reference has moved; n >= 0 is stored as 2 n and
-n < 0 as -2 n - 1.  Trust says how well the reference describes each scale and each place:
-:mod:`diffc_stream.diffusion.trust` defines it.
+down and to the right, say by how many pixels the reference has moved, and the cuts how many of its
+rows and columns are then beyond the picture, below and to the right; so a picture may be a part of
+its reference.  Shifts n >= 0 are stored as 2 n and n < 0 as -2 n - 1.  Trust says how well the
+reference describes each scale and each place: :mod:`diffc_stream.diffusion.trust` defines it.
 """
 
 from __future__ import annotations
@@ -23,8 +24,8 @@ DIGEST = 8
 """Bytes of a digest."""
 MOST_NAME = 255
 """Most bytes of a name, in UTF-8."""
-MOST_SHIFT = 1024
-"""The farthest that a reference may be moved, in pixels."""
+MOST_SHIFT = 65_535
+"""The farthest that a reference may be moved, and the most that may be cut off, in pixels."""
 MOST_TRUST = 4096
 """Most bytes that say how far a reference is trusted; there is at least one."""
 MOST_SIZE = 2**30
@@ -45,6 +46,8 @@ class Reference:
     """Where the receiver may look for the file, if it is not empty."""
     shift: tuple[int, int] = (0, 0)
     """By how many pixels the reference has moved, down and to the right."""
+    cut: tuple[int, int] = (0, 0)
+    """How many of its rows and columns the picture does not show, at the bottom and the right."""
     trust: bytes
     """As diffusion.trust writes it, 1 to MOST_TRUST bytes."""
 
@@ -59,6 +62,7 @@ class Reference:
             + bytes([len(name)])
             + name
             + b"".join(encode_varint(_folded(shift)) for shift in self.shift)
+            + b"".join(encode_varint(cut) for cut in self.cut)
             + encode_varint(len(self.trust))
             + self.trust
         )
@@ -79,15 +83,19 @@ class Reference:
         name = data[place : place + length].decode("utf-8", errors="replace")
         down, place = parse_varint(data, place + length)
         right, place = parse_varint(data, place)
+        below, place = parse_varint(data, place)
+        beside, place = parse_varint(data, place)
         known, place = parse_varint(data, place)
-        shift = _unfolded(down), _unfolded(right)
-        if not 1 <= size <= MOST_SIZE or max(map(abs, shift)) > MOST_SHIFT:
+        shift, cut = (_unfolded(down), _unfolded(right)), (below, beside)
+        if not 1 <= size <= MOST_SIZE or max(map(abs, shift + cut)) > MOST_SHIFT:
             raise CorruptStream("the header names an impossible reference", offset=begin)
         if not 1 <= known <= MOST_TRUST:
             raise CorruptStream(f"the header says in {known} bytes what to trust", offset=begin)
         need(data, place + known)
-        trust = data[place : place + known]
-        return cls(size=size, digest=digest, name=name, shift=shift, trust=trust), place + known
+        reference = cls(
+            size=size, digest=digest, name=name, shift=shift, cut=cut, trust=data[place:][:known]
+        )
+        return reference, place + known
 
     @property
     def told(self) -> str:

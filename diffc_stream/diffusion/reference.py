@@ -84,27 +84,34 @@ class ReferencePicture:
 
 
 def fitted(
-    picture: NDArray[np.uint8], sizes: Sequence[octaves.Size], shift: tuple[int, int] = (0, 0)
+    picture: NDArray[np.uint8],
+    sizes: Sequence[octaves.Size],
+    shift: tuple[int, int] = (0, 0),
+    cut: tuple[int, int] = (0, 0),
 ) -> list[Floats | None]:
     """Return the octaves of a reference, finest first: None for those finer than itself.
 
     ``picture`` is 8-bit sRGB, (H, W, 3), ``sizes`` those of the octaves of the picture that it
-    describes.  It is moved by ``shift`` pixels, down and to the right, while its borders repeat;
-    then it is reduced to the finest octave that is not larger, by the means of areas.  Raises
-    ValueError if it is smaller than the coarsest octave.
+    describes.  It is moved by ``shift`` pixels, down and to the right, while its borders repeat,
+    and loses ``cut`` rows and columns at the bottom and the right; then it is reduced to the finest
+    octave that is not larger, by the means of areas.  Raises ValueError if it is smaller than the
+    coarsest octave.
     """
-    height, width = picture.shape[:2]
-    rows = np.clip(np.arange(height) - shift[0], 0, height - 1)
-    columns = np.clip(np.arange(width) - shift[1], 0, width - 1)
+    rows, columns = (
+        np.clip(np.arange(side - less) - moved, 0, side - 1)
+        for side, less, moved in zip(picture.shape, cut, shift, strict=False)
+    )
+    height, width = rows.size, columns.size
     fitting = [
         octave for octave, size in enumerate(sizes) if size[0] <= height and size[1] <= width
     ]
     if not fitting:
         raise ValueError(f"a reference of {width}x{height} pixels is too small for this picture")
     first = fitting[0]
-    moved = picture if shift == (0, 0) else picture[rows][:, columns]
+    still = shift == cut == (0, 0)
+    seen = picture if still else picture[rows][:, columns]
     result: list[Floats | None] = [None] * first
-    x = _reduced(_reduced(octaves.signal(moved), sizes[first][0], 1), sizes[first][1], 2)
+    x = _reduced(_reduced(octaves.signal(seen), sizes[first][0], 1), sizes[first][1], 2)
     result.append(x)
     for _ in sizes[first + 1 :]:
         x = octaves.means(x)
