@@ -9,7 +9,6 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Self
 
-from diffc_stream import threads
 from diffc_stream.allocation import give_back
 from diffc_stream.errors import DiffcError
 from diffc_stream.picture import png_bytes
@@ -45,10 +44,7 @@ class Renderer:
         self._complaints = LogLimit(logger)
         self._turns: FairShare[Mirrored] = FairShare()
         self._changed = asyncio.Event()
-        # What arrives goes first.
-        self._worker = ThreadPoolExecutor(
-            1, thread_name_prefix="renderer", initializer=threads.go_last
-        )
+        self._worker = ThreadPoolExecutor(1, thread_name_prefix="renderer")
 
     async def __aenter__(self) -> Self:
         self._task = asyncio.create_task(self._run())
