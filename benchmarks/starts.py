@@ -1,0 +1,212 @@
+"""What it brings to start from a thumbnail, and to sharpen a region first.
+
+    python -m benchmarks.starts --images DIR [--every 3] [--json [FILE]]
+
+**Thumbnail**: the best WebP of at most 1,024 bytes of the picture at an eighth or a quarter of its
+size, and a stream that starts from it, beside streams of the picture alone; PSNR in dB at sizes
+that count the thumbnail.
+
+**Region**: a tenth of the frame, in its middle.  Bytes until the region has 32 dB: of the stream of
+the whole picture, and of its first 500 bytes and a stream of the region that starts from them.
+"""
+
+from __future__ import annotations
+
+import argparse
+import io
+import json
+import sys
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+from rich.console import Console
+from rich.progress import Progress
+
+from diffc_stream.codec import Decoder, Encoder, Held
+from diffc_stream.diffusion import octaves
+from diffc_stream.diffusion.collection import default_model
+from diffc_stream.diffusion.model import Model
+from diffc_stream.metrics import psnr
+from diffc_stream.picture import load_picture
+
+from .cameras import Point, at
+from .command import count, exit_code, put
+from .pictures import commit, machine, pictures
+
+Picture = NDArray[np.uint8]
+
+THUMBNAIL = 1024
+"""Most bytes of a thumbnail."""
+REDUCED = (8, 4)
+"""By how many times thumbnails are smaller than pictures."""
+SIZES = (2048, 2850, 3000)
+"""Bytes at which qualities are compared: 3,000 in all, that less 5 %, and 2 kB."""
+FIRST = 500
+"""Bytes of the whole picture before its region."""
+WANTED = 32.0
+"""dB of the region."""
+SHARE = 0.1
+"""Of the frame, that the region takes."""
+MOST_BPP = 1.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Started:
+    """What one picture gave."""
+
+    image: str
+    thumbnail: int
+    """Bytes."""
+    alone: dict[int, float]
+    """PSNR in dB of the picture's own stream, by bytes."""
+    from_thumbnail: float
+    """PSNR in dB at the last of SIZES, the thumbnail counted."""
+    whole: float
+    """Bytes of the whole picture's stream until the region has WANTED dB; nan if it never has."""
+    region: float
+    """The same if the region comes first."""
+
+
+def main(arguments: Sequence[str] | None = None, *, prog: str | None = None) -> int:
+    """Measure and return the exit code; errors are one line on stderr."""
+    parsed = _parser(prog or "python -m benchmarks.starts").parse_args(arguments)
+    return exit_code("starts", lambda: _run(parsed))
+
+
+def _run(parsed: argparse.Namespace) -> None:
+    paths, model = pictures(parsed.images, parsed.every), default_model()
+    with Progress(console=Console(stderr=True)) as progress:
+        results = [measured(path, model) for path in progress.track(paths, description="starts")]
+    if parsed.json != "-":
+        print(table(results))
+    if parsed.json:
+        record = {
+            "commit": commit(),
+            "machine": machine(),
+            "results": [asdict(result) for result in results],
+        }
+        put(json.dumps(record, indent=1), parsed.json)
+
+
+def measured(path: Path, model: Model) -> Started:
+    """Measure one picture."""
+    picture = load_picture(path)
+    stream = _stream(picture, model, int(MOST_BPP * picture.shape[0] * picture.shape[1] / 8))
+    data, small = thumbnail(picture)
+    started = _stream(picture, model, SIZES[-1] - len(data), Held(picture=small, data=data))
+    whole, region = _region(picture, stream, model)
+    return Started(
+        image=path.name,
+        thumbnail=len(data),
+        alone={size: psnr(_decoded(stream[:size], model), picture) for size in SIZES},
+        from_thumbnail=psnr(_decoded(started, model, small), picture),
+        whole=whole,
+        region=region,
+    )
+
+
+def thumbnail(picture: Picture) -> tuple[bytes, Picture]:
+    """Return the thumbnail that gives most when it is enlarged: its bytes and its pixels."""
+    image, best, most = Image.fromarray(picture), None, -np.inf
+    for times in REDUCED:
+        size = -(-image.width // times), -(-image.height // times)
+        small = image.resize(size, Image.Resampling.BOX)
+        fitting: bytes | None = None
+        for quality in range(1, 100):
+            out = io.BytesIO()
+            small.save(out, "WEBP", quality=quality, method=6)
+            if out.tell() > THUMBNAIL:
+                break
+            fitting = out.getvalue()
+        if fitting is None:
+            continue
+        shown = np.asarray(Image.open(io.BytesIO(fitting)).convert("RGB"))
+        large = Image.fromarray(shown).resize(image.size, Image.Resampling.BICUBIC)
+        quality_db = psnr(np.asarray(large), picture)
+        if quality_db > most:
+            best, most = (fitting, shown), quality_db
+    assert best is not None
+    return best
+
+
+def _region(picture: Picture, stream: bytes, model: Model) -> tuple[float, float]:
+    """Return the bytes until the region is good: without and with coming first."""
+    height, width = picture.shape[:2]
+    rows, columns = round(height * SHARE**0.5), round(width * SHARE**0.5)
+    top, left = (height - rows) // 2, (width - columns) // 2
+    part = picture[top : top + rows, left : left + columns].copy()
+    decoder, points = Decoder([model]), []
+    for place in range(0, len(stream), 512):
+        decoder.feed(stream[place : place + 512])
+        shown = decoder.render().image[top : top + rows, left : left + columns]
+        points.append(Point(bytes=decoder.bytes_received, psnr=psnr(shown, part)))
+        if points[-1].psnr > WANTED:
+            break
+    held = Held(
+        picture=_decoded(stream[:FIRST], model),
+        data=stream[:FIRST],
+        view=(top, left, rows, columns),
+    )
+    encoder = Encoder(part, model, target_bytes=len(stream), reference=held)
+    own = []
+    for _ in encoder:
+        shown = octaves.picture(encoder.chain.mean(encoder.chain.now()))
+        own.append(Point(bytes=FIRST + encoder.written, psnr=psnr(shown, part)))
+        if own[-1].psnr > WANTED:
+            break
+    return at(points, WANTED), at(own, WANTED)
+
+
+def _stream(picture: Picture, model: Model, size: int, reference: Held | None = None) -> bytes:
+    return b"".join(Encoder(picture, model, target_bytes=size, reference=reference))
+
+
+def _decoded(stream: bytes, model: Model, reference: Picture | None = None) -> Picture:
+    def known(_: object) -> Picture:
+        assert reference is not None
+        return reference
+
+    decoder = Decoder([model], references=known)
+    decoder.feed(stream)
+    return decoder.render().image
+
+
+def table(results: Sequence[Started]) -> str:
+    """Return the figures as a table in Markdown, with their means."""
+    alone = " | ".join(f"alone, {size:,}" for size in SIZES)
+    lines = [
+        f"| | {alone} | from a thumbnail, {SIZES[-1]:,} | region, whole first | region first | |",
+        "|---|" + "---|" * (len(SIZES) + 4),
+    ]
+    for result in results:
+        qualities = " | ".join(f"{result.alone[size]:.2f}" for size in SIZES)
+        share = f"{100 * result.region / result.whole:.0f} %"
+        lines.append(
+            f"| {result.image} | {qualities} | {result.from_thumbnail:.2f} | {result.whole:.0f} "
+            f"| {result.region:.0f} | {'-' if np.isnan(result.whole) else share} |"
+        )
+    both = [result for result in results if not np.isnan(result.whole + result.region)]
+    qualities = " | ".join(f"{np.mean([r.alone[size] for r in results]):.2f}" for size in SIZES)
+    started = np.mean([result.from_thumbnail for result in results])
+    shares = [100 * result.region / result.whole for result in both]
+    share = f"{np.mean(shares):.0f} %" if shares else "-"
+    lines.append(f"| mean | {qualities} | {started:.2f} | | | {share} |")
+    return "\n".join(lines)
+
+
+def _parser(prog: str) -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog=prog, description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--images", type=Path, required=True, metavar="DIR")
+    parser.add_argument("--every", type=count, default=1, help="take every N-th picture")
+    parser.add_argument("--json", nargs="?", const="-", metavar="FILE")
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())
