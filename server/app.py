@@ -32,6 +32,7 @@ from diffc_viewer.origin_policy import own_names
 from .auth.options import SecurityOptions
 from .auth.sending_budget import SendingBudget
 from .cache.store import Store, open_store
+from .catalogue.cameras import Cameras
 from .catalogue.catalogue import Catalogue
 from .cli import Settings
 from .daemon import SenderDaemon
@@ -68,7 +69,8 @@ async def run(settings: Settings, security: SecurityOptions) -> None:
         store = open_store(
             settings.store, most_bytes=settings.store_size, cache=settings.store_cache
         )
-    catalogue = Catalogue(settings.folder, memory=store)
+    cameras = Cameras(settings.key_every) if settings.follow_camera else None
+    catalogue = Catalogue(settings.folder, memory=store, cameras=cameras)
     models = Collection.at_hand(settings.model)
     fingerprint = models.preferred.fingerprint  # loaded now, so that errors show at start
     codec.prepare()

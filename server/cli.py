@@ -26,8 +26,11 @@ from diffc_stream.transport.mqtt import Broker
 from diffc_stream.transport.settings import Configuration, add_configuration
 
 from .auth.options import add_options
+from .catalogue.cameras import KEY_EVERY
 from .mqtt.options import add_mqtt
 
+LONGEST_PERIOD = 31_622_400.0
+"""Largest value of --key-every, in seconds."""
 LONGEST_DRAIN = 86_400.0
 """Largest value of --drain, in seconds."""
 
@@ -50,6 +53,7 @@ examples:
                                             to clients with one of these tokens, from anywhere
   diffc-server photos/ --dial wss://hub:8766/cam1  send to a hub that listens, from behind a NAT
   diffc-server photos/ --mqtt mqtts://hub/cameras/gate     publish to an MQTT broker
+  diffc-server webcam/ --follow-camera      each picture from the one before, in far fewer bytes
   diffc-server photos/ --compare            browsers can see AVIF and JPEG of the same bytes
 
   then, elsewhere:  diffc-client get ws://HOST:8765/coffee.jpg -o coffee.png
@@ -96,6 +100,8 @@ class Settings:
     encoders: int
     queue: int
     metadata: Facts
+    follow_camera: bool
+    key_every: float
     store: str | None
     store_size: int
     store_cache: Path | None
@@ -239,6 +245,20 @@ def _add_encoding(parser: argparse.ArgumentParser) -> None:
         "(%(default)s)",
     )
     add_metadata(group)
+    group.add_argument(
+        "--follow-camera",
+        action="store_true",
+        help="the pictures of each folder are of one fixed camera: each stream starts from the "
+        "picture before, by modification time, for receivers that know how, and takes fewer bytes",
+    )
+    group.add_argument(
+        "--key-every",
+        metavar="SECONDS",
+        type=number(LONGEST_PERIOD),
+        default=KEY_EVERY,
+        help="... except the first in each so many seconds of the clock (%(default)g), which needs "
+        "no other",
+    )
 
 
 def _add_store(parser: argparse.ArgumentParser) -> None:

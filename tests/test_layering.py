@@ -69,7 +69,7 @@ BELOW: dict[str, set[str]] = {
     "server": {
         *("allocation", "session", "container", "codec", "diffusion", "opening", "transport"),
         *("exports", "flags", "imaging", "interruption", "threads", "work"),
-        *("budget", "ledger"),
+        *("budget", "ledger", "references"),
         *("console", "picture", "replacement", "metrics", "errors"),
     },
     "client": {

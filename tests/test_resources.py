@@ -67,6 +67,7 @@ COUNTED = {
         server/catalogue/watcher.py task thread
         server/catalogue/history.py self._touched self._marks self._pages self._moments
         server/catalogue/scan.py self.places
+        server/catalogue/cameras.py file self._keys self._orders
         server/catalogue/catalogue.py self._spoken_of
         server/catalogue/thumbprints.py self._known self._unsettled
         """,
@@ -81,6 +82,7 @@ COUNTED = {
         server/encoding/slots.py self._holders self._waiting timer
         server/threads/encoder_threads.py thread self._needed
         server/threads/pools.py thread
+        server/encoding/predecessor.py thread
         diffc_stream/codec/encoder.py self._coarser self._errors
         """,
     "HTTP answers": """

@@ -9,7 +9,8 @@ import pytest
 
 from diffc_server.cache.lease import RENEW
 from diffc_server.cache.persister import PATIENCE, SAVE_EVERY, Persister
-from diffc_server.cache.store import Store, Stored, open_store, stream_key
+from diffc_server.cache.store import Store, Stored, open_store
+from diffc_server.cache.stream_key import stream_key
 from diffc_server.catalogue.file import File
 from diffc_server.ops.metrics import SenderMetrics
 from diffc_server.threads.pools import WorkerPools

@@ -12,7 +12,8 @@ from writing import FINGERPRINT, WriterOpener, stream
 from diffc_server import Pipeline, Source, Store, open_store
 from diffc_server.cache.backend import SUFFIX
 from diffc_server.cache.lease import NoLease
-from diffc_server.cache.store import Stored, stream_key
+from diffc_server.cache.store import Stored
+from diffc_server.cache.stream_key import stream_key
 from diffc_server.catalogue.file import File
 from diffc_server.encoding.shared_stream import SharedStream
 from diffc_stream.errors import RequestRefused

@@ -13,7 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from diffc_server.cache.backend import SUFFIX, FolderBackend
-from diffc_server.cache.store import Outcome, Store, Stored, open_store, stream_key
+from diffc_server.cache.store import Outcome, Store, Stored, open_store
+from diffc_server.cache.stream_key import stream_key
 from diffc_server.catalogue.file import File
 from diffc_stream.errors import AddressError
 

@@ -18,7 +18,7 @@ from pathlib import Path
 from diffc_stream.container import Header, Reference
 from diffc_stream.container.grammar import MOST_HEADER
 from diffc_stream.errors import MissingReference, PeerError, StreamError
-from diffc_stream.session import Code
+from diffc_stream.session import MAX_STREAM, Code
 
 from ..decoding.header import header_of
 from ..remote.address import Address
@@ -28,8 +28,8 @@ from .partial_stream import MemoryStream
 SUFFIX = ".dfc"
 MOST_BACK = 100
 """So many streams that start from one another are followed."""
-MOST_BYTES = 2**24
-"""Bytes of all of them together."""
+MOST_BYTES = MAX_STREAM
+"""Bytes of all of them together, as of the longest stream."""
 MOST_RECENT = 2**22
 """Bytes of the beginnings of streams that are remembered."""
 BEGINNING = 2**20

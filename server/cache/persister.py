@@ -10,7 +10,8 @@ from ..catalogue.file import File
 from ..ops.metrics import SenderMetrics
 from ..threads.pools import WorkerPools
 from .lease import RENEW, Lease, NoLease
-from .store import Outcome, Store, Stored, stream_key
+from .store import Outcome, Store, Stored
+from .stream_key import stream_key
 
 SAVE_EVERY = 2.0
 """Seconds between two saves of a growing stream: at most so much work is lost with the process."""
@@ -35,8 +36,10 @@ class Persister:
         recipe: str,
         workers: WorkerPools,
         metrics: SenderMetrics,
+        *,
+        before: tuple[File, ...] = (),
     ) -> None:
-        """Prepare for a picture's stream; for ``recipe`` see :func:`stream_key`.
+        """Prepare for a picture's stream; for ``recipe`` and ``before`` see :func:`stream_key`.
 
         Without a store nothing is found, and nothing is saved.
         """
@@ -44,7 +47,7 @@ class Persister:
         """Is called before the lease is given back for want of work, to save what has grown."""
         self._store = store
         self._file = file
-        self._recipe = recipe
+        self._recipe, self._before = recipe, before
         self._workers = workers
         self._metrics = metrics
         self._key: str | None = None
@@ -90,7 +93,7 @@ class Persister:
         Raises OSError or RequestRefused if the picture's file cannot be read.
         """
         if self._key is None:
-            self._key = await self._workers.read(stream_key, self._file, self._recipe)
+            self._key = await self._workers.read(stream_key, self._file, self._recipe, self._before)
         return self._key
 
     async def recall(self, held: bytes, *, again: bool = False) -> Stored | None:

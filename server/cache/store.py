@@ -23,10 +23,6 @@ from dataclasses import dataclass, field
 from enum import Enum, auto
 from pathlib import Path
 
-from diffc_stream.container.grammar import VERSION
-from diffc_stream.opening import Identity
-
-from ..catalogue.file import File
 from .backend import SUFFIX, Backend, FolderBackend
 from .lease import Lease, NoLease
 from .troubles import Troubles
@@ -326,19 +322,6 @@ def open_store(place: str, *, most_bytes: int = MOST_BYTES, cache: Path | None =
     """
     front = None if cache is None else Store(FolderBackend(cache), most_bytes=most_bytes)
     return Store(_shelf(place), most_bytes=most_bytes, front=front)
-
-
-def stream_key(file: File, recipe: str) -> str:
-    """Return the key of a picture's stream, 64 hex digits; reads the whole file.
-
-    ``recipe`` names all else that determines the stream: the model, and the metadata that it
-    carries.  Raises OSError, or RequestRefused if the file has been replaced.
-    """
-    digest = hashlib.sha256(f"{VERSION} {recipe} ".encode())
-    with file.open() as picture:
-        digest.update(hashlib.file_digest(picture, "sha256").digest())
-        file.check(Identity.opened(picture))
-    return digest.hexdigest()
 
 
 def _note_key(what: str) -> str:

@@ -17,6 +17,7 @@ from diffc_stream.session import Code, Entry
 from diffc_stream.session.fields import Name
 from diffc_stream.session.messages import MAX_NAME
 
+from .cameras import Cameras
 from .file import File, try_later
 from .scan import Version
 from .thumbprints import Memory, Thumbprints
@@ -46,8 +47,10 @@ class Catalogue:
     hidden folders and links that lead out of the folder are not served.
     """
 
-    def __init__(self, folder: Path, *, memory: Memory | None = None) -> None:
-        """Serve ``folder``.
+    def __init__(
+        self, folder: Path, *, memory: Memory | None = None, cameras: Cameras | None = None
+    ) -> None:
+        """Serve ``folder``, in which pictures of ``cameras``, if given, follow each other.
 
         With ``memory``, the hashes of its files are noted there, so that the next process need not
         read all files again.
@@ -59,6 +62,7 @@ class Catalogue:
             raise NotADirectoryError(f"{folder} is not a folder")
         self.changes = CatalogueWatcher(self)
         """Tells followers what changes in the folder."""
+        self._cameras = cameras
         self._name = Name(MAX_NAME)
         self.left_out = 0
         """How many older files the last walk found that the catalogue has no room for."""
@@ -157,6 +161,17 @@ class Catalogue:
     def file(self, name: str) -> File:
         """Return the file of that name as it is now; raises as :meth:`path` does."""
         return File.at(self.path(name))
+
+    def before(self, name: str, file: File) -> tuple[File, ...]:
+        """Return the pictures that the stream of a name's file goes back to, the key picture first.
+
+        Empty if no pictures follow each other, and for one that is not where its name says, but a
+        link leads to it: receivers look for the others by name.  Slow; raises RequestRefused.
+        """
+        if self._cameras is None:
+            return ()
+        named, found = (normalize("NFC", str(path)) for path in (self.folder / name, file.path))
+        return self._cameras.before(file) if named == found else ()
 
     def path(self, name: str) -> Path:
         """Return the path of a picture's file, with links resolved.

@@ -7,6 +7,7 @@ threads.
 from __future__ import annotations
 
 import asyncio
+from functools import partial
 from pathlib import Path
 
 from ..cache.persister import Persister
@@ -15,9 +16,10 @@ from ..catalogue.file import File
 from ..ops.metrics import SenderMetrics
 from ..threads.pools import WorkerPools
 from .engine import mark
+from .predecessor import EXTENT, Predecessor
 from .shared_stream import LOOK_AHEAD, SharedStream
 from .slots import MOST_PIXELS, MOST_SLOTS, MOST_WAITING, EncoderSlots
-from .source import Describing, Opener, is_stream
+from .source import Describing, Opener, ReferringOpener, is_stream
 from .stream_cache import StreamCache
 from .stream_file import StreamFiles
 from .subscribers import Account
@@ -73,37 +75,59 @@ class Pipeline:
         """Return the stream of the file that is now at a path; see :meth:`of`."""
         return self.of(File.at(path.resolve()), model)
 
-    def of(self, file: File, model: str | None = None, *, described: bool = False) -> SharedStream:
+    def of(
+        self,
+        file: File,
+        model: str | None = None,
+        *,
+        described: bool = False,
+        before: tuple[File, ...] = (),
+    ) -> SharedStream:
         """Return the stream of a file; all receivers share one.
 
         A picture is encoded with ``model``; None is the preferred one.  With ``described`` the
-        stream carries the picture's metadata, if the sender gives them out.  Raises
-        RequestRefused if too many streams are in use.
+        stream carries the picture's metadata, if the sender gives them out.  It starts from the
+        stream of the last picture ``before``, which starts from the one before that; the first is
+        a key picture.  Raises RequestRefused if too many streams are in use.
         """
         describing = self._describing if described else None
         if is_stream(file.path):
-            model = describing = None
+            model, describing, before = None, None, ()
         else:
             model = model or self.opener.fingerprints[0]
-        key = (file, model, describing is not None)
+        opener = describing or self.opener
+        key = (file, model, describing is not None, before)
         stream = self._held.find(key)
         if stream is None or not (stream.failure is None or stream.failure.retry):
             # All that determines the bytes, beside the picture.
             store = None if is_stream(file.path) else self._store
             recipe = model if describing is None else f"{model} {describing.facts}"
+            predecessor = None
+            if before and isinstance(opener, ReferringOpener):
+                recipe = f"{recipe} {EXTENT}"
+                of = partial(self._before, model, described)
+                predecessor = Predecessor(before, of, opener, self._workers)
             stream = SharedStream(
                 file,
                 model,
-                describing or self.opener,
+                opener,
                 hold=self._held.grow,
                 workers=self._workers,
                 slots=self.slots,
-                persister=Persister(store, file, recipe or "", self._workers, self._metrics),
+                persister=Persister(
+                    store, file, recipe or "", self._workers, self._metrics, before=before
+                ),
                 metrics=self._metrics,
                 engine=self._engine,
+                before=predecessor,
             )
             self._held.add(key, stream)
         return stream
+
+    def _before(
+        self, model: str | None, described: bool, file: File, before: tuple[File, ...]
+    ) -> SharedStream:
+        return self.of(file, model, described=described, before=before)
 
     async def save(self) -> None:
         """Wait until the running saves are done, SAVE_GRACE seconds at most."""

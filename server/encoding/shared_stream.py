@@ -29,6 +29,7 @@ from ..threads.pools import WorkerPools
 from .charged_work import ChargedWork
 from .failures import refusal
 from .growing_bytes import GrowingBytes, Hold
+from .predecessor import Predecessor
 from .sharing import Sharing
 from .slots import EncoderSlots
 from .source import Opener, Source, is_stream
@@ -60,10 +61,12 @@ class SharedStream(GrowingBytes):
         persister: Persister,
         metrics: SenderMetrics,
         engine: str = "",
+        before: Predecessor | None = None,
     ) -> None:
         """Prepare the stream of a file.
 
-        ``hold`` is called before and after it grows; ``engine`` is the mark of its encoder.
+        ``hold`` is called before and after it grows; ``engine`` is the mark of its encoder.  It
+        starts from the stream ``before``, if there is one.
         """
         super().__init__(hold)
         self.model = model
@@ -75,7 +78,7 @@ class SharedStream(GrowingBytes):
         self.spare_since: float | None = None
         """When the last wanted piece was computed; None while one is being computed."""
         self._file = file
-        self._opener = opener
+        self._opener, self._before = opener, before
         self._workers = workers
         self._slots = slots
         self._sharing = Sharing(self, persister, engine)
@@ -335,15 +338,20 @@ class SharedStream(GrowingBytes):
 
     async def _open(self) -> None:
         """Open the source of the stream; if it is an encoder, after getting a slot."""
+        opener = self._opener
         if not self.light:
             self._in_line = True
             self._work.rest()
+            if self._before is not None:
+                self._slots.release(self)  # or those before might wait for it
+                claimed, payers = not self._due(self._wanted), self._listeners
+                opener = await self._before.opener_for(self, payers, claimed=claimed)
             await self._slots.acquire(self)
             self._in_line = False
             if not await self._may_encode():
                 return
         data = bytes(self._data)
-        source = await self._on(self._opener.open, self._file.path, self.model, data)
+        source = await self._on(opener.open, self._file.path, self.model, data)
         self._file.check(source.version or await self._version())
         self.pixels, self.model = source.pixels, source.model
         if not self.light and not self._slots.can_keep(self):

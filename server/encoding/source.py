@@ -5,22 +5,26 @@ Everything here is slow and runs on worker threads, never on the event loop.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from copy import copy
 from dataclasses import dataclass
 from io import BufferedReader
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO, Protocol
+from typing import TYPE_CHECKING, BinaryIO, Protocol, runtime_checkable
 
 from diffc_stream.container import Facts, Header, StreamReader
 from diffc_stream.container.grammar import MOST_HEADER
-from diffc_stream.errors import NotAStream, PrefixMismatch, UnreadablePicture
+from diffc_stream.container.reference import digest
+from diffc_stream.errors import MissingReference, NotAStream, PrefixMismatch, UnreadablePicture
 from diffc_stream.opening import Identity, open_resolved
 from diffc_stream.picture import load_photograph
 
-from ..catalogue.file import File
+from ..catalogue.file import File, try_later
 
 if TYPE_CHECKING:
+    from diffc_stream.codec import Held
     from diffc_stream.diffusion.model import Model
+    from diffc_stream.references import Pictures
 
 STREAM_SUFFIX = ".dfc"
 """The suffix of files that are streams already; they are sent as they are."""
@@ -73,6 +77,26 @@ class Describing(Opener, Protocol):
         ...
 
 
+@runtime_checkable
+class ReferringOpener(Opener, Protocol):
+    """Opens pictures whose streams start from others."""
+
+    def refers(self, model: str | None) -> bool:
+        """Tell whether streams of a model can start from another; may load it, so it is slow."""
+        ...
+
+    def has_picture(self, beginning: bytes) -> bool:
+        """Tell whether the picture of this beginning of a stream is here, without decoding."""
+        ...
+
+    def starting(self, name: str, files: Sequence[bytes]) -> Opener:
+        """Return an opener of pictures whose streams start from the first of ``files``.
+
+        That is the beginning of the stream ``name``, and the others are what it goes back to.
+        """
+        ...
+
+
 class FileOpener:
     """Encodes pictures with the given models, and gives out ``.dfc`` files as they are."""
 
@@ -84,6 +108,9 @@ class FileOpener:
         """
         self._models = models
         self.facts = facts
+        self._start: tuple[str, Sequence[bytes]] | None = None
+        self._pictures: Pictures | None = None
+        """Those that streams have started from; made late, because that brings the codec."""
 
     @property
     def fingerprints(self) -> tuple[str, ...]:
@@ -103,14 +130,54 @@ class FileOpener:
             picture, metadata = load_photograph(file)
             File(path, version).check(Identity.opened(file))
         height, width = picture.shape[:2]
+        try:
+            encoder = Encoder(
+                picture,
+                chosen,
+                prefix=prefix,
+                metadata=metadata.only(self.facts),
+                reference=self._reference(),
+            )
+        except MissingReference as error:
+            if prefix:
+                raise PrefixMismatch(f"{path}: {error}") from error
+            raise try_later() from error
         return Source(
             pixels=width * height,
             model=chosen.fingerprint,
-            pieces=iter(
-                Encoder(picture, chosen, prefix=prefix, metadata=metadata.only(self.facts))
-            ),
+            pieces=iter(encoder),
             version=version,
         )
+
+    def refers(self, model: str | None) -> bool:
+        """Tell whether streams of a model can start from another; may load it, so it is slow."""
+        return self._models[model or self.fingerprints[0]].shaped
+
+    def has_picture(self, beginning: bytes) -> bool:
+        """Tell whether the picture of this beginning of a stream is here, without decoding."""
+        if self._pictures is None:
+            return False
+        return self._pictures.get(len(beginning), digest(beginning)) is not None
+
+    def starting(self, name: str, files: Sequence[bytes]) -> FileOpener:
+        """Return an opener of pictures whose streams start from the first of ``files``."""
+        from diffc_stream.references import Pictures
+
+        if self._pictures is None:
+            self._pictures = Pictures()
+        other = copy(self)
+        other._start = name, files
+        return other
+
+    def _reference(self) -> Held | None:
+        """Return the picture to start from, if there is one.  Raises MissingReference."""
+        if self._start is None:
+            return None
+        from diffc_stream.references import among, held
+
+        name, files = self._start
+        find, pictures = among(files), self._pictures
+        return held(files[0], self._models, name=name, find=find, pictures=pictures)
 
 
 def is_stream(path: Path) -> bool:

@@ -60,6 +60,13 @@ class Subscribers:
         """Return the accounts to charge, each once; None is an unmetered share."""
         return list({id(account): account for _, account in self._users}.values())
 
+    def charge(self, seconds: float) -> None:
+        """Subtract seconds of an encoder, which worked for what all wait for, in equal shares."""
+        payers = self.payers()
+        for account in payers:
+            if account is not None:
+                account.charge(seconds / len(payers))
+
     async def changed(self, within: float) -> None:
         """Wait until a subscriber joins or leaves, at most ``within`` seconds."""
         self._changed.clear()

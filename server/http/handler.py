@@ -1,7 +1,8 @@
 """Answers one plain HTTP request: with a stream or a range of it, or a file of the viewer.
 
 The stream of a picture is at the picture's name plus ``.dfc``, and is encoded only as far as the
-requested range goes.  A ``.dfc`` file of the catalogue is at its own name, so a folder of such
+requested range goes.  If it starts from another picture, ``.dfc?plain`` is the stream that does
+not.  A ``.dfc`` file of the catalogue is at its own name, so a folder of such
 files behind any web server looks the same to clients.  Browsers find the viewer at ``/``, and its
 files below ``/-/``.  The connection closes after the answer.
 
@@ -45,6 +46,8 @@ from .stream_body import StreamBody, cacheable, described
 CHUNK = 32_768
 """Bytes of a file that are read at once; the client has to take them before the next are read."""
 
+PLAIN = "plain"
+"""The query that asks for a stream that starts from no other picture."""
 _STATUS = {
     Code.UNKNOWN_IMAGE: HTTPStatus.NOT_FOUND,
     Code.UNREADABLE_IMAGE: HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
@@ -133,8 +136,11 @@ class RequestHandler:
             if self._service.site is not None and self._service.site.has(self._target):
                 await self._give(await self._page(self._service.site))
                 return
-            file = await asyncio.to_thread(self._file)
-            await (self._send_ready(file) if is_stream(file.path) else self._send_growing(file))
+            file, before = await asyncio.to_thread(self._located)
+            if is_stream(file.path):
+                await self._send_ready(file)
+            else:
+                await self._send_growing(file, before)
         except RequestRefused as error:
             await self._refuse(error)
         except (OSError, RuntimeError, MemoryError) as error:
@@ -203,9 +209,12 @@ class RequestHandler:
                         await asyncio.to_thread(answer.file.read, start, min(CHUNK, size - start))
                     )
 
-    def _file(self) -> File:
-        """Return the requested file.  Raises RequestRefused if there is none."""
-        target = self._target
+    def _located(self) -> tuple[File, tuple[File, ...]]:
+        """Return the requested file, and the pictures that its stream may go back to.
+
+        Raises RequestRefused if there is none.
+        """
+        target, catalogue = self._target, self._service.catalogue
         try:
             name = unquote(target, errors="strict").removeprefix("/")
         except UnicodeDecodeError as error:
@@ -213,12 +222,14 @@ class RequestHandler:
         if not target.startswith("/") or not name.lower().endswith(STREAM_SUFFIX):
             raise RequestRefused(Code.UNKNOWN_IMAGE, "not the name of a stream")
         try:
-            return self._service.catalogue.file(name)
+            return catalogue.file(name), ()
         except RequestRefused:
-            file = self._service.catalogue.file(name[: -len(STREAM_SUFFIX)])
+            name = name[: -len(STREAM_SUFFIX)]
+            file = catalogue.file(name)
             if is_stream(file.path):
                 raise
-            return file
+            plain = self._request.path.partition("?")[2] == PLAIN
+            return file, () if plain else catalogue.before(name, file)
 
     async def _send_ready(self, file: File) -> None:
         """Send a file that is a stream already, a piece at a time."""
@@ -252,9 +263,9 @@ class RequestHandler:
                     piece = await ready.read(file, start, min(start + CHUNK, found.stop))
                 await self._writer.write(piece)
 
-    async def _send_growing(self, file: File) -> None:
+    async def _send_growing(self, file: File, before: tuple[File, ...]) -> None:
         """Send a picture's stream while it is encoded."""
-        shared = self._service.pipeline.of(file)
+        shared = self._service.pipeline.of(file, before=before)
         etag = await shared.tag()
         growing = self._growing = StreamBody(self._writer, self._request, shared, etag, self.quota)
         if self._draining:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterator
 
-from diffc_stream.container.grammar import VERSION_ABOUT
+from diffc_stream.container.grammar import VERSION_ABOUT, VERSION_REFERENCE
 from diffc_stream.errors import RequestRefused
 from diffc_stream.opening import is_passing
 from diffc_stream.session import Capability, Code, Hello, Open
@@ -38,14 +38,15 @@ class Resolver:
         account.  Raises RequestRefused.
         """
         try:
-            file = await asyncio.to_thread(self._catalogue.file, request.image)
+            named = Capability.DFC4 in hello.capabilities
+            file, before = await asyncio.to_thread(self._located, request.image, named)
         except (OSError, RuntimeError, MemoryError) as error:
             # Threads or memory have run out, which says nothing about the picture.
             if is_passing(error):
                 raise try_later() from error
             raise
         model = None if is_stream(file.path) else self._model(request, hello)
-        for shared in self._candidates(file, model, hello):
+        for shared in self._candidates(file, model, hello, before):
             if await _joined(shared, request, hello, wake, quota):
                 return shared
         raise RequestRefused(
@@ -53,13 +54,24 @@ class Resolver:
             f"the first {request.start} bytes differ from yours: start again without them",
         )
 
-    def _candidates(self, file: File, model: str | None, hello: Hello) -> Iterator[SharedStream]:
+    def _located(self, image: str, referring: bool) -> tuple[File, tuple[File, ...]]:
+        """Return a picture's file, and those that its stream goes back to if it may do so."""
+        file = self._catalogue.file(image)
+        return file, self._catalogue.before(image, file) if referring else ()
+
+    def _candidates(
+        self, file: File, model: str | None, hello: Hello, before: tuple[File, ...]
+    ) -> Iterator[SharedStream]:
         """Yield the streams of a picture that the receiver may hold the beginning of."""
         described = Capability.DFC3 in hello.capabilities
-        shared = self._pipeline.of(file, model, described=described)
+        shared = self._pipeline.of(file, model, described=described, before=before)
         yield shared
+        if before and model is not None and _version(shared) == VERSION_REFERENCE:
+            # The receiver's bytes may date from when no picture started from another.
+            shared = self._pipeline.of(file, model, described=described)
+            yield shared
         if described and model is not None and _version(shared) == VERSION_ABOUT:
-            # The receiver's bytes may date from when the sender gave out no metadata.
+            # ... or from when the sender gave out no metadata.
             yield self._pipeline.of(file, model)
 
     def _model(self, request: Open, hello: Hello) -> str:

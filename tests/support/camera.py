@@ -1,5 +1,6 @@
 """Pictures of a fixed camera, and their streams, each of which starts from the one before."""
 
+import os
 from functools import cache
 from pathlib import Path
 
@@ -7,12 +8,15 @@ import numpy as np
 from numpy.typing import NDArray
 from sources import by_scale, picture
 
+from diffc_stream import save_png
 from diffc_stream.codec import Encoder
 from diffc_stream.diffusion.model import Model
 from diffc_stream.references import among, held
 
 MODEL: Model = by_scale()
 """A model of small pictures that knows shaped noise, which references need."""
+TAKEN = 400_000 * 3600
+"""When the first picture was taken, in seconds since 1970: at a full hour."""
 HALF = 600
 """Bytes of a stream that the next one starts from."""
 
@@ -45,4 +49,14 @@ def write(folder: Path, count: int) -> Path:
     folder.mkdir(parents=True, exist_ok=True)
     for number, data in enumerate(streams(count)):
         (folder / f"{number}.dfc").write_bytes(data)
+    return folder
+
+
+def photograph(folder: Path, count: int, *, every: int = 60) -> Path:
+    """Write frames as pictures, taken ``every`` so many seconds, and return the folder."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for number, frame in enumerate(frames(count)):
+        path = folder / f"{number}.png"
+        save_png(path, frame)
+        os.utime(path, (TAKEN + every * number,) * 2)
     return folder

@@ -14,6 +14,7 @@ from virtual_time import VirtualLoop
 
 from diffc_server import Catalogue, Opener, Pipeline, SenderDaemon
 from diffc_server.auth.access_control import AccessControl
+from diffc_server.catalogue.cameras import Cameras
 from diffc_server.daemon import MOST_CONNECTIONS
 from diffc_server.http.comparison import Comparison
 from diffc_stream.session import Terms
@@ -47,8 +48,9 @@ async def serving(
     certificate: Certificate | None = None,
     origins: Sequence[str] = (),
     strict: bool = False,
+    cameras: Cameras | None = None,
 ) -> AsyncIterator[SenderDaemon]:
-    catalogue = Catalogue(folder)
+    catalogue = Catalogue(folder, cameras=cameras)
     daemon = SenderDaemon(
         catalogue,
         pipeline or Pipeline(opener or FakeOpener()),

@@ -1,0 +1,173 @@
+"""What the stream of a camera's picture starts from: the beginning of the one before.
+
+It is as long as a picture of REFERENCE_PSNR takes, which follows from its bytes alone, so that all
+senders take the same.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+from diffc_stream.codec.curve import Curve
+from diffc_stream.container import Header, Reference
+from diffc_stream.container.grammar import MOST_HEADER
+from diffc_stream.container.varint import Truncated
+from diffc_stream.errors import RequestRefused
+
+from ..catalogue.file import File
+from ..threads.pools import WorkerPools
+from .source import STREAM_SUFFIX, Opener, ReferringOpener
+from .subscribers import Account
+
+REFERENCE_PSNR = 34.0
+"""The expected quality in dB of what a stream starts from: what is better there saves little."""
+STEP = 256
+"""It has a multiple of so many bytes, unless it is a whole stream."""
+MOST_BPP = 0.5
+"""Its most bits per pixel."""
+
+EXTENT = f"from {REFERENCE_PSNR:g} dB in {STEP}, {MOST_BPP:g} bpp at most"
+"""The rule in words: streams by another rule are others."""
+
+
+class Stream(Protocol):
+    """A stream that grows as it is wanted."""
+
+    model: str | None
+    """Fingerprint of its model."""
+    complete: bool
+    """Whether all of it is there."""
+
+    def __len__(self) -> int: ...
+
+    def read(self, start: int, end: int) -> bytes:
+        """Return the bytes from ``start`` to ``end``, as far as they are there."""
+        ...
+
+    async def reach(
+        self, length: int, account: Account | None = None, *, claimed: bool = False
+    ) -> None:
+        """Wait until ``length`` bytes or the whole stream are there.  Raises RequestRefused."""
+        ...
+
+
+Of = Callable[[File, tuple[File, ...]], Stream]
+"""Returns the stream of a picture, which goes back to others."""
+
+
+class Extent:
+    """Finds how much of a stream the next one starts from."""
+
+    def __init__(self) -> None:
+        self.size: int | None = None
+        """That many bytes, once it is known."""
+        self.looked = 0
+        """Bytes of the stream that are taken into account."""
+        self._curve = Curve()
+        self._head = b""
+        """The first bytes, until the header is complete."""
+        self._most: int | None = None
+        """Where it ends at the latest, once that is known."""
+
+    def look(self, data: bytes, *, complete: bool) -> None:
+        """Take the bytes after those of the last call; with ``complete`` there are no more.
+
+        All but the last calls have multiples of STEP.
+        """
+        for start in range(0, len(data), STEP):
+            piece = data[start : start + STEP]
+            if len(piece) < STEP and not complete:
+                return
+            self._take(piece)
+            if self.size is not None:
+                return
+        if complete:
+            self.size = self.looked
+
+    def _take(self, piece: bytes) -> None:
+        self._curve.feed(piece)
+        self.looked += len(piece)
+        if self._most is None:
+            self._head += piece
+            if (header := header_at(self._head)) is not None:
+                rated = int(header.width * header.height * MOST_BPP / 8)
+                self._most = max(rated // STEP * STEP, self.looked)
+        psnr = self._curve.psnr()
+        good = len(psnr) > 1 and psnr[-1] >= REFERENCE_PSNR
+        if self._most is not None and (good or self.looked >= self._most):
+            self.size = self.looked
+
+
+@dataclass(frozen=True, slots=True)
+class Predecessor:
+    """The picture before one, and those that it goes back to itself."""
+
+    chain: tuple[File, ...]
+    """From the key picture to the one before."""
+    of: Of
+    opener: ReferringOpener
+    workers: WorkerPools
+
+    async def opener_for(self, after: Stream, account: Account, *, claimed: bool) -> Opener:
+        """Return what opens the picture of the stream ``after``, some of which may be there.
+
+        Waits for the beginning of the stream before, encoded at the expense of ``account``; for
+        ``claimed`` see :meth:`SharedStream.want`.  Raises RequestRefused if that may be there
+        later; if there is never any, the picture is opened by itself.
+        """
+        begun = header_at(after.read(0, MOST_HEADER))
+        if begun is not None and begun.reference is None:
+            return self.opener
+        if not await self.workers.read(self.opener.refers, after.model):
+            return self.opener
+        said = None if begun is None else begun.reference
+        try:
+            files = await self._files(said, account, claimed=claimed)
+        except RequestRefused as error:
+            if error.retry or said is not None:
+                raise
+            return self.opener
+        return self.opener.starting(f"{self.chain[-1].path.name}{STREAM_SUFFIX}", files)
+
+    async def _files(
+        self, said: Reference | None, account: Account, *, claimed: bool
+    ) -> list[bytes]:
+        """Return the beginning of the stream before, and of those before that as far as needed."""
+        files: list[bytes] = []
+        for place in reversed(range(len(self.chain))):
+            stream = self.of(self.chain[place], self.chain[:place])
+            if said is None:
+                size = await self._extent(stream, account, claimed=claimed)
+            else:
+                size = said.size
+                await stream.reach(size, account, claimed=claimed)
+            files.append(stream.read(0, size))
+            begun = header_at(files[-1])
+            if begun is None or begun.reference is None or self.opener.has_picture(files[-1]):
+                break
+            said = begun.reference
+        return files
+
+    async def _extent(self, stream: Stream, account: Account, *, claimed: bool) -> int:
+        """Wait for as much of a stream as another starts from, and return how much that is."""
+        extent = Extent()
+        while extent.size is None:
+            await stream.reach(extent.looked + STEP, account, claimed=claimed)
+            complete = stream.complete
+            data = stream.read(extent.looked, len(stream))
+            await asyncio.to_thread(extent.look, data, complete=complete)
+        return extent.size
+
+
+def header_at(stream: bytes) -> Header | None:
+    """Return the header at the start of a stream; None if it is not there yet.
+
+    Raises StreamError if there is none.
+    """
+    try:
+        return Header.parse(stream)[0]
+    except Truncated:
+        return None
