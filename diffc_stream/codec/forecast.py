@@ -36,10 +36,17 @@ _RELATED = 0.5
 DETAIL_SHARE = 0.75
 """Three of four values of an octave are detail."""
 _SHRINKAGE = 0.57
+_STARTED_SLOPE = 0.05
+"""The error falls with this power of snr while a reference knows more than the stream: what is left
+is mostly the reference's own error, of which no denoiser explains anything."""
+_STARTED_MORE = 1.2
+"""What a reference leaves open, relative to what its trust says, which is in steps of 3 dB."""
 _LEAST_ERROR = 1e-9
 """Smaller errors are only rounding.  (A step for an error of zero would state 0.)"""
 _WITHIN = 1.2
 """Factor, up or down, within which the error of the open octaves is on nine of ten photographs."""
+_WITHIN_STARTED = 1.4
+"""The same factor with a reference."""
 _WITHIN_MORE = 0.3
 """Added to that factor per octave that is not yet open, for the detail in those octaves."""
 
@@ -100,7 +107,8 @@ class Forecast:
         if trust is None:
             return cls(ratio=ratio)
         *details, low = (trust.missing(scale) for scale in range(len(trust.codes)))
-        return cls(ratio=ratio, anchor=(0.0, low), unknown=tuple(details))
+        unknown = tuple(_STARTED_MORE * detail for detail in details)
+        return cls(ratio=ratio, anchor=(0.0, low), slope=_STARTED_SLOPE, unknown=unknown)
 
     def refined(self, *, snr: float, stated: float) -> Forecast:
         """Return the forecast after a refinement says that the estimate at ``snr`` had an error.
@@ -112,7 +120,8 @@ class Forecast:
         slope, (before, error) = self.slope, self.anchor
         if snr > 1.05 * before > 0.0:
             seen = log(error / stated) / log(snr / before)
-            slope = 0.5 * slope + 0.5 * min(max(seen, 0.2), 0.9)
+            least = 0.2 if self.unknown is None else 0.0
+            slope = 0.5 * slope + 0.5 * min(max(seen, least), 0.9)
         return replace(self, anchor=(snr, stated), slope=slope)
 
     def opened(self, *, snr: float, stated: float) -> Forecast:
@@ -123,12 +132,13 @@ class Forecast:
         stated = max(stated, _LEAST_ERROR)
         # The observation explains part of the detail.  A denoiser, which sees the values together,
         # explains more of it than each value alone does.
-        left = _SHRINKAGE * DETAIL_SHARE * stated / (1.0 + snr * stated)
+        shrinkage = _SHRINKAGE if self.unknown is None else 1.0
+        left = shrinkage * DETAIL_SHARE * stated / (1.0 + snr * stated)
         before = self.error(snr / opened_snr(1.0, self.ratio))
         return replace(
             self,
             anchor=(snr, before + left),
-            slope=_USUAL_SLOPE,
+            slope=_USUAL_SLOPE if self.unknown is None else _STARTED_SLOPE,
             details=(*self.details, stated),
         )
 
@@ -165,7 +175,7 @@ class Forecast:
 
         It is less than :meth:`error` as long as no step has stated the error of an estimate.
         """
-        first = self.anchor[0] == 0.0 and snr > 0.0
+        first = self.anchor[0] == 0.0 and snr > 0.0 and self.unknown is None
         return _RELATED * self.error(snr) if first else self.error(snr)
 
     def unseen(self, octaves: int) -> float:
@@ -200,7 +210,8 @@ class Forecast:
         """Return the expected error of the whole picture at ``snr``, ``octaves`` not yet open."""
         known, unseen = self.known(snr), self.unseen(octaves)
         far = _WITHIN + _WITHIN_MORE * octaves
-        near = far if self.anchor[0] == 0.0 else _WITHIN
+        near = _WITHIN if self.unknown is None else _WITHIN_STARTED
+        near = far if self.anchor[0] == 0.0 else near
         return Expected(
             error=known + unseen,
             least=known / near + unseen / far,
