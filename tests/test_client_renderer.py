@@ -5,16 +5,19 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import errno
+import logging
 import os
 import threading
 from collections.abc import Iterator
 from pathlib import Path
 
+import camera
 import numpy as np
 import pytest
 from fakes import FakeDecoder, FakeDecoders, FakePicture, stream_of
+from sources import collection
 
-from diffc_client import Method, Mirrored
+from diffc_client import Decoders, Method, Mirrored, ModelDecoders
 from diffc_client.mirror import renderer as module
 from diffc_client.mirror.owned_folder import OwnedFolder
 from diffc_client.mirror.paths import Places
@@ -59,7 +62,7 @@ def names(home: Path) -> list[str]:
 class Watched(Renderer):
     """A renderer that can be waited for."""
 
-    def __init__(self, decoders: FakeDecoders) -> None:
+    def __init__(self, decoders: Decoders) -> None:
         super().__init__(decoders)
         self._loop, self._written = asyncio.get_running_loop(), asyncio.Event()
         self._shown: dict[Path, list[int]] = {}
@@ -233,3 +236,38 @@ async def test_a_disk_that_is_full_is_looked_at_again(
             await renderer.until(tmp_path / f"{name}.png", 100)
     assert len(tried) == 5
     assert caplog.text.count("No space left on device") == 1
+
+
+@pytest.mark.asyncio
+async def test_what_waits_for_another_is_bounded(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO, "diffc_client")
+    monkeypatch.setattr(module, "MOST_BEHIND", 1)
+    data = camera.streams(3)
+    home = camera.write(tmp_path, 3)
+    async with Watched(ModelDecoders(collection(camera.MODEL))) as renderer:
+        for name in ("0", "1", "2"):
+            owned(home).adopt(f"{name}.dfc", length=1200)
+        for stream in (home / "0.dfc", home / "1.dfc"):
+            stream.unlink()
+        given = {
+            name: Mirrored(
+                name=f"{name}.dfc",
+                stream=home / f"{name}.dfc",
+                picture=home / f"{name}.png",
+                bytes=1200,
+                complete=True,
+                owned=owned(home),
+            )
+            for name in ("1", "2")
+        }
+        (home / "1.dfc").write_bytes(data[1])
+        assert not renderer._write(given["2"])  # for want of 0.dfc, which 1.dfc starts from
+        assert not renderer._write(given["1"])
+        assert renderer._behind == {str(home / "0.dfc"): {"2.dfc": given["2"], "1.dfc": given["1"]}}
+        monkeypatch.setattr(module, "MOST_BEHIND", 0)
+        renderer._behind.clear()
+        assert not renderer._write(given["1"])
+        assert renderer._behind == {}
+    assert "1.png waits for 0.dfc, 600 bytes whose" in caplog.text

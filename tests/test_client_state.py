@@ -35,7 +35,7 @@ def saved(owned: OwnedFolder, target: Target = WHOLE) -> Records:
             length=300,
         ),
     }
-    records = Records(mark=MARK, images=images)
+    records = Records(mark=MARK, images=images, starts={"c.png": ("b.png", 512)})
     records.save(owned, target, mark=MARK)
     return records
 
@@ -67,6 +67,8 @@ FACTS: dict[str, object] = {
         *("", "[]", "{", "null", "7", "[" * 100_000),
         json.dumps(FACTS | {"format": 2}),
         json.dumps(FACTS | {"mark": "x"}),
+        json.dumps(FACTS | {"starts": {"a": ["b", "c"]}}),
+        json.dumps(FACTS | {"starts": {"a": 7}}),
         json.dumps(FACTS | {"images": [1]}),
         json.dumps(FACTS | {"images": [[{"name": "../a"}, None, 0]]}),
         json.dumps(

@@ -124,7 +124,8 @@ COUNTED = {
         client/mirror/catalogue_feed.py self._left_out self._doubtful
         client/mirror/removal.py self._removing task thread
         client/mirror/deferred.py self._parked timer
-        client/mirror/state.py self.images
+        client/mirror/state.py self.images self.starts
+        client/mirror/starts.py self._after
         client/remote/websocket.py self._entries self._pages self._telling
         client/mirror/scheduler.py self._heap self._waiting self._sizes
         client/mirror/paths.py self._owners
@@ -154,7 +155,7 @@ COUNTED = {
         diffc_stream/references.py self._kept
         """,
     "Pictures to be rendered": """
-        client/mirror/renderer.py task thread
+        client/mirror/renderer.py task thread self._behind
         client/mirror/fair_share.py self._had self._waiting
         """,
     "Steps and pixels of a stream": """

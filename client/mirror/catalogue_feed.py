@@ -91,15 +91,26 @@ class CatalogueFeed:
             await self._transfers.finished.wait()
 
     def gone(self, name: str) -> None:
-        """Delete a picture that the sender has removed, if that is wanted, and forget it."""
-        if self._delete:
+        """Delete a picture that the sender has removed, if that is wanted, and forget it.
+
+        It stays until no other starts from it.
+        """
+        removed = self._transfers.starts.removed(name)
+        for one in removed if self._delete else ():
             try:
-                place = self._owned.places.claim(name)
+                place = self._owned.places.claim(one)
             except OSError as error:
-                self._transfers.complain("files", f"{name} cannot be deleted: {error}")
+                self._transfers.complain("files", f"{one} cannot be deleted: {error}")
             else:
-                self._removal.add(name, place)
+                self._removal.add(one, place)
+                self._owned.places.release(one)
         self.forget(name)
+
+    def want_beginning(self, name: str) -> None:
+        """Want of a picture that nobody asked for what others start from."""
+        entry = Entry(name=name, size=0, time=0, thumbprint="")
+        if name not in self._records.images and self._claim(entry):
+            self._records.images[name] = Record(entry=entry, aside=True)
 
     def forget(self, name: str) -> None:
         """Drop all state of a picture."""

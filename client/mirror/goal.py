@@ -29,6 +29,8 @@ class Goal:
     weight: float = 1.0
     bound: int | None = None
     """Where the stream ends for now, if its target is beyond that."""
+    raised: bool = False
+    """Whether the target is only what others start from; its own comes after."""
 
     def until(self, bound: int) -> Goal:
         """Return a goal that ends at byte ``bound``, if this one does not end before."""
@@ -36,6 +38,19 @@ class Goal:
         if wanted is not None and wanted <= bound:
             return self
         return replace(self, target=replace(self.target, bytes=bound), bound=bound)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Need:
+    """What others need of a stream."""
+
+    least: int = 0
+    """So many bytes: they start from them."""
+    aside: bool = False
+    """Nothing else is wanted of it."""
+
+
+NONE = Need()
 
 
 class Goals:
@@ -61,14 +76,16 @@ class Goals:
         """Return the seconds after which the budget may allow something else; None is never."""
         return None if self._ledger is None else self._ledger.turn()
 
-    def of(self, held: int, link: AnyLink, *, alone: bool, all_at_once: bool) -> Goal:
-        """Return the goal of a stream of which ``held`` bytes are here.
+    def of(
+        self, held: int, link: AnyLink, *, alone: bool, all_at_once: bool, need: Need = NONE
+    ) -> Goal:
+        """Return the goal of a stream of which ``held`` bytes are here, and others ``need`` some.
 
         ``alone`` says that there is no other picture, ``all_at_once`` that all that are wanted can
         be received at once.  Then only the first bytes need bounds: after them, the sender itself
         sends the bytes that gain most.
         """
-        whole = Goal(target=self._target)
+        whole = self._aim(held, need)
         if self._order.newest:
             return whole if all_at_once else whole.until(held + PORTION)
         if isinstance(link, PullLink):  # each request costs a round trip, so ask once
@@ -78,6 +95,16 @@ class Goals:
             return whole
         bounded = whole.until(end_of(round_of(held)))
         return replace(bounded, weight=URGENT if urgent else 1.0)
+
+    def _aim(self, held: int, need: Need) -> Goal:
+        """Return the goal without regard to other streams."""
+        if need.aside:
+            return Goal(target=Target(bytes=max(1, need.least)))
+        target = self._target
+        limited = target.bpp is not None or target.side is not None or target.psnr is not None
+        if held >= need.least or (not limited and (target.bytes or need.least) >= need.least):
+            return Goal(target=target)
+        return Goal(target=Target(bytes=need.least), raised=True)
 
     @asynccontextmanager
     async def paid(self, goal: Goal, held: int, transfer: Transfer) -> AsyncIterator[Goal | None]:

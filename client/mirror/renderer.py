@@ -7,17 +7,24 @@ import contextlib
 import logging
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Self
 
 from diffc_stream.allocation import give_back
-from diffc_stream.errors import DiffcError
+from diffc_stream.container import Reference
+from diffc_stream.errors import DiffcError, MissingReference
 from diffc_stream.picture import png_bytes
 
-from ..decoding.decoders import Decoders, Method, Picture, metadata_of
+from ..decoding.decoders import Decoders, Method, Picture, decoder_finding, metadata_of
+from ..storage.references import name_beside
 from .fair_share import FairShare
 from .log_limit import LogLimit
+from .owned_folder import OwnedFolder
 from .progress import Mirrored
 from .transfers import RETRY_DISK, SCARCE
+
+MOST_BEHIND = 10_000
+"""Streams for which others wait to be rendered."""
 
 logger = logging.getLogger("diffc_client")
 
@@ -43,6 +50,8 @@ class Renderer:
         self._method: Method = render
         self._complaints = LogLimit(logger)
         self._turns: FairShare[Mirrored] = FairShare()
+        self._behind: dict[str, dict[str, Mirrored]] = {}
+        """Pictures that start from another, by the other's file: it is not there yet."""
         self._changed = asyncio.Event()
         self._worker = ThreadPoolExecutor(1, thread_name_prefix="renderer")
 
@@ -71,6 +80,8 @@ class Renderer:
                 # Memory that large pictures took is of no use to the next one.
                 await loop.run_in_executor(self._worker, give_back)
                 self._turns.spent(sender, loop.time() - began)
+                for behind in self._behind.pop(str(mirrored.stream), {}).values():
+                    self.put(behind, sender=sender)
                 if scarce:
                     # The disk is full, which is the same for all other pictures.
                     self.put(mirrored, sender=sender)
@@ -83,9 +94,10 @@ class Renderer:
         owned = mirrored.owned
         assert owned is not None
         stream, picture = map(owned.relative, (mirrored.stream, mirrored.picture))
+        beside = _Beside(owned, mirrored.stream)
         try:
             time = owned.confined.stat(stream).st_mtime_ns
-            decoder = self._decoders.new()
+            decoder = decoder_finding(self._decoders, beside.find)
             decoder.feed(owned.read(stream))
             if decoder.ready:
                 rendered = decoder.render(self._method)
@@ -96,6 +108,15 @@ class Renderer:
                     owned.remove(picture)  # they were deleted meanwhile
                 elif self._on_rendered is not None:
                     self._on_rendered(mirrored, rendered)
+        except MissingReference as error:
+            if beside.missing is None:
+                self._complaints.say("pictures", "%s: %s", mirrored.picture, error)
+                return False
+            # It may be under way: senders offer the newest first.
+            logger.info("%s waits for %s", mirrored.picture, error.reference)
+            first = str(beside.missing)
+            if first in self._behind or len(self._behind) < MOST_BEHIND:
+                self._behind.setdefault(first, {})[stream] = mirrored
         except (DiffcError, OSError) as error:
             if isinstance(error, OSError) and error.errno in SCARCE:
                 self._complaints.say("the disk", "%s: %s", mirrored.picture, error.strerror, most=1)
@@ -105,3 +126,25 @@ class Renderer:
             # A bug, which must not stop the mirror: the streams matter more.
             logger.exception("%s cannot be rendered", mirrored.picture)
         return False
+
+
+class _Beside:
+    """Finds what a stream of a mirror starts from: the beginning of a stream beside it."""
+
+    def __init__(self, owned: OwnedFolder, stream: Path) -> None:
+        self.missing: Path | None = None
+        """The file that is not there, or not as far as it is needed."""
+        self._owned = owned
+        self._stream = stream
+
+    def find(self, reference: Reference) -> bytes | None:
+        """Return the bytes that a reference names, or None.  Raises MissingReference."""
+        path = self._stream.with_name(name_beside(self._stream.name, reference, files=True))
+        try:
+            data = self._owned.read(self._owned.relative(path), reference.size)
+        except OSError:
+            data = b""
+        if reference.matches(data):
+            return data
+        self.missing = path
+        return None

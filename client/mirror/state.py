@@ -18,6 +18,8 @@ from .owned_folder import OwnedFolder, Proof
 
 FILE = ".mirror.json"
 FORMAT = 1
+MOST_STARTS = 200_000
+"""Most streams of which it is noted what they start from."""
 MOST_BYTES = 2**26
 """Largest file that is read."""
 
@@ -37,6 +39,8 @@ class Record:
     """The sender cannot read it: it is not asked for again until it has changed."""
     held: int = 0
     """Bytes received so far, about, while more is wanted."""
+    aside: bool = False
+    """It was not asked for: only what others start from is wanted."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -46,6 +50,8 @@ class Records:
     mark: str | None = None
     """The mark of the last page of its catalogue, from which the next connection goes on."""
     images: dict[str, Record] = field(default_factory=dict)
+    starts: dict[str, tuple[str, int]] = field(default_factory=dict)
+    """For pictures whose streams start from another: which one, and how many bytes of it."""
 
     @property
     def missing(self) -> int:
@@ -92,7 +98,12 @@ class Records:
         for name, thumbprint in dict(read.get("refused", {})).items():
             if name in images and images[name].entry.thumbprint == thumbprint:
                 images[name].refused = True
-        return cls(mark=_page((), read["mark"]).mark, images=images)
+        starts = {}
+        for name, (start, size) in dict(read.get("starts", {})).items():
+            if not isinstance(start, str) or not isinstance(size, int):
+                raise ValueError("a start that is none")
+            starts[name] = start, size
+        return cls(mark=_page((), read["mark"]).mark, images=images, starts=starts)
 
     def save(self, owned: OwnedFolder, target: Target, *, mark: str | None) -> None:
         """Save the state.  Raises Occupied or another OSError."""
@@ -105,7 +116,9 @@ class Records:
             "target": dataclasses.asdict(target),
             "refused": {one.entry.name: one.entry.thumbprint for one in records if one.refused},
         }
-        text = f'{json.dumps(facts)[:-1]}, "images": [{images}]}}'
+        found = tuple(self.starts.items())
+        starts = ", ".join(f"{json.dumps(of)}: {json.dumps(to)}" for of, to in found)
+        text = f'{json.dumps(facts)[:-1]}, "images": [{images}], "starts": {{{starts}}}}}'
         owned.replace(FILE, text.encode(), durable=True)
 
 

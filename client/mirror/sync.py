@@ -126,6 +126,7 @@ class Mirror:
             on_gone=self._gone,
             is_busy=self._is_busy,
             on_received=self._on_received,
+            on_needed=self._needed,
             order=self._order,
             ledger=self._ledger,
         )
@@ -291,6 +292,11 @@ class Mirror:
 
     def _gone(self, name: str) -> None:
         self._feed.gone(name)
+
+    def _needed(self, name: str) -> None:
+        """Get what a single picture starts from; a catalogue offers it by itself."""
+        if self._named:
+            self._feed.want_beginning(name)
 
     def _is_busy(self, name: str) -> bool:
         """Tell whether a picture's file is about to be deleted."""

@@ -49,6 +49,8 @@ class Transfer:
     """Bytes held at the last call of ``on_change``."""
     bounded: bool = False
     """Whether it ends soon to let others have a turn; it is rendered then."""
+    looked_back: bool = False
+    """Whether its header has been looked at: it says what the stream starts from."""
     incoming: Incoming | None = None
     curtailed: bool = False
 

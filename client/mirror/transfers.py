@@ -15,19 +15,22 @@ from diffc_stream.ledger import Ledger
 from diffc_stream.order import Order
 from diffc_stream.session import Code, End, Reason, Target
 
+from ..remote.http_ranges import RangeLink
 from ..remote.links import AnyLink
 from ..storage.shielded import shielded
 from .cooperative import cooperatively
 from .deferred import Deferred
-from .goal import Goal, Goals
+from .goal import Goal, Goals, Need
 from .growing_file import GrowingStream, growing
 from .log_limit import LogLimit
-from .owned_folder import Full, Occupied, OwnedFolder
+from .owned_folder import Full, OwnedFolder
 from .paths import Place, Unplaceable
 from .progress import Mirrored, mirrored
 from .scheduler import TransferScheduler, group_of
+from .starts import Starts
 from .state import Record, Records
 from .transfer import Incoming, Transfer, ask
+from .versions import growing_version, new_version, settle
 
 AT_ONCE = 64
 """Streams received at once, if the sender does not allow fewer ..."""
@@ -58,6 +61,7 @@ class Transfers:
         on_gone: Callable[[str], object],
         is_busy: Callable[[str], bool],
         on_received: Callable[[int], object] | None = None,
+        on_needed: Callable[[str], object] = lambda _: None,
         order: Order | None = None,
         ledger: Ledger | None = None,
     ) -> None:
@@ -65,14 +69,17 @@ class Transfers:
 
         ``on_change`` is called for pictures that have grown, ``on_gone`` for those that were
         removed from the records while they were received, and ``on_received`` with numbers of
-        received bytes.  Pictures that ``is_busy`` names are not started.
+        received bytes.  ``on_needed`` is called for pictures that others start from, and that are
+        not in the records.  Pictures that ``is_busy`` names are not started.
         """
         self._records = records
         self._owned = owned
         self._on_change = on_change
         self._on_gone = on_gone
         self._is_busy = is_busy
-        self._on_received = on_received
+        self._on_received, self._on_needed = on_received, on_needed
+        self.starts = Starts(records)
+        """What the streams start from."""
         self.again: float | None = None
         """Seconds after which to ask again for a picture that the sender does not send, also over
         the same link; None waits until the picture changes."""
@@ -181,11 +188,6 @@ class Transfers:
                 async with asyncio.timeout(self._goals.turn()):
                     await self.changed.wait()
 
-    def _growing(self, place: Place) -> str:
-        """Return the file that grows; called on a thread.  Raises Unplaceable."""
-        self._owned.places.check(place)
-        return self._owned.beside(place) or self._owned.relative(place.stream)
-
     def _park(self, name: str, error: Exception, seconds: float | None) -> None:
         """Defer a picture for ``seconds``; None is until it changes, or until another link."""
         self._parking.park(name, seconds)
@@ -217,7 +219,8 @@ class Transfers:
         try:
             place = transfer.place = self._owned.places.claim(name)
             ended = await self._go_on(link, transfer, place, heard)
-            length = await asyncio.to_thread(self._settle, place, ended=ended is not None)
+            settled = partial(settle, self._owned, place, ended=ended is not None)
+            length, replaced = await asyncio.to_thread(settled)
         except PeerError as error:
             retry = max(error.after or 0.0, RETRY) if error.retry else self.again
             # Without a thumbprint, a replaced picture could not be told from this one.
@@ -240,11 +243,26 @@ class Transfers:
         except DiffcError as error:
             self._finish(transfer, error, retry)
         else:
-            if ended is not None and record.entry.thumbprint == thumbprint:
+            same = record.entry.thumbprint == thumbprint
+            if ended is not None and same and self.starts.enough(name, ended, length):
                 record.ended = ended
                 record.length = length
+            for other in self.starts.outdated(name) if replaced else ():
+                self.renew(other)
+                self.wait(other)
             self._say(transfer, record, place)
             self._finish(transfer)
+
+    async def _look_back(self, link: AnyLink, transfer: Transfer, kept: GrowingStream) -> None:
+        """Want what a stream starts from, once its header is there."""
+        header = await shielded(lambda: kept.header)
+        if header is not None:
+            transfer.looked_back = self.dirty = True
+            start = self.starts.note(transfer.name, header, files=isinstance(link, RangeLink))
+            if start is not None:
+                if not self.starts.want(start):
+                    self._on_needed(start)
+                self.wait(start)
 
     def _pause(self, error: OSError) -> None:
         """Start no more streams, because the disk is full."""
@@ -293,7 +311,7 @@ class Transfers:
         heard: Callable[[], object],
     ) -> Reason | None:
         """Receive some of a stream; return why it has ended, None if more is wanted."""
-        relative = await asyncio.to_thread(self._growing, place)
+        relative = await asyncio.to_thread(growing_version, self._owned, place)
         try:
             return await self._grow(link, transfer, relative, heard)
         except PeerError as error:
@@ -304,29 +322,8 @@ class Transfers:
                 raise await asyncio.to_thread(self._owned.occupied, relative) from error
         # The picture has been replaced; the old stream stays until the new one is as long.
         logger.info("%s: %s has been replaced", self._owned.folder, transfer.name)
-        beside = await asyncio.to_thread(self._anew, place)
-        if beside is None:
-            raise Occupied(f"{place.beside} and others are in the way; they are kept")
+        beside = await asyncio.to_thread(new_version, self._owned, place)
         return await self._grow(link, transfer, beside, heard, anew=True)
-
-    def _anew(self, place: Place) -> str | None:
-        return self._owned.beside(place) or self._owned.beside(place, anew=True)
-
-    def _settle(self, place: Place, *, ended: bool) -> int:
-        """Replace the old stream by the newer one, if that is as long or has ended.
-
-        Called on a thread; returns the bytes of the stream in place.
-        """
-        owned, older = self._owned, self._owned.relative(place.stream)
-        newer = owned.beside(place)
-        if newer is not None and (ended or owned.size(newer) >= owned.size(older)):
-            try:
-                owned.settle(newer, older)
-            except Occupied:
-                with contextlib.suppress(OSError):
-                    owned.remove(newer)
-                raise
-        return owned.size(older)
 
     async def _grow(
         self,
@@ -342,7 +339,8 @@ class Transfers:
             held = max(kept.length, kept.doubtful)
             at_once = len(self._rounds) + len(self._running) <= self._at_once
             alone = len(self._records.images) <= 1
-            wanted = self._goals.of(held, link, alone=alone, all_at_once=at_once)
+            need = Need(least=self.starts.least(transfer.name), aside=transfer.record.aside)
+            wanted = self._goals.of(held, link, alone=alone, all_at_once=at_once, need=need)
             async with self._goals.paid(wanted, held, transfer) as goal:
                 if goal is None:
                     return None
@@ -352,7 +350,8 @@ class Transfers:
                 raise await asyncio.to_thread(self._owned.occupied, relative)
             await shielded(kept.confirm)
         # A stream that ended for others' turns may have more bytes.
-        more = transfer.curtailed or (goal.bound is not None and kept.length >= goal.bound)
+        more = transfer.curtailed or goal.raised
+        more = more or (goal.bound is not None and kept.length >= goal.bound)
         return None if end.reason is Reason.TARGET and more else end.reason
 
     async def _ask(
@@ -370,13 +369,14 @@ class Transfers:
         if transfer.curtailed:
             transfer.curtail()
         try:
-            return await self._drain(incoming, transfer, kept, heard)
+            return await self._drain(link, incoming, transfer, kept, heard)
         finally:
             transfer.incoming = None
             incoming.stop()
 
     async def _drain(
         self,
+        link: AnyLink,
         incoming: Incoming,
         transfer: Transfer,
         kept: GrowingStream,
@@ -393,6 +393,8 @@ class Transfers:
                 transfer.held = transfer.record.held = 0 if kept.doubtful else kept.length
                 if end is None and transfer.much_grown():
                     self._show(transfer, kept)
+            if not transfer.looked_back:
+                await self._look_back(link, transfer, kept)
             heard()
             if end is not None:
                 return end

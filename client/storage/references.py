@@ -11,7 +11,7 @@ import asyncio
 import contextlib
 import logging
 from collections import OrderedDict
-from collections.abc import AsyncIterator, Awaitable, Callable, Container
+from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -149,18 +149,3 @@ class Beginnings:
             return Cached(Store(self._cache).open(replace(self._address(image), query="")))
         except (OSError, StreamError):
             return None  # the cache is a convenience
-
-
-def wanted_of(image: str, header: Header | None, known: Container[str]) -> tuple[str, int] | None:
-    """Return which of the ``known`` pictures the stream of ``image`` starts from, and how much.
-
-    None if it starts from none, or from something else than a stream beside it.
-    """
-    if header is None or header.reference is None:
-        return None
-    for files in (False, True):
-        with contextlib.suppress(MissingReference):
-            name = name_beside(image, header.reference, files=files)
-            if name in known:
-                return name, header.reference.size
-    return None
