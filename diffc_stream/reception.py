@@ -6,10 +6,17 @@ import math
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
 from diffc_stream.codec import Patchwork
-from diffc_stream.codec.decoder import MOST_PIXELS, Method, Rendering
+from diffc_stream.codec.decoder import (
+    MOST_PIXELS,
+    Method,
+    References,
+    Rendering,
+    no_references,
+)
 from diffc_stream.errors import NothingDecodable
 from diffc_stream.packets import Gathered, Outcome, Receiver
 
@@ -49,9 +56,9 @@ class Progress:
 class Reception:
     """Take packets, from one or several antennas, and show the picture that they give so far.
 
-    ``models`` are as for :class:`~diffc_stream.codec.Decoder`; ``wanted`` is the only stream to
-    show, by its number.  Otherwise it is the one last heard of.  Not safe to use from two threads
-    at once.
+    ``models`` and ``references`` are as for :class:`~diffc_stream.codec.Decoder`; ``wanted`` is the
+    only stream to show, by its number.  Otherwise it is the one last heard of.  Not safe to use
+    from two threads at once.
     """
 
     def __init__(
@@ -60,9 +67,10 @@ class Reception:
         *,
         wanted: int | None = None,
         most_pixels: int = MOST_PIXELS,
+        references: References = no_references,
     ) -> None:
         self.receiver = Receiver(wanted=wanted)
-        self._models, self._most_pixels = models, most_pixels
+        self._new = partial(Patchwork, models, most_pixels=most_pixels, references=references)
         self._patchwork: tuple[Gathered, int, Patchwork] | None = None
 
     def take(self, packet: bytes) -> Outcome:
@@ -100,8 +108,7 @@ class Reception:
         known = self._patchwork
         if known is None or known[:2] != (gathered, gathered.distrusted):
             # What was forgotten may come again with other bytes.
-            patchwork = Patchwork(self._models, most_pixels=self._most_pixels)
-            known = self._patchwork = (gathered, gathered.distrusted, patchwork)
+            known = self._patchwork = (gathered, gathered.distrusted, self._new())
         return known[2].decoder(gathered.parts()).render(method, symmetries=symmetries)
 
 

@@ -2,12 +2,15 @@
 
 from collections.abc import Iterator
 
+import camera
 import pytest
 from sources import LARGE, collection, long_stream, model
 
-from diffc_stream.errors import NothingDecodable
+from diffc_stream.container import Header, Reference
+from diffc_stream.errors import MissingReference, NothingDecodable
 from diffc_stream.packets import Broadcast, Outcome
 from diffc_stream.reception import Reception, sharpening
+from diffc_stream.references import References, among
 
 MODELS = collection(model(LARGE))
 
@@ -38,6 +41,25 @@ def test_another_stream_is_another_picture() -> None:
         for packet in Broadcast(long_stream(), size=200, budget=budget):
             reception.take(packet)
         assert reception.render().bytes == len(reception.stream)
+
+
+def test_a_broadcast_may_start_from_a_picture_that_is_here() -> None:
+    first, second = camera.streams(2)
+    models = collection(camera.MODEL)
+    for find in (among([]), among([first])):
+        reception = Reception(models, references=References(models, find))
+        for packet in Broadcast(second, size=64):
+            reception.take(packet)
+        if find(reference_of(second)) is None:
+            with pytest.raises(MissingReference):
+                reception.render()
+    assert reception.render().bytes == len(second)
+
+
+def reference_of(stream: bytes) -> Reference:
+    reference = Header.parse(stream)[0].reference
+    assert reference is not None
+    return reference
 
 
 def with_pauses() -> Iterator[bytes | None]:

@@ -9,6 +9,7 @@ from diffc_stream.errors import AddressError
 from diffc_stream.session.fields import Name
 from diffc_stream.session.messages import MAX_NAME
 from diffc_stream.transport import mqtt
+from diffc_stream.transport.url import without_login
 
 DEFAULT_PORT = 8765
 MOST_QUERY = 4096
@@ -55,16 +56,17 @@ class Address:
         except ValueError as error:
             # The message may quote a host with line separators, and has to be one line.
             reason = " ".join(str(error).split())
-            raise AddressError(f"{url!r} is not an address: {reason}") from error
+            raise AddressError(f"{without_login(url)!r} is not an address: {reason}") from error
         if parts.scheme not in _PORTS or not parts.hostname:
             raise AddressError(
-                f"{url!r} is not an address: it should be ws://HOST:PORT/IMAGE "
+                f"{without_login(url)!r} is not an address: it should be ws://HOST:PORT/IMAGE "
                 "or http://HOST/IMAGE.dfc"
             )
         plain = parts.scheme in _PLAIN
         if (parts.query and not plain) or parts.fragment or "@" in parts.netloc:
             raise AddressError(
-                f"{url!r} is not an address: write '?', '#' and '@' in a name as %3F, %23 and %40"
+                f"{without_login(url)!r} is not an address: "
+                "write '?', '#' and '@' in a name as %3F, %23 and %40"
             )
         if len(parts.query) > MOST_QUERY:
             raise AddressError(f"an address has at most {MOST_QUERY} characters after '?'")

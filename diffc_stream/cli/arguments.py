@@ -54,8 +54,8 @@ def add_reference(parser: argparse.ArgumentParser) -> None:
         action="append",
         default=[],
         metavar="FILE",
-        help="a picture, or a stream, that IN starts from; may be given several times. A file of "
-        "the name that IN says, in the folder of IN, is found without it",
+        help="a picture, or a stream, that the stream starts from; may be given several times. "
+        "If the stream is a file, a file of the name that it says in its folder is found without",
     )
 
 

@@ -7,9 +7,10 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from diffc_stream.cli.arguments import ENGINE, Commands
+from diffc_stream.cli import references
+from diffc_stream.cli.arguments import ENGINE, Commands, add_reference
 from diffc_stream.cli.output import print_json
-from diffc_stream.destination import check, writing
+from diffc_stream.destination import STANDARD, check, writing
 from diffc_stream.diffusion.collection import Collection
 from diffc_stream.errors import NothingDecodable
 from diffc_stream.flags import add_max_pixels, add_quality, add_rendering, identity, number
@@ -41,7 +42,7 @@ exit codes:
   2  wrong usage, or an address that cannot be had
   3  not a single picture has arrived
   5  the stream cannot be used
-  6  its model is missing or unusable
+  6  its model is missing or unusable, or the picture that it starts from is missing
 """
 
 
@@ -76,22 +77,26 @@ def add(commands: Commands) -> None:
     add_quality(parser)
     add_rendering(parser)
     add_max_pixels(parser)
+    add_reference(parser)
     add("--json", action="store_true", help="print one JSON object for each picture")
 
 
 def run(arguments: argparse.Namespace) -> None:
     """Receive until all is there."""
     from diffc_stream.reception import Reception, sharpening
+    from diffc_stream.references import References
     from diffc_stream.transport.carriers import arriving
 
     format_of(arguments.output, arguments.quality)
     check(arguments.output)
     if arguments.stream is not None:
         check(arguments.stream)
+    models = Collection.at_hand(arguments.model)
     reception = Reception(
-        Collection.at_hand(arguments.model),
+        models,
         wanted=arguments.wanted,
         most_pixels=arguments.max_pixels,
+        references=References(models, references.finder(STANDARD, arguments.reference)),
     )
     shown = False
     with arriving(arguments.source, seconds=arguments.seconds) as packets:

@@ -52,7 +52,8 @@ MOST_PIXELS = 100_000_000
 """Larger pictures are refused: a header of 16 bytes can name one of four billion pixels."""
 
 
-def _none(reference: Reference) -> NDArray[np.uint8]:
+def no_references(reference: Reference) -> NDArray[np.uint8]:
+    """Raise MissingReference: nothing is here that a stream could start from."""
     raise MissingReference(reference.told)
 
 
@@ -103,7 +104,7 @@ class Decoder:
         *,
         damaged: bool = False,
         most_pixels: int = MOST_PIXELS,
-        references: References = _none,
+        references: References = no_references,
     ) -> None:
         if not isinstance(models, Mapping):
             models = {model.fingerprint: model for model in models}

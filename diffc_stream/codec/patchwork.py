@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 
-from diffc_stream.codec.decoder import MOST_PIXELS, Decoder
+from diffc_stream.codec.decoder import MOST_PIXELS, Decoder, References, no_references
 from diffc_stream.diffusion.model import Model
 
 LEAST_KNOWN = 0.25
@@ -23,9 +23,14 @@ class Patchwork:
     """
 
     def __init__(
-        self, models: Mapping[str, Model] | Sequence[Model], *, most_pixels: int = MOST_PIXELS
+        self,
+        models: Mapping[str, Model] | Sequence[Model],
+        *,
+        most_pixels: int = MOST_PIXELS,
+        references: References = no_references,
     ) -> None:
-        self._sure = Decoder(models, most_pixels=most_pixels)
+        """Decode as a :class:`Decoder` with these arguments does."""
+        self._sure = Decoder(models, most_pixels=most_pixels, references=references)
         self._newest = self._sure
         self._parts: list[Part] = []
         """What the newest decoder has been fed."""

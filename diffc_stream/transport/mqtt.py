@@ -20,6 +20,7 @@ from urllib.parse import unquote, urlsplit
 
 from diffc_stream.errors import AddressError, LinkLost, MissingPackage, SafetyError, Unauthorized
 from diffc_stream.transport.exposure import in_the_clear
+from diffc_stream.transport.url import without_login
 
 if TYPE_CHECKING:
     from aiomqtt import Client as Client  # noqa: PLC0414  (for both daemons)
@@ -68,9 +69,9 @@ class Broker:
             port = parts.port
         except ValueError as error:
             reason = " ".join(str(error).split())
-            raise AddressError(f"{url!r} is not an address: {reason}") from error
+            raise AddressError(f"{without_login(url)!r} is not an address: {reason}") from error
         if parts.scheme not in PORTS or not parts.hostname or port == 0:
-            raise AddressError(f"{url!r} is not mqtt://HOST:PORT/PREFIX")
+            raise AddressError(f"{without_login(url)!r} is not mqtt://HOST:PORT/PREFIX")
         if "@" in parts.netloc or parts.query or parts.fragment:
             raise AddressError(
                 "an address mqtt://HOST:PORT/PREFIX has no login and no '?' or '#': "
