@@ -117,6 +117,16 @@ def test_the_dial_goes_from_mmse_to_flow() -> None:
     assert np.max(np.abs(half.image - between)[within]) <= 1
 
 
+@pytest.mark.parametrize("symmetries", [1, 2])
+def test_the_dial_leaves_a_clear_picture_as_it_is(symmetries: int) -> None:
+    decoder = Decoder([model()])
+    decoder.feed(stream(None))
+    before = decoder.render().image
+    half = decoder.render(0.5, symmetries=symmetries).image
+    assert np.abs(half.astype(int) - before).max() <= 1
+    assert np.array_equal(decoder.render().image, before)
+
+
 @pytest.mark.parametrize("realism", [-0.1, 1.1, float("nan")])
 def test_the_dial_has_two_ends(realism: float) -> None:
     decoder = Decoder([model()])

@@ -262,10 +262,10 @@ class Decoder:
         if isinstance(method, str):
             return continuation.continued(chain, newest, ancestral=method == "ancestral")
         mean = chain.mean(newest, symmetries=symmetries)
-        flow = continuation.continued(chain, newest, ancestral=False)
-        flow -= mean
-        flow *= np.float32(method)
-        return np.add(mean, flow, out=flow)
+        # Either may be an array that the chain keeps, and for a clear picture both are the same.
+        towards: Floats = continuation.continued(chain, newest, ancestral=False) - mean
+        towards *= np.float32(method)
+        return np.add(mean, towards, out=towards)
 
     def observation(self) -> NDArray[np.uint8]:
         """Return the noisy observation itself as a picture, (H, W, 3), with its pixels enlarged.
