@@ -10,14 +10,20 @@ from diffc_stream.container import Step, StreamReader
 
 STORED = json.loads(javascript.RECEIVER.read_text())
 DATA = {stream["name"]: bytes.fromhex(stream["data"]) for stream in STORED["streams"]}
-PICTURED = ("streams", "broadcasts")
+STARTED = {
+    stream["name"]: (bytes.fromhex(stream["data"]), [*map(bytes.fromhex, stream["files"])])
+    for stream in STORED["started"]
+}
+PICTURED = ("streams", "broadcasts", "started")
 COMMAND = "python tests/vectors/javascript.py"
 
 
 @pytest.fixture(scope="module")
 def current() -> dict[str, Any]:
     # By way of text, as the other end sees it.
-    facts: dict[str, Any] = json.loads(json.dumps(javascript.receiver(DATA, STORED["others"])))
+    facts: dict[str, Any] = json.loads(
+        json.dumps(javascript.receiver(DATA, STARTED, STORED["others"]))
+    )
     return facts
 
 

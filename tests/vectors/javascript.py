@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Sequence
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 
@@ -20,7 +21,9 @@ from numpy.typing import NDArray
 HERE = Path(__file__).parent
 sys.path.insert(0, str(HERE.parent / "support"))
 
+import reference_vectors  # noqa: E402
 from sources import by_scale, model, odd_picture, picture, stream  # noqa: E402
+from values import EVERY, known, waves  # noqa: E402
 
 from diffc_stream.channel.randomness import (  # noqa: E402
     Purpose,
@@ -51,9 +54,11 @@ from diffc_stream.diffusion.architecture import field_features, noise_features  
 from diffc_stream.diffusion.collection import RELEASED, default_model  # noqa: E402
 from diffc_stream.diffusion.model import Model, load_model  # noqa: E402
 from diffc_stream.packets import Broadcast, Receiver  # noqa: E402
+from diffc_stream.references import References, among  # noqa: E402
 
-Floats = NDArray[np.float32]
 Json = dict[str, object]
+Started = tuple[bytes, list[bytes]]
+"""A stream, and the files that it starts from."""
 
 RECEIVER = HERE / "receiver.json"
 GOLDEN = HERE.parent.parent / "client" / "viewer" / "js" / "src" / "golden.js"
@@ -65,19 +70,6 @@ TAKEN = Metadata(
     description="Grüße",
 )
 """How the picture of one stream was taken."""
-EVERY = 97
-"""Of pictures, values this far apart are kept."""
-
-
-def known(x: Floats) -> list[float]:
-    """Return some of the values of ``x``, rounded as single precision shows them."""
-    return [float(f"{value:.7g}") for value in x.reshape(-1)[::EVERY].tolist()]
-
-
-def waves(*shape: int) -> Floats:
-    """Return values that are easily had in any language: 2 sin(i^2)."""
-    count = int(np.prod(shape))
-    return (2 * np.sin(np.arange(count, dtype=np.float64) ** 2)).astype(np.float32).reshape(shape)
 
 
 def photograph(height: int = 61, width: int = 93) -> NDArray[np.uint8]:
@@ -207,11 +199,16 @@ def pyramid() -> Json:
     return {"cases": facts, "sizes": sizes, "features": features, "fields": fields}
 
 
-def pictures(data: bytes, own: Model, ends: list[int], methods: list[Method]) -> list[Json]:
-    """Return what is shown of prefixes of a stream: values of each picture, all channels."""
+def pictures(
+    data: bytes, own: Model, ends: list[int], methods: list[Method], files: Sequence[bytes] = ()
+) -> list[Json]:
+    """Return what is shown of prefixes of a stream: values of each picture, all channels.
+
+    The stream may start from one of ``files``.
+    """
     result: list[Json] = []
     for end in ends:
-        decoder = Decoder([own])
+        decoder = Decoder([own], references=References([own], among(files)))
         decoder.feed(data[:end])
         shown: Json = {"observation": decoder.observation().reshape(-1)[::EVERY].tolist()}
         for method in methods:
@@ -304,26 +301,44 @@ def streams(data: dict[str, bytes]) -> list[Json]:
         ("shaped", by_scale(), [19, 45, 157, 300, 900], every),
         ("described", model(), [300, 600], few),
     ):
-        curve = Curve()
-        curve.feed(data[name])
-        result.append(
-            {
-                "name": name,
-                "data": data[name].hex(),
-                "prefixes": pictures(data[name], own, ends, methods),
-                "offsets": curve.offsets,
-                "psnr": curve.psnr(),
-                "facts": facts_in(data[name]),
-                "reaching": [[psnr, curve.reaching(psnr)] for psnr in (5.0, 22.0, 25.0, 60.0)],
-            }
-        )
+        prefixes = pictures(data[name], own, ends, methods)
+        result.append(described(name, data[name], prefixes))
     return result
 
 
-def receiver(data: dict[str, bytes], others: dict[str, str]) -> Json:
+def described(name: str, data: bytes, prefixes: list[Json]) -> Json:
+    """Return what there is to know of a stream."""
+    curve = Curve()
+    curve.feed(data)
+    return {
+        "name": name,
+        "data": data.hex(),
+        "prefixes": prefixes,
+        "offsets": curve.offsets,
+        "psnr": curve.psnr(),
+        "facts": facts_in(data),
+        "reaching": [[psnr, curve.reaching(psnr)] for psnr in (5.0, 22.0, 25.0, 60.0)],
+    }
+
+
+def started(data: dict[str, Started]) -> list[Json]:
+    """Return streams that start from a picture, and what is shown of them."""
+    result: list[Json] = []
+    every: list[Method] = ["mmse", "flow", "ancestral", 0.5]
+    for name, (whole, files) in data.items():
+        _, size = Header.parse(whole)
+        ends = [size, size + 4, (size + len(whole)) // 2, len(whole)]
+        prefixes = pictures(whole, by_scale(), ends, every, files)
+        facts: Json = {"files": [file.hex() for file in files]}
+        result.append(described(name, whole, prefixes) | facts)
+    return result
+
+
+def receiver(data: dict[str, bytes], starts: dict[str, Started], others: dict[str, str]) -> Json:
     """Return what belongs into receiver.json.
 
-    It is of the streams ``data``, by name, and of ``others``, of other simulators, in hex.
+    It is of the streams ``data``, by name, of ``starts``, which start from files, and of
+    ``others``, of other simulators, in hex.
     """
     return {
         "others": others,
@@ -336,6 +351,12 @@ def receiver(data: dict[str, bytes], others: dict[str, str]) -> Json:
         "octaves": pyramid(),
         "streams": streams(data),
         "broadcasts": broadcasts(data),
+        "references": {
+            "headers": reference_vectors.headers(),
+            "trusts": reference_vectors.trusts(),
+            "fits": reference_vectors.fits(),
+        },
+        "started": started(starts),
     }
 
 
@@ -364,5 +385,6 @@ def golden() -> str:
 
 
 if __name__ == "__main__":
-    RECEIVER.write_text(json.dumps(receiver(encoded(), other_simulators())) + "\n")
+    now = receiver(encoded(), reference_vectors.encoded(), other_simulators())
+    RECEIVER.write_text(json.dumps(now) + "\n")
     GOLDEN.write_text(golden())

@@ -64,7 +64,7 @@ export class Axis {
   }
 
   get #first() {
-    return this.#reception?.curve.offsets[1] ?? 1;
+    return this.#reception?.curve.first ?? 1;
   }
 
   get #position() {

@@ -72,7 +72,8 @@ function socket() {
 
 /** @param {import("./engine.js").ModelFile[]} known */
 function connected(known) {
-  return connect(socket(), { models: known.map(({ fingerprint }) => fingerprint) });
+  const names = known.map(({ fingerprint }) => fingerprint);
+  return connect(socket(), { models: names, references: true });
 }
 
 /** Return the status line. */

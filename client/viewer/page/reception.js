@@ -72,7 +72,8 @@ export class Reception extends EventTarget {
   /** The picture in the worker, which renders it. */
   get picture() {
     if (!this.#picture) {
-      this.#picture = this.#decoding.picture();
+      const reference = this.#sender.references(this.name);
+      this.#picture = this.#decoding.picture({ reference });
       if (this.length) this.#picture.feed(this.#bytes());
     }
     return this.#picture;
@@ -96,10 +97,11 @@ export class Reception extends EventTarget {
       offsets.push(this.told.bytes);
       psnr.push(Math.max(this.told.psnr, psnr[psnr.length - 1]));
     }
-    // There is no picture yet at the first offset, which is the header's end.
-    const after = offsets.findIndex((offset, place) => place > 0 && offset >= bytes);
-    if (after < 0) return offsets.length > 1 ? psnr[psnr.length - 1] : 0;
-    if (after === 1) return psnr[1];
+    // The first offset is the header's end, where most streams have no picture yet.
+    const first = Number(this.curve.first !== offsets[0]);
+    const after = offsets.findIndex((offset, place) => place >= first && offset >= bytes);
+    if (after < 0) return offsets.length > first ? psnr[psnr.length - 1] : 0;
+    if (after === first) return psnr[first];
     const share = (bytes - offsets[after - 1]) / (offsets[after] - offsets[after - 1]);
     return psnr[after - 1] + share * (psnr[after] - psnr[after - 1]);
   }
@@ -126,7 +128,7 @@ export class Reception extends EventTarget {
    * @param {number} shown
    */
   next(shown) {
-    return Math.min(this.length, shown ? STRIDE * shown : (this.curve.offsets[1] ?? this.length));
+    return Math.min(this.length, shown ? STRIDE * shown : (this.curve.first ?? this.length));
   }
 
   /** Note that a picture of it was shown. @param {number} bytes @param {number} psnr */

@@ -1,5 +1,5 @@
 /**
- * Passes errors between threads, where messages lose their classes.
+ * What passes between the threads of a page: messages, and errors, which lose their classes there.
  *
  * @module
  */
@@ -10,6 +10,34 @@ import * as errors from "./errors.js";
  * An error as data.
  *
  * @typedef {{ name: string, message: string, details: Record<string, unknown> }} ErrorData
+ */
+
+/**
+ * What the worker receives.
+ *
+ * @typedef {{ type: "configure", setup: import("./models.js").Setup }
+ *   | { type: "model", fingerprint: string, files?: import("./models.js").Files | null }
+ *   | { type: "reference", search: number, data: Uint8Array | null }
+ *   | { type: "load", fingerprint: string }
+ *   | { type: "limit", pixels: number }
+ *   | { type: "feed", picture: number, data: Uint8Array }
+ *   | { type: "assemble", picture: number, parts: import("./packets/stream.js").Part[] }
+ *   | { type: "render", picture: number, request: number, wish: import("./pictures.js").Wish,
+ *       progress: boolean }
+ *   | { type: "priority", picture: number, priority: number }
+ *   | { type: "close", picture: number }} Incoming
+ */
+
+/**
+ * What it sends.
+ *
+ * @typedef {{ type: "model", fingerprint: string }
+ *   | { type: "reference", picture: number, search: number,
+ *       reference: import("./container/reference.js").Named }
+ *   | { type: "rendered", request: number, shown: import("./pictures.js").Shown,
+ *       info: import("./models.js").Info | null }
+ *   | { type: "progress", request: number, fraction: number }
+ *   | { type: "failed", request: number, error: ErrorData }} Outgoing
  */
 
 /**

@@ -11,10 +11,11 @@ import { ModelUnavailable, Superseded } from "./errors.js";
 /** @typedef {import("./models.js").Files} Files */
 /** @typedef {import("./models.js").Info} Info */
 /** @typedef {import("./models.js").Setup} Setup */
-/** @typedef {import("./pictures.js").Incoming} Incoming */
-/** @typedef {import("./pictures.js").Outgoing} Outgoing */
+/** @typedef {import("./crossing.js").Incoming} Incoming */
+/** @typedef {import("./crossing.js").Outgoing} Outgoing */
 /** @typedef {import("./pictures.js").Shown} Shown */
 /** @typedef {import("./pictures.js").Wish} Wish */
+/** @typedef {import("./starts.js").Find} Find */
 
 /**
  * The common part of a worker and a message port.
@@ -35,6 +36,8 @@ import { ModelUnavailable, Superseded } from "./errors.js";
 /** @typedef {{ resolve: (shown: Shown) => void, reject: (error: Error) => void,
  *   onprogress?: (fraction: number) => void }} Awaited */
 
+/** @typedef {{ find: Find, stopping: AbortController }} Finding */
+
 /** A worker and the pictures that it decodes. */
 export class Decoding {
   /** @type {Port} */
@@ -44,6 +47,8 @@ export class Decoding {
   #requests = 0;
   /** @type {Map<number, Awaited>} */
   #awaited = new Map();
+  /** What finds the pictures that a picture's stream starts from. @type {Map<number, Finding>} */
+  #findings = new Map();
   /** @type {Info | null} */
   #info = null;
   /** The error after which nothing is rendered. @type {Error | null} */
@@ -99,11 +104,23 @@ export class Decoding {
     this.#post({ type: "limit", pixels });
   }
 
-  /** Return a new picture, of which nothing has arrived. */
-  picture() {
-    this.#pictures += 1;
-    return new Picture(this.#pictures, (message, transfer) => this.#post(message, transfer), {
+  /**
+   * Return a new picture, of which nothing has arrived.
+   *
+   * Streams may start from a picture that was received before.  `reference` is asked for its bytes
+   * and returns them, or null; they are checked.  Without it, render() rejects with MissingReference
+   * for such streams.
+   *
+   * @param {{ reference?: Find | null }} [options]
+   */
+  picture({ reference = null } = {}) {
+    const number = ++this.#pictures;
+    if (reference) {
+      this.#findings.set(number, { find: reference, stopping: new AbortController() });
+    }
+    return new Picture(number, (message, transfer) => this.#post(message, transfer), {
       render: (picture, wish, onprogress) => this.#render(picture, wish, onprogress),
+      closed: () => this.#forget(number),
     });
   }
 
@@ -111,6 +128,7 @@ export class Decoding {
   close() {
     this.#over = new Superseded("decoding has ended");
     this.#end(this.#over);
+    for (const number of [...this.#findings.keys()]) this.#forget(number);
     this.#port.terminate?.();
     this.#port.close?.();
   }
@@ -145,6 +163,11 @@ export class Decoding {
       this.#post(await this.#found(message.fingerprint));
       return;
     }
+    if (message.type === "reference") {
+      const data = await this.#sought(message.picture, message.reference);
+      this.#post({ type: "reference", search: message.search, data }, data ? [data.buffer] : []);
+      return;
+    }
     const awaited = this.#awaited.get(message.request);
     if (message.type === "progress") {
       awaited?.onprogress?.(message.fraction);
@@ -177,6 +200,31 @@ export class Decoding {
     return { type: "model", fingerprint, files: { graph, weights } };
   }
 
+  /**
+   * Return the bytes that a picture's stream starts from; null if they cannot be had.
+   *
+   * @param {number} picture
+   * @param {import("./container/reference.js").Named} reference
+   */
+  async #sought(picture, reference) {
+    const finding = this.#findings.get(picture);
+    if (!finding) return null;
+    try {
+      // Few streams need it, and it brings the code for hashes.
+      const { checked } = await import("./references.js");
+      const data = await checked(finding.find, reference, finding.stopping.signal);
+      return data?.slice() ?? null;
+    } catch {
+      return null; // an error counts as bytes that are not here
+    }
+  }
+
+  /** @param {number} picture */
+  #forget(picture) {
+    this.#findings.get(picture)?.stopping.abort();
+    this.#findings.delete(picture);
+  }
+
   /** @param {Error} error */
   #end(error) {
     for (const { reject } of this.#awaited.values()) reject(error);
@@ -196,7 +244,8 @@ class Picture {
    * @param {number} number
    * @param {(message: Incoming, transfer?: Transferable[]) => void} post
    * @param {{ render: (picture: number, wish: Wish,
-   *   onprogress: ((fraction: number) => void) | undefined) => Promise<Shown> }} seam
+   *   onprogress: ((fraction: number) => void) | undefined) => Promise<Shown>,
+   *   closed: () => void }} seam
    */
   constructor(number, post, seam) {
     this.#number = number;
@@ -260,6 +309,7 @@ class Picture {
     if (this.#closed) return;
     this.#closed = true;
     this.#post({ type: "close", picture: this.#number });
+    this.#seam.closed();
   }
 }
 

@@ -15,7 +15,7 @@ import { CHANNELS, area } from "./diffusion/octaves.js";
 import { ModelUnavailable, PictureTooLarge, UnsupportedStream } from "./errors.js";
 import { GOLDEN } from "./golden.js";
 
-/** @typedef {import("./codec/chain.js").Denoiser} Denoiser */
+/** @typedef {import("./codec/estimator.js").Denoiser} Denoiser */
 /** @typedef {import("./diffusion/octaves.js").Size} Size */
 /** @typedef {typeof import("onnxruntime-web")} Runtime */
 /** @typedef {"webgpu" | "wasm"} Provider */

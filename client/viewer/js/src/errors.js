@@ -3,6 +3,7 @@
  *
  *     DiffcError
  *     |-- PictureTooLarge               more pixels than the limit
+ *     |-- UnreadablePicture             a picture file that a stream starts from cannot be read
  *     |-- StreamError                   the bytes of a stream cannot be used
  *     |   |-- NotAStream                    they do not start like a .dfc stream
  *     |   |-- UnsupportedStream             a newer version, or a signal that is not known here
@@ -12,6 +13,7 @@
  *     |-- ModelError
  *     |   |-- UnknownModel                  the stream needs a model that is not available
  *     |   `-- ModelUnavailable              its files could not be loaded, or cannot be run
+ *     |-- MissingReference              a stream starts from a picture that is not here
  *     |-- AddressError                  not the address of a sender
  *     |-- Superseded                    a newer request replaced this one, or it was cancelled
  *     `-- SessionError                  the connection or the protocol failed
@@ -38,6 +40,9 @@ export class DiffcError extends Error {
 
 /** A picture with more pixels than the limit. */
 export class PictureTooLarge extends DiffcError {}
+
+/** A picture file cannot be read. */
+export class UnreadablePicture extends DiffcError {}
 
 /** Bytes that should be a .dfc stream cannot be used. */
 export class StreamError extends DiffcError {}
@@ -83,6 +88,21 @@ export class UnknownModel extends ModelError {
 
 /** The files of a model could not be loaded, or cannot be run. */
 export class ModelUnavailable extends ModelError {}
+
+/** A stream starts from a picture that is not here; `reference` has its name, size and digest. */
+export class MissingReference extends DiffcError {
+  /** @param {import("./container/reference.js").Named} reference @param {string} [why] */
+  constructor({ name, size, digest }, why) {
+    // Names come from outside.
+    const known = name.replace(/[\p{C}\p{Zl}\p{Zp}]|(?! )\p{Zs}/gu, "?");
+    super(
+      `this stream starts from a picture that is not here (${known && `${known}, `}` +
+        `${size.toLocaleString("en")} bytes whose SHA-256 begins with ${digest})` +
+        (why ? `: ${why}` : ""),
+    );
+    this.reference = { name, size, digest };
+  }
+}
 
 /** Not the address of a sender. */
 export class AddressError extends DiffcError {}

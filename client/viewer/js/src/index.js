@@ -5,6 +5,8 @@
  */
 
 /** @typedef {import("./listing.js").State} Pictures */
+/** @typedef {import("./container/reference.js").Named} Named */
+/** @typedef {import("./starts.js").Find} Find */
 
 export * from "./errors.js";
 export { Curve } from "./codec/curve.js";
@@ -12,6 +14,7 @@ export { Decoder } from "./codec/decoder.js";
 export { Decoding } from "./decoding.js";
 export { loadDenoiser } from "./denoiser.js";
 export { published, PublishedFolder } from "./published.js";
+export { references } from "./references.js";
 export { connect, Sender } from "./sender.js";
 export { Delivery } from "./delivery.js";
 export { PacketLink } from "./packets/link.js";

@@ -7,7 +7,7 @@
 import { AddressError, LinkLost, PeerError, RemoteProtocolError, SenderLeaving } from "./errors.js";
 import { MOST_ENTRIES } from "./listing.js";
 import { oneLine } from "./session/fields.js";
-import { Code, DFC1, DFC2, DFC3, peerError, SUBPROTOCOL } from "./session/messages.js";
+import { Code, DFC1, DFC2, DFC3, DFC4, peerError, SUBPROTOCOL } from "./session/messages.js";
 import { ReceiverSession } from "./session/receiver.js";
 import { OPEN_TIMEOUT, TimedSocket } from "./socket.js";
 
@@ -73,16 +73,18 @@ export class Link {
    * @param {object} options
    * @param {Iterable<string>} options.models fingerprints of the models of this side
    * @param {import("./session/receiver.js").Terms} options.terms
+   * @param {boolean} [options.references] whether streams may start from other pictures
    * @param {import("./socket.js").SocketType} options.WebSocket
    * @param {string | null} [options.token] to show, if the sender requires one
    * @param {import("./clock.js").Clock} options.clock
    * @param {Owner} owner
    */
-  constructor(url, { models, terms, WebSocket, clock, token = null }, owner) {
+  constructor(url, { models, terms, references, WebSocket, clock, token = null }, owner) {
     this.#url = url;
     this.#owner = owner;
     this.#clock = clock;
-    this.#options = { models, terms, capabilities: [DFC1, DFC2, DFC3] };
+    const capabilities = [DFC1, DFC2, DFC3, ...(references ? [DFC4] : [])];
+    this.#options = { models, terms, capabilities };
     const protocols = token === null ? [SUBPROTOCOL] : [SUBPROTOCOL, OFFER + token];
     try {
       this.#socket = new TimedSocket(

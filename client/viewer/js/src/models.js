@@ -7,7 +7,7 @@
 import { loadDenoiser } from "./denoiser.js";
 import { DiffcError, ModelUnavailable, UnknownModel } from "./errors.js";
 
-/** @typedef {import("./codec/chain.js").Denoiser} Denoiser */
+/** @typedef {import("./codec/estimator.js").Denoiser} Denoiser */
 /** @typedef {import("./denoiser.js").Provider} Provider */
 /** @typedef {import("./denoiser.js").Runtime} Runtime */
 

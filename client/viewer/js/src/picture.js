@@ -13,7 +13,7 @@
 import { decoding } from "./engine.js";
 import { Arrival } from "./element/arrival.js";
 import { Frame, WORDS } from "./element/frame.js";
-import { reader } from "./element/stream.js";
+import { source } from "./element/stream.js";
 
 export { configure } from "./engine.js";
 
@@ -169,9 +169,9 @@ export class DiffcPicture extends Base {
     if (!this.src) return;
     this.#begin();
     try {
-      const read = reader(this.src, document.baseURI);
+      const stream = source(this.src, document.baseURI);
       const wanted = { bytes: this.bytes, realism: this.realism };
-      this.#arrival = new Arrival(read, decoding(), wanted, {
+      this.#arrival = new Arrival(stream, decoding(), wanted, {
         onsize: (width, height) => {
           this.#natural = { width, height };
           this.#describe();

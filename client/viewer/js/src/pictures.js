@@ -1,9 +1,9 @@
 /**
  * The worker's side of decoding.js: pictures by number, rendered on request.
  *
- * Messages are plain objects.  The worker receives configure, model, load, limit, feed, assemble,
- * render, priority and close, and sends model (a request for a model's files), rendered, progress and
- * failed.
+ * Messages are plain objects.  The worker receives configure, model, reference, load, limit, feed,
+ * assemble, render, priority and close, and sends model (a request for a model's files), reference (a
+ * request for what a stream starts from), rendered, progress and failed.
  *
  * @module
  */
@@ -15,12 +15,17 @@ import { area } from "./diffusion/octaves.js";
 import { asData } from "./crossing.js";
 import { NothingDecodable, Superseded } from "./errors.js";
 import { Models } from "./models.js";
+import { Remembered } from "./remembered.js";
+import { starts } from "./starts.js";
 import { Turns } from "./turns.js";
 
 /** @typedef {import("./codec/rendering.js").Method} Method */
+/** @typedef {import("./codec/estimator.js").Denoiser} Denoiser */
+/** @typedef {import("./crossing.js").Incoming} Incoming */
+/** @typedef {import("./crossing.js").Outgoing} Outgoing */
+/** @typedef {import("./container/reference.js").Named} Named */
 /** @typedef {import("./models.js").Files} Files */
 /** @typedef {import("./models.js").Info} Info */
-/** @typedef {import("./models.js").Setup} Setup */
 
 /**
  * `bytes` selects a prefix, by default all that has arrived; `observation` shows the noisy
@@ -39,26 +44,9 @@ import { Turns } from "./turns.js";
  *   predictedPsnrRange: [number, number], octave: number, snr: number, evaluations: number, milliseconds: number }} Shown
  */
 
+/** @typedef {import("./diffusion/reference.js").Picture} Start */
+
 /** @typedef {{ request: number, wish: Wish, progress: boolean }} Request */
-
-/**
- * @typedef {{ type: "configure", setup: Setup }
- *   | { type: "model", fingerprint: string, files?: Files | null }
- *   | { type: "load", fingerprint: string }
- *   | { type: "limit", pixels: number }
- *   | { type: "feed", picture: number, data: Uint8Array }
- *   | { type: "assemble", picture: number, parts: import("./packets/stream.js").Part[] }
- *   | { type: "render", picture: number, request: number, wish: Wish, progress: boolean }
- *   | { type: "priority", picture: number, priority: number }
- *   | { type: "close", picture: number }} Incoming
- */
-
-/**
- * @typedef {{ type: "model", fingerprint: string }
- *   | { type: "rendered", request: number, shown: Shown, info: Info | null }
- *   | { type: "progress", request: number, fraction: number }
- *   | { type: "failed", request: number, error: import("./crossing.js").ErrorData }} Outgoing
- */
 
 /** @typedef {(message: Outgoing, transfer?: Transferable[]) => void} Post */
 
@@ -67,6 +55,11 @@ const MOST_STATES = 256 * 2 ** 20;
 /** How many rendered pictures of a stream are cached, and their most bytes. */
 const MOST_REMEMBERED = 8;
 const MOST_REMEMBERED_BYTES = 32 * 2 ** 20;
+/** How many pictures that streams start from are cached, and their most bytes. */
+const MOST_STARTS = 64;
+const MOST_STARTS_BYTES = 64 * 2 ** 20;
+/** Most bytes that are asked for, so that one picture can be shown. */
+const MOST_BEFORE = 2 ** 24;
 
 /** All pictures of one worker. */
 export class Pictures {
@@ -80,6 +73,11 @@ export class Pictures {
   #mostPixels;
   /** @type {Map<string, (files: Files | null | undefined) => void>} */
   #asked = new Map();
+  /** Searches for what streams start from. @type {Map<number, (data: Uint8Array | null) => void>} */
+  #searches = new Map();
+  #searched = 0;
+  /** @type {Remembered<Start>} */
+  #starts = new Remembered(MOST_STARTS, MOST_STARTS_BYTES);
 
   /** @param {Post} post */
   constructor(post) {
@@ -93,6 +91,9 @@ export class Pictures {
     } else if (message.type === "model") {
       this.#asked.get(message.fingerprint)?.(message.files);
       this.#asked.delete(message.fingerprint);
+    } else if (message.type === "reference") {
+      this.#searches.get(message.search)?.(message.data);
+      this.#searches.delete(message.search);
     } else if (message.type === "load") {
       this.#models?.get(message.fingerprint).catch(() => {});
     } else if (message.type === "limit") {
@@ -114,13 +115,15 @@ export class Pictures {
     let picture = this.#pictures.get(number);
     if (!picture) {
       if (!this.#models) throw new TypeError("configure comes first");
-      picture = new Picture(
-        this.#models,
-        this.#turns,
-        this.#post,
-        () => this.#thin(),
-        this.#mostPixels,
-      );
+      picture = new Picture({
+        models: this.#models,
+        turns: this.#turns,
+        post: this.#post,
+        thin: () => this.#thin(),
+        search: (reference) => this.#search(number, reference),
+        starts: this.#starts,
+        mostPixels: this.#mostPixels,
+      });
       this.#pictures.set(number, picture);
     }
     return picture;
@@ -137,6 +140,19 @@ export class Pictures {
     });
   }
 
+  /**
+   * @param {number} picture
+   * @param {Named} reference
+   * @returns {Promise<Uint8Array | null>}
+   */
+  #search(picture, reference) {
+    const search = ++this.#searched;
+    return new Promise((resolve) => {
+      this.#searches.set(search, resolve);
+      this.#post({ type: "reference", picture, search, reference });
+    });
+  }
+
   /** Drop states until they fit, those of the least recently rendered pictures first. */
   #thin() {
     const pictures = [...this.#pictures.values()].sort((a, b) => a.looked - b.looked);
@@ -146,6 +162,15 @@ export class Pictures {
     }
   }
 }
+
+/**
+ * What the pictures of a worker share; `search` asks for the bytes that a reference names, and
+ * `starts` are those that have been made.
+ *
+ * @typedef {{ models: Models, turns: Turns, post: Post, thin: () => void,
+ *   search: import("./starts.js").Find, starts: Remembered<Start>,
+ *   mostPixels: number | undefined }} Shared
+ */
 
 /** One stream and the request to render it. */
 class Picture {
@@ -157,30 +182,35 @@ class Picture {
   #turns;
   #post;
   #thin;
+  #references;
   #mostPixels;
   /** @type {Request | null} */
   #next = null;
   #busy = false;
   #closed = false;
-  /** @type {Map<string, Shown>} */
-  #remembered = new Map();
+  /** @type {Remembered<Shown>} */
+  #remembered = new Remembered(MOST_REMEMBERED, MOST_REMEMBERED_BYTES);
   /** @type {((evaluated: number) => void) | null} */
   #count = null;
 
-  /**
-   * @param {Models} models
-   * @param {Turns} turns
-   * @param {Post} post
-   * @param {() => void} thin
-   * @param {number | undefined} mostPixels
-   */
-  constructor(models, turns, post, thin, mostPixels) {
+  /** @param {Shared} shared */
+  constructor({ models, turns, post, thin, search, starts: remembered, mostPixels }) {
     this.history = new History(mostPixels);
     this.#models = models;
     this.#turns = turns;
     this.#post = post;
     this.#thin = thin;
     this.#mostPixels = mostPixels;
+    /** @param {string} fingerprint */
+    const get = async (fingerprint) => {
+      const denoiser = this.#onceInTurn(await models.get(fingerprint));
+      return { fingerprint, denoiser };
+    };
+    this.#references = starts({ get }, search, {
+      mostPixels,
+      mostBytes: MOST_BEFORE,
+      remembered,
+    });
   }
 
   /** @param {import("./packets/stream.js").Part[]} parts */
@@ -227,15 +257,21 @@ class Picture {
   }
 
   /**
-   * Return the stream's denoiser, or the error that prevents it.
+   * Return the stream's denoiser once all that it needs is here, or the error that prevents it.
    *
-   * @returns {Promise<import("./codec/chain.js").Denoiser | Error>}
+   * @returns {Promise<Denoiser | Error>}
    */
   async #denoiser() {
-    const { header } = this.history;
-    if (!header) return this.history.failure ?? new NothingDecodable("nothing has arrived yet");
     try {
-      return await this.#models.get(header.model);
+      for (;;) {
+        const { history } = this;
+        const { header } = history;
+        if (!header) throw history.failure ?? new NothingDecodable("nothing has arrived yet");
+        const denoiser = await this.#models.get(header.model);
+        await history.prepare(this.#references);
+        // Other parts may have come meanwhile.
+        if (history === this.history) return denoiser;
+      }
     } catch (error) {
       return /** @type {Error} */ (error);
     }
@@ -243,7 +279,7 @@ class Picture {
 
   /**
    * @param {Request} request
-   * @param {import("./codec/chain.js").Denoiser | Error} denoiser
+   * @param {Denoiser | Error} denoiser
    */
   async #answer(request, denoiser) {
     try {
@@ -262,7 +298,7 @@ class Picture {
 
   /**
    * @param {Request} request
-   * @param {import("./codec/chain.js").Denoiser} evaluate
+   * @param {Denoiser} evaluate
    * @returns {Promise<Shown>}
    */
   async #shown({ request, wish, progress }, evaluate) {
@@ -310,15 +346,15 @@ class Picture {
       evaluations: evaluated,
       milliseconds: performance.now() - began,
     };
-    if (history === this.history) this.#remember(key, shown);
+    if (history === this.history) this.#remembered.set(key, shown);
     return shown;
   }
 
   /**
    * Return a denoiser that yields to pictures of higher priority, and counts its evaluations.
    *
-   * @param {import("./codec/chain.js").Denoiser} evaluate
-   * @returns {import("./codec/chain.js").Denoiser}
+   * @param {Denoiser} evaluate
+   * @returns {Denoiser}
    */
   #inTurn(evaluate) {
     return async (eta, size, snr, field) => {
@@ -331,20 +367,21 @@ class Picture {
   }
 
   /**
-   * @param {string} key
-   * @param {Shown} shown
+   * Return a denoiser each evaluation of which waits for a turn.
+   *
+   * @param {Denoiser} evaluate
+   * @returns {Denoiser}
    */
-  #remember(key, shown) {
-    this.#remembered.set(key, shown);
-    const total = () => {
-      let sum = 0;
-      for (const { pixels } of this.#remembered.values()) sum += pixels.byteLength;
-      return sum;
+  #onceInTurn(evaluate) {
+    return async (eta, size, snr, field) => {
+      await this.#turns.enter(this);
+      try {
+        if (this.#closed) throw new Superseded("the picture was closed");
+        return await evaluate(eta, size, snr, field);
+      } finally {
+        this.#turns.leave();
+      }
     };
-    for (const oldest of this.#remembered.keys()) {
-      if (this.#remembered.size <= MOST_REMEMBERED && total() <= MOST_REMEMBERED_BYTES) break;
-      this.#remembered.delete(oldest);
-    }
   }
 
   /**

@@ -14,6 +14,7 @@ import { AddressError, LinkLost, RemoteProtocolError, UnknownImage } from "./err
 import { FileDelivery } from "./file_delivery.js";
 import { Listing, MOST_ENTRIES } from "./listing.js";
 import { Meter } from "./meter.js";
+import { MOST_FETCHED, beside, pictureBeside } from "./references.js";
 import { Requests } from "./requests.js";
 import { encode } from "./session/messages.js";
 
@@ -145,6 +146,38 @@ export class PublishedFolder {
     });
     this.#deliveries.add(delivery);
     return delivery;
+  }
+
+  /**
+   * Return what finds the pictures that the stream of `name` starts from, for Decoding.picture():
+   * other pictures in the same folder of names, and files beside the stream.
+   *
+   * @param {string} name
+   * @returns {import("./starts.js").Find}
+   */
+  references(name) {
+    return async (reference, signal) => {
+      this.#begin();
+      const own = (await this.#entry(name)).stream;
+      const other = pictureBeside(reference.name, name);
+      const there =
+        (other !== null && this.#entries.get(other)?.stream) || beside(reference.name, own);
+      if (!there || reference.size > MOST_FETCHED) return null;
+      const whole = new Uint8Array(reference.size);
+      let length = 0;
+      await this.#requests.get(there, {
+        headers: () => ({ Range: `bytes=0-${whole.length - 1}` }),
+        signal,
+        head: () => (length = 0),
+        take: (piece) => {
+          const fitting = piece.subarray(0, whole.length - length);
+          whole.set(fitting, length);
+          length += fitting.length;
+          return length === whole.length;
+        },
+      });
+      return whole.subarray(0, length);
+    };
   }
 
   /** Return where a picture's thumbnail is; null if it is not known. @param {string} name */

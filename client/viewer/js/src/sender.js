@@ -25,6 +25,7 @@ import { Link } from "./link.js";
 import { Listing } from "./listing.js";
 import { Meter } from "./meter.js";
 import { Reconnection } from "./reconnection.js";
+import { ofSender } from "./references.js";
 import { encode } from "./session/messages.js";
 import { ReceiverSession, TERMS } from "./session/receiver.js";
 
@@ -46,6 +47,8 @@ const LOOPBACK = /^(localhost|.*\.localhost|127\.[0-9.]+|\[::1\])$/;
  * @typedef {object} Options
  * @property {Iterable<string>} [models] fingerprints of the models that this side can decode with;
  *   none accepts streams of any model
+ * @property {boolean} [references] whether streams may start from other pictures, which references()
+ *   finds; without it senders leave that out
  * @property {(status: Status, error?: Error) => void} [onStatus]
  * @property {Partial<import("./session/receiver.js").Terms>} [terms] a larger window than 8,192
  *   bytes, for links with a high rate and a long delay; the seconds of silence after which a link
@@ -124,7 +127,9 @@ export class Sender {
       );
     }
     if (token !== null) checkToken(token, this.#url);
-    this.#options = { models: [...models], terms: { ...TERMS, ...terms }, clock, WebSocket, token };
+    const { references = false } = options;
+    const known = { models: [...models], terms: { ...TERMS, ...terms } };
+    this.#options = { ...known, references, clock, WebSocket, token };
     // Says what is wrong with them here, not when a connection is open.
     new ReceiverSession({ now: 0, ...this.#options });
     this.#clock = clock;
@@ -210,6 +215,16 @@ export class Sender {
       if (this.#link.ready) delivery.begin(this.#link);
     }
     return delivery;
+  }
+
+  /**
+   * Return what finds the pictures that the stream of `name` starts from, for Decoding.picture():
+   * other pictures of this sender.
+   *
+   * @param {string} name
+   */
+  references(name) {
+    return ofSender(this, name);
   }
 
   /**

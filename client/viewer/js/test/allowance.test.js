@@ -18,7 +18,7 @@ test("work is paid for in bytes, but for the first of it", () => {
 
 test("a decoder computes no more than bytes are worth", async () => {
   let pixels = 0;
-  /** @type {import("../src/codec/chain.js").Denoiser} */
+  /** @type {import("../src/codec/estimator.js").Denoiser} */
   const denoiser = async (eta, { height, width }) => {
     pixels += height * width;
     return eta.map((value) => value / 2);

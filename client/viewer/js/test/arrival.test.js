@@ -70,12 +70,17 @@ function arriving(wanted) {
       },
     };
   };
-  const arrival = new Arrival(read, /** @type {any} */ ({ picture }), wanted, {
-    onsize: (width, height) => scene.told.push(`${width}x${height}`),
-    onshown: ({ bytes, method }) => scene.shown.push([bytes, /** @type {number} */ (method)]),
-    onend: () => scene.told.push("end"),
-    onerror: (error) => scene.told.push(error.message),
-  });
+  const arrival = new Arrival(
+    { read, reference: () => null },
+    /** @type {any} */ ({ picture }),
+    wanted,
+    {
+      onsize: (width, height) => scene.told.push(`${width}x${height}`),
+      onshown: ({ bytes, method }) => scene.shown.push([bytes, /** @type {number} */ (method)]),
+      onend: () => scene.told.push("end"),
+      onerror: (error) => scene.told.push(error.message),
+    },
+  );
   return { arrival, scene };
 }
 

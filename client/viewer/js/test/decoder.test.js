@@ -6,25 +6,9 @@ import { Decoder } from "../src/codec/decoder.js";
 import { StreamReader } from "../src/container/reader.js";
 import { UnsupportedSimulator } from "../src/errors.js";
 import { bytes } from "./golden.js";
+import { alike } from "./looks.js";
 import { VECTORS, byScale, gaussian, near } from "./vectors.js";
 import { released } from "./released.js";
-
-/** @typedef {import("../src/codec/decoder.js").Rendering} Rendering */
-/** @typedef {import("../src/codec/rendering.js").Picture} Picture */
-
-/** Every so many values of a picture, alpha apart. @param {Picture} picture */
-function some({ pixels }) {
-  const rgb = pixels.filter((_, i) => i % 4 !== 3);
-  return rgb.filter((_, i) => i % VECTORS.every === 0);
-}
-
-/** Assert that values are the same but for one in a hundred, which is the next. */
-function alike(/** @type {Picture} */ picture, /** @type {number[]} */ known) {
-  const shown = some(picture);
-  near(shown, known, 1);
-  const off = known.filter((value, i) => value !== shown[i]).length;
-  assert.ok(off <= 0.02 * known.length + 1, `${off} of ${known.length} differ`);
-}
 
 for (const known of VECTORS.streams) {
   describe(`the ${known.name} stream`, () => {

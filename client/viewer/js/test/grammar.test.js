@@ -1,18 +1,12 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import {
-  Before,
-  Kind,
-  delta,
-  parseHeader,
-  parseStep,
-  parseVarint,
-  segments,
-} from "../src/container/grammar.js";
+import { Before, Kind, delta, parseHeader, parseStep, segments } from "../src/container/grammar.js";
+import { StreamReader } from "../src/container/reader.js";
+import { parseVarint } from "../src/container/varint.js";
 import { crc32c } from "../src/crc32c.js";
 import { CorruptStream, NotAStream, UnsupportedStream } from "../src/errors.js";
-import { bytes } from "./golden.js";
+import { bytes, hex } from "./golden.js";
 import { VECTORS } from "./vectors.js";
 
 const known = VECTORS.grammar;
@@ -39,18 +33,66 @@ test("the checks are the CRC32C that Python computes", () => {
 test("headers are read, and nothing of one that is cut", () => {
   for (const { data, ...header } of known.headers) {
     const whole = bytes(data);
-    assert.deepEqual(parseHeader(whole), { header, size: whole.length });
+    const parsed = { header: { ...header, reference: null }, size: whole.length };
+    assert.deepEqual(parseHeader(whole), parsed);
     for (let size = 0; size < whole.length; size++) {
       assert.equal(parseHeader(whole.subarray(0, size)), null);
     }
   }
 });
 
+test("headers name what a stream starts from", () => {
+  for (const { data, ...known } of VECTORS.references.headers) {
+    const whole = bytes(data);
+    const { header, size } = parseHeader(whole) ?? assert.fail("it is whole");
+    const { reference, ...others } = header;
+    assert.equal(size, whole.length);
+    assert.ok(reference);
+    const said = { ...reference, trust: hex(reference.trust) };
+    assert.deepEqual({ ...others, reference: said }, known);
+    for (let end = 0; end < whole.length; end += end < 400 ? 1 : 97) {
+      assert.equal(parseHeader(whole.subarray(0, end)), null);
+    }
+    const reader = new StreamReader();
+    const events = [];
+    for (let i = 0; i < whole.length; i += 50) {
+      events.push(...reader.feed(whole.subarray(i, i + 50)));
+    }
+    assert.deepEqual(events, [{ type: "header", header }]);
+    assert.equal(reader.verified, whole.length);
+  }
+});
+
+test("references that cannot be are corrupt, before they are whole", () => {
+  const start = [0x44, 0x46, 0x43, 0x40, 0, 0, 0, 0, 1, 1, 0, 153];
+  const named = [...Array(8).fill(0), 0];
+  const one = [1];
+  for (const [reference, message] of [
+    [[0, ...named, 0, 0, 0, 0, 1, 0], /an impossible reference \(at byte 12\)/],
+    [[0x81, 0x80, 0x80, 0x80, 4, ...named, 0, 0, 0, 0, 1, 0], /an impossible reference/],
+    [[...one, ...named, 0x80, 0x80, 8, 0, 0, 0, 1, 0], /an impossible reference/],
+    [[...one, ...named, 0, 0xff, 0xff, 7, 0, 0, 1, 0], /an impossible reference/],
+    [[...one, ...named, 0, 0, 0x80, 0x80, 4, 0, 1, 0], /an impossible reference/],
+    [[...one, ...named, 0, 0, 0, 0x80, 0x80, 4, 1, 0], /an impossible reference/],
+    [[...one, ...named, 0, 0, 0, 0, 0], /in 0 bytes what to trust \(at byte 12\)/],
+    [[...one, ...named, 0, 0, 0, 0, 0x81, 0x20], /in 4097 bytes what to trust/],
+    [[0xff, 0xff, 0xff, 0xff, 0xff], /an integer has too many bytes \(at byte 12\)/],
+  ]) {
+    const data = Uint8Array.from([...start, .../** @type {number[]} */ (reference)]);
+    assert.throws(() => parseHeader(data), { name: "CorruptStream" });
+    assert.throws(() => parseHeader(data), /** @type {RegExp} */ (message));
+  }
+  const whole = [...start, ...one, ...named, 0, 0, 0, 0, 1, 0];
+  assert.ok(parseHeader(checked(whole)));
+  whole[11] = 255;
+  assert.throws(() => parseHeader(checked(whole)), /a ratio of 255/);
+});
+
 test("what is no stream, another version, another signal or damaged is told apart", () => {
   assert.throws(() => parseHeader(Uint8Array.of(0x44, 0x45)), NotAStream);
   assert.throws(
-    () => parseHeader(damaged(3, 0x40)),
-    /version 4; this release reads versions 1 to 3/,
+    () => parseHeader(damaged(3, 0x50)),
+    /version 5; this release reads versions 1 to 4/,
   );
   assert.throws(() => parseHeader(damaged(3, 0x11)), { name: "CorruptStream", offset: 0 });
   assert.throws(() => parseHeader(damaged(9, HEADER[9] ^ 1)), CorruptStream);

@@ -65,7 +65,7 @@ describe("packets", () => {
   test("what was computed for fewer packets is not computed again", async () => {
     let evaluations = 0;
     const exact = gaussian({ height: 64, width: 64 });
-    /** @type {import("../src/codec/chain.js").Denoiser} */
+    /** @type {import("../src/codec/estimator.js").Denoiser} */
     const counted = (eta, size, snr) => {
       evaluations += 1;
       return exact(eta, size, snr);

@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { parted, reader } from "../src/element/stream.js";
+import { parted, source } from "../src/element/stream.js";
 import { AddressError } from "../src/errors.js";
 import { configure, DiffcPicture, translate } from "../src/picture.js";
 
@@ -15,10 +15,10 @@ test("programs that render pages on a server may import it", () => {
 
 test("addresses of files and of senders, and others", () => {
   for (const src of ["a.dfc", "/x/a.dfc?signed=1#y", "https://b.example/a.dfc", "ws://b/a.jpg"]) {
-    assert.equal(typeof reader(src, "https://a.example/page/"), "function");
+    assert.equal(typeof source(src, "https://a.example/page/").read, "function");
   }
   for (const src of ["ftp://a/b", "http://[", "data:,x", "ws://b.example/", "ws://b/%ff"]) {
-    assert.throws(() => reader(src, "https://a.example/"), AddressError, src);
+    assert.throws(() => source(src, "https://a.example/"), AddressError, src);
   }
 });
 

@@ -256,3 +256,32 @@ test("addresses", () => {
   for (const url of ["ws://example.org", "nowhere", "ftp://x/"])
     assert.throws(() => published(url), AddressError);
 });
+
+test("what streams start from: other pictures, and files beside them", async () => {
+  const server = new Server(["by day/a.png", "by day/b.png"]);
+  server.files.set("streams/by day/früh.png", STREAM);
+  const { folder, clock } = visited(server);
+  const find = folder.references("by day/a.png");
+  const [size, digest] = [700, ""];
+  const begins = STREAM.slice(0, 700);
+  assert.deepEqual(await find({ name: "b.png.dfc", size, digest }), begins);
+  assert.deepEqual(await find({ name: "früh.png", size, digest }), begins);
+  server.failures.push(503);
+  const late = await settled(clock, Promise.resolve(find({ name: "früh.png", size, digest })));
+  assert.deepEqual(late, begins);
+  const ranges = server.asked.filter((line) => line.startsWith("streams/"));
+  const früh = "streams/by day/früh.png 0-699";
+  assert.deepEqual(ranges, ["streams/by day/b.png.0.dfc 0-699", früh, früh, früh]);
+  const long = await find({ name: "a.png.dfc", size: 6000, digest });
+  assert.equal(long?.length, 5000);
+  await assert.rejects(async () => find({ name: "gone.png", size, digest }), UnknownImage);
+  for (const name of ["../catalogue.json", "", "by day/gone.dfc", ".."]) {
+    assert.equal(await find({ name, size, digest }), null);
+  }
+  assert.equal(await find({ name: "früh.png", size: 2 ** 24 + 1, digest }), null);
+  await assert.rejects(
+    async () => folder.references("gone")({ name: "früh.png", size, digest }),
+    UnknownImage,
+  );
+  folder.close();
+});

@@ -60,7 +60,7 @@ export function gaussian({ height, width }) {
     spectrum = halved(spectrum, { height: size.height * 2, width: size.width * 2 });
     spectra.set(size.height, spectrum);
   }
-  /** @type {import("../src/codec/chain.js").Denoiser} */
+  /** @type {import("../src/codec/estimator.js").Denoiser} */
   return async (eta, size, snr) => {
     const power = /** @type {Float64Array} */ (spectra.get(size.height));
     const plane = size.height * size.width;
@@ -87,7 +87,7 @@ export function gaussian({ height, width }) {
  * It knows noise of any field: the means have the variance 0.3, the coarsest detail 0.05 and the next
  * finer one half of that, each in the octave that it is the detail of.
  *
- * @type {import("../src/codec/chain.js").Denoiser}
+ * @type {import("../src/codec/estimator.js").Denoiser}
  */
 export const byScale = async (eta, size, snr, field = WHITE) => {
   const scales = sizes(size).length - 1;

@@ -10,84 +10,23 @@
 import { Purpose, normals } from "../channel/randomness.js";
 import { Rotation } from "../channel/rotation.js";
 import * as trellis from "../channel/trellis.js";
-import { Kind, Simulator, delta } from "../container/grammar.js";
+import { Kind, delta } from "../container/grammar.js";
 import { Observation, openedSnr } from "../diffusion/observation.js";
 import * as octaves from "../diffusion/octaves.js";
-import * as symmetry from "../diffusion/symmetry.js";
-import { CorruptStream, UnsupportedSimulator } from "../errors.js";
+import { admit } from "./admission.js";
+import { Estimator } from "./estimator.js";
 import { Forecast, mixed, worse } from "./forecast.js";
 
+/** @typedef {import("./after.js").After} After */
+/** @typedef {import("./estimator.js").Denoiser} Denoiser */
 /** @typedef {import("../container/grammar.js").Header} Header */
 /** @typedef {import("../container/grammar.js").Step} Step */
 /** @typedef {import("../container/reader.js").Span} Span */
-/** @typedef {import("../diffusion/field.js").Field} Field */
-/** @typedef {import("../diffusion/octaves.js").Size} Size */
-
-/**
- * The posterior mean of an octave given its observation: x_hat = E[x | eta], planes of `size`, for
- * eta = snr x + sqrt(snr) n, snr > 0; with noise of another `field`, white by default, it is what
- * Observation.eta says.  The result is its own, eta is not changed.  Rejects with UnsupportedStream
- * for a field that it does not know.
- *
- * @typedef {(eta: Float32Array, size: Size, snr: number, field?: Field) => Promise<Float32Array>}
- *   Denoiser
- */
-
-/**
- * From detail bands to detail bands.
- *
- * @typedef {(bands: Float32Array) => Float32Array} Projection
- */
-
-/**
- * The state after a step, or after the part of it that has arrived.
- *
- * A refinement gains snr in proportion to `received`, the fraction of the step's values that
- * arrived; an opening cannot, so detail that did not arrive stays at its prediction, without noise.
- * `absent` projects detail bands on the part of an opening that has not arrived; null if all has.
- * `expected` is the expected error of the posterior mean.
- *
- * @typedef {{ observation: Observation, forecast: Forecast, received: number,
- *   absent: Projection | null, expected: import("./forecast.js").Expected }} After
- */
-
-/**
- * The state that all links of a chain share; `evaluations` counts those of the denoiser so far, in
- * units of one at full resolution.
- *
- * @typedef {{ denoiser: Denoiser, sizes: Size[], seed: number, evaluations: number }} Shared
- */
-
-const NAMES = ["trellis", "pfr", "dither"];
-
-/**
- * Throw unless `step` can come next in an octave; called before anything is allocated for it.
- *
- * `refined` is over how many values a refinement runs, `finer` the size of the next finer octave,
- * if it may be opened.  Throws CorruptStream or UnsupportedSimulator; returns over how many values
- * the step runs.
- *
- * @param {Step} step
- * @param {number} refined
- * @param {Size | undefined} finer
- * @param {number} offset
- */
-export function admit(step, refined, finer, offset) {
-  if (step.simulator !== Simulator.TRELLIS) throw new UnsupportedSimulator(NAMES[step.simulator]);
-  if (step.kind === Kind.OPEN && !finer) {
-    throw new CorruptStream("there is no finer octave to open", offset);
-  }
-  const opens = step.kind === Kind.OPEN && finer;
-  const dims = opens ? octaves.detailDimensions(finer) : refined;
-  if (!trellis.admits(dims, step.length)) {
-    throw new CorruptStream(`a step of ${step.length} bytes over ${dims} values`, offset);
-  }
-}
+/** @typedef {import("../diffusion/reference.js").ReferencePicture} ReferencePicture */
 
 /** An observation that is being refined, and what else both ends know. */
 export class Chain {
-  /** @type {Shared} */
-  #shared;
+  #seed;
   /** @type {Float32Array | null} */
   #estimate = null;
   /** @type {{ observation: Observation, xHat: Float32Array } | null} */
@@ -96,13 +35,15 @@ export class Chain {
   #foreseen = null;
 
   /**
-   * @param {Shared} shared
+   * @param {Estimator} estimator
+   * @param {number} seed
    * @param {Observation} observation
    * @param {Forecast} forecast
    * @param {{ steps: number, sentSnr: number, lost: number }} past
    */
-  constructor(shared, observation, forecast, { steps, sentSnr, lost }) {
-    this.#shared = shared;
+  constructor(estimator, seed, observation, forecast, { steps, sentSnr, lost }) {
+    this.estimator = estimator;
+    this.#seed = seed;
     this.observation = observation;
     this.forecast = forecast;
     /** How many steps there were so far. */
@@ -116,26 +57,35 @@ export class Chain {
   /**
    * Return the chain of a picture at its beginning: at snr 0 in the coarsest octave.
    *
+   * With a `reference`, which needs shaped noise, both ends have a picture from the start.
+   *
    * @param {Denoiser} denoiser
    * @param {Pick<Header, "height" | "width" | "seed" | "ratio">} header
+   * @param {ReferencePicture | null} [reference]
    */
-  static beginning(denoiser, header) {
+  static beginning(denoiser, header, reference = null) {
     const sizes = octaves.sizes(header);
     const coarsest = sizes.length - 1;
-    const shared = { denoiser, sizes, seed: header.seed, evaluations: 0 };
-    const { ratio } = header;
+    const { ratio, seed } = header;
     const nothing = Observation.nothing(sizes[coarsest], coarsest, { ratio, share: 1 });
-    return new Chain(shared, nothing, new Forecast({ ratio }), { steps: 0, sentSnr: 0, lost: 0 });
+    const forecast = Forecast.beginning(ratio, reference?.trust ?? null);
+    const past = { steps: 0, sentSnr: 0, lost: 0 };
+    return new Chain(new Estimator(denoiser, sizes, reference), seed, nothing, forecast, past);
   }
 
   /** The size of every octave, finest first. */
   get sizes() {
-    return this.#shared.sizes;
+    return this.estimator.sizes;
+  }
+
+  /** The picture that both ends have from the start; null if there is none. */
+  get reference() {
+    return this.estimator.reference;
   }
 
   /** Denoiser evaluations of all links so far, in units of one at full resolution. */
   get evaluations() {
-    return this.#shared.evaluations;
+    return this.estimator.evaluations;
   }
 
   /** Whether the estimate of the octave observed is known without another evaluation. */
@@ -158,7 +108,7 @@ export class Chain {
   }
 
   /**
-   * Return x_hat of the octave observed; zeros while nothing is known.
+   * Return x_hat of the octave observed; while nothing is, the reference's, or zeros.
    *
    * @returns {Promise<Float32Array>}
    */
@@ -181,58 +131,14 @@ export class Chain {
     return this.#evaluated(observation);
   }
 
-  /**
-   * @param {Observation} observation
-   * @returns {Promise<Float32Array>}
-   */
-  async #evaluated(observation) {
-    const { eta, size, snr, field } = observation;
-    if (snr === 0) return new Float32Array(eta.length);
-    const fine = await this.#denoised(eta, size, snr, field);
-    return this.#joined(observation, fine, (coarser) => this.denoised(coarser));
-  }
-
-  /**
-   * @param {Float32Array} eta
-   * @param {Size} size
-   * @param {number} snr
-   * @param {Field} field
-   */
-  async #denoised(eta, size, snr, field) {
-    const xHat = await this.#shared.denoiser(eta, size, snr, field);
-    this.#shared.evaluations += octaves.area(size) / octaves.area(this.sizes[0]);
-    return xHat;
+  /** @param {Observation} observation */
+  #evaluated(observation) {
+    return this.estimator.evaluated(observation, (coarser) => this.denoised(coarser));
   }
 
   /** Pixels to evaluate for the next step, of whatever kind; 0 while nothing is known. */
   get cost() {
     return this.observation.snr ? octaves.area(this.observation.size) : 0;
-  }
-
-  /** The size of the next finer octave; undefined if there is none. */
-  get finer() {
-    return this.sizes[this.observation.octave - 1];
-  }
-
-  /**
-   * Return the receiver's prediction: x_hat, or the detail bands of x_hat enlarged.
-   *
-   * @param {number} kind
-   */
-  async prediction(kind) {
-    const xHat = await this.estimate();
-    return kind === Kind.REFINE ? xHat : this.#detail(xHat, this.observation);
-  }
-
-  /**
-   * Return the detail that interpolation predicts one octave on.
-   *
-   * @param {Float32Array} xHat
-   * @param {Observation} observation
-   */
-  #detail(xHat, { size, octave }) {
-    const finer = this.sizes[octave - 1];
-    return octaves.details(octaves.upsampled(xHat, size, finer), finer);
   }
 
   /**
@@ -245,7 +151,7 @@ export class Chain {
    * @param {number} count
    */
   drawn(octave, number, count) {
-    return normals(this.#shared.seed, Purpose.RENDERING, 256 * octave + number, count);
+    return normals(this.#seed, Purpose.RENDERING, 256 * octave + number, count);
   }
 
   /**
@@ -255,7 +161,8 @@ export class Chain {
    * @param {number} [offset]
    */
   admit(step, offset = 0) {
-    const finer = this.observation.snr > 0 ? this.finer : undefined;
+    const { octave, snr } = this.observation;
+    const finer = snr > 0 ? this.sizes[octave - 1] : undefined;
     admit(step, this.observation.dimensions, finer, offset);
   }
 
@@ -272,7 +179,7 @@ export class Chain {
     const sentSnr = this.#sent(step);
     const more = received < 1 ? (1 - received) * this.#gained(came, sentSnr) : 0;
     const past = { steps: this.steps + 1, sentSnr, lost: this.lost + more };
-    const after = new Chain(this.#shared, observation, forecast, past);
+    const after = new Chain(this.estimator, this.#seed, observation, forecast, past);
     // The forecast before the opening holds for an octave that was just opened.
     if (observation.origin === this.observation && this.#estimate) {
       after.#shown = { observation: this.observation, xHat: this.#estimate };
@@ -325,8 +232,10 @@ export class Chain {
     const { values, there, energy } = trellis.reproduce(payload, dims, step.length, lost);
     if (!there) return this.#notYet(step);
     const received = there / dims;
-    const prediction = await this.prediction(step.kind);
-    const rotation = new Rotation(dims, this.#shared.seed, this.steps);
+    const xHat = await this.estimate();
+    // What the receiver expects.
+    const prediction = refines ? xHat : this.estimator.detail(xHat, before);
+    const rotation = new Rotation(dims, this.#seed, this.steps);
     const y = rotation.inverse(values);
     if (refines) {
       const gained = delta(step.deltaCode);
@@ -371,27 +280,10 @@ export class Chain {
   async #notYet(step) {
     const now = { ...this.now(), received: 0 };
     if (step.kind === Kind.REFINE) return now;
-    const { opened, absent } = this.unheard(this.observation, await this.estimate());
+    const { opened, absent } = this.estimator.unheard(this.observation, await this.estimate());
     // How much detail is missing becomes known with the step only.
     const forecast = this.forecast.opened(this.#sent(step), this.forecast.missing(0));
     return { ...now, observation: opened, forecast, absent };
-  }
-
-  /**
-   * Return an observation of an opened octave without any of its detail, and what is absent.
-   *
-   * Shaped noise says that nothing is known of it; white noise cannot, and the detail lies at its
-   * prediction, the interpolation of the estimate `xHat`, without noise.
-   *
-   * @param {Observation} observation
-   * @param {Float32Array} xHat
-   * @returns {{ opened: Observation, absent: Projection | null }}
-   */
-  unheard(observation, xHat) {
-    const size = this.sizes[observation.octave - 1];
-    if (!observation.white) return { opened: observation.widened(size), absent: null };
-    const opened = observation.opened(this.#detail(xHat, observation), null, size, 1);
-    return { opened, absent: (whole) => whole };
   }
 
   /**
@@ -428,7 +320,7 @@ export class Chain {
       octave -= 1;
     }
     if (octave <= shown) return { x, octave };
-    return { x: octaves.enlarged(x, this.sizes.slice(shown, octave + 1)), octave: shown };
+    return { x: this.estimator.enlarged(x, octave, shown), octave: shown };
   }
 
   /**
@@ -463,11 +355,12 @@ export class Chain {
    * @param {number} symmetries
    */
   async #finerMean(observation, xHat, symmetries) {
-    const { opened } = this.unheard(observation, xHat);
+    const { opened } = this.estimator.unheard(observation, xHat);
     const { size } = opened;
     const fine = await this.#fine(opened, symmetries);
     const low = xHat.map((value) => 2 * value);
-    return octaves.synthesis(low, octaves.details(fine, size), size);
+    const bands = this.estimator.expected(octaves.details(fine, size), opened.octave);
+    return octaves.synthesis(low, bands, size);
   }
 
   /**
@@ -478,39 +371,14 @@ export class Chain {
   async #averaged(observation, symmetries) {
     if (symmetries === 1 || observation.snr === 0) return this.denoised(observation);
     const fine = await this.#fine(observation, symmetries);
-    return this.#joined(observation, fine, (coarser) => this.#averaged(coarser, symmetries));
-  }
-
-  /**
-   * Return the denoiser's estimate of this octave alone, averaged over symmetries.
-   *
-   * @param {Observation} observation
-   * @param {number} symmetries
-   * @returns {Promise<Float32Array>}
-   */
-  #fine(observation, symmetries) {
-    const { eta, size, snr, field } = observation;
-    return symmetry.averaged(
-      (turned, as) =>
-        turned === eta && observation.white
-          ? this.denoised(observation)
-          : this.#denoised(turned, as, snr, field),
-      eta,
-      size,
-      symmetries,
+    return this.estimator.joined(observation, fine, (coarser) =>
+      this.#averaged(coarser, symmetries),
     );
   }
 
-  /**
-   * Return `fine`, joined with the `estimate` of the coarser octave if that is told.
-   *
-   * @param {Observation} observation
-   * @param {Float32Array} fine
-   * @param {(coarser: Observation) => Promise<Float32Array>} estimate
-   */
-  async #joined(observation, fine, estimate) {
-    const coarser = observation.coarser();
-    return coarser ? observation.joined(fine, await estimate(coarser)) : fine;
+  /** @param {Observation} observation @param {number} symmetries */
+  #fine(observation, symmetries) {
+    return this.estimator.fine(observation, symmetries, (seen) => this.denoised(seen));
   }
 
   /**

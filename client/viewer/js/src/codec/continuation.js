@@ -21,8 +21,8 @@ import { Observation } from "../diffusion/observation.js";
 import * as octaves from "../diffusion/octaves.js";
 
 /** @typedef {import("./chain.js").Chain} Chain */
-/** @typedef {import("./chain.js").After} After */
-/** @typedef {import("./chain.js").Projection} Projection */
+/** @typedef {import("./after.js").After} After */
+/** @typedef {import("./after.js").Projection} Projection */
 /** @typedef {import("./forecast.js").Forecast} Forecast */
 /** @typedef {import("../diffusion/observation.js").Held} Held */
 
@@ -79,7 +79,7 @@ export async function continued(chain, after, { ancestral }) {
     }
     const xHat = await chain.denoised(observation);
     if (!octave) return xHat;
-    ({ opened: observation, absent } = chain.unheard(observation, xHat));
+    ({ opened: observation, absent } = chain.estimator.unheard(observation, xHat));
     forecast = forecast.opened(observation.snr, forecast.missing(0));
   }
 }

@@ -15,6 +15,7 @@ import { openedSnr, refinement } from "../diffusion/observation.js";
 import * as octaves from "../diffusion/octaves.js";
 import { CorruptStream, StreamError } from "../errors.js";
 import { DETAIL_SHARE, Forecast, decibel } from "./forecast.js";
+import { trusted } from "./held.js";
 
 /** Most steps of a stream; pictures have about a hundred, invalid streams may have millions. */
 export const MOST_STEPS = 10_000;
@@ -57,6 +58,16 @@ export class Curve {
   /** The picture's size; null before the header has arrived. */
   get size() {
     return this.#sizes[0] ?? null;
+  }
+
+  /**
+   * The offset of the first picture, after the first step, or after the header if that names a
+   * picture to start from; undefined before that is here.
+   *
+   * @returns {number | undefined}
+   */
+  get first() {
+    return this.offsets[this.#reader.header?.reference ? 0 : 1];
   }
 
   /**
@@ -120,7 +131,7 @@ export class Curve {
     if (event.type === "header") {
       this.#sizes = octaves.sizes(event.header);
       this.#ratio = event.header.ratio;
-      this.#forecast = new Forecast({ ratio: this.#ratio });
+      this.#forecast = Forecast.beginning(this.#ratio, trusted(event.header, this.#sizes));
       this.#add(this.#sizes.length - 1, 0);
     } else if (event.type === "step") {
       this.#step = event.step;

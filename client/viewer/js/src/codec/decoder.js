@@ -5,14 +5,16 @@
  */
 
 import { StreamReader } from "../container/reader.js";
-import { NothingDecodable, PictureTooLarge, UnknownModel } from "../errors.js";
+import { NothingDecodable, UnknownModel } from "../errors.js";
 import * as allowance from "./allowance.js";
-import { Chain } from "./chain.js";
+import { MOST_PIXELS, chain, checkSize, referenceOf } from "./beginning.js";
 import { decibel, range } from "./forecast.js";
 import { observed, rendered } from "./rendering.js";
 
-/** @typedef {import("./chain.js").After} After */
-/** @typedef {import("./chain.js").Denoiser} Denoiser */
+/** @typedef {import("./after.js").After} After */
+/** @typedef {import("./beginning.js").References} References */
+/** @typedef {import("./chain.js").Chain} Chain */
+/** @typedef {import("./estimator.js").Denoiser} Denoiser */
 /** @typedef {import("../container/grammar.js").Header} Header */
 /** @typedef {import("../container/grammar.js").Step} Step */
 /** @typedef {import("./rendering.js").Method} Method */
@@ -33,38 +35,24 @@ import { observed, rendered } from "./rendering.js";
  *   predictedPsnrRange: [number, number] }} Rendering
  */
 
-/** Most pixels of a picture: a header of 16 bytes can name one of four billion. */
-export const MOST_PIXELS = 100_000_000;
-
 /**
- * Return the chain of the header's picture at its beginning.
+ * The available models, by fingerprint.
  *
- * Throws PictureTooLarge.
- *
- * @param {Header} header
- * @param {Denoiser} denoiser
- * @param {number} [mostPixels]
+ * @typedef {{ get(fingerprint: string): Model | undefined | Promise<Model | undefined> }} Models
  */
-export function begun(header, denoiser, mostPixels = MOST_PIXELS) {
-  if (header.width * header.height > mostPixels) {
-    throw new PictureTooLarge(
-      `the stream holds a picture of ${header.width}x${header.height}, ` +
-        `more than the limit of ${mostPixels} pixels`,
-    );
-  }
-  return Chain.beginning(denoiser, header);
-}
 
 /**
  * Decode a stream fed in pieces of any size.
  *
  * `models` are the available models, by fingerprint, of which the stream names one.  Feeding
  * executes the complete steps, with one evaluation of the denoiser each; rendering takes one or two
- * more (for flow and ancestral, several).  Calls may overlap; they are carried out in their order.
+ * more (for flow and ancestral, several).  `references` finds the pictures that streams start from,
+ * as references() of references.js does; without it those streams are refused.  Calls may overlap; they are carried out in their order.
  */
 export class Decoder {
   #models;
   #mostPixels;
+  #references;
   #reader;
   /** @type {Chain | null} */
   #chain = null;
@@ -79,11 +67,12 @@ export class Decoder {
   damage = 0;
 
   /**
-   * @param {{ get(fingerprint: string): Model | undefined }} models
-   * @param {{ damaged?: boolean, mostPixels?: number }} [options]
+   * @param {Models} models
+   * @param {{ damaged?: boolean, mostPixels?: number, references?: References | null }} [options]
    */
-  constructor(models, { damaged = false, mostPixels = MOST_PIXELS } = {}) {
+  constructor(models, { damaged = false, mostPixels = MOST_PIXELS, references = null } = {}) {
     this.#models = models;
+    this.#references = references;
     this.#mostPixels = mostPixels;
     this.#reader = new StreamReader({ damaged });
   }
@@ -100,7 +89,8 @@ export class Decoder {
 
   /** Whether enough has arrived to render a picture. */
   get ready() {
-    return this.#chain !== null && (this.#chain.steps > 0 || this.#arrived > 0);
+    const chain = this.#chain;
+    return chain !== null && (chain.reference !== null || chain.steps > 0 || this.#arrived > 0);
   }
 
   /** How many steps were executed so far. */
@@ -117,7 +107,8 @@ export class Decoder {
    * Take more bytes of the stream.
    *
    * Rejects with StreamError if they are not a valid stream, UnknownModel if the stream's model is
-   * not available, PictureTooLarge beyond `mostPixels`.
+   * not available, PictureTooLarge beyond `mostPixels`, MissingReference if it starts from a picture
+   * that is not here.
    *
    * @param {Uint8Array} data
    * @returns {Promise<void>}
@@ -175,7 +166,7 @@ export class Decoder {
   /** @param {Uint8Array} data */
   async #take(data) {
     for (const event of this.#reader.feed(data)) {
-      if (event.type === "header") this.#begin(event.header);
+      if (event.type === "header") await this.#begin(event.header);
       else if (event.type === "check") this.damage += Number(!event.good);
       else if (event.type === "step") this.#start(event.step);
       else if (event.type === "payload") await this.#grow(event.data);
@@ -183,10 +174,12 @@ export class Decoder {
   }
 
   /** @param {Header} header */
-  #begin(header) {
-    const model = this.#models.get(header.model);
+  async #begin(header) {
+    checkSize(header, this.#mostPixels);
+    const model = await this.#models.get(header.model);
     if (!model) throw new UnknownModel(header.model);
-    this.#chain = begun(header, model.denoiser, this.#mostPixels);
+    const reference = await referenceOf(header, this.#references);
+    this.#chain = chain(header, model.denoiser, reference);
   }
 
   /** @param {Step} step */

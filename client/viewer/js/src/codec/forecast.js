@@ -33,10 +33,19 @@ const RELATED = 0.5;
 /** Three in four values of an octave are detail. */
 export const DETAIL_SHARE = 0.75;
 const SHRINKAGE = 0.57;
+/**
+ * The power of snr with which the error falls while a reference knows more than the stream: what is
+ * left is mostly the reference's own error, of which no denoiser explains anything.
+ */
+const STARTED_SLOPE = 0.05;
+/** What a reference leaves open, over what its trust says, which is in steps of 3 dB. */
+const STARTED_MORE = 1.2;
 /** Smaller errors are rounding; a step over no error at all states 0. */
 const LEAST_ERROR = 1e-9;
 /** The factor, either way, within which the error of open octaves most likely lies ... */
 const WITHIN = 1.2;
+/** ... the same with a reference ... */
+const WITHIN_STARTED = 1.4;
 /** ... and its increase for each octave that is not open yet. */
 const WITHIN_MORE = 0.3;
 
@@ -88,16 +97,38 @@ export class Forecast {
   /**
    * `anchor` is snr and error of the last estimate whose error was stated, `slope` the power of snr
    * with which the error falls, `details` the energy per value of the missing detail, per octave
-   * opened, coarsest first, `ratio` that of the observation's precision field.
+   * opened, coarsest first, `ratio` that of the observation's precision field.  With a reference,
+   * `unknown` is what it leaves open of the detail of each scale, finest first.
    *
    * @param {{ anchor?: readonly [number, number], slope?: number, details?: readonly number[],
-   *   ratio?: number }} [known]
+   *   ratio?: number, unknown?: readonly number[] | null }} [known]
    */
-  constructor({ anchor = [0, 1], slope = USUAL_SLOPE, details = [], ratio = 1 } = {}) {
+  constructor({
+    anchor = [0, 1],
+    slope = USUAL_SLOPE,
+    details = [],
+    ratio = 1,
+    unknown = null,
+  } = {}) {
     this.ratio = ratio;
+    this.unknown = unknown;
     this.anchor = anchor;
     this.slope = slope;
     this.details = details;
+  }
+
+  /**
+   * Return the forecast before the first step, if a reference has as much `trust`.
+   *
+   * @param {number} ratio
+   * @param {import("../diffusion/trust.js").Trust | null} trust
+   */
+  static beginning(ratio, trust) {
+    if (!trust) return new Forecast({ ratio });
+    const missing = Array.from(trust.codes, (_, scale) => trust.missing(scale));
+    const low = missing[missing.length - 1];
+    const unknown = missing.slice(0, -1).map((detail) => STARTED_MORE * detail);
+    return new Forecast({ ratio, anchor: [0, low], slope: STARTED_SLOPE, unknown });
   }
 
   /**
@@ -114,9 +145,10 @@ export class Forecast {
     const [before, error] = this.anchor;
     if (before > 0 && snr > 1.05 * before) {
       const seen = Math.log(error / stated) / Math.log(snr / before);
-      slope = 0.5 * slope + 0.5 * Math.min(Math.max(seen, 0.2), 0.9);
+      const least = this.unknown ? 0 : 0.2;
+      slope = 0.5 * slope + 0.5 * Math.min(Math.max(seen, least), 0.9);
     }
-    return new Forecast({ anchor: [snr, stated], slope, details: this.details, ratio: this.ratio });
+    return new Forecast({ ...this, anchor: [snr, stated], slope });
   }
 
   /**
@@ -130,10 +162,13 @@ export class Forecast {
   opened(snr, stated) {
     stated = Math.max(stated, LEAST_ERROR);
     // Observing detail explains some of it, and the denoiser more than each value by itself.
-    const left = (SHRINKAGE * DETAIL_SHARE * stated) / (1 + snr * stated);
+    const shrinkage = this.unknown ? 1 : SHRINKAGE;
+    const left = (shrinkage * DETAIL_SHARE * stated) / (1 + snr * stated);
     const before = this.error(snr / openedSnr(1, this.ratio));
     const anchor = /** @type {const} */ ([snr, before + left]);
-    return new Forecast({ anchor, details: [...this.details, stated], ratio: this.ratio });
+    const details = [...this.details, stated];
+    const slope = this.unknown ? STARTED_SLOPE : USUAL_SLOPE;
+    return new Forecast({ ...this, anchor, details, slope });
   }
 
   /**
@@ -181,7 +216,7 @@ export class Forecast {
    * @param {number} snr
    */
   known(snr) {
-    const first = this.anchor[0] === 0 && snr > 0;
+    const first = this.anchor[0] === 0 && snr > 0 && !this.unknown;
     return first ? RELATED * this.error(snr) : this.error(snr);
   }
 
@@ -193,6 +228,9 @@ export class Forecast {
    * @param {number} octaves
    */
   unseen(octaves) {
+    if (this.unknown) {
+      return DETAIL_SHARE * this.unknown.slice(0, octaves).reduce((sum, value) => sum + value, 0);
+    }
     const last = this.details.at(-1);
     const ratio = last === undefined ? RATIO_BEFORE_ALL : this.#ratio(UNSEEN_RATIO);
     const detail = last ?? UNSEEN_BEFORE_ALL / RATIO_BEFORE_ALL;
@@ -209,6 +247,7 @@ export class Forecast {
    * @param {number} ahead
    */
   missing(ahead) {
+    if (this.unknown) return this.unknown[this.unknown.length - this.details.length - 1 - ahead];
     const last = this.details.at(-1);
     if (last === undefined) return UNSEEN_AT_FIRST * USUAL_RATIO ** ahead;
     return last * this.#ratio(USUAL_RATIO) ** (ahead + 1);
@@ -236,7 +275,8 @@ export class Forecast {
   expected(snr, octaves) {
     const [known, unseen] = [this.known(snr), this.unseen(octaves)];
     const far = WITHIN + WITHIN_MORE * octaves;
-    const near = this.anchor[0] === 0 ? far : WITHIN;
+    const within = this.unknown ? WITHIN_STARTED : WITHIN;
+    const near = this.anchor[0] === 0 ? far : within;
     return {
       error: known + unseen,
       least: known / near + unseen / far,

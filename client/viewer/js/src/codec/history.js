@@ -13,15 +13,18 @@ import { Kind, delta } from "../container/grammar.js";
 import { StreamReader } from "../container/reader.js";
 import { openedSnr, refinement } from "../diffusion/observation.js";
 import { area, sizes } from "../diffusion/octaves.js";
-import { CorruptStream, NothingDecodable, StreamError } from "../errors.js";
+import { CorruptStream, MissingReference, NothingDecodable, StreamError } from "../errors.js";
+import { admit } from "./admission.js";
 import * as allowance from "./allowance.js";
-import { admit } from "./chain.js";
+import { MOST_PIXELS, chain as beginning, checkSize, referenceOf } from "./beginning.js";
 import { MOST_STEPS } from "./curve.js";
-import { MOST_PIXELS, begun } from "./decoder.js";
+import { trusted } from "./held.js";
 
 /** @typedef {import("./chain.js").Chain} Chain */
-/** @typedef {import("./chain.js").After} After */
-/** @typedef {import("./chain.js").Denoiser} Denoiser */
+/** @typedef {import("../diffusion/reference.js").ReferencePicture} ReferencePicture */
+/** @typedef {import("./after.js").After} After */
+/** @typedef {import("./estimator.js").Denoiser} Denoiser */
+/** @typedef {import("../container/grammar.js").Header} Header */
 /** @typedef {import("../container/grammar.js").Step} Step */
 /** @typedef {import("../container/reader.js").Span} Span */
 /** @typedef {import("../packets/stream.js").Part} Part */
@@ -63,6 +66,10 @@ export class History {
   /** Bytes that are lost, so far. */
   #gone = 0;
 
+  /** The bytes after which there is a picture without a step. */
+  #ready = Infinity;
+  /** The picture that the stream starts from. @type {ReferencePicture | null} */
+  #reference = null;
   #mostPixels;
 
   /** @param {number} [mostPixels] most pixels of a picture */
@@ -126,6 +133,7 @@ export class History {
     }
     const { header } = this;
     if (!header || JSON.stringify(header) !== JSON.stringify(earlier.header)) return;
+    this.#reference = earlier.#reference;
     for (let number = 0; ; number++) {
       const link = earlier.#links.get(number);
       if (link) this.#links.set(number, link);
@@ -155,6 +163,24 @@ export class History {
   }
 
   /**
+   * Find the picture that the stream starts from, if it starts from one: needed before at() and
+   * newest(), once the header is here.
+   *
+   * Rejects with NothingDecodable before that, with PictureTooLarge, with the stream's failure if it
+   * is in the header, and as `references` does.
+   *
+   * @param {import("./beginning.js").References} references
+   */
+  async prepare(references) {
+    const { header } = this;
+    if (!header || !this.#sizes.length) {
+      throw this.#failure ?? new NothingDecodable("nothing has arrived yet");
+    }
+    checkSize(header, this.#mostPixels);
+    this.#reference ??= await referenceOf(header, references);
+  }
+
+  /**
    * Return the state after all that has arrived, or, where so much is lost that what follows tells
    * nothing, or less than nothing, after what comes before the first gap; and of how many bytes it is.
    *
@@ -167,8 +193,7 @@ export class History {
     const { received } = this;
     const whole = this.#whole ?? received;
     const bytes = received - this.#gone;
-    const { whole: steps, part } = this.#place(whole);
-    if (whole === received || this.#failure || !(steps || part)) {
+    if (whole === received || this.#failure || !this.#shows(whole)) {
       return { ...(await this.at(received, denoiser)), bytes };
     }
     const sure = await this.at(whole, denoiser);
@@ -194,12 +219,12 @@ export class History {
   async at(bytes, denoiser) {
     if (this.#failure && bytes > this.good) throw this.#failure;
     const { whole, part } = this.#place(bytes);
-    if (!this.header || !(whole || part)) {
+    if (!this.header || !this.#shows(bytes)) {
       throw new NothingDecodable("nothing can be decoded yet: no record has arrived");
     }
     let from = whole;
     while (from && !this.#links.has(from)) from--;
-    let chain = this.#links.get(from) ?? begun(this.header, denoiser, this.#mostPixels);
+    let chain = this.#links.get(from) ?? this.#beginning(this.header, denoiser);
     this.#links.set(from, chain);
     for (let number = from; number < whole; number++) {
       const { step, payload, lost } = this.#records[number];
@@ -251,6 +276,19 @@ export class History {
     for (const link of this.#links.values()) link.forget();
   }
 
+  /** @param {Header} header @param {Denoiser} denoiser */
+  #beginning(header, denoiser) {
+    checkSize(header, this.#mostPixels);
+    if (header.reference && !this.#reference) throw new MissingReference(header.reference);
+    return beginning(header, denoiser, this.#reference);
+  }
+
+  /** Return whether there is a picture after so many bytes. @param {number} bytes */
+  #shows(bytes) {
+    const { whole, part } = this.#place(bytes);
+    return bytes >= this.#ready || whole > 0 || part > 0;
+  }
+
   /**
    * Return how many complete steps the first `bytes` bytes hold, and how many payload bytes of the
    * next.
@@ -268,9 +306,11 @@ export class History {
     return { whole, part: 0 };
   }
 
-  /** @param {import("../container/grammar.js").Header} header */
+  /** @param {Header} header */
   #begin(header) {
-    this.#sizes = sizes(header);
+    const all = sizes(header);
+    if (trusted(header, all)) this.#ready = this.#reader.offset;
+    this.#sizes = all;
     this.#ratio = header.ratio;
     this.#octave = this.#sizes.length - 1;
   }

@@ -9,7 +9,7 @@ import { COUNT } from "../diffusion/symmetry.js";
 import { continued, flowCost } from "./continuation.js";
 
 /** @typedef {import("./chain.js").Chain} Chain */
-/** @typedef {import("./chain.js").After} After */
+/** @typedef {import("./after.js").After} After */
 
 /**
  * How to render: by name, or anywhere from mmse (0) to flow (1) by a number, the realism dial.

@@ -3,7 +3,7 @@
  *
  *     stream  = header record*
  *     header  = "DFC" kind:u8 model:4 bytes width:varint height:varint seed:varint [ratio:u8]
- *               check:u16
+ *               [reference] check:u16
  *     record  = step | check | about
  *     step    = (short | long) segment (check? segment)*
  *     short   = 1 length:4 delta:3                one byte, a refinement by the trellis
@@ -12,11 +12,12 @@
  *     segment = bytes                             lengths follow from the step's, see segments()
  *     check   = 0x30 crc:u16                      low half of the CRC32C of the bytes since the last
  *                                                 check, or since the start
- *     about   = 0x31 length:u8 facts check        version 3 only, once: see docs/format.md
+ *     about   = 0x31 length:u8 facts check        versions 3 and 4, once: see docs/format.md
  *
- * The header's kind is the version, four bits, and the signal, four bits.  Versions 2 and 3 have a
- * ratio, that of the precision field of their noise, in 255ths; the noise of version 1 is white.
- * The header's check is the low half of the CRC32C of the header before it.
+ * The header's kind is the version, four bits, and the signal, four bits.  From version 2 on there
+ * is a ratio, that of the precision field of the noise, in 255ths; the noise of version 1 is white.
+ * Version 4 names the picture that the stream starts from, see reference.js.  The header's check is
+ * the low half of the CRC32C of the header before it.
  *
  * A long step's tag is what it does (0x10 refine, 0x20 open an octave) plus its simulator; only
  * refine has a delta.  A short one says how its length and its delta compare with those of the
@@ -33,6 +34,8 @@
 
 import { crc32c } from "../crc32c.js";
 import { CorruptStream, NotAStream, UnsupportedStream } from "../errors.js";
+import { parseReference } from "./reference.js";
+import { parseVarint } from "./varint.js";
 
 const MAGIC = [0x44, 0x46, 0x43];
 /** The version of streams whose noise is shaped. */
@@ -41,6 +44,8 @@ export const VERSION = 2;
 export const VERSION_WHITE = 1;
 /** The version of streams that may carry facts about their picture, with either kind of noise. */
 export const VERSION_ABOUT = 3;
+/** The version of streams that start from a picture that the receiver has; their noise is shaped. */
+export const VERSION_REFERENCE = 4;
 /** Least ratio in a header: with a smaller one, noise of coarse detail would vanish in rounding. */
 export const LEAST_RATIO = 64;
 /** The ratio of white noise, which a header leaves out. */
@@ -70,10 +75,11 @@ export const Simulator = Object.freeze({ TRELLIS: 0, PFR: 1, DITHER: 2 });
 /**
  * The header: the model's fingerprint (8 hex digits), the picture's sides (pixels, 1 to MAX_SIDE),
  * the seed of the shared randomness (0 to 2^32 - 1), the ratio of the noise's precision field (up
- * to 1, which is white noise), and whether the stream may carry facts about its picture.
+ * to 1, which is white noise), whether the stream may carry facts about its picture, and the picture
+ * that it starts from, if there is one.
  *
  * @typedef {{ model: string, width: number, height: number, seed: number, ratio: number,
- *   about: boolean }} Header
+ *   about: boolean, reference: import("./reference.js").Reference | null }} Header
  */
 
 /**
@@ -98,9 +104,9 @@ export function parseHeader(data) {
   if (data.length < 4) return null;
   const version = data[3] >> 4;
   const signal = data[3] & 0x0f;
-  if (version < VERSION_WHITE || version > VERSION_ABOUT) {
+  if (version < VERSION_WHITE || version > VERSION_REFERENCE) {
     throw new UnsupportedStream(
-      `this is .dfc version ${version}; this release reads versions 1 to 3`,
+      `this is .dfc version ${version}; this release reads versions 1 to 4`,
     );
   }
   if (data.length < 8) return null;
@@ -108,7 +114,11 @@ export function parseHeader(data) {
   const height = width && parseVarint(data, width.place);
   const seed = height && parseVarint(data, height.place);
   if (!seed) return null;
-  const end = seed.place + Number(version !== VERSION_WHITE);
+  const named = seed.place + Number(version !== VERSION_WHITE);
+  if (data.length < named) return null;
+  const parsed = version === VERSION_REFERENCE ? parseReference(data, named) : undefined;
+  if (parsed === null) return null;
+  const end = parsed?.place ?? named;
   if (data.length < end + 2) return null;
   const check = data[end] | (data[end + 1] << 8);
   if ((crc32c(data.subarray(0, end)) & 0xffff) !== check) {
@@ -123,7 +133,8 @@ export function parseHeader(data) {
     throw new CorruptStream(`the header names a picture of ${width.value}x${height.value}`, 8);
   }
   const ratio = version === VERSION_WHITE ? WHITE_RATIO : data[seed.place];
-  if (ratio < LEAST_RATIO || (ratio === WHITE_RATIO && version === VERSION)) {
+  const white = ratio === WHITE_RATIO && [VERSION, VERSION_REFERENCE].includes(version);
+  if (ratio < LEAST_RATIO || white) {
     throw new CorruptStream(`the header names a ratio of ${ratio}`, seed.place);
   }
   const model = Array.from(data.subarray(4, 8), (byte) => byte.toString(16).padStart(2, "0"));
@@ -133,7 +144,8 @@ export function parseHeader(data) {
     height: height.value,
     seed: seed.value,
     ratio: ratio / WHITE_RATIO,
-    about: version === VERSION_ABOUT,
+    about: version >= VERSION_ABOUT,
+    reference: parsed?.reference ?? null,
   };
   return { header, size: end + 2 };
 }
@@ -287,23 +299,4 @@ const EIGHTHS = [1048576, 1143480, 1246974, 1359835, 1482910, 1617125, 1763488, 
  */
 export function delta(code) {
   return (EIGHTHS[2 * (code % 4)] / 2 ** 20) * 2 ** (Math.floor(code / 4) - 16);
-}
-
-/**
- * Return the varint at `place` (at most five bytes, below 2^35) and the place after it.
- *
- * @param {Uint8Array} data
- * @param {number} place
- * @param {number} [offset]
- * @returns {{ value: number, place: number } | null}
- */
-export function parseVarint(data, place, offset = 0) {
-  let value = 0;
-  for (let index = 0; index < 5; index++) {
-    if (place + index >= data.length) return null;
-    const byte = data[place + index];
-    value += (byte & 0x7f) * 2 ** (7 * index);
-    if (byte < 0x80) return { value, place: place + index + 1 };
-  }
-  throw new CorruptStream("an integer has too many bytes", offset + place);
 }

@@ -38,7 +38,7 @@ import {
  * @typedef {[number, number]} Span
  */
 
-// The longest element short of a payload has 26 bytes; payloads are taken in place.
+// Of the elements other than headers, facts and payloads, the longest has 7 bytes.
 const LONGEST = 32;
 
 /**
@@ -132,7 +132,7 @@ export class StreamReader {
   #next() {
     const data = this.#pending.subarray(this.#place, this.#place + LONGEST);
     if (!this.header) {
-      const parsed = parseHeader(data);
+      const parsed = parseHeader(this.#pending.subarray(this.#place));
       if (!parsed) return null;
       this.header = parsed.header;
       this.#needKnown(parsed.size);

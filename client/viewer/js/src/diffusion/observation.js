@@ -215,14 +215,19 @@ export class Observation {
    *
    * Detail is that of the fine one.  Means are those of the coarse one while no detail is observed,
    * and two thirds of it when all is: the errors of the two estimates differ, and averaging reduces
-   * them (docs/decisions/0029).
+   * them (docs/decisions/0029).  `trusted`, for each place of the coarse octave, says how far the
+   * coarse one knows more than both, 0 to 1.
    *
    * @param {Float32Array} fine
    * @param {Float32Array} coarse
+   * @param {Float32Array | null} [trusted]
    */
-  joined(fine, coarse) {
-    const own = this.field.share / 3;
-    const low = means(fine, this.size).map((value, i) => 2 * (own * value + (1 - own) * coarse[i]));
+  joined(fine, coarse, trusted = null) {
+    const share = this.field.share / 3;
+    const low = means(fine, this.size).map((value, i) => {
+      const own = trusted ? share * (1 - trusted[i % trusted.length]) : share;
+      return 2 * (own * value + (1 - own) * coarse[i]);
+    });
     return synthesis(low, details(fine, this.size), this.size);
   }
 

@@ -9,7 +9,7 @@ import { CorruptStream, NothingDecodable, StreamError, Superseded } from "../err
 import { MAX_STREAM } from "../session/messages.js";
 
 /** @typedef {import("../pictures.js").Shown} Shown */
-/** @typedef {import("./stream.js").Read} Read */
+/** @typedef {import("./stream.js").Source} Source */
 
 /** A shown picture has at most so many times the bytes of the one before. */
 const STRIDE = 4;
@@ -30,7 +30,7 @@ const STRIDE = 4;
 
 /** A picture that arrives, until close(). */
 export class Arrival {
-  #read;
+  #source;
   #decoding;
   #told;
   /** @type {Wanted} */
@@ -53,13 +53,13 @@ export class Arrival {
   #closed = false;
 
   /**
-   * @param {Read} read
+   * @param {Source} source
    * @param {import("../decoding.js").Decoding} decoding
    * @param {Wanted} wanted
    * @param {Told} told
    */
-  constructor(read, decoding, wanted, told) {
-    this.#read = read;
+  constructor(source, decoding, wanted, told) {
+    this.#source = source;
     this.#decoding = decoding;
     this.#wanted = wanted;
     this.#told = told;
@@ -96,7 +96,7 @@ export class Arrival {
     const end = this.#wanted.bytes;
     try {
       if (end === null || this.#length < end) {
-        for await (const { at, data } of this.#read(this.#bytes(), end, signal)) {
+        for await (const { at, data } of this.#source.read(this.#bytes(), end, signal)) {
           if (signal.aborted) return;
           if (at === 0 && this.#length) this.#restart();
           this.#take(data);
@@ -120,7 +120,7 @@ export class Arrival {
     this.#pieces.push(data);
     this.#length += data.length;
     this.#curve.feed(data);
-    this.#picture ??= this.#decoding.picture();
+    this.#picture ??= this.#decoding.picture({ reference: this.#source.reference });
     this.#picture.feed(data);
     const { size } = this.#curve;
     if (size && !known) this.#told.onsize(size.width, size.height);
@@ -151,7 +151,7 @@ export class Arrival {
 
   /** The prefix to show next: if bytes arrive faster than they are decoded, not yet all of them. */
   get #next() {
-    const least = this.#curve.offsets[1] ?? (this.#receiving ? Infinity : this.#length);
+    const least = this.#curve.first ?? (this.#receiving ? Infinity : this.#length);
     if (this.#length < least) return 0;
     const most = this.#shown ? Math.max(least, STRIDE * this.#shown.bytes) : least;
     return Math.min(this.#available, most);

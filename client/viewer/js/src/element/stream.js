@@ -8,12 +8,19 @@ import { AddressError, PeerError } from "../errors.js";
 import { HttpFile } from "./http-file.js";
 
 /** @typedef {import("./http-file.js").Piece} Piece */
+/** @typedef {import("../container/reference.js").Named} Named */
 
 /**
  * Yields the bytes from those `held` up to `end`, or to the end of the stream if that is null.
  *
  * @typedef {(held: Uint8Array, end: number | null, signal: AbortSignal) =>
  *   AsyncGenerator<Piece, void, void>} Read
+ */
+
+/**
+ * A stream: what reads it, and what finds the pictures that it starts from.
+ *
+ * @typedef {{ read: Read, reference: import("../starts.js").Find }} Source
  */
 
 /** Seconds without any progress after which a picture has failed. */
@@ -25,16 +32,16 @@ const senders = new Map();
 /** @typedef {{ sender: Promise<import("../sender.js").Sender>, users: number }} Shared */
 
 /**
- * Return what reads the stream at an address: http://, https:// or a relative one, of a file; or
+ * Return the stream at an address: http://, https:// or a relative one, of a file; or
  * ws:// or wss://, of a picture of a sender, which is the part after "//", or after the host.
  *
  * Throws AddressError if it is neither.
  *
  * @param {string} src
  * @param {string} base what relative addresses are relative to
- * @returns {Read}
+ * @returns {Source}
  */
-export function reader(src, base) {
+export function source(src, base) {
   let url;
   try {
     url = new URL(src, base);
@@ -44,13 +51,58 @@ export function reader(src, base) {
   url.hash = "";
   if (["http:", "https:", "blob:"].includes(url.protocol)) {
     const file = new HttpFile(url.href, { patience: PATIENCE });
-    return (held, end, signal) => file.read(held.length, end, signal);
+    return {
+      read: (held, end, signal) => file.read(held.length, end, signal),
+      reference: (named, signal) => fetched(named, url, signal),
+    };
   }
   if (["ws:", "wss:"].includes(url.protocol)) {
     const { sender, name } = parted(url);
-    return (held, end, signal) => delivered(sender, name, held, end, signal);
+    return {
+      read: (held, end, signal) => delivered(sender, name, held, end, signal),
+      reference: (named, signal) => another(named, sender, name, signal),
+    };
   }
   throw new AddressError(`${src} is not the address of a picture: it should be http or ws`);
+}
+
+/**
+ * Return the beginning of a file in the folder of `url`; null if the name leads elsewhere.
+ *
+ * @param {Named} named
+ * @param {URL} url
+ * @param {AbortSignal} [signal]
+ */
+async function fetched({ name, size }, url, signal = new AbortController().signal) {
+  // Only here, as below.
+  const { MOST_FETCHED, beside } = await import("../references.js");
+  const there = beside(name, url);
+  if (!there || size > MOST_FETCHED) return null;
+  const file = new HttpFile(there.href, { patience: PATIENCE });
+  const whole = new Uint8Array(size);
+  let length = 0;
+  for await (const { at, data } of file.read(0, size, signal)) {
+    whole.set(data, at);
+    length = at + data.length;
+  }
+  return whole.subarray(0, length);
+}
+
+/**
+ * Return the beginning of another stream beside that of `name`; null if there can be none.
+ *
+ * @param {Named} named
+ * @param {string} url
+ * @param {string} name
+ * @param {AbortSignal} [signal]
+ */
+async function another(named, url, name, signal) {
+  const shared = borrow(url);
+  try {
+    return await (await shared.sender).references(name)(named, signal);
+  } finally {
+    giveBack(url, shared);
+  }
 }
 
 /**
@@ -115,7 +167,7 @@ function borrow(url) {
   if (!shared) {
     // Only here: pages whose pictures are files need not load it.
     const sender = import("../sender.js").then(({ connect }) =>
-      connect(url, { patience: PATIENCE }),
+      connect(url, { patience: PATIENCE, references: true }),
     );
     shared = { sender, users: 0 };
     senders.set(url, shared);

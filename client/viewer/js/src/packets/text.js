@@ -18,9 +18,9 @@ import {
   CHECK_TAG,
   parseHeader,
   parseStep,
-  parseVarint,
   segments,
 } from "../container/grammar.js";
+import { parseVarint } from "../container/varint.js";
 import { StreamError } from "../errors.js";
 
 /** No description of a step has more bytes. */

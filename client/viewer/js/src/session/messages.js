@@ -67,6 +67,8 @@ export const DFC1 = "dfc1";
 export const DFC2 = "dfc2";
 /** Streams of version 3: they may carry facts about the picture. */
 export const DFC3 = "dfc3";
+/** Streams of version 4: they may start from a picture that the receiver can have by its name. */
+export const DFC4 = "dfc4";
 /** A sender's: it can send changes of its catalogue after LIST. */
 export const FOLLOW = "follow";
 

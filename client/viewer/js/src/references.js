@@ -1,0 +1,116 @@
+/**
+ * Where the pictures come from that streams start from.
+ *
+ * @module
+ */
+
+import { PrefixHash } from "./session/prefix.js";
+import { starts } from "./starts.js";
+
+/** @typedef {import("./container/reference.js").Named} Named */
+/** @typedef {import("./starts.js").Find} Find */
+
+/** The most bytes that are fetched of a file. */
+export const MOST_FETCHED = 2 ** 24;
+
+const STREAM = /\.dfc$/i;
+/** What no name of a file in the same folder has: other folders, hidden files, control characters. */
+const ELSEWHERE = /^\.|^$|[/\\]|[\p{C}\p{Zl}\p{Zp}]|(?! )\p{Zs}/u;
+/** A picture cannot be shown without what it starts from, so that comes first. */
+const WEIGHT = 100;
+
+/**
+ * Return what a Decoder asks for the pictures that streams start from.
+ *
+ * `find` returns the bytes that a reference names, or null; they are checked.  Bytes that begin with
+ * "DFC" are a stream, decoded by one of `models`; others are a picture file, which `image` reads: in
+ * browsers it may be left out.  Rejects with MissingReference if nothing that is found is it.
+ *
+ * @param {import("./codec/decoder.js").Models} models
+ * @param {Find} find
+ * @param {Omit<import("./starts.js").Options, "remembered">} [options]
+ */
+export function references(models, find, options) {
+  return starts(models, (named) => checked(find, named), options);
+}
+
+/**
+ * Return the bytes that a reference names; null if `find` returns others, or none.
+ *
+ * @param {Find} find
+ * @param {Named} named
+ * @param {AbortSignal} [signal]
+ */
+export async function checked(find, named, signal) {
+  const { size, digest } = named;
+  const data = (await find(named, signal))?.subarray(0, size);
+  // Not by crypto.subtle, which pages loaded by plain HTTP lack.
+  return data?.length === size && String(new PrefixHash(data)) === digest ? data : null;
+}
+
+/**
+ * Return the address of a file in the folder of `url`; null if the name leads elsewhere.
+ *
+ * @param {string} name
+ * @param {URL} url
+ */
+export function beside(name, url) {
+  if (!["http:", "https:"].includes(url.protocol) || ELSEWHERE.test(name)) return null;
+  const there = new URL(encodeURIComponent(name), url);
+  return there.href.startsWith(new URL("./", url).href) ? there : null;
+}
+
+/**
+ * Return a sender's name for the picture with whose stream that of `image` starts; null if the name
+ * that the stream says is none of a stream beside it.
+ *
+ * It is in the same folder of names, and without ".dfc" unless `image` has that, too.
+ *
+ * @param {string} name
+ * @param {string} image
+ */
+export function pictureBeside(name, image) {
+  if (ELSEWHERE.test(name) || !STREAM.test(name)) return null;
+  const folder = image.slice(0, image.lastIndexOf("/") + 1);
+  return folder + (STREAM.test(image) ? name : name.replace(STREAM, ""));
+}
+
+/**
+ * Return what finds the pictures that the stream of `image` starts from, at its sender.
+ *
+ * @param {Pick<import("./sender.js").Sender, "open">} sender
+ * @param {string} image
+ * @returns {Find}
+ */
+export function ofSender(sender, image) {
+  return async ({ name, size }, signal) => {
+    const other = pictureBeside(name, image);
+    if (other === null || size > MOST_FETCHED) return null;
+    const delivery = sender.open(other, { bytes: size, weight: WEIGHT });
+    const stop = () => delivery.stop();
+    signal?.addEventListener("abort", stop);
+    try {
+      return await gathered(delivery, size);
+    } finally {
+      signal?.removeEventListener("abort", stop);
+    }
+  };
+}
+
+/**
+ * Return the first `size` bytes of pieces; null if there are fewer.
+ *
+ * @param {AsyncIterable<Uint8Array>} pieces
+ * @param {number} size
+ */
+async function gathered(pieces, size) {
+  const whole = new Uint8Array(size);
+  let length = 0;
+  for await (const piece of pieces) {
+    const fitting = piece.subarray(0, size - length);
+    whole.set(fitting, length);
+    length += fitting.length;
+    if (length === size) return whole;
+  }
+  return null;
+}
