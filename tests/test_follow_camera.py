@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import camera
@@ -17,16 +18,20 @@ from serving import serving
 
 import diffc_client
 from diffc_client import MemoryStream, ModelDecoders, Sender
+from diffc_client.cli.fetch import Request, fetch
 from diffc_client.remote import websocket
+from diffc_client.remote.address import Address
+from diffc_client.storage.references import Beginnings
 from diffc_server import FileOpener, Pipeline, SenderDaemon, Store, open_store
 from diffc_server.catalogue.cameras import Cameras
 from diffc_server.encoding import predecessor
 from diffc_stream.codec import Decoder, Encoder
 from diffc_stream.container import Facts, Header
-from diffc_stream.errors import PeerError
+from diffc_stream.errors import MissingReference, PeerError
 from diffc_stream.metrics import psnr
+from diffc_stream.picture import load_picture
 from diffc_stream.references import References, among
-from diffc_stream.session import Capability, Code, Reason
+from diffc_stream.session import Capability, Code, Reason, Target, Terms
 
 MODELS = sources.collection(camera.MODEL)
 OLD = (Capability.DFC1, Capability.DFC2, Capability.DFC3)
@@ -56,10 +61,12 @@ async def station(
 
 
 @asynccontextmanager
-async def visiting(daemon: SenderDaemon, *, http: bool = False) -> AsyncIterator[Sender]:
+async def visiting(
+    daemon: SenderDaemon, *, http: bool = False, plain: bool = False
+) -> AsyncIterator[Sender]:
     url = daemon.url.replace("ws://", "http://") if http else daemon.url
     decoders = ModelDecoders(MODELS)
-    async with diffc_client.connect(url, decoders=decoders, patience=0.0) as sender:
+    async with diffc_client.connect(url, decoders=decoders, patience=0.0, plain=plain) as sender:
         yield sender
 
 
@@ -132,6 +139,44 @@ async def test_receivers_of_before(folder: Path, monkeypatch: pytest.MonkeyPatch
                 await received(sender, "1.png", 500, kept)
             assert error.value.code == Code.PREFIX_MISMATCH
             assert Header.parse(await received(sender, "1.png", 300))[0].reference is not None
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize("http", [False, True])
+async def test_who_wants_it_without(folder: Path, http: bool) -> None:
+    suffix = ".dfc" if http else ""
+    async with station(folder) as daemon, visiting(daemon, http=http, plain=True) as sender:
+        assert await received(sender, f"2.png{suffix}", 300) == single(2, 300)
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize("store", [False, True])
+async def test_get_asks_for_it_without_if_it_has_to(
+    folder: Path, tmp_path: Path, store: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def nothing(_: Beginnings, image: str, header: Header) -> list[bytes]:
+        raise MissingReference(f"what {image} starts from", "it is gone")
+
+    async with station(folder) as daemon:
+        request = Request(
+            address=Address.parse(f"{daemon.url}/1.png"),
+            out=tmp_path / "out.png",
+            target=Target(bytes=300),
+            store=tmp_path / "cache" if store else None,
+            terms=Terms(),
+            patience=0.0,
+        )
+        monkeypatch.setattr(Beginnings, "of", nothing)
+        await fetch(request, ModelDecoders(MODELS), lambda _: None)
+    decoder = Decoder(MODELS)
+    decoder.feed(single(1, 300))
+    assert np.array_equal(load_picture(tmp_path / "out.png"), decoder.render().image)
+    # If there is none, the first error says what it was.
+    camera.write(tmp_path / "ready", 2)
+    async with serving(tmp_path / "ready") as daemon:
+        request = replace(request, address=Address.parse(f"{daemon.url}/1.dfc"))
+        with pytest.raises(MissingReference, match="it is gone"):
+            await fetch(request, ModelDecoders(MODELS), lambda _: None)
 
 
 @pytest.mark.asyncio

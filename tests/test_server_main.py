@@ -44,7 +44,7 @@ def test_from_start_to_stop(tmp_path: Path) -> None:
     folder.mkdir()
     save_png(folder / "a.png", sources.picture())
     arguments = (str(folder), "--port", "0", "--model", str(DEFAULT), "--store", str(store))
-    with server(*arguments, "--json") as process:
+    with server(*arguments, "--json", "--follow-camera", "--key-every", "60") as process:
         assert process.stdout is not None
         assert process.stderr is not None
         started = json.loads(process.stdout.readline())
@@ -139,6 +139,7 @@ def test_what_it_cannot_start_with(
         *([], [".", "--port", "99999"], [".", "--encoders", "0"], [".", "--window", "1"]),
         *([".", "--queue", "-1"], [".", "--store-size", "0"], [".", "--store-size", "2X"]),
         *([".", "--name", "a/b"], [".", "--name", "http://a"], [".", "--name", ""]),
+        [".", "--key-every", "0"],
     ],
 )
 def test_wrong_usage(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:

@@ -66,6 +66,7 @@ async def connect(
     ca: Path | None = None,
     access: Access | None = None,
     cache: Path | None = None,
+    plain: bool = False,
 ) -> AsyncIterator[Sender]:
     """Connect to the sender at ``url``, ``ws://HOST[:PORT]``.
 
@@ -85,6 +86,7 @@ async def connect(
 
     Pictures of a fixed camera may start from the one before, which is then asked for too, as far as
     it is needed.  ``cache`` is a folder that keeps such beginnings, as the command ``get`` does.
+    With ``plain``, senders send streams that start from no other picture.
 
     Raises AddressError, LinkLost if the sender cannot be reached, RemoteProtocolError if it speaks
     another version or its certificate is not valid, Unauthorized if it requires another token or
@@ -98,7 +100,7 @@ async def connect(
         decoders = await asyncio.to_thread(ModelDecoders.load)
     access = access or Access.of(token, ca)
     backoff = Backoff(patience=patience)
-    sender = Sender(address, decoders, backoff, terms or Terms(), access, cache=cache)
+    sender = Sender(address, decoders, backoff, terms or Terms(), access, cache=cache, plain=plain)
     try:
         await sender.dial()
         yield sender
@@ -118,6 +120,7 @@ class Sender:
         access: Access = NO_ACCESS,
         *,
         cache: Path | None = None,
+        plain: bool = False,
     ) -> None:
         self._address = address
         self._given = address.image
@@ -126,6 +129,7 @@ class Sender:
         self._decoders = decoders
         self._backoff = backoff
         self._terms = terms
+        self._plain = plain
         self._link: AnyLink | None = None
         self._dialling = asyncio.Lock()
         # One thread: pictures of several streams take turns, because computing two at once would
@@ -298,6 +302,7 @@ class Sender:
                     models=self._decoders.fingerprints,
                     terms=self._terms,
                     opening=self._opening,
+                    plain=self._plain,
                 )
             except RemoteProtocolError as error:
                 if met:

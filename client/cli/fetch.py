@@ -8,7 +8,7 @@ import logging
 import time
 from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from diffc_stream.destination import check
@@ -48,6 +48,8 @@ class Request:
     render: Method = "mmse"
     keep_stream: Path | None = None
     """File to keep the stream in; an existing one is continued."""
+    plain: bool = False
+    """Whether the stream is to start from no other picture."""
     store: Path | None = None
     """Folder of the cache; a cached prefix of the stream is continued."""
     patience: float | None = 60.0
@@ -79,13 +81,17 @@ async def fetch(
 
     ``show`` is called with every refinement.
 
+    Without what the stream starts from, it asks for one that starts from no other picture.
+
     If anything goes wrong, no picture is written; a kept stream stays for the next attempt.
-    Raises AddressError, DestinationError, SessionError, StreamError, UnknownModel or OSError.
+    Raises AddressError, DestinationError, SessionError, StreamError, UnknownModel,
+    MissingReference or OSError.
     """
     await asyncio.to_thread(_check, request)
     image = request.address.picture
     began = time.monotonic()
     newest: Refinement | None = None
+    missing: MissingReference | None = None
     with contextlib.ExitStack() as stack:
         kept = _kept(request, stack)
         for attempt in (1, 2):
@@ -104,9 +110,14 @@ async def fetch(
                     text = f"{request.keep_stream} cannot be continued, and stays as it is: {error}"
                     error.args = (text,)
                     raise
-                if request.keep_stream or attempt == 2 or kept is None or not stale:
+                if missing is not None:
+                    raise missing from error
+                if isinstance(error, MissingReference) and not request.plain:
+                    missing, request = error, replace(request, plain=True)
+                elif request.keep_stream or attempt == 2 or kept is None or not stale:
                     raise
-                kept.restart()
+                if isinstance(kept, Cached):
+                    kept.restart()
     # open() ends with a picture or with an error.
     assert newest is not None
     await asyncio.to_thread(
@@ -171,6 +182,7 @@ async def _refinements(
         terms=request.terms,
         access=request.access,
         cache=request.store,
+        plain=request.plain,
     ) as sender:
         opened = sender.deliver(
             image, Demand(request.target), render=request.render, previews="mmse", kept=kept

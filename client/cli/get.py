@@ -77,6 +77,12 @@ def add_to(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> Non
         "--keep-stream", metavar="FILE.dfc", type=Path, help="keep the stream; continue one"
     )
     get.add_argument(
+        "--plain",
+        action="store_true",
+        help="ask for a stream that starts from no other picture: for a single picture of a camera "
+        "it may be less than all that come before it",
+    )
+    get.add_argument(
         "--no-cache",
         action="store_true",
         help="neither use nor extend the cache of streams received before "
@@ -115,6 +121,7 @@ def _get(options: argparse.Namespace) -> int:
         quality=options.quality,
         render=options.render,
         keep_stream=options.keep_stream,
+        plain=options.plain,
         store=None if options.no_cache else usual_folder(),
         patience=options.patience,
         terms=Terms(window=options.window),

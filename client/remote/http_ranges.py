@@ -41,6 +41,8 @@ FIRST_RANGE = 1024
 MOST_RANGE = 65_536
 OVERLAP = 64
 """Bytes already held that each request repeats, to check that they are the same."""
+PLAIN = "plain"
+"""The query that asks for a stream that starts from no other picture."""
 BEGINNING = 15
 """If an answer is not a stream, the error shows so many of its bytes ..."""
 MOST_TYPE = 60
@@ -60,8 +62,11 @@ class RangeLink:
     streams: int | None = None
     """No limit of streams at once."""
 
-    def __init__(self, addresses: tuple[Address, ...], idle: float, access: Access) -> None:
+    def __init__(
+        self, addresses: tuple[Address, ...], idle: float, access: Access, *, plain: bool = False
+    ) -> None:
         self._address = addresses[0].sender
+        self._query = PLAIN if plain else ""
         self._queries = {address.image: address.query for address in addresses}
         self.connections = HttpConnections(self._address, idle=idle, access=access)
         self._open: set[IncomingRangeStream] = set()
@@ -71,15 +76,24 @@ class RangeLink:
         between, and is an error that passes."""
 
     @classmethod
-    async def dial(cls, *addresses: Address, terms: Terms, access: Access = NO_ACCESS) -> RangeLink:
-        """Connect to a server.  Raises as :meth:`HttpConnection.dial` does."""
-        link = cls(addresses, terms.idle, access)
+    async def dial(
+        cls,
+        *addresses: Address,
+        terms: Terms,
+        access: Access = NO_ACCESS,
+        plain: bool = False,
+    ) -> RangeLink:
+        """Connect to a server.  Raises as :meth:`HttpConnection.dial` does.
+
+        With ``plain``, ask a sender for streams that start from no other picture.
+        """
+        link = cls(addresses, terms.idle, access, plain=plain)
         await link.connections.dial()
         return link
 
     def open(self, image: str, *, held: bytes, target: Target) -> IncomingRangeStream:
         """Ask for the bytes of a stream after those ``held``, as far as ``target``."""
-        query = self._queries.get(image, "")
+        query = self._queries.get(image) or self._query
         address = replace(self._address, image=image, query=query)
         incoming = IncomingRangeStream(self, address, held, target)
         self._open.add(incoming)

@@ -30,16 +30,20 @@ async def dial(
     models: Iterable[str] = (),
     terms: Terms | None = None,
     opening: float = OPENING,
+    plain: bool = False,
 ) -> AnyLink:
     """Connect to what an address is of.
 
     On a file server there may be ``others`` to come from there.  ``models`` are the fingerprints of
-    those at hand; ``terms``, and the ``opening`` seconds, are those of a sender.  Raises LinkLost,
-    RemoteProtocolError, Unauthorized, SafetyError, or MissingPackage.
+    those at hand; ``terms``, and the ``opening`` seconds, are those of a sender.  With ``plain``,
+    streams that start from no other picture are asked for.  Raises LinkLost, RemoteProtocolError,
+    Unauthorized, SafetyError, or MissingPackage.
     """
     terms = terms or Terms()
     if address.mqtt:
         return await MqttLink.dial(address.sender, access=access)
     if address.plain:
-        return await RangeLink.dial(address, *others, terms=terms, access=access)
-    return await Link.dial(address, models=models, terms=terms, access=access, opening=opening)
+        return await RangeLink.dial(address, *others, terms=terms, access=access, plain=plain)
+    return await Link.dial(
+        address, models=models, terms=terms, access=access, opening=opening, plain=plain
+    )

@@ -50,6 +50,8 @@ from .receive_buffer import Backlog, IncomingStream
 MOST_BACKLOG = 64
 """Messages that may wait to be sent before reading stops."""
 CAPABILITIES = (Capability.DFC1, Capability.DFC2, Capability.DFC3, Capability.DFC4)
+PLAIN = CAPABILITIES[:-1]
+"""Those of a receiver that wants streams that start from no other picture."""
 Told = Callable[[Sequence[Entry]], object]
 MOST_ENTRIES = 100_000
 """Pictures in a catalogue; stops a sender that never sends a last page."""
@@ -94,21 +96,26 @@ class Link:
         terms: Terms,
         access: Access = NO_ACCESS,
         opening: float = OPENING,
+        plain: bool = False,
     ) -> Link:
         """Connect to a sender, without waiting for its first message.
 
-        For ``opening`` and the errors see :func:`.handshake.open_websocket`.
+        With ``plain``, streams start from no other picture.  For ``opening`` and the errors see
+        :func:`.handshake.open_websocket`.
         """
         websocket = await open_websocket(address, access, opening=opening)
-        link = cls.over(websocket, models=models, terms=terms)
+        link = cls.over(websocket, models=models, terms=terms, plain=plain)
         link.base = base_of(address, websocket)
         return link
 
     @classmethod
-    def over(cls, websocket: Paced, *, models: Iterable[str], terms: Terms) -> Link:
+    def over(
+        cls, websocket: Paced, *, models: Iterable[str], terms: Terms, plain: bool = False
+    ) -> Link:
         """Start a session over a WebSocket that either side has opened."""
         now = asyncio.get_running_loop().time()
-        session = ReceiverSession(now=now, terms=terms, models=models, capabilities=CAPABILITIES)
+        capabilities = PLAIN if plain else CAPABILITIES
+        session = ReceiverSession(now=now, terms=terms, models=models, capabilities=capabilities)
         return cls(websocket, session)
 
     @property
