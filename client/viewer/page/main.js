@@ -188,7 +188,8 @@ class Page {
   #reception(name) {
     let reception = this.#receptions.get(name);
     if (!reception) {
-      reception = new Reception(name, this.#sender, this.#decoding);
+      const here = (/** @type {string} */ other) => this.#receptions.get(other)?.bytes;
+      reception = new Reception(name, this.#sender, this.#decoding, here);
       this.#receptions.set(name, reception);
     }
     return reception;

@@ -27,6 +27,7 @@ export class Reception extends EventTarget {
   /** @type {import("diffc-client").Decoding} */ #decoding;
   /** @type {ReturnType<import("diffc-client").Decoding["picture"]> | null} */ #picture = null;
   /** @type {ReturnType<Source["open"]> | null} */ #delivery = null;
+  #here;
   /** @type {Uint8Array[]} */ #pieces = [];
   /** @type {{ target: Target, weight: number } | null} */ #wanted = null;
   /** Whether the sender was asked to stop, and has not done so yet. */
@@ -38,12 +39,14 @@ export class Reception extends EventTarget {
    * @param {string} name
    * @param {Source} sender
    * @param {import("diffc-client").Decoding} decoding
+   * @param {(name: string) => Uint8Array | undefined} here what has arrived of another picture
    */
-  constructor(name, sender, decoding) {
+  constructor(name, sender, decoding, here) {
     super();
     this.name = name;
     this.#sender = sender;
     this.#decoding = decoding;
+    this.#here = here;
     /** Bytes that have arrived. */
     this.length = 0;
     this.curve = new Curve();
@@ -63,6 +66,11 @@ export class Reception extends EventTarget {
     return "thumbnail" in this.#sender ? this.#sender.thumbnail(this.name) : null;
   }
 
+  /** All that has arrived. */
+  get bytes() {
+    return this.#bytes();
+  }
+
   /** Its number of pixels; 0 while it is not known. */
   get pixels() {
     const { size } = this.curve;
@@ -72,7 +80,7 @@ export class Reception extends EventTarget {
   /** The picture in the worker, which renders it. */
   get picture() {
     if (!this.#picture) {
-      const reference = this.#sender.references(this.name);
+      const reference = this.#sender.references(this.name, this.#here);
       this.#picture = this.#decoding.picture({ reference });
       if (this.length) this.#picture.feed(this.#bytes());
     }

@@ -78,6 +78,8 @@ export class Pictures {
   #searched = 0;
   /** @type {Remembered<Start>} */
   #starts = new Remembered(MOST_STARTS, MOST_STARTS_BYTES);
+  /** @type {Map<string, Promise<Start>>} */
+  #underway = new Map();
 
   /** @param {Post} post */
   constructor(post) {
@@ -122,6 +124,7 @@ export class Pictures {
         thin: () => this.#thin(),
         search: (reference) => this.#search(number, reference),
         starts: this.#starts,
+        underway: this.#underway,
         mostPixels: this.#mostPixels,
       });
       this.#pictures.set(number, picture);
@@ -165,10 +168,11 @@ export class Pictures {
 
 /**
  * What the pictures of a worker share; `search` asks for the bytes that a reference names, and
- * `starts` are those that have been made.
+ * `starts` are those that have been made, and those `underway` are being made.
  *
  * @typedef {{ models: Models, turns: Turns, post: Post, thin: () => void,
  *   search: import("./starts.js").Find, starts: Remembered<Start>,
+ *   underway: Map<string, Promise<Start>>,
  *   mostPixels: number | undefined }} Shared
  */
 
@@ -194,23 +198,25 @@ class Picture {
   #count = null;
 
   /** @param {Shared} shared */
-  constructor({ models, turns, post, thin, search, starts: remembered, mostPixels }) {
+  constructor({ models, turns, post, thin, search, starts: remembered, underway, mostPixels }) {
     this.history = new History(mostPixels);
     this.#models = models;
     this.#turns = turns;
     this.#post = post;
     this.#thin = thin;
     this.#mostPixels = mostPixels;
-    /** @param {string} fingerprint */
-    const get = async (fingerprint) => {
-      const denoiser = this.#onceInTurn(await models.get(fingerprint));
-      return { fingerprint, denoiser };
-    };
-    this.#references = starts({ get }, search, {
-      mostPixels,
-      mostBytes: MOST_BEFORE,
-      remembered,
+    const get = async (/** @type {string} */ fingerprint) => ({
+      fingerprint,
+      denoiser: this.#onceInTurn(await models.get(fingerprint)),
     });
+    /** @type {import("./starts.js").Find} */
+    const find = async (named) => {
+      const data = await search(named);
+      if (this.#closed) throw new Superseded("the picture was closed");
+      return data;
+    };
+    const shared = { remembered, underway, mostPixels, mostBytes: MOST_BEFORE };
+    this.#references = starts({ get }, find, shared);
   }
 
   /** @param {import("./packets/stream.js").Part[]} parts */

@@ -14,7 +14,7 @@ import { AddressError, LinkLost, RemoteProtocolError, UnknownImage } from "./err
 import { FileDelivery } from "./file_delivery.js";
 import { Listing, MOST_ENTRIES } from "./listing.js";
 import { Meter } from "./meter.js";
-import { MOST_FETCHED, beside, pictureBeside } from "./references.js";
+import { beside, nearest } from "./references.js";
 import { Requests } from "./requests.js";
 import { encode } from "./session/messages.js";
 
@@ -150,19 +150,19 @@ export class PublishedFolder {
 
   /**
    * Return what finds the pictures that the stream of `name` starts from, for Decoding.picture():
-   * other pictures in the same folder of names, and files beside the stream.
+   * other pictures in the same folder of names, of which `here` tells what is here already, and
+   * files beside the stream.
    *
    * @param {string} name
-   * @returns {import("./starts.js").Find}
+   * @param {import("./references.js").Here} [here]
    */
-  references(name) {
-    return async (reference, signal) => {
+  references(name, here) {
+    return nearest(name, here, async (reference, picture, _, signal) => {
       this.#begin();
       const own = (await this.#entry(name)).stream;
-      const other = pictureBeside(reference.name, name);
       const there =
-        (other !== null && this.#entries.get(other)?.stream) || beside(reference.name, own);
-      if (!there || reference.size > MOST_FETCHED) return null;
+        (picture !== null && this.#entries.get(picture)?.stream) || beside(reference.name, own);
+      if (!there) return null;
       const whole = new Uint8Array(reference.size);
       let length = 0;
       await this.#requests.get(there, {
@@ -177,7 +177,7 @@ export class PublishedFolder {
         },
       });
       return whole.subarray(0, length);
-    };
+    });
   }
 
   /** Return where a picture's thumbnail is; null if it is not known. @param {string} name */

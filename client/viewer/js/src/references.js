@@ -4,6 +4,8 @@
  * @module
  */
 
+import { PeerError } from "./errors.js";
+import { Code } from "./session/messages.js";
 import { PrefixHash } from "./session/prefix.js";
 import { starts } from "./starts.js";
 
@@ -42,10 +44,19 @@ export function references(models, find, options) {
  * @param {AbortSignal} [signal]
  */
 export async function checked(find, named, signal) {
-  const { size, digest } = named;
-  const data = (await find(named, signal))?.subarray(0, size);
+  return matching(named, await find(named, signal));
+}
+
+/**
+ * Return the part of `data` that a reference names; null if it does not begin with that.
+ *
+ * @param {Named} named
+ * @param {Uint8Array | null | undefined} data
+ */
+function matching({ size, digest }, data) {
+  const begins = data?.subarray(0, size);
   // Not by crypto.subtle, which pages loaded by plain HTTP lack.
-  return data?.length === size && String(new PrefixHash(data)) === digest ? data : null;
+  return begins?.length === size && String(new PrefixHash(begins)) === digest ? begins : null;
 }
 
 /**
@@ -76,36 +87,83 @@ export function pictureBeside(name, image) {
 }
 
 /**
- * Return what finds the pictures that the stream of `image` starts from, at its sender.
+ * Returns what is here of the stream of a picture of the same sender, by its name.
  *
- * @param {Pick<import("./sender.js").Sender, "open">} sender
+ * @typedef {(name: string) => Uint8Array | null | undefined} Here
+ */
+
+/**
+ * Return what finds the pictures that the stream of `image` starts from: `here`, or by `get`.
+ *
  * @param {string} image
+ * @param {Here | undefined} here
+ * @param {(named: Named, picture: string | null, held: Uint8Array, signal?: AbortSignal) =>
+ *   Promise<Uint8Array | null>} get  for pictures of the same sender; null is for other files
  * @returns {Find}
  */
-export function ofSender(sender, image) {
-  return async ({ name, size }, signal) => {
-    const other = pictureBeside(name, image);
-    if (other === null || size > MOST_FETCHED) return null;
-    const delivery = sender.open(other, { bytes: size, weight: WEIGHT });
-    const stop = () => delivery.stop();
-    signal?.addEventListener("abort", stop);
-    try {
-      return await gathered(delivery, size);
-    } finally {
-      signal?.removeEventListener("abort", stop);
-    }
+export function nearest(image, here, get) {
+  return async (named, signal) => {
+    if (named.size > MOST_FETCHED) return null;
+    const picture = pictureBeside(named.name, image);
+    const held = (picture !== null && here?.(picture)) || new Uint8Array();
+    const known = matching(named, held);
+    if (known) return known;
+    return get(named, picture, held.length < named.size ? held : new Uint8Array(), signal);
   };
 }
 
 /**
- * Return the first `size` bytes of pieces; null if there are fewer.
+ * Return what finds the pictures that the stream of `image` starts from, at its sender.
+ *
+ * @param {Pick<import("./sender.js").Sender, "open">} sender
+ * @param {string} image
+ * @param {Here} [here]
+ * @returns {Find}
+ */
+export function ofSender(sender, image, here) {
+  return nearest(image, here, async ({ size }, picture, held, signal) => {
+    if (picture === null) return null;
+    try {
+      return await received(sender, picture, size, held, signal);
+    } catch (error) {
+      const replaced = error instanceof PeerError && error.code === Code.PREFIX_MISMATCH;
+      if (!replaced || !held.length) throw error;
+      return received(sender, picture, size, new Uint8Array(), signal);
+    }
+  });
+}
+
+/**
+ * Return the first `size` bytes of a stream of which some are `held`; null if there are fewer.
+ *
+ * @param {Pick<import("./sender.js").Sender, "open">} sender
+ * @param {string} picture
+ * @param {number} size
+ * @param {Uint8Array} held
+ * @param {AbortSignal} [signal]
+ */
+async function received(sender, picture, size, held, signal) {
+  const delivery = sender.open(picture, { bytes: size, weight: WEIGHT, held });
+  const stop = () => delivery.stop();
+  signal?.addEventListener("abort", stop);
+  try {
+    return await gathered(delivery, size, held);
+  } finally {
+    signal?.removeEventListener("abort", stop);
+  }
+}
+
+/**
+ * Return the first `size` bytes of what is `held` and of pieces after that; null if there are fewer.
  *
  * @param {AsyncIterable<Uint8Array>} pieces
  * @param {number} size
+ * @param {Uint8Array} held
  */
-async function gathered(pieces, size) {
+async function gathered(pieces, size, held) {
   const whole = new Uint8Array(size);
-  let length = 0;
+  whole.set(held);
+  let { length } = held;
   for await (const piece of pieces) {
     const fitting = piece.subarray(0, size - length);
     whole.set(fitting, length);

@@ -219,12 +219,13 @@ export class Sender {
 
   /**
    * Return what finds the pictures that the stream of `name` starts from, for Decoding.picture():
-   * other pictures of this sender.
+   * other pictures of this sender, of which `here` tells what is here already.
    *
    * @param {string} name
+   * @param {import("./references.js").Here} [here]
    */
-  references(name) {
-    return ofSender(this, name);
+  references(name, here) {
+    return ofSender(this, name, here);
   }
 
   /**

@@ -129,6 +129,35 @@ describe("a worker", async () => {
     await assert.rejects(unreadable.render(), { name: "UnreadablePicture" });
   });
 
+  test("asks once for what several pictures wait for, again if the first is closed", async () => {
+    const file = FIRST.subarray(0, FIRST.length - 1);
+    /** @type {((data: Uint8Array | null) => void)[]} */
+    const answers = [];
+    let begun = () => {};
+    const reference = () =>
+      new Promise((/** @type {(data: Uint8Array | null) => void} */ resolve) => {
+        answers.push(resolve);
+        begun();
+      });
+    const pictures = Array.from({ length: 3 }, () => own.picture({ reference }));
+    const asked = () => new Promise((resolve) => (begun = () => resolve(null)));
+    const first = asked();
+    const wishes = pictures.map((picture) => {
+      picture.feed(startingFrom(MODEL, "shared.dfc", file));
+      return picture.render();
+    });
+    await first;
+    const second = asked();
+    pictures[0].close();
+    answers[0](null);
+    await assert.rejects(wishes[0], { name: "Superseded" });
+    await second;
+    answers[1](file);
+    const [one, other] = await Promise.all(wishes.slice(1));
+    assert.deepEqual(one.pixels, other.pixels);
+    assert.equal(answers.length, 2);
+  });
+
   test("says when nobody waits for a picture any more", async () => {
     let begun = () => {};
     const asked = new Promise((resolve) => (begun = () => resolve(null)));

@@ -6,9 +6,10 @@ import { describe, test } from "node:test";
 import { Curve } from "../src/codec/curve.js";
 import { Decoder } from "../src/codec/decoder.js";
 import { History } from "../src/codec/history.js";
-import { CorruptStream, MissingReference, StreamError } from "../src/errors.js";
+import { CorruptStream, MissingReference, PeerError, StreamError } from "../src/errors.js";
 import { beside, ofSender, references } from "../src/references.js";
 import { starts } from "../src/starts.js";
+import { Code } from "../src/session/messages.js";
 import { PrefixHash } from "../src/session/prefix.js";
 import { alike } from "./looks.js";
 import { MODELS, STARTED, ppm, started } from "./started.js";
@@ -189,14 +190,18 @@ describe("addresses of what streams start from", () => {
     const opened = [];
     /** @type {any} */
     const sender = {
-      /** @param {string} name @param {{ bytes: number }} target */
-      open(name, { bytes }) {
-        opened.push([name, bytes]);
+      /** @param {string} name @param {{ bytes: number, held: Uint8Array }} target */
+      open(name, { bytes, held }) {
+        opened.push([name, bytes, ...(held.length ? [held.length] : [])]);
         let stopped = false;
         return {
           stop: () => (stopped = true),
           async *[Symbol.asyncIterator]() {
-            for (let i = 0; i < data.length && !stopped; i += 64) yield data.slice(i, i + 64);
+            if (held.some((byte, i) => byte !== data[i])) {
+              throw new PeerError(Code.PREFIX_MISMATCH, "it begins otherwise");
+            }
+            for (let i = held.length; i < data.length && !stopped; i += 64)
+              yield data.slice(i, i + 64);
           },
         };
       },
@@ -217,6 +222,30 @@ describe("addresses of what streams start from", () => {
     // Where pictures are stream files, they are called so.
     for (const image of ["by day/b.DFC", "b.dfc"]) await ofSender(sender, image)(named);
     const files = ["by day/a.jpg.dfc", "a.jpg.dfc"].map((name) => [name, 300]);
-    assert.deepEqual(opened, files);
+    assert.deepEqual(opened.splice(0), files);
+    // What is here is not asked for again, if it is the same.
+    const begins = data.slice(0, 300);
+    const digest = String(new PrefixHash(begins));
+    const other = data.slice();
+    other[70] ^= 1;
+    /** @type {[Uint8Array, unknown[]][]} */
+    const cases = [
+      [data, []],
+      [data.slice(0, 100), [["a.jpg", 300, 100]]],
+      [other, [["a.jpg", 300]]],
+      [
+        other.slice(0, 100),
+        [
+          ["a.jpg", 300, 100],
+          ["a.jpg", 300],
+        ],
+      ],
+    ];
+    for (const [held, asked] of cases) {
+      /** @param {string} name */
+      const here = (name) => (name === "a.jpg" ? held : null);
+      assert.deepEqual(await ofSender(sender, "b.jpg", here)({ ...named, digest }), begins);
+      assert.deepEqual(opened.splice(0), asked);
+    }
   });
 });
