@@ -209,6 +209,7 @@ OF_NOBODY_ELSE = {
         client/api/background.py socket task thread self._following
         client/api/watch.py thread
         client/notebook/prefixes.py thread
+        client/notebook/remembering.py file
         client/api/connection.py task thread
         client/cli/fetch.py socket thread
         client/mirror/plan.py file thread

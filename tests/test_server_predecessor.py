@@ -14,7 +14,7 @@ from diffc_server import FileOpener
 from diffc_server.catalogue.file import File
 from diffc_server.encoding import predecessor
 from diffc_server.encoding.predecessor import STEP, Extent, Predecessor, header_at
-from diffc_server.encoding.subscribers import Account, Subscribers
+from diffc_server.encoding.subscribers import Account, Subscribers, Wake
 from diffc_server.threads.pools import WorkerPools
 from diffc_stream.codec.curve import Curve
 from diffc_stream.errors import RequestRefused, StreamError
@@ -79,12 +79,19 @@ class _Stream:
         self.complete = False
         self._data, self._there, self._refusal = data, 0, refusal
         self.claims: set[bool] = set()
+        self.joined: list[Wake] = []
 
     def __len__(self) -> int:
         return self._there
 
     def read(self, start: int, end: int) -> bytes:
         return self._data[start : min(end, self._there)]
+
+    def join(self, wake: Wake, account: Account | None = None) -> None:
+        self.joined.append(wake)
+
+    def leave(self, wake: Wake) -> None:
+        self.joined.remove(wake)
 
     async def reach(
         self, length: int, account: Account | None = None, *, claimed: bool = False
@@ -127,6 +134,7 @@ async def opened(
         found = await before.opener_for(mine, account or _Account(), claimed=True)
     finally:
         workers.close()
+        assert not any(stream.joined for stream in streams)
     assert isinstance(found, FileOpener)
     return found
 

@@ -18,6 +18,7 @@ from ..decoding.decoders import Decoders, Method, ModelDecoders, Picture
 from ..decoding.refiner import Refinement
 from ..storage.partial_stream import MemoryStream
 from .prefixes import PrefixRenderer
+from .remembering import RememberingDecoders
 
 _HERE = Path(__file__).parent
 _SCHEMES = ("ws://", "wss://", "http://", "https://")
@@ -74,10 +75,12 @@ class PictureWidget(anywidget.AnyWidget):
         self._kept = MemoryStream()
         self._curve = Curve()
         self._watch: Watch | None = None
-        decoders = decoders or ModelDecoders.load()
+        remote = isinstance(source, str) and source.startswith(_SCHEMES)
+        file = None if remote or isinstance(source, bytes) else Path(source)
+        decoders = RememberingDecoders(decoders or ModelDecoders.load(), file=file)
         self._renderer = PrefixRenderer(decoders, self._show, self._fail)
         self.observe(self._render, ["prefix", "realism"])
-        if isinstance(source, str) and source.startswith(_SCHEMES):
+        if isinstance(source, str) and remote:
             self.set_trait("status", "receiving")
             self._watch = watch(
                 source,

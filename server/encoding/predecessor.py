@@ -7,7 +7,8 @@ senders take the same.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -20,7 +21,7 @@ from diffc_stream.errors import RequestRefused
 from ..catalogue.file import File
 from ..threads.pools import WorkerPools
 from .source import STREAM_SUFFIX, Opener, ReferringOpener
-from .subscribers import Account
+from .subscribers import Account, Wake
 
 REFERENCE_PSNR = 34.0
 """The expected quality in dB of what a stream starts from: what is better there saves little."""
@@ -45,6 +46,14 @@ class Stream(Protocol):
 
     def read(self, start: int, end: int) -> bytes:
         """Return the bytes from ``start`` to ``end``, as far as they are there."""
+        ...
+
+    def join(self, wake: Wake, account: Account | None = None) -> None:
+        """Have it stay, and charge ``account``, until leave()."""
+        ...
+
+    def leave(self, wake: Wake) -> None:
+        """Undo one join()."""
         ...
 
     async def reach(
@@ -139,12 +148,13 @@ class Predecessor:
         files: list[bytes] = []
         for place in reversed(range(len(self.chain))):
             stream = self.of(self.chain[place], self.chain[:place])
-            if said is None:
-                size = await self._extent(stream, account, claimed=claimed)
-            else:
-                size = said.size
-                await stream.reach(size, account, claimed=claimed)
-            files.append(stream.read(0, size))
+            with _joined(stream, account):  # it goes on from one look to the next
+                if said is None:
+                    size = await self._extent(stream, account, claimed=claimed)
+                else:
+                    size = said.size
+                    await stream.reach(size, account, claimed=claimed)
+                files.append(stream.read(0, size))
             begun = header_at(files[-1])
             if begun is None or begun.reference is None or self.opener.has_picture(files[-1]):
                 break
@@ -160,6 +170,18 @@ class Predecessor:
             data = stream.read(extent.looked, len(stream))
             await asyncio.to_thread(extent.look, data, complete=complete)
         return extent.size
+
+
+@contextmanager
+def _joined(stream: Stream, account: Account) -> Iterator[None]:
+    def wake() -> None:
+        pass  # who waits is woken otherwise
+
+    stream.join(wake, account)
+    try:
+        yield
+    finally:
+        stream.leave(wake)
 
 
 def header_at(stream: bytes) -> Header | None:
