@@ -96,6 +96,7 @@ def test_pictures_that_are_replaced_meanwhile(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     take(tmp_path, ("a.png", 0), ("b.png", 10))
+    os.utime(tmp_path, (START, START))
     known, newest = Cameras(), File.at(tmp_path / "b.png")
     with monkeypatch.context() as patch:
         patch.setattr(cameras._Order, "before", lambda *_: (newest._replace(path=tmp_path / "a"),))

@@ -32,6 +32,9 @@ MOST_FOLDERS = 64
 SETTLING = 2 * 10**9
 """Nanoseconds within which a folder's modification time may miss a change."""
 
+FRESH = 0.5
+"""Seconds for which that is put up with, so that many requests at once take one look."""
+
 
 class Cameras:
     """Knows which pictures come before a picture; any thread may ask."""
@@ -48,24 +51,27 @@ class Cameras:
         Empty for a key picture, and for what is no picture of its folder.  Looks at the folder, so
         it is slow.  Raises RequestRefused if the disk does not answer, or files change meanwhile.
         """
-        folder = file.path.parent
         try:
-            with self._guard:
-                order = self._orders.get(folder)
-                if order is None or not order.holds() or not order.knows(file):
-                    order = self._orders[folder] = _Order(folder, self._period)
-                self._orders.move_to_end(folder)
-                if len(self._orders) > MOST_FOLDERS:
-                    self._orders.popitem(last=False)
-            found = order.before(file)
-            if all(Identity.at(one.path) == one.version for one in found):
-                return found
+            for again in (False, True):
+                found = self._order(file, again=again).before(file)
+                if all(Identity.at(one.path) == one.version for one in found):
+                    return found
         except OSError as error:
             raise try_later() from error
-        with self._guard:
-            self._orders.pop(folder, None)
         message = "pictures before it are being replaced"
         raise RequestRefused(Code.BUSY, message, retry=True, after=1.0)
+
+    def _order(self, file: File, *, again: bool) -> _Order:
+        """Return the order of a file's folder; ``again`` looks at it anew.  Raises OSError."""
+        folder = file.path.parent
+        with self._guard:
+            order = self._orders.get(folder)
+            if order is None or again or not order.holds() or not order.knows(file):
+                order = self._orders[folder] = _Order(folder, self._period)
+            self._orders.move_to_end(folder)
+            if len(self._orders) > MOST_FOLDERS:
+                self._orders.popitem(last=False)
+            return order
 
 
 class _Order:
@@ -76,6 +82,7 @@ class _Order:
         self._folder = folder
         self._time = folder.stat().st_mtime_ns
         self._settled = time.time_ns() - self._time > SETTLING
+        self._looked = time.monotonic()
         found = []
         with os.scandir(folder) as entries:
             for entry in entries:
@@ -101,7 +108,8 @@ class _Order:
 
     def holds(self) -> bool:
         """Tell whether no file has come or gone since.  Raises OSError."""
-        return self._settled and self._folder.stat().st_mtime_ns == self._time
+        fresh = self._settled or time.monotonic() < self._looked + FRESH
+        return fresh and self._folder.stat().st_mtime_ns == self._time
 
     def knows(self, file: File) -> bool:
         """Tell whether a picture is the same as then."""
