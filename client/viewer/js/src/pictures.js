@@ -59,7 +59,7 @@ const MOST_REMEMBERED_BYTES = 32 * 2 ** 20;
 const MOST_STARTS = 64;
 const MOST_STARTS_BYTES = 64 * 2 ** 20;
 /** Most bytes that are asked for, so that one picture can be shown. */
-const MOST_BEFORE = 2 ** 24;
+const MOST_BEFORE = 2 ** 26;
 
 /** All pictures of one worker. */
 export class Pictures {

@@ -5,7 +5,7 @@
  */
 
 import { PeerError } from "./errors.js";
-import { Code } from "./session/messages.js";
+import { Code, MAX_STREAM } from "./session/messages.js";
 import { PrefixHash } from "./session/prefix.js";
 import { starts } from "./starts.js";
 
@@ -13,7 +13,7 @@ import { starts } from "./starts.js";
 /** @typedef {import("./starts.js").Find} Find */
 
 /** The most bytes that are fetched of a file. */
-export const MOST_FETCHED = 2 ** 24;
+export const MOST_FETCHED = MAX_STREAM;
 
 const STREAM = /\.dfc$/i;
 /** What no name of a file in the same folder has: other folders, hidden files, control characters. */
