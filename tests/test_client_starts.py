@@ -9,7 +9,7 @@ from diffc_client.mirror.starts import Starts
 from diffc_client.mirror.state import Record, Records
 from diffc_stream.container import Header, Reference
 from diffc_stream.container.reference import DIGEST
-from diffc_stream.session import Entry, Reason
+from diffc_stream.session import MAX_STREAM, Entry, Reason
 
 
 def header(name: str | None, size: int = 600) -> Header:
@@ -58,6 +58,7 @@ def test_names_of_files_and_those_that_lead_elsewhere(monkeypatch: pytest.Monkey
     assert starts.note("gate/b.jpg", header("a.jpg.dfc"), files=True) == "gate/a.jpg.dfc"
     for name in ("../a.dfc", "a.jpg", "b.jpg.dfc"):
         assert starts.note("b.jpg", header(name), files=False) is None
+    assert starts.note("b.jpg", header("a.jpg.dfc", MAX_STREAM + 1), files=False) is None
     assert set(known.starts) == {"gate/b.jpg"}
     monkeypatch.setattr(module, "MOST_STARTS", 1)
     assert starts.note("c.jpg", header("b.jpg.dfc"), files=False) is None

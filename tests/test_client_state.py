@@ -69,6 +69,7 @@ FACTS: dict[str, object] = {
         json.dumps(FACTS | {"mark": "x"}),
         json.dumps(FACTS | {"starts": {"a": ["b", "c"]}}),
         json.dumps(FACTS | {"starts": {"a": 7}}),
+        json.dumps(FACTS | {"starts": {"a": ["b", 2**40]}}),
         json.dumps(FACTS | {"images": [1]}),
         json.dumps(FACTS | {"images": [[{"name": "../a"}, None, 0]]}),
         json.dumps(

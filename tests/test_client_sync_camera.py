@@ -16,6 +16,7 @@ from serving import serving, settled
 from sources import collection
 
 from diffc_client import Address, Mirror, ModelDecoders
+from diffc_client.mirror import catalogue_feed
 from diffc_client.mirror.renderer import Renderer
 from diffc_client.mirror.state import FILE
 from diffc_server import FileOpener, Pipeline
@@ -104,6 +105,20 @@ async def test_a_single_picture_brings_what_it_needs(folder: Path, kept: Path, s
                 with suppress(asyncio.CancelledError):
                     await running
             assert sizes(kept) == {"0.dfc": camera.HALF, "1.dfc": camera.HALF, "2.dfc": 200}
+
+
+async def test_only_so_many_come_for_a_single_picture(
+    folder: Path, kept: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(catalogue_feed, "MOST_BACK", 1)
+    async with serving(folder, FakeOpener()) as daemon, Mirror(kept, target=LITTLE) as mirror:
+        running = asyncio.create_task(mirror.run(Address.parse(f"{daemon.url}/2.dfc")))
+        await settled(lambda: mirror.done)
+        running.cancel()
+        with suppress(asyncio.CancelledError):
+            await running
+    assert sizes(kept) == {"1.dfc": camera.HALF, "2.dfc": 200}
+    assert "start from more than 1 others, from 0.dfc among them" in caplog.text
 
 
 async def test_pictures_are_rendered_once_all_is_there(

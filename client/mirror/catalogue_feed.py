@@ -12,6 +12,7 @@ from diffc_stream.session import Catalogue, Entry
 
 from ..remote.mqtt import MqttLink
 from ..remote.websocket import MOST_ENTRIES, Link
+from ..storage.references import MOST_BACK
 from .cooperative import cooperatively
 from .owned_folder import OwnedFolder
 from .paths import SUFFIX
@@ -107,10 +108,13 @@ class CatalogueFeed:
         self.forget(name)
 
     def want_beginning(self, name: str) -> None:
-        """Want of a picture that nobody asked for what others start from."""
-        entry = Entry(name=name, size=0, time=0, thumbprint="")
-        if name not in self._records.images and self._claim(entry):
-            self._records.images[name] = Record(entry=entry, aside=True)
+        """Want of a picture that nobody asked for what others start from, up to MOST_BACK."""
+        entry, images = Entry(name=name, size=0, time=0, thumbprint=""), self._records.images
+        if sum(record.aside for record in images.values()) >= MOST_BACK:
+            most = f"pictures start from more than {MOST_BACK} others, from {name} among them"
+            self._transfers.complain("pictures", most)
+        elif name not in images and self._claim(entry):
+            images[name] = Record(entry=entry, aside=True)
 
     def forget(self, name: str) -> None:
         """Drop all state of a picture."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from diffc_stream.container import Header
 from diffc_stream.errors import MissingReference
-from diffc_stream.session import Reason
+from diffc_stream.session import MAX_STREAM, Reason
 
 from ..storage.references import name_beside
 from .state import MOST_STARTS, Records
@@ -47,6 +47,8 @@ class Starts:
         if header.reference is None:
             self._drop(name)
             return None
+        if header.reference.size > MAX_STREAM:
+            return None  # no stream is as long
         try:
             start = name_beside(name, header.reference, files=files)
         except MissingReference:

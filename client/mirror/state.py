@@ -11,7 +11,7 @@ import logging
 from dataclasses import dataclass, field
 
 from diffc_stream.errors import LocalProtocolError, RemoteProtocolError
-from diffc_stream.session import Catalogue, Entry, Reason, Target, decode, encode
+from diffc_stream.session import MAX_STREAM, Catalogue, Entry, Reason, Target, decode, encode
 
 from .content import Content
 from .owned_folder import OwnedFolder, Proof
@@ -100,7 +100,7 @@ class Records:
                 images[name].refused = True
         starts = {}
         for name, (start, size) in dict(read.get("starts", {})).items():
-            if not isinstance(start, str) or not isinstance(size, int):
+            if not isinstance(start, str) or not 0 < size <= MAX_STREAM:
                 raise ValueError("a start that is none")
             starts[name] = start, size
         return cls(mark=_page((), read["mark"]).mark, images=images, starts=starts)
