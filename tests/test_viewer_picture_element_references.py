@@ -7,14 +7,17 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
+import camera
 import numpy as np
 import pytest
-from playwright.async_api import Browser
+from playwright.async_api import Browser, WebSocket
 from serving import serving
 from static_site import static_site
-from test_viewer_picture_element import PICTURE, SIDE, STRICT, dist, heard, page_of, visit
+from test_viewer_picture_element import HEARD, PICTURE, SIDE, STRICT, dist, heard, page_of, visit
 from viewing import scene
 
+from diffc_server.catalogue.cameras import Cameras
+from diffc_server.encoding import predecessor
 from diffc_server.encoding.source import FileOpener
 from diffc_stream.codec import Decoder, Encoder
 from diffc_stream.diffusion.collection import Collection, default_model
@@ -120,3 +123,35 @@ async def test_a_sender_has_what_its_streams_start_from(
         assert (await heard(page, "load"))[-1] == ["load"]
         assert await page.evaluate(f"{PICTURE}.shown.bytes") == len(night)
         await page.context.close()
+
+
+async def test_a_sender_that_follows_a_camera(
+    browser: Browser, dist: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Pictures as small as these are too coarse for each other at half a bit per pixel.
+    monkeypatch.setattr(predecessor, "MOST_BPP", 1.5)
+    camera.photograph(tmp_path, 3)
+    files: dict[str, Any] = {}
+    opener = FileOpener(Collection.at_hand())
+    async with (
+        static_site(files=files, folders={"/diffc/": dist}) as site,
+        serving(tmp_path, opener, cameras=Cameras(3600), origins=[site.url]) as sender,
+    ):
+        files["/"] = page_of(f'<diffc-picture src="{sender.url}/2.png" bytes="700" alt="Now">')
+        context = await browser.new_context()
+        page, sent = await context.new_page(), bytearray()
+
+        def note(data: str | bytes) -> None:
+            sent.extend(data if isinstance(data, bytes) else b"")
+
+        def listen(socket: WebSocket) -> None:
+            socket.on("framesent", note)
+
+        page.on("websocket", listen)
+        await context.add_init_script(HEARD)
+        await page.goto(site.url)
+        assert (await heard(page, "load"))[-2:] == [["progress", 700, 700], ["load"]]
+        # It says that it can follow, and asks for those that come before.
+        for part in (b"dfc4", b"2.png", b"1.png", b"0.png"):
+            assert part in sent
+        await context.close()
