@@ -180,6 +180,27 @@ async def test_get_asks_for_it_without_if_it_has_to(
 
 
 @pytest.mark.asyncio
+async def test_a_stream_that_is_kept_needs_no_other(folder: Path, tmp_path: Path) -> None:
+    fresh, begun = tmp_path / "fresh.dfc", tmp_path / "begun.dfc"
+    async with station(folder) as daemon:
+        async with visiting(daemon) as sender:
+            begun.write_bytes(await received(sender, "1.png", 250))
+        for path in (fresh, begun):
+            request = Request(
+                address=Address.parse(f"{daemon.url}/1.png"),
+                out=tmp_path / "out.png",
+                target=Target(bytes=300),
+                keep_stream=path,
+                terms=Terms(),
+                patience=0.0,
+            )
+            await fetch(request, ModelDecoders(MODELS), lambda _: None)
+    assert fresh.read_bytes() == single(1, 300)
+    assert Header.parse(begun.read_bytes())[0].reference is not None
+    assert begun.stat().st_size == 300
+
+
+@pytest.mark.asyncio
 async def test_without_on_the_web(folder: Path) -> None:
     async with station(folder) as daemon:
         answers = [

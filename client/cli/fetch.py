@@ -94,6 +94,8 @@ async def fetch(
     missing: MissingReference | None = None
     with contextlib.ExitStack() as stack:
         kept = _kept(request, stack)
+        if request.keep_stream is not None and not request.address.plain and not _refers(kept):
+            request = replace(request, plain=True)  # a file by itself should be shown, too
         for attempt in (1, 2):
             try:
                 async with aclosing(_refinements(request, image, decoders, kept)) as refinements:
@@ -170,6 +172,12 @@ def _kept(request: Request, stack: contextlib.ExitStack) -> FileStream | Cached 
         return None  # the cache is a convenience
     stack.callback(cached.close)
     return cached
+
+
+def _refers(kept: FileStream | Cached | None) -> bool:
+    """Tell whether the bytes that are kept are of a stream that starts from another."""
+    header = None if kept is None else kept.header
+    return header is not None and header.reference is not None
 
 
 async def _refinements(
