@@ -122,6 +122,11 @@ async def fetch(
                     kept.restart()
     # open() ends with a picture or with an error.
     assert newest is not None
+    return await _written(request, newest, began)
+
+
+async def _written(request: Request, newest: Refinement, began: float) -> Fetched:
+    """Write the picture."""
     await asyncio.to_thread(
         save_picture,
         request.out,
@@ -133,7 +138,7 @@ async def fetch(
     height, width = newest.image.shape[:2]
     return Fetched(
         out=str(request.out),
-        image=image,
+        image=request.address.picture,
         bytes=newest.bytes,
         bpp=newest.bpp,
         predicted_psnr=newest.predicted_psnr,
