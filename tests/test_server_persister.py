@@ -236,3 +236,27 @@ async def test_without_a_store_there_is_a_key(picture: Path) -> None:
     persister.save(part(10))
     persister.release()
     assert persister.task is None
+
+
+async def test_a_lease_whose_release_is_cut_short_ends_with_the_sender(
+    picture: Path, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    workers, never = WorkerPools(1), asyncio.Event()
+    persister = Persister(store, File.at(picture), MODEL, workers, SenderMetrics())
+    assert await persister.claim()
+    lease = persister._lease  # so that it is not the collector who ends it
+
+    async def wait(*_: object) -> None:
+        await never.wait()
+
+    with monkeypatch.context() as patch:
+        patch.setattr(workers, "recall", wait)
+        persister.release()
+        await asyncio.sleep(0)
+        assert persister.task is not None
+        persister.close()
+        await asyncio.wait([persister.task])
+    other = Persister(store, File.at(picture), MODEL, workers, SenderMetrics())
+    assert not await other.elsewhere()
+    assert lease is not None
+    other.close()

@@ -198,8 +198,8 @@ class Persister:
                 self._next = None
                 await self._save(store, key, stream)
             elif (lease := self._given_up) is not None:
-                self._given_up = None
                 await self._within(SAVE_PATIENCE, None, store.release, lease)
+                self._given_up = None  # not before: close() ends it if this is cut short
             else:
                 return
 
