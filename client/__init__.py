@@ -57,6 +57,7 @@ if TYPE_CHECKING:
     from .errors import DiffcError as DiffcError
     from .errors import LinkLost as LinkLost
     from .errors import LocalProtocolError as LocalProtocolError
+    from .errors import MissingReference as MissingReference
     from .errors import ModelError as ModelError
     from .errors import NotAStream as NotAStream
     from .errors import NothingDecodable as NothingDecodable
@@ -99,6 +100,7 @@ _HOMES = {
     "LocalProtocolError": "errors",
     "MemoryStream": "storage.partial_stream",
     "Method": "decoding.decoders",
+    "MissingReference": "errors",
     "Mirror": "mirror.sync",
     "Mirrored": "mirror.sync",
     "ModelDecoders": "decoding.decoders",

@@ -3,24 +3,32 @@
 from __future__ import annotations
 
 import contextlib
+import errno
+import os
+import secrets
 import time
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, nullcontext
 from datetime import datetime
+from pathlib import Path
 from typing import Any
 
 from diffc_stream.errors import AddressError, MissingPackage
+from diffc_stream.replacement import replacing
 
 from .backend import LEFT, MOST_BYTES, SUFFIX, Entry
 from .lease import SUFFIX as LEASE
 from .lease import Lease, Leases
 
+TORN = ".part"
+"""The suffix of what a sender has left that was killed while it wrote to a local disk."""
 _TIMES = ("mtime", "LastModified", "last_modified", "updated", "created")
 """The keys under which file systems give the time at which an object was written."""
 
 
 class ObjectStore:
     """Objects below a URL, each written by one call, which object stores carry out wholly or not.
+    On a local disk others see an object wholly or not at all, too.
 
     There are no locks: of two processes that write an object at the same time, one wins.  Leases
     (:mod:`.lease`) keep most from doing so.  Objects cannot be touched either, so only uses that
@@ -54,6 +62,8 @@ class ObjectStore:
         protocol = self._files.protocol
         name = protocol if isinstance(protocol, str) else protocol[0]
         self._where = f"{name}://{self._root}"
+        self._local = bool(getattr(self._files, "local_file", False))
+        """Whether objects are files here, which would be seen while they are being written."""
         self._used: dict[str, float] = {}
         self._leases = Leases(self)
         with _told():
@@ -81,7 +91,11 @@ class ObjectStore:
     def replace(self, name: str, data: bytes) -> None:
         """Write an object that counts neither as used nor for the size."""
         with _told():
-            self._files.pipe_file(self._path(name), data)
+            if self._local:
+                with replacing(Path(self._path(name))) as file:
+                    file.write(data)
+            else:
+                self._files.pipe_file(self._path(name), data)
 
     def create(self, name: str, data: bytes) -> bool:
         """Write an object unless there is one; return False if there is.
@@ -91,9 +105,8 @@ class ObjectStore:
         """
         with _told():
             try:
-                if getattr(self._files, "local_file", False):
-                    with self._files.open(self._path(name), "xb") as file:
-                        file.write(data)
+                if self._local:
+                    _create(Path(self._path(name)), data)
                 else:
                     self._files.pipe_file(self._path(name), data, mode="create")
             except FileExistsError:
@@ -131,7 +144,7 @@ class ObjectStore:
             if facts["type"] == "file" and name.endswith(SUFFIX):
                 used = max(_time(facts), self._used.get(name, 0.0))
                 found.append(Entry(name=name, size=int(facts["size"]), used=used))
-            elif name.endswith(LEASE) and 0.0 < _time(facts) < time.time() - LEFT:
+            elif name.endswith((LEASE, TORN)) and 0.0 < _time(facts) < time.time() - LEFT:
                 self.remove(name)
         # Forget those that other processes have removed.
         self._used = {entry.name: entry.used for entry in found if entry.name in self._used}
@@ -147,6 +160,22 @@ class ObjectStore:
 
     def _path(self, name: str) -> str:
         return f"{self._root}/{name}"
+
+
+def _create(path: Path, data: bytes) -> None:
+    """Create a file with its contents at once.  Raises FileExistsError, or another OSError."""
+    temporary = path.with_name(f".{path.name[:80]}.{secrets.token_hex(4)}{TORN}")
+    try:
+        temporary.write_bytes(data)
+        try:
+            os.link(temporary, path)
+        except OSError as error:
+            if isinstance(error, FileExistsError) or error.errno in (errno.ENOSPC, errno.EDQUOT):
+                raise
+            with path.open("xb") as file:  # some disks have no links
+                file.write(data)
+    finally:
+        temporary.unlink(missing_ok=True)
 
 
 @contextlib.contextmanager

@@ -20,7 +20,10 @@ from ..cache.store import MAKER
 from .stream_file import entity_tag
 
 _LIBRARIES = ("numpy", "onnxruntime", "numba", "constriction", "torch", "Pillow", "pi-heif")
-_CODE = ("channel", "codec", "container", "diffusion", "imaging", "picture")
+_CODE = ("channel", "codec", "container", "diffusion", "imaging")
+"""Packages that decide what a stream is, ..."""
+_MODULES = ("picture", "references")
+"""... and modules."""
 _PROCESSORS = Path("/proc/cpuinfo")
 _FACTS = ("model name", "flags", "CPU part", "Features")
 """What Linux says of a processor, on x86 and on ARM."""
@@ -40,9 +43,9 @@ def mark() -> str:
             version = ""
         digest.update(f"{name} {version}\n".encode())
     home = Path(diffc_stream.__file__).parent
-    for folder in _CODE:
-        for path in sorted((home / folder).rglob("*.py")):
-            digest.update(path.read_bytes())
+    code = [path for folder in _CODE for path in sorted((home / folder).rglob("*.py"))]
+    for path in [*code, *(home / f"{name}.py" for name in _MODULES)]:
+        digest.update(path.read_bytes())
     digest.update("\n".join(_processor()).encode())
     return digest.hexdigest()[:MAKER]
 
