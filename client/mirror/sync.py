@@ -259,6 +259,10 @@ class Mirror:
             self.connected = False
             self._transfers.end()
             await link.close()
+        if (own := asyncio.current_task()) is not None and own.cancelling():
+            # A task group of Python 3.11 swallows a cancellation if a task of its own fails at
+            # the same time (github.com/python/cpython/issues/116720).
+            raise asyncio.CancelledError
         if failure is not None:
             raise failure
 
