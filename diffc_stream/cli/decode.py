@@ -78,8 +78,9 @@ def run(arguments: argparse.Namespace) -> None:
             warning = f"{error}; decoding the {len(data)} bytes before it (--damaged goes on)"
             print(f"diffc: warning: {arguments.input}: {warning}", file=sys.stderr)
     with progress("decoding", len(data)) as advance:
-        known = _references(arguments)
-        decoder = _decoded(arguments, data, known, advance)
+        models = Collection.at_hand(arguments.model)
+        known = _references(arguments, models)
+        decoder = _decoded(arguments, data, models, known, advance)
         advance(decoder.bytes_received, "rendering")
         rendering = decoder.render(
             arguments.render, symmetries=arguments.symmetries, max_side=arguments.max_side
@@ -116,11 +117,11 @@ def run(arguments: argparse.Namespace) -> None:
             )
 
 
-def _references(arguments: argparse.Namespace) -> References:
+def _references(arguments: argparse.Namespace, models: Collection) -> References:
     from diffc_stream.references import Pictures, References
 
     return References(
-        Collection.at_hand(arguments.model),
+        models,
         references.finder(arguments.input, arguments.reference),
         pictures=Pictures(),
         most_pixels=arguments.max_pixels,
@@ -139,12 +140,16 @@ def _whole(
 
 
 def _decoded(
-    arguments: argparse.Namespace, data: bytes, known: References, advance: Advance
+    arguments: argparse.Namespace,
+    data: bytes,
+    models: Collection,
+    known: References,
+    advance: Advance,
 ) -> Decoder:
     from diffc_stream import codec
 
     decoder = codec.Decoder(
-        Collection.at_hand(arguments.model),
+        models,
         damaged=arguments.damaged,
         most_pixels=arguments.max_pixels,
         references=known,
