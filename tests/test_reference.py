@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from diffc_stream.diffusion import octaves
 from diffc_stream.diffusion.observation import Observation
@@ -20,6 +21,12 @@ def picture(height: int = 60, width: int = 90) -> np.ndarray[tuple[int, ...], np
 
 def trust(code: int = 0x4F, changed: bool = False) -> Trust:
     return Trust((code,) * len(SIZES), np.full(cells(SIZES), changed), tuple(SIZES))
+
+
+def nothing() -> tuple[NDArray[np.float32], Observation]:
+    """Return the estimate and the observation of the coarsest octave at the start."""
+    known = Observation.nothing(SIZES[-1], len(SIZES) - 1)
+    return np.zeros((3, *SIZES[-1]), np.float32), known
 
 
 def test_a_picture_of_the_same_size_gives_its_octaves() -> None:
@@ -69,7 +76,7 @@ def test_a_tiny_reference_is_refused() -> None:
 def test_a_reference_that_is_right_is_the_estimate() -> None:
     known = picture()
     reference = ReferencePicture(fitted(known, SIZES), trust())
-    x = reference.beginning()
+    x = reference.corrected(*nothing())
     for octave in range(len(SIZES) - 2, -1, -1):
         x = reference.enlarged(x, octave)
     np.testing.assert_allclose(x, octaves.signal(known), atol=0.01)
@@ -77,7 +84,7 @@ def test_a_reference_that_is_right_is_the_estimate() -> None:
 
 def test_changed_cells_are_as_without_it() -> None:
     reference = ReferencePicture(fitted(picture(), SIZES), trust(changed=True))
-    assert not reference.beginning().any()
+    assert not reference.corrected(*nothing()).any()
     x = octaves.signal(picture(15, 23))
     wide = reference.enlarged(x, 1)
     np.testing.assert_allclose(octaves.means(wide), x, atol=1e-5)

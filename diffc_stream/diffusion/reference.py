@@ -31,14 +31,11 @@ class ReferencePicture:
         self.trust = trust
         self._sizes = trust.sizes
 
-    def beginning(self) -> Floats:
-        """Return the estimate of the coarsest octave before anything is observed, (3, H, W)."""
-        low = self._octaves[-1]
-        assert low is not None
-        return self._weight(len(self._sizes) - 1, 0.0) * low
-
     def corrected(self, x_hat: Floats, observation: Observation) -> Floats:
-        """Return the denoiser's estimate of the coarsest octave, combined with the reference."""
+        """Return an estimate of the coarsest octave, (3, H, W), combined with the reference.
+
+        ``x_hat`` is the denoiser's, or zeros before anything is observed.
+        """
         low = self._octaves[-1]
         assert low is not None
         weight = self._weight(len(self._sizes) - 1, observation.snr)

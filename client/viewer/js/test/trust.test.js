@@ -3,6 +3,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
+import { Observation } from "../src/diffusion/observation.js";
 import { sizes } from "../src/diffusion/octaves.js";
 import { ReferencePicture, fitted } from "../src/diffusion/reference.js";
 import { Trust } from "../src/diffusion/trust.js";
@@ -72,5 +73,7 @@ test("a reference that nothing is trusted of leaves everything as it is", () => 
   const reference = new ReferencePicture(fitted(picture, all), trust);
   const bands = waves(9 * 20 * 17);
   assert.equal(reference.foreseen(bands, 0), bands);
-  assert.ok(!reference.beginning().some(Boolean));
+  const none = new Float32Array(3 * all[all.length - 1].height * all[all.length - 1].width);
+  const nothing = Observation.nothing(all[all.length - 1], all.length - 1);
+  assert.ok(!reference.corrected(none, nothing).some(Boolean));
 });

@@ -54,10 +54,9 @@ export class Estimator {
    */
   async evaluated(observation, estimate) {
     const { size, snr, field } = observation;
-    if (snr === 0) {
-      return this.reference?.beginning() ?? new Float32Array(octaves.dimensions(size));
-    }
-    const fine = await this.#denoised(observation.eta, size, snr, field);
+    const fine = snr
+      ? await this.#denoised(observation.eta, size, snr, field)
+      : new Float32Array(octaves.dimensions(size));
     return this.joined(observation, fine, estimate);
   }
 

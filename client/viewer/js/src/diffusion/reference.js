@@ -40,16 +40,10 @@ export class ReferencePicture {
     this.#sizes = trust.sizes;
   }
 
-  /** Return the estimate of the coarsest octave before anything is observed. */
-  beginning() {
-    const none = new Float32Array(this.#low.length);
-    return mixed(none, this.#low, this.trust.weight(this.#sizes.length - 1, 0));
-  }
-
   /**
-   * Return the denoiser's estimate of the coarsest octave, combined with the reference.
+   * Return an estimate of the coarsest octave, combined with the reference.
    *
-   * @param {Float32Array} xHat
+   * @param {Float32Array} xHat  the denoiser's, or zeros before anything is observed
    * @param {Observation} observation
    */
   corrected(xHat, { snr }) {
