@@ -34,7 +34,6 @@ from diffc_stream.codec.curve import beginning
 from diffc_stream.codec.decoder import Method
 from diffc_stream.container import Header, Metadata, verified
 from diffc_stream.container.grammar import MAGIC, MOST_HEADER
-from diffc_stream.container.varint import Truncated
 from diffc_stream.diffusion import octaves
 from diffc_stream.diffusion.collection import Collection, default_model
 from diffc_stream.diffusion.model import Model
@@ -119,9 +118,11 @@ class StreamImage(ImageFile.ImageFile):
         """Read the header.  Raises SyntaxError if there is none: other formats may fit."""
         assert self.fp is not None
         try:
-            header, _ = Header.parse(self.fp.read(MOST_HEADER))
-        except (StreamError, Truncated) as error:
-            raise SyntaxError(str(error) or "the header is incomplete") from error
+            header = Header.at(self.fp.read(MOST_HEADER))
+        except StreamError as error:
+            raise SyntaxError(str(error)) from error
+        if header is None:
+            raise SyntaxError("the header is incomplete")
         self._mode, self._size = "RGB", (header.width, header.height)
         self.info["model"] = header.model
 

@@ -14,10 +14,11 @@ import sources
 from diffc_server import FileOpener
 from diffc_server.catalogue.file import File
 from diffc_server.encoding import predecessor
-from diffc_server.encoding.predecessor import STEP, Extent, Predecessor, header_at
+from diffc_server.encoding.predecessor import STEP, Extent, Predecessor
 from diffc_server.encoding.subscribers import Account, Subscribers, Wake
 from diffc_server.threads.pools import WorkerPools
 from diffc_stream.codec.curve import Curve
+from diffc_stream.container import Header
 from diffc_stream.errors import RequestRefused, StreamError
 from diffc_stream.opening import Identity
 from diffc_stream.session import Code
@@ -66,12 +67,12 @@ def test_it_ends_at_a_rate(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_headers() -> None:
     stream = camera.streams(2)[1]
-    header = header_at(stream)
+    header = Header.at(stream)
     assert header is not None
     assert header.reference is not None
-    assert header_at(stream[:20]) is None
+    assert Header.at(stream[:20]) is None
     with pytest.raises(StreamError):
-        header_at(b"RIFF")
+        Header.at(b"RIFF")
 
 
 class _Stream:

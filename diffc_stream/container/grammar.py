@@ -39,7 +39,13 @@ from enum import IntEnum
 import google_crc32c
 
 from diffc_stream.container.reference import MOST_REFERENCE, Reference
-from diffc_stream.container.varint import LONGEST_VARINT, encode_varint, need, parse_varint
+from diffc_stream.container.varint import (
+    LONGEST_VARINT,
+    Truncated,
+    encode_varint,
+    need,
+    parse_varint,
+)
 from diffc_stream.errors import CorruptStream, NotAStream, UnsupportedStream
 
 MAGIC = b"DFC"
@@ -184,6 +190,17 @@ class Header:
             reference=reference,
         )
         return header, place + 2
+
+    @classmethod
+    def at(cls, data: bytes) -> Header | None:
+        """Return the header at the start of ``data``; None if it is not whole yet.
+
+        Raises NotAStream, UnsupportedStream or CorruptStream.
+        """
+        try:
+            return cls.parse(data)[0]
+        except Truncated:
+            return None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

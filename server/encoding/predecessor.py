@@ -15,7 +15,6 @@ from typing import Protocol
 from diffc_stream.codec.curve import Curve
 from diffc_stream.container import Header, Reference
 from diffc_stream.container.grammar import MOST_HEADER
-from diffc_stream.container.varint import Truncated
 from diffc_stream.errors import RequestRefused
 
 from ..catalogue.file import File
@@ -101,7 +100,7 @@ class Extent:
         self.looked += len(piece)
         if self._most is None:
             self._head += piece
-            if (header := header_at(self._head)) is not None:
+            if (header := Header.at(self._head)) is not None:
                 rated = int(header.width * header.height * MOST_BPP / 8)
                 self._most = max(rated // STEP * STEP, self.looked)
         psnr = self._curve.psnr()
@@ -127,7 +126,7 @@ class Predecessor:
         ``claimed`` see :meth:`SharedStream.want`.  Raises RequestRefused if that may be there
         later; if there is never any, the picture is opened by itself.
         """
-        begun = header_at(after.read(0, MOST_HEADER))
+        begun = Header.at(after.read(0, MOST_HEADER))
         if begun is not None and begun.reference is None:
             return self.opener
         if not await self.workers.read(self.opener.refers, after.model):
@@ -155,7 +154,7 @@ class Predecessor:
                     size = said.size
                     await stream.reach(size, account, claimed=claimed)
                 files.append(stream.read(0, size))
-            begun = header_at(files[-1])
+            begun = Header.at(files[-1])
             if begun is None or begun.reference is None or self.opener.has_picture(files[-1]):
                 break
             said = begun.reference
@@ -182,14 +181,3 @@ def _joined(stream: Stream, account: Account) -> Iterator[None]:
         yield
     finally:
         stream.leave(wake)
-
-
-def header_at(stream: bytes) -> Header | None:
-    """Return the header at the start of a stream; None if it is not there yet.
-
-    Raises StreamError if there is none.
-    """
-    try:
-        return Header.parse(stream)[0]
-    except Truncated:
-        return None

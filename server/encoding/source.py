@@ -12,7 +12,7 @@ from io import BufferedReader
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, Protocol, runtime_checkable
 
-from diffc_stream.container import Facts, Header, StreamReader
+from diffc_stream.container import Facts, Header
 from diffc_stream.container.grammar import MOST_HEADER
 from diffc_stream.container.reference import digest
 from diffc_stream.errors import MissingReference, NotAStream, PrefixMismatch, UnreadablePicture
@@ -227,10 +227,10 @@ def read_block(here: File, position: int, size: int) -> bytes:
 
 def parse_header(path: Path, file: BinaryIO) -> Header:
     """Read the header of a stream from its beginning.  Raises StreamError."""
-    for event in StreamReader().feed(file.read(MOST_HEADER)):
-        if isinstance(event, Header):
-            return event
-    raise NotAStream(f"{path}: too short to be a .dfc stream")
+    header = Header.at(file.read(MOST_HEADER))
+    if header is None:
+        raise NotAStream(f"{path}: too short to be a .dfc stream")
+    return header
 
 
 def _opened(path: Path) -> BufferedReader:
