@@ -13,13 +13,11 @@ from diffc_stream.codec import Decoder, Held
 from diffc_stream.codec.decoder import MOST_PIXELS
 from diffc_stream.container import Reference
 from diffc_stream.container.grammar import MAGIC
-from diffc_stream.container.reference import digest
+from diffc_stream.container.reference import MOST_BACK, digest
 from diffc_stream.diffusion.model import Model
 from diffc_stream.errors import MissingReference, StreamError
 from diffc_stream.picture import load_picture
 
-MOST_STEPS_BACK = 100
-"""So many references of references of ... are followed."""
 MOST_KEPT = 2**26
 """Bytes of the pictures that are kept for the next stream, one byte for each colour of a pixel."""
 
@@ -76,7 +74,7 @@ def held(
     MissingReference.
     """
     maker = References(models, find, pictures=pictures)
-    return Held(picture=maker.made(data, MOST_STEPS_BACK), data=data, name=name)
+    return Held(picture=maker.made(data, MOST_BACK), data=data, name=name)
 
 
 class References:
@@ -105,7 +103,7 @@ class References:
 
         Raises MissingReference if nothing that is found is it, and what :func:`held` raises.
         """
-        return self._found(reference, MOST_STEPS_BACK)
+        return self._found(reference, MOST_BACK)
 
     def made(self, data: bytes, left: int) -> NDArray[np.uint8]:
         """Return the picture of a file or stream, following ``left`` references."""
@@ -129,7 +127,7 @@ class References:
         if not data.startswith(MAGIC):
             return load_picture(data)
         if not left:
-            raise StreamError(f"more than {MOST_STEPS_BACK} streams that start from one another")
+            raise StreamError(f"more than {MOST_BACK} streams that start from one another")
         decoder = Decoder(
             self._models,
             most_pixels=self._most_pixels,

@@ -84,7 +84,7 @@ def test_what_is_no_picture_is_refused() -> None:
 
 def test_streams_cannot_start_from_one_another_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
     files = chain(3)
-    monkeypatch.setattr(references, "MOST_STEPS_BACK", 2)
+    monkeypatch.setattr(references, "MOST_BACK", 2)
     decoder = Decoder(MODELS, references=References(MODELS, among(files)))
     with pytest.raises(StreamError, match="more than 2 streams"):
         decoder.feed(encoded(3, 150, held_of(files)))

@@ -7,12 +7,12 @@ import contextlib
 import logging
 from collections.abc import Callable, Iterable
 
+from diffc_stream.container.reference import MOST_BACK
 from diffc_stream.errors import RemoteProtocolError, SessionError
 from diffc_stream.session import Catalogue, Entry
 
 from ..remote.mqtt import MqttLink
 from ..remote.websocket import MOST_ENTRIES, Link
-from ..storage.references import MOST_BACK
 from .cooperative import cooperatively
 from .owned_folder import OwnedFolder
 from .paths import SUFFIX

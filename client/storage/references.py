@@ -17,6 +17,7 @@ from pathlib import Path
 
 from diffc_stream.container import Header, Reference
 from diffc_stream.container.grammar import MOST_HEADER
+from diffc_stream.container.reference import MOST_BACK
 from diffc_stream.errors import MissingReference, PeerError, StreamError
 from diffc_stream.session import MAX_STREAM, Code
 
@@ -26,8 +27,6 @@ from .cache import Cached, Store
 from .partial_stream import MemoryStream
 
 SUFFIX = ".dfc"
-MOST_BACK = 100
-"""So many streams that start from one another are followed."""
 MOST_BYTES = MAX_STREAM
 """Bytes of all of them together, as of the longest stream."""
 MOST_RECENT = 2**22

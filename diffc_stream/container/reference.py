@@ -28,6 +28,8 @@ MOST_SHIFT = 65_535
 """The farthest that a reference may be moved, and the most that may be cut off, in pixels."""
 MOST_TRUST = 4096
 """Most bytes that say how far a reference is trusted; there is at least one."""
+MOST_BACK = 100
+"""So many streams that start from one another are followed."""
 MOST_SIZE = 2**30
 """The largest file, in bytes, that may be a reference."""
 MOST_REFERENCE = 4 * LONGEST_VARINT + DIGEST + 1 + MOST_NAME + MOST_TRUST

@@ -20,9 +20,8 @@ from diffc_stream.imaging.kinds import SUFFIXES
 from diffc_stream.opening import Identity
 from diffc_stream.session import Code
 
-from .file import File, try_later
+from .file import STREAM_SUFFIX, File, try_later
 
-STREAM_SUFFIX = ".dfc"
 KEY_EVERY = 3600.0
 """Seconds of a period of the clock."""
 LONGEST = 64

@@ -17,9 +17,9 @@ from diffc_stream.container import Header, Reference
 from diffc_stream.container.grammar import MOST_HEADER
 from diffc_stream.errors import RequestRefused
 
-from ..catalogue.file import File
+from ..catalogue.file import STREAM_SUFFIX, File
 from ..threads.pools import WorkerPools
-from .source import STREAM_SUFFIX, Opener, ReferringOpener
+from .source import Opener, ReferringOpener
 from .subscribers import Account, Wake
 
 REFERENCE_PSNR = 34.0

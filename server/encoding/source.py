@@ -19,15 +19,13 @@ from diffc_stream.errors import MissingReference, NotAStream, PrefixMismatch, Un
 from diffc_stream.opening import Identity, open_resolved
 from diffc_stream.picture import load_photograph
 
-from ..catalogue.file import File, try_later
+from ..catalogue.file import STREAM_SUFFIX, File, try_later
 
 if TYPE_CHECKING:
     from diffc_stream.codec import Held
     from diffc_stream.diffusion.model import Model
     from diffc_stream.references import Pictures
 
-STREAM_SUFFIX = ".dfc"
-"""The suffix of files that are streams already; they are sent as they are."""
 SILENT = Facts()
 """No metadata is given out."""
 _BLOCK = 16_384

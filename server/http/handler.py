@@ -31,9 +31,9 @@ from diffc_viewer import OriginPolicy, Site, SiteRequest, SiteResponse
 
 from ..auth.quotas import ConnectionQuota, unlimited_quota
 from ..catalogue.catalogue import Catalogue
-from ..catalogue.file import File, try_later
+from ..catalogue.file import STREAM_SUFFIX, File, try_later
 from ..encoding.pipeline import Pipeline
-from ..encoding.source import STREAM_SUFFIX, is_stream
+from ..encoding.source import is_stream
 from ..encoding.stream_file import length
 from ..ops.metrics import SenderMetrics
 from .buffers import Buffers
