@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-import json
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -29,8 +28,7 @@ from diffc_stream.diffusion import graph
 from diffc_stream.diffusion.collection import DEFAULT
 from diffc_stream.diffusion.weights import read_description
 
-from .command import count, exit_code, put
-from .pictures import commit, machine
+from .command import count, exit_code, tell
 
 Floats = NDArray[np.float32]
 Network = Callable[[Floats, Floats], Floats]
@@ -174,16 +172,11 @@ def _run(parsed: argparse.Namespace) -> None:
             found = measured(engine, network, side, [1, *(b for b in batches if b > 1)])
             print(table(found).splitlines()[-1], file=sys.stderr, flush=True)
             rates += found
-    if parsed.json != "-":
-        print(table(rates))
-    if parsed.json:
-        record = {
-            "commit": commit(),
-            "machine": machine(),
-            "threads": threads.count(),
-            "rates": [asdict(rate) for rate in rates],
-        }
-        put(json.dumps(record, indent=1), parsed.json)
+    tell(
+        table(rates),
+        {"threads": threads.count(), "rates": [asdict(rate) for rate in rates]},
+        parsed.json,
+    )
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -12,7 +12,6 @@ decibel here is about two in the picture.
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -28,8 +27,8 @@ from diffc_stream.diffusion.collection import default_model
 from diffc_stream.diffusion.model import Model, load_model
 from diffc_stream.picture import load_picture
 
-from .command import count, exit_code, put
-from .pictures import commit, machine, pictures
+from .command import count, exit_code, tell
+from .pictures import pictures
 
 Floats = NDArray[np.float32]
 
@@ -66,15 +65,7 @@ def _run(parsed: argparse.Namespace) -> None:
         results = [
             measured(model, paths, parsed.sigma, lambda: progress.advance(task)) for model in models
         ]
-    if parsed.json != "-":
-        print(table(results))
-    if parsed.json:
-        record = {
-            "commit": commit(),
-            "machine": machine(),
-            "results": [asdict(result) for result in results],
-        }
-        put(json.dumps(record, indent=1), parsed.json)
+    tell(table(results), {"results": [asdict(result) for result in results]}, parsed.json)
 
 
 def measured(

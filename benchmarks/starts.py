@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import argparse
 import io
-import json
 import sys
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -34,8 +33,8 @@ from diffc_stream.metrics import psnr
 from diffc_stream.picture import load_picture
 
 from .cameras import Point, at
-from .command import count, exit_code, put
-from .pictures import commit, machine, pictures
+from .command import count, exit_code, tell
+from .pictures import pictures
 
 Picture = NDArray[np.uint8]
 
@@ -81,15 +80,7 @@ def _run(parsed: argparse.Namespace) -> None:
     paths, model = pictures(parsed.images, parsed.every), default_model()
     with Progress(console=Console(stderr=True)) as progress:
         results = [measured(path, model) for path in progress.track(paths, description="starts")]
-    if parsed.json != "-":
-        print(table(results))
-    if parsed.json:
-        record = {
-            "commit": commit(),
-            "machine": machine(),
-            "results": [asdict(result) for result in results],
-        }
-        put(json.dumps(record, indent=1), parsed.json)
+    tell(table(results), {"results": [asdict(result) for result in results]}, parsed.json)
 
 
 def measured(path: Path, model: Model) -> Started:
