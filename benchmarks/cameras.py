@@ -11,7 +11,6 @@ but the first: 100 % is what single pictures take.
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
@@ -23,7 +22,8 @@ from numpy.typing import NDArray
 from rich.console import Console
 from rich.progress import Progress
 
-from diffc_stream.codec import Curve, Decoder, Encoder, Held
+from diffc_stream.codec import Decoder, Encoder, Held
+from diffc_stream.codec.extent import REFERENCE_PSNR, Extent
 from diffc_stream.container import Reference
 from diffc_stream.diffusion import octaves
 from diffc_stream.diffusion.collection import default_model
@@ -33,8 +33,8 @@ from diffc_stream.picture import load_picture
 
 from .camera_scenes import KINDS
 from .camera_scenes import pictures as taken
-from .command import count, exit_code, put
-from .pictures import commit, machine, pictures
+from .command import count, exit_code, tell
+from .pictures import pictures
 
 Picture = NDArray[np.uint8]
 
@@ -42,12 +42,6 @@ LEVELS = (28.0, 30.0, 32.0, 34.0)
 """dB at which bytes are compared."""
 MOST_BPP = 1.0
 """Bits per pixel of the streams compared."""
-REFERENCE_PSNR = 34.0
-"""Predicted dB of a stream's beginning that the next picture starts from, ..."""
-REFERENCE_BPP = 0.5
-"""... which has at most so many bits per pixel."""
-BLOCK = 256
-"""... and a multiple of so many bytes."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,15 +86,7 @@ def _run(parsed: argparse.Namespace) -> None:
             results.append(
                 measured(kind, progress.track(sequence, task_id=task, total=None), model)
             )
-    if parsed.json != "-":
-        print(table(results))
-    if parsed.json:
-        record = {
-            "commit": commit(),
-            "machine": machine(),
-            "results": [asdict(result) for result in results],
-        }
-        put(json.dumps(record, indent=1), parsed.json)
+    tell(table(results), {"results": [asdict(result) for result in results]}, parsed.json)
 
 
 def measured(kind: str, sequence: Iterable[Picture], model: Model) -> Taken:
@@ -124,7 +110,7 @@ def measured(kind: str, sequence: Iterable[Picture], model: Model) -> Taken:
                     alone[level].append(pair[0])
                     started[level].append(pair[1])
             stream = data
-        before = held(stream, picture.shape, model, before)
+        before = held(stream, model, before)
     return Taken(
         kind=kind,
         pictures=count_,
@@ -161,9 +147,9 @@ def _shown(encoder: Encoder, picture: Picture) -> float:
     return psnr(octaves.picture(encoder.chain.mean(encoder.chain.now())), picture)
 
 
-def held(stream: bytes, shape: tuple[int, ...], model: Model, before: Held | None) -> Held:
+def held(stream: bytes, model: Model, before: Held | None) -> Held:
     """Return the beginning of a stream that the next picture starts from."""
-    size = beginning(stream, int(REFERENCE_BPP * shape[0] * shape[1] / 8))
+    size = beginning(stream)
 
     def known(reference: Reference) -> Picture:
         assert before is not None
@@ -175,14 +161,12 @@ def held(stream: bytes, shape: tuple[int, ...], model: Model, before: Held | Non
     return Held(picture=decoder.render().image, data=stream[:size])
 
 
-def beginning(stream: bytes, most: int) -> int:
-    """Return how many bytes promise enough quality: a multiple of BLOCK, about ``most`` at most."""
-    curve = Curve()
-    for end in range(BLOCK, max(most, BLOCK) + 1, BLOCK):
-        curve.feed(stream[end - BLOCK : end])
-        if end >= len(stream) or (curve.psnr() and curve.psnr()[-1] >= REFERENCE_PSNR):
-            return min(end, len(stream))
-    return min(most, len(stream))
+def beginning(stream: bytes) -> int:
+    """Return how many bytes of a stream the next one starts from, by the sender's rule."""
+    extent = Extent()
+    extent.look(stream, complete=True)
+    assert extent.size is not None
+    return extent.size
 
 
 def at(points: Sequence[Point], level: float) -> float:

@@ -15,6 +15,7 @@ from sources import by_scale
 from diffc_benchmarks import cameras
 from diffc_benchmarks.camera_scenes import KINDS, pictures
 from diffc_benchmarks.cameras import Point, Taken, at, beginning, encoded, measured, table
+from diffc_stream.codec import extent
 
 SIZE = (64, 96)
 
@@ -49,7 +50,7 @@ def test_sequences(kind: str) -> None:
 
 
 def test_unchanged_places_cost_next_to_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(cameras, "REFERENCE_BPP", 8.0)
+    monkeypatch.setattr(extent, "MOST_BPP", 8.0)
     monkeypatch.setattr(cameras, "MOST_BPP", 8.0)
     taken = measured("still", sequence("still"), by_scale())
     assert (taken.used, taken.pictures) == (2, 3)
@@ -62,10 +63,14 @@ def test_another_scene_costs_what_it_costs_alone() -> None:
     assert all(share == 1 for share in taken.shares.values() if not isnan(share))
 
 
-def test_what_the_next_picture_starts_from_is_some_whole_blocks() -> None:
+def test_what_the_next_picture_starts_from_is_some_whole_blocks(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     _, stream = encoded(sequence("still", 1)[0], by_scale())
-    assert beginning(stream, 10_000) in {*range(256, len(stream), 256), len(stream)}
-    assert beginning(stream, 256) == 256
+    monkeypatch.setattr(extent, "MOST_BPP", 10_000 * 8 / (SIZE[0] * SIZE[1]))
+    assert beginning(stream) in {*range(256, len(stream), 256), len(stream)}
+    monkeypatch.setattr(extent, "MOST_BPP", 256 * 8 / (SIZE[0] * SIZE[1]))
+    assert beginning(stream) == 256
 
 
 def test_bytes_between_two_steps() -> None:

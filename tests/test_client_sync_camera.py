@@ -21,8 +21,7 @@ from diffc_client.mirror.renderer import Renderer
 from diffc_client.mirror.state import FILE
 from diffc_server import FileOpener, Pipeline
 from diffc_server.catalogue.cameras import Cameras
-from diffc_server.encoding import predecessor
-from diffc_stream.codec import Decoder
+from diffc_stream.codec import Decoder, extent
 from diffc_stream.picture import load_picture
 from diffc_stream.references import References, among
 from diffc_stream.session import Target
@@ -124,7 +123,7 @@ async def test_only_so_many_come_for_a_single_picture(
 async def test_pictures_are_rendered_once_all_is_there(
     tmp_path: Path, kept: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(predecessor, "MOST_BPP", 1.5)
+    monkeypatch.setattr(extent, "MOST_BPP", 1.5)
     folder = camera.photograph(tmp_path / "camera", 3)
     pipeline = Pipeline(FileOpener(MODELS))
     streams = [kept / f"{number}.png.dfc" for number in range(3)]

@@ -24,8 +24,7 @@ from diffc_client.remote.address import Address
 from diffc_client.storage.references import Beginnings
 from diffc_server import FileOpener, Pipeline, SenderDaemon, Store, open_store
 from diffc_server.catalogue.cameras import Cameras
-from diffc_server.encoding import predecessor
-from diffc_stream.codec import Decoder, Encoder
+from diffc_stream.codec import Decoder, Encoder, extent
 from diffc_stream.container import Facts, Header
 from diffc_stream.errors import MissingReference, PeerError
 from diffc_stream.metrics import psnr
@@ -43,7 +42,7 @@ START = 768
 @pytest.fixture(autouse=True)
 def _enough_to_start_from(monkeypatch: pytest.MonkeyPatch) -> None:
     # Pictures as small as these are too coarse for each other at half a bit per pixel.
-    monkeypatch.setattr(predecessor, "MOST_BPP", 1.5)
+    monkeypatch.setattr(extent, "MOST_BPP", 1.5)
 
 
 @pytest.fixture

@@ -1,10 +1,8 @@
-"""How much of a stream the next one starts from follows from its bytes alone."""
+"""Streams of a camera's pictures start from those before."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
-from itertools import product
 from pathlib import Path
 
 import camera
@@ -13,56 +11,14 @@ import sources
 
 from diffc_server import FileOpener
 from diffc_server.catalogue.file import File
-from diffc_server.encoding import predecessor
-from diffc_server.encoding.predecessor import STEP, Extent, Predecessor
+from diffc_server.encoding.predecessor import Predecessor
 from diffc_server.encoding.subscribers import Account, Subscribers, Wake
 from diffc_server.threads.pools import WorkerPools
-from diffc_stream.codec.curve import Curve
+from diffc_stream.codec import extent
 from diffc_stream.container import Header
 from diffc_stream.errors import RequestRefused, StreamError
 from diffc_stream.opening import Identity
 from diffc_stream.session import Code
-
-PIXELS = 64 * 64
-
-
-def promised(stream: bytes, size: int) -> float:
-    curve = Curve()
-    curve.feed(stream[:size])
-    return curve.psnr()[-1]
-
-
-def extent_of(stream: bytes, *, pieces: Sequence[int] = ()) -> int | None:
-    extent, done = Extent(), 0
-    for piece in pieces:
-        extent.look(stream[extent.looked : done + piece], complete=False)
-        done += piece
-        if extent.size is not None:
-            return extent.size
-    extent.look(stream[extent.looked :], complete=True)
-    return extent.size
-
-
-def test_it_ends_where_it_is_good_enough(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(predecessor, "MOST_BPP", 8.0)
-    for stream, wanted in product(
-        (sources.stream(1500), camera.streams(3)[2]), (18.0, 20.0, 22.0, 24.0)
-    ):
-        monkeypatch.setattr(predecessor, "REFERENCE_PSNR", wanted)
-        whole = len(stream)
-        sizes = range(STEP, whole, STEP)
-        expected = next((size for size in sizes if promised(stream, size) >= wanted), whole)
-        assert extent_of(stream) == expected
-        assert extent_of(stream, pieces=(1, 255, 100, 400, 800)) == expected
-
-
-def test_it_ends_at_a_rate(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert extent_of(sources.stream(1500)) == PIXELS / 2 / 8
-    monkeypatch.setattr(predecessor, "MOST_BPP", 1.6)  # 819 bytes
-    assert extent_of(sources.stream(1500)) == 3 * STEP
-    assert extent_of(sources.stream(1500)[:700]) == 700  # a whole stream may end sooner
-    monkeypatch.setattr(predecessor, "MOST_BPP", 0.001)
-    assert extent_of(sources.stream(1500)) == STEP
 
 
 def test_headers() -> None:
@@ -145,7 +101,7 @@ async def opened(
 
 @pytest.mark.asyncio
 async def test_all_that_it_goes_back_to_is_handed_over(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(predecessor, "MOST_BPP", 1.0)
+    monkeypatch.setattr(extent, "MOST_BPP", 1.0)
     data = camera.streams(3)
     opener = FileOpener(sources.collection(camera.MODEL))
     streams, account = [_Stream(data[0]), _Stream(data[1])], _Account()

@@ -17,9 +17,8 @@ from test_viewer_picture_element import HEARD, PICTURE, SIDE, STRICT, dist, hear
 from viewing import scene
 
 from diffc_server.catalogue.cameras import Cameras
-from diffc_server.encoding import predecessor
 from diffc_server.encoding.source import FileOpener
-from diffc_stream.codec import Decoder, Encoder
+from diffc_stream.codec import Decoder, Encoder, extent
 from diffc_stream.diffusion.collection import Collection, default_model
 from diffc_stream.picture import png_bytes
 from diffc_stream.references import References, among, held
@@ -129,7 +128,7 @@ async def test_a_sender_that_follows_a_camera(
     browser: Browser, dist: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # Pictures as small as these are too coarse for each other at half a bit per pixel.
-    monkeypatch.setattr(predecessor, "MOST_BPP", 1.5)
+    monkeypatch.setattr(extent, "MOST_BPP", 1.5)
     camera.photograph(tmp_path, 3)
     files: dict[str, Any] = {}
     opener = FileOpener(Collection.at_hand())

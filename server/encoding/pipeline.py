@@ -10,13 +10,15 @@ import asyncio
 from functools import partial
 from pathlib import Path
 
+from diffc_stream.codec.extent import EXTENT
+
 from ..cache.persister import Persister
 from ..cache.store import Store
 from ..catalogue.file import File
 from ..ops.metrics import SenderMetrics
 from ..threads.pools import WorkerPools
 from .engine import mark
-from .predecessor import EXTENT, Predecessor
+from .predecessor import Predecessor
 from .shared_stream import LOOK_AHEAD, SharedStream
 from .slots import MOST_PIXELS, MOST_SLOTS, MOST_WAITING, EncoderSlots
 from .source import Describing, Opener, ReferringOpener, is_stream
