@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from diffc_stream.container.reference import MOST_TRUST
 from diffc_stream.diffusion import octaves
-from diffc_stream.diffusion.trust import Trust, cell_octave, cells, code
+from diffc_stream.diffusion.trust import Stated, Trust, cell_octave, cells, code
 
 Floats = NDArray[np.float32]
 Mask = NDArray[np.bool_]
@@ -142,18 +142,17 @@ def _coded(moments: _Scale, trusted: Floats, variance: float) -> tuple[int, floa
         return 0, 1.0
     differences = max(xx - 2 * xr + rr, _TINY)
     related = min(xr * xr / (xx * rr), 1.0)
-    stated = code(variance, max(differences, xx * (1 - related) / related))
-    trust = Trust((stated,), np.zeros((1, 1), np.bool_), ((1, 1),))
-    if trust.difference(0) is None:
+    chosen = code(variance, max(differences, xx * (1 - related) / related))
+    stated = Stated.by(chosen)
+    if stated.difference is None:
         return 0, 1.0
     place = float(trusted.mean())
-    first = float(trust.weight(0, 0.0)[0, 0])
+    first = stated.weight(0.0)
     energy = place * xx / variance
     before = (xx - 2 * first * xr + first * first * rr) / xx
     shares = [energy * before + 1 - energy]
     for level in _LEVELS:
-        weight = float(trust.weight(0, level / variance)[0, 0])
-        own = trust.own(0, level / variance)
-        after = (1 - weight) ** 2 + weight * weight * differences / own
+        weight = stated.weight(level / variance)
+        after = (1 - weight) ** 2 + weight * weight * differences / stated.own(level / variance)
         shares.append(place * after + 1 - place)
-    return stated, sum(shares) / len(shares)
+    return chosen, sum(shares) / len(shares)

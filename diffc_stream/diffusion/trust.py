@@ -42,6 +42,37 @@ _HALF = 15
 """The largest value of half a code."""
 
 
+@dataclass(frozen=True, slots=True)
+class Stated:
+    """What a code says of a scale."""
+
+    variance: float
+    """Variance of the picture's values."""
+    difference: float | None
+    """Variance of the reference's differences from them; None if it says nothing of them."""
+
+    @classmethod
+    def by(cls, code: int) -> Stated:
+        """Return what ``code``, 0 to 255, says."""
+        variance, low = 2.0 ** (_LARGEST - (code >> 4)), code & 0x0F
+        return cls(variance, variance * 2.0 ** (1 - low) if low else None)
+
+    def own(self, precision: float) -> float:
+        """Return the error per value of the denoiser's estimate, observed with ``precision``."""
+        return _SPREAD * self.variance / (1 + precision * self.variance)
+
+    def weight(self, precision: float) -> float:
+        """Return the reference's weight in the best estimate, 0 to below 1.
+
+        The other part is the denoiser's estimate from an observation of ``precision``.  Both are
+        weighted by the inverse of their variance.
+        """
+        if self.difference is None:
+            return 0.0
+        own = self.own(precision)
+        return own / (own + self.difference)
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Trust:
     """How far a reference describes a picture whose octaves have ``sizes``, finest first."""
@@ -66,30 +97,16 @@ class Trust:
 
     def variance(self, scale: int) -> float:
         """Return the variance of the picture's values at ``scale``."""
-        return float(2.0 ** (_LARGEST - (self.codes[scale] >> 4)))
+        return Stated.by(self.codes[scale]).variance
 
     def difference(self, scale: int) -> float | None:
         """Return the variance of the reference's differences there, None if it says nothing."""
-        code = self.codes[scale] & 0x0F
-        return self.variance(scale) * 2.0 ** (1 - code) if code else None
+        return Stated.by(self.codes[scale]).difference
 
     def weight(self, scale: int, precision: float) -> Floats:
-        """Return the reference's weight in the best estimate of a band, (h, w), 0 to below 1.
-
-        The other part is the denoiser's estimate from an observation of ``precision``.  Both are
-        weighted by the inverse of their variance.
-        """
-        trusted = self.trusted(scale)
-        difference = self.difference(scale)
-        if difference is None:
-            return np.zeros_like(trusted)
-        own = self.own(scale, precision)
-        return trusted * np.float32(own / (own + difference))
-
-    def own(self, scale: int, precision: float) -> float:
-        """Return the error per value of the denoiser's estimate, observed with ``precision``."""
-        variance = self.variance(scale)
-        return _SPREAD * variance / (1 + precision * variance)
+        """Return the reference's weight in each place of a band, (h, w): see :class:`Stated`."""
+        weight = Stated.by(self.codes[scale]).weight(precision)
+        return self.trusted(scale) * np.float32(weight)
 
     def missing(self, scale: int) -> float:
         """Return the expected energy per value of what the reference leaves open at ``scale``."""
