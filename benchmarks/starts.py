@@ -26,7 +26,6 @@ from rich.console import Console
 from rich.progress import Progress
 
 from diffc_stream.codec import Decoder, Encoder, Held
-from diffc_stream.diffusion import octaves
 from diffc_stream.diffusion.collection import default_model
 from diffc_stream.diffusion.model import Model
 from diffc_stream.metrics import psnr
@@ -37,6 +36,8 @@ from .command import count, exit_code, tell
 from .pictures import pictures
 
 Picture = NDArray[np.uint8]
+View = tuple[int, int, int, int]
+"""Top, left, height and width of a part of a picture."""
 
 THUMBNAIL = 1024
 """Most bytes of a thumbnail."""
@@ -86,17 +87,22 @@ def _run(parsed: argparse.Namespace) -> None:
 def measured(path: Path, model: Model) -> Started:
     """Measure one picture."""
     picture = load_picture(path)
-    stream = _stream(picture, model, int(MOST_BPP * picture.shape[0] * picture.shape[1] / 8))
+    most = int(MOST_BPP * picture.shape[0] * picture.shape[1] / 8)
+    view = _middle(*picture.shape[:2])
+    stream, whole = _until_good(picture, model, view, most=most, least=SIZES[-1])
+    first = stream[:FIRST]
+    held = Held(picture=_decoded(first, model), data=first, view=view)
+    part = _part(picture, view)
+    _, region = _until_good(part, model, (0, 0, *part.shape[:2]), most=most, reference=held)
     data, small = thumbnail(picture)
     started = _stream(picture, model, SIZES[-1] - len(data), Held(picture=small, data=data))
-    whole, region = _region(picture, stream, model)
     return Started(
         image=path.name,
         thumbnail=len(data),
         alone={size: psnr(_decoded(stream[:size], model), picture) for size in SIZES},
         from_thumbnail=psnr(_decoded(started, model, small), picture),
         whole=whole,
-        region=region,
+        region=FIRST + region,
     )
 
 
@@ -124,44 +130,57 @@ def thumbnail(picture: Picture) -> tuple[bytes, Picture]:
     return best
 
 
-def _region(picture: Picture, stream: bytes, model: Model) -> tuple[float, float]:
-    """Return the bytes until the region is good: without and with coming first."""
-    height, width = picture.shape[:2]
+def _middle(height: int, width: int) -> View:
+    """Return the region of a picture of this size."""
     rows, columns = round(height * SHARE**0.5), round(width * SHARE**0.5)
-    top, left = (height - rows) // 2, (width - columns) // 2
-    part = picture[top : top + rows, left : left + columns].copy()
-    decoder, points = Decoder([model]), []
-    for place in range(0, len(stream), 512):
-        decoder.feed(stream[place : place + 512])
-        shown = decoder.render().image[top : top + rows, left : left + columns]
-        points.append(Point(bytes=decoder.bytes_received, psnr=psnr(shown, part)))
-        if points[-1].psnr > WANTED:
+    return (height - rows) // 2, (width - columns) // 2, rows, columns
+
+
+def _part(picture: Picture, view: View) -> Picture:
+    top, left, rows, columns = view
+    return picture[top : top + rows, left : left + columns].copy()
+
+
+def _until_good(
+    picture: Picture,
+    model: Model,
+    view: View,
+    *,
+    most: int,
+    least: int = 0,
+    reference: Held | None = None,
+) -> tuple[bytes, float]:
+    """Return the stream of a picture until its part in ``view`` is good, and the bytes that takes.
+
+    The stream has ``least`` to ``most`` bytes; the bytes are nan if the part is not good by then.
+    """
+    encoder = Encoder(picture, model, target_bytes=most, reference=reference)
+    decoder = _decoder(model, None if reference is None else reference.picture)
+    data, points = b"", []
+    for piece in encoder:
+        data += piece
+        decoder.feed(piece)
+        quality = psnr(_part(decoder.render().image, view), _part(picture, view))
+        points.append(Point(bytes=len(data), psnr=quality))
+        if quality > WANTED and len(data) >= least:
             break
-    held = Held(
-        picture=_decoded(stream[:FIRST], model),
-        data=stream[:FIRST],
-        view=(top, left, rows, columns),
-    )
-    encoder = Encoder(part, model, target_bytes=len(stream), reference=held)
-    own = []
-    for _ in encoder:
-        shown = octaves.picture(encoder.chain.mean(encoder.chain.now()))
-        own.append(Point(bytes=FIRST + encoder.written, psnr=psnr(shown, part)))
-        if own[-1].psnr > WANTED:
-            break
-    return at(points, WANTED), at(own, WANTED)
+    return data, at(points, WANTED)
 
 
 def _stream(picture: Picture, model: Model, size: int, reference: Held | None = None) -> bytes:
     return b"".join(Encoder(picture, model, target_bytes=size, reference=reference))
 
 
-def _decoded(stream: bytes, model: Model, reference: Picture | None = None) -> Picture:
+def _decoder(model: Model, reference: Picture | None = None) -> Decoder:
     def known(_: object) -> Picture:
         assert reference is not None
         return reference
 
-    decoder = Decoder([model], references=known)
+    return Decoder([model], references=known)
+
+
+def _decoded(stream: bytes, model: Model, reference: Picture | None = None) -> Picture:
+    decoder = _decoder(model, reference)
     decoder.feed(stream)
     return decoder.render().image
 
