@@ -126,7 +126,10 @@ def test_names_that_lead_elsewhere_are_not_followed(name: str, folder: Path) -> 
 
 @pytest.mark.parametrize(
     ("start", "code", "told"),
-    [("missing.png", 1, "missing.png"), ("text.txt", 4, "not a picture")],
+    [
+        ("missing.png", 1, "missing.png"),
+        ("text.txt", 4, "text.txt: picture of 5 bytes: not a picture"),
+    ],
 )
 def test_wrong_starts(
     start: str, code: int, told: str, folder: Path, weights: Path, capsys: Capture

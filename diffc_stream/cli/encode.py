@@ -14,7 +14,7 @@ from diffc_stream.container import Prefix, Simulator
 from diffc_stream.container.reference import MOST_NAME
 from diffc_stream.destination import STANDARD, check, opened
 from diffc_stream.diffusion.collection import Collection
-from diffc_stream.errors import NothingDecodable, TargetError, UnknownModel
+from diffc_stream.errors import NothingDecodable, PictureError, TargetError, UnknownModel
 from diffc_stream.flags import add_metadata
 from diffc_stream.metrics import told
 
@@ -164,7 +164,10 @@ def _start(
     from diffc_stream.references import held
 
     find = references.finder(path, [])
-    start = held(streams.read(path), models, name=_name(path), find=find)
+    try:
+        start = held(streams.read(path), models, name=_name(path), find=find)
+    except PictureError as error:
+        raise type(error)(f"{path}: {error}") from error
     if arguments.region is None:
         return start
     left, top, width, height = arguments.region
