@@ -13,6 +13,7 @@ from functools import partial
 from pathlib import Path
 
 from diffc_stream import codec
+from diffc_stream.codec.extent import USUAL, Rule
 from diffc_stream.diffusion.collection import Collection
 from diffc_stream.errors import ConfigurationError
 from diffc_stream.ledger import Ledger, NotesFile
@@ -109,6 +110,10 @@ def build(
 ) -> App:
     """Return a sender of the catalogue's pictures.  Raises DiffcError, or OSError."""
     metrics = SenderMetrics()
+    # What is published has to be enough for the next picture to start from.
+    starts = USUAL
+    if settings.mqtt is not None:
+        starts = Rule(psnr=settings.mqtt_psnr, bytes=settings.mqtt_bytes)
     pipeline = Pipeline(
         FileOpener(models),
         store=store,
@@ -116,6 +121,7 @@ def build(
         queue=settings.queue,
         metrics=metrics,
         describing=FileOpener(models, facts=settings.metadata) if settings.metadata else None,
+        starts=starts,
     )
     assets = Assets(models.files)
     site = Site(assets, Facts(compare=settings.compare)) if settings.viewer else None
@@ -206,6 +212,7 @@ def _publisher(
         extent=Extent(
             piece=settings.mqtt_message,
             bytes=settings.mqtt_bytes,
+            psnr=settings.mqtt_psnr,
             pictures=settings.mqtt_pictures,
         ),
         login=login,

@@ -86,6 +86,7 @@ class Settings:
     mqtt_ca: Path | None
     mqtt_message: int
     mqtt_bytes: int | None
+    mqtt_psnr: float | None
     mqtt_pictures: int
     home_assistant: bool
     budget: Budget

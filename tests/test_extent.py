@@ -11,7 +11,7 @@ import sources
 
 from diffc_stream.codec import extent as module
 from diffc_stream.codec.curve import Curve
-from diffc_stream.codec.extent import STEP, Extent
+from diffc_stream.codec.extent import EXTENT, STEP, USUAL, Extent, Rule
 
 PIXELS = 64 * 64
 
@@ -22,8 +22,8 @@ def promised(stream: bytes, size: int) -> float:
     return curve.psnr()[-1]
 
 
-def extent_of(stream: bytes, *, pieces: Sequence[int] = ()) -> int | None:
-    extent, done = Extent(), 0
+def extent_of(stream: bytes, *, pieces: Sequence[int] = (), rule: Rule = USUAL) -> int | None:
+    extent, done = Extent(rule), 0
     for piece in pieces:
         extent.look(stream[extent.looked : done + piece], complete=False)
         done += piece
@@ -53,3 +53,18 @@ def test_it_ends_at_a_rate(monkeypatch: pytest.MonkeyPatch) -> None:
     assert extent_of(sources.stream(1500)[:700]) == 700  # a whole stream may end sooner
     monkeypatch.setattr(module, "MOST_BPP", 0.001)
     assert extent_of(sources.stream(1500)) == STEP
+
+
+def test_less_is_enough_where_less_is_sent(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "MOST_BPP", 8.0)
+    stream = sources.stream(1500)
+    for wanted in (18.0, 22.0):
+        expected = next(n for n in range(STEP, 1500, STEP) if promised(stream, n) >= wanted)
+        assert extent_of(stream, rule=Rule(psnr=wanted)) == expected
+    assert extent_of(stream, rule=Rule(psnr=99.0)) == extent_of(stream)
+    assert extent_of(stream, rule=Rule(bytes=1000)) == 3 * STEP
+    assert extent_of(stream, rule=Rule(bytes=1)) == STEP
+    rules = [Rule(), Rule(psnr=99.0), Rule(psnr=30.0), Rule(bytes=1000)]
+    assert [str(rule).removeprefix(EXTENT) for rule in rules] == [
+        *("", "", ", 30 dB", ", 1000 bytes at most")
+    ]

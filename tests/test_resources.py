@@ -200,7 +200,9 @@ OF_NOBODY_ELSE = {
         diffc_stream/bulk/places.py file
         diffc_stream/bulk/manifest.py file self._done self._lines
         diffc_stream/bulk/run.py process self._flight self._reserved self._suspects
-        server/mqtt/publisher.py self._entries self._refused self._there task thread timer
+        server/mqtt/publisher.py task thread timer
+        server/mqtt/plan.py self.entries self.refused
+        server/mqtt/streams.py thread
         diffc_stream/publishing/folder.py file self.current
         diffc_stream/publishing/publication.py file
         diffc_stream/publishing/record.py file self._made self._written

@@ -107,7 +107,7 @@ async def test_published_once(
         again = SenderMetrics()
         async with publishing(port, folder, extent=extent, metrics=again) as publisher:
             await settled(lambda: len(publisher.published) == 1)
-            await settled(lambda: not publisher._changed.is_set() and bool(publisher._entries))
+            await settled(lambda: not publisher._changed.is_set() and bool(publisher._plan.entries))
         assert again.published < 20
 
 
@@ -120,7 +120,7 @@ async def test_the_newest_only(tmp_path: Path, folder: Path) -> None:
             (folder / "new.png").write_bytes(b"new")
             await settled(lambda: [item.name for item in publisher.published] == ["new.png"])
             (folder / "new.png").write_bytes(b"newer")
-            await settled(lambda: publisher._there["new.png"].time > 0)
+            await settled(lambda: publisher._plan.there["new.png"].time > 0)
         assert set(streams(await held(port))) == {"new.png"}
 
 

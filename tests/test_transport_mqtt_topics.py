@@ -7,10 +7,16 @@ from dataclasses import replace
 
 import pytest
 
-from diffc_stream.transport.mqtt_topics import MOST_ENTRY, Item, Piece, Summary, Topics
+from diffc_stream.transport.mqtt_topics import MOST_ENTRY, Beginning, Item, Piece, Summary, Topics
 
 ITEM = Item(name="sub/ä+#.png", time=5, size=2500, sha256="ab" * 32, piece=1000, source="s")
 TOPICS = Topics("cam/gate")
+STARTING = replace(
+    ITEM,
+    name="sub/b.png",
+    start=Beginning(ITEM.name, 512, "0123456789abcdef"),
+    beginning=Beginning.of("sub/b.png", b"DFC"),
+)
 
 
 def test_an_item_and_its_pieces() -> None:
@@ -67,3 +73,38 @@ def test_a_summary_is_of_all_items_in_any_order() -> None:
     assert both.pictures == 2
     assert Summary.of([ITEM, replace(other, sha256="cd" * 32)]) != both
     assert Summary.of([]).pictures == 0
+
+
+def test_what_a_stream_starts_from() -> None:
+    assert Item.parse(STARTING.message()) == STARTING
+    told = json.loads(STARTING.message())
+    assert told["version"] == 2
+    assert told["start"] == {"name": ITEM.name, "size": 512, "sha256": "0123456789abcdef"}
+    assert told["beginning"].keys() == {"size", "sha256"}
+    assert json.loads(ITEM.message()).keys() == {
+        *("version", "name", "time", "size", "sha256", "piece", "source")
+    }
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        *({"version": 1}, {"version": 3}, {"start": None}, {"start": []}, {"beginning": 5}),
+        *({"start": {"name": "../a", "size": 1, "sha256": "0" * 16}}, {"start": {"name": "a"}}),
+        *({"beginning": {"size": 0, "sha256": "0" * 16}}, {"beginning": {"size": 9}}),
+    ],
+)
+def test_what_is_nothing_to_start_from(changes: dict[str, object]) -> None:
+    facts = json.loads(STARTING.message()) | changes
+    with pytest.raises(ValueError, match=r"."):
+        Item.parse(json.dumps(facts).encode())
+
+
+def test_a_summary_counts_streams_that_start_from_others_by_themselves() -> None:
+    both = Summary.of([STARTING, ITEM])
+    assert (both.pictures, both.starting, both.count) == (1, 1, 2)
+    assert Summary.parse(both.message()) == both
+    alone = json.loads(Summary.of([ITEM]).message())
+    assert json.loads(both.message()).items() >= alone.items()
+    assert alone.keys() == {"version", "pictures", "sha256"}
+    assert Summary.of([ITEM, replace(STARTING, sha256="cd" * 32)]) != both

@@ -230,7 +230,7 @@ class MqttLink:
     def _compare(self) -> None:
         """Find out whether all items are here: then what is not among them was removed."""
         summary = self._summary
-        if summary is None or summary.pictures != len(self._items):
+        if summary is None or summary.count != len(self._items):
             self._listed.clear()
         elif not self._listed.is_set() and summary == Summary.of(self._items.values()):
             self._listed.set()

@@ -162,6 +162,11 @@ class Catalogue:
         """Return the file of that name as it is now; raises as :meth:`path` does."""
         return File.at(self.path(name))
 
+    @property
+    def ordered(self) -> bool:
+        """Whether pictures of a folder follow each other."""
+        return self._cameras is not None
+
     def before(self, name: str, file: File) -> tuple[File, ...]:
         """Return the pictures that the stream of a name's file goes back to, the key picture first.
 

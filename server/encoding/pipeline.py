@@ -10,7 +10,7 @@ import asyncio
 from functools import partial
 from pathlib import Path
 
-from diffc_stream.codec.extent import EXTENT
+from diffc_stream.codec.extent import USUAL, Rule
 
 from ..cache.persister import Persister
 from ..cache.store import Store
@@ -50,6 +50,7 @@ class Pipeline:
         metrics: SenderMetrics | None = None,
         describing: Describing | None = None,
         engine: str | None = None,
+        starts: Rule = USUAL,
     ) -> None:
         """Compute on ``encoders`` threads what ``store`` does not hold.
 
@@ -57,9 +58,12 @@ class Pipeline:
         ``queue`` others wait; see :class:`EncoderSlots`.  Up to ``held`` bytes of streams stay in
         memory: unused ones make room for new ones, and if all are in use, a request is refused.
         ``describing``, if given, opens pictures for receivers that want their metadata.  ``engine``
-        is the mark of the encoders, by default this process's own (:func:`.engine.mark`).
+        is the mark of the encoders, by default this process's own (:func:`.engine.mark`).  Streams
+        start from as much of others as the rule ``starts`` says.
         """
         self.opener = opener
+        self.starts = starts
+        """How much of a stream another starts from."""
         self._describing = describing
         self.slots = EncoderSlots(encoders=encoders, slots=slots, pixels=pixels, queue=queue)
         self._store = store
@@ -106,9 +110,9 @@ class Pipeline:
             recipe = model if describing is None else f"{model} {describing.facts}"
             predecessor = None
             if before and isinstance(opener, ReferringOpener):
-                recipe = f"{recipe} {EXTENT}"
+                recipe = f"{recipe} {self.starts}"
                 of = partial(self._before, model, described)
-                predecessor = Predecessor(before, of, opener, self._workers)
+                predecessor = Predecessor(before, of, opener, self._workers, self.starts)
             stream = SharedStream(
                 file,
                 model,

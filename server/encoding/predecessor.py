@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Protocol
 
-from diffc_stream.codec.extent import STEP, Extent
+from diffc_stream.codec.extent import STEP, USUAL, Extent, Rule
 from diffc_stream.container import Header, Reference
 from diffc_stream.container.grammar import MOST_HEADER
 from diffc_stream.errors import RequestRefused
@@ -61,6 +61,8 @@ class Predecessor:
     of: Of
     opener: ReferringOpener
     workers: WorkerPools
+    rule: Rule = USUAL
+    """How much of a stream another starts from."""
 
     async def opener_for(self, after: Stream, account: Account, *, claimed: bool) -> Opener:
         """Return what opens the picture of the stream ``after``, some of which may be there.
@@ -105,7 +107,7 @@ class Predecessor:
 
     async def _extent(self, stream: Stream, account: Account, *, claimed: bool) -> int:
         """Wait for as much of a stream as another starts from, and return how much that is."""
-        extent = Extent()
+        extent = Extent(self.rule)
         while extent.size is None:
             await stream.reach(extent.looked + STEP, account, claimed=claimed)
             complete = stream.complete

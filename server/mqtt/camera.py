@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING
 
 from PIL import Image
@@ -15,6 +15,7 @@ from diffc_stream.transport.mqtt_topics import Topics
 
 if TYPE_CHECKING:
     from diffc_stream.diffusion.model import Model
+    from diffc_stream.references import Pictures
 
 DISCOVERY = "homeassistant"
 """The topic below which Home Assistant looks for devices."""
@@ -33,6 +34,8 @@ class Camera:
         self._topics = topics
         self._models = models
         self._most_pixels = most_pixels
+        self._pictures: Pictures | None = None
+        """Those that streams have started from; made late, because that brings the codec."""
         self.id = f"diffc_{_OTHER.sub('_', topics.prefix)}"
         """By which Home Assistant knows it."""
 
@@ -58,14 +61,20 @@ class Camera:
             }
         ).encode()
 
-    def render(self, stream: bytes) -> bytes:
+    def render(self, stream: bytes, files: Iterable[bytes] = ()) -> bytes:
         """Return the picture in ``stream`` as a JPEG that fits a message; slow.
 
-        Raises StreamError, or UnknownModel if its model is not at hand.
+        ``files`` are the beginnings of streams that it goes back to.  Raises StreamError,
+        MissingReference, or UnknownModel if its model is not at hand.
         """
         from diffc_stream.codec import Decoder
+        from diffc_stream.references import Pictures, References, among
 
-        decoder = Decoder(self._models, most_pixels=self._most_pixels)
+        self._pictures = self._pictures or Pictures()
+        references = References(
+            self._models, among(files), pictures=self._pictures, most_pixels=self._most_pixels
+        )
+        decoder = Decoder(self._models, most_pixels=self._most_pixels, references=references)
         decoder.feed(stream)
         picture = Image.fromarray(decoder.render().image)
         side = SIDE

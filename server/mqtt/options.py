@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from diffc_stream.errors import AddressError
-from diffc_stream.flags import integer
+from diffc_stream.flags import integer, number
 from diffc_stream.session import MAX_STREAM
 from diffc_stream.transport.mqtt import ENVIRONMENT, MOST_MESSAGE, Broker
 from diffc_stream.transport.mqtt_topics import LEAST_MESSAGE
@@ -17,6 +17,9 @@ MOST_PICTURES = 900
 mosquitto; so many items are told at once."""
 
 
+MOST_PSNR = 100.0
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Extent:
     """How much is published."""
@@ -24,7 +27,9 @@ class Extent:
     piece: int = 8192
     """Bytes of a message."""
     bytes: int | None = None
-    """Bytes of each picture; None is all of its stream."""
+    """Bytes of each picture at most; None is all of its stream."""
+    psnr: float | None = None
+    """... or until it is so good, in dB, as predicted."""
     pictures: int = 100
     """How many, the newest."""
 
@@ -64,7 +69,14 @@ def add_mqtt(parser: argparse.ArgumentParser) -> None:
         "--mqtt-bytes",
         metavar="BYTES",
         type=integer(1, MAX_STREAM),
-        help="so many bytes of each picture (default: all of its stream)",
+        help="so many bytes of each picture at most (default: all of its stream)",
+    )
+    group.add_argument(
+        "--mqtt-psnr",
+        metavar="DB",
+        type=number(MOST_PSNR),
+        help="... or until it is so good, as predicted: what has not changed since the picture "
+        "before costs little then (--follow-camera)",
     )
     group.add_argument(
         "--mqtt-pictures",

@@ -1,24 +1,23 @@
 """Publishes the newest pictures of a catalogue as retained messages of an MQTT broker.
 
 A subscriber that comes late, or was away, gets them from the broker.  What the broker has already
-is not published again, after a restart neither.
+is not published again, after a restart neither.  If pictures follow each other, a stream that
+starts from the one before is published only when that is there, and what it goes back to stays.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-import hashlib
 import logging
 import random
 import ssl
 from collections.abc import Callable, Coroutine, Mapping
-from heapq import nlargest
 from typing import TYPE_CHECKING, Any, Self
 
 from diffc_stream.errors import DiffcError, LinkLost, RequestRefused, SessionError
 from diffc_stream.flags import MAX_PIXELS
-from diffc_stream.session import MAX_STREAM, Entry
+from diffc_stream.session import Entry
 from diffc_stream.transport.backoff import Backoff
 from diffc_stream.transport.mqtt import Broker, Login, completed, connected, ended
 from diffc_stream.transport.mqtt_topics import MOST_ENTRY, Item, Summary, Topics
@@ -28,7 +27,10 @@ from ..catalogue.catalogue import Catalogue
 from ..encoding.pipeline import Pipeline
 from ..ops.metrics import SenderMetrics
 from .camera import Camera
+from .holdings import Holdings
 from .options import Extent
+from .plan import Plan
+from .streams import Stream, Streams
 
 if TYPE_CHECKING:
     from diffc_stream.diffusion.model import Model
@@ -81,6 +83,7 @@ class Publisher:
         self._catalogue = catalogue
         self._pipeline = pipeline
         self._extent = extent or Extent()
+        self._streams = Streams(catalogue, pipeline, self._extent)
         self._login = login
         self._tls = tls
         self._topics = Topics(broker.prefix)
@@ -91,23 +94,20 @@ class Publisher:
         self._camera = None
         if camera is not None:
             self._camera = Camera(self._topics, camera, most_pixels=MAX_PIXELS)
-        self._entries: dict[str, Entry] = {}
-        """What there is to publish, as far as the catalogue has told."""
+        self._plan = Plan(self._streams, self._extent.pictures)
         self._changed = asyncio.Event()
-        self._there: dict[str, Item] = {}
-        """What the broker has."""
         self._told: dict[str, Item] = {}
         """What it has told on this connection."""
         self._summary: Summary | None = None
         self._heard = asyncio.Event()
         self._under_way: tuple[Item, int] | None = None
         """A stream of which the broker has pieces up to an offset, but no item yet."""
-        self._refused: dict[str, str] = {}
-        """Pictures that cannot be read, by what they are made of."""
         self._shown = ""
         """Hash of the stream that the camera shows."""
         self.connected = False
         """Whether the broker is connected."""
+        self.complete = False
+        """Whether the broker has all that it should, and no more, as far as is known."""
 
     async def __aenter__(self) -> Self:
         self._task = asyncio.create_task(self._run())
@@ -124,7 +124,7 @@ class Publisher:
     @property
     def published(self) -> tuple[Item, ...]:
         """What the broker has, as far as is known."""
-        return tuple(self._there.values())
+        return tuple(self._plan.there.values())
 
     async def _run(self) -> None:
         backoff = Backoff(first=FIRST, longest=LONGEST, patience=None, draw=self._draw)
@@ -145,7 +145,7 @@ class Publisher:
                 logger.exception("publishing failed")
                 error = LinkLost(str(failure))
             finally:
-                self.connected = False
+                self.connected = self.complete = False
             # Warn once, however long the same reason lasts.
             level = logging.DEBUG if str(error) == told else logging.WARNING
             logger.log(level, "%s; trying again", error)
@@ -182,14 +182,14 @@ class Publisher:
             listed: set[str] | None = set()
             async for pages in news:
                 for page in (page.message for page in pages):
-                    self._entries.update((entry.name, entry) for entry in page.images)
+                    self._plan.entries.update((entry.name, entry) for entry in page.images)
                     for name in page.removed:
-                        self._entries.pop(name, None)
+                        self._plan.entries.pop(name, None)
                     if listed is not None and not page.changes:
                         listed.update(entry.name for entry in page.images)
                         if page.last:
-                            for name in self._entries.keys() - listed:
-                                del self._entries[name]
+                            for name in self._plan.entries.keys() - listed:
+                                del self._plan.entries[name]
                             listed = None
                             self._changed.set()
                 if listed is None:
@@ -204,12 +204,13 @@ class Publisher:
         while True:
             await self._changed.wait()
             self._changed.clear()
-            wanted = self._wanted()
-            await self._withdraw(client, self._there.keys() - wanted)
-            while (entry := self._next()) is not None:
+            self.complete = False
+            await self._withdraw(client, self._plan.surplus())
+            while (entry := await self._plan.next()) is not None:
                 await self._publish(client, entry)
-                await self._withdraw(client, self._there.keys() - self._wanted())
+                await self._withdraw(client, self._plan.surplus())
             await self._show_newest(client)
+            self.complete = not self._changed.is_set()
 
     async def _ask(self, client: Client) -> None:
         """Find out what the broker has; all of it only if it is not as known."""
@@ -219,14 +220,14 @@ class Publisher:
         await completed(client.subscribe(topics.catalogue, 1))
         await self._until(lambda: self._heard_summary is not None)
         summary = self._heard_summary
-        if summary is not None and summary != Summary.of(self._there.values()):
+        if summary is not None and summary != Summary.of(self._plan.there.values()):
             await completed(client.subscribe(topics.pictures, 1))
             await self._until(lambda: self._heard_summary == Summary.of(self._told.values()))
             await completed(client.unsubscribe(topics.pictures))
-            self._there = self._told
+            self._plan.there = Holdings(self._told)
             self._under_way = None
         elif summary is None:
-            self._there, self._under_way, self._shown = {}, None, ""
+            self._plan.there, self._under_way, self._shown = Holdings(), None, ""
         await completed(client.unsubscribe(topics.catalogue))
 
     @property
@@ -243,56 +244,29 @@ class Publisher:
             except TimeoutError:
                 return
 
-    def _wanted(self) -> dict[str, Entry]:
-        """Return the entries of the pictures to publish, the newest first."""
-        most = self._extent.pictures
-        newest = nlargest(most, self._entries.values(), key=lambda entry: (entry.time, entry.name))
-        return {entry.name: entry for entry in newest}
-
-    def _next(self) -> Entry | None:
-        """Return the newest picture that the broker lacks."""
-        for name, entry in self._wanted().items():
-            source, item = self._source(entry), self._there.get(name)
-            lacking = item is None or item.source != source
-            if lacking and self._refused.get(name) != source:
-                return entry
-        return None
-
-    def _source(self, entry: Entry) -> str:
-        """Return a hash of all that the messages of a picture depend on."""
-        made = (*self._pipeline.opener.fingerprints[:1], self._extent.bytes, self._extent.piece)
-        return hashlib.sha256(f"{entry.thumbprint} {made}".encode()).hexdigest()[:16]
-
     async def _publish(self, client: Client, entry: Entry) -> None:
-        name, source, topics = entry.name, self._source(entry), self._topics
+        name, source, topics = entry.name, self._streams.source(entry), self._topics
         try:
-            data = await self._stream(name)
+            stream = await self._plan.read(name)
         except RequestRefused as error:
             self._refuse(name, source, error)
             return
-        item = Item(
-            name=name,
-            time=entry.time,
-            size=len(data),
-            sha256=hashlib.sha256(data).hexdigest(),
-            piece=self._extent.piece,
-            source=source,
-        )
+        item = stream.item(entry, source, self._extent.piece)
         if len(item.message()) > MOST_ENTRY:
-            self._refused[name] = source
+            self._plan.refused[name] = source
             return
-        self._refused.pop(name, None)
-        before = self._there.get(name)
+        self._plan.refused.pop(name, None)
+        before = self._plan.there.get(name)
         same = before is not None and (before.id, before.piece) == (item.id, item.piece)
         if not same:
-            await self._bring(client, item, data)
+            await self._bring(client, item, stream.data)
         await self._say(client, topics.picture(name), item.message())
-        self._there[name], self._under_way = item, None
+        self._plan.there[name], self._under_way = item, None
         await self._sum_up(client)
         if before is not None and not same:
             await self._clear(client, before, item)
         logger.info("%s: %s, %d bytes", self._broker, name, item.size)
-        await self._show(client, item, data)
+        await self._show(client, item, stream)
 
     async def _bring(self, client: Client, item: Item, data: bytes) -> None:
         """Publish a stream's pieces, from where an earlier connection broke."""
@@ -309,9 +283,9 @@ class Publisher:
                 self._under_way = (item, offset + item.piece)
 
     async def _withdraw(self, client: Client, names: set[str]) -> None:
-        """Remove pictures from the broker."""
-        for name in sorted(names):
-            item = self._there.pop(name)
+        """Remove pictures from the broker, the latest first: others start from those before."""
+        for name in sorted(names, key=lambda one: (self._plan.there[one].time, one), reverse=True):
+            item = self._plan.there.pop(name)
             await self._say(client, self._topics.picture(name), b"")
             await self._sum_up(client)
             await self._clear(client, item)
@@ -326,7 +300,7 @@ class Publisher:
                 await self._say(client, topic, b"")
 
     async def _sum_up(self, client: Client) -> None:
-        summary = Summary.of(self._there.values())
+        summary = Summary.of(self._plan.there.values())
         await self._say(client, self._topics.catalogue, summary.message())
 
     async def _say(self, client: Client, topic: str, data: bytes) -> None:
@@ -335,48 +309,33 @@ class Publisher:
         await completed(client.publish(topic, data, 1, retain=True))
         self._metrics.published += len(data)
 
-    async def _stream(self, name: str) -> bytes:
-        """Return as much of a picture's stream as is published.  Raises RequestRefused."""
-        most = self._extent.bytes or MAX_STREAM
-        file = await asyncio.to_thread(self._catalogue.file, name)
-        shared = self._pipeline.of(file, described=True)
-
-        def awoken() -> None:
-            """Do nothing: reach() waits."""
-
-        shared.join(awoken)
-        try:
-            await shared.reach(most)
-            return shared.read(0, most)
-        finally:
-            shared.leave(awoken)
-
     def _refuse(self, name: str, source: str, error: RequestRefused) -> None:
         logger.warning("%s: %s is left out: %s", self._broker, name, error)
-        self._refused[name] = source
+        self._plan.refused[name] = source
         if error.retry:
             wait = max(RETRY, error.after or 0.0)
             asyncio.get_running_loop().call_later(wait, self._again, name, source)
 
     def _again(self, name: str, source: str) -> None:
-        if self._refused.get(name) == source:
-            del self._refused[name]
+        if self._plan.refused.get(name) == source:
+            del self._plan.refused[name]
             self._changed.set()
 
     async def _show_newest(self, client: Client) -> None:
         """Show the newest picture, also if the broker had it before this process began."""
-        item = self._there.get(next(iter(self._wanted()), ""))
+        item = self._plan.there.get(next(iter(self._plan.wanted()), ""))
         if self._camera is not None and item is not None and self._shown != item.sha256:
             with contextlib.suppress(RequestRefused):
-                await self._show(client, item, await self._stream(item.name))
+                await self._show(client, item, await self._plan.read(item.name))
 
-    async def _show(self, client: Client, item: Item, data: bytes) -> None:
+    async def _show(self, client: Client, item: Item, stream: Stream) -> None:
         """Show the picture as the camera's, if it is the newest."""
-        newest = next(iter(self._wanted()), None)
+        newest = next(iter(self._plan.wanted()), None)
         if self._camera is None or newest != item.name or self._shown == item.sha256:
             return
         try:
-            picture = await asyncio.to_thread(self._camera.render, data)
+            files = await self._streams.files(stream)
+            picture = await asyncio.to_thread(self._camera.render, stream.data, files)
         except DiffcError as error:
             logger.warning("%s: %s cannot be shown: %s", self._broker, item.name, error)
         else:
