@@ -19,7 +19,7 @@ from typing import Any
 TESTS = Path(__file__).parent
 sys.path.insert(0, str(TESTS / "support"))
 
-from message_vectors import ENTRY, MODELS, messages  # noqa: E402
+from message_vectors import ENTRY, MODELS, REGION, messages  # noqa: E402
 
 from diffc_stream.errors import SessionError  # noqa: E402
 from diffc_stream.session import (  # noqa: E402
@@ -92,9 +92,12 @@ class Recorder:
             self.receive(encode(message), after=after)
 
     def open(self, image: str, *, weight: float = 1.0, **options: Any) -> None:
-        held = {name: options.pop(name) for name in ("start", "prefix", "model") if name in options}
+        others = ("start", "prefix", "model", "region")
+        held = {name: options.pop(name) for name in others if name in options}
         step: dict[str, object] = {"do": "open", "image": image, "weight": weight}
         step.update(target=options, **held)
+        if "region" in held:
+            step["region"] = dataclasses.asdict(held["region"])
         target = Target(**options)
         self._step(step, lambda: self.session.open(image, target=target, weight=weight, **held))
 
@@ -179,6 +182,18 @@ def scripted() -> Iterator[Recorder]:
         one.hear(Catalogue(images=(), last=True, changes=True, removed=("a.png",)))
         one.list()
         one.hear(Catalogue(images=(ENTRY,), last=True, changes=True))
+        yield one
+
+    for can in (True, False):
+        one = Recorder(f"a region of a sender that {'knows' if can else 'does not know'} them")
+        one.open("a.png", region=REGION)
+        one.hear(dataclasses.replace(WELCOME, capabilities=("region",) if can else ()))
+        one.open("a.png", region=REGION, model=MODELS[0], psnr=36.0, weight=100.0)
+        one.hear(Data(stream=1, offset=0, payload=b"abc"))
+        one.stop(1)
+        one.hear(End(stream=1, reason=Reason.STOPPED, length=3))
+        one.open("a.png", region=REGION, start=3, prefix=str(PrefixHash(b"abc")), bytes=900)
+        one.hear(Error(stream=2, code="unknown-region", message="a.png: beyond the picture"))
         yield one
 
     one = Recorder("silence", terms=Terms(idle=9.0), now=100.0)

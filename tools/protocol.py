@@ -13,6 +13,7 @@ import dataclasses
 import inspect
 import sys
 import textwrap
+from functools import partial
 from pathlib import Path
 
 from diffc_stream.replacement import replacing
@@ -29,6 +30,7 @@ from diffc_stream.session.messages import (
 )
 from diffc_stream.session.prefix import PrefixHash
 from diffc_stream.session.receiver import ReceiverSession
+from diffc_stream.session.region import Region
 from diffc_stream.session.sender import SenderSession
 from diffc_stream.session.session import Session
 from diffc_stream.session.state import CONNECTION, STREAM, Way, markdown
@@ -40,6 +42,7 @@ def parts() -> dict[str, str]:
     return {
         "messages": "\n\n".join(_message(message) for message in CONTROL),
         "exchange": _exchange(),
+        "region": _region_exchange(),
         "connection": markdown(CONNECTION),
         "stream": markdown(STREAM),
     }
@@ -65,6 +68,8 @@ def _message(message: type[Message]) -> str:
         text += f"\n\n{table}"
     if message is Catalogue:
         text += f"\n\nAn entry is an array too:\n\n{_fields(Entry)}"
+    if message is Open:
+        text += f"\n\nA region is an array too, see Regions:\n\n{_fields(Region)}"
     return text
 
 
@@ -77,7 +82,7 @@ def _who(message: type[Message]) -> str:
     return ends[0] if len(ends) == 1 else "either end"
 
 
-def _fields(of: type[Message | Entry]) -> str:
+def _fields(of: type[Message | Entry | Region]) -> str:
     said = _descriptions(of)
     rows = []
     fields = dataclasses.fields(of)
@@ -117,16 +122,8 @@ def _exchange() -> str:
     model = "0f0f0f0f"
     receiver = ReceiverSession(now=0, models=[model], capabilities=[Capability.DFC1])
     sender = SenderSession(now=0, models=[model], capabilities=[Capability.DFC1])
-    lines = []
-
-    def pass_on(session: Session, peer: Session) -> None:
-        for data in session.transmit(0):
-            name = title(type(decode(data)))
-            lines.append(f"    {session.role.value:8}  {name:7}  {data.hex(' ')}")
-            event = peer.receive(data, 0)
-            if isinstance(event, Open):
-                sender.send(event.stream, b"diffc")
-
+    lines: list[str] = []
+    pass_on = partial(_pass_on, lines)
     held = str(PrefixHash(bytes(300)))
     stream = receiver.open(
         "coffee.jpg", start=300, prefix=held, target=Target(bytes=4000, psnr=32.5), model=model
@@ -140,6 +137,37 @@ def _exchange() -> str:
     sender.go_away()
     pass_on(sender, receiver)
     return "\n".join(lines)
+
+
+def _region_exchange() -> str:
+    """Return a session in which a receiver with 300 bytes asks for a part of the picture."""
+    model = "0f0f0f0f"
+    receiver = ReceiverSession(now=0, models=[model], capabilities=[Capability.DFC4])
+    sender = SenderSession(now=0, models=[model], capabilities=[Capability.DFC4, Capability.REGION])
+    lines: list[str] = []
+    pass_on = partial(_pass_on, lines)
+    pass_on(receiver, sender)
+    pass_on(sender, receiver)
+    region = Region(left=9, top=3, width=7, height=6, size=300, digest=str(PrefixHash(bytes(300))))
+    stream = receiver.open(
+        "coffee.jpg", target=Target(psnr=36), weight=100, model=model, region=region
+    )
+    pass_on(receiver, sender)
+    pass_on(sender, receiver)
+    receiver.stop(stream)
+    pass_on(receiver, sender)
+    pass_on(sender, receiver)
+    return "\n".join(lines)
+
+
+def _pass_on(lines: list[str], session: Session, peer: Session) -> None:
+    """Give what one end says to the other, and note it; a sender has "diffc" of any stream."""
+    for data in session.transmit(0):
+        name = title(type(decode(data)))
+        lines.append(f"    {session.role.value:8}  {name:7}  {data.hex(' ')}")
+        event = peer.receive(data, 0)
+        if isinstance(event, Open) and isinstance(peer, SenderSession):
+            peer.send(event.stream, b"diffc")
 
 
 def main(paths: list[str]) -> None:

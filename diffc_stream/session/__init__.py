@@ -35,6 +35,7 @@ from diffc_stream.session.messages import (
 )
 from diffc_stream.session.prefix import PrefixHash
 from diffc_stream.session.receiver import ReceiverSession
+from diffc_stream.session.region import Rectangle, Region, covering
 from diffc_stream.session.sender import SenderSession
 from diffc_stream.session.session import Session, Terms, peer_error
 from diffc_stream.session.state import Role
@@ -68,6 +69,8 @@ __all__ = [
     "PrefixHash",
     "Reason",
     "ReceiverSession",
+    "Rectangle",
+    "Region",
     "Role",
     "SenderSession",
     "Session",
@@ -77,6 +80,7 @@ __all__ = [
     "Terms",
     "Update",
     "Welcome",
+    "covering",
     "decode",
     "encode",
     "peer_error",

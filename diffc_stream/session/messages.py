@@ -31,6 +31,7 @@ from diffc_stream.session.fields import (
     Record,
 )
 from diffc_stream.session.fields import Text as TextField
+from diffc_stream.session.region import Region
 from diffc_stream.session.target import Target
 
 SUBPROTOCOL = "diffc-stream.v1"
@@ -108,6 +109,7 @@ class Code:
     UNKNOWN_IMAGE = "unknown-image"
     UNREADABLE_IMAGE = "unreadable-image"
     UNKNOWN_MODEL = "unknown-model"
+    UNKNOWN_REGION = "unknown-region"
     PREFIX_MISMATCH = "prefix-mismatch"
     UNSUPPORTED = "unsupported"
     BUSY = "busy"
@@ -133,6 +135,8 @@ class Capability:
     """The same streams over plain HTTP, on the same port."""
     FOLLOW = "follow"
     """The sender can keep announcing changes after LIST, if asked to."""
+    REGION = "region"
+    """The sender has streams of parts of its pictures, if OPEN asks for one."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -244,6 +248,8 @@ class Open(Message):
     """How much a gain in quality counts, relative to the other streams of this connection."""
     model: Fingerprint = None
     """Fingerprint of the model that the bytes held name; nil: the sender chooses."""
+    region: Annotated[Region | None, Maybe(Record(Region))] = None
+    """The part of the picture that is wanted; all else is of its stream then.  nil: all of it."""
 
     @property
     def target(self) -> Target:

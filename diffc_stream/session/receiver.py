@@ -23,6 +23,7 @@ from diffc_stream.session.messages import (
     Welcome,
 )
 from diffc_stream.session.pace import Pace
+from diffc_stream.session.region import Region
 from diffc_stream.session.session import Progress, Session, Terms
 from diffc_stream.session.state import Role, StreamState
 from diffc_stream.session.target import WHOLE, Target
@@ -73,6 +74,11 @@ class ReceiverSession(Session):
         can = welcome is not None and Capability.FOLLOW in welcome.capabilities
         return self._following and can
 
+    @property
+    def regions(self) -> bool:
+        """Whether the sender has streams of parts of pictures; False before WELCOME."""
+        return self.welcome is not None and Capability.REGION in self.welcome.capabilities
+
     def list(self, *, follow: bool = False, mark: str | None = None) -> None:
         """Ask for the catalogue, which comes as one or more Catalogue events.
 
@@ -94,6 +100,7 @@ class ReceiverSession(Session):
         target: Target = WHOLE,
         weight: float = 1.0,
         model: str | None = None,
+        region: Region | None = None,
     ) -> int:
         """Ask for a picture's stream and return the id that its events will carry.
 
@@ -101,9 +108,12 @@ class ReceiverSession(Session):
         :class:`PrefixHash`, and ``model`` the fingerprint of the model that they name (None if
         they do not reach that far).  Data events come until ``target`` is reached, and then End or
         Error.  A gain in quality counts ``weight`` times, above 0, compared with other streams.
-        Raises LinkLost if the sender is leaving.
+        With a ``region``, which only senders that have :attr:`regions` may be asked for, it is the
+        stream of that part.  Raises LinkLost if the sender is leaving.
         """
         self._stay()
+        if region is not None and not self.regions:
+            raise LocalProtocolError("a region of a sender that has not said that it knows them")
         stream = self._tracker.last_opened + 1
         self._say(
             Open(
@@ -117,6 +127,7 @@ class ReceiverSession(Session):
                 psnr=target.psnr,
                 weight=weight,
                 model=model,
+                region=region,
             )
         )
         limit = max(start, target.bytes or MAX_STREAM)

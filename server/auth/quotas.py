@@ -11,6 +11,8 @@ import time
 from collections import OrderedDict
 from collections.abc import Callable
 
+from diffc_stream.errors import RequestRefused
+from diffc_stream.session import Code
 from diffc_stream.transport import guesses
 from diffc_stream.transport.bucket import Bucket, longest_wait
 from diffc_stream.transport.exposure import neighbourhood
@@ -25,6 +27,10 @@ MOST_VISITORS = 4096
 HOUR = 3600.0
 LEAST_BURST = 4096.0
 """Bytes that may always be sent at once after a pause, so that frames stay whole."""
+REGIONS = 24
+"""Regions that a client may have encoded at once, ..."""
+REGION_EVERY = 5.0
+"""... and seconds after which it may have another one."""
 BURST = 10.0
 """How many seconds' worth of requests may come at once."""
 
@@ -51,6 +57,22 @@ class Budget:
         return self._bucket.full(self._clock())
 
 
+class Regions:
+    """The parts of pictures that a client may have encoded that nobody else has asked for."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._bucket = Bucket(1 / REGION_EVERY, REGIONS, clock())
+
+    def take(self) -> None:
+        """Count one.  Raises RequestRefused, with the time to come back, if it is too many."""
+        wait = self._bucket.wait(self._clock(), 1)
+        if wait:
+            message = "you have asked for too many regions in a short time"
+            raise RequestRefused(Code.BUSY, message, retry=True, after=wait)
+        self._bucket.take(1)
+
+
 class ClientQuota:
     """What all connections of one token or address use together."""
 
@@ -73,6 +95,7 @@ class ClientQuota:
         encoding = limits.encoder_seconds_per_hour
         self.encoding = Budget(encoding, clock) if encoding else None
         self.claims = Claims(clock, limits.unproven_seconds_per_hour)
+        self.regions = Regions(clock)
 
 
 class ConnectionQuota:
@@ -80,7 +103,7 @@ class ConnectionQuota:
 
     __slots__ = (
         *("_budget", "_ended", "_held", "_sending", "_client"),
-        *("account", "claims", "cookie", "name", "peer", "token"),
+        *("account", "claims", "cookie", "name", "peer", "regions", "token"),
     )
 
     def __init__(
@@ -102,6 +125,8 @@ class ConnectionQuota:
         """Is charged for what is encoded for the connection; None if encoding is not limited."""
         self.claims = client.claims
         """What the client claims to hold already, and has yet to prove."""
+        self.regions = client.regions
+        """The regions that the client has had encoded."""
         self._client = client
         self._budget = budget
         self._sending = client.sending

@@ -7,10 +7,14 @@ threads.
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable, Hashable
 from functools import partial
 from pathlib import Path
+from typing import NamedTuple
 
 from diffc_stream.codec.extent import USUAL, Rule
+from diffc_stream.errors import RequestRefused
+from diffc_stream.session import Code, Rectangle, Region
 
 from ..cache.persister import Persister
 from ..cache.store import Store
@@ -26,12 +30,23 @@ from .stream_cache import StreamCache
 from .stream_file import StreamFiles
 from .subscribers import Account
 
-__all__ = ["LOOK_AHEAD", "Account", "Pipeline", "SharedStream"]
+__all__ = ["LOOK_AHEAD", "Account", "Pipeline", "SharedStream", "Whole"]
+
+New = Callable[[], None]
 
 SAVE_GRACE = 2.0
 """Seconds that the store gets for the last saves, when the daemon has drained."""
 MOST_HELD = 2**28
 """Bytes of streams in memory; beyond that, unused ones are dropped."""
+
+
+class Whole(NamedTuple):
+    """Which stream of a picture a part of it starts from; the fields are those of Pipeline.of."""
+
+    file: File
+    model: str | None
+    described: bool
+    before: tuple[File, ...]
 
 
 class Pipeline:
@@ -103,8 +118,8 @@ class Pipeline:
             model = model or self.opener.fingerprints[0]
         opener = describing or self.opener
         key = (file, model, describing is not None, before)
-        stream = self._held.find(key)
-        if stream is None or not (stream.failure is None or stream.failure.retry):
+        stream = self._found(key)
+        if stream is None:
             # All that determines the bytes, beside the picture.
             store = None if is_stream(file.path) else self._store
             recipe = model if describing is None else f"{model} {describing.facts}"
@@ -113,22 +128,70 @@ class Pipeline:
                 recipe = f"{recipe} {self.starts}"
                 of = partial(self._before, model, described)
                 predecessor = Predecessor(before, of, opener, self._workers, self.starts)
-            stream = SharedStream(
-                file,
-                model,
-                opener,
-                hold=self._held.grow,
-                workers=self._workers,
-                slots=self.slots,
-                persister=Persister(
-                    store, file, recipe or "", self._workers, self._metrics, before=before
-                ),
-                metrics=self._metrics,
-                engine=self._engine,
-                before=predecessor,
-            )
+            persister = self._persister(store, file, recipe or "", before)
+            stream = self._new(file, model, opener, persister, predecessor)
             self._held.add(key, stream)
         return stream
+
+    def part(self, whole: Whole, region: Region, shown: Rectangle, new: New) -> SharedStream:
+        """Return the stream of a part of a picture, which starts from what ``region`` says.
+
+        These are bytes of the stream of the ``whole``, in which the part is ``shown``, in pixels.
+        ``new`` is called before a stream is begun that nobody has asked for lately.  It is not
+        stored, because there are as many of them as receivers like.  Raises RequestRefused, also
+        if no parts can be encoded here.
+        """
+        file, model, described, before = whole
+        opener = self.opener
+        if is_stream(file.path) or not isinstance(opener, ReferringOpener):
+            message = "there is no picture to encode a part of"
+            raise RequestRefused(Code.UNKNOWN_REGION, message)
+        key = (file, model, described and self._describing is not None, before, region)
+        stream = self._found(key)
+        if stream is None:
+            new()
+            opener = opener.showing(shown)
+            of = partial(self._before, model, described)
+            chain = (*before, file)
+            predecessor = Predecessor(
+                chain, of, opener, self._workers, self.starts, size=region.size
+            )
+            persister = self._persister(None, file, "", ())
+            stream = self._new(file, model, opener, persister, predecessor)
+            self._held.add(key, stream)
+        return stream
+
+    def _found(self, key: Hashable) -> SharedStream | None:
+        """Return a stream that is in memory, and has not failed for good."""
+        stream = self._held.find(key)
+        failed = stream is not None and stream.failure is not None and not stream.failure.retry
+        return None if failed else stream
+
+    def _persister(
+        self, store: Store | None, file: File, recipe: str, before: tuple[File, ...]
+    ) -> Persister:
+        return Persister(store, file, recipe, self._workers, self._metrics, before=before)
+
+    def _new(
+        self,
+        file: File,
+        model: str | None,
+        opener: Opener,
+        persister: Persister,
+        before: Predecessor | None,
+    ) -> SharedStream:
+        return SharedStream(
+            file,
+            model,
+            opener,
+            hold=self._held.grow,
+            workers=self._workers,
+            slots=self.slots,
+            persister=persister,
+            metrics=self._metrics,
+            engine=self._engine,
+            before=before,
+        )
 
     def _before(
         self, model: str | None, described: bool, file: File, before: tuple[File, ...]

@@ -1,4 +1,7 @@
-"""What the stream of a camera's picture starts from: the beginning of the one before."""
+"""What a stream starts from: the beginning of another.
+
+That of a camera's picture starts from the picture before, and that of a part from the whole.
+"""
 
 from __future__ import annotations
 
@@ -11,6 +14,7 @@ from typing import Protocol
 from diffc_stream.codec.extent import STEP, USUAL, Extent, Rule
 from diffc_stream.container import Header, Reference
 from diffc_stream.container.grammar import MOST_HEADER
+from diffc_stream.container.reference import MOST_NAME
 from diffc_stream.errors import RequestRefused
 
 from ..catalogue.file import STREAM_SUFFIX, File
@@ -54,15 +58,17 @@ Of = Callable[[File, tuple[File, ...]], Stream]
 
 @dataclass(frozen=True, slots=True)
 class Predecessor:
-    """The picture before one, and those that it goes back to itself."""
+    """The picture that one starts from, and those that it goes back to itself."""
 
     chain: tuple[File, ...]
-    """From the key picture to the one before."""
+    """From the key picture to the one that it starts from."""
     of: Of
     opener: ReferringOpener
     workers: WorkerPools
     rule: Rule = USUAL
     """How much of a stream another starts from."""
+    size: int | None = None
+    """How many bytes of that one's stream; None is as many as its quality takes."""
 
     async def opener_for(self, after: Stream, account: Account, *, claimed: bool) -> Opener:
         """Return what opens the picture of the stream ``after``, some of which may be there.
@@ -83,7 +89,7 @@ class Predecessor:
             if error.retry or said is not None:
                 raise
             return self.opener
-        return self.opener.starting(f"{self.chain[-1].path.name}{STREAM_SUFFIX}", files)
+        return self.opener.starting(_name(self.chain[-1]), files)
 
     async def _files(
         self, said: Reference | None, account: Account, *, claimed: bool
@@ -93,10 +99,10 @@ class Predecessor:
         for place in reversed(range(len(self.chain))):
             stream = self.of(self.chain[place], self.chain[:place])
             with _joined(stream, account):  # it goes on from one look to the next
-                if said is None:
+                size = said.size if said is not None else self.size
+                if size is None:
                     size = await self._extent(stream, account, claimed=claimed)
                 else:
-                    size = said.size
                     await stream.reach(size, account, claimed=claimed)
                 files.append(stream.read(0, size))
             begun = Header.at(files[-1])
@@ -114,6 +120,12 @@ class Predecessor:
             data = stream.read(extent.looked, len(stream))
             await asyncio.to_thread(extent.look, data, complete=complete)
         return extent.size
+
+
+def _name(file: File) -> str:
+    """Return the name of a picture's stream, as far as another stream can say it."""
+    name = f"{file.path.name}{STREAM_SUFFIX}"
+    return name if len(name.encode(errors="replace")) <= MOST_NAME else ""
 
 
 @contextmanager

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from copy import copy
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from io import BufferedReader
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, Protocol, runtime_checkable
@@ -18,10 +18,14 @@ from diffc_stream.container.reference import digest
 from diffc_stream.errors import MissingReference, NotAStream, PrefixMismatch, UnreadablePicture
 from diffc_stream.opening import Identity, open_resolved
 from diffc_stream.picture import load_photograph
+from diffc_stream.session import Rectangle
 
 from ..catalogue.file import STREAM_SUFFIX, File, try_later
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
     from diffc_stream.codec import Held
     from diffc_stream.diffusion.model import Model
     from diffc_stream.references import Pictures
@@ -94,6 +98,10 @@ class ReferringOpener(Opener, Protocol):
         """
         ...
 
+    def showing(self, part: Rectangle) -> ReferringOpener:
+        """Return an opener of that part of each picture, which starts from that part, too."""
+        ...
+
 
 class FileOpener:
     """Encodes pictures with the given models, and gives out ``.dfc`` files as they are."""
@@ -107,6 +115,7 @@ class FileOpener:
         self._models = models
         self.facts = facts
         self._start: tuple[str, Sequence[bytes]] | None = None
+        self._part: Rectangle | None = None
         self._pictures: Pictures | None = None
         """Those that streams have started from; made late, because that brings the codec."""
 
@@ -127,13 +136,17 @@ class FileOpener:
             version = Identity.opened(file)
             picture, metadata = load_photograph(file)
             File(path, version).check(Identity.opened(file))
+        facts = self.facts
+        if self._part is not None:
+            # What there is to say of the picture is in its own stream.
+            picture, facts = _cut(picture, self._part), SILENT
         height, width = picture.shape[:2]
         try:
             encoder = Encoder(
                 picture,
                 chosen,
                 prefix=prefix,
-                metadata=metadata.only(self.facts),
+                metadata=metadata.only(facts),
                 reference=self._reference(),
             )
         except MissingReference as error:
@@ -159,13 +172,23 @@ class FileOpener:
 
     def starting(self, name: str, files: Sequence[bytes]) -> FileOpener:
         """Return an opener of pictures whose streams start from the first of ``files``."""
+        other = self._other()
+        other._start = name, files
+        return other
+
+    def showing(self, part: Rectangle) -> FileOpener:
+        """Return an opener of that part of each picture, which starts from that part, too."""
+        other = self._other()
+        other._part = part
+        return other
+
+    def _other(self) -> FileOpener:
+        """Return a copy that makes use of the same pictures to start from."""
         from diffc_stream.references import Pictures
 
         if self._pictures is None:
             self._pictures = Pictures()
-        other = copy(self)
-        other._start = name, files
-        return other
+        return copy(self)
 
     def _reference(self) -> Held | None:
         """Return the picture to start from, if there is one.  Raises MissingReference."""
@@ -175,12 +198,21 @@ class FileOpener:
 
         name, files = self._start
         find, pictures = among(files), self._pictures
-        return held(files[0], self._models, name=name, find=find, pictures=pictures)
+        whole = held(files[0], self._models, name=name, find=find, pictures=pictures)
+        if self._part is None:
+            return whole
+        left, top, width, height = self._part
+        return replace(whole, view=(top, left, height, width))
 
 
 def is_stream(path: Path) -> bool:
     """Tell by its name whether a file is a stream already."""
     return path.suffix.lower() == STREAM_SUFFIX
+
+
+def _cut(picture: NDArray[np.uint8], part: Rectangle) -> NDArray[np.uint8]:
+    left, top, width, height = part
+    return picture[top : top + height, left : left + width].copy()
 
 
 def _ready(path: Path, prefix: bytes) -> Source:

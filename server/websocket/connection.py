@@ -59,6 +59,7 @@ CAPABILITIES = (
     Capability.DFC4,
     Capability.HTTP,
     Capability.FOLLOW,
+    Capability.REGION,
 )
 GATHER = 0.05
 """Seconds after an OPEN in which only first frames are sent: other OPENs often follow, and should

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterator
+from dataclasses import replace
 
-from diffc_stream.container.grammar import VERSION_ABOUT, VERSION_REFERENCE
+from diffc_stream.container import Header
+from diffc_stream.container.grammar import MOST_HEADER, VERSION_ABOUT, VERSION_REFERENCE
 from diffc_stream.errors import RequestRefused
 from diffc_stream.opening import is_passing
-from diffc_stream.session import Capability, Code, Hello, Open
+from diffc_stream.session import Capability, Code, Hello, Open, Region
 
 from ..auth.quotas import ConnectionQuota
 from ..catalogue.catalogue import Catalogue
 from ..catalogue.file import File, try_later
-from ..encoding.pipeline import Pipeline, SharedStream
+from ..encoding.pipeline import Pipeline, SharedStream, Whole
 from ..encoding.source import is_stream
 from ..encoding.subscribers import Wake
 
@@ -46,13 +48,37 @@ class Resolver:
                 raise try_later() from error
             raise
         model = None if is_stream(file.path) else self._model(request, hello)
-        for shared in self._candidates(file, model, hello, before):
-            if await _joined(shared, request, hello, wake, quota):
-                return shared
-        raise RequestRefused(
-            Code.PREFIX_MISMATCH,
-            f"the first {request.start} bytes differ from yours: start again without them",
-        )
+        region = request.region
+        held = request
+        if region is not None:
+            held = replace(request, start=region.size, prefix=region.digest)
+        for whole, shared in self._candidates(file, model, hello, before):
+            if await _joined(shared, held, hello, wake, quota):
+                if region is None:
+                    return shared
+                try:
+                    part = self._part(region, whole, shared, quota)
+                finally:
+                    shared.leave(wake)
+                if await _joined(part, request, hello, wake, quota):
+                    return part
+                raise _mismatch(request.start, "start again without them")
+        if region is None:
+            raise _mismatch(request.start, "start again without them")
+        raise _mismatch(region.size, "it has been replaced: start again with all of it")
+
+    def _part(
+        self, region: Region, whole: Whole, shared: SharedStream, quota: ConnectionQuota
+    ) -> SharedStream:
+        """Return the stream of a region of the picture whose stream ``shared`` is."""
+        header = Header.at(shared.read(0, min(region.size, MOST_HEADER)))
+        shown = None if header is None else region.within(header.width, header.height)
+        if header is None or shown is None:
+            message = "the region reaches beyond the picture"
+            if header is None:
+                message = f"{region.size} bytes of the picture are too few for a region of it"
+            raise RequestRefused(Code.UNKNOWN_REGION, message)
+        return self._pipeline.part(whole, region, shown, quota.regions.take)
 
     def _located(self, image: str, referring: bool) -> tuple[File, tuple[File, ...]]:
         """Return a picture's file, and those that its stream goes back to if it may do so."""
@@ -61,18 +87,18 @@ class Resolver:
 
     def _candidates(
         self, file: File, model: str | None, hello: Hello, before: tuple[File, ...]
-    ) -> Iterator[SharedStream]:
+    ) -> Iterator[tuple[Whole, SharedStream]]:
         """Yield the streams of a picture that the receiver may hold the beginning of."""
         described = Capability.DFC3 in hello.capabilities
         shared = self._pipeline.of(file, model, described=described, before=before)
-        yield shared
+        yield Whole(file, model, described, before), shared
         if before and model is not None and _version(shared) == VERSION_REFERENCE:
             # The receiver's bytes may date from when no picture started from another.
             shared = self._pipeline.of(file, model, described=described)
-            yield shared
+            yield Whole(file, model, described, ()), shared
         if described and model is not None and _version(shared) == VERSION_ABOUT:
             # ... or from when the sender gave out no metadata.
-            yield self._pipeline.of(file, model)
+            yield Whole(file, model, False, ()), self._pipeline.of(file, model)
 
     def _model(self, request: Open, hello: Hello) -> str:
         """Return the model to encode with.  Raises RequestRefused if the receiver lacks it."""
@@ -90,6 +116,11 @@ class Resolver:
                 "start again without them",
             )
         return request.model
+
+
+def _mismatch(length: int, advice: str) -> RequestRefused:
+    message = f"the first {length} bytes differ from yours: {advice}"
+    return RequestRefused(Code.PREFIX_MISMATCH, message)
 
 
 async def _joined(

@@ -26,6 +26,7 @@ from diffc_stream.session import (
     Message,
     Open,
     Reason,
+    Region,
     Stop,
     Update,
     Welcome,
@@ -39,6 +40,10 @@ MODELS = ("0a1b2c3d", "00ffee11")
 ENTRY = Entry(name="coffee.jpg", size=123_456, time=1_790_000_000, thumbprint="0123456789abcdef")
 ROW = ["coffee.jpg", 123_456, 1_790_000_000, "0123456789abcdef"]
 LARGE = Entry(name="x" * 255, size=2**53, time=2**53, thumbprint="f" * 16)
+REGION = Region(left=9, top=3, width=7, height=6, size=500, digest="fedcba9876543210")
+FARTHEST = Region(
+    left=2047, top=2047, width=2048, height=2048, size=MAX_STREAM, digest="fedcba9876543210"
+)
 MESSAGES: list[Message] = [
     Hello(window=8192, idle=60.0),
     Hello(window=512, idle=0.25, models=MODELS, capabilities=("dfc1", "!must")),
@@ -58,6 +63,8 @@ MESSAGES: list[Message] = [
     Open(stream=2**31 - 1, image="\U0001f6a2/日本.png", bytes=MAX_STREAM, side=65_535, psnr=100.0),
     Open(stream=256, image="x" * 255, weight=1e-3, model=MODELS[0]),
     Open(stream=65_536, image="a b.png", bpp=1000.0, psnr=31.7, weight=1000.0),
+    Open(stream=3, image="a.png", start=90, prefix="0123456789abcdef", region=REGION),
+    Open(stream=4, image="a.png", weight=100.0, model=MODELS[0], region=FARTHEST),
     Ack(received=0),
     Ack(received=123_456, window=1024),
     Ack(received=2**53, window=65_536),
@@ -168,6 +175,21 @@ OUT_OF_RANGE = [
     control(Open, 1, "a", 0, None, None, None, 0),
     control(Open, 1, "a", 0, None, None, None, None, -1),
     control(Open, 1, "a", 0, None, None, None, None, None, 0),
+    *(
+        control(Open, 1, "a", 0, *[None] * 5, 1, None, region)
+        for region in (
+            "abc",
+            [],
+            [0, 0, 1, 1, 500],
+            [-1, 0, 1, 1, 500, "fedcba9876543210"],
+            [0, 2048, 1, 1, 500, "fedcba9876543210"],
+            [0, 0, 0, 1, 500, "fedcba9876543210"],
+            [0, 0, 1, 2049, 500, "fedcba9876543210"],
+            [0, 0, 1, 1, 0, "fedcba9876543210"],
+            [0, 0, 1, 1, MAX_STREAM + 1, "fedcba9876543210"],
+            [0, 0, 1, 1, 500, "fedcba"],
+        )
+    ),
     control(Update, 1, None, None, None, None, 1001),
     control(Goaway, -1),
     control(Goaway, False),
@@ -212,6 +234,7 @@ UNSENDABLE: list[Message] = [
     Open(stream=1, image="a", bytes=0),
     Open(stream=1, image="a", psnr=101.5),
     Open(stream=1, image="a", prefix="0"),
+    Open(stream=1, image="a", region=dataclasses.replace(REGION, width=0)),
     Hello(window=511, idle=60.0),
     Hello(window=8192, idle=60.0, models=("0a1b2c3d",) * 17),
     Ack(received=-1),
@@ -268,7 +291,7 @@ def _json(value: object) -> object:
             return value.value
         case tuple():
             return [_json(element) for element in value]
-        case Entry():
+        case Entry() | Region():
             return dataclasses.asdict(value)
     return value
 

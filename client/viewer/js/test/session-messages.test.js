@@ -67,6 +67,7 @@ test("defaults may be left out", () => {
     psnr: null,
     weight: 1,
     model: null,
+    region: null,
   });
 });
 

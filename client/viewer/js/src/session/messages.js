@@ -29,6 +29,7 @@ import {
   Unfit,
 } from "./fields.js";
 import { pack, unpack, Unreadable } from "./packing.js";
+import { MOST_CELLS } from "./region.js";
 import { encodeVarint, parseVarint } from "./varint.js";
 
 /** Token of the WebSocket handshake; another major version is refused there, over HTTP. */
@@ -72,11 +73,15 @@ export const DFC4 = "dfc4";
 /** A sender's: it can send changes of its catalogue after LIST. */
 export const FOLLOW = "follow";
 
+/** A sender's: it has streams of parts of its pictures, if OPEN asks for one. */
+export const REGION = "region";
+
 /** Known values of `code` in ERROR; a newer peer may send others. */
 export const Code = Object.freeze({
   UNKNOWN_IMAGE: "unknown-image",
   UNREADABLE_IMAGE: "unreadable-image",
   UNKNOWN_MODEL: "unknown-model",
+  UNKNOWN_REGION: "unknown-region",
   PREFIX_MISMATCH: "prefix-mismatch",
   UNSUPPORTED: "unsupported",
   BUSY: "busy",
@@ -105,7 +110,8 @@ export const Code = Object.freeze({
  *   removed: string[], mark: string | null, left_out: number }} Catalogue
  * @typedef {{ type: "OPEN", stream: number, image: string, start: number, prefix: string | null,
  *   bytes: number | null, bpp: number | null, side: number | null, psnr: number | null,
- *   weight: number, model: string | null }} Open
+ *   weight: number, model: string | null,
+ *   region: import("./region.js").Region | null }} Open
  * @typedef {{ type: "ACK", received: number, window: number | null }} Ack
  * @typedef {{ type: "STOP", stream: number }} Stop
  * @typedef {{ type: "END", stream: number, reason: Reason, length: number, updates: number }} End
@@ -145,6 +151,15 @@ const entry = record({
   size: [total],
   time: [total],
   thumbprint: [hex(16)],
+});
+
+const region = record({
+  left: [integer(0, MOST_CELLS - 1)],
+  top: [integer(0, MOST_CELLS - 1)],
+  width: [integer(1, MOST_CELLS)],
+  height: [integer(1, MOST_CELLS)],
+  size: [integer(1, MAX_STREAM)],
+  digest: [hex(16)],
 });
 
 /** @type {Record<string, { kind: number, fields: ReturnType<typeof record> }>} */
@@ -191,6 +206,7 @@ const CONTROL = {
       prefix: [maybe(hex(16)), null],
       ...target,
       model: [fingerprint, null],
+      region: [maybe(region), null],
     }),
   },
   ACK: { kind: 0x06, fields: record({ received: [total], window: [maybe(window), null] }) },

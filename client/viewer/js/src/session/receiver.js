@@ -30,6 +30,7 @@ import {
   MOST_MODELS,
   MUST,
   peerError,
+  REGION,
 } from "./messages.js";
 import { Pace } from "./pace.js";
 import { Tracker } from "./state.js";
@@ -163,6 +164,11 @@ export class ReceiverSession {
     return this.#following && (this.welcome?.capabilities.includes(FOLLOW) ?? false);
   }
 
+  /** Whether the sender has streams of parts of pictures; false before WELCOME. */
+  get regions() {
+    return this.welcome?.capabilities.includes(REGION) ?? false;
+  }
+
   /**
    * Ask for the catalogue, which comes as one or more CATALOGUE events.
    *
@@ -194,11 +200,19 @@ export class ReceiverSession {
    * @param {Target} [options.target]
    * @param {number} [options.weight] how much a gain in quality counts beside other streams
    * @param {string | null} [options.model] the fingerprint that the bytes held name
+   * @param {import("./region.js").Region | null} [options.region] the part that is wanted, if the
+   *   sender has regions
    */
-  open(image, { start = 0, prefix = null, target = {}, weight = 1, model = null } = {}) {
+  open(
+    image,
+    { start = 0, prefix = null, target = {}, weight = 1, model = null, region = null } = {},
+  ) {
     this.#stay();
+    if (region && !this.regions)
+      throw new LocalProtocolError("a region of a sender that has not said that it knows them");
     const stream = this.#tracker.lastOpened + 1;
-    this.#say({ type: "OPEN", stream, image, start, prefix, ...plain(target), weight, model });
+    const held = { start, prefix, model };
+    this.#say({ type: "OPEN", stream, image, ...held, ...plain(target), weight, region });
     const limit = Math.max(start, target.bytes ?? MAX_STREAM);
     this.#progress.set(stream, { position: start, limit, updates: 0 });
     return stream;
