@@ -24,6 +24,21 @@ class Endpoint:
         return f"{host}:{self.port}"
 
 
+Rectangle = tuple[int, int, int, int]
+"""Left, top, width and height of a part of a picture, in pixels."""
+
+
+def rectangle(text: str) -> Rectangle:
+    """Parse LEFT,TOP,WIDTH,HEIGHT.  Raises ArgumentTypeError if it is no part of any picture."""
+    try:
+        left, top, width, height = (int(part) for part in text.split(","))
+    except ValueError:
+        left, top, width, height = 0, 0, 0, 0
+    if min(left, top) < 0 or min(width, height) < 1:
+        raise argparse.ArgumentTypeError(f"{text} is not LEFT,TOP,WIDTH,HEIGHT in pixels")
+    return left, top, width, height
+
+
 def endpoint(text: str) -> Endpoint:
     """Parse HOST:PORT, or a PORT, which then stands for the loopback address of this machine.
 

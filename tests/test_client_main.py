@@ -72,6 +72,7 @@ def test_get_json(folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[st
         "render": "flow",
         "width": 40,
         "height": 30,
+        "regions": [],
     }
     with Image.open(out) as image:
         assert image.info["render"] == "flow"

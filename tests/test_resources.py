@@ -212,7 +212,9 @@ OF_NOBODY_ELSE = {
         client/api/watch.py thread
         client/notebook/prefixes.py thread
         client/notebook/remembering.py file
-        client/api/connection.py task thread
+        client/api/connection.py thread
+        client/api/exchange.py task
+        client/api/regions.py task self._parts
         client/cli/fetch.py socket thread
         client/mirror/plan.py file thread
         client/mirror/senders.py self._folders self._mirrors task

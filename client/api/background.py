@@ -15,7 +15,7 @@ from ..remote.address import Address
 from ..remote.credentials import NO_ACCESS, Access
 from ..storage.partial_stream import Kept
 from .connection import Sender, connect
-from .demand import Demand
+from .demand import Demand, Wish
 from .latest import Latest
 
 CLOSED = "the link has been closed"
@@ -179,6 +179,11 @@ class BackgroundDelivery:
         # RuntimeError: the link has been closed, and there is nothing to change.
         with contextlib.suppress(RuntimeError):
             self._loop.call_soon_threadsafe(self._wanted.change, target, weight)
+
+    def sharpen(self, wish: Wish | None) -> None:
+        """Set the region that is wanted first."""
+        with contextlib.suppress(RuntimeError):
+            self._loop.call_soon_threadsafe(self._wanted.sharpen, wish)
 
     def stop(self) -> None:
         """Stop receiving it."""

@@ -17,10 +17,12 @@ import logging
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Unpack
 
 from diffc_stream.container import Header
+from diffc_stream.container.grammar import MOST_HEADER
 from diffc_stream.errors import (
     DiffcError,
     LinkLost,
@@ -29,30 +31,31 @@ from diffc_stream.errors import (
     SessionError,
     UnknownModel,
 )
-from diffc_stream.session import Code, End, Entry, Reason, Target, TargetOptions, Terms
+from diffc_stream.session import Code, Entry, Reason, Region, Target, TargetOptions, Terms
 from diffc_stream.transport.backoff import Backoff
 from diffc_stream.transport.websocket import OPENING
 
 from ..decoding.decoders import Decoders, Method, ModelDecoders, decoder_finding
+from ..decoding.header import header_of
 from ..decoding.refiner import Refinement, Refiner
 from ..remote.address import Address
 from ..remote.credentials import NO_ACCESS, Access
-from ..remote.links import AnyLink, AnyStream, PullLink, dial
+from ..remote.links import AnyLink, dial
 from ..remote.websocket import Link
 from ..storage.partial_stream import Kept, MemoryStream
 from ..storage.references import BEGINNING, Beginnings
 from .delivery import Delivery
-from .demand import Demand
+from .demand import Demand, Wish
+from .exchange import Deliver, ask, drain, refined, wanted_part
+from .regions import Part, Regions
 
 LEAST_OPENING = 20.0
 """Seconds that a connection may take to open, even if ``patience`` is less."""
 
 AT_ONCE = 100.0
-"""Weight of what a stream starts from, beside that stream."""
+"""Weight of what a stream starts from, and of a region, beside the picture's stream."""
 
 logger = logging.getLogger("diffc_client")
-
-Deliver = Callable[[bytes], None]
 
 
 @contextlib.asynccontextmanager
@@ -218,7 +221,27 @@ class Sender:
     async def _refinements(
         self, image: str, kept: Kept, wanted: Demand, render: Method, previews: Method | None
     ) -> AsyncGenerator[Refinement, None]:
+        """Yield the refinements of a picture, with the regions that are asked for meanwhile."""
         files: list[bytes] = []
+
+        def part(part: Part, wish: Wish) -> AsyncGenerator[Refinement, None]:
+            return self._part(image, part, wish, files, render, previews)
+
+        whole = self._whole(image, kept, wanted, files, render, previews)
+        async with contextlib.aclosing(Regions(wanted, kept, part).over(whole)) as refinements:
+            async for refinement in refinements:
+                yield refinement
+
+    async def _whole(
+        self,
+        image: str,
+        kept: Kept,
+        wanted: Demand,
+        files: list[bytes],
+        render: Method,
+        previews: Method | None,
+    ) -> AsyncGenerator[Refinement, None]:
+        """Yield the refinements of a picture; what it starts from is put into ``files``."""
 
         async def start(header: Header) -> None:
             files[:] = await self._beginnings.of(self._called(image), header)
@@ -234,16 +257,42 @@ class Sender:
             refiner.feed(data)
 
         if kept.length:
-            deliver(_wanted_part(kept, wanted.target))
-        receiving = asyncio.create_task(self._deliver(refiner, deliver, image, kept, wanted))
+            deliver(wanted_part(kept, wanted.target))
+        receiving = partial(self._receive, image, kept, wanted, deliver)
         try:
-            while (refinement := await refiner.next()) is not None:
+            async for refinement in refined(refiner, receiving):
                 yield refinement
         finally:
             self._beginnings.note(self._called(image), bytes(begun))
-            receiving.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await receiving
+
+    def _part(
+        self,
+        image: str,
+        part: Part,
+        wish: Wish,
+        files: list[bytes],
+        render: Method,
+        previews: Method | None,
+    ) -> AsyncGenerator[Refinement, None]:
+        """Return the refinements of a region."""
+        held = [part.whole, *files]
+        decoder = decoder_finding(
+            self._decoders, lambda said: next(filter(said.matches, held), None)
+        )
+        refiner = Refiner(decoder, self._worker, render, previews=previews)
+        if part.kept.length:
+            refiner.feed(part.kept.read())
+        begun = header_of(part.whole[:MOST_HEADER])
+        receiving = partial(
+            self._receive,
+            image,
+            part.kept,
+            Demand(wish.target, AT_ONCE),
+            refiner.feed,
+            region=part.region,
+            model=None if begun is None else begun.model,
+        )
+        return refined(refiner, receiving)
 
     async def receive(
         self,
@@ -263,16 +312,24 @@ class Sender:
         return await self._receive(image, kept, wanted, deliver)
 
     async def _receive(
-        self, image: str, kept: Kept, wanted: Demand, deliver: Deliver | None
+        self,
+        image: str,
+        kept: Kept,
+        wanted: Demand,
+        deliver: Deliver | None,
+        *,
+        region: Region | None = None,
+        model: str | None = None,
     ) -> Reason:
         backoff = self._backoff.fresh()
         while True:
             before = kept.length
             try:
                 link = await self.dial()
-                incoming = _ask(link, self._called(image), kept, wanted)
+                called = self._called(image)
+                incoming = await ask(link, called, kept, wanted, region=region, model=model)
                 wanted.follow(incoming.update)
-                end = await _drain(incoming, kept, deliver)
+                end = await drain(incoming, kept, deliver)
                 if end.reason is not Reason.TARGET or incoming.heard(end):
                     return end.reason
                 # It ended before the sender heard of another target.
@@ -328,16 +385,6 @@ class Sender:
             await self._link.close()
         self._worker.shutdown(wait=False, cancel_futures=True)
 
-    async def _deliver(
-        self, refiner: Refiner, deliver: Deliver, image: str, kept: Kept, wanted: Demand
-    ) -> None:
-        try:
-            await self._receive(image, kept, wanted, deliver)
-        except Exception as error:
-            refiner.finish(error)
-        else:
-            refiner.finish()
-
     def _explained(self, error: PeerError) -> DiffcError:
         if error.code == Code.UNKNOWN_MODEL and error.model is not None:
             return UnknownModel(error.model)
@@ -346,34 +393,3 @@ class Sender:
     async def _pause(self, backoff: Backoff, error: SessionError) -> None:
         logger.info("%s: %s; trying again", self._address.sender, error)
         await backoff.pause(error)
-
-
-def _wanted_part(kept: Kept, target: Target) -> bytes:
-    """Return the held bytes, but no more than the target: the caller may compare rates."""
-    data, header = kept.read(), kept.header
-    return data if header is None else data[: target.length(header.width * header.height)]
-
-
-def _ask(link: AnyLink, image: str, kept: Kept, wanted: Demand) -> AnyStream:
-    if isinstance(link, PullLink):
-        return link.open(image, held=kept.read(), target=wanted.target)
-    header = kept.header
-    return link.open(
-        image,
-        start=kept.length,
-        prefix=kept.prefix,
-        target=wanted.target,
-        weight=wanted.weight,
-        model=header.model if header else None,
-    )
-
-
-async def _drain(incoming: AnyStream, kept: Kept, deliver: Deliver | None) -> End:
-    try:
-        while not isinstance(event := await incoming.next(), End):
-            kept.append(event.payload)
-            if deliver is not None:
-                deliver(event.payload)
-    finally:
-        incoming.stop()
-    return event

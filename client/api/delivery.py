@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator
 from typing import Self, Unpack
 
-from diffc_stream.session import Target, TargetOptions
+from diffc_stream.session import Rectangle, Target, TargetOptions
 
 from ..decoding.refiner import Refinement
-from .demand import Demand
+from .demand import Demand, wished
 
 
 class Delivery:
@@ -36,6 +36,23 @@ class Delivery:
         refinement it has no effect: open the picture again, with the same ``kept``.
         """
         self._wanted.change(Target(**target), weight)
+
+    def sharpen(
+        self, region: Rectangle | None, *, after: int = 0, **target: Unpack[TargetOptions]
+    ) -> None:
+        """Have a region sent before the rest: left, top, width and height in pixels.
+
+        It starts from the bytes of the picture that are there, ``after`` so many, and what it
+        brings is laid over the refinements (:attr:`Refinement.regions`) until the whole picture is
+        as good.  It ends at its own ``target``, by default at 36 dB; the rest goes on meanwhile,
+        with what the region leaves of the link, and after it.  Cells of 32 x 32 pixels are sent as
+        a whole.  A region that was asked for before is stopped, and stays as it is; None stops it.
+
+        Raises TargetError for what is no rectangle.  Iterating raises TargetError if it is not
+        within the picture, and PeerError if there are no regions at the other end.  After the last
+        refinement it has no effect: open the picture again, with the same ``kept``.
+        """
+        self._wanted.sharpen(wished(region, Target(**target), after))
 
     async def aclose(self) -> None:
         """Stop the stream."""

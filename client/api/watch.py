@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Self, Unpack
 
 from diffc_stream.errors import DiffcError
-from diffc_stream.session import Entry, Target, TargetOptions, Terms
+from diffc_stream.session import Entry, Rectangle, Target, TargetOptions, Terms
 
 from ..decoding.decoders import Decoders, Method
 from ..decoding.refiner import Refinement
@@ -22,7 +22,7 @@ from ..remote.address import Address
 from ..remote.credentials import Access
 from ..storage.partial_stream import Kept
 from .background import Background, BackgroundDelivery
-from .demand import Demand
+from .demand import Demand, wished
 from .latest import Latest
 
 logger = logging.getLogger("diffc_client")
@@ -174,6 +174,12 @@ class Watch:
     ) -> None:
         """Change target and weight, as :meth:`Delivery.update` does."""
         self._following.update(Target(**target), weight)
+
+    def sharpen(
+        self, region: Rectangle | None, *, after: int = 0, **target: Unpack[TargetOptions]
+    ) -> None:
+        """Have a region sent before the rest, as :meth:`Delivery.sharpen` does."""
+        self._following.sharpen(wished(region, Target(**target), after))
 
     def stop(self) -> None:
         """Stop the stream and return at once; no further refinement is passed on.

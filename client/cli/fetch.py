@@ -21,12 +21,12 @@ from diffc_stream.errors import (
     UnknownModel,
 )
 from diffc_stream.formats import format_of, save_picture
-from diffc_stream.session import WHOLE, Target, Terms
+from diffc_stream.session import MAX_STREAM, WHOLE, Rectangle, Target, Terms
 
 from ..api.connection import connect
-from ..api.demand import Demand
+from ..api.demand import COARSE, Demand, wished
 from ..decoding.decoders import Decoders, Method
-from ..decoding.refiner import Refinement
+from ..decoding.refiner import Refinement, Sharpened
 from ..remote.address import Address
 from ..remote.credentials import NO_ACCESS, Access
 from ..storage.cache import Cached, Store
@@ -43,6 +43,8 @@ class Request:
     """The picture's address."""
     out: Path
     target: Target = WHOLE
+    region: Rectangle | None = None
+    """The part that is to reach the target, the rest being coarse: left, top, width and height."""
     quality: int | None = None
     """1 to 100 for a lossy format; None is the format's default."""
     render: Method = "mmse"
@@ -72,6 +74,8 @@ class Fetched:
     width: int
     height: int
     seconds: float
+    regions: tuple[Sharpened, ...] = ()
+    """The part that was asked for, and its own stream."""
 
 
 async def fetch(
@@ -147,11 +151,14 @@ async def _written(request: Request, newest: Refinement, began: float) -> Fetche
         width=width,
         height=height,
         seconds=time.monotonic() - began,
+        regions=newest.regions,
     )
 
 
 def _check(request: Request) -> None:
     """Raise the errors of writing that can be known before anything is received."""
+    if request.keep_stream is not None and request.region is not None:
+        raise DestinationError("--keep-stream keeps whole pictures: not with --region")
     format_of(request.out, request.quality)
     check(request.out)
     kept = request.keep_stream
@@ -185,6 +192,23 @@ def _refers(kept: FileStream | Cached | None) -> bool:
     return header is not None and header.reference is not None
 
 
+def _wanted(request: Request) -> Demand:
+    """Return what is wanted of the picture: with a region, COARSE of it or a quarter of the bytes.
+
+    The rest of the bytes are the region's.
+    """
+    if request.region is None:
+        return Demand(request.target)
+    target, share = request.target, None
+    if target.bytes is not None:
+        share = max(1, target.bytes // 4)
+        target = replace(target, bytes=max(1, target.bytes - share))
+    wanted = Demand(replace(COARSE, bytes=share))
+    # Only when all of that is there: the region starts from it.
+    wanted.sharpen(wished(request.region, target, MAX_STREAM))
+    return wanted
+
+
 async def _refinements(
     request: Request, image: str, decoders: Decoders, kept: FileStream | Cached | None
 ) -> AsyncGenerator[Refinement, None]:
@@ -198,7 +222,7 @@ async def _refinements(
         plain=request.plain,
     ) as sender:
         opened = sender.deliver(
-            image, Demand(request.target), render=request.render, previews="mmse", kept=kept
+            image, _wanted(request), render=request.render, previews="mmse", kept=kept
         )
         async with aclosing(opened):
             async for refinement in opened:

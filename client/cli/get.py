@@ -11,10 +11,11 @@ from pathlib import Path
 from typing import get_args
 
 from diffc_stream.destination import is_standard
-from diffc_stream.flags import add_quality, number
+from diffc_stream.flags import add_quality, number, rectangle
 from diffc_stream.formats import FORMATS
 from diffc_stream.session import Terms
 
+from ..api.demand import COARSE
 from ..remote.address import Address
 from .options import EXIT_CODES, LONGEST, access, add_command, add_receiving, add_target, target
 from .progress import Picture, progress, summary
@@ -39,6 +40,8 @@ examples:
       a stream that lies on any web server or object store
   diffc-client get mqtt://hub/cameras/gate//coffee.jpg -o coffee.png
       a picture that a sender publishes to an MQTT broker, below the topic cameras/gate
+  diffc-client get ws://station:8765/coffee.jpg -o coffee.png --region 300,120,200,160 --psnr 34
+      that part as good as that, and the rest coarsely
   diffc-client get ws://station:8765/coffee.jpg -o coffee.png --render flow
       looks real rather than smooth: its detail is synthesised
 
@@ -73,21 +76,7 @@ def add_to(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> Non
     )
     add_quality(get)
     add_target(get, "stop after so many bytes", side=True)
-    get.add_argument(
-        "--keep-stream", metavar="FILE.dfc", type=Path, help="keep the stream; continue one"
-    )
-    get.add_argument(
-        "--plain",
-        action="store_true",
-        help="ask for a stream that starts from no other picture: for a single picture of a camera "
-        "it may be less than all that come before it",
-    )
-    get.add_argument(
-        "--no-cache",
-        action="store_true",
-        help="neither use nor extend the cache of streams received before "
-        "(in $DIFFC_CACHE, else in ~/.cache/diffc-stream)",
-    )
+    _add_streams(get)
     get.add_argument(
         "--patience",
         metavar="SECONDS",
@@ -106,6 +95,33 @@ def add_to(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> Non
     add_receiving(get)
 
 
+def _add_streams(get: argparse.ArgumentParser) -> None:
+    """Add the options about which stream is asked for, and which are kept."""
+    get.add_argument(
+        "--region",
+        metavar="LEFT,TOP,WIDTH,HEIGHT",
+        type=rectangle,
+        help="this part of the picture, in pixels, and the rest of it coarsely: a quarter of "
+        f"--bytes is for the whole, at most {COARSE.bpp:g} bits per pixel, and the target is the "
+        "part's",
+    )
+    get.add_argument(
+        "--keep-stream", metavar="FILE.dfc", type=Path, help="keep the stream; continue one"
+    )
+    get.add_argument(
+        "--plain",
+        action="store_true",
+        help="ask for a stream that starts from no other picture: for a single picture of a camera "
+        "it may be less than all that come before it",
+    )
+    get.add_argument(
+        "--no-cache",
+        action="store_true",
+        help="neither use nor extend the cache of streams received before "
+        "(in $DIFFC_CACHE, else in ~/.cache/diffc-stream)",
+    )
+
+
 def _get(options: argparse.Namespace) -> int:
     # Imported late, because they bring the codec, which --help does not need.
     from ..decoding.decoders import ModelDecoders
@@ -118,6 +134,7 @@ def _get(options: argparse.Namespace) -> int:
         address=address,
         out=options.out,
         target=target(options),
+        region=options.region,
         quality=options.quality,
         render=options.render,
         keep_stream=options.keep_stream,

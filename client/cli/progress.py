@@ -29,12 +29,16 @@ def summary(picture: Refinement | Fetched | Rendered, render: Method = "mmse") -
     from diffc_stream.metrics import told  # brings NumPy, which --help does not need
 
     text = f"{picture.bytes:,} bytes, {picture.bpp:.4g} bpp"
-    if picture.predicted_psnr is None:
-        return text
-    # Decoders of third parties may not have this attribute.
-    within = getattr(picture, "predicted_psnr_range", None)
-    quality = told(picture.predicted_psnr, within)
-    return f"{text}, {quality}" + ("" if render in ("mmse", 0) else " as mmse")
+    if picture.predicted_psnr is not None:
+        # Decoders of third parties may not have this attribute.
+        within = getattr(picture, "predicted_psnr_range", None)
+        quality = told(picture.predicted_psnr, within)
+        text = f"{text}, {quality}" + ("" if render in ("mmse", 0) else " as mmse")
+    for region in getattr(picture, "regions", ()):
+        text += f"; region {region.bytes:,} bytes"
+        if region.predicted_psnr is not None:
+            text += f", {told(region.predicted_psnr)}"
+    return text
 
 
 @contextlib.contextmanager

@@ -19,6 +19,7 @@ from diffc_stream.container import Header
 from diffc_stream.container.grammar import MOST_HEADER
 from diffc_stream.container.metadata import NOTHING as UNKNOWN
 from diffc_stream.container.metadata import Metadata
+from diffc_stream.session import Rectangle
 
 from .decoders import Method, Picture, StreamDecoder, metadata_of
 from .header import header_of
@@ -26,6 +27,18 @@ from .header import header_of
 Starting = Callable[[Header], Awaitable[object]]
 Given = TypeVar("Given")
 Result = TypeVar("Result")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sharpened:
+    """A region of a picture that is better than the rest."""
+
+    rectangle: Rectangle
+    """Left, top, width and height in pixels."""
+    bytes: int
+    """How many bytes of its own stream it was made from."""
+    predicted_psnr: float | None
+    """Expected PSNR in dB."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -48,6 +61,8 @@ class Refinement:
     """The picture's metadata, as far as they have arrived."""
     predicted_psnr_range: tuple[float, float] | None = None
     """The range in dB within which nine in ten pictures lie; it is wide for the first bytes."""
+    regions: tuple[Sharpened, ...] = ()
+    """The regions that were asked for and are better than the rest, to which all else refers."""
 
 
 class Refiner:

@@ -34,8 +34,10 @@ from diffc_stream.session import (
     Message,
     Reason,
     ReceiverSession,
+    Region,
     Target,
     Terms,
+    Welcome,
     peer_error,
 )
 from diffc_stream.session.messages import ENTRIES_PER_PAGE
@@ -70,6 +72,8 @@ class Link:
         self._clock = asyncio.get_running_loop().time
         self._awoken = asyncio.Event()
         self._flushed = asyncio.Event()
+        self._greeted = asyncio.Event()
+        """Set once the sender's WELCOME has arrived, or never will."""
         self._incoming: dict[int, IncomingStream] = {}
         self._backlog = Backlog()
         self._entries: list[Entry] = []
@@ -138,6 +142,16 @@ class Link:
         """How many streams may be open at once; None before WELCOME."""
         return self._session.welcome.streams if self._session.welcome else None
 
+    async def regions(self) -> bool:
+        """Wait for WELCOME, and return whether the sender has streams of regions.
+
+        Raises LinkLost, RemoteProtocolError or PeerError.
+        """
+        await self._greeted.wait()
+        if not self.met:
+            self._check()
+        return self._session.regions
+
     @property
     def following(self) -> bool:
         """Whether the sender sends further pages for follow(); known once the first has arrived."""
@@ -157,6 +171,7 @@ class Link:
         target: Target = WHOLE,
         weight: float = 1.0,
         model: str | None = None,
+        region: Region | None = None,
         bounded: bool = False,
     ) -> IncomingStream:
         """Ask for a picture's stream from byte ``start``; see ReceiverSession.open().
@@ -165,7 +180,13 @@ class Link:
         """
         self._check()
         stream = self._session.open(
-            image, start=start, prefix=prefix, target=target, weight=weight, model=model
+            image,
+            start=start,
+            prefix=prefix,
+            target=target,
+            weight=weight,
+            model=model,
+            region=region,
         )
         incoming = self._incoming[stream] = IncomingStream(
             self, stream, self._backlog if bounded else None
@@ -278,6 +299,8 @@ class Link:
 
     def _act(self, event: Message | None) -> None:
         match event:
+            case Welcome():
+                self._greeted.set()
             case Catalogue():
                 self._websocket.charge(PAGE)
                 self._take(event)
@@ -333,6 +356,7 @@ class Link:
 
     def _lose(self, error: SessionError) -> None:
         error = self._lost = self._leaving or error
+        self._greeted.set()
         for incoming in self._incoming.values():
             incoming.put(error)
         self._incoming.clear()

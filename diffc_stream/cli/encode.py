@@ -15,7 +15,7 @@ from diffc_stream.container.reference import MOST_NAME
 from diffc_stream.destination import STANDARD, check, opened
 from diffc_stream.diffusion.collection import Collection
 from diffc_stream.errors import NothingDecodable, PictureError, TargetError, UnknownModel
-from diffc_stream.flags import add_metadata
+from diffc_stream.flags import Rectangle, add_metadata, rectangle
 from diffc_stream.metrics import told
 
 if TYPE_CHECKING:
@@ -24,9 +24,6 @@ if TYPE_CHECKING:
 
     from diffc_stream.codec import EncodeReport, Held
     from diffc_stream.diffusion.model import Model
-
-Region = tuple[int, int, int, int]
-"""Left, top, width and height of a part of a picture, in pixels."""
 
 
 def add(commands: Commands) -> None:
@@ -65,7 +62,7 @@ def add(commands: Commands) -> None:
     )
     parser.add_argument(
         "--region",
-        type=_region,
+        type=rectangle,
         metavar="LEFT,TOP,WIDTH,HEIGHT",
         help="encode this part of the picture only, in pixels; with --start it starts from that "
         "part of FILE, which shows the whole picture, and decode --whole shows both",
@@ -142,7 +139,7 @@ def _encode(arguments: argparse.Namespace, advance: Advance) -> EncodeReport:
         return encoder.report()
 
 
-def _part(whole: NDArray[np.uint8], region: Region | None) -> NDArray[np.uint8]:
+def _part(whole: NDArray[np.uint8], region: Rectangle | None) -> NDArray[np.uint8]:
     if region is None:
         return whole
     left, top, width, height = region
@@ -190,16 +187,6 @@ def _rate(text: str) -> float:
     if not 0 < value < 1000:
         raise argparse.ArgumentTypeError(f"{text} is not a number of bits per pixel")
     return value
-
-
-def _region(text: str) -> Region:
-    try:
-        left, top, width, height = (int(part) for part in text.split(","))
-    except ValueError:
-        left, top, width, height = 0, 0, 0, 0
-    if min(left, top) < 0 or min(width, height) < 1:
-        raise argparse.ArgumentTypeError(f"{text} is not LEFT,TOP,WIDTH,HEIGHT in pixels")
-    return left, top, width, height
 
 
 def _seed(text: str) -> int:

@@ -1,0 +1,89 @@
+"""Asking a link for a stream, and taking and decoding what comes."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncGenerator, Awaitable, Callable
+
+from diffc_stream.errors import PeerError
+from diffc_stream.session import Code, End, Region, Target
+
+from ..decoding.refiner import Refinement, Refiner
+from ..remote.links import AnyLink, AnyStream, PullLink
+from ..storage.partial_stream import Kept
+from .demand import Demand
+
+Deliver = Callable[[bytes], None]
+
+
+async def ask(
+    link: AnyLink,
+    image: str,
+    kept: Kept,
+    wanted: Demand,
+    *,
+    region: Region | None = None,
+    model: str | None = None,
+) -> AnyStream:
+    """Ask for what follows ``kept``: of the picture's stream, or of that of a ``region``.
+
+    ``model`` is that of a stream that has not begun.  Raises PeerError if there are no regions
+    there, or LinkLost.
+    """
+    if region is not None and (isinstance(link, PullLink) or not await link.regions()):
+        message = "regions come only from senders, by ws:// or wss://, that know them"
+        raise PeerError(Code.UNSUPPORTED, message)
+    if isinstance(link, PullLink):
+        return link.open(image, held=kept.read(), target=wanted.target)
+    header = kept.header
+    return link.open(
+        image,
+        start=kept.length,
+        prefix=kept.prefix,
+        target=wanted.target,
+        weight=wanted.weight,
+        model=header.model if header else model,
+        region=region,
+    )
+
+
+async def drain(incoming: AnyStream, kept: Kept, deliver: Deliver | None) -> End:
+    """Take a stream to its end, and stop it if that is not reached."""
+    try:
+        while not isinstance(event := await incoming.next(), End):
+            kept.append(event.payload)
+            if deliver is not None:
+                deliver(event.payload)
+    finally:
+        incoming.stop()
+    return event
+
+
+def wanted_part(kept: Kept, target: Target) -> bytes:
+    """Return the held bytes, but no more than the target: the caller may compare rates."""
+    data, header = kept.read(), kept.header
+    return data if header is None else data[: target.length(header.width * header.height)]
+
+
+async def refined(
+    refiner: Refiner, receive: Callable[[], Awaitable[object]]
+) -> AsyncGenerator[Refinement, None]:
+    """Yield the refinements of what ``receive`` feeds to the refiner meanwhile."""
+
+    async def finish() -> None:
+        try:
+            await receive()
+        except Exception as error:
+            refiner.finish(error)
+        else:
+            refiner.finish()
+
+    receiving = asyncio.create_task(finish())
+    try:
+        while (refinement := await refiner.next()) is not None:
+            yield refinement
+    finally:
+        receiving.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await receiving
