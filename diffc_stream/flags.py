@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from diffc_stream.budget import PERIODS, Budget, Window
 from diffc_stream.container.metadata import DISCREET, Fact, Facts
 from diffc_stream.order import Order
+from diffc_stream.succession import KEY_EVERY, LONGEST_PERIOD
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -148,6 +149,24 @@ def add_quality(parser: argparse._ActionsContainer) -> None:
         metavar="Q",
         type=integer(1, 100),
         help="of a JPEG, WebP or AVIF that is written, 1 to 100 (default 92, 92 and 85)",
+    )
+
+
+def add_camera(parser: argparse._ActionsContainer, who: str) -> None:
+    """Add the options by which pictures start from those before; ``who`` are their receivers."""
+    parser.add_argument(
+        "--follow-camera",
+        action="store_true",
+        help="the pictures of each folder are those of a fixed camera: each starts from the "
+        f"picture before, by modification time,{who} and takes fewer bytes",
+    )
+    parser.add_argument(
+        "--key-every",
+        metavar="SECONDS",
+        type=number(LONGEST_PERIOD),
+        default=KEY_EVERY,
+        help="... except the first in each so many seconds of the clock (%(default)g), which needs "
+        "no other",
     )
 
 

@@ -13,6 +13,7 @@ from diffc_stream.container import Facts
 from diffc_stream.flags import (
     Endpoint,
     add_budget,
+    add_camera,
     add_metadata,
     add_metrics,
     budget_of,
@@ -26,10 +27,8 @@ from diffc_stream.transport.mqtt import Broker
 from diffc_stream.transport.settings import Configuration, add_configuration
 
 from .auth.options import add_options
-from .catalogue.cameras import KEY_EVERY
 from .mqtt.options import add_mqtt
 
-LONGEST_PERIOD = 31_622_400.0
 """Largest value of --key-every, in seconds."""
 LONGEST_DRAIN = 86_400.0
 """Largest value of --drain, in seconds."""
@@ -246,20 +245,7 @@ def _add_encoding(parser: argparse.ArgumentParser) -> None:
         "(%(default)s)",
     )
     add_metadata(group)
-    group.add_argument(
-        "--follow-camera",
-        action="store_true",
-        help="the pictures of each folder are of one fixed camera: each stream starts from the "
-        "picture before, by modification time, for receivers that know how, and takes fewer bytes",
-    )
-    group.add_argument(
-        "--key-every",
-        metavar="SECONDS",
-        type=number(LONGEST_PERIOD),
-        default=KEY_EVERY,
-        help="... except the first in each so many seconds of the clock (%(default)g), which needs "
-        "no other",
-    )
+    add_camera(group, " for receivers that know how,")
 
 
 def _add_store(parser: argparse.ArgumentParser) -> None:

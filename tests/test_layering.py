@@ -24,7 +24,8 @@ BELOW: dict[str, set[str]] = {
     "budget": set(),
     "ledger": {"budget", "replacement"},
     "order": set(),
-    "flags": {"budget", "container", "order"},
+    "succession": {"container"},
+    "flags": {"budget", "container", "order", "succession"},
     "opening": set(),
     "replacement": set(),
     "destination": {"errors", "replacement"},
@@ -44,7 +45,7 @@ BELOW: dict[str, set[str]] = {
     "emission": {"packets"},
     "bulk": {
         *("codec", "container", "diffusion", "errors", "imaging", "picture", "replacement"),
-        *("ledger", "order", "session", "threads"),
+        *("ledger", "order", "references", "session", "succession", "threads"),
     },
     "publishing": {"bulk", "codec", "diffusion", "errors", "replacement"},
     "cli": {
@@ -69,7 +70,7 @@ BELOW: dict[str, set[str]] = {
     "server": {
         *("allocation", "session", "container", "codec", "diffusion", "opening", "transport"),
         *("exports", "flags", "imaging", "interruption", "threads", "work"),
-        *("budget", "ledger", "references"),
+        *("budget", "ledger", "references", "succession"),
         *("console", "picture", "replacement", "metrics", "errors"),
     },
     "client": {
@@ -96,6 +97,7 @@ FOREIGN: dict[str, set[str]] = {
     "budget": set(),
     "ledger": set(),
     "order": set(),
+    "succession": set(),
     "flags": set(),
     "opening": set(),
     "replacement": set(),

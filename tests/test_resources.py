@@ -67,7 +67,7 @@ COUNTED = {
         server/catalogue/watcher.py task thread
         server/catalogue/history.py self._touched self._marks self._pages self._moments
         server/catalogue/scan.py self.places
-        server/catalogue/cameras.py file self._keys self._orders
+        server/catalogue/cameras.py file self._orders
         server/catalogue/catalogue.py self._spoken_of
         server/catalogue/thumbprints.py self._known self._unsettled
         """,
@@ -199,7 +199,9 @@ OF_NOBODY_ELSE = {
     "as its user publishes or encodes, from folders of his own": """
         diffc_stream/bulk/places.py file
         diffc_stream/bulk/manifest.py file self._done self._lines
-        diffc_stream/bulk/run.py process self._flight self._reserved self._suspects
+        diffc_stream/bulk/chain.py self._beginnings
+        diffc_stream/bulk/run.py process self._before self._reserved
+        diffc_stream/bulk/run.py self.flight self.rest self.suspects
         server/mqtt/publisher.py task thread timer
         server/mqtt/plan.py self.entries self.refused
         server/mqtt/streams.py thread

@@ -9,10 +9,11 @@ import pytest
 
 from diffc_server import Catalogue
 from diffc_server.catalogue import cameras
-from diffc_server.catalogue.cameras import LONGEST, Cameras
+from diffc_server.catalogue.cameras import Cameras
 from diffc_server.catalogue.file import File
 from diffc_stream.errors import RequestRefused
 from diffc_stream.opening import Identity
+from diffc_stream.succession import LONGEST
 
 HOUR = 3600
 START = 400_000 * HOUR

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from diffc_stream.errors import AddressError, LinkLost, RemoteProtocolError
-from diffc_stream.publishing.catalogue import ROOT
+from diffc_stream.publishing.catalogue import ROOT, STREAMS
 from diffc_stream.session import Entry
 
 from . import published
@@ -16,6 +17,8 @@ from .http_connections import HttpConnections
 
 MISSING = (403, 404, 410)
 """Statuses for files that are not there; object stores may answer 403."""
+_HASHED = re.compile(r"[^/].*\.[0-9a-f]{16}\.dfc", re.DOTALL)
+"""What the names of published streams look like."""
 MOST_FOLDERS = 8
 """Folders on the way to a picture whose catalogues are asked for it."""
 
@@ -70,14 +73,19 @@ class FolderCatalogue:
         return None
 
     async def _stream(self, folder: Address, name: str) -> str | None:
-        """Return the path of a picture's stream; None if the folder has none, or no catalogue."""
+        """Return the path of a picture's stream; None if the folder has none, or no catalogue.
+
+        A name may also be that of a stream beside others, below STREAMS: what they start from.
+        """
         try:
             root = await self._file(folder, ROOT)
             page = None if root is None else published.page_of(published.pages(root), name)
             pictures = [] if page is None else await self._page(folder, page)
         except RemoteProtocolError:
             return None  # something else of that name
-        return next((found.stream for found in pictures if found.entry.name == name), None)
+        found = next((found.stream for found in pictures if found.entry.name == name), None)
+        beside = root is not None and _HASHED.fullmatch(name) is not None
+        return f"{STREAMS}{name}" if found is None and beside else found
 
     async def _page(self, folder: Address, page: published.Page) -> list[published.Published]:
         data = await self._file(folder, page.path)

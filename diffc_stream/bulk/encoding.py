@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from diffc_stream.codec import Held
     from diffc_stream.diffusion.model import Model
 
 
@@ -57,8 +58,8 @@ class Encoded:
         return hashlib.sha256(self.stream).hexdigest()
 
 
-def encode(data: bytes, model: Model, settings: Settings) -> Encoded:
-    """Encode the picture in the file ``data``.
+def encode(data: bytes, model: Model, settings: Settings, start: Held | None = None) -> Encoded:
+    """Encode the picture in the file ``data``; it may start from the picture ``start``.
 
     Raises PictureError if it is none, TargetError if it cannot be made so small.
     """
@@ -69,7 +70,13 @@ def encode(data: bytes, model: Model, settings: Settings) -> Encoded:
     target = settings.bytes
     if settings.bpp is not None:
         target = int(settings.bpp * width * height / 8)
-    encoder = Encoder(pixels, model, target_bytes=target, metadata=metadata.only(settings.facts))
+    encoder = Encoder(
+        pixels,
+        model,
+        target_bytes=target,
+        metadata=metadata.only(settings.facts),
+        reference=start,
+    )
     stream = bytearray()
     for piece in encoder:
         stream += piece

@@ -31,6 +31,10 @@ class Found:
     """Its path below the folder, with forward slashes."""
     time: int
     """When it was changed, in seconds since 1970; 0 if that is not known."""
+    nanoseconds: int = 0
+    """The same, in nanoseconds."""
+    linked: bool = False
+    """Whether it is a link to a file."""
 
 
 class Folder:
@@ -76,7 +80,13 @@ class Folder:
             if entry.is_dir(follow_symlinks=False):
                 yield from self._below(f"{name}/")
             elif is_named(name) and entry.is_file():
-                yield Found(name=name, time=int(entry.stat().st_mtime))
+                time = entry.stat().st_mtime_ns
+                yield Found(
+                    name=name,
+                    time=time // 10**9,
+                    nanoseconds=time,
+                    linked=entry.is_symlink(),
+                )
 
 
 class Remote:

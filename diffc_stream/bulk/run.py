@@ -1,4 +1,9 @@
-"""Encode all pictures of a place, in processes that each have a core of their own."""
+"""Encode all pictures of a place, in processes that each have a core of their own.
+
+Pictures of a fixed camera may start from those before.  So what is given to a process is a whole
+period, from one key picture to the next, and the streams do not depend on how many processes there
+are.
+"""
 
 from __future__ import annotations
 
@@ -11,6 +16,7 @@ from dataclasses import dataclass
 from multiprocessing import get_context
 
 from diffc_stream.bulk.manifest import Line, Manifest
+from diffc_stream.bulk.periods import ordered, periods
 from diffc_stream.bulk.places import Found, place
 from diffc_stream.bulk.worker import SUFFIX, Job, begin, work
 from diffc_stream.ledger import Ledger
@@ -118,6 +124,66 @@ def run(
     return encoding.summary
 
 
+def _periods(job: Job, order: Order | None) -> Iterator[tuple[str, ...]]:
+    """Yield the names of the pictures that one process encodes, one after another."""
+    if job.key_every is None:
+        return ((name,) for name in pictures(job.source, order))
+    found = (one for one in place(job.source).files() if not one.name.endswith(SUFFIX))
+    whole = ordered(periods(found, job.key_every), order)
+    return (tuple(one.name for one in period) for period in whole)
+
+
+class _Lane:
+    """A process, what is in flight there, and what comes next."""
+
+    def __init__(self, job: Job) -> None:
+        self._job = job
+        self._pool = _pool(job)
+        self.flight: dict[Future[Line | None], str] = {}
+        self.rest: deque[str] = deque()
+        """The pictures of its period that have not begun."""
+        self.suspects: deque[str] = deque()
+        """Pictures that were in flight when the process died, to be tried again one by one."""
+        self.alone = False
+        """Whether a suspect is in flight."""
+        self._before: list[str] = []
+        """The pictures of the period that have begun, those after the last that failed."""
+
+    def take(self, period: tuple[str, ...]) -> None:
+        """Take a period, when the last has begun."""
+        self.rest.extend(period)
+        self._before.clear()
+
+    def begin(self, name: str, manifest: Manifest) -> None:
+        """Have a picture encoded."""
+        done = manifest.done(name)
+        if self._job.key_every is None:
+            future = self._pool.submit(work, name, done)
+        else:
+            future = self._pool.submit(work, name, done, tuple(self._before))
+        self._before.append(name)
+        self.flight[future] = name
+
+    def fail(self, name: str) -> None:
+        """Take note that nothing can start from a picture, nor from those before it."""
+        if name in self._before:
+            del self._before[: self._before.index(name) + 1]
+
+    def revive(self, suspects: list[str]) -> None:
+        """Begin another process, because one has died with these in flight."""
+        self.suspects.extend([*suspects, *self.flight.values()])
+        self.flight.clear()
+        for name in self.suspects:
+            if name in self._before:
+                self._before.remove(name)
+        self.close()
+        self._pool = _pool(self._job)
+
+    def close(self) -> None:
+        """End the process."""
+        self._pool.shutdown(cancel_futures=True)
+
+
 class _Encoding:
     """The pictures that are being encoded, and those that come next."""
 
@@ -125,75 +191,85 @@ class _Encoding:
         self, job: Job, workers: int, told: Told, order: Order | None, ledger: Ledger | None
     ) -> None:
         self.summary = Summary()
-        self._job = job
-        self._workers = workers
         self._told = told
         self._manifest = Manifest(place(job.destination, make=True))
-        self._names = pictures(job.source, order)
+        self._periods = _periods(job, order)
         self._accounts = _Accounts(ledger, job.settings.bytes)
-        self._flight: dict[Future[Line | None], str] = {}
-        self._suspects: deque[str] = deque()
-        """Pictures that were in flight when a worker died, to be tried again one by one."""
-        self._alone = False
-        """Whether a suspect is in flight."""
-        self._waiting: str | None = None
-        """A picture for which the budget has no room until one in flight has cost less."""
-        self._pool = _pool(job, workers)
+        self._lanes = [_Lane(job) for _ in range(workers)]
+        self._blocked = False
+        """Whether the budget has no room for a picture, until one in flight has cost less."""
 
     def begin(self) -> bool:
         """Start as many pictures as may be in flight; return False if there are none."""
-        self._alone = bool(self._suspects)
-        most = 1 if self._alone else AHEAD * self._workers
-        while len(self._flight) < most:
-            name = self._next()
-            if name is None:
-                break
-            self._flight[self._pool.submit(work, name, self._manifest.done(name))] = name
-        self.summary.spent = self._waiting is not None and not self._flight
-        return bool(self._flight)
+        self._blocked = False
+        for ahead in range(AHEAD):
+            for lane in self._lanes:
+                if len(lane.flight) <= ahead and not lane.alone:
+                    self._begin(lane)
+        flying = any(lane.flight for lane in self._lanes)
+        self.summary.spent = self._blocked and not flying
+        return flying
 
-    def _next(self) -> str | None:
-        """Return the next picture; None if there is none now."""
-        if self._alone:
-            return self._suspects.popleft()
-        name, self._waiting = self._waiting or next(self._names, None), None
-        if name is not None and not self._accounts.begin(name):
-            self._waiting, name = name, None
-        return name
+    def _begin(self, lane: _Lane) -> None:
+        """Start the next picture of a process, if there is one now."""
+        if lane.suspects:
+            if not lane.flight:
+                lane.alone = True
+                lane.begin(lane.suspects.popleft(), self._manifest)
+            return
+        if not lane.rest:
+            lane.take(next(self._periods, ()))
+        if lane.rest and not self._blocked:
+            self._blocked = not self._accounts.begin(lane.rest[0])
+            if not self._blocked:
+                lane.begin(lane.rest.popleft(), self._manifest)
 
     def end(self) -> None:
         """Wait until a picture is done, or its worker has died; note what came of it."""
-        finished, _ = wait(self._flight, return_when=FIRST_COMPLETED)
-        broken = False
-        for future in finished:
-            name = self._flight.pop(future)
-            try:
-                line = future.result()
-            except BrokenProcessPool:
-                broken = True
-                if not self._alone:
-                    self._suspects.append(name)
-                    continue
-                line = Line(name=name, source="", settings="", error=_DIED)
-            self._accounts.end(name, line)
-            _count(self.summary, self._manifest, line)
-            self._told(name, line.error if line is not None else None)
-        if broken:
-            self._suspects.extend(self._flight.values())
-            self._flight.clear()
-            self._pool.shutdown(cancel_futures=True)
-            self._pool = _pool(self._job, self._workers)
+        flight = [future for lane in self._lanes for future in lane.flight]
+        finished, _ = wait(flight, return_when=FIRST_COMPLETED)
+        for lane in self._lanes:
+            suspects = []
+            # In the order in which they began.
+            for future in [one for one in lane.flight if one in finished]:
+                name = lane.flight.pop(future)
+                try:
+                    line = future.result()
+                except BrokenProcessPool:
+                    suspects.append(name)
+                else:
+                    self._note(lane, name, line)
+            self._mourn(lane, suspects)
+            lane.alone = lane.alone and bool(lane.flight)
+
+    def _mourn(self, lane: _Lane, suspects: list[str]) -> None:
+        """Handle the pictures whose process has died, if it has."""
+        if not suspects:
+            return
+        if lane.alone:
+            [name] = suspects
+            self._note(lane, name, Line(name=name, source="", settings="", error=_DIED))
+            suspects = []
+        lane.revive(suspects)
+
+    def _note(self, lane: _Lane, name: str, line: Line | None) -> None:
+        if line is not None and line.error is not None:
+            lane.fail(name)
+        self._accounts.end(name, line)
+        _count(self.summary, self._manifest, line)
+        self._told(name, line.error if line is not None else None)
 
     def close(self) -> None:
         """End the processes, and save what is known."""
-        self._pool.shutdown(cancel_futures=True)
+        for lane in self._lanes:
+            lane.close()
         self._manifest.flush()
         self._accounts.close()
 
 
-def _pool(job: Job, workers: int) -> ProcessPoolExecutor:
+def _pool(job: Job) -> ProcessPoolExecutor:
     # Not forked: threads of this process and its libraries would be missing in the child.
-    return ProcessPoolExecutor(workers, get_context("spawn"), initializer=begin, initargs=(job,))
+    return ProcessPoolExecutor(1, get_context("spawn"), initializer=begin, initargs=(job,))
 
 
 def _count(summary: Summary, manifest: Manifest, line: Line | None) -> None:

@@ -16,6 +16,7 @@ from diffc_stream.bulk.places import Place, place
 from diffc_stream.errors import DestinationError, DiffcError, one_line
 
 if TYPE_CHECKING:
+    from diffc_stream.bulk.chain import Chain
     from diffc_stream.diffusion.model import Model
 
 SUFFIX = ".dfc"
@@ -33,6 +34,8 @@ class Job:
     settings: Settings
     model: Path | None
     """A model file beside those at hand."""
+    key_every: float | None = None
+    """Seconds of a camera's period; None if no pictures start from others."""
 
 
 @dataclass(slots=True)
@@ -41,6 +44,10 @@ class _Worker:
     destination: Place
     settings: Settings
     model: Model
+    chain: Chain
+    """The streams of the period that is being encoded."""
+    last: str = ""
+    """The last of its pictures."""
 
 
 _worker: _Worker | None = None
@@ -53,40 +60,44 @@ def begin(job: Job) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # its parent ends it
     threads.limit(1)
     from diffc_stream import codec
+    from diffc_stream.bulk.chain import Chain
     from diffc_stream.diffusion.collection import Collection
 
     codec.prepare()
-    _worker = _Worker(
-        place(job.source),
-        place(job.destination),
-        job.settings,
-        Collection.at_hand(job.model).preferred,
-    )
+    model = Collection.at_hand(job.model).preferred
+    _worker = _Worker(place(job.source), place(job.destination), job.settings, model, Chain(model))
 
 
-def work(name: str, done: Done | None) -> Line | None:
+def work(name: str, done: Done | None, before: tuple[str, ...] = ()) -> Line | None:
     """Encode a picture; return None if ``done`` says that it has been, and its stream is whole.
 
+    It goes back to the pictures ``before``, which this process, or one that died, has encoded.
     What is wrong with one picture is in the line that is returned, and raises nothing.
     """
     assert _worker is not None
     began = time.perf_counter()
-    key = _worker.settings.key(_worker.model.fingerprint)
+    _go_on(_worker, name, before)
+    key = _worker.settings.key(_worker.model.fingerprint) + _worker.chain.key
     source = ""
     try:
         data = _worker.source.read(name)
         source = hashlib.sha256(data).hexdigest()
-        there = _hash(_worker.destination, name + SUFFIX)
-        if done is not None and there is not None and done == (source, key, there):
+        stream = _read(_worker.destination, name + SUFFIX)
+        there = None if stream is None else hashlib.sha256(stream).hexdigest()
+        if done is not None and stream is not None and done == (source, key, there):
+            _worker.chain.add(_beside(name), stream)
             return None
-        encoded = encode(data, _worker.model, _worker.settings)
+        start = _worker.chain.start()
+        encoded = encode(data, _worker.model, _worker.settings, start)
         # Without a line about it, it may be that of a run that was killed, or somebody else's.
         known = there in (None, encoded.sha256, done[2] if done is not None else None)
         if not known:
             raise DestinationError(f"{name}{SUFFIX} was not written by diffc bulk: it stays")
         if there != encoded.sha256:
             _worker.destination.write(name + SUFFIX, encoded.stream)
+        _worker.chain.add(_beside(name), encoded.stream)
     except (DiffcError, OSError) as error:
+        _worker.chain.clear()
         wrong = one_line(error) if isinstance(error, OSError) else str(error)
         return Line(name=name, source=source, settings=key, error=wrong)
     return Line(
@@ -101,8 +112,27 @@ def work(name: str, done: Done | None) -> Line | None:
     )
 
 
-def _hash(where: Place, name: str) -> str | None:
+def _go_on(worker: _Worker, name: str, before: tuple[str, ...]) -> None:
+    """Have the chain of a process end with the last of the pictures ``before``."""
+    if not before:
+        worker.chain.clear()
+    elif worker.last != before[-1]:
+        worker.chain.clear()
+        for one in before:
+            try:
+                worker.chain.add(_beside(one), worker.destination.read(one + SUFFIX))
+            except (DiffcError, OSError):
+                worker.chain.clear()
+    worker.last = name
+
+
+def _beside(name: str) -> str:
+    """Return the name of a picture's stream in its folder."""
+    return name.rpartition("/")[2] + SUFFIX
+
+
+def _read(where: Place, name: str) -> bytes | None:
     try:
-        return hashlib.sha256(where.read(name)).hexdigest()
+        return where.read(name)
     except FileNotFoundError:
         return None

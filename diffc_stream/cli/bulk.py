@@ -13,7 +13,7 @@ from diffc_stream.cli.arguments import ENGINE, EXIT_CODES, Commands, count
 from diffc_stream.cli.output import pictures_progress, print_json
 from diffc_stream.cli.publish import add_settings, settings_of
 from diffc_stream.errors import UnusablePictures
-from diffc_stream.flags import add_budget, add_order, budget_of, order_of
+from diffc_stream.flags import add_budget, add_camera, add_order, budget_of, order_of
 from diffc_stream.ledger import Ledger
 
 BUDGET = ".diffc-bulk-budget.json"
@@ -39,6 +39,7 @@ def add(commands: Commands) -> None:
     parser.add_argument("source", metavar="SOURCE", help="a folder, or a URL")
     parser.add_argument("destination", metavar="DEST", help="a folder, or a URL")
     add_settings(parser)
+    add_camera(parser, "")
     parser.add_argument(
         "--workers",
         metavar="N",
@@ -67,6 +68,7 @@ def run(arguments: argparse.Namespace) -> None:
         destination=arguments.destination,
         settings=settings_of(arguments),
         model=arguments.model,
+        key_every=arguments.key_every if arguments.follow_camera else None,
     )
     budget, ledger = budget_of(arguments), None
     if not budget.unlimited:

@@ -12,7 +12,7 @@ from diffc_stream.cli.arguments import ENGINE, EXIT_CODES, Commands, count
 from diffc_stream.cli.output import pictures_progress, print_json
 from diffc_stream.diffusion.collection import Collection
 from diffc_stream.errors import UnusablePictures
-from diffc_stream.flags import add_metadata, number
+from diffc_stream.flags import add_camera, add_metadata, number
 
 if TYPE_CHECKING:
     from diffc_stream.bulk.encoding import Settings
@@ -40,6 +40,7 @@ def add(commands: Commands) -> None:
     parser.add_argument("source", type=Path, metavar="SOURCE", help="a folder")
     parser.add_argument("destination", type=Path, metavar="DEST", help="a folder")
     add_settings(parser)
+    add_camera(parser, "")
     parser.add_argument(
         "--prune",
         action="store_true",
@@ -90,6 +91,7 @@ def run(arguments: argparse.Namespace) -> None:
             arguments.destination,
             models=models,
             settings=settings_of(arguments),
+            key_every=arguments.key_every if arguments.follow_camera else None,
             prune=arguments.prune,
             told=advance,
         )

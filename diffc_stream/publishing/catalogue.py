@@ -15,6 +15,8 @@ ROOT = "catalogue.json"
 """The path of the file that names the pages."""
 PAGES = "-/catalogue/"
 """The folder of the pages."""
+STREAMS = "streams/"
+"""The folder of the streams."""
 VERSION = 1
 MOST_ON_PAGE = 1000
 """Pictures of a page, at most ..."""

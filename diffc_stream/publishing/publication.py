@@ -8,16 +8,18 @@ name them, each replaced as a whole.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from diffc_stream.bulk.chain import Chain
 from diffc_stream.bulk.encoding import Encoded, Settings, described, encode, is_stream
+from diffc_stream.bulk.periods import Period, periods
 from diffc_stream.bulk.places import Folder, Found
 from diffc_stream.errors import DestinationError, DiffcError, one_line
 from diffc_stream.publishing import catalogue, headers
-from diffc_stream.publishing.catalogue import Published
+from diffc_stream.publishing.catalogue import STREAMS, Published
 from diffc_stream.publishing.folder import PublishedFolder
 from diffc_stream.publishing.record import Made, Record
 from diffc_stream.publishing.thumbnail import SUFFIX, thumbnail
@@ -27,7 +29,6 @@ if TYPE_CHECKING:
     from diffc_stream.diffusion.collection import Collection, ModelFile
 
 INDEX = "index.html"
-STREAMS = "streams/"
 THUMBNAILS = "-/thumbnails/"
 _HASH = 16
 """Hexadecimal digits of a hash in a name."""
@@ -67,11 +68,14 @@ def publish(
     *,
     models: Collection,
     settings: Settings,
+    key_every: float | None = None,
     prune: bool = False,
     told: Told = lambda _name, _wrong: None,
 ) -> Publication:
     """Publish the pictures and streams below ``source`` into the folder ``destination``.
 
+    With ``key_every``, the pictures of each folder start from one another, with a key picture every
+    so many seconds of the clock.
     A picture that cannot be used is left out, and the others go on.  With ``prune``, the files of
     earlier publications that this one does not need are deleted.  Raises DestinationError if
     ``source`` is no folder, or a file of another program would have to be replaced, and OSError
@@ -83,7 +87,7 @@ def publish(
     destination.mkdir(parents=True, exist_ok=True)
     with Record(destination) as record:
         return _Run(PublishedFolder(destination, record), record, models, settings).publish(
-            pictures, prune=prune, told=told
+            pictures, key_every=key_every, prune=prune, told=told
         )
 
 
@@ -95,29 +99,26 @@ class _Run:
         self._record = record
         self._models = models
         self._settings = settings
+        self._chain = Chain(models.preferred)
+        """The streams of the period that is being published."""
         self._encoded = 0
 
-    def publish(self, source: Folder, *, prune: bool, told: Told) -> Publication:
+    def publish(
+        self, source: Folder, *, key_every: float | None, prune: bool, told: Told
+    ) -> Publication:
         for path in (INDEX, catalogue.ROOT, headers.HEADERS, headers.NGINX):
             self._folder.check(path)
-        published, failed = [], {}
-        for found in source.files():
-            if (source.path / found.name).resolve().is_relative_to(self._folder.path.resolve()):
-                continue  # published earlier, into a folder within the source
-            wrong = None
-            try:
-                published.append(self._picture(source, found))
-            except DiffcError as error:
-                wrong = str(error)
-            except OSError as error:
-                if isinstance(error.filename, str) and error.filename.startswith(
-                    str(self._folder.path)
-                ):
-                    raise
-                wrong = one_line(error)
-            if wrong is not None:
-                failed[found.name] = wrong
-            told(found.name, wrong)
+        published: list[Published] = []
+        failed: dict[str, str] = {}
+        here = self._folder.path.resolve()
+        files = (
+            found
+            for found in source.files()
+            # What was published earlier, into a folder within the source, is none of it.
+            if not (source.path / found.name).resolve().is_relative_to(here)
+        )
+        for period in periods(files, key_every):
+            published += self._period(source, period, failed, told)
         published.sort(key=lambda picture: picture.name)
         page = self._finish(published)
         return Publication(
@@ -131,10 +132,36 @@ class _Run:
             page=page,
         )
 
+    def _period(
+        self, source: Folder, period: Period, failed: dict[str, str], told: Told
+    ) -> Iterator[Published]:
+        """Publish pictures of which each but the first may start from the one before."""
+        self._chain.clear()
+        for found in period:
+            wrong = None
+            try:
+                one = self._picture(source, found)
+                if len(period) > 1:
+                    stream = (self._folder.path / one.stream).read_bytes()
+                    self._chain.add(one.stream.rpartition("/")[2], stream)
+                yield one
+            except DiffcError as error:
+                wrong = str(error)
+            except OSError as error:
+                if isinstance(error.filename, str) and error.filename.startswith(
+                    str(self._folder.path)
+                ):
+                    raise
+                wrong = one_line(error)
+            if wrong is not None:
+                failed[found.name] = wrong
+                self._chain.clear()  # so the next is a key picture
+            told(found.name, wrong)
+
     def _picture(self, source: Folder, found: Found) -> Published:
         """Publish one picture's stream and thumbnail, unless they are there already."""
         data = source.read(found.name)
-        key = self._settings.key(next(iter(self._models)))
+        key = self._settings.key(next(iter(self._models))) + self._chain.key
         origin = hashlib.sha256(data).hexdigest()
         made = self._record.made(origin, key)
         if made is None or not self._is_there(found.name, made):
@@ -185,7 +212,8 @@ class _Run:
     def _stream(self, data: bytes) -> Encoded:
         if is_stream(data):
             return described(data)
-        encoded = encode(data, self._models.preferred, self._settings)
+        start = self._chain.start()
+        encoded = encode(data, self._models.preferred, self._settings, start)
         self._encoded += 1
         return encoded
 

@@ -1,9 +1,6 @@
 """The order of a camera's pictures: which of them a stream goes back to, one from another.
 
-The pictures of one folder are of one camera, in the order of their modification times and, where
-these are equal, of their names.  Each starts from the one before, except for key pictures: the
-first of all, the first of each period of the clock, and one after LONGEST - 1 others, so that no
-receiver needs more than these to begin.
+:mod:`diffc_stream.succession` has the rule; here it is applied to folders, which change.
 """
 
 from __future__ import annotations
@@ -14,18 +11,14 @@ from collections import OrderedDict
 from pathlib import Path
 from threading import Lock
 
-from diffc_stream.container.reference import MOST_NAME
 from diffc_stream.errors import RequestRefused
 from diffc_stream.imaging.kinds import SUFFIXES
 from diffc_stream.opening import Identity
 from diffc_stream.session import Code
+from diffc_stream.succession import KEY_EVERY, keys, period_of
 
 from .file import STREAM_SUFFIX, File, try_later
 
-KEY_EVERY = 3600.0
-"""Seconds of a period of the clock."""
-LONGEST = 64
-"""Pictures that go back to one key picture, with it."""
 MOST_FOLDERS = 64
 """Folders whose order is remembered."""
 SETTLING = 2 * 10**9
@@ -40,7 +33,7 @@ class Cameras:
 
     def __init__(self, key_every: float = KEY_EVERY) -> None:
         """Begin anew with a key picture every ``key_every`` seconds of the clock, more than 0."""
-        self._period = max(1, round(key_every * 10**9))
+        self._period = period_of(key_every)
         self._orders: OrderedDict[Path, _Order] = OrderedDict()
         self._guard = Lock()
 
@@ -93,17 +86,8 @@ class _Order:
         found.sort(key=lambda one: (one.version.time, one.path.name))
         self._files = found
         self._places = {one: place for place, one in enumerate(found)}
-        self._keys: list[int] = []
+        self._keys = keys([(one.version.time, one.path.name) for one in found], period)
         """For each picture, the place of its key picture."""
-        for place, one in enumerate(found):
-            key = self._keys[-1] if place else 0
-            if place and (
-                place - key >= LONGEST
-                or one.version.time // period != found[place - 1].version.time // period
-                or not _is_nameable(found[place - 1].path.name)
-            ):
-                key = place
-            self._keys.append(key)
 
     def holds(self) -> bool:
         """Tell whether no file has come or gone since.  Raises OSError."""
@@ -123,9 +107,3 @@ class _Order:
 def _is_picture(name: str) -> bool:
     suffix = os.path.splitext(name)[1].lower()  # noqa: PTH122  (ten thousand times)
     return suffix in SUFFIXES and suffix != STREAM_SUFFIX and not name.startswith(".")
-
-
-def _is_nameable(name: str) -> bool:
-    """Tell whether a stream may name the one of this picture, and receivers believe it."""
-    size = len(f"{name}{STREAM_SUFFIX}".encode(errors="replace"))
-    return name.isprintable() and "\\" not in name and size <= MOST_NAME

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Iterable
 from pathlib import Path
 
 from PIL import Image
@@ -13,6 +15,8 @@ from diffc_stream.publishing.publication import Publication, publish
 
 SETTINGS = Settings(bpp=0.4)
 SIDE = 96
+TAKEN = 400_000 * 3600
+"""When a camera's first picture was taken, in seconds since 1970: at a full hour."""
 
 
 def photographs(folder: Path) -> Path:
@@ -36,3 +40,15 @@ def files(folder: Path) -> dict[str, bytes]:
         for path in sorted(folder.rglob("*"))
         if path.is_file()
     }
+
+
+def followed(folder: Path, numbers: Iterable[int], *, every: int = 60) -> Path:
+    """Write pictures of a camera that were taken ``every`` so many seconds; return the folder."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for number in numbers:
+        frame = scene(SIDE, 1).copy()
+        frame[40:46, 8 * number : 8 * number + 6] = 255
+        path = folder / f"{number}.png"
+        Image.fromarray(frame).save(path)
+        os.utime(path, (TAKEN + every * number,) * 2)
+    return folder
