@@ -48,7 +48,7 @@ async def test_receivers_go_on_at_the_other_sender(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("diffc_stream.session.sender.COME_BACK", 0.05)
-    folder, gate = pictures(tmp_path), threading.Semaphore(len(NAMES) * 3)
+    folder, gate = pictures(tmp_path), threading.Semaphore(0)
     held = [MemoryStream() for _ in range(RECEIVERS)]
 
     async def receive(port: int, number: int) -> Reason:
@@ -56,7 +56,7 @@ async def test_receivers_go_on_at_the_other_sender(
         async with diffc_client.connect(address, decoders=FakeDecoders(), patience=None) as source:
             return await source.receive(NAMES[number % len(NAMES)], held[number])
 
-    async with sender(folder, FakeOpener(length=LENGTH, gate=gate)) as first:
+    async with sender(folder, FakeOpener(length=LENGTH, gate=gate, free=3)) as first:
         tasks = [asyncio.create_task(receive(first.port, number)) for number in range(RECEIVERS)]
         await settled(lambda: all(kept.length for kept in held))
         assert all(0 < kept.length < LENGTH for kept in held)

@@ -34,12 +34,14 @@ class FakeOpener:
     """Opens any file as a picture whose stream follows from its name.
 
     A file that holds ``broken`` is no picture, and one called ``*.dfc`` the stream of the model
-    whose fingerprint it holds, or what it holds; with ``gate``, every piece waits for it.
+    whose fingerprint it holds, or what it holds; with ``gate``, every piece waits for it, but for the ``free`` ones.
     """
 
     length: int = 5000
     piece: int = 300
     gate: threading.Semaphore | None = None
+    free: int = 0
+    """Pieces of each picture that do not wait for the gate."""
     fingerprints: tuple[str, ...] = (FINGERPRINT,)
     opened: list[str] = field(default_factory=list)
     models: list[str] = field(default_factory=list)
@@ -71,7 +73,7 @@ class FakeOpener:
     def _pieces(self, name: str, model: str, first: int) -> Iterator[bytes]:
         data = stream_of(name, self.length, model)
         for start in range(first, len(data), self.piece):
-            if self.gate is not None:
+            if self.gate is not None and start >= first + self.free * self.piece:
                 self.gate.acquire()
             piece = data[start : start + self.piece]
             self.computed[name] = self.computed.get(name, 0) + len(piece)
