@@ -146,6 +146,31 @@ async def test_a_region_waits_for_enough_of_the_whole_or_for_all_of_it() -> None
 
 
 @pytest.mark.asyncio
+async def test_the_rest_waits_until_the_region_is_there() -> None:
+    scene, told = Scene(), []
+    scene.wanted.follow(lambda target, _: told.append(target.bytes))
+    scene.sharpen(LEFT, after=900)
+    scene.whole.tell(refinement(1, 800, 25.0))
+    await scene.next()
+    assert scene.wanted.now == Target(bytes=900)
+    assert not await scene.wanted.released(899)
+    scene.whole.tell(refinement(2, 1000, 25.0))
+    await scene.next()
+    assert scene.wanted.now == Target(bytes=1000)
+    waiting = asyncio.create_task(scene.wanted.released(1000))
+    scene.wanted.change(Target(bytes=950, psnr=30.0), 1.0)
+    assert scene.wanted.now == Target(bytes=950, psnr=30.0)
+    scene.wanted.change(WHOLE, 1.0)
+    assert not waiting.done()
+    scene.parts[0][2].tell(refinement(10, 50, 28.0, width=32, complete=True))
+    await scene.next()
+    assert await waiting
+    assert scene.wanted.now == WHOLE
+    assert told == [900, 1000, 950, 1000, None]
+    await scene.over.aclose()
+
+
+@pytest.mark.asyncio
 @pytest.mark.parametrize(
     ("size", "psnr", "value"),
     [

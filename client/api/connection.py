@@ -330,7 +330,9 @@ class Sender:
                 incoming = await ask(link, called, kept, wanted, region=region, model=model)
                 wanted.follow(incoming.update)
                 end = await drain(incoming, kept, deliver)
-                if end.reason is not Reason.TARGET or incoming.heard(end):
+                if end.reason is not Reason.TARGET:
+                    return end.reason
+                if incoming.heard(end) and not await wanted.released(kept.length):
                     return end.reason
                 # It ended before the sender heard of another target.
             except (LinkLost, PeerError) as error:

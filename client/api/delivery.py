@@ -44,9 +44,9 @@ class Delivery:
 
         It starts from the bytes of the picture that are there, ``after`` so many, and what it
         brings is laid over the refinements (:attr:`Refinement.regions`) until the whole picture is
-        as good.  It ends at its own ``target``, by default at 36 dB; the rest goes on meanwhile,
-        with what the region leaves of the link, and after it.  Cells of 32 x 32 pixels are sent as
-        a whole.  A region that was asked for before is stopped, and stays as it is; None stops it.
+        as good.  It ends at its own ``target``, by default at 36 dB; the rest waits until then.
+        Cells of 32 x 32 pixels are sent as a whole.  A region that was asked for before is stopped,
+        and stays as it is; None stops it.
 
         Raises TargetError for what is no rectangle.  Iterating raises TargetError if it is not
         within the picture, and PeerError if there are no regions at the other end.  After the last

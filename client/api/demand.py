@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from diffc_stream.errors import TargetError
 from diffc_stream.session import WHOLE, Rectangle, Target
@@ -42,14 +43,44 @@ class Demand:
         self.weight = weight
         self.wish: Wish | None = None
         """The region that is wanted before the rest; None if there is none."""
+        self._held: int | None = None
+        self._released = asyncio.Event()
         self._tell: Tell | None = None
         self._tell_wish: Callable[[], None] | None = None
+
+    @property
+    def now(self) -> Target:
+        """The target for the moment: no more of the picture than is held, while a region comes."""
+        if self._held is None:
+            return self.target
+        most = self._held if self.target.bytes is None else min(self._held, self.target.bytes)
+        return replace(self.target, bytes=most)
 
     def change(self, target: Target, weight: float) -> None:
         """Set another target and weight from now on."""
         self.target, self.weight = target, weight
-        if self._tell is not None:
-            self._tell(target, weight)
+        self._say()
+
+    def hold(self, length: int | None) -> None:
+        """Want no more than so many bytes of the picture for now; None wants all again."""
+        if length == self._held:
+            return
+        self._held = length
+        if length is None:
+            self._released.set()
+        else:
+            self._released.clear()
+        self._say()
+
+    async def released(self, length: int) -> bool:
+        """Wait until more is wanted than ``length`` bytes, if it is only held there for now.
+
+        Returns whether it was.
+        """
+        if self._held is None or length < self._held:
+            return False
+        await self._released.wait()
+        return True
 
     def follow(self, tell: Tell | None) -> None:
         """Call ``tell`` with every change from now on, instead of the function given before."""
@@ -64,6 +95,10 @@ class Demand:
     def follow_wish(self, tell: Callable[[], None]) -> None:
         """Call ``tell`` whenever there is another region, or none."""
         self._tell_wish = tell
+
+    def _say(self) -> None:
+        if self._tell is not None:
+            self._tell(self.now, self.weight)
 
 
 def wished(region: Rectangle | None, target: Target, after: int) -> Wish | None:

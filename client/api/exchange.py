@@ -35,13 +35,13 @@ async def ask(
         message = "regions come only from senders, by ws:// or wss://, that know them"
         raise PeerError(Code.UNSUPPORTED, message)
     if isinstance(link, PullLink):
-        return link.open(image, held=kept.read(), target=wanted.target)
+        return link.open(image, held=kept.read(), target=wanted.now)
     header = kept.header
     return link.open(
         image,
         start=kept.length,
         prefix=kept.prefix,
-        target=wanted.target,
+        target=wanted.now,
         weight=wanted.weight,
         model=header.model if header else model,
         region=region,

@@ -73,6 +73,7 @@ class Regions:
         self._wanted.follow_wish(self._changed.set)
         newest: Refinement | None = None
         last: Refinement | None = None
+        self._hold(None)
         async with _Steps(whole) as steps, _Steps() as parts:
             while newest is None or not newest.complete or self._busy(parts):
                 fresh = False
@@ -86,13 +87,25 @@ class Regions:
                 if self._part is not None and (sharper := await self._take(parts)) is not None:
                     self._part.newest, fresh = sharper, True
                 await self._turn(parts, newest)
+                self._hold(parts)
                 if fresh and newest is not None:
                     last = self._laid_over(newest, complete=not self._busy(parts))
                     yield last
                     # Whoever took it may have asked for something.
                     await self._turn(parts, newest)
+                    self._hold(parts)
             if last is not None and not last.complete:
                 yield replace(last, complete=True)  # a region has been dropped
+
+    def _hold(self, parts: _Steps | None) -> None:
+        """Have no more of the whole picture sent while the region comes, or is to come."""
+        wish = self._wanted.wish
+        if wish is not None and wish != self._wish:
+            self._wanted.hold(wish.after or None)
+        elif parts is not None and parts.running and self._part is not None:
+            self._wanted.hold(len(self._part.whole))
+        else:
+            self._wanted.hold(None)
 
     def _busy(self, parts: _Steps) -> bool:
         return parts.running or self._wanted.wish != self._wish
