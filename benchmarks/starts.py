@@ -88,7 +88,7 @@ def measured(path: Path, model: Model) -> Started:
     """Measure one picture."""
     picture = load_picture(path)
     most = int(MOST_BPP * picture.shape[0] * picture.shape[1] / 8)
-    view = _middle(*picture.shape[:2])
+    view = middle(*picture.shape[:2])
     stream, whole = _until_good(picture, model, view, most=most, least=SIZES[-1])
     first = stream[:FIRST]
     held = Held(picture=_decoded(first, model), data=first, view=view)
@@ -130,7 +130,7 @@ def thumbnail(picture: Picture) -> tuple[bytes, Picture]:
     return best
 
 
-def _middle(height: int, width: int) -> View:
+def middle(height: int, width: int) -> View:
     """Return the region of a picture of this size."""
     rows, columns = round(height * SHARE**0.5), round(width * SHARE**0.5)
     return (height - rows) // 2, (width - columns) // 2, rows, columns

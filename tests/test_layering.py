@@ -173,7 +173,7 @@ SERVING = {"link", "receive_packets", "send_packets"}
 """Commands of ``diffc`` that serve a link, and may import transport when they are run: until then
 nothing of it is loaded, see ``test_light_modules_stay_light``."""
 
-DRIVERS = ("browser", "link_transfers", "link_gallery", "load_drain")
+DRIVERS = ("browser", "link_transfers", "link_gallery", "load_drain", "regions")
 """Benchmarks that run both daemons."""
 
 FOLDERS = {
