@@ -4,7 +4,7 @@
  * @module
  */
 
-import { bytes, dimensions, duration, speed } from "./words.js";
+import { bytes, dimensions, duration, expected, speed } from "./words.js";
 
 /**
  * @typedef {object} Machine
@@ -65,8 +65,28 @@ export class Facts {
     this.#draw();
   }
 
+  /** @param {import("diffc-client").Part | null} part The region that sharpens first. */
+  region(part) {
+    if (!part?.shown) this.#facts.delete("Region");
+    else {
+      const { rectangle, length, shown } = part;
+      const size = dimensions(rectangle.width, rectangle.height);
+      const quality = expected(shown.predictedPsnr, shown.predictedPsnrRange);
+      this.#facts.set("Region", `${size}, ${bytes(length)}, ${quality}`);
+    }
+    this.#draw();
+  }
+
   #draw() {
-    const order = ["Size", "Link", "On the wire", "First picture", "Decoder", "Evaluation"];
+    const order = [
+      "Size",
+      "Region",
+      "Link",
+      "On the wire",
+      "First picture",
+      "Decoder",
+      "Evaluation",
+    ];
     const parts = [];
     for (const name of order) {
       const fact = this.#facts.get(name);

@@ -24,6 +24,9 @@ export class Painter {
   #canvas;
   #onshown;
   #onerror;
+  #compose;
+  /** The last picture, as it was rendered. @type {{ shown: Shown, reception: Reception } | null} */
+  #last = null;
   /** @type {{ reception: Reception, wish: Wish } | null} */ #next = null;
   #working = false;
   #bytes = 0;
@@ -36,11 +39,13 @@ export class Painter {
    * @param {HTMLCanvasElement} canvas
    * @param {(shown: Shown, reception: Reception) => void} onshown
    * @param {(error: Error) => void} onerror
+   * @param {(shown: Shown) => Shown} [compose] returns what to paint of what was rendered
    */
-  constructor(canvas, onshown, onerror) {
+  constructor(canvas, onshown, onerror, compose = (shown) => shown) {
     this.#canvas = canvas;
     this.#onshown = onshown;
     this.#onerror = onerror;
+    this.#compose = compose;
   }
 
   /**
@@ -67,6 +72,11 @@ export class Painter {
     this.#generation += 1;
   }
 
+  /** Compose and show the last picture anew. */
+  renew() {
+    if (this.#last) this.#show(this.#last.shown, this.#last.reception);
+  }
+
   /** Show a picture that is here already. @param {HTMLImageElement} image */
   draw(image) {
     this.forget();
@@ -78,6 +88,7 @@ export class Painter {
   /** Show nothing. */
   clear() {
     this.forget();
+    this.#last = null;
     this.#canvas.width = 3;
     this.#canvas.height = 2;
   }
@@ -105,8 +116,10 @@ export class Painter {
     this.#working = false;
   }
 
-  /** @param {Shown} shown @param {Reception} reception */
-  #show(shown, reception) {
+  /** @param {Shown} rendered @param {Reception} reception */
+  #show(rendered, reception) {
+    this.#last = { shown: rendered, reception };
+    const shown = this.#compose(rendered);
     const { width, height, pixels } = shown;
     const canvas = this.#canvas;
     if (canvas.width !== width || canvas.height !== height) {

@@ -4,7 +4,7 @@
  * @module
  */
 
-import { Curve, PeerError } from "diffc-client";
+import { Curve, PeerError, Regions, Sender } from "diffc-client";
 
 /** A shown picture has at most so many times the bytes of the one before. */
 const STRIDE = 4;
@@ -28,10 +28,13 @@ export class Reception extends EventTarget {
   /** @type {ReturnType<import("diffc-client").Decoding["picture"]> | null} */ #picture = null;
   /** @type {ReturnType<Source["open"]> | null} */ #delivery = null;
   #here;
+  /** @type {Regions | null} */ #regions = null;
   /** @type {Uint8Array[]} */ #pieces = [];
   /** @type {{ target: Target, weight: number } | null} */ #wanted = null;
   /** Whether the sender was asked to stop, and has not done so yet. */
   #stopping = false;
+  /** What goes on when a region is there. @type {{ target: Target, weight: number } | null} */
+  #waiting = null;
   /** Whether bytes that still arrive are of a picture that has been replaced. */
   #stale = false;
 
@@ -64,6 +67,25 @@ export class Reception extends EventTarget {
   /** Where a small picture of it is; null if there is none. @returns {URL | null} */
   get thumbnail() {
     return "thumbnail" in this.#sender ? this.#sender.thumbnail(this.name) : null;
+  }
+
+  /** Whether parts of it may be asked for, as far as that is known. */
+  get divisible() {
+    // Of a stream that is served as it is there is no picture to encode a part of.
+    return this.#sender instanceof Sender && this.#sender.regions && !/\.dfc$/i.test(this.name);
+  }
+
+  /** What has been asked for of its parts; null if there are none of a folder's pictures. */
+  get regions() {
+    if (!this.#regions && this.#sender instanceof Sender) {
+      const reference = this.#sender.references(this.name, this.#here);
+      const regions = new Regions(this.name, this.#sender, this.#decoding, reference);
+      regions.addEventListener("change", () => {
+        if (regions.newest?.state !== "receiving") this.#resume();
+      });
+      this.#regions = regions;
+    }
+    return this.#regions;
   }
 
   /** All that has arrived. */
@@ -122,6 +144,7 @@ export class Reception extends EventTarget {
    */
   want(target, weight = 1) {
     this.#wanted = { target, weight };
+    this.#waiting = null;
     this.asked ||= performance.now();
     if (!this.#delivery) this.#receive();
     else if (!this.#stopping) this.#delivery.update({ ...target, weight });
@@ -144,9 +167,32 @@ export class Reception extends EventTarget {
     if (bytes >= this.told.bytes && bytes <= this.length) this.told = { bytes, psnr };
   }
 
+  /**
+   * Receive a region first, and the rest when that is there.
+   *
+   * @param {import("./selection.js").Rectangle} rectangle
+   * @param {{ width: number, height: number }} size that of the picture
+   * @param {number} method the realism dial
+   */
+  sharpen(rectangle, size, method) {
+    const { regions } = this;
+    if (!regions) return;
+    const waiting = this.#waiting ?? this.#wanted;
+    this.stop();
+    this.#waiting = waiting;
+    regions.method = method;
+    regions.sharpen(rectangle, this.bytes, size);
+  }
+
+  /** Go on with all of it; what a region has brought stays. */
+  spread() {
+    this.#regions?.stop();
+    this.#resume();
+  }
+
   /** Stop receiving it for now. */
   stop() {
-    this.#wanted = null;
+    this.#wanted = this.#waiting = null;
     if (this.#delivery && !this.#stopping) {
       this.#stopping = true;
       this.#delivery.stop();
@@ -171,6 +217,10 @@ export class Reception extends EventTarget {
   rest() {
     this.#picture?.close();
     this.#picture = null;
+  }
+
+  #resume() {
+    if (this.#waiting) this.want(this.#waiting.target, this.#waiting.weight);
   }
 
   async #receive() {
@@ -216,6 +266,7 @@ export class Reception extends EventTarget {
 
   #reset() {
     this.rest();
+    this.#regions?.clear();
     this.#pieces = [];
     this.length = 0;
     this.curve = new Curve();

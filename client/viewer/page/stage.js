@@ -16,6 +16,7 @@ import { partsOf } from "./parts.js";
 import { present, tellDial } from "./presenting.js";
 import { save } from "./saving.js";
 import { Saying } from "./saying.js";
+import { Selection } from "./selection.js";
 import { bytes, expected } from "./words.js";
 import { Work } from "./work.js";
 
@@ -42,6 +43,7 @@ export class Stage {
   #cost;
   #facts;
   #saying;
+  #selection;
   #painter;
   #work;
   #notices;
@@ -55,6 +57,7 @@ export class Stage {
   /** @type {ReturnType<typeof setTimeout> | undefined} */ #timer;
   #follow = () => this.#changed();
   #renew = () => this.#renewed();
+  #region = () => this.#sharpened();
   /** Bytes per second that the link carries; 0 if that is not known. */
   #pace = 0;
 
@@ -79,6 +82,12 @@ export class Stage {
       canvas,
       (shown) => this.#show(shown),
       (error) => this.#fail(error),
+      (shown) => (this.#at === null ? (this.#reception?.regions?.over(shown) ?? shown) : shown),
+    );
+    this.#selection = new Selection(
+      this.#parts,
+      (rectangle) => this.#sharpen(rectangle),
+      () => this.#reception?.spread(),
     );
     this.#work = new Work(element, this.#parts);
     this.#listen();
@@ -102,6 +111,7 @@ export class Stage {
     this.#facts.begin(performance.now());
     reception.addEventListener("change", this.#follow);
     reception.addEventListener("renew", this.#renew);
+    reception.regions?.addEventListener("change", this.#region);
     reception.picture.priority = URGENT;
     reception.want({ bpp: this.#target });
     this.#changed();
@@ -117,6 +127,8 @@ export class Stage {
     if (!this.#reception) return;
     this.#reception.removeEventListener("change", this.#follow);
     this.#reception.removeEventListener("renew", this.#renew);
+    this.#reception.regions?.removeEventListener("change", this.#region);
+    this.#reception.regions?.stop();
     this.#reception.stop();
     this.#reception.picture.priority = 0;
     this.#before = this.#reception;
@@ -141,6 +153,8 @@ export class Stage {
     this.#comparison.clear();
     this.#cost.clear();
     this.#saying.clear();
+    this.#selection.clear();
+    this.#selection.size = { width: 0, height: 0 };
     this.#work.clear();
     this.#place(null);
   }
@@ -181,6 +195,7 @@ export class Stage {
   /** Update the facts about link and decoder. */
   refresh(/** @type {import("./facts.js").Machine} */ machine) {
     if (!this.#reception) return;
+    this.#selection.offered = this.#reception.divisible;
     this.#facts.machine(machine);
     // While nothing arrives, the rate says nothing about the link.
     const pace = this.#reception.state === "receiving" && machine.speed >= 1 ? machine.speed : 0;
@@ -252,6 +267,25 @@ export class Stage {
     this.#parts.live.setAttribute("aria-pressed", String(at === null));
   }
 
+  /** @param {import("./selection.js").Rectangle} rectangle */
+  #sharpen(rectangle) {
+    const reception = this.#reception;
+    if (!reception || !this.#shown) return;
+    if (this.#at !== null) this.#scrub(null);
+    reception.sharpen(rectangle, this.#shown, this.#dial);
+  }
+
+  /** Show what has arrived of a region. */
+  #sharpened() {
+    const part = this.#reception?.regions?.newest;
+    if (part?.error) this.#notices.explain("picture", part.error);
+    this.#facts.region(part ?? null);
+    this.#element.dataset.region = part?.state ?? "none";
+    this.#element.dataset.regionBytes = String(part?.shown?.bytes ?? 0);
+    this.#element.dataset.regionLength = String(part?.length ?? 0);
+    if (part?.shown) this.#painter.renew();
+  }
+
   #more() {
     this.#target = this.#next;
     this.#reception?.want({ bpp: this.#target });
@@ -299,6 +333,7 @@ export class Stage {
     };
     const synthesis = wish.method > 0 && !wish.observation;
     tellDial(this.#parts, this.#dial);
+    if (!arriving && reception.regions) reception.regions.method = this.#dial;
     if (!arriving) this.#painter.forget();
     if (synthesis && !(arriving && this.#shown)) {
       this.#painter.paint(reception, { ...wish, method: 0 });
@@ -313,6 +348,7 @@ export class Stage {
     const reception = this.#reception;
     if (!reception) return;
     this.#shown = shown;
+    this.#selection.size = shown;
     if (!reception.error) this.#notices.clear("picture");
     reception.tell(shown.bytes, shown.predictedPsnr);
     this.#caption.show(shown);

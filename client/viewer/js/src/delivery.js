@@ -4,8 +4,9 @@
  * @module
  */
 
+import { PeerError } from "./errors.js";
 import { Pieces } from "./pieces.js";
-import { encode } from "./session/messages.js";
+import { Code, encode } from "./session/messages.js";
 import { PrefixHash } from "./session/prefix.js";
 
 /** The first bytes of every stream, and the place of the model's fingerprint in its header. */
@@ -44,6 +45,7 @@ export class Delivery {
   #hash;
   #start;
   #model;
+  #region;
   #backoff;
   #clock;
   #finished;
@@ -61,17 +63,19 @@ export class Delivery {
    * @param {Wanted} options.wanted
    * @param {Uint8Array} options.held the first bytes of the stream, which are here already
    * @param {string | null} options.model fingerprint of the model to ask for if no bytes name one
+   * @param {import("./session/region.js").Region | null} options.region the part of the picture
    * @param {import("./backoff.js").Backoff} options.backoff
    * @param {import("./clock.js").Clock} options.clock
    * @param {() => void} options.finished called when it has ended
    */
-  constructor(image, { wanted, held, model, backoff, clock, finished }) {
+  constructor(image, { wanted, held, model, region, backoff, clock, finished }) {
     this.image = image;
     this.length = held.length;
     this.#wanted = wanted;
     this.#hash = new PrefixHash(held);
     this.#start = Uint8Array.from(held.subarray(0, MODEL[1]));
     this.#model = model;
+    this.#region = region;
     this.#backoff = backoff;
     this.#clock = clock;
     this.#finished = finished;
@@ -117,6 +121,11 @@ export class Delivery {
   begin(link) {
     this.#link = link;
     if (this.#pieces.over || this.#callOff) return;
+    if (this.#region && !link.regions) {
+      // Before WELCOME nobody knows.
+      if (link.met) this.abandon(new PeerError(Code.UNSUPPORTED, "the sender knows no regions"));
+      return;
+    }
     const { length } = this;
     this.#updates = 0;
     this.#stream = link.open(
@@ -126,6 +135,7 @@ export class Delivery {
         prefix: length ? String(this.#hash) : null,
         ...asked(this.#wanted),
         model: modelOf(this.#start) ?? this.#model,
+        region: this.#region,
       },
       {
         take: (payload) => this.#take(payload),
@@ -133,6 +143,15 @@ export class Delivery {
         fail: (error) => this.#fail(error),
       },
     );
+  }
+
+  /**
+   * For the sender: WELCOME has arrived over `link`.
+   *
+   * @param {import("./link.js").Link} link
+   */
+  meet(link) {
+    if (this.#region && this.#stream === null) this.begin(link);
   }
 
   /** For the sender: the link is lost. */

@@ -7,6 +7,7 @@
 /** @typedef {import("./listing.js").State} Pictures */
 /** @typedef {import("./container/reference.js").Named} Named */
 /** @typedef {import("./starts.js").Find} Find */
+/** @typedef {import("./regions.js").Part} Part */
 
 export * from "./errors.js";
 export { Curve } from "./codec/curve.js";
@@ -15,6 +16,7 @@ export { Decoding } from "./decoding.js";
 export { loadDenoiser } from "./denoiser.js";
 export { published, PublishedFolder } from "./published.js";
 export { references } from "./references.js";
+export { Regions } from "./regions.js";
 export { connect, Sender } from "./sender.js";
 export { Delivery } from "./delivery.js";
 export { PacketLink } from "./packets/link.js";

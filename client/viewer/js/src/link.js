@@ -111,6 +111,11 @@ export class Link {
     return this.#session !== null && this.#socket !== null && this.#leaving === null;
   }
 
+  /** Whether the sender has streams of regions; false before its WELCOME. */
+  get regions() {
+    return this.#session?.regions ?? false;
+  }
+
   /** Seconds from HELLO to WELCOME; null before. */
   get roundTrip() {
     return this.#session?.roundTrip ?? null;

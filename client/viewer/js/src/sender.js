@@ -145,6 +145,11 @@ export class Sender {
     return this.#reconnection.retryIn;
   }
 
+  /** Whether the sender has streams of regions, as far as that is known. */
+  get regions() {
+    return this.#link.regions;
+  }
+
   /** Make the next attempt now. */
   retry() {
     if (this.status === "waiting") this.#reconnection.now();
@@ -196,15 +201,20 @@ export class Sender {
    * "prefix-mismatch" means that the held bytes are useless and have to be dropped.
    *
    * @param {string} name
-   * @param {import("./delivery.js").Wanted & { held?: Uint8Array, model?: string | null }} [options]
+   * With a `region` it is the stream of that part of the picture, which starts from the bytes of the
+   * picture's own stream that it names; the code "unsupported" means that the sender has none.
+   *
+   * @param {import("./delivery.js").Wanted & { held?: Uint8Array, model?: string | null,
+   *   region?: import("./session/region.js").Region | null }} [options]
    */
-  open(name, { held = new Uint8Array(), model = null, ...wanted } = {}) {
+  open(name, { held = new Uint8Array(), model = null, region = null, ...wanted } = {}) {
     // Says what is wrong with them here, not when a connection is open.
-    encode({ type: "OPEN", stream: 1, image: name, start: held.length, ...wanted, model });
+    encode({ type: "OPEN", stream: 1, image: name, start: held.length, ...wanted, model, region });
     const delivery = new Delivery(name, {
       wanted,
       held,
       model,
+      region,
       backoff: new Backoff({ patience: this.#patience, draw: this.#draw }),
       clock: this.#clock,
       finished: () => this.#deliveries.delete(delivery),
@@ -260,6 +270,7 @@ export class Sender {
       met: () => {
         this.#met = true;
         this.error = null;
+        for (const delivery of [...this.#deliveries]) delivery.meet(this.#link);
         this.#say("connected");
       },
       arrived: (bytes) => this.#meter.arrived(bytes, this.#clock.now()),

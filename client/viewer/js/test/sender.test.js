@@ -92,7 +92,7 @@ test("what is asked for does not wait for the connection", async () => {
     ["HELLO", "OPEN", "LIST"],
   );
   const target = { bytes: null, psnr: 30, bpp: 0.5, side: 512, weight: 3 };
-  const held = { start: 0, prefix: null, model: "00ffee11" };
+  const held = { start: 0, prefix: null, model: "00ffee11", region: null };
   assert.deepEqual(network.last.heard[1], {
     type: "OPEN",
     stream: 1,
@@ -114,6 +114,45 @@ test("what is held is not sent again", async () => {
   const open = network.last.heard[1];
   assert.equal(open.type === "OPEN" && open.model, "0a1b2c3d");
   assert.equal(open.type === "OPEN" && open.prefix, String(new PrefixHash(PHOTO.slice(0, 300))));
+});
+
+const REGION = { left: 1, top: 2, width: 3, height: 4, size: 500, digest: "0".repeat(16) };
+
+test("a region is asked for when the sender is known to have some, and again after a cut", async () => {
+  const { clock, network, sender } = reached(
+    {},
+    { capabilities: ["region"], cuts: [{ down: 400 }], frame: 64 },
+  );
+  assert.equal(sender.regions, false);
+  const delivery = sender.open("photo.jpg", { region: REGION, weight: 100, model: "00ffee11" });
+  const got = taken(delivery);
+  await clock.settled(delivery.ended);
+  await turn();
+  assert.deepEqual(got.bytes, PHOTO);
+  assert.equal(sender.regions, true);
+  const opens = network.conversations.flatMap(({ heard }) =>
+    heard.filter((message) => message.type === "OPEN"),
+  );
+  assert.equal(opens.length, 2);
+  for (const open of opens) assert.deepEqual("region" in open && open.region, REGION);
+  assert.ok("start" in opens[1] && opens[1].start > 0);
+  assert.throws(() => sender.open("photo.jpg", { region: { ...REGION, width: 0 } }), {
+    name: "LocalProtocolError",
+  });
+});
+
+test("a sender without regions is asked for none", async () => {
+  const { clock, network, sender } = reached();
+  const delivery = sender.open("photo.jpg", { region: REGION });
+  const ended = assert.rejects(clock.settled(delivery.ended), {
+    name: "PeerError",
+    code: "unsupported",
+  });
+  await ended;
+  assert.ok(network.last.heard.every(({ type }) => type === "HELLO"));
+  const stopped = sender.open("photo.jpg", { region: REGION });
+  stopped.stop();
+  await assert.rejects(clock.settled(stopped.ended), { code: "unsupported" });
 });
 
 test("cut once at every byte, either way: every byte comes, once", async () => {
