@@ -34,7 +34,8 @@ class FakeOpener:
     """Opens any file as a picture whose stream follows from its name.
 
     A file that holds ``broken`` is no picture, and one called ``*.dfc`` the stream of the model
-    whose fingerprint it holds, or what it holds; with ``gate``, every piece waits for it, but for the ``free`` ones.
+    whose fingerprint it holds, or what it holds; with ``gate``, every piece waits for it, but for
+    the ``free`` ones.
     """
 
     length: int = 5000
