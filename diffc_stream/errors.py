@@ -77,6 +77,10 @@ class NotAStream(StreamError):
     """The bytes do not start like a .dfc stream."""
 
 
+class NotAClip(StreamError):
+    """The stream has a single picture, where one of several was wanted, or the reverse."""
+
+
 class UnsupportedStream(StreamError):
     """A stream of a version, signal or simulator that this release does not know."""
 

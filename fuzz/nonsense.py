@@ -12,10 +12,14 @@ from functools import cache
 import numpy as np
 
 from diffc_stream import packets
+from diffc_stream.clips import ClipEncoder
 from diffc_stream.codec import Encoder
 from diffc_stream.container import (
+    Clip,
     Header,
     Kind,
+    Motion,
+    Second,
     Simulator,
     Step,
     StreamWriter,
@@ -256,6 +260,50 @@ def any_stream(mutator: Mutator) -> bytes:
     return bytes([mutator.below(256)]) + data
 
 
+@cache
+def _clips() -> tuple[bytes, ...]:
+    """Return the stream of a small clip."""
+    generator = np.random.default_rng(0)
+    still = generator.integers(0, 256, (24, 20, 3), dtype=np.uint8)
+    shown = [np.roll(still, number, axis=1) for number in range(4)]
+    encoder = ClipEncoder(shown, shaped_model(), milliseconds=40, target_bytes=400)
+    return (b"".join(encoder),)
+
+
+def any_clip(mutator: Mutator) -> bytes:
+    """Return a damaged clip, after a byte that sets the size of the pieces it is fed in."""
+    data = mutator.mutated(_clips()) if mutator.draw() < 0.5 else _built_clip(mutator)
+    return bytes([mutator.below(256)]) + data
+
+
+def _built_clip(mutator: Mutator) -> bytes:
+    """Return a clip with a valid header and arbitrary records."""
+    pictures = 2 + mutator.below(6)
+    clip = Clip(pictures=pictures, milliseconds=40, stride=1 + mutator.below(pictures))
+    sides = [_side(mutator), _side(mutator)]
+    writer = StreamWriter()
+    header = Header(
+        model=MODEL, width=sides[0], height=sides[1], seed=7, ratio=153, about=True, clip=clip
+    )
+    parts = [writer.header(header)]
+    for _ in range(mutator.below(12)):
+        kind = mutator.draw()
+        if kind < 0.3:
+            parts.append(writer.turn(mutator.below(pictures)))
+        elif kind < 0.45:
+            vectors = mutator.exactly(1 + mutator.below(8))
+            parts.append(writer.told(Motion(source=mutator.below(2), vectors=vectors)))
+        elif kind < 0.65:
+            used = 1 + mutator.below(3)
+            trust = mutator.exactly(1 + mutator.below(8))
+            second = Second(earlier=bool(used & 1), later=bool(used & 2), trust=trust)
+            parts.append(writer.told(second))
+        else:
+            step = _step(mutator)
+            parts.append(writer.step(step, mutator.exactly(step.length)))
+    return b"".join(parts)
+
+
 def any_packets(mutator: Mutator) -> bytes:
     """Return packets of a stream, each behind its length: lost, repeated, damaged or made up."""
     stream = any_stream(mutator)[1:]
@@ -334,3 +382,8 @@ class _Independent:
 @cache
 def tiny_model() -> Model:
     return Model(name="independent", fingerprint=MODEL, denoiser=_Independent())
+
+
+@cache
+def shaped_model() -> Model:
+    return Model(name="independent", fingerprint=MODEL, denoiser=_Independent(), shaped=True)

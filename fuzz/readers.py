@@ -15,6 +15,7 @@ from diffc_server.auth.credentials import cookie, credentials_of
 from diffc_server.catalogue.catalogue import Catalogue
 from diffc_server.http.comparison import ComparisonRequest
 from diffc_server.http.ranges import Range, names
+from diffc_stream.clips import ClipDecoder
 from diffc_stream.codec import Decoder
 from diffc_stream.codec.curve import Curve
 from diffc_stream.container import (
@@ -45,6 +46,7 @@ from diffc_viewer import OriginPolicy, Site, SiteRequest
 from .nonsense import (
     ENTRY,
     MODEL,
+    shaped_model,
     split,
     tiny_model,
 )
@@ -160,6 +162,14 @@ def decode_picture(data: bytes) -> None:
     for piece in _pieces(data):
         decoder.feed(piece)
     decoder.render()
+
+
+def decode_clip(data: bytes) -> None:
+    decoder = ClipDecoder([shaped_model()], damaged=bool(data[0] % 2), most_pixels=MOST_PIXELS)
+    for piece in _pieces(data):
+        decoder.feed(piece)
+    for number in range(len(decoder)):
+        decoder.render(number)
 
 
 def traps(folder: Path) -> Catalogue:

@@ -6,6 +6,7 @@ from sources import SOURCE, by_scale, odd_picture, picture, stream
 
 from diffc_stream.codec import Encoder
 from diffc_stream.codec.chain import Chain
+from diffc_stream.codec.continuation import drawn
 from diffc_stream.container import Header, Kind, Payload, Step, StreamReader
 from diffc_stream.diffusion import octaves
 from diffc_stream.errors import CorruptStream
@@ -149,10 +150,10 @@ def test_what_has_not_arrived_of_an_opening_is_told_from_what_has() -> None:
 
 
 def test_draws_have_addresses() -> None:
-    one = chain().drawn(0, 0, 12_000)
-    assert np.array_equal(one, chain().drawn(0, 0, 12_000))
+    one = drawn(0, 0, 0, 12_000)
+    assert np.array_equal(one, drawn(0, 0, 0, 12_000))
     assert one.shape == (12_000,)
-    assert abs(np.mean(one * chain().drawn(0, 1, 12_000))) < 0.05
+    assert abs(np.mean(one * drawn(0, 0, 1, 12_000))) < 0.05
     assert np.var(one) == pytest.approx(1, rel=0.05)
 
 

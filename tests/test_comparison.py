@@ -33,7 +33,7 @@ def trusted(picture: Picture, reference: Picture) -> Trust | None:
     x = [octaves.signal(picture)]
     for _ in SIZES[1:]:
         x.append(octaves.means(x[-1]))
-    return compared(x, fitted(reference, SIZES), SIZES)
+    return compared(x, fitted(reference, SIZES))
 
 
 def test_what_moved_is_found() -> None:

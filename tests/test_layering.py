@@ -40,6 +40,10 @@ BELOW: dict[str, set[str]] = {
     "session": {"container", "errors"},
     "packets": {"container", "errors"},
     "codec": {"channel", "container", "diffusion", "exports", "metrics", "errors"},
+    "clips": {
+        *("channel", "codec", "container", "destination", "diffusion", "errors", "exports"),
+        "picture",
+    },
     "references": {"codec", "container", "diffusion", "errors", "picture"},
     "reception": {"codec", "diffusion", "errors", "packets"},
     "emission": {"packets"},
@@ -49,6 +53,7 @@ BELOW: dict[str, set[str]] = {
     },
     "publishing": {"bulk", "codec", "diffusion", "errors", "replacement"},
     "cli": {
+        "clips",
         *("allocation", "bulk", "codec", "container", "diffusion", "flags", "publishing"),
         *("budget", "emission", "ledger", "threads", "work", "packets", "reception", "references"),
         *(
@@ -74,6 +79,7 @@ BELOW: dict[str, set[str]] = {
         *("console", "picture", "replacement", "metrics", "errors"),
     },
     "client": {
+        "clips",
         *("allocation", "session", "container", "codec", "diffusion", "opening", "transport"),
         *("emission", "exports", "flags", "interruption", "metrics", "packets", "reception"),
         "references",
@@ -81,6 +87,7 @@ BELOW: dict[str, set[str]] = {
         *("console", "destination", "formats", "picture", "publishing", "replacement", "errors"),
     },
     "benchmarks": {
+        "clips",
         *("channel", "codec", "container", "diffusion", "flags", "packets", "session", "threads"),
         *("destination", "picture", "metrics", "errors", "transport"),
     },
@@ -114,6 +121,7 @@ FOREIGN: dict[str, set[str]] = {
     "session": {"msgpack"},
     "packets": set(),
     "codec": {"numpy"},
+    "clips": {"PIL", "av", "numpy"},
     "references": {"numpy"},
     "reception": set(),
     "emission": set(),
@@ -131,7 +139,7 @@ FOREIGN: dict[str, set[str]] = {
     },
     "benchmarks": {
         *("numpy", "onnx", "rich", "torch", "PIL", "matplotlib", "playwright", "ssimulacra2"),
-        *("moto", "websockets", "werkzeug"),
+        *("av", "moto", "websockets", "werkzeug"),
     },
 }
 """What each imports beside the project and the standard library: neither more nor less."""

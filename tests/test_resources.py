@@ -83,7 +83,7 @@ COUNTED = {
         server/threads/encoder_threads.py thread self._needed
         server/threads/pools.py thread
         server/encoding/predecessor.py thread
-        diffc_stream/codec/encoder.py self._coarser self._errors
+        diffc_stream/codec/stepper.py self._coarser self._errors
         """,
     "HTTP answers": """
         server/http/handler.py thread
@@ -139,6 +139,9 @@ COUNTED = {
         client/remote/http_ranges.py self._open
         client/decoding/refiner.py self._pending thread
         diffc_stream/codec/decoder.py self._payload
+        diffc_stream/clips/decoder.py self._payload
+        diffc_stream/clips/remembering.py self._known
+        diffc_stream/container/reader.py self._befores
         """,
     "Files and folders of a mirror": """
         client/mirror/confined_folder.py file
@@ -205,6 +208,11 @@ OF_NOBODY_ELSE = {
         server/mqtt/publisher.py task thread timer
         server/mqtt/plan.py self.entries self.refused
         server/mqtt/streams.py thread
+        diffc_stream/clips/encoder.py self._done self._seen
+        diffc_stream/clips/footage.py file
+        diffc_stream/clips/inheritance.py self._differences self.movements
+        diffc_stream/clips/showing.py file
+        diffc_stream/container/writer.py self._befores
         diffc_stream/publishing/folder.py file self.current
         diffc_stream/publishing/publication.py file
         diffc_stream/publishing/record.py file self._made self._written

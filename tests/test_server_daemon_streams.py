@@ -250,6 +250,7 @@ async def test_an_update_changes_the_weight(folder: Path, caplog: pytest.LogCapt
         (("dfc1", "dfc2"), True),
         (("dfc1", "dfc2", "dfc3"), True),
         (("dfc1", "dfc2", "dfc3", "dfc4"), True),
+        (("dfc1", "dfc2", "dfc3", "dfc4", "dfc5"), True),
         (("dfc9", "dfc1"), True),
         (("dfc2",), False),
         (("dfc9",), False),

@@ -63,7 +63,7 @@ async def drain(incoming: AnyStream, kept: Kept, deliver: Deliver | None) -> End
 def wanted_part(kept: Kept, target: Target) -> bytes:
     """Return the held bytes, but no more than the target: the caller may compare rates."""
     data, header = kept.read(), kept.header
-    return data if header is None else data[: target.length(header.width * header.height)]
+    return data if header is None else data[: target.length(header.pixels)]
 
 
 async def refined(

@@ -126,18 +126,21 @@ class ModelDecoders:
 
     def new(self) -> StreamDecoder:
         """Return a new decoder for a stream."""
-        from diffc_stream.codec import Decoder
+        from diffc_stream.codec.decoder import no_references
 
-        return Decoder(self._models, most_pixels=self._max_pixels)
+        from .any_decoder import AnyDecoder
+
+        return AnyDecoder(self._models, most_pixels=self._max_pixels, references=no_references)
 
     def starting(self, find: Finder) -> StreamDecoder:
         """Return a new decoder for a stream that may start from what ``find`` has."""
-        from diffc_stream.codec import Decoder
         from diffc_stream.references import Pictures, References
+
+        from .any_decoder import AnyDecoder
 
         if self._pictures is None:
             self._pictures = Pictures()
         references = References(
             self._models, find, pictures=self._pictures, most_pixels=self._max_pixels
         )
-        return Decoder(self._models, most_pixels=self._max_pixels, references=references)
+        return AnyDecoder(self._models, most_pixels=self._max_pixels, references=references)

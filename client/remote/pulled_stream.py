@@ -61,5 +61,5 @@ class PulledStream:
     def _end(self) -> int:
         """Where the stream should end, as far as its bytes so far tell."""
         header = header_of(self._start)
-        pixels = header.width * header.height if header is not None else None
+        pixels = header.pixels if header is not None else None
         return how_far(self._target, pixels, self._curve)

@@ -51,8 +51,14 @@ from .receive_buffer import Backlog, IncomingStream
 
 MOST_BACKLOG = 64
 """Messages that may wait to be sent before reading stops."""
-CAPABILITIES = (Capability.DFC1, Capability.DFC2, Capability.DFC3, Capability.DFC4)
-PLAIN = CAPABILITIES[:-1]
+CAPABILITIES = (
+    Capability.DFC1,
+    Capability.DFC2,
+    Capability.DFC3,
+    Capability.DFC4,
+    Capability.DFC5,
+)
+PLAIN = tuple(format_ for format_ in CAPABILITIES if format_ != Capability.DFC4)
 """Those of a receiver that wants streams that start from no other picture."""
 Told = Callable[[Sequence[Entry]], object]
 MOST_ENTRIES = 100_000

@@ -8,12 +8,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from diffc_stream import container
-from diffc_stream.cli import references, streams
+from diffc_stream.cli import clips, references, streams
 from diffc_stream.cli.arguments import Commands, add_reference, command, count
 from diffc_stream.cli.output import Advance, print_json, progress, reporting
+from diffc_stream.clips import showing
 from diffc_stream.destination import check
 from diffc_stream.diffusion.collection import Collection
-from diffc_stream.errors import StreamError
+from diffc_stream.errors import NotAClip, StreamError
 from diffc_stream.flags import add_max_pixels, add_quality, add_rendering
 from diffc_stream.formats import FORMATS, format_of, save_picture
 from diffc_stream.metrics import told
@@ -31,15 +32,16 @@ def add(commands: Commands) -> None:
     parser = command(
         commands,
         "decode",
-        "decode a stream, or the beginning of one, to a picture",
-        "diffc decode photo.dfc photo.png --max-bytes 2000 --render flow",
+        "decode a stream, or the beginning of one, to a picture, or to those of a clip",
+        "diffc decode photo.dfc photo.png --max-bytes 2000 --render flow\n"
+        "  diffc decode clip.dfc clip.webp",
     )
     parser.add_argument(
         "output",
         type=Path,
         metavar="OUT",
         help=f"{', '.join(FORMATS)}, or what has no suffix, as a device or a pipe; - is standard "
-        "output, which gets a PNG",
+        f"output, which gets a PNG. A clip becomes {showing.NAMES}, or one --picture of it",
     )
     add_quality(parser)
     add_rendering(parser)
@@ -59,6 +61,7 @@ def add(commands: Commands) -> None:
         action="store_true",
         help="if IN shows a part of the picture that it starts from, show it in its place there",
     )
+    parser.add_argument("--picture", type=_number, metavar="N", help="of a clip: only this, from 0")
     parser.add_argument("--max-bytes", type=count, help="use only the first N bytes")
     parser.add_argument("--max-side", type=count, help="halve until the side fits")
     parser.add_argument(
@@ -68,8 +71,11 @@ def add(commands: Commands) -> None:
 
 def run(arguments: argparse.Namespace) -> None:
     """Write the picture of a stream, or of its first bytes."""
-    format_of(arguments.output, arguments.quality)
-    check(arguments.output)
+    if arguments.picture is None and showing.suits(arguments.output):
+        showing.check(arguments.output)
+    else:
+        format_of(arguments.output, arguments.quality)
+        check(arguments.output)
     data = streams.read(arguments.input)[: arguments.max_bytes]
     warning: str | None = None
     if not arguments.damaged:
@@ -77,6 +83,14 @@ def run(arguments: argparse.Namespace) -> None:
         if error is not None:
             warning = f"{error}; decoding the {len(data)} bytes before it (--damaged goes on)"
             print(f"diffc: warning: {arguments.input}: {warning}", file=sys.stderr)
+    header = container.Header.at(data)
+    if header is not None and header.clip is not None:
+        clips.decode(arguments, data, warning)
+        return
+    if arguments.picture is not None:
+        raise NotAClip(f"{arguments.input}: a single picture, which has no --picture")
+    format_of(arguments.output, arguments.quality)
+    check(arguments.output)
     with progress("decoding", len(data)) as advance:
         models = Collection.at_hand(arguments.model)
         known = _references(arguments, models)
@@ -163,3 +177,10 @@ def _decoded(
             raise
         print(f"diffc: warning: {arguments.input}: {error}; stopped there", file=sys.stderr)
     return decoder
+
+
+def _number(text: str) -> int:
+    value = int(text)
+    if value < 0:
+        raise argparse.ArgumentTypeError(f"{text} is not the number of a picture")
+    return value

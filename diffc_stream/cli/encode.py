@@ -7,7 +7,7 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from diffc_stream.cli import references, streams
+from diffc_stream.cli import clips, references, streams
 from diffc_stream.cli.arguments import Commands, command, count
 from diffc_stream.cli.output import Advance, print_json, progress, reporting
 from diffc_stream.container import Prefix, Simulator
@@ -31,8 +31,9 @@ def add(commands: Commands) -> None:
     parser = command(
         commands,
         "encode",
-        "encode a picture as a stream",
-        "diffc encode photo.jpg photo.dfc --bpp 0.2",
+        "encode a picture, or a clip of some seconds, as a stream",
+        "diffc encode photo.jpg photo.dfc --bpp 0.2\n"
+        "  diffc encode clip.mp4 clip.dfc --seconds 2 --bytes 16000",
     )
     parser.add_argument(
         "output",
@@ -40,6 +41,7 @@ def add(commands: Commands) -> None:
         metavar="OUT",
         help="a file, or what is none, as a device or a pipe; - is standard output",
     )
+    clips.add_footage(parser)
     target = parser.add_mutually_exclusive_group()
     target.add_argument("--bytes", type=count, help="largest size of the stream")
     target.add_argument("--bpp", type=_rate, help="the same, in bits per pixel")
@@ -77,8 +79,11 @@ def add(commands: Commands) -> None:
 
 
 def run(arguments: argparse.Namespace) -> None:
-    """Write the stream of a picture."""
+    """Write the stream of a picture, or of a clip."""
     check(arguments.output)
+    if clips.wanted(arguments):
+        clips.encode(arguments)
+        return
     with progress("encoding") as advance:
         report = _encode(arguments, advance)
     with reporting(arguments.output):

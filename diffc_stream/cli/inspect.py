@@ -19,7 +19,7 @@ from diffc_stream.destination import check
 from diffc_stream.diffusion.collection import Collection
 from diffc_stream.errors import NothingDecodable, StreamError, TargetError
 from diffc_stream.flags import add_max_pixels
-from diffc_stream.metrics import bits_per_pixel, psnr
+from diffc_stream.metrics import psnr
 
 
 def add(commands: Commands) -> None:
@@ -49,15 +49,75 @@ def run(arguments: argparse.Namespace) -> None:
         plot.require()  # before anything takes long
         check(arguments.plot)
     data = streams.read(arguments.input)
+    found = _found(data)
+    facts = found.facts(data)
+    if found.header.clip is not None and (arguments.original or arguments.plot):
+        raise StreamError(f"{arguments.input}: a clip; --original and --plot are for pictures")
+    true: list[plot.Point] = []
+    if arguments.original is not None:
+        usable = data[: found.verified] if found.problem else data
+        # A step, including its checks, ends where the next one begins.
+        ends = [entry.begin for entry in found.steps[1:] if entry.begin < len(usable)]
+        points = _quality(arguments, usable, [*ends, len(usable)])
+        facts["quality"] = points
+        true = [(int(point["bytes"]), point["psnr"]) for point in points]
+    if arguments.plot is not None:
+        steps = [(entry.step.kind, entry.begin) for entry in found.steps]
+        plot.draw(arguments.plot, arguments.input.name, found.header, steps, data, true)
+    if arguments.json:
+        print_json(facts)
+    else:
+        _print_facts(facts)
+
+
+@dataclass(slots=True, kw_only=True)
+class _Found:
+    """What a stream holds."""
+
+    header: container.Header
+    steps: list[_Listed]
+    seconds: int
+    """Second estimates of the pictures of a clip."""
+    metadata: container.Metadata
+    verified: int
+    """Bytes that checks have found intact."""
+    problem: str | None
+
+    def facts(self, data: bytes) -> dict[str, Any]:
+        header = self.header
+        facts: dict[str, Any] = {
+            "version": header.version,
+            **_header(header),
+            "bytes": len(data),
+            "bpp": 8 * len(data) / header.pixels,
+            "verified_bytes": self.verified,
+            "problem": self.problem,
+            "metadata": self.metadata.facts(),
+            "steps": [entry.facts() for entry in self.steps],
+        }
+        if header.clip is not None:
+            facts["second_estimates"] = self.seconds
+            for entry, step in zip(self.steps, facts["steps"], strict=True):
+                step["picture"] = entry.picture
+        return facts
+
+
+def _found(data: bytes) -> _Found:
+    """List what is in a stream.  Raises StreamError if even the header is unusable."""
     reader = container.StreamReader(damaged=True)
     listed: list[_Listed] = []
     metadata = NOTHING
     problem: str | None = None
+    picture = seconds = 0
     try:
         for event in reader.feed(data):
             match event:
+                case container.Turn():
+                    picture = event.picture
+                case container.Second():
+                    seconds += 1
                 case container.Step():
-                    listed.append(_Listed(step=event, begin=reader.began))
+                    listed.append(_Listed(step=event, begin=reader.began, picture=picture))
                 case container.Payload():
                     listed[-1].received += len(event.data)
                 case container.About():
@@ -68,34 +128,16 @@ def run(arguments: argparse.Namespace) -> None:
         if reader.header is None:
             raise
         problem = str(error)
-    header = reader.header
-    if header is None:
+    if reader.header is None:
         raise NothingDecodable("the stream ends within its header")
-    facts: dict[str, object] = {
-        "version": header.version,
-        **_header(header),
-        "bytes": len(data),
-        "bpp": bits_per_pixel(len(data), header.width, header.height),
-        "verified_bytes": reader.verified,
-        "problem": problem,
-        "metadata": metadata.facts(),
-        "steps": [entry.facts() for entry in listed],
-    }
-    true: list[plot.Point] = []
-    if arguments.original is not None:
-        usable = data[: reader.verified] if problem else data
-        # A step, including its checks, ends where the next one begins.
-        ends = [entry.begin for entry in listed[1:] if entry.begin < len(usable)]
-        points = _quality(arguments, usable, [*ends, len(usable)])
-        facts["quality"] = points
-        true = [(int(point["bytes"]), point["psnr"]) for point in points]
-    if arguments.plot is not None:
-        steps = [(entry.step.kind, entry.begin) for entry in listed]
-        plot.draw(arguments.plot, arguments.input.name, header, steps, data, true)
-    if arguments.json:
-        print_json(facts)
-    else:
-        _print_facts(facts)
+    return _Found(
+        header=reader.header,
+        steps=listed,
+        seconds=seconds,
+        metadata=metadata,
+        verified=reader.verified,
+        problem=problem,
+    )
 
 
 def _header(header: container.Header) -> dict[str, object]:
@@ -118,6 +160,8 @@ class _Listed:
     step: container.Step
     begin: int
     """Its offset in the stream."""
+    picture: int = 0
+    """Of a clip: which picture it is of."""
     received: int = 0
     """Bytes of its payload that are there."""
 
@@ -171,7 +215,7 @@ def _quality(arguments: argparse.Namespace, data: bytes, ends: list[int]) -> lis
     return points
 
 
-def _print_facts(facts: dict[str, object]) -> None:
+def _print_facts(facts: dict[str, Any]) -> None:
     console = Console(highlight=False)
     console.print(
         f"{facts['width']}x{facts['height']} pixels, {facts['bytes']} bytes, "
@@ -187,6 +231,11 @@ def _print_facts(facts: dict[str, object]) -> None:
             markup=False,
             soft_wrap=True,
         )
+    if (clip := facts["clip"]) is not None:
+        console.print(
+            f"a clip of {clip['pictures']} pictures, {clip['milliseconds']} ms each, "
+            f"{facts['second_estimates']} second estimates"
+        )
     if facts["problem"]:
         console.print(f"problem: {facts['problem']}", soft_wrap=True)
     metadata = facts["metadata"]
@@ -199,7 +248,8 @@ def _print_facts(facts: dict[str, object]) -> None:
     for number, step in enumerate(steps):
         delta = f"  delta {step['delta']:<10.5g}" if step["delta"] is not None else ""
         part = "" if step["received"] == step["bytes"] else f"  ({step['received']} arrived)"
-        console.print(f"{number:4d}  {step['kind']:6s} {step['bytes']:7d} bytes{delta}{part}")
+        of = f"  picture {step['picture']:<4d}" if "picture" in step else ""
+        console.print(f"{number:4d}{of}  {step['kind']:6s} {step['bytes']:7d} bytes{delta}{part}")
     quality = facts.get("quality")
     if isinstance(quality, list):
         console.print("  bytes      bpp  predicted  nine of ten are        true")

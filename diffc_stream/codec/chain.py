@@ -15,7 +15,6 @@ from math import prod
 import numpy as np
 from numpy.typing import NDArray
 
-from diffc_stream.channel.randomness import Purpose, normals
 from diffc_stream.channel.rotation import Rotation
 from diffc_stream.channel.simulator import Address, Sample
 from diffc_stream.codec.after import After, Projection, everything
@@ -167,14 +166,6 @@ class Chain:
         """Return the random rotation in which the next step, if it is of ``kind``, is coded."""
         return Rotation(self.dimensions(kind), seed=self.seed, address=self.steps)
 
-    def drawn(self, octave: int, number: int, count: int) -> Floats:
-        """Return ``count`` standard normal values for a rendering: draw ``number`` in ``octave``.
-
-        The values depend on these arguments and the seed only, so that successive pictures of a
-        stream do not shimmer.
-        """
-        return normals(self.seed, Purpose.RENDERING, 256 * octave + number, count)
-
     def admit(self, step: Step, *, offset: int = 0) -> None:
         """Raise CorruptStream unless ``step`` can come next.  Nothing is allocated for it yet."""
         dims = self.dimensions(step.kind) if self._can(step.kind) else 0
@@ -185,6 +176,17 @@ class Chain:
 
     def _can(self, kind: Kind) -> bool:
         return kind is Kind.REFINE or (self.observation.octave > 0 and self.observation.snr > 0)
+
+    def seconded(self, reference: ReferencePicture) -> None:
+        """Take another second estimate from here on."""
+        self.reference = reference
+        self.forecast = self.forecast.seconded(reference.trust)
+        self._estimate = self._shown = self._foreseen = None
+
+    def guess(self) -> Floats:
+        """Return what the estimate tells of the whole picture, (3, H, W), evaluating no more."""
+        x_hat, octave = self._told(self.estimate(), self.observation.octave, 0)
+        return octaves.enlarged(x_hat, self.sizes[:octave])
 
     def advance(self, step: Step, payload: bytes, lost: Spans = ()) -> None:
         """Execute a step whose whole payload has arrived, but for what is ``lost`` of it."""
@@ -330,7 +332,10 @@ class Chain:
             x_hat, octave = self._finer_mean(seen, x_hat, symmetries), octave - 1
         for _ in range(octave, shown):
             x_hat = octaves.means(x_hat)
-        octave = max(octave, shown)
+        return self._told(x_hat, max(octave, shown), shown)
+
+    def _told(self, x_hat: Floats, octave: int, shown: int) -> tuple[Floats, int]:
+        """Enlarge an estimate as far as a reference tells how, and return its octave, too."""
         while self.reference is not None and octave > shown:
             octave -= 1
             x_hat = self.reference.enlarged(x_hat, octave)

@@ -5,7 +5,7 @@ Anything here can change without a new format: the stream says what came of it.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from math import log2
 
@@ -55,22 +55,39 @@ class _Scale:
         return xx, xr, rr
 
 
-def compared(
-    picture: Sequence[Floats], reference: Sequence[Floats | None], sizes: Sequence[octaves.Size]
-) -> Trust | None:
+class Comparison:
+    """A picture and a reference, scale by scale and cell by cell.
+
+    ``picture`` and ``reference`` are octaves, finest first, (3, H, W) each, of the same sizes; the
+    reference may lack the finest ones.
+    """
+
+    def __init__(self, picture: Sequence[Floats], reference: Sequence[Floats | None]) -> None:
+        self._sizes = [(x.shape[1], x.shape[2]) for x in picture]
+        self._scales = [_moments(x, r) for x, r in zip(picture, reference, strict=True)]
+        self._scales[-1] = _band(picture[-1][None], _there(reference[-1])[None])
+        self._order = _order(self._scales, self._sizes)
+
+    def trusts(self, shares: Sequence[float]) -> Iterator[tuple[Trust, float]]:
+        """Yield how far to trust the reference if it is of use in a share of the cells, 0 to 1.
+
+        Those are the cells that differ least.  Beside it is the share of the error that is left.
+        """
+        counts = {max(1, round(share * self._order.size)) for share in shares}
+        for count in sorted(counts):
+            trust, left = _tried(self._scales, self._order >= count, self._sizes)
+            if len(trust.encode()) <= MOST_TRUST:
+                yield trust, left
+
+
+def compared(picture: Sequence[Floats], reference: Sequence[Floats | None]) -> Trust | None:
     """Return how far to trust ``reference``, or None if it is of no use.
 
-    ``picture`` and ``reference`` are octaves, finest first, (3, H, W) each, of the same ``sizes``;
-    the reference may lack the finest ones.
+    Both are as for :class:`Comparison`.
     """
-    scales = [_moments(x, r) for x, r in zip(picture, reference, strict=True)]
-    scales[-1] = _band(picture[-1][None], _there(reference[-1])[None])
-    order = _order(scales, sizes)
     best, least = None, WORTH_USING
-    for share in _SHARES:
-        changed = order > max(1, round(share * order.size)) - 1
-        trust, left = _tried(scales, changed, sizes)
-        if left < least and len(trust.encode()) <= MOST_TRUST:
+    for trust, left in Comparison(picture, reference).trusts(_SHARES):
+        if left < least:
             best, least = trust, left
     return best
 

@@ -27,6 +27,7 @@ from math import exp, log, sqrt
 import numpy as np
 from numpy.typing import NDArray
 
+from diffc_stream.channel.randomness import Purpose, normals
 from diffc_stream.codec.after import After, Projection
 from diffc_stream.codec.chain import Chain
 from diffc_stream.codec.forecast import Forecast
@@ -107,7 +108,7 @@ def _refined_from_prior(
         # Over a long step the prior is wider than the noise alone: the estimate has an error too.
         delta = snr - observation.snr
         wide = np.float32(sqrt(1.0 + delta * forecast.error(observation.snr)))
-        y = chain.drawn(observation.octave, number, observation.dimensions)
+        y = drawn(chain.seed, observation.octave, number, observation.dimensions)
         y *= wide
         observation = observation.refined(x_hat, y, delta)
     return observation
@@ -159,7 +160,7 @@ def _filled(
     def part(u: Floats) -> Floats:
         return octaves.synthesis(low, absent(octaves.details(u)), opened.size)
 
-    noise = chain.drawn(opened.octave, 0, opened.dimensions).reshape(opened.eta.shape)
+    noise = drawn(chain.seed, opened.octave, 0, opened.dimensions).reshape(opened.eta.shape)
     noise_absent = part(noise)
     prediction = part(_noisy(opened))
     known, noise_known = _noisy(opened) - prediction, noise - noise_absent
@@ -192,11 +193,20 @@ def _completed(chain: Chain, opened: Observation, energy: float, steps: int) -> 
     if share < BEGINNING:
         share = BEGINNING
         bands = octaves.details(chain.denoised(opened))
-        noise = chain.drawn(opened.octave, 0, bands.size).reshape(bands.shape)
+        noise = drawn(chain.seed, opened.octave, 0, bands.size).reshape(bands.shape)
         noise *= np.float32(sqrt(1.0 + share * opened.snr * energy))
         opened = opened.begun(bands, noise, share)
     path = [(opened.snr, reached) for reached in _path(share, 1.0, steps)]
     return _flowed(chain, opened, path)
+
+
+def drawn(seed: int, octave: int, number: int, count: int) -> Floats:
+    """Return ``count`` standard normal values for a rendering: draw ``number`` in ``octave``.
+
+    The values depend on these arguments only, so that successive pictures of a stream do not
+    shimmer.
+    """
+    return normals(seed, Purpose.RENDERING, 256 * octave + number, count)
 
 
 def _noisy(observation: Observation) -> Floats:

@@ -55,7 +55,7 @@ class Curve:
     """The curve of a stream that is fed in pieces.  It reaches as far as they do.
 
     Bytes that cannot be parsed end the curve without an error: reporting damage is the decoder's
-    business.
+    business.  The curve of a clip, whose pictures have a quality each, ends with its header.
     """
 
     def __init__(self) -> None:
@@ -73,19 +73,20 @@ class Curve:
         self._step: Step | None = None
         self._segments: Iterator[int] = iter(())
         self._left = 0
-        self._damaged = False
+        self._ended = False
         self._psnr: list[float] = []
         """The results of :meth:`psnr` that are still valid: those of the first points."""
 
     def feed(self, data: bytes) -> None:
         """Take more bytes of the stream."""
-        if self._damaged:
+        if self._ended:
             return
         try:
             for event in self._reader.feed(data):
-                self._take(event)
+                if not self._ended:
+                    self._take(event)
         except StreamError:
-            self._damaged = True
+            self._ended = True
 
     def psnr(self) -> list[float]:
         """Return the expected PSNR in dB at each of :attr:`offsets`, in non-decreasing order.
@@ -125,6 +126,7 @@ class Curve:
                 self._forecast = Forecast.beginning(self._ratio, self._trust(event))
                 self.boundaries.append(self._reader.offset)
                 self._add(octave=len(self._sizes) - 1, snr=0.0)
+                self._ended = event.clip is not None
             case Step():
                 self._step, self._segments = event, segments(event.length)
                 self._left = next(self._segments)

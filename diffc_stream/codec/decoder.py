@@ -32,6 +32,7 @@ from diffc_stream.diffusion import octaves, symmetry
 from diffc_stream.diffusion.model import Model
 from diffc_stream.errors import (
     MissingReference,
+    NotAClip,
     NothingDecodable,
     PictureTooLarge,
     UnknownModel,
@@ -286,6 +287,9 @@ class Decoder:
         return self._chain
 
     def _begin(self, header: Header) -> None:
+        if header.clip is not None:
+            pictures = header.clip.pictures
+            raise NotAClip(f"the stream is a clip of {pictures} pictures, not a single one")
         if header.width * header.height > self._most_pixels:
             raise PictureTooLarge(
                 f"the stream holds a picture of {header.width}x{header.height}, "

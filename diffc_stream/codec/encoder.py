@@ -4,20 +4,20 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
-from math import inf, sqrt
+from dataclasses import replace
+from math import inf
 
 import numpy as np
 from numpy.typing import NDArray
 
 from diffc_stream.channel import viterbi
-from diffc_stream.channel.simulator import Simulation
 from diffc_stream.codec import allowance, beginning
 from diffc_stream.codec.after import After
 from diffc_stream.codec.encode_report import EncodeReport, ideal_bits
-from diffc_stream.codec.energy import mean_square
 from diffc_stream.codec.held import Held
-from diffc_stream.codec.schedule import Schedule, described_length, step_length, usual
+from diffc_stream.codec.schedule import Schedule, usual
 from diffc_stream.codec.simulators import SIMULATORS
+from diffc_stream.codec.stepper import Coded, Plan, Stepper
 from diffc_stream.container import (
     About,
     Begun,
@@ -35,8 +35,6 @@ from diffc_stream.container.grammar import (
     MAX_LENGTH,
     MAX_SIDE,
     WHITE_RATIO,
-    delta,
-    nearest_delta,
 )
 from diffc_stream.container.metadata import NOTHING
 from diffc_stream.diffusion import octaves
@@ -45,12 +43,9 @@ from diffc_stream.errors import (
     CorruptStream,
     PictureTooLarge,
     PrefixMismatch,
-    SimulationError,
     TargetError,
 )
 from diffc_stream.metrics import bits_per_pixel, psnr
-
-Floats = NDArray[np.float32]
 
 WORTH_BEGINNING = 0.9
 """An opening is begun only if at least this share of it fits the target."""
@@ -132,15 +127,9 @@ class Encoder:
         self._target = target_bytes
         self._named = simulator
         self._writer = StreamWriter()
-        # Not the finest octave, which is computed when needed: it is as large as any array here.
-        self._coarser: list[Floats] = []
-        x = octaves.signal(picture)
-        for _ in self.chain.sizes[1:]:
-            x = octaves.means(x)
-            self._coarser.append(x)
-        self._errors: dict[Kind, Floats] = {}
+        self._stepper = Stepper(self.chain, picture, self._schedule)
         self._ideal_bits = 0.0
-        self._seconds = self._rcc_seconds = 0.0
+        self._seconds = 0.0
         self._cut: After | None = None
         if target_bytes is not None:
             beginning.check(self._header, target_bytes, len(prefix))
@@ -173,7 +162,8 @@ class Encoder:
         after = self._cut or chain.now()
         full = octaves.picture(chain.mean(after))
         # A cut opening leaves detail without noise, so take the octave before it: it is complete.
-        seen = after.observation if after.observation.octave == self._octave else chain.observation
+        octave = self._stepper.octave
+        seen = after.observation if after.observation.octave == octave else chain.observation
         height, width = chain.sizes[0]
         return EncodeReport(
             bytes=self.written,
@@ -182,16 +172,12 @@ class Encoder:
             steps=chain.steps + (self._cut is not None),
             evaluations=chain.evaluations,
             ideal_bits=self._ideal_bits,
-            state_noise=seen.noise_variance(self._truth(self._octave)),
+            state_noise=seen.noise_variance(self._stepper.truth(octave)),
             side_information_bytes=self.written - self._writer.payload,
             reference=chain.reference is not None,
             seconds=self._seconds,
-            rcc_seconds=self._rcc_seconds,
+            rcc_seconds=self._stepper.seconds,
         )
-
-    @property
-    def _octave(self) -> int:
-        return self.chain.observation.octave
 
     def _pieces(self) -> Iterator[bytes]:
         """Yield the stream from its start."""
@@ -209,7 +195,7 @@ class Encoder:
             if about := self._about():
                 yield about
             planned = self._plan() if self._left > 0 else None
-            step = self._step(*planned) if planned else None
+            step = self._step(planned) if planned else None
             if step is None:
                 break
             yield step
@@ -240,7 +226,7 @@ class Encoder:
     def _replay(self, step: Step, payload: bytes) -> bytes:
         """Execute a step of the prefix as the receiver does, and return its bytes."""
         self._admit(step)
-        error = self.chain.rotation(step.kind).forward(self._error(step.kind))
+        error = self.chain.rotation(step.kind).forward(self._stepper.error(step.kind))
         sample = SIMULATORS[step.simulator].reproduce(
             payload, error.size, step.length, self.chain.address
         )
@@ -248,7 +234,7 @@ class Encoder:
             raise PrefixMismatch("the prefix is of another picture")
         self._ideal_bits += ideal_bits(error, sample.values)
         self.chain.advance(step, payload)
-        self._errors.clear()
+        self._stepper.moved_on()
         return self._writer.step(step, payload)
 
     def _admit(self, step: Step) -> None:
@@ -262,43 +248,29 @@ class Encoder:
         """Bytes left before the target."""
         return inf if self._target is None else self._target - self.written
 
-    def _plan(self) -> tuple[Kind, float, int] | None:
-        """Return the next step's kind, the delta to aim at, and its length in bytes."""
-        observation = self.chain.observation
-        missing = self._energy(Kind.OPEN) if observation.octave and observation.snr else 0.0
-        planned = self._schedule.next(observation, missing)
+    def _plan(self) -> Plan | None:
+        """Return the next step."""
+        stepper = self._stepper
+        plan = stepper.planned()
         # A simulator may use fewer bytes than the allowance asks for; then no step may follow.
-        if planned is None or not allowance.allows(self.chain.work, self.written):
+        if plan is None or not allowance.allows(self.chain.work, self.written):
             return None
-        kind, wanted = planned
-        dims = self.chain.dimensions(kind)
-        length = step_length(wanted * self._energy(kind), dims)
-        if kind is Kind.OPEN and self._gives_way(length):
+        if plan.kind is Kind.OPEN and self._gives_way(plan.length):
             # The same bytes gain more by refining this octave than as the start of an opening.
-            kind, wanted = Kind.REFINE, (self._schedule.growth - 1.0) * observation.snr
-            dims = self.chain.dimensions(kind)
-            length = step_length(wanted * self._energy(kind), dims)
-        spent = length
-        if kind is Kind.REFINE:
-            stretched = self._schedule.stretched(observation, length)
-            spent = min(stretched, max(length, dims // 16))
+            plan = stepper.refinement()
         least = allowance.least(self.chain.work + self.chain.cost, self.written)
-        described = self._writer.before.lengths(kind)
-        spent = described_length(max(spent, min(least, dims // 16)), dims, described)
-        if kind is Kind.REFINE:
-            # Steps are so short that gain is nearly proportional to length.
-            wanted *= spent / length
+        plan = stepper.fitted(plan, self._writer.before.lengths(plan.kind), least)
         begun = self._begun
         if begun is not None:
-            if begun.kind is not kind:
+            if begun.kind is not plan.kind:
                 raise self._prefix.differs()
             if begun.length is not None:
-                self._admit(Step(kind=kind, simulator=begun.simulator, length=begun.length))
-                spent = begun.length
+                self._admit(Step(kind=begun.kind, simulator=begun.simulator, length=begun.length))
+                plan = replace(plan, length=begun.length)
         if self._simulator is not Simulator.TRELLIS:
             # Exact simulators choose their own length; this is only the most they may take.
-            return kind, wanted, MAX_LENGTH - 1
-        return kind, wanted, spent
+            plan = replace(plan, length=MAX_LENGTH - 1)
+        return plan
 
     @property
     def _simulator(self) -> Simulator:
@@ -311,67 +283,28 @@ class Encoder:
             return self._begun.kind is Kind.REFINE
         return self._left < WORTH_BEGINNING * length
 
-    def _truth(self, octave: int) -> Floats:
-        return self._coarser[octave - 1] if octave else octaves.signal(self._picture)
-
-    def _energy(self, kind: Kind) -> float:
-        return mean_square(self._error(kind))
-
-    def _error(self, kind: Kind) -> Floats:
-        """Return the error of the receiver's prediction for a step of ``kind``, shape (D,)."""
-        if kind not in self._errors:
-            truth = self._truth(self._octave - (kind is Kind.OPEN))
-            self._errors[kind] = self.chain.error(kind, truth)
-        return self._errors[kind]
-
-    def _step(self, kind: Kind, wanted: float, length: int) -> bytes | None:
-        """Execute a step that aims at a delta of ``wanted``; None if the simulator cannot."""
-        error = self._error(kind)
-        self._errors.clear()  # each array of a large picture takes much memory
-        began = time.perf_counter()
-        rotated = self.chain.rotation(kind).forward(error)
-        del error
-        simulated = None
-        while simulated is None:
-            if kind is Kind.REFINE:
-                wanted = delta(nearest_delta(wanted))
-            shift = rotated * np.float32(sqrt(wanted))
-            try:
-                simulated = SIMULATORS[self._simulator].simulate(shift, length, self.chain.address)
-            except SimulationError:
-                # An exact simulator takes as many bytes as the shift costs, here too many.  A
-                # refinement may gain less instead; an opening has to transmit all of its detail.
-                if not self.chain.steps:
-                    raise
-                if kind is Kind.OPEN or wanted <= delta(0):
-                    return None
-                wanted /= 2
-        self._rcc_seconds += time.perf_counter() - began
-        del rotated
-        # This choice of delta makes the sample's noise orthogonal to the error.
-        gained = max(wanted * min(simulated.gain**2, 16.0), delta(0))
-        step = Step(
-            kind=kind,
-            simulator=self._simulator,
-            length=len(simulated.payload),
-            delta_code=nearest_delta(gained) if kind is Kind.REFINE else 0,
-        )
-        if self._writer.size(step) > self._left:
-            return self._last(step, simulated, shift)
-        self._ideal_bits += ideal_bits(shift, simulated.sample.values)
-        payload = simulated.payload
-        del shift, simulated
+    def _step(self, plan: Plan) -> bytes | None:
+        """Execute a step; None if the simulator cannot."""
+        coded = self._stepper.coded(plan, self._simulator)
+        if coded is None:
+            return None
+        if self._writer.size(coded.step) > self._left:
+            return self._last(coded)
+        self._ideal_bits += ideal_bits(coded.shift, coded.simulation.sample.values)
+        step, payload = coded.step, coded.payload
+        del coded  # each array of a large picture takes much memory
         self.chain.advance(step, payload)
         return self._writer.step(step, payload)
 
-    def _last(self, step: Step, simulated: Simulation, shift: Floats) -> bytes:
-        """Return the part of ``step`` that fits the target: the last bytes of the stream."""
-        data, contained = self._writer.cut(step, simulated.payload, int(self._left))
-        self._cut = self.chain.after(step, simulated.payload[:contained])
+    def _last(self, coded: Coded) -> bytes:
+        """Return the part of a step that fits the target: the last bytes of the stream."""
+        simulation, shift = coded.simulation, coded.shift
+        data, contained = self._writer.cut(coded.step, simulation.payload, int(self._left))
+        self._cut = self.chain.after(coded.step, simulation.payload[:contained])
         there = round(self._cut.received * shift.size)
         if not there and not self.chain.steps:
             raise TargetError(f"{self._target} bytes are too few for any of this picture")
-        self._ideal_bits += ideal_bits(shift[:there], simulated.sample.values[:there])
+        self._ideal_bits += ideal_bits(shift[:there], simulation.sample.values[:there])
         return data
 
 

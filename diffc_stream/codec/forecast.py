@@ -110,6 +110,14 @@ class Forecast:
         unknown = tuple(_STARTED_MORE * detail for detail in details)
         return cls(ratio=ratio, anchor=(0.0, low), slope=_STARTED_SLOPE, unknown=unknown)
 
+    def seconded(self, trust: Trust) -> Forecast:
+        """Return the forecast with another second estimate, which has as much ``trust``.
+
+        What steps have stated stays: it was about the estimate with the one before.
+        """
+        begun = self.beginning(self.ratio, trust)
+        return replace(self, unknown=begun.unknown) if self.anchor[0] else begun
+
     def refined(self, *, snr: float, stated: float) -> Forecast:
         """Return the forecast after a refinement says that the estimate at ``snr`` had an error.
 

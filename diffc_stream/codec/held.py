@@ -46,15 +46,13 @@ class Held:
             return None
         shift = -top, -left
         cut = self.picture.shape[0] - rows, self.picture.shape[1] - columns
-        x = [octaves.signal(picture)]
-        for _ in sizes[1:]:
-            x.append(octaves.means(x[-1]))
+        x = octaves.all_of(octaves.signal(picture), len(sizes))
         reference = fitted(self.picture, sizes, shift, cut)
         if self.view is None and self.picture.shape == picture.shape:
             shift = moved(x, [octave for octave in reference if octave is not None])
             if shift != (0, 0):
                 reference = fitted(self.picture, sizes, shift)
-        trust = compared(x, reference, sizes)
+        trust = compared(x, reference)
         if trust is None:
             return None
         said = Reference(

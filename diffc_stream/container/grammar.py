@@ -2,8 +2,8 @@
 
     stream  = header record*
     header  = "DFC" kind:u8 model:4 bytes width:varint height:varint seed:varint [ratio:u8]
-              [reference] check:u16
-    record  = step | check | about
+              [reference] [clip] check:u16
+    record  = step | check | about | turn | motion | second
     step    = (short | long) segment (check? segment)*
     short   = 1 length:4 delta:3                one byte, a refinement by the trellis
             | 01 length:6                       one byte, an opening by the trellis
@@ -11,13 +11,13 @@
     segment = bytes                             lengths follow from the step's, see segments()
     check   = 0x30 crc:u16                      low half of the CRC32C of the bytes since the last
                                                 check, or since the start
-    about   = 0x31 length:u8 facts check        versions 3 and 4, once: see metadata.py
+    about   = 0x31 length:u8 facts check        versions 3 to 5, once: see metadata.py
 
 The header's kind holds the version (high four bits) and the signal (low four bits).  In version 1
 the noise of observations is white.  From version 2 on the header says how it is shaped, by the
 ratio of its precision field, see :func:`ratio`.  In version 4 it names the picture that the stream
-starts from, see reference.py.  The header's check is the low half of the CRC32C of the header
-before it.
+starts from, see reference.py; in version 5 the stream has several pictures, see clip.py.  The
+header's check is the low half of the CRC32C of the header before it.
 
 A long step's tag says what it does (0x10 refine, 0x20 open an octave) plus the number of its
 simulator; only a refinement has a delta.  A short step says how its length and its delta compare
@@ -38,6 +38,7 @@ from enum import IntEnum
 
 import google_crc32c
 
+from diffc_stream.container.clip import Clip
 from diffc_stream.container.reference import MOST_REFERENCE, Reference
 from diffc_stream.container.varint import (
     LONGEST_VARINT,
@@ -58,6 +59,8 @@ VERSION_ABOUT = 3
 VERSION_REFERENCE = 4
 """Version of streams that start from a picture that the receiver has.  They may contain facts, and
 their noise is shaped."""
+VERSION_CLIP = 5
+"""Version of streams of several pictures.  They may contain facts, and their noise is shaped."""
 LEAST_RATIO = 64
 """Smallest ratio in a header: with a smaller one, the noise of coarse detail would be smaller than
 rounding errors."""
@@ -119,15 +122,25 @@ class Header:
     """Whether the stream may contain facts about its picture."""
     reference: Reference | None = None
     """The picture that the stream starts from; then noise is shaped, and ``about`` is true."""
+    clip: Clip | None = None
+    """If the stream has several pictures; then there is no ``reference``, noise is shaped, and
+    ``about`` is true."""
 
     @property
     def version(self) -> int:
         """Version of the grammar: the oldest one that has what this stream needs."""
+        if self.clip is not None:
+            return VERSION_CLIP
         if self.reference is not None:
             return VERSION_REFERENCE
         if self.about:
             return VERSION_ABOUT
         return VERSION_WHITE if self.ratio == WHITE_RATIO else VERSION
+
+    @property
+    def pixels(self) -> int:
+        """Pixels of all pictures together."""
+        return self.width * self.height * (1 if self.clip is None else self.clip.pictures)
 
     def encode(self) -> bytes:
         """Return the header's bytes."""
@@ -140,6 +153,7 @@ class Header:
             + encode_varint(self.seed)
             + (b"" if self.version == VERSION_WHITE else bytes([self.ratio]))
             + (b"" if self.reference is None else self.reference.encode())
+            + (b"" if self.clip is None else self.clip.encode())
         )
         return body + (crc32c(body) & 0xFFFF).to_bytes(2, "little")
 
@@ -153,9 +167,9 @@ class Header:
             raise NotAStream("not a .dfc stream")
         need(data, 4)
         version, signal = data[3] >> 4, data[3] & 0x0F
-        if not VERSION_WHITE <= version <= VERSION_REFERENCE:
+        if not VERSION_WHITE <= version <= VERSION_CLIP:
             raise UnsupportedStream(
-                f"this is .dfc version {version}; this release reads versions 1 to 4"
+                f"this is .dfc version {version}; this release reads versions 1 to 5"
             )
         need(data, 8)
         width, place = parse_varint(data, 8)
@@ -166,9 +180,11 @@ class Header:
             need(data, place + 1)
             shape, place = data[place], place + 1
         named = place
-        reference = None
+        reference, clip = None, None
         if version == VERSION_REFERENCE:
             reference, place = Reference.parse(data, place)
+        elif version == VERSION_CLIP:
+            clip, place = Clip.parse(data, place)
         need(data, place + 2)
         if crc32c(data[:place]) & 0xFFFF != int.from_bytes(data[place : place + 2], "little"):
             raise CorruptStream("the header is damaged", offset=0)
@@ -177,7 +193,7 @@ class Header:
             raise UnsupportedStream(f"this stream carries signal {signal}, which is not known here")
         if not (1 <= width <= MAX_SIDE and 1 <= height <= MAX_SIDE and seed < 2**32):
             raise CorruptStream(f"the header names a picture of {width}x{height}", offset=8)
-        white = shape == WHITE_RATIO and version in (VERSION, VERSION_REFERENCE)
+        white = shape == WHITE_RATIO and version not in (VERSION_WHITE, VERSION_ABOUT)
         if shape < LEAST_RATIO or white:
             raise CorruptStream(f"the header names a ratio of {shape}", offset=named - 1)
         header = cls(
@@ -188,6 +204,7 @@ class Header:
             ratio=shape,
             about=version >= VERSION_ABOUT,
             reference=reference,
+            clip=clip,
         )
         return header, place + 2
 

@@ -50,6 +50,8 @@ class Prefix:
         except StreamError as error:
             raise PrefixMismatch(f"the prefix cannot be extended: {error}") from error
         self.header = reader.header
+        if self.header is not None and self.header.clip is not None:
+            raise PrefixMismatch("the prefix has several pictures, and cannot be extended")
 
     def _parse(self, reader: StreamReader) -> None:
         step, payload = None, bytearray()

@@ -7,6 +7,15 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import tee
 
+from diffc_stream.container.clip import (
+    MOST_RECORD,
+    MOTION_TAG,
+    SECOND_TAG,
+    TURN_TAG,
+    Motion,
+    Second,
+    Turn,
+)
 from diffc_stream.container.grammar import (
     ABOUT_TAG,
     CHECK_DUE,
@@ -56,12 +65,13 @@ class About:
     facts: bytes
 
 
-Event = Header | Step | Payload | Lost | Check | About
+Event = Header | Step | Payload | Lost | Check | About | Turn | Motion | Second
 
 
 class StreamReader:
     """Parse a stream fed in pieces into events: Header, then Step, Payload, Check and About.
 
+    A stream of several pictures has Turn, Motion and Second, too.
     A step's payload is complete when as many bytes have come as the step said.  With
     ``damaged``, a failed check is reported and reading goes on; without, it raises.  Bytes of
     payloads and of checks may be skipped, if they are lost: then Lost comes in place of Payload.
@@ -84,6 +94,8 @@ class StreamReader:
         """Offset of the step last reported."""
         self._unchecked = 0
         self._before = Before()
+        self._befores: dict[int, Before] = {}
+        self._picture = 0
         self._segments: Iterator[int] = iter(())
         self._left = 0
         self._check_due = False
@@ -99,7 +111,7 @@ class StreamReader:
         """Return a reader in the same state.  Only between two calls, not while events are read."""
         other = copy.copy(self)
         self._segments, other._segments = tee(self._segments)
-        other._lost = self._lost[:]
+        other._lost, other._befores = self._lost[:], dict(self._befores)
         return other
 
     def skip(self, size: int) -> Iterator[Event]:
@@ -148,6 +160,8 @@ class StreamReader:
             return self._check(data)
         if data[0] == ABOUT_TAG and not self._about:
             return self._facts()
+        if data[0] in (TURN_TAG, MOTION_TAG, SECOND_TAG) and self.header.clip is not None:
+            return self._of_clip(self.header.clip.pictures)
         step, size = Step.parse(data, self._before, self.offset)
         self._need_known(size)
         self.began = self.offset
@@ -156,6 +170,25 @@ class StreamReader:
         self._segments = segments(step.length)
         self._left = next(self._segments)
         return step
+
+    def _of_clip(self, pictures: int) -> Turn | Motion | Second:
+        """Return a record that only streams of several pictures have."""
+        data, offset = self._pending[self._place : self._place + MOST_RECORD], self.offset
+        event: Turn | Motion | Second
+        if data[0] == TURN_TAG:
+            event, size = Turn.parse(data, pictures, offset)
+        elif data[0] == MOTION_TAG:
+            event, size = Motion.parse(data, offset)
+        else:
+            event, size = Second.parse(data, offset)
+        self._need_known(size)
+        self._take(size)
+        self._check_due = self._unchecked >= CHECK_DUE
+        if isinstance(event, Turn):
+            self._befores[self._picture] = self._before
+            self._picture = event.picture
+            self._before = self._befores.get(self._picture, Before())
+        return event
 
     def _payload(self) -> Payload | Lost:
         known = self._known()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from diffc_stream.container.clip import Motion, Second, Turn
 from diffc_stream.container.grammar import (
     ABOUT_TAG,
     CHECK_DUE,
@@ -28,6 +29,8 @@ class StreamWriter:
         """Bytes of step payloads among them; the rest is side information."""
         self.before = Before()
         """The steps before, in terms of which the next one is described."""
+        self._picture = 0
+        self._befores: dict[int, Before] = {}
         self._crc = 0
         self._unchecked = 0
 
@@ -78,6 +81,22 @@ class StreamWriter:
         """Return a record of facts about the picture, 1 to MOST_ABOUT bytes, with its check."""
         assert 1 <= len(facts) <= MOST_ABOUT
         return self._take(bytes([ABOUT_TAG, len(facts)]) + facts) + self.check()
+
+    def turn(self, picture: int) -> bytes:
+        """Return the record after which steps are of another picture, nothing if they are now."""
+        if picture == self._picture:
+            return b""
+        self._befores[self._picture] = self.before
+        self._picture, self.before = picture, self._befores.get(picture, Before())
+        return self._record(Turn(picture).encode())
+
+    def told(self, record: Motion | Second) -> bytes:
+        """Return a record of what the present picture has in common with others."""
+        return self._record(record.encode())
+
+    def _record(self, data: bytes) -> bytes:
+        data = self._take(data)
+        return data + self.check() if self._unchecked >= CHECK_DUE else data
 
     def size(self, step: Step) -> int:
         """Return how many bytes ``step`` would add to the stream."""

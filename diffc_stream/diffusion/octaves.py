@@ -85,6 +85,14 @@ def means(x: Floats) -> Floats:
     return result
 
 
+def all_of(x: Floats, count: int) -> list[Floats]:
+    """Return ``count`` octaves, finest first, of which ``x`` (3, H, W) is the first."""
+    result = [x]
+    for _ in range(count - 1):
+        result.append(means(result[-1]))
+    return result
+
+
 def details(x: Floats) -> Floats:
     """Return the detail bands of ``x`` (3, H, W): shape (bands, 3, ceil(H/2), ceil(W/2)).
 

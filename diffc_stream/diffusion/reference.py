@@ -107,13 +107,8 @@ def fitted(
     first = fitting[0]
     still = shift == cut == (0, 0)
     seen = picture if still else picture[rows][:, columns]
-    result: list[Floats | None] = [None] * first
     x = _reduced(_reduced(octaves.signal(seen), sizes[first][0], 1), sizes[first][1], 2)
-    result.append(x)
-    for _ in sizes[first + 1 :]:
-        x = octaves.means(x)
-        result.append(x)
-    return result
+    return [None] * first + octaves.all_of(x, len(sizes) - first)
 
 
 def _reduced(x: Floats, size: int, axis: int) -> Floats:

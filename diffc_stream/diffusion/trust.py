@@ -149,9 +149,12 @@ def cells(sizes: Sequence[octaves.Size]) -> octaves.Size:
 def _any(cells: Mask, times: int) -> Mask:
     """Halve ``cells`` several times: a cell is set if any of its four was."""
     for _ in range(times):
-        odd = ((0, cells.shape[0] % 2), (0, cells.shape[1] % 2))
-        even = np.pad(cells, odd)
-        cells = even[0::2, 0::2] | even[0::2, 1::2] | even[1::2, 0::2] | even[1::2, 1::2]
+        rows, columns = cells.shape[0] // 2, cells.shape[1] // 2
+        halved = cells[::2, ::2].copy()
+        halved[:, :columns] |= cells[::2, 1::2]
+        halved[:rows] |= cells[1::2, ::2]
+        halved[:rows, :columns] |= cells[1::2, 1::2]
+        cells = halved
     return cells
 
 
@@ -162,11 +165,14 @@ def _levels(size: octaves.Size) -> int:
 def _tree(changed: Mask) -> Iterator[bool]:
     """Yield the bits of the tree."""
     levels = _levels((changed.shape[0], changed.shape[1]))
-    squares = [_any(changed, level) for level in range(levels + 1)]
+    squares = [changed]
+    for _ in range(levels):
+        squares.append(_any(squares[-1], 1))
+    bits = [square.tolist() for square in squares]
     waiting = [(levels, 0, 0)]
     while waiting:
         level, row, column = waiting.pop()
-        bit = bool(squares[level][row, column])
+        bit: bool = bits[level][row][column]
         yield bit
         if bit and level:
             inside = squares[level - 1].shape

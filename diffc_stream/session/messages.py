@@ -131,6 +131,8 @@ class Capability:
     DFC4 = "dfc4"
     """Streams of version 4 of the format, which may start from a picture that the receiver has, or
     can have by its name."""
+    DFC5 = "dfc5"
+    """Streams of version 5 of the format, of several pictures."""
     HTTP = "http"
     """The same streams over plain HTTP, on the same port."""
     FOLLOW = "follow"

@@ -46,7 +46,7 @@ class GrowingBytes:
         """Learn the number of pixels from the beginning of a stream.  Raises StreamError."""
         if self.pixels is None:
             header, _ = Header.parse(stream)
-            self.pixels = header.width * header.height
+            self.pixels = header.pixels
 
     def take(self, piece: bytes) -> None:
         """Add bytes.  Raises RequestRefused if there is no room."""

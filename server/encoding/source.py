@@ -227,7 +227,7 @@ def _ready(path: Path, prefix: bytes) -> Source:
                 raise PrefixMismatch(f"{path}: the stream has changed")
         pieces = _blocks(here, file.read(_BLOCK), len(prefix))
     return Source(
-        pixels=header.width * header.height,
+        pixels=header.pixels,
         model=header.model,
         pieces=pieces,
         version=here.version,

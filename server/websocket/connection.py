@@ -57,6 +57,7 @@ CAPABILITIES = (
     Capability.DFC2,
     Capability.DFC3,
     Capability.DFC4,
+    Capability.DFC5,
     Capability.HTTP,
     Capability.FOLLOW,
     Capability.REGION,

@@ -19,7 +19,13 @@ from ..encoding.pipeline import Pipeline, SharedStream, Whole
 from ..encoding.source import is_stream
 from ..encoding.subscribers import Wake
 
-FORMATS = {Capability.DFC1, Capability.DFC2, Capability.DFC3, Capability.DFC4}
+FORMATS = {
+    Capability.DFC1,
+    Capability.DFC2,
+    Capability.DFC3,
+    Capability.DFC4,
+    Capability.DFC5,
+}
 VERSION_AT = 3
 """The offset of the byte whose high half is the version of a stream's format."""
 

@@ -1,0 +1,158 @@
+"""Clips in ``diffc encode`` and ``diffc decode``."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+
+from diffc_stream.cli.output import print_json, progress, reporting
+from diffc_stream.destination import STANDARD, opened
+from diffc_stream.diffusion.collection import Collection
+from diffc_stream.errors import StreamError, TargetError
+from diffc_stream.formats import save_picture
+
+FOOTAGE = ("fps", "seconds", "side")
+"""Options of ``encode`` that only clips have."""
+NO_CLIP = ("start", "region", "extend", "bpp")
+"""Options of ``encode`` that clips do not have."""
+
+
+def add_footage(parser: argparse.ArgumentParser) -> None:
+    """Add the options that say what of a video goes into a stream."""
+    group = parser.add_argument_group(
+        "clips",
+        "IN is a video, a folder of pictures or, with one of these options, an animation; videos "
+        "need PyAV: pip install 'diffc-stream[video]'",
+    )
+    group.add_argument("--fps", type=_rate, help="pictures a second (default 12)")
+    group.add_argument("--seconds", type=_rate, help="from the beginning (default: all)")
+    group.add_argument("--side", type=_side, help="pixels of the longest side (default 320)")
+
+
+def wanted(arguments: argparse.Namespace) -> bool:
+    """Return whether a clip is to be encoded."""
+    from diffc_stream.clips.footage import is_footage
+
+    if any(getattr(arguments, option) is not None for option in FOOTAGE):
+        return True
+    return arguments.input != STANDARD and is_footage(arguments.input)
+
+
+def encode(arguments: argparse.Namespace) -> None:
+    """Write the stream of a clip.  Raises PictureError, TargetError or OSError."""
+    if arguments.input == STANDARD:
+        raise TargetError("a clip is read from a file or a folder, not from standard input")
+    for option in NO_CLIP:
+        if getattr(arguments, option) is not None:
+            raise TargetError(f"--{option} is for single pictures, and this is a clip")
+    with progress("encoding") as advance:
+        advance.working("reading")
+        from diffc_stream.clips.encoder import ClipEncoder, prepare
+        from diffc_stream.clips.footage import RATE, SIDE, load_footage
+
+        footage = load_footage(
+            arguments.input,
+            rate=arguments.fps or RATE,
+            seconds=arguments.seconds,
+            side=arguments.side or SIDE,
+        )
+        advance.towards(arguments.bytes)
+        advance.working("comparing")
+        prepare()
+        encoder = ClipEncoder(
+            footage.pictures,
+            Collection.at_hand(arguments.model).preferred,
+            milliseconds=footage.milliseconds,
+            target_bytes=arguments.bytes,
+            seed=arguments.seed or 0,
+        )
+        with opened(arguments.output) as out:
+            for piece in encoder:
+                out.write(piece)
+                out.flush()  # The reader of a pipe can show pictures already.
+                advance(encoder.written, f"{encoder.steps} steps")
+        facts = {
+            "bytes": encoder.written,
+            "pictures": len(footage.pictures),
+            "width": encoder.header.width,
+            "height": encoder.header.height,
+            "milliseconds": footage.milliseconds,
+            "psnr": encoder.psnr(),
+            "steps": encoder.steps,
+        }
+    with reporting(arguments.output):
+        if arguments.json:
+            print_json(facts)
+        else:
+            print(
+                f"{arguments.output}: {facts['bytes']} bytes, {facts['pictures']} pictures of "
+                f"{facts['width']}x{facts['height']}, {footage.milliseconds} ms each, "
+                f"{facts['psnr']:.2f} dB, {facts['steps']} steps"
+            )
+
+
+def decode(arguments: argparse.Namespace, data: bytes, warning: str | None) -> None:
+    """Write the pictures of a clip, or one of them.  Raises StreamError, DestinationError."""
+    from diffc_stream.clips import ClipDecoder, showing
+
+    if arguments.picture is None:
+        showing.check(arguments.output)
+    for option, usual in (("render", "mmse"), ("whole", False), ("max_side", None)):
+        if getattr(arguments, option) != usual:
+            name = option.replace("_", "-")
+            raise StreamError(f"{arguments.input}: a clip, for which there is no --{name}")
+    decoder = ClipDecoder(Collection.at_hand(arguments.model), damaged=arguments.damaged)
+    with progress("decoding", len(data)) as advance:
+        try:
+            for start in range(0, len(data), 1024):
+                decoder.feed(data[start : start + 1024])
+                advance(decoder.bytes_received, f"{decoder.steps} steps")
+        except StreamError as error:
+            if not (arguments.damaged and decoder.ready):
+                raise
+            print(f"diffc: warning: {arguments.input}: {error}; stopped there", file=sys.stderr)
+        predicted = decoder.predicted_psnr()
+        if arguments.picture is not None:
+            if arguments.picture >= len(decoder):
+                raise StreamError(f"{arguments.input}: has {len(decoder)} pictures, from 0")
+            image = decoder.render(arguments.picture)
+            save_picture(
+                arguments.output, image, metadata=decoder.metadata, quality=arguments.quality
+            )
+        else:
+            pictures = []
+            for number in range(len(decoder)):
+                advance.working("rendering", number / len(decoder))
+                pictures.append(decoder.render(number))
+            advance.working("writing")
+            showing.save(arguments.output, pictures, decoder.milliseconds)
+    facts = {
+        "bytes": decoder.bytes_received,
+        "pictures": len(decoder),
+        "milliseconds": decoder.milliseconds,
+        "predicted_psnr": predicted,
+        "failed_checks": decoder.damage,
+        "warning": warning,
+    }
+    with reporting(arguments.output):
+        if arguments.json:
+            print_json(facts)
+        else:
+            print(
+                f"{arguments.output}: {facts['bytes']} bytes, {facts['pictures']} pictures, "
+                f"about {predicted:.1f} dB"
+            )
+
+
+def _rate(text: str) -> float:
+    value = float(text)
+    if not 0 < value <= 1000:
+        raise argparse.ArgumentTypeError(f"{text} is not a number above 0, up to 1000")
+    return value
+
+
+def _side(text: str) -> int:
+    value = int(text)
+    if not 16 <= value <= 65_535:
+        raise argparse.ArgumentTypeError(f"{text} is not a number of pixels from 16 on")
+    return value

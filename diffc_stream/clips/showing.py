@@ -1,0 +1,117 @@
+"""Write the pictures of a clip: as an animation, a video, or a folder of files.
+
+The code that writes them is imported when it is used, so that checking a name is fast.
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterable, Sequence
+from fractions import Fraction
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from diffc_stream.destination import opened
+from diffc_stream.errors import DestinationError
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    Picture = NDArray[np.uint8]
+
+ANIMATIONS = {".webp": "WEBP", ".gif": "GIF", ".png": "PNG"}
+"""Formats of animations by suffix."""
+VIDEO = ".mp4"
+NAMES = "a folder, .webp, .gif, .png or .mp4"
+"""What a clip can be written as."""
+
+
+def check(path: Path) -> None:
+    """Raise DestinationError unless a clip can be written to ``path``, by its name."""
+    suffix = path.suffix.lower()
+    if is_folder(path) or suffix in ANIMATIONS:
+        return
+    if suffix != VIDEO:
+        raise DestinationError(f"{path}: a clip is written as {NAMES}")
+    try:
+        import av
+    except ImportError as error:
+        raise DestinationError(
+            f"{path}: videos need PyAV: pip install 'diffc-stream[video]'"
+        ) from error
+    del av
+
+
+def suits(path: Path) -> bool:
+    """Return whether only a clip can be meant by the name ``path``, not a picture."""
+    return path.is_dir() or path.suffix.lower() in (".gif", VIDEO)
+
+
+def is_folder(path: Path) -> bool:
+    """Return whether a name is that of a folder: there is one, or it has no suffix."""
+    return path.is_dir() or not path.suffix
+
+
+def save(path: Path, pictures: Sequence[Picture], milliseconds: int) -> None:
+    """Write ``pictures``, 8-bit sRGB, (H, W, 3) each, to ``path``; each is shown ``milliseconds``.
+
+    An animation or a video is written completely or not at all; a folder gets PNG files, numbered
+    from 0.  Raises DestinationError (see :func:`check`) or OSError.
+    """
+    check(path)
+    if is_folder(path):
+        from diffc_stream.picture import save_png
+
+        path.mkdir(exist_ok=True)
+        digits = len(str(len(pictures) - 1))
+        for number, picture in enumerate(pictures):
+            save_png(path / f"{number:0{digits}}.png", picture)
+        return
+    suffix = path.suffix.lower()
+    data = (
+        _video(pictures, milliseconds)
+        if suffix == VIDEO
+        else _animation(pictures, milliseconds, ANIMATIONS[suffix])
+    )
+    with opened(path) as file:
+        file.write(data)
+
+
+def _animation(pictures: Iterable[Picture], milliseconds: int, kind: str) -> bytes:
+    from PIL import Image
+
+    first, *others = (Image.fromarray(picture) for picture in pictures)
+    buffer = io.BytesIO()
+    quality = {"quality": 90, "method": 4} if kind == "WEBP" else {}
+    first.save(
+        buffer,
+        kind,
+        save_all=True,
+        append_images=others,
+        duration=milliseconds,
+        loop=0,
+        **quality,
+    )
+    return buffer.getvalue()
+
+
+def _video(pictures: Sequence[Picture], milliseconds: int) -> bytes:
+    import av
+    import numpy as np
+
+    height, width = pictures[0].shape[:2]
+    buffer = io.BytesIO()
+    with av.open(buffer, "w", format="mp4") as file:
+        stream = file.add_stream("libx264", rate=Fraction(1000, milliseconds))
+        # 4:2:0, which every player knows, needs even sides: the last row or column is repeated.
+        stream.width, stream.height = width + width % 2, height + height % 2
+        stream.pix_fmt = "yuv420p"
+        stream.options = {"crf": "14"}
+        for picture in pictures:
+            even = np.pad(picture, ((0, height % 2), (0, width % 2), (0, 0)), mode="edge")
+            for packet in stream.encode(av.VideoFrame.from_ndarray(even, format="rgb24")):
+                file.mux(packet)
+        for packet in stream.encode():
+            file.mux(packet)
+    return buffer.getvalue()
