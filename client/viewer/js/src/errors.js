@@ -6,6 +6,7 @@
  *     |-- UnreadablePicture             a picture file that a stream starts from cannot be read
  *     |-- StreamError                   the bytes of a stream cannot be used
  *     |   |-- NotAStream                    they do not start like a .dfc stream
+ *     |   |-- NotAClip                      a single picture where several were wanted, or the reverse
  *     |   |-- UnsupportedStream             a newer version, or a signal that is not known here
  *     |   |   `-- UnsupportedSimulator          coded in a way that only the Python receiver reads
  *     |   |-- CorruptStream                 a check failed, or a field is out of its range
@@ -49,6 +50,9 @@ export class StreamError extends DiffcError {}
 
 /** The bytes do not start like a .dfc stream. */
 export class NotAStream extends StreamError {}
+
+/** The stream has a single picture where one of several was wanted, or the reverse. */
+export class NotAClip extends StreamError {}
 
 /** A stream of a version or signal that this release does not know. */
 export class UnsupportedStream extends StreamError {}

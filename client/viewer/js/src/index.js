@@ -10,6 +10,7 @@
 /** @typedef {import("./regions.js").Part} Part */
 
 export * from "./errors.js";
+export { ClipDecoder } from "./clips/decoder.js";
 export { Curve } from "./codec/curve.js";
 export { Decoder } from "./codec/decoder.js";
 export { Decoding } from "./decoding.js";

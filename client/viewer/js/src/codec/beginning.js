@@ -5,7 +5,7 @@
  */
 
 import { sizes } from "../diffusion/octaves.js";
-import { MissingReference, PictureTooLarge } from "../errors.js";
+import { MissingReference, NotAClip, PictureTooLarge } from "../errors.js";
 import { Chain } from "./chain.js";
 import { found } from "./held.js";
 
@@ -22,6 +22,17 @@ import { found } from "./held.js";
 
 /** Most pixels of a picture: a header of 16 bytes can name one of four billion. */
 export const MOST_PIXELS = 100_000_000;
+
+/**
+ * Throw NotAClip if a stream has several pictures, where one is wanted.
+ *
+ * @param {Header} header
+ */
+export function checkSingle({ clip }) {
+  if (clip) {
+    throw new NotAClip(`the stream is a clip of ${clip.pictures} pictures, not a single one`);
+  }
+}
 
 /**
  * Throw PictureTooLarge if the header names a picture of more than `most` pixels.

@@ -7,7 +7,6 @@
  * @module
  */
 
-import { Purpose, normals } from "../channel/randomness.js";
 import { Rotation } from "../channel/rotation.js";
 import * as trellis from "../channel/trellis.js";
 import { Kind, delta } from "../container/grammar.js";
@@ -26,7 +25,6 @@ import { Forecast, mixed, worse } from "./forecast.js";
 
 /** An observation that is being refined, and what else both ends know. */
 export class Chain {
-  #seed;
   /** @type {Float32Array | null} */
   #estimate = null;
   /** @type {{ observation: Observation, xHat: Float32Array } | null} */
@@ -43,7 +41,7 @@ export class Chain {
    */
   constructor(estimator, seed, observation, forecast, { steps, sentSnr, lost }) {
     this.estimator = estimator;
-    this.#seed = seed;
+    this.seed = seed;
     this.observation = observation;
     this.forecast = forecast;
     /** How many steps there were so far. */
@@ -142,16 +140,20 @@ export class Chain {
   }
 
   /**
-   * Return `count` standard normals of the receiver's own: draw `number` in `octave`.
+   * Return the chain with another second estimate from here on.
    *
-   * They are addressed by position, so that successive pictures do not shimmer.
-   *
-   * @param {number} octave
-   * @param {number} number
-   * @param {number} count
+   * @param {ReferencePicture} reference
    */
-  drawn(octave, number, count) {
-    return normals(this.#seed, Purpose.RENDERING, 256 * octave + number, count);
+  seconded(reference) {
+    const { observation, steps, sentSnr, lost } = this;
+    const estimator = this.estimator.seconded(reference);
+    const forecast = this.forecast.seconded(reference.trust);
+    return new Chain(estimator, this.seed, observation, forecast, { steps, sentSnr, lost });
+  }
+
+  /** Return what the estimate tells of the whole picture, evaluating no more. */
+  async guess() {
+    return this.estimator.enlarged(await this.estimate(), this.observation.octave, 0);
   }
 
   /**
@@ -179,7 +181,7 @@ export class Chain {
     const sentSnr = this.#sent(step);
     const more = received < 1 ? (1 - received) * this.#gained(came, sentSnr) : 0;
     const past = { steps: this.steps + 1, sentSnr, lost: this.lost + more };
-    const after = new Chain(this.estimator, this.#seed, observation, forecast, past);
+    const after = new Chain(this.estimator, this.seed, observation, forecast, past);
     // The forecast before the opening holds for an octave that was just opened.
     if (observation.origin === this.observation && this.#estimate) {
       after.#shown = { observation: this.observation, xHat: this.#estimate };
@@ -235,7 +237,7 @@ export class Chain {
     const xHat = await this.estimate();
     // What the receiver expects.
     const prediction = refines ? xHat : this.estimator.detail(xHat, before);
-    const rotation = new Rotation(dims, this.#seed, this.steps);
+    const rotation = new Rotation(dims, this.seed, this.steps);
     const y = rotation.inverse(values);
     if (refines) {
       const gained = delta(step.deltaCode);

@@ -17,6 +17,7 @@
  * @module
  */
 
+import { Purpose, normals } from "../channel/randomness.js";
 import { Observation } from "../diffusion/observation.js";
 import * as octaves from "../diffusion/octaves.js";
 
@@ -115,8 +116,8 @@ async function refinedFromPrior(chain, observation, forecast, goal) {
     // A long step's prior is wider than the noise by what the estimate misses.
     const delta = snrs[number - 1] - observation.snr;
     const wide = Math.fround(Math.sqrt(1 + delta * forecast.error(observation.snr)));
-    const drawn = chain.drawn(observation.octave, number, observation.dimensions);
-    const y = drawn.map((value) => wide * value);
+    const values = drawn(chain.seed, observation.octave, number, observation.dimensions);
+    const y = values.map((value) => wide * value);
     observation = observation.refined(xHat, y, delta);
   }
   return observation;
@@ -172,7 +173,7 @@ async function filled(chain, opened, absent, energy, steps) {
   const low = new Float32Array(octaves.dimensions(octaves.coarser(size)));
   /** @param {Float32Array} u */
   const part = (u) => octaves.synthesis(low, absent(octaves.details(u, size)), size);
-  const noise = chain.drawn(octave, 0, opened.dimensions);
+  const noise = drawn(chain.seed, octave, 0, opened.dimensions);
   const noiseAbsent = part(noise);
   const u = noisy(opened);
   const prediction = part(u);
@@ -207,11 +208,25 @@ async function completed(chain, opened, energy, steps) {
   if (opened.field.share < BEGINNING) {
     const bands = octaves.details(await chain.denoised(opened), size);
     const wide = Math.sqrt(1 + BEGINNING * snr * energy);
-    const noise = chain.drawn(octave, 0, bands.length).map((value) => wide * value);
+    const noise = drawn(chain.seed, octave, 0, bands.length).map((value) => wide * value);
     opened = opened.begun(bands, noise, BEGINNING);
   }
   const shares = path(opened.field.share, 1, steps).map((share) => ({ snr, share }));
   return flowed(chain, opened, shares);
+}
+
+/**
+ * Return `count` standard normals of the receiver's own: draw `number` in `octave`.
+ *
+ * They are addressed by position, so that successive pictures do not shimmer.
+ *
+ * @param {number} seed
+ * @param {number} octave
+ * @param {number} number
+ * @param {number} count
+ */
+function drawn(seed, octave, number, count) {
+  return normals(seed, Purpose.RENDERING, 256 * octave + number, count);
 }
 
 /**

@@ -30,7 +30,8 @@ export const MOST_STEPS = 10_000;
 /**
  * The curve of a stream that is fed in pieces.
  *
- * Bytes that cannot be parsed end the curve without an error, which the decoder throws.
+ * Bytes that cannot be parsed end the curve without an error, which the decoder throws.  The curve of
+ * a clip, whose pictures have a quality each, ends with its header.
  */
 export class Curve {
   /**
@@ -53,11 +54,16 @@ export class Curve {
   /** @type {import("../container/grammar.js").Step | null} */
   #step = null;
   #left = 0;
-  #damaged = false;
+  #ended = false;
 
   /** The picture's size; null before the header has arrived. */
   get size() {
     return this.#sizes[0] ?? null;
+  }
+
+  /** What the header says of several pictures; null for a single one, and before it is here. */
+  get clip() {
+    return this.#reader.header?.clip ?? null;
   }
 
   /**
@@ -76,12 +82,14 @@ export class Curve {
    * @param {Uint8Array} data
    */
   feed(data) {
-    if (this.#damaged) return;
+    if (this.#ended) return;
     try {
-      for (const event of this.#reader.feed(data)) this.#take(event);
+      for (const event of this.#reader.feed(data)) {
+        if (!this.#ended) this.#take(event);
+      }
     } catch (error) {
       if (!(error instanceof StreamError)) throw error;
-      this.#damaged = true;
+      this.#ended = true;
     }
   }
 
@@ -133,6 +141,7 @@ export class Curve {
       this.#ratio = event.header.ratio;
       this.#forecast = Forecast.beginning(this.#ratio, trusted(event.header, this.#sizes));
       this.#add(this.#sizes.length - 1, 0);
+      this.#ended = event.header.clip !== null;
     } else if (event.type === "step") {
       this.#step = event.step;
       this.#left = event.step.length;

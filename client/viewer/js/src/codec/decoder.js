@@ -7,7 +7,7 @@
 import { StreamReader } from "../container/reader.js";
 import { NothingDecodable, UnknownModel } from "../errors.js";
 import * as allowance from "./allowance.js";
-import { MOST_PIXELS, chain, checkSize, referenceOf } from "./beginning.js";
+import { MOST_PIXELS, chain, checkSingle, checkSize, referenceOf } from "./beginning.js";
 import { decibel, range } from "./forecast.js";
 import { observed, rendered } from "./rendering.js";
 
@@ -106,7 +106,8 @@ export class Decoder {
   /**
    * Take more bytes of the stream.
    *
-   * Rejects with StreamError if they are not a valid stream, UnknownModel if the stream's model is
+   * Rejects with StreamError if they are not a valid stream, NotAClip for one of several pictures,
+   * UnknownModel if the stream's model is
    * not available, PictureTooLarge beyond `mostPixels`, MissingReference if it starts from a picture
    * that is not here.
    *
@@ -175,6 +176,7 @@ export class Decoder {
 
   /** @param {Header} header */
   async #begin(header) {
+    checkSingle(header);
     checkSize(header, this.#mostPixels);
     const model = await this.#models.get(header.model);
     if (!model) throw new UnknownModel(header.model);

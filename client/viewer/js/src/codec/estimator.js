@@ -47,6 +47,17 @@ export class Estimator {
   }
 
   /**
+   * Return the same with another reference.
+   *
+   * @param {ReferencePicture} reference
+   */
+  seconded(reference) {
+    const other = new Estimator(this.#denoiser, this.sizes, reference);
+    other.evaluations = this.evaluations;
+    return other;
+  }
+
+  /**
    * Return x_hat of an observation; while nothing is observed it is the reference's, or zeros.
    *
    * @param {Observation} observation

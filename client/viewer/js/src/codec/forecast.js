@@ -132,6 +132,18 @@ export class Forecast {
   }
 
   /**
+   * Return the forecast with another second estimate, which has as much `trust`.
+   *
+   * What steps have stated stays: it was about the estimate with the one before.
+   *
+   * @param {import("../diffusion/trust.js").Trust} trust
+   */
+  seconded(trust) {
+    const begun = Forecast.beginning(this.ratio, trust);
+    return this.anchor[0] ? new Forecast({ ...this, unknown: begun.unknown }) : begun;
+  }
+
+  /**
    * Return the forecast given that the estimate at `snr` had the error `stated`.
    *
    * It is the mean square, weighted by the precision of the observation relative to snr.

@@ -38,8 +38,14 @@ export function found(said, picture, sizes) {
   });
 }
 
-/** @template T @param {() => T} read @returns {T} */
-function understood(read) {
+/**
+ * Return what `read` does; where that throws RangeError, throw CorruptStream instead.
+ *
+ * @template T
+ * @param {() => T} read
+ * @returns {T}
+ */
+export function understood(read) {
   try {
     return read();
   } catch (error) {

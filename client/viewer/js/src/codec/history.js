@@ -16,7 +16,13 @@ import { area, sizes } from "../diffusion/octaves.js";
 import { CorruptStream, MissingReference, NothingDecodable, StreamError } from "../errors.js";
 import { admit } from "./admission.js";
 import * as allowance from "./allowance.js";
-import { MOST_PIXELS, chain as beginning, checkSize, referenceOf } from "./beginning.js";
+import {
+  MOST_PIXELS,
+  chain as beginning,
+  checkSingle,
+  checkSize,
+  referenceOf,
+} from "./beginning.js";
 import { MOST_STEPS } from "./curve.js";
 import { trusted } from "./held.js";
 
@@ -308,6 +314,7 @@ export class History {
 
   /** @param {Header} header */
   #begin(header) {
+    checkSingle(header);
     const all = sizes(header);
     if (trusted(header, all)) this.#ready = this.#reader.offset;
     this.#sizes = all;

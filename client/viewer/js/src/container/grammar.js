@@ -3,8 +3,8 @@
  *
  *     stream  = header record*
  *     header  = "DFC" kind:u8 model:4 bytes width:varint height:varint seed:varint [ratio:u8]
- *               [reference] check:u16
- *     record  = step | check | about
+ *               [reference] [clip] check:u16
+ *     record  = step | check | about | turn | motion | second
  *     step    = (short | long) segment (check? segment)*
  *     short   = 1 length:4 delta:3                one byte, a refinement by the trellis
  *             | 01 length:6                       one byte, an opening by the trellis
@@ -12,12 +12,13 @@
  *     segment = bytes                             lengths follow from the step's, see segments()
  *     check   = 0x30 crc:u16                      low half of the CRC32C of the bytes since the last
  *                                                 check, or since the start
- *     about   = 0x31 length:u8 facts check        versions 3 and 4, once: see docs/format.md
+ *     about   = 0x31 length:u8 facts check        versions 3 to 5, once: see docs/format.md
  *
  * The header's kind is the version, four bits, and the signal, four bits.  From version 2 on there
  * is a ratio, that of the precision field of the noise, in 255ths; the noise of version 1 is white.
- * Version 4 names the picture that the stream starts from, see reference.js.  The header's check is
- * the low half of the CRC32C of the header before it.
+ * Version 4 names the picture that the stream starts from, see reference.js; a stream of version 5
+ * has several pictures, see clip.js.  The header's check is the low half of the CRC32C of the header
+ * before it.
  *
  * A long step's tag is what it does (0x10 refine, 0x20 open an octave) plus its simulator; only
  * refine has a delta.  A short one says how its length and its delta compare with those of the
@@ -34,6 +35,7 @@
 
 import { crc32c } from "../crc32c.js";
 import { CorruptStream, NotAStream, UnsupportedStream } from "../errors.js";
+import { parseClip } from "./clip.js";
 import { parseReference } from "./reference.js";
 import { parseVarint } from "./varint.js";
 
@@ -46,6 +48,8 @@ export const VERSION_WHITE = 1;
 export const VERSION_ABOUT = 3;
 /** The version of streams that start from a picture that the receiver has; their noise is shaped. */
 export const VERSION_REFERENCE = 4;
+/** The version of streams of several pictures; their noise is shaped. */
+export const VERSION_CLIP = 5;
 /** Least ratio in a header: with a smaller one, noise of coarse detail would vanish in rounding. */
 export const LEAST_RATIO = 64;
 /** The ratio of white noise, which a header leaves out. */
@@ -75,11 +79,12 @@ export const Simulator = Object.freeze({ TRELLIS: 0, PFR: 1, DITHER: 2 });
 /**
  * The header: the model's fingerprint (8 hex digits), the picture's sides (pixels, 1 to MAX_SIDE),
  * the seed of the shared randomness (0 to 2^32 - 1), the ratio of the noise's precision field (up
- * to 1, which is white noise), whether the stream may carry facts about its picture, and the picture
- * that it starts from, if there is one.
+ * to 1, which is white noise), whether the stream may carry facts about its picture, the picture that
+ * it starts from, if there is one, and how many pictures follow one another, if there are several.
  *
  * @typedef {{ model: string, width: number, height: number, seed: number, ratio: number,
- *   about: boolean, reference: import("./reference.js").Reference | null }} Header
+ *   about: boolean, reference: import("./reference.js").Reference | null,
+ *   clip: import("./clip.js").Clip | null }} Header
  */
 
 /**
@@ -104,9 +109,9 @@ export function parseHeader(data) {
   if (data.length < 4) return null;
   const version = data[3] >> 4;
   const signal = data[3] & 0x0f;
-  if (version < VERSION_WHITE || version > VERSION_REFERENCE) {
+  if (version < VERSION_WHITE || version > VERSION_CLIP) {
     throw new UnsupportedStream(
-      `this is .dfc version ${version}; this release reads versions 1 to 4`,
+      `this is .dfc version ${version}; this release reads versions 1 to 5`,
     );
   }
   if (data.length < 8) return null;
@@ -117,8 +122,9 @@ export function parseHeader(data) {
   const named = seed.place + Number(version !== VERSION_WHITE);
   if (data.length < named) return null;
   const parsed = version === VERSION_REFERENCE ? parseReference(data, named) : undefined;
-  if (parsed === null) return null;
-  const end = parsed?.place ?? named;
+  const several = version === VERSION_CLIP ? parseClip(data, named) : undefined;
+  if (parsed === null || several === null) return null;
+  const end = parsed?.place ?? several?.place ?? named;
   if (data.length < end + 2) return null;
   const check = data[end] | (data[end + 1] << 8);
   if ((crc32c(data.subarray(0, end)) & 0xffff) !== check) {
@@ -133,7 +139,7 @@ export function parseHeader(data) {
     throw new CorruptStream(`the header names a picture of ${width.value}x${height.value}`, 8);
   }
   const ratio = version === VERSION_WHITE ? WHITE_RATIO : data[seed.place];
-  const white = ratio === WHITE_RATIO && [VERSION, VERSION_REFERENCE].includes(version);
+  const white = ratio === WHITE_RATIO && ![VERSION_WHITE, VERSION_ABOUT].includes(version);
   if (ratio < LEAST_RATIO || white) {
     throw new CorruptStream(`the header names a ratio of ${ratio}`, seed.place);
   }
@@ -146,6 +152,7 @@ export function parseHeader(data) {
     ratio: ratio / WHITE_RATIO,
     about: version >= VERSION_ABOUT,
     reference: parsed?.reference ?? null,
+    clip: several?.clip ?? null,
   };
   return { header, size: end + 2 };
 }

@@ -6,6 +6,7 @@
 
 import { crc32c } from "../crc32c.js";
 import { CorruptStream } from "../errors.js";
+import { MOST_RECORD, ofClip, parseRecord } from "./clip.js";
 import {
   ABOUT_TAG,
   Before,
@@ -29,7 +30,8 @@ import {
  *   | { type: "payload", data: Uint8Array }
  *   | { type: "lost", size: number }
  *   | { type: "check", offset: number, good: boolean }
- *   | { type: "about", facts: Uint8Array }} Event
+ *   | { type: "about", facts: Uint8Array }
+ *   | import("./clip.js").Turn | import("./clip.js").Motion | import("./clip.js").Second} Event
  */
 
 /**
@@ -44,6 +46,7 @@ const LONGEST = 32;
 /**
  * Parse a stream fed in pieces into events: header, then step, payload, check and about.
  *
+ * A stream of several pictures has turn, motion and second, too (clip.js).
  * A step's payload is complete when it has as many bytes as the step says.  With `damaged`, a
  * failed check is reported and reading goes on; without it, a failed check throws.  Bytes of payloads
  * and checks may be skipped, if they are lost.
@@ -67,6 +70,9 @@ export class StreamReader {
   #crc = 0;
   #unchecked = 0;
   #before = new Before();
+  /** The state before the next step of each picture that the stream has left. @type {Map<number, Before>} */
+  #befores = new Map();
+  #picture = 0;
   /** @type {Iterator<number, void>} */
   #segments = segments(0);
   #left = 0;
@@ -146,6 +152,7 @@ export class StreamReader {
     this.#needKnown(1);
     if (data[0] === CHECK_TAG) return this.#check(data);
     if (data[0] === ABOUT_TAG && this.#about) return this.#facts();
+    if (this.header.clip && ofClip(data[0])) return this.#ofClip(this.header.clip.pictures);
     const parsed = parseStep(data, this.#before, this.offset);
     if (!parsed) return null;
     this.#needKnown(parsed.size);
@@ -155,6 +162,28 @@ export class StreamReader {
     this.#segments = segments(parsed.step.length);
     this.#left = this.#segments.next().value ?? 0;
     return { type: "step", step: parsed.step };
+  }
+
+  /**
+   * Return a record that only streams of several pictures have.
+   *
+   * @param {number} pictures
+   * @returns {Event | null}
+   */
+  #ofClip(pictures) {
+    const data = this.#pending.subarray(this.#place, this.#place + MOST_RECORD);
+    const parsed = parseRecord(data, pictures, this.offset);
+    if (!parsed) return null;
+    const { record, size } = parsed;
+    this.#needKnown(size);
+    this.#take(size);
+    this.#checkDue = this.#unchecked >= CHECK_DUE;
+    if (record.type === "turn") {
+      this.#befores.set(this.#picture, this.#before);
+      this.#picture = record.picture;
+      this.#before = this.#befores.get(this.#picture) ?? new Before();
+    }
+    return record;
   }
 
   /** @returns {Event} */

@@ -70,6 +70,8 @@ export const DFC2 = "dfc2";
 export const DFC3 = "dfc3";
 /** Streams of version 4: they may start from a picture that the receiver can have by its name. */
 export const DFC4 = "dfc4";
+/** Streams of version 5: they have several pictures. */
+export const DFC5 = "dfc5";
 /** A sender's: it can send changes of its catalogue after LIST. */
 export const FOLLOW = "follow";
 
