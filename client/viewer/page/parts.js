@@ -23,6 +23,7 @@ export function partsOf(stage) {
     live: part("live", HTMLButtonElement),
     enough: part("enough", HTMLButtonElement),
     more: part("more", HTMLButtonElement),
+    motion: part("motion", HTMLButtonElement),
     cost: part("cost", HTMLElement),
     realism: part("realism", HTMLInputElement),
     realismValue: part("realism-value", HTMLOutputElement),

@@ -15,6 +15,7 @@ const STRIDE = 4;
  *
  * @typedef {import("diffc-client").Sender | import("diffc-client").PublishedFolder} Source
  */
+/** @typedef {ReturnType<import("diffc-client").Decoding["picture"]>} Picture */
 /** @typedef {"idle" | "receiving" | "target" | "stopped" | "complete" | "failed"} State */
 
 /**
@@ -25,7 +26,7 @@ const STRIDE = 4;
 export class Reception extends EventTarget {
   /** @type {Source} */ #sender;
   /** @type {import("diffc-client").Decoding} */ #decoding;
-  /** @type {ReturnType<import("diffc-client").Decoding["picture"]> | null} */ #picture = null;
+  /** @type {Picture | import("diffc-client").Clip | null} */ #picture = null;
   /** @type {ReturnType<Source["open"]> | null} */ #delivery = null;
   #here;
   /** @type {Regions | null} */ #regions = null;
@@ -93,20 +94,29 @@ export class Reception extends EventTarget {
     return this.#bytes();
   }
 
-  /** Its number of pixels; 0 while it is not known. */
+  /** Its number of pixels, of a clip those of all its pictures; 0 while it is not known. */
   get pixels() {
-    const { size } = this.curve;
-    return size ? size.width * size.height : 0;
+    const { size, clip } = this.curve;
+    return size ? size.width * size.height * (clip?.pictures ?? 1) : 0;
   }
 
-  /** The picture in the worker, which renders it. */
+  /** The picture, or the clip, in the worker, which renders it. */
   get picture() {
     if (!this.#picture) {
       const reference = this.#sender.references(this.name, this.#here);
-      this.#picture = this.#decoding.picture({ reference });
+      this.#picture = this.curve.clip
+        ? this.#decoding.clip()
+        : this.#decoding.picture({ reference });
       if (this.length) this.#picture.feed(this.#bytes());
     }
     return this.#picture;
+  }
+
+  /** Return a clip in the worker that has the first `bytes` of this one. @param {number} bytes */
+  beginning(bytes) {
+    const clip = this.#decoding.clip();
+    clip.feed(this.#bytes().subarray(0, bytes));
+    return clip;
   }
 
   /** Return bytes as bits per pixel; 0 while its size is not known. @param {number} bytes */
@@ -259,9 +269,19 @@ export class Reception extends EventTarget {
     this.began ||= performance.now();
     this.#pieces.push(piece);
     this.length += piece.length;
+    const known = this.curve.clip;
     this.curve.feed(piece);
-    this.#picture?.feed(piece);
+    if (this.curve.clip && !known) this.#become();
+    else this.#picture?.feed(piece);
     this.dispatchEvent(new Event("change"));
+  }
+
+  /** Decode it as a clip from now on: it was taken for a picture before its header was here. */
+  #become() {
+    if (!this.#picture) return;
+    const { priority } = this.#picture;
+    this.rest();
+    this.picture.priority = priority;
   }
 
   #reset() {

@@ -11,6 +11,7 @@ import { Comparison } from "./comparison.js";
 import { Cost } from "./cost.js";
 import { Facts } from "./facts.js";
 import { fit } from "./fitting.js";
+import { Motion } from "./motion.js";
 import { Painter } from "./painter.js";
 import { partsOf } from "./parts.js";
 import { present, tellDial } from "./presenting.js";
@@ -45,6 +46,7 @@ export class Stage {
   #saying;
   #selection;
   #painter;
+  #motion;
   #work;
   #notices;
   /** @type {Reception | null} */ #reception = null;
@@ -83,6 +85,12 @@ export class Stage {
       (shown) => this.#show(shown),
       (error) => this.#fail(error),
       (shown) => (this.#at === null ? (this.#reception?.regions?.over(shown) ?? shown) : shown),
+    );
+    this.#motion = new Motion(
+      canvas,
+      this.#parts.motion,
+      (shown) => this.#show(shown),
+      (error) => this.#fail(error),
     );
     this.#selection = new Selection(
       this.#parts,
@@ -139,6 +147,7 @@ export class Stage {
   #clear() {
     clearTimeout(this.#timer);
     this.#painter.clear();
+    this.#motion.clear();
     const { canvas, save: saving, waiting } = this.#parts;
     waiting.hidden = false;
     for (const key of Object.keys(canvas.dataset)) delete canvas.dataset[key];
@@ -147,6 +156,7 @@ export class Stage {
       this.#element.style.removeProperty(name);
     }
     this.#element.removeAttribute("data-enlarged");
+    this.#element.removeAttribute("data-clip");
     saving.disabled = true;
     this.#shown = null;
     this.#caption.clear();
@@ -201,7 +211,7 @@ export class Stage {
     const pace = this.#reception.state === "receiving" && machine.speed >= 1 ? machine.speed : 0;
     this.#pace = machine.capacity ?? (pace || this.#pace);
     this.#price();
-    const waits = this.#length ? this.#painter.computing : null;
+    const waits = this.#length ? (this.#painter.computing ?? this.#motion.computing) : null;
     this.#work.show(waits, {
       bytes: this.#length,
       first: this.#shown === null,
@@ -211,7 +221,8 @@ export class Stage {
 
   /** Whether the picture is being computed. */
   get computing() {
-    return this.#reception !== null && this.#painter.computing !== null;
+    const { computing } = this.#painter;
+    return this.#reception !== null && (computing ?? this.#motion.computing) !== null;
   }
 
   #listen() {
@@ -324,6 +335,14 @@ export class Stage {
     const reception = this.#reception;
     if (!reception?.length) return;
     clearTimeout(this.#timer);
+    const several = reception.curve.clip !== null;
+    this.#element.toggleAttribute("data-clip", several);
+    if (several) {
+      // Of what was taken for a picture before its header was here.
+      this.#painter.forget();
+      this.#motion.show(reception, this.#at);
+      return;
+    }
     const { told } = reception;
     const newest = arriving ? reception.next(this.#shown?.bytes ?? 0) : told.bytes || undefined;
     const wish = {
@@ -392,7 +411,7 @@ export class Stage {
   }
 
   #compare() {
-    if (this.#reception && this.#shown) {
+    if (this.#reception && this.#shown && !this.#reception.curve.clip) {
       this.#comparison.ask(this.#reception.name, this.#shown, this.#end, this.#pace);
     }
   }

@@ -24,6 +24,9 @@ import * as errors from "./errors.js";
  *   | { type: "assemble", picture: number, parts: import("./packets/stream.js").Part[] }
  *   | { type: "render", picture: number, request: number, wish: import("./pictures.js").Wish,
  *       progress: boolean }
+ *   | { type: "clip", picture: number, data: Uint8Array }
+ *   | { type: "frame", picture: number, request: number,
+ *       wish: import("./clips/pictures.js").FrameWish }
  *   | { type: "priority", picture: number, priority: number }
  *   | { type: "close", picture: number }} Incoming
  */
@@ -35,6 +38,8 @@ import * as errors from "./errors.js";
  *   | { type: "reference", picture: number, search: number,
  *       reference: import("./container/reference.js").Named }
  *   | { type: "rendered", request: number, shown: import("./pictures.js").Shown,
+ *       info: import("./models.js").Info | null }
+ *   | { type: "framed", request: number, frame: import("./clips/pictures.js").Frame | null,
  *       info: import("./models.js").Info | null }
  *   | { type: "progress", request: number, fraction: number }
  *   | { type: "failed", request: number, error: ErrorData }} Outgoing

@@ -5,6 +5,7 @@
  * @module
  */
 
+import { Clip } from "./clips/clip.js";
 import { revived } from "./crossing.js";
 import { ModelUnavailable, Superseded } from "./errors.js";
 
@@ -33,7 +34,7 @@ import { ModelUnavailable, Superseded } from "./errors.js";
  *   model: (fingerprint: string) => Files | null | Promise<Files | null> }} Options
  */
 
-/** @typedef {{ resolve: (shown: Shown) => void, reject: (error: Error) => void,
+/** @typedef {{ resolve: (shown: any) => void, reject: (error: Error) => void,
  *   onprogress?: (fraction: number) => void }} Awaited */
 
 /** @typedef {{ find: Find, stopping: AbortController }} Finding */
@@ -124,6 +125,16 @@ export class Decoding {
     });
   }
 
+  /** Return a new clip, a stream of several pictures of which nothing has arrived. */
+  clip() {
+    const number = ++this.#pictures;
+    const post = (/** @type {Incoming} */ message, /** @type {Transferable[]} */ transfer = []) =>
+      this.#post(message, transfer);
+    return new Clip(number, post, (clip, wish) =>
+      this.#requested((request) => ({ type: "frame", picture: clip, request, wish })),
+    );
+  }
+
   /** End the worker; present and later calls of render() reject with Superseded. */
   close() {
     this.#over = new Superseded("decoding has ended");
@@ -140,12 +151,26 @@ export class Decoding {
    * @returns {Promise<Shown>}
    */
   #render(picture, wish, onprogress) {
+    const progress = onprogress !== undefined;
+    return this.#requested(
+      (request) => ({ type: "render", picture, request, wish, progress }),
+      onprogress,
+    );
+  }
+
+  /**
+   * Send a message with a new number, and return what the worker answers it.
+   *
+   * @param {(request: number) => Incoming} message
+   * @param {((fraction: number) => void) | undefined} [onprogress]
+   * @returns {Promise<any>}
+   */
+  #requested(message, onprogress) {
     if (this.#over) return Promise.reject(this.#over);
     const request = ++this.#requests;
     return new Promise((resolve, reject) => {
       this.#awaited.set(request, { resolve, reject, onprogress });
-      const progress = onprogress !== undefined;
-      this.#post({ type: "render", picture, request, wish, progress });
+      this.#post(message(request));
     });
   }
 
@@ -177,6 +202,9 @@ export class Decoding {
     if (message.type === "rendered") {
       this.#info = message.info ?? this.#info;
       awaited?.resolve(message.shown);
+    } else if (message.type === "framed") {
+      this.#info = message.info ?? this.#info;
+      awaited?.resolve(message.frame);
     } else {
       awaited?.reject(revived(message.error));
     }

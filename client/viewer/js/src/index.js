@@ -7,10 +7,14 @@
 /** @typedef {import("./listing.js").State} Pictures */
 /** @typedef {import("./container/reference.js").Named} Named */
 /** @typedef {import("./starts.js").Find} Find */
+/** @typedef {import("./clips/clip.js").Clip} Clip */
+/** @typedef {import("./clips/pictures.js").Frame} Frame */
 /** @typedef {import("./regions.js").Part} Part */
 
 export * from "./errors.js";
 export { ClipDecoder } from "./clips/decoder.js";
+export { Playback } from "./clips/playback.js";
+export { Renderings } from "./clips/renderings.js";
 export { Curve } from "./codec/curve.js";
 export { Decoder } from "./codec/decoder.js";
 export { Decoding } from "./decoding.js";

@@ -7,7 +7,7 @@
 import { AddressError, LinkLost, PeerError, RemoteProtocolError, SenderLeaving } from "./errors.js";
 import { MOST_ENTRIES } from "./listing.js";
 import { oneLine } from "./session/fields.js";
-import { Code, DFC1, DFC2, DFC3, DFC4, peerError, SUBPROTOCOL } from "./session/messages.js";
+import { Code, DFC1, DFC2, DFC3, DFC4, DFC5, peerError, SUBPROTOCOL } from "./session/messages.js";
 import { ReceiverSession } from "./session/receiver.js";
 import { OPEN_TIMEOUT, TimedSocket } from "./socket.js";
 
@@ -83,7 +83,7 @@ export class Link {
     this.#url = url;
     this.#owner = owner;
     this.#clock = clock;
-    const capabilities = [DFC1, DFC2, DFC3, ...(references ? [DFC4] : [])];
+    const capabilities = [DFC1, DFC2, DFC3, ...(references ? [DFC4] : []), DFC5];
     this.#options = { models, terms, capabilities };
     const protocols = token === null ? [SUBPROTOCOL] : [SUBPROTOCOL, OFFER + token];
     try {

@@ -1,5 +1,5 @@
 /**
- * The element <diffc-picture>: a picture that sharpens while its bytes arrive.
+ * The element <diffc-picture>: a picture, or a clip, that sharpens while its bytes arrive.
  *
  *     <script type="module" src="diffc/picture.js"></script>
  *     <diffc-picture src="harbour.dfc" bytes="2000" alt="The harbour at dawn"></diffc-picture>
@@ -10,6 +10,7 @@
  * @module
  */
 
+import { Playback } from "./clips/playback.js";
 import { decoding } from "./engine.js";
 import { Arrival } from "./element/arrival.js";
 import { Frame, WORDS } from "./element/frame.js";
@@ -18,7 +19,8 @@ import { source } from "./element/stream.js";
 export { configure } from "./engine.js";
 
 /** @typedef {import("./pictures.js").Shown} Shown */
-/** @typedef {Omit<Shown, "pixels">} Facts */
+/** @typedef {import("./clips/pictures.js").Frame} Still */
+/** @typedef {Omit<Shown, "pixels"> | Omit<Still, "pixels">} Facts */
 
 /** How far from the viewport a picture begins to load, as a margin of an IntersectionObserver. */
 const NEAR = "100% 50%";
@@ -28,8 +30,8 @@ const Base = /** @type {typeof HTMLElement} */ (globalThis.HTMLElement ?? class 
 let observer = null;
 
 /**
- * Replace words that people read or hear: `retry`, `failed(reason)`, `progress(bytes, total)` and
- * `done`.
+ * Replace words that people read or hear: `retry`, `failed(reason)`, `progress(bytes, total)`, `done`,
+ * `pause` and `play`.
  *
  * @param {Partial<typeof WORDS>} words
  */
@@ -51,6 +53,8 @@ export class DiffcPicture extends Base {
   #frame = null;
   /** @type {Arrival | null} */
   #arrival = null;
+  /** @type {Playback | null} */
+  #playback = null;
   #near = false;
   #complete = false;
   /** @type {Facts | null} */
@@ -110,14 +114,38 @@ export class DiffcPicture extends Base {
     return this.#natural.height;
   }
 
-  /** Facts about the picture that is shown: `bytes`, `bpp`, `predictedPsnr` and others; or null. */
+  /** Whether it is a clip that stands still. */
+  get paused() {
+    return this.#playback?.paused ?? true;
+  }
+
+  /** Play a clip that stands still. */
+  play() {
+    this.#playback?.play();
+    this.#tell();
+  }
+
+  /** Let a clip stand still. */
+  pause() {
+    this.#playback?.pause();
+    this.#tell();
+  }
+
+  /**
+   * Facts about the picture that is shown: `bytes`, `bpp`, `predictedPsnr` and others, of a clip
+   * `clip.pictures` and `clip.milliseconds`; or null.
+   */
   get shown() {
     return this.#shown;
   }
 
   connectedCallback() {
     if (!this.#frame) {
-      this.#frame = new Frame(this, () => this.#retry());
+      this.#frame = new Frame(
+        this,
+        () => this.#retry(),
+        () => (this.paused ? this.play() : this.pause()),
+      );
       this.#describe();
     }
     this.#watch();
@@ -177,6 +205,7 @@ export class DiffcPicture extends Base {
           this.#describe();
         },
         onshown: (shown) => this.#show(shown),
+        onframe: (frame) => this.#take(frame),
         onend: () => this.#end(),
         onerror: (error) => this.#fail(error),
       });
@@ -194,7 +223,8 @@ export class DiffcPicture extends Base {
 
   #reset() {
     this.#arrival?.close();
-    this.#arrival = this.#shown = null;
+    this.#playback?.clear();
+    this.#arrival = this.#shown = this.#playback = null;
     this.#complete = false;
     this.#near = false;
     this.#natural = { width: 0, height: 0 };
@@ -226,6 +256,26 @@ export class DiffcPicture extends Base {
     const { pixels, ...facts } = shown;
     this.#shown = facts;
     this.#frame?.show(shown);
+    this.#progress(facts);
+  }
+
+  /** Play a clip of which pictures are better known. @param {Still} frame */
+  #take(frame) {
+    this.#playback ??= new Playback((still) => this.#frame?.show(still));
+    this.#playback.take(frame);
+    this.#tell();
+    const { pixels, ...facts } = frame;
+    const more = facts.bytes !== this.#shown?.bytes;
+    this.#shown = facts;
+    if (more) this.#progress(facts);
+  }
+
+  #tell() {
+    if (this.#playback) this.#frame?.play(!this.#playback.paused);
+  }
+
+  /** @param {Facts} facts */
+  #progress(facts) {
     const total = this.bytes;
     this.#frame?.progress(facts.bytes, total);
     this.dispatchEvent(

@@ -2,12 +2,14 @@
  * The worker's side of decoding.js: pictures by number, rendered on request.
  *
  * Messages are plain objects.  The worker receives configure, model, reference, load, limit, feed,
- * assemble, render, priority and close, and sends model (a request for a model's files), reference (a
- * request for what a stream starts from), rendered, progress and failed.
+ * assemble, render, clip (bytes of one), frame (a request for a picture of it), priority and close, and
+ * sends model (a request for a model's files), reference (a request for what a stream starts from),
+ * rendered, framed, progress and failed.
  *
  * @module
  */
 
+import { ClipPictures } from "./clips/pictures.js";
 import { History } from "./codec/history.js";
 import { decibel, range } from "./codec/forecast.js";
 import { observed, plain, rendered, renderingCost } from "./codec/rendering.js";
@@ -66,6 +68,8 @@ export class Pictures {
   #post;
   /** @type {Map<number, Picture>} */
   #pictures = new Map();
+  /** @type {Map<number, ClipPictures>} */
+  #clips = new Map();
   #turns = new Turns();
   /** @type {Models | null} */
   #models = null;
@@ -103,6 +107,14 @@ export class Pictures {
     } else if (message.type === "close") {
       this.#pictures.get(message.picture)?.close();
       this.#pictures.delete(message.picture);
+      this.#clips.get(message.picture)?.close();
+      this.#clips.delete(message.picture);
+    } else if (message.type === "clip") {
+      this.#clip(message.picture).feed(message.data);
+    } else if (message.type === "frame") {
+      this.#clip(message.picture).frame(message);
+    } else if (message.type === "priority" && this.#clips.has(message.picture)) {
+      this.#clip(message.picture).priority = message.priority;
     } else {
       const picture = this.#picture(message.picture);
       if (message.type === "feed") picture.history.feed(message.data);
@@ -116,20 +128,35 @@ export class Pictures {
   #picture(number) {
     let picture = this.#pictures.get(number);
     if (!picture) {
-      if (!this.#models) throw new TypeError("configure comes first");
-      picture = new Picture({
-        models: this.#models,
-        turns: this.#turns,
-        post: this.#post,
-        thin: () => this.#thin(),
-        search: (reference) => this.#search(number, reference),
-        starts: this.#starts,
-        underway: this.#underway,
-        mostPixels: this.#mostPixels,
-      });
+      picture = new Picture(this.#shared(number));
       this.#pictures.set(number, picture);
     }
     return picture;
+  }
+
+  /** @param {number} number */
+  #clip(number) {
+    let clip = this.#clips.get(number);
+    if (!clip) {
+      clip = new ClipPictures(this.#shared(number));
+      this.#clips.set(number, clip);
+    }
+    return clip;
+  }
+
+  /** @param {number} number @returns {Shared} */
+  #shared(number) {
+    if (!this.#models) throw new TypeError("configure comes first");
+    return {
+      models: this.#models,
+      turns: this.#turns,
+      post: this.#post,
+      thin: () => this.#thin(),
+      search: (reference) => this.#search(number, reference),
+      starts: this.#starts,
+      underway: this.#underway,
+      mostPixels: this.#mostPixels,
+    };
   }
 
   /**

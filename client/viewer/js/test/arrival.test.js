@@ -77,6 +77,7 @@ function arriving(wanted) {
     {
       onsize: (width, height) => scene.told.push(`${width}x${height}`),
       onshown: ({ bytes, method }) => scene.shown.push([bytes, /** @type {number} */ (method)]),
+      onframe: () => assert.fail("it is no clip"),
       onend: () => scene.told.push("end"),
       onerror: (error) => scene.told.push(error.message),
     },

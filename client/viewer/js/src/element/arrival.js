@@ -4,10 +4,12 @@
  * @module
  */
 
+import { Renderings } from "../clips/renderings.js";
 import { Curve } from "../codec/curve.js";
 import { CorruptStream, NothingDecodable, StreamError, Superseded } from "../errors.js";
 import { MAX_STREAM } from "../session/messages.js";
 
+/** @typedef {import("../clips/pictures.js").Frame} Frame */
 /** @typedef {import("../pictures.js").Shown} Shown */
 /** @typedef {import("./stream.js").Source} Source */
 
@@ -24,6 +26,7 @@ const STRIDE = 4;
  * @typedef {object} Told what it tells its element
  * @property {(width: number, height: number) => void} onsize
  * @property {(shown: Shown) => void} onshown a picture, which may be followed by better ones
+ * @property {(frame: Frame) => void} onframe pictures of a clip, likewise
  * @property {() => void} onend all that is wanted is shown
  * @property {(error: Error) => void} onerror
  */
@@ -41,6 +44,17 @@ export class Arrival {
   #curve = new Curve();
   /** @type {ReturnType<import("../decoding.js").Decoding["picture"]> | null} */
   #picture = null;
+  /** If it is a clip, and how many bytes that has. @type {import("../clips/clip.js").Clip | null} */
+  #clip = null;
+  #fed = 0;
+  #renderings = new Renderings({
+    onframe: (frame) => {
+      this.#shown = { bytes: frame.bytes, realism: 0 };
+      this.#told.onframe(frame);
+    },
+    onidle: () => this.#paint(),
+    onerror: (error) => this.#fail(error),
+  });
   /** Ends the present download; null if there is none. @type {AbortController | null} */
   #receiving = null;
   #painting = false;
@@ -71,6 +85,7 @@ export class Arrival {
     const { bytes } = this.#wanted;
     this.#wanted = wanted;
     this.#ended = false;
+    if (this.#clip) this.#feed();
     if (wanted.bytes === bytes) this.#paint();
     else void this.#receive();
   }
@@ -78,6 +93,7 @@ export class Arrival {
   /** Try again after an error; bytes that have arrived and are good are not asked for again. */
   again() {
     if (this.#damaged) this.#restart();
+    else if (this.#clip) this.#begin();
     this.#ended = false;
     void this.#receive();
   }
@@ -87,6 +103,7 @@ export class Arrival {
     this.#closed = true;
     this.#receiving?.abort();
     this.#picture?.close();
+    this.#drop();
   }
 
   async #receive() {
@@ -120,17 +137,52 @@ export class Arrival {
     this.#pieces.push(data);
     this.#length += data.length;
     this.#curve.feed(data);
-    this.#picture ??= this.#decoding.picture({ reference: this.#source.reference });
-    this.#picture.feed(data);
-    const { size } = this.#curve;
+    const { size, clip } = this.#curve;
+    if (clip) {
+      this.#feed();
+    } else {
+      this.#picture ??= this.#decoding.picture({ reference: this.#source.reference });
+      this.#picture.feed(data);
+    }
     if (size && !known) this.#told.onsize(size.width, size.height);
     this.#paint();
+  }
+
+  /** Let the clip have what is wanted of it. */
+  #feed() {
+    const end = this.#available;
+    if (!this.#clip || end < this.#fed) {
+      this.#begin();
+    } else if (end > this.#fed) {
+      this.#clip.feed(this.#bytes().subarray(this.#fed, end));
+      this.#fed = end;
+      this.#renderings.more();
+    }
+  }
+
+  /** Decode the clip from its beginning. */
+  #begin() {
+    this.#picture?.close();
+    this.#picture = null;
+    this.#drop();
+    this.#clip = this.#decoding.clip();
+    this.#fed = this.#available;
+    this.#clip.feed(this.#bytes().subarray(0, this.#fed));
+    this.#renderings.follow(this.#clip);
+  }
+
+  #drop() {
+    this.#renderings.follow(null);
+    this.#clip?.close();
+    this.#clip = null;
+    this.#fed = 0;
   }
 
   /** Drop all that has arrived, because the picture was replaced. */
   #restart() {
     this.#picture?.close();
     this.#picture = null;
+    this.#drop();
     this.#pieces = [];
     this.#length = 0;
     this.#curve = new Curve();
@@ -166,6 +218,7 @@ export class Arrival {
   async #paint() {
     if (this.#painting) return;
     this.#painting = true;
+    // Without a picture it is a clip, whose pictures come by themselves.
     while (!this.#closed) {
       const bytes = this.#next;
       // What is soon replaced is computed the cheapest way.
@@ -187,7 +240,8 @@ export class Arrival {
       }
     }
     this.#painting = false;
-    if (!this.#closed && !this.#receiving && !this.#ended) this.#end();
+    const over = this.#renderings.computing === null;
+    if (over && !this.#closed && !this.#receiving && !this.#ended) this.#end();
   }
 
   #end() {

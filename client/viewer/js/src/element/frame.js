@@ -18,6 +18,8 @@ const STYLE = `
   canvas { position: absolute; inset: 0; width: 100%; height: 100%; object-fit: inherit; }
   .said { position: absolute; inline-size: 1px; block-size: 1px; overflow: hidden;
           clip-path: inset(50%); white-space: nowrap; }
+  .motion { position: absolute; inset-inline-end: 0.5em; inset-block-end: 0.5em; }
+  .motion[hidden] { display: none; }
   .failed { position: absolute; inset-inline: 0; inset-block-end: 0; margin: 0; padding: 0.5em;
             font: 0.875rem/1.4 system-ui, sans-serif; color: #1b1b1b; background: #f4f4f4; }
   .failed[hidden] { display: none; }
@@ -33,12 +35,15 @@ export const WORDS = {
   progress: (bytes, total) =>
     total === null ? `${bytes} bytes have arrived` : `${bytes} of ${total} bytes have arrived`,
   done: "The picture is complete",
+  pause: "Pause",
+  play: "Play",
 };
 
 /** The inside of an element. */
 export class Frame {
   #canvas = document.createElement("canvas");
   #said = document.createElement("span");
+  #motion = document.createElement("button");
   #failed = document.createElement("p");
   #reason = document.createElement("span");
   #button = document.createElement("button");
@@ -47,8 +52,12 @@ export class Frame {
   #began = 0;
   #told = 0;
 
-  /** @param {HTMLElement} host @param {() => void} onretry */
-  constructor(host, onretry) {
+  /**
+   * @param {HTMLElement} host
+   * @param {() => void} onretry
+   * @param {() => void} onmotion to pause a clip, or to play it on
+   */
+  constructor(host, onretry, onmotion) {
     const root = host.attachShadow({ mode: "open" });
     const sheet = new CSSStyleSheet();
     sheet.replaceSync(STYLE);
@@ -60,7 +69,11 @@ export class Frame {
     this.#button.type = "button";
     this.#button.addEventListener("click", onretry);
     this.#failed.append(this.#reason, this.#button);
-    root.append(this.#canvas, this.#said, this.#failed);
+    this.#motion.className = "motion";
+    this.#motion.type = "button";
+    this.#motion.hidden = true;
+    this.#motion.addEventListener("click", onmotion);
+    root.append(this.#canvas, this.#said, this.#motion, this.#failed);
   }
 
   /**
@@ -93,7 +106,13 @@ export class Frame {
     this.#size.replaceSync(`:host { ${rules.join(" ")} } ${unknown}`);
   }
 
-  /** @param {Shown} shown */
+  /** Show the button of a clip, which is playing or stands still. @param {boolean} playing */
+  play(playing) {
+    this.#motion.hidden = false;
+    this.#motion.textContent = playing ? WORDS.pause : WORDS.play;
+  }
+
+  /** @param {Pick<Shown, "pixels" | "width" | "height">} shown */
   show({ pixels, width, height }) {
     const canvas = this.#canvas;
     if (canvas.width !== width || canvas.height !== height) {
@@ -107,6 +126,7 @@ export class Frame {
   clear() {
     this.#canvas.width = this.#canvas.height = 1;
     this.#failed.hidden = true;
+    this.#motion.hidden = true;
     this.#said.textContent = "";
   }
 
