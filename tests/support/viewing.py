@@ -15,6 +15,7 @@ from diffc_client.web.app import View
 from diffc_server import Catalogue, Pipeline, SenderDaemon
 from diffc_server.encoding.source import FileOpener
 from diffc_server.http.comparison import Comparison
+from diffc_stream.clips import ClipEncoder
 from diffc_stream.codec import Encoder
 from diffc_stream.diffusion.collection import Collection
 from diffc_stream.session import Terms
@@ -77,3 +78,11 @@ async def viewing(
         ) as view,
     ):
         yield Served(url=view.url, link=link, daemon=daemon)
+
+
+def moving(side: int, pictures: int, nbytes: int) -> bytes:
+    """Return the stream of a clip of a camera that moves before a scene, of 100 ms a picture."""
+    wide = scene(side + 4 * pictures, 5)
+    shown = [wide[:side, 4 * n : 4 * n + side].copy() for n in range(pictures)]
+    model = Collection.at_hand().preferred
+    return b"".join(ClipEncoder(shown, model, milliseconds=100, target_bytes=nbytes))

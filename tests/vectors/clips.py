@@ -2,8 +2,8 @@
 
     python tests/vectors/clips.py
 
-Writes clips.json, which the tests in client/viewer/js read; tests/test_vectors_clips.py sees that it
-is current.  Needed after a change of the format of clips or of their second estimates.
+Writes clips.json, which the tests in client/viewer/js read; tests/test_vectors_clips.py sees that
+it is current.  Needed after a change of the format of clips or of their second estimates.
 """
 
 from __future__ import annotations

@@ -12,6 +12,8 @@ const SVG = "http://www.w3.org/2000/svg";
 const MARGIN = { left: 44, right: 16, top: 14, bottom: 22 };
 /** How many steps of the stream a page key skips. */
 const PAGE = 10;
+/** In how many steps of equal width a key crosses the axis of a clip. */
+const STOPS = 40;
 /** Width of a mark's text in pixels: marks that are closer are left out. */
 const ROOM = 46;
 
@@ -64,7 +66,8 @@ export class Axis {
   }
 
   get #first() {
-    return this.#reception?.curve.first ?? 1;
+    const { curve } = this.#reception ?? {};
+    return curve?.first ?? (curve?.clip ? curve.offsets[0] : 1);
   }
 
   get #position() {
@@ -89,10 +92,19 @@ export class Axis {
     this.#element.dataset.bytes = String(at);
   }
 
+  /** Where a key stops: at the ends of steps, or, since those of a clip are many, evenly. */
+  get #stops() {
+    const { curve, length } = /** @type {Reception} */ (this.#reception);
+    if (!curve.clip) return curve.offsets.slice(1);
+    const first = this.#first;
+    const stop = (/** @type {number} */ place) => first * (length / first) ** (place / STOPS);
+    return Array.from({ length: STOPS }, (_, place) => Math.round(stop(place + 1)));
+  }
+
   /** @param {KeyboardEvent} event */
   #press(event) {
     if (!this.#reception || event.altKey || event.ctrlKey || event.metaKey) return;
-    const offsets = this.#reception.curve.offsets.slice(1);
+    const offsets = this.#stops;
     const at = this.#position;
     /** @param {number} steps */
     const forward = (steps) => offsets.filter((offset) => offset > at)[steps - 1] ?? null;
@@ -155,9 +167,9 @@ export class Axis {
   #draw() {
     const [width, height] = [this.#element.clientWidth, this.#element.clientHeight];
     if (!this.#reception || !width || !height) return;
-    const { curve, length } = this.#reception;
-    const offsets = curve.offsets.slice(1);
-    const psnr = curve.psnr().slice(1);
+    const { length, quality } = this.#reception;
+    const offsets = quality.offsets.slice(1);
+    const psnr = quality.psnr.slice(1);
     const [low, high] = this.#domain();
     const floor = Math.floor((psnr[0] ?? 14) / 2) * 2 - 1;
     const ceiling = Math.max(floor + 12, (psnr[psnr.length - 1] ?? 0) + 3);

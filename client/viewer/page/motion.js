@@ -25,6 +25,8 @@ export class Motion {
   /** What is decoded for a prefix only. @type {Clip | null} */
   #own = null;
   #bytes = 0;
+  /** Bytes that the last picture was made from. */
+  #told = 0;
   /** @type {ReturnType<typeof setTimeout> | undefined} */
   #timer;
 
@@ -39,11 +41,15 @@ export class Motion {
     this.#button = button;
     this.#onshown = onshown;
     this.#playback = new Playback((frame) => this.#draw(frame));
-    this.#renderings = new Renderings({ onframe: (frame) => this.#take(frame), onerror });
+    this.#renderings = new Renderings({
+      onframe: (frame) => this.#take(frame),
+      onidle: () => (canvas.dataset.every = String(this.#told)),
+      onerror,
+    });
     button.addEventListener("click", () => {
       if (this.#playback.paused) this.#playback.play();
       else this.#playback.pause();
-      this.#tell();
+      this.#label();
     });
   }
 
@@ -64,7 +70,7 @@ export class Motion {
   show(reception, at) {
     this.#bytes = at ?? reception.length;
     this.#button.hidden = false;
-    this.#tell();
+    this.#label();
     if (at === null) {
       clearTimeout(this.#timer);
       this.#at = null;
@@ -99,6 +105,7 @@ export class Motion {
 
   /** @param {Frame} frame */
   #take(frame) {
+    this.#told = frame.bytes;
     this.#playback.take(frame);
     this.#onshown(frame);
   }
@@ -114,7 +121,7 @@ export class Motion {
     canvas.dataset.number = String(this.#playback.number);
   }
 
-  #tell() {
+  #label() {
     const { paused } = this.#playback;
     this.#button.textContent = paused ? "Play" : "Pause";
     this.#button.dataset.paused = String(paused);

@@ -8,6 +8,8 @@ import { Curve, PeerError, Regions, Sender } from "diffc-client";
 
 /** A shown picture has at most so many times the bytes of the one before. */
 const STRIDE = 4;
+/** Of a clip, the quality is kept of prefixes that differ by this factor. */
+const APART = 1.05;
 
 /** @typedef {{ bytes?: number, bpp?: number, side?: number, psnr?: number }} Target */
 /**
@@ -63,6 +65,8 @@ export class Reception extends EventTarget {
     this.began = 0;
     /** The predicted PSNR of the longest prefix so far, in dB. */
     this.told = { bytes: 0, psnr: 0 };
+    /** Of a clip, what was told: nothing else says its quality. @type {[number, number][]} */
+    this.track = [];
   }
 
   /** Where a small picture of it is; null if there is none. @returns {URL | null} */
@@ -119,6 +123,19 @@ export class Reception extends EventTarget {
     return clip;
   }
 
+  /** Offsets, and the expected quality at each, in dB, never less than before; first the header's end. */
+  get quality() {
+    const { offsets } = this.curve;
+    const psnr = this.curve.psnr();
+    if (!this.curve.clip) return { offsets, psnr };
+    let best = Math.min(psnr[0], ...this.track.map(([, value]) => value));
+    const rising = this.track.map(([, value]) => (best = Math.max(best, value)));
+    return {
+      offsets: [...offsets, ...this.track.map(([offset]) => offset)],
+      psnr: [Math.min(psnr[0], rising[0] ?? psnr[0]), ...rising],
+    };
+  }
+
   /** Return bytes as bits per pixel; 0 while its size is not known. @param {number} bytes */
   bpp(bytes) {
     return this.pixels ? (8 * bytes) / this.pixels : 0;
@@ -131,8 +148,8 @@ export class Reception extends EventTarget {
    * @returns {number}
    */
   psnr(bytes) {
-    const offsets = [...this.curve.offsets];
-    const psnr = [...this.curve.psnr()];
+    const { quality } = this;
+    const [offsets, psnr] = [[...quality.offsets], [...quality.psnr]];
     if (this.told.bytes > (offsets.at(-1) ?? Infinity)) {
       offsets.push(this.told.bytes);
       psnr.push(Math.max(this.told.psnr, psnr[psnr.length - 1]));
@@ -174,7 +191,14 @@ export class Reception extends EventTarget {
 
   /** Note that a picture of it was shown. @param {number} bytes @param {number} psnr */
   tell(bytes, psnr) {
-    if (bytes >= this.told.bytes && bytes <= this.length) this.told = { bytes, psnr };
+    if (bytes < this.told.bytes || bytes > this.length) return;
+    this.told = { bytes, psnr };
+    if (!this.curve.clip) return;
+    const [before] = this.track.at(-2) ?? [0];
+    // The last point is the newest, until it is far enough from the one before.
+    if (this.track.length && (this.track.at(-1)?.[0] ?? 0) < before * APART) this.track.pop();
+    if (this.track.at(-1)?.[0] === bytes) this.track.pop();
+    this.track.push([bytes, psnr]);
   }
 
   /**
@@ -291,6 +315,7 @@ export class Reception extends EventTarget {
     this.length = 0;
     this.curve = new Curve();
     this.told = { bytes: 0, psnr: 0 };
+    this.track = [];
     this.began = 0;
     this.state = "idle";
     this.error = null;
