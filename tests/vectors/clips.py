@@ -36,12 +36,17 @@ CLIPS = HERE / "clips.json"
 
 
 def scene() -> list[Picture]:
-    """Return pictures with odd sides of a camera that moves, before which something moves, too."""
-    wide = octaves.picture(LARGE.sample(np.random.default_rng(8)))
+    """Return pictures with odd sides of a camera that moves, before which something moves, too.
+
+    Something else appears after the first picture, and stays.
+    """
+    wide, other = (octaves.picture(LARGE.sample(np.random.default_rng(n))) for n in (8, 9))
     shown = []
     for number in range(6):
         one = wide[10:60, 5 + 4 * number : 66 + 4 * number].copy()
         one[20:32, 45 - 7 * number : 55 - 7 * number] = (230, 40, 120)
+        if number:
+            one[5:45, 8:22] = other[5:45, 8:22]
         shown.append(one)
     return shown
 
