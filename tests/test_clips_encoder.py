@@ -13,6 +13,7 @@ from diffc_stream.container import (
     Header,
     Metadata,
     Motion,
+    Payload,
     Second,
     Step,
     StreamReader,
@@ -91,13 +92,12 @@ def test_every_prefix_decodes_and_more_is_better(stream: bytes) -> None:
 
 def test_it_costs_less_than_its_pictures_by_themselves(stream: bytes) -> None:
     shown = still()
-    single = [b"".join(Encoder(one, by_scale(), target_bytes=300)) for one in shown]
     alone = []
-    for data, one in zip(single, shown, strict=True):
+    for one in shown:
         lone = Decoder([by_scale()])
-        lone.feed(data)
+        lone.feed(b"".join(Encoder(one, by_scale(), target_bytes=120)))
         alone.append(psnr(lone.render(symmetries=1).image, one))
-    assert quality(decoder(stream), shown) > np.mean(alone) + 0.8
+    assert quality(decoder(stream[:600]), shown) > np.mean(alone) + 0.5
 
 
 def test_pictures_of_which_nothing_is_known_are_their_neighbours() -> None:
@@ -108,6 +108,16 @@ def test_pictures_of_which_nothing_is_known_are_their_neighbours() -> None:
     assert all(np.array_equal(made.render(0), made.render(n)) for n in range(5))
     with pytest.raises(IndexError):
         made.render(5)
+
+
+def test_the_first_picture_need_not_be_the_first_to_begin() -> None:
+    dull = np.full((64, 64, 3), 128, np.uint8)
+    data = encoded([dull, picture(1), picture(2)], 600)
+    reader = StreamReader()
+    second = [n for n in range(len(data)) for e in reader.feed(data[n : n + 1])][2]
+    made = decoder(data[: second + 20])
+    assert made.ready
+    assert made.render(0).shape == (64, 64, 3)
 
 
 def test_pictures_that_have_nothing_in_common() -> None:
@@ -170,8 +180,14 @@ def test_what_cannot_be_decoded(stream: bytes) -> None:
 
 
 def test_damage_is_found_or_passed_over(stream: bytes) -> None:
-    damaged = bytearray(stream)
-    damaged[200] ^= 1
+    reader, damaged = StreamReader(), bytearray(stream)
+    place = next(
+        n
+        for n in range(len(stream))
+        for event in reader.feed(stream[n : n + 1])
+        if n > 200 and isinstance(event, Payload)
+    )
+    damaged[place] ^= 1
     with pytest.raises(CorruptStream):
         decoder(bytes(damaged))
     made = ClipDecoder([by_scale()], damaged=True)

@@ -86,8 +86,8 @@ def test_white_noise_cannot_start_from_a_reference() -> None:
 
 def test_the_next_version_is_refused_by_name() -> None:
     data = bytearray(HEADER.encode())
-    data[3] = 0x50
-    with pytest.raises(UnsupportedStream, match="version 5; this release reads versions 1 to 4"):
+    data[3] = 0x60
+    with pytest.raises(UnsupportedStream, match="version 6; this release reads versions 1 to 5"):
         Header.parse(bytes(data))
 
 

@@ -88,7 +88,7 @@ class ClipDecoder:
     def ready(self) -> bool:
         """Whether enough has arrived for a picture."""
         group = self._group
-        return group is not None and (group.begun(0) or self._part(0))
+        return group is not None and (group.nearest(0) is not None or self._part(self._picture))
 
     @property
     def milliseconds(self) -> int:

@@ -37,7 +37,7 @@ PASSED_ON = 0.6
 """What of an inheritance counts: the error of a picture is divided by its heirs to this power."""
 PRICED = 0.2
 """Weight of the last step in the price of a byte."""
-FINER = 1.5
+FINER = 2.0
 """dB from each level to the next."""
 LAST = 48.0
 """PSNR of the last level in dB."""

@@ -6,7 +6,7 @@ apart have little in common.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from math import log10
 
 import numpy as np
@@ -20,10 +20,13 @@ from diffc_stream.diffusion.motion import Motion
 
 Picture = NDArray[np.uint8]
 
-STRIDES = (4, 2)
-"""Strides to try, the preferred one first; the last resort is 1."""
-WORSE = 6.0
-"""By how many dB pictures a stride apart may differ more than neighbours do."""
+WIDEST = 4
+"""The widest stride, a power of two."""
+EITHER_SIDE = 2.0
+"""By how many dB two sources together differ less from a picture than each of them."""
+PREFERRED = 0.75
+"""By how many dB pictures may differ more from their sources before a wide stride is given up:
+errors gather from source to source, and there are fewer generations with it."""
 PLACES = 3
 """Where a clip is looked at."""
 PRICE = 3e-4
@@ -32,11 +35,20 @@ PRICE = 3e-4
 
 def stride(pictures: Sequence[Picture]) -> int:
     """Return the stride for a clip of ``pictures``, 8-bit sRGB, (H, W, 3) each."""
-    near = _difference(pictures, 1)
-    for wide in STRIDES:
-        if wide < len(pictures) and _difference(pictures, wide) < near + WORSE:
-            return wide
-    return 1
+    apart = {1: _difference(pictures, 1)}
+    while 2 * max(apart) < len(pictures) and max(apart) < WIDEST:
+        apart[2 * max(apart)] = _difference(pictures, 2 * max(apart))
+    near = apart[1] + PREFERRED
+    return max(wide for wide in apart if _mean(apart, wide) <= near)
+
+
+def _mean(apart: Mapping[int, float], wide: int) -> float:
+    """Return by how many dB pictures differ from their sources with a stride, on average."""
+    total, within = apart[wide], wide
+    while within > 1:
+        within //= 2
+        total += wide // (2 * within) * (apart[within] - EITHER_SIDE)
+    return total / wide
 
 
 def _difference(pictures: Sequence[Picture], apart: int) -> float:

@@ -76,7 +76,7 @@ export class ClipDecoder {
 
   /** Whether enough has arrived for a picture. */
   get ready() {
-    return this.#group !== null && (this.#group.begun(0) || this.#part(0));
+    return this.#group !== null && (this.#group.nearest(0) !== null || this.#part(this.#picture));
   }
 
   /** How many pictures the clip has; 0 before the header has arrived. */
