@@ -97,8 +97,8 @@ class Parser:
 
 
 PARSERS = (
-    *("message", "sender", "receiver", "stream", "verified", "curve", "kept", "decoder", "packets"),
-    *("prefix", "address", "name", "catalogue", "place", "range"),
+    *("message", "sender", "receiver", "stream", "verified", "curve", "kept", "decoder"),
+    *("clips", "packets", "prefix", "address", "name", "catalogue", "place", "range"),
     *("visit", "showing", "answer", "published", "mqtt"),
 )
 """The names of all parsers."""

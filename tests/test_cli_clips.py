@@ -72,7 +72,7 @@ def test_what_it_holds(stream: Path, weights: Path, capsys: Capture) -> None:
     assert run("inspect", stream, "--json", weights=weights) == 0
     facts = json.loads(capsys.readouterr().out)
     assert facts["version"] == 5
-    assert facts["clip"] == {"pictures": 4, "milliseconds": 200, "stride": 4}
+    assert facts["clip"] == {"pictures": 4, "milliseconds": 200, "stride": 1}
     assert {step["picture"] for step in facts["steps"]} <= set(range(4))
     assert facts["problem"] is None
     assert run("inspect", stream, weights=weights) == 0
