@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 from contextlib import aclosing
 from itertools import pairwise
 from pathlib import Path
@@ -112,9 +113,16 @@ async def test_pictures_get_better() -> None:
 async def test_leaving_the_loop_ends_the_download() -> None:
     store = Store(ranges=False, files={"a.png.dfc": STREAM * 100})
     async with offering(store) as url, visiting(url) as sender:
-        async with aclosing(sender.open("a.png.dfc")) as refinements:
-            async for _ in refinements:
-                break
+        collected: list[object] = []
+        before = sys.get_asyncgen_hooks()
+        sys.set_asyncgen_hooks(finalizer=collected.append)
+        try:
+            async with aclosing(sender.open("a.png.dfc")) as refinements:
+                async for _ in refinements:
+                    break
+        finally:
+            sys.set_asyncgen_hooks(finalizer=before.finalizer)
+        assert not collected, "a generator was left to the collector, which closes it later"
         async for refinement in sender.open("a.png.dfc", bytes=500):
             assert refinement.bytes <= 500
     assert store.connections == 2

@@ -260,8 +260,9 @@ class Sender:
             deliver(wanted_part(kept, wanted.target))
         receiving = partial(self._receive, image, kept, wanted, deliver)
         try:
-            async for refinement in refined(refiner, receiving):
-                yield refinement
+            async with contextlib.aclosing(refined(refiner, receiving)) as refinements:
+                async for refinement in refinements:
+                    yield refinement
         finally:
             self._beginnings.note(self._called(image), bytes(begun))
 
