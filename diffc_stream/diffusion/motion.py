@@ -26,6 +26,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from diffc_stream.diffusion import octaves
+from diffc_stream.diffusion.squares import levels, quarters
 
 Floats = NDArray[np.float32]
 Vectors = NDArray[np.int32]
@@ -93,10 +94,10 @@ class Motion:
 
     def _bits(self) -> Iterator[bool]:
         before = np.zeros(2, np.int32)
-        height, width = self.vectors.shape[1:]
-        waiting = [(_levels((height, width)), 0, 0)]
+        size = self.vectors.shape[1], self.vectors.shape[2]
+        waiting = [(levels(size), 0, 0)]
         while waiting:
-            level, row, column = waiting.pop()
+            level, row, column = square = waiting.pop()
             side = 2**level
             inside = self.vectors[:, row * side :, column * side :][:, :side, :side]
             first = inside[:, 0, 0]
@@ -104,7 +105,7 @@ class Motion:
             if level:
                 yield split
             if split:
-                waiting.extend(reversed(_quarters(level, row, column, (height, width))))
+                waiting.extend(reversed(quarters(square, size)))
                 continue
             for way in (first - before).tolist():
                 yield from _gamma(2 * abs(way) - (way > 0) + 1)
@@ -131,27 +132,13 @@ def _fetched(x: Floats, vectors: Vectors) -> Floats:
     return mean * np.float32(0.25)
 
 
-def _levels(size: octaves.Size) -> int:
-    return (max(size) - 1).bit_length()
-
-
-def _quarters(level: int, row: int, column: int, size: octaves.Size) -> list[tuple[int, int, int]]:
-    side = 2 ** (level - 1)
-    return [
-        (level - 1, below, right)
-        for below in (2 * row, 2 * row + 1)
-        for right in (2 * column, 2 * column + 1)
-        if below * side < size[0] and right * side < size[1]
-    ]
-
-
 def _nodes(size: octaves.Size, bits: _Bits) -> Iterator[tuple[slice, slice]]:
     """Yield the squares that have one vector, as their bits are read."""
-    waiting = [(_levels(size), 0, 0)]
+    waiting = [(levels(size), 0, 0)]
     while waiting:
-        level, row, column = waiting.pop()
+        level, row, column = square = waiting.pop()
         if level and bits.bit():
-            waiting.extend(reversed(_quarters(level, row, column, size)))
+            waiting.extend(reversed(quarters(square, size)))
             continue
         side = 2**level
         yield slice(row * side, (row + 1) * side), slice(column * side, (column + 1) * side)

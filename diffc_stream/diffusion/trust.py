@@ -28,6 +28,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from diffc_stream.diffusion import octaves
+from diffc_stream.diffusion.squares import levels, quarters
 
 Floats = NDArray[np.float32]
 Mask = NDArray[np.bool_]
@@ -158,25 +159,20 @@ def _any(cells: Mask, times: int) -> Mask:
     return cells
 
 
-def _levels(size: octaves.Size) -> int:
-    return (max(size) - 1).bit_length()
-
-
 def _tree(changed: Mask) -> Iterator[bool]:
     """Yield the bits of the tree."""
-    levels = _levels((changed.shape[0], changed.shape[1]))
+    size = changed.shape[0], changed.shape[1]
     squares = [changed]
-    for _ in range(levels):
+    for _ in range(levels(size)):
         squares.append(_any(squares[-1], 1))
-    bits = [square.tolist() for square in squares]
-    waiting = [(levels, 0, 0)]
+    bits = [cells.tolist() for cells in squares]
+    waiting = [(levels(size), 0, 0)]
     while waiting:
-        level, row, column = waiting.pop()
+        level, row, column = square = waiting.pop()
         bit: bool = bits[level][row][column]
         yield bit
         if bit and level:
-            inside = squares[level - 1].shape
-            waiting.extend(reversed(_quarters(level, row, column, inside[0], inside[1])))
+            waiting.extend(reversed(quarters(square, size)))
 
 
 def _read(data: bytes, size: octaves.Size) -> Mask:
@@ -185,38 +181,20 @@ def _read(data: bytes, size: octaves.Size) -> Mask:
     if not data:
         return changed
     bits = np.unpackbits(np.frombuffer(data, np.uint8))
-    levels, place = _levels(size), 0
-    waiting = [(levels, 0, 0)]
+    place = 0
+    waiting = [(levels(size), 0, 0)]
     while waiting:
-        level, row, column = waiting.pop()
+        level, row, column = square = waiting.pop()
         if place == bits.size:
             raise ValueError("what has changed is told only in part")
         bit, place = bool(bits[place]), place + 1
         if bit and level:
-            height, width = _halved(size, level - 1)
-            waiting.extend(reversed(_quarters(level, row, column, height, width)))
+            waiting.extend(reversed(quarters(square, size)))
         elif bit:
             changed[row, column] = True
     if bits.size - place >= 8 or bits[place:].any():
         raise ValueError("something follows what has changed")
     return changed
-
-
-def _quarters(
-    level: int, row: int, column: int, height: int, width: int
-) -> list[tuple[int, int, int]]:
-    return [
-        (level - 1, below, right)
-        for below in (2 * row, 2 * row + 1)
-        for right in (2 * column, 2 * column + 1)
-        if below < height and right < width
-    ]
-
-
-def _halved(size: octaves.Size, times: int) -> octaves.Size:
-    for _ in range(times):
-        size = octaves.coarser(size)
-    return size
 
 
 def _packed(bits: Iterator[bool]) -> bytes:

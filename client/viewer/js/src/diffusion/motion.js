@@ -20,6 +20,7 @@
  */
 
 import { CHANNELS, area } from "./octaves.js";
+import { levels, quarters } from "./squares.js";
 
 /** @typedef {import("./octaves.js").Size} Size */
 
@@ -69,15 +70,13 @@ export class Motion {
     const { down, right, size } = motion;
     const { height, width } = size;
     const bits = new Bits(data);
-    let levels = 0;
-    while (2 ** levels < Math.max(height, width)) levels++;
     let [below, beside] = [0, 0];
-    /** @type {[number, number, number][]} */
-    const waiting = [[levels, 0, 0]];
-    for (let node; (node = waiting.pop());) {
-      const [level, row, column] = node;
+    /** @type {import("./squares.js").Square[]} */
+    const waiting = [[levels(size), 0, 0]];
+    for (let square; (square = waiting.pop());) {
+      const [level, row, column] = square;
       if (level && bits.bit()) {
-        waiting.push(...quarters(level, row, column, size).reverse());
+        waiting.push(...quarters(square, size).reverse());
         continue;
       }
       below += bits.difference();
@@ -155,25 +154,6 @@ export class Motion {
 /** Return the nearest number from 0 to `most`. @param {number} place @param {number} most */
 function within(place, most) {
   return Math.min(Math.max(place, 0), most);
-}
-
-/**
- * @param {number} level
- * @param {number} row
- * @param {number} column
- * @param {Size} size
- * @returns {[number, number, number][]}
- */
-function quarters(level, row, column, { height, width }) {
-  const side = 2 ** (level - 1);
-  /** @type {[number, number, number][]} */
-  const result = [];
-  for (const below of [2 * row, 2 * row + 1]) {
-    for (const right of [2 * column, 2 * column + 1]) {
-      if (below * side < height && right * side < width) result.push([level - 1, below, right]);
-    }
-  }
-  return result;
 }
 
 /** Bits that are read one by one.  Reading throws RangeError where there are none. */

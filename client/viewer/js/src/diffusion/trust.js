@@ -23,6 +23,7 @@
  */
 
 import { area, coarser } from "./octaves.js";
+import { levels, quarters } from "./squares.js";
 
 /** @typedef {import("./octaves.js").Size} Size */
 
@@ -183,13 +184,6 @@ function halved(cells, size, times) {
   return { cells, size };
 }
 
-/** How often a square of cells is halved to a single one. @param {Size} size */
-function levels({ height, width }) {
-  let result = 0;
-  while (2 ** result < Math.max(height, width)) result++;
-  return result;
-}
-
 /**
  * Return the cells that a tree names.  Throws RangeError if it does not fit.
  *
@@ -202,16 +196,13 @@ function read(data, size) {
   let place = 0;
   /** @param {number} at */
   const bit = (at) => (data[at >> 3] >> (7 - (at & 7))) & 1;
-  /** Sizes in squares of each level. */
-  const within = [size];
-  while (within.length <= levels(size)) within.push(coarser(within[within.length - 1]));
-  /** @type {[number, number, number][]} */
-  const waiting = [[within.length - 1, 0, 0]];
+  /** @type {import("./squares.js").Square[]} */
+  const waiting = [[levels(size), 0, 0]];
   for (let square; (square = waiting.pop());) {
     const [level, row, column] = square;
     if (place === 8 * data.length) throw new RangeError("what has changed is told only in part");
     if (!bit(place++)) continue;
-    if (level) waiting.push(...quarters(level - 1, row, column, within[level - 1]).reverse());
+    if (level) waiting.push(...quarters(square, size).reverse());
     else changed[row * size.width + column] = 1;
   }
   const rest = 8 * data.length - place;
@@ -219,24 +210,4 @@ function read(data, size) {
     throw new RangeError("something follows what has changed");
   }
   return changed;
-}
-
-/**
- * Return the squares of `level` inside one of the next level, row by row.
- *
- * @param {number} level
- * @param {number} row
- * @param {number} column
- * @param {Size} size
- * @returns {[number, number, number][]}
- */
-function quarters(level, row, column, { height, width }) {
-  /** @type {[number, number, number][]} */
-  const result = [];
-  for (const below of [2 * row, 2 * row + 1]) {
-    for (const right of [2 * column, 2 * column + 1]) {
-      if (below < height && right < width) result.push([level, below, right]);
-    }
-  }
-  return result;
 }
