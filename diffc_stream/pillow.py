@@ -33,7 +33,7 @@ from diffc_stream.codec import Decoder, Encoder
 from diffc_stream.codec.curve import beginning
 from diffc_stream.codec.decoder import Method
 from diffc_stream.container import Header, Metadata, verified
-from diffc_stream.container.grammar import MAGIC, MOST_HEADER
+from diffc_stream.container.grammar import MAGIC, MOST_HEADER, STREAM_SUFFIX
 from diffc_stream.diffusion import octaves
 from diffc_stream.diffusion.collection import Collection, default_model
 from diffc_stream.diffusion.model import Model
@@ -42,7 +42,7 @@ from diffc_stream.imaging import capture
 from diffc_stream.picture import MOST_BYTES, load_photograph
 
 FORMAT = "DFC"
-SUFFIX = ".dfc"
+SUFFIX = STREAM_SUFFIX
 MIME = "application/vnd.diffc"
 _AS_PNG = frozenset({"1", "L", "LA", "P", "RGB", "RGBA", "I", "I;16"})
 """Modes that PNG holds without a loss."""

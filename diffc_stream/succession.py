@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from diffc_stream.container.grammar import STREAM_SUFFIX
 from diffc_stream.container.reference import MOST_NAME
 
 KEY_EVERY = 3600.0
@@ -18,8 +19,6 @@ LONGEST_PERIOD = 31_622_400.0
 """The longest, a year of 366 days."""
 LONGEST = 64
 """Pictures that go back to one key picture, with it."""
-SUFFIX = ".dfc"
-"""What the names of streams end with."""
 
 
 def period_of(key_every: float) -> int:
@@ -31,7 +30,7 @@ def keys(pictures: Sequence[tuple[int, str]], period: int) -> list[int]:
     """Return the place of the key picture of each of a folder's pictures, which are in order.
 
     A picture is its modification time, in nanoseconds since 1970, and the name that its stream has
-    without SUFFIX; ``period`` is in nanoseconds.
+    without STREAM_SUFFIX; ``period`` is in nanoseconds.
     """
     found: list[int] = []
     for place, (time, _) in enumerate(pictures):
@@ -48,5 +47,5 @@ def keys(pictures: Sequence[tuple[int, str]], period: int) -> list[int]:
 
 def is_nameable(name: str) -> bool:
     """Tell whether a stream may name the one of this picture, and receivers believe it."""
-    size = len(f"{name}{SUFFIX}".encode(errors="replace"))
+    size = len(f"{name}{STREAM_SUFFIX}".encode(errors="replace"))
     return name.isprintable() and "\\" not in name and size <= MOST_NAME

@@ -7,6 +7,7 @@ import contextlib
 import logging
 from collections.abc import Callable, Iterable
 
+from diffc_stream.container.grammar import STREAM_SUFFIX
 from diffc_stream.container.reference import MOST_BACK
 from diffc_stream.errors import RemoteProtocolError, SessionError
 from diffc_stream.session import Catalogue, Entry
@@ -15,7 +16,6 @@ from ..remote.mqtt import MqttLink
 from ..remote.websocket import MOST_ENTRIES, Link
 from .cooperative import cooperatively
 from .owned_folder import OwnedFolder
-from .paths import SUFFIX
 from .removal import Removal
 from .state import Record, Records
 from .transfers import Transfers
@@ -171,7 +171,7 @@ class CatalogueFeed:
         name, places = entry.name, self._owned.places
         try:
             rival = places.rival(name)
-            if rival is not None and name == rival + SUFFIX:
+            if rival is not None and name == rival + STREAM_SUFFIX:
                 # The sender's own .dfc file takes precedence over its picture.
                 if rival in self._records.images:
                     self._left_out[rival] = self._records.images[rival].entry
@@ -179,7 +179,7 @@ class CatalogueFeed:
                 self.forget(rival)
             places.claim(name)
         except OSError as error:
-            if f"{name}{SUFFIX}" in self._records.images:
+            if f"{name}{STREAM_SUFFIX}" in self._records.images:
                 self._left_out[name] = entry
             self._transfers.complain("names", f"not mirrored: {error}")
             return False
@@ -198,8 +198,8 @@ class CatalogueFeed:
             self._transfers.discard(name)
         else:
             self.gone(name)
-        if name.removesuffix(SUFFIX) in self._left_out:
-            self._offer(self._left_out[name.removesuffix(SUFFIX)])
+        if name.removesuffix(STREAM_SUFFIX) in self._left_out:
+            self._offer(self._left_out[name.removesuffix(STREAM_SUFFIX)])
 
 
 async def _next(pages: asyncio.Queue[Catalogue | SessionError], seconds: float | None) -> Catalogue:

@@ -16,9 +16,9 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from diffc_stream.container.grammar import STREAM_SUFFIX
 from diffc_stream.transport.locks import SUPPORTED, try_lock
 
-SUFFIX = ".dfc"
 BESIDE_SUFFIX = ".new"
 PICTURE_SUFFIX = ".png"
 BLOCK = 4096
@@ -153,8 +153,8 @@ class Places:
         *folders, last = segments
         if len(folders) > MOST_FOLDERS:
             raise Unplaceable(f"{name!r} leads through too many folders")
-        ready = last.lower().endswith(SUFFIX)
-        file = last if ready else f"{last}{SUFFIX}"
+        ready = last.lower().endswith(STREAM_SUFFIX)
+        file = last if ready else f"{last}{STREAM_SUFFIX}"
         if len(file.encode()) > 255:
             raise Unplaceable(f"{name!r} is too long for a file")
         home = self.folder.joinpath(*folders)

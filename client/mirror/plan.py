@@ -15,6 +15,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from diffc_stream.budget import moment
+from diffc_stream.container.grammar import STREAM_SUFFIX
 from diffc_stream.ledger import Ledger
 from diffc_stream.order import Order
 from diffc_stream.session import Entry, Reason, Target
@@ -23,7 +24,7 @@ from ..remote.address import Address
 from ..remote.credentials import NO_ACCESS, Access
 from ..remote.links import dial
 from .goal import PORTION
-from .paths import SUFFIX, size_of
+from .paths import size_of
 from .scheduler import TransferScheduler, end_of, round_of
 from .state import FILE, MOST_BYTES, Record, Records
 from .sync import names_of
@@ -189,7 +190,7 @@ def _length(record: Record, target: Target, *, published: bool) -> int | None:
     """Return where a stream will end; None if that is not known."""
     if record.ended is not None:
         return record.length
-    ready = published or record.entry.name.lower().endswith(SUFFIX)
+    ready = published or record.entry.name.lower().endswith(STREAM_SUFFIX)
     known = (record.entry.size or None) if ready else None
     return min((length for length in (known, target.bytes) if length is not None), default=None)
 
@@ -198,7 +199,9 @@ def _record(entry: Entry, folder: Path, saved: dict[str, Record]) -> Record:
     """Return what is here of a picture."""
     before = saved.get(entry.name)
     same = before is not None and entry.thumbprint in ("", before.entry.thumbprint)
-    name = entry.name if entry.name.lower().endswith(SUFFIX) else f"{entry.name}{SUFFIX}"
+    name = (
+        entry.name if entry.name.lower().endswith(STREAM_SUFFIX) else f"{entry.name}{STREAM_SUFFIX}"
+    )
     held = size_of(folder / name) if before is None or same else 0
     if before is not None and same and before.ended and held == before.length:
         return Record(entry=entry, ended=before.ended, length=held, held=held)

@@ -11,6 +11,7 @@ from typing import NoReturn
 
 from structlog.contextvars import bound_contextvars
 
+from diffc_stream.container.grammar import STREAM_SUFFIX
 from diffc_stream.errors import AddressError, DiffcError
 from diffc_stream.transport.backoff import Backoff
 
@@ -18,7 +19,7 @@ from ..remote.address import Address
 from ..remote.credentials import NO_ACCESS, Access, TokenFile
 from ..storage.shielded import shielded
 from .owned_folder import OwnedFolder
-from .paths import PICTURE_SUFFIX, SUFFIX, Places
+from .paths import PICTURE_SUFFIX, Places
 from .state import FILE
 from .sync import Mirror, names_of
 
@@ -128,10 +129,10 @@ def take_over(folder: Path) -> None:
         owned = OwnedFolder(places)
         try:
             if owned.journal.fresh:
-                owned.adopt_all(SUFFIX, PICTURE_SUFFIX)
+                owned.adopt_all(STREAM_SUFFIX, PICTURE_SUFFIX)
             for name in owned.journal.names():
-                single = name.removesuffix(SUFFIX)
-                twice = name.endswith(SUFFIX) and single.endswith(SUFFIX)
+                single = name.removesuffix(STREAM_SUFFIX)
+                twice = name.endswith(STREAM_SUFFIX) and single.endswith(STREAM_SUFFIX)
                 if twice and not owned.confined.exists(single):
                     owned.settle(name, single)
         finally:

@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NoReturn
 
+from diffc_stream.container.grammar import STREAM_SUFFIX
 from diffc_stream.session import Target
 
-from .paths import SUFFIX
 from .state import Record, Records
 from .transfers import Transfers
 
@@ -124,6 +124,8 @@ class Counting:
 def _expected(record: Record, target: Target) -> int | None:
     """Return the length of a stream, if it is known or limited; else None."""
     # A picture known by its name only has the size 0.
-    ready = (record.entry.size or None) if record.entry.name.lower().endswith(SUFFIX) else None
+    ready = (
+        (record.entry.size or None) if record.entry.name.lower().endswith(STREAM_SUFFIX) else None
+    )
     known = [length for length in (ready, target.bytes) if length is not None]
     return min(known, default=None)

@@ -16,7 +16,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from diffc_stream.container import Header, Reference
-from diffc_stream.container.grammar import MOST_HEADER
+from diffc_stream.container.grammar import MOST_HEADER, STREAM_SUFFIX
 from diffc_stream.container.reference import MOST_BACK
 from diffc_stream.errors import MissingReference, PeerError, StreamError
 from diffc_stream.session import MAX_STREAM, Code
@@ -26,7 +26,6 @@ from ..remote.address import Address
 from .cache import Cached, Store
 from .partial_stream import MemoryStream
 
-SUFFIX = ".dfc"
 MOST_BYTES = MAX_STREAM
 """Bytes of all of them together, as of the longest stream."""
 MOST_RECENT = 2**22
@@ -49,9 +48,9 @@ def name_beside(image: str, reference: Reference, *, files: bool = False) -> str
     """
     name = reference.name
     folder, slash, own = image.rpartition("/")
-    stem = name[: -len(SUFFIX)]
+    stem = name[: -len(STREAM_SUFFIX)]
     if (
-        not name.lower().endswith(SUFFIX)
+        not name.lower().endswith(STREAM_SUFFIX)
         or not name.isprintable()
         or "/" in name
         or "\\" in name
@@ -59,7 +58,7 @@ def name_beside(image: str, reference: Reference, *, files: bool = False) -> str
         or not stem
     ):
         raise MissingReference(reference.told, "its name is not that of a stream beside this one")
-    if files or own.lower().endswith(SUFFIX):
+    if files or own.lower().endswith(STREAM_SUFFIX):
         stem = name
     return f"{folder}{slash}{stem}"
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 from diffc_stream.bulk.places import Found
+from diffc_stream.container.grammar import STREAM_SUFFIX
 from diffc_stream.order import Order
-from diffc_stream.succession import SUFFIX, keys, period_of
+from diffc_stream.succession import keys, period_of
 
 Period = tuple[Found, ...]
 """A picture, or a key picture of a camera and those that go back to it, in order."""
@@ -22,7 +23,7 @@ def periods(found: Iterable[Found], key_every: float | None) -> Iterator[Period]
         return
     folders: dict[str, list[Found]] = {}
     for one in found:
-        if one.linked or one.name.lower().endswith(SUFFIX):
+        if one.linked or one.name.lower().endswith(STREAM_SUFFIX):
             yield (one,)
         else:
             folders.setdefault(one.name.rpartition("/")[0], []).append(one)

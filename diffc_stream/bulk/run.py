@@ -18,7 +18,8 @@ from multiprocessing import get_context
 from diffc_stream.bulk.manifest import Line, Manifest
 from diffc_stream.bulk.periods import ordered, periods
 from diffc_stream.bulk.places import Found, place
-from diffc_stream.bulk.worker import SUFFIX, Job, begin, work
+from diffc_stream.bulk.worker import Job, begin, work
+from diffc_stream.container.grammar import STREAM_SUFFIX
 from diffc_stream.ledger import Ledger
 from diffc_stream.order import Order
 
@@ -54,7 +55,7 @@ def pictures(source: str, order: Order | None = None) -> Iterator[str]:
     if order is not None and (order.newest or order.first):
         rank, newest = order.rank, order.newest
         found = iter(sorted(found, key=lambda one: (rank(one.name), -one.time if newest else 0)))
-    return (one.name for one in found if not one.name.endswith(SUFFIX))
+    return (one.name for one in found if not one.name.endswith(STREAM_SUFFIX))
 
 
 class _Accounts:
@@ -128,7 +129,7 @@ def _periods(job: Job, order: Order | None) -> Iterator[tuple[str, ...]]:
     """Yield the names of the pictures that one process encodes, one after another."""
     if job.key_every is None:
         return ((name,) for name in pictures(job.source, order))
-    found = (one for one in place(job.source).files() if not one.name.endswith(SUFFIX))
+    found = (one for one in place(job.source).files() if not one.name.endswith(STREAM_SUFFIX))
     whole = ordered(periods(found, job.key_every), order)
     return (tuple(one.name for one in period) for period in whole)
 

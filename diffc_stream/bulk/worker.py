@@ -13,13 +13,13 @@ from diffc_stream import threads
 from diffc_stream.bulk.encoding import Settings, encode
 from diffc_stream.bulk.manifest import Line
 from diffc_stream.bulk.places import Place, place
+from diffc_stream.container.grammar import STREAM_SUFFIX
 from diffc_stream.errors import DestinationError, DiffcError, one_line
 
 if TYPE_CHECKING:
     from diffc_stream.bulk.chain import Chain
     from diffc_stream.diffusion.model import Model
 
-SUFFIX = ".dfc"
 
 Done = tuple[str, str, str]
 """The hash of a picture's file, the settings and the hash of its stream."""
@@ -82,7 +82,7 @@ def work(name: str, done: Done | None, before: tuple[str, ...] = ()) -> Line | N
     try:
         data = _worker.source.read(name)
         source = hashlib.sha256(data).hexdigest()
-        stream = _read(_worker.destination, name + SUFFIX)
+        stream = _read(_worker.destination, name + STREAM_SUFFIX)
         there = None if stream is None else hashlib.sha256(stream).hexdigest()
         if done is not None and stream is not None and done == (source, key, there):
             _worker.chain.add(_beside(name), stream)
@@ -92,9 +92,9 @@ def work(name: str, done: Done | None, before: tuple[str, ...] = ()) -> Line | N
         # Without a line about it, it may be that of a run that was killed, or somebody else's.
         known = there in (None, encoded.sha256, done[2] if done is not None else None)
         if not known:
-            raise DestinationError(f"{name}{SUFFIX} was not written by diffc bulk: it stays")
+            raise DestinationError(f"{name}{STREAM_SUFFIX} was not written by diffc bulk: it stays")
         if there != encoded.sha256:
-            _worker.destination.write(name + SUFFIX, encoded.stream)
+            _worker.destination.write(name + STREAM_SUFFIX, encoded.stream)
         _worker.chain.add(_beside(name), encoded.stream)
     except (DiffcError, OSError) as error:
         _worker.chain.clear()
@@ -120,7 +120,7 @@ def _go_on(worker: _Worker, name: str, before: tuple[str, ...]) -> None:
         worker.chain.clear()
         for one in before:
             try:
-                worker.chain.add(_beside(one), worker.destination.read(one + SUFFIX))
+                worker.chain.add(_beside(one), worker.destination.read(one + STREAM_SUFFIX))
             except (DiffcError, OSError):
                 worker.chain.clear()
     worker.last = name
@@ -128,7 +128,7 @@ def _go_on(worker: _Worker, name: str, before: tuple[str, ...]) -> None:
 
 def _beside(name: str) -> str:
     """Return the name of a picture's stream in its folder."""
-    return name.rpartition("/")[2] + SUFFIX
+    return name.rpartition("/")[2] + STREAM_SUFFIX
 
 
 def _read(where: Place, name: str) -> bytes | None:

@@ -50,6 +50,8 @@ from diffc_stream.container.varint import (
 from diffc_stream.errors import CorruptStream, NotAStream, UnsupportedStream
 
 MAGIC = b"DFC"
+STREAM_SUFFIX = ".dfc"
+"""What the names of files of streams end with."""
 VERSION = 2
 """Version of streams whose noise is shaped."""
 VERSION_WHITE = 1

@@ -11,13 +11,14 @@ from collections import OrderedDict
 from pathlib import Path
 from threading import Lock
 
+from diffc_stream.container.grammar import STREAM_SUFFIX
 from diffc_stream.errors import RequestRefused
 from diffc_stream.imaging.kinds import SUFFIXES
 from diffc_stream.opening import Identity
 from diffc_stream.session import Code
 from diffc_stream.succession import KEY_EVERY, keys, period_of
 
-from .file import STREAM_SUFFIX, File, try_later
+from .file import File, try_later
 
 MOST_FOLDERS = 64
 """Folders whose order is remembered."""

@@ -10,8 +10,6 @@ from diffc_stream.errors import RequestRefused
 from diffc_stream.opening import Identity, is_passing, open_resolved
 from diffc_stream.session import Code
 
-STREAM_SUFFIX = ".dfc"
-"""The suffix of files that are streams already; they are sent as they are."""
 RETRY_AFTER = 5.0
 """Seconds after which to try again if a disk does not answer, or descriptors or memory lack."""
 

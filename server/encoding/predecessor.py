@@ -13,11 +13,11 @@ from typing import Protocol
 
 from diffc_stream.codec.extent import STEP, USUAL, Extent, Rule
 from diffc_stream.container import Header, Reference
-from diffc_stream.container.grammar import MOST_HEADER
+from diffc_stream.container.grammar import MOST_HEADER, STREAM_SUFFIX
 from diffc_stream.container.reference import MOST_NAME
 from diffc_stream.errors import RequestRefused
 
-from ..catalogue.file import STREAM_SUFFIX, File
+from ..catalogue.file import File
 from ..threads.pools import WorkerPools
 from .source import Opener, ReferringOpener
 from .subscribers import Account, Wake

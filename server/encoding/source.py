@@ -13,14 +13,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, Protocol, runtime_checkable
 
 from diffc_stream.container import Facts, Header
-from diffc_stream.container.grammar import MOST_HEADER
+from diffc_stream.container.grammar import MOST_HEADER, STREAM_SUFFIX
 from diffc_stream.container.reference import digest
 from diffc_stream.errors import MissingReference, NotAStream, PrefixMismatch, UnreadablePicture
 from diffc_stream.opening import Identity, open_resolved
 from diffc_stream.picture import load_photograph
 from diffc_stream.session import Rectangle
 
-from ..catalogue.file import STREAM_SUFFIX, File, try_later
+from ..catalogue.file import File, try_later
 
 if TYPE_CHECKING:
     import numpy as np

@@ -22,6 +22,7 @@ from urllib.parse import unquote
 from websockets.asyncio.server import ServerConnection
 from websockets.http11 import Request, Response
 
+from diffc_stream.container.grammar import STREAM_SUFFIX
 from diffc_stream.errors import LinkLost, RequestRefused
 from diffc_stream.opening import is_passing
 from diffc_stream.session import Code
@@ -31,7 +32,7 @@ from diffc_viewer import OriginPolicy, Site, SiteRequest, SiteResponse
 
 from ..auth.quotas import ConnectionQuota, unlimited_quota
 from ..catalogue.catalogue import Catalogue
-from ..catalogue.file import STREAM_SUFFIX, File, try_later
+from ..catalogue.file import File, try_later
 from ..encoding.pipeline import Pipeline
 from ..encoding.source import is_stream
 from ..encoding.stream_file import length

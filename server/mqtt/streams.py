@@ -11,13 +11,13 @@ from dataclasses import dataclass
 from diffc_stream.codec.extent import STEP
 from diffc_stream.codec.extent import Extent as Start
 from diffc_stream.container import Header
-from diffc_stream.container.grammar import MOST_HEADER
+from diffc_stream.container.grammar import MOST_HEADER, STREAM_SUFFIX
 from diffc_stream.errors import RequestRefused
 from diffc_stream.session import MAX_STREAM, Entry
 from diffc_stream.transport.mqtt_topics import Beginning, Item
 
 from ..catalogue.catalogue import Catalogue
-from ..catalogue.file import STREAM_SUFFIX, File
+from ..catalogue.file import File
 from ..encoding.pipeline import Pipeline, SharedStream
 from .options import Extent
 
