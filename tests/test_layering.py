@@ -41,7 +41,7 @@ BELOW: dict[str, set[str]] = {
     "packets": {"container", "errors"},
     "codec": {"channel", "container", "diffusion", "exports", "metrics", "errors"},
     "clips": {
-        *("channel", "codec", "container", "destination", "diffusion", "errors", "exports"),
+        *("codec", "container", "destination", "diffusion", "errors", "exports"),
         "picture",
     },
     "references": {"codec", "container", "diffusion", "errors", "picture"},

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from diffc_stream.clips.group import MOST_PIXELS, Group
-from diffc_stream.codec import allowance
+from diffc_stream.codec import allowance, beginning
 from diffc_stream.codec.after import After
 from diffc_stream.container import (
     About,
@@ -29,8 +29,6 @@ from diffc_stream.diffusion.model import Model
 from diffc_stream.errors import (
     NotAClip,
     NothingDecodable,
-    UnknownModel,
-    UnsupportedStream,
 )
 
 
@@ -48,9 +46,7 @@ class ClipDecoder:
         damaged: bool = False,
         most_pixels: int = MOST_PIXELS,
     ) -> None:
-        if not isinstance(models, Mapping):
-            models = {model.fingerprint: model for model in models}
-        self._models = models
+        self._models = beginning.by_fingerprint(models)
         self._most_pixels = most_pixels
         self._reader = StreamReader(damaged=damaged)
         self._group: Group | None = None
@@ -175,11 +171,7 @@ class ClipDecoder:
     def _begin(self, header: Header) -> None:
         if header.clip is None:
             raise NotAClip("the stream has a single picture")
-        model = self._models.get(header.model)
-        if model is None:
-            raise UnknownModel(header.model)
-        if not model.shaped:
-            raise UnsupportedStream("this stream shapes its noise, which its model does not know")
+        model = beginning.named(self._models, header)
         self._group = Group(header, model, most_pixels=self._most_pixels)
 
     def _finish_step(self) -> None:

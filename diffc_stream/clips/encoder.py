@@ -14,7 +14,6 @@ from math import inf
 import numpy as np
 from numpy.typing import NDArray
 
-from diffc_stream.channel import viterbi
 from diffc_stream.clips.group import Group
 from diffc_stream.clips.inheritance import Inheritance
 from diffc_stream.clips.seconds import chosen, error
@@ -226,8 +225,3 @@ class ClipEncoder:
             return turn + self._writer.cut(coded.step, coded.payload, int(self._left))[0]
         chain.advance(coded.step, coded.payload)
         return turn + self._writer.step(coded.step, coded.payload)
-
-
-def prepare() -> None:
-    """Compile what encoding needs, which takes some seconds the first time on a machine."""
-    viterbi.prepare()

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageSequence
 
 from diffc_stream.clips.group import MOST_PIXELS
+from diffc_stream.clips.showing import NEEDED
 from diffc_stream.container.clip import LONGEST, MOST_PICTURES
 from diffc_stream.errors import PictureTooLarge, UnreadablePicture
 from diffc_stream.picture import PIXEL_LIMIT, load_picture
@@ -103,8 +104,7 @@ def _at_rate(
     The last picture's time is the end: it is not shown.
     """
     count = 0
-    for (begin, picture), (end, _) in pairwise(shown):
-        del begin
+    for (_, picture), (end, _) in pairwise(shown):
         while count / rate < end - 1e-6:
             if seconds is not None and count / rate >= seconds - 1e-6:
                 return
@@ -141,9 +141,7 @@ def _of_video(path: Path) -> Iterator[tuple[float, Picture]]:
     try:
         import av
     except ImportError as error:
-        raise UnreadablePicture(
-            f"{path}: videos need PyAV: pip install 'diffc-stream[video]'"
-        ) from error
+        raise UnreadablePicture(f"{path}: {NEEDED}") from error
     with (
         _named(path),
         path.open("rb") as file,

@@ -8,7 +8,7 @@ place of the stream, a picture can be guessed from what its neighbours have come
 
 from __future__ import annotations
 
-import copy
+from math import prod
 
 import numpy as np
 from numpy.typing import NDArray
@@ -42,11 +42,10 @@ class Group:
     def __init__(self, header: Header, model: Model, *, most_pixels: int = MOST_PIXELS) -> None:
         clip = header.clip
         assert clip is not None
-        pixels = header.width * header.height * clip.pictures
-        if pixels > most_pixels:
+        if header.pixels > most_pixels:
             raise PictureTooLarge(
-                f"{clip.pictures} pictures of {header.width}x{header.height} have {pixels:,} "
-                f"pixels, more than the limit of {most_pixels:,} for a clip"
+                f"{clip.pictures} pictures of {header.width}x{header.height} have "
+                f"{header.pixels:,} pixels, more than the limit of {most_pixels:,} for a clip"
             )
         self.sources = sources(clip)
         """The earlier and the later source of each picture, in the order of coding."""
@@ -69,11 +68,8 @@ class Group:
     @property
     def work(self) -> int:
         """Pixels evaluated so far, and what counts as that."""
-        height, width = self.chains[0].sizes[0]
-        return (
-            sum(chain.work for chain in self.chains)
-            + sum(self.made) * height * width // SECOND_COST
-        )
+        evaluated = sum(chain.work for chain in self.chains)
+        return evaluated + sum(self.made) * prod(self.chains[0].sizes[0]) // SECOND_COST
 
     def begun(self, number: int) -> bool:
         """Return whether anything is known of a picture."""
@@ -92,20 +88,6 @@ class Group:
     def guess(self, number: int) -> Floats:
         """Return what is known of a picture, (3, H, W), without evaluating the denoiser twice."""
         return self.chains[number].guess()
-
-    def guessed(self, number: int, second: Second) -> ReferencePicture:
-        """Return the second estimate of a picture that a stream describes.
-
-        Raises CorruptStream if nothing is known of its sources, or if the description makes no
-        sense.
-        """
-        seen = self.seen(number, earlier=second.earlier, later=second.later)
-        sizes = self.chains[number].sizes
-        try:
-            trust = Trust.parse(second.trust, sizes)
-        except ValueError as error:
-            raise CorruptStream(str(error), offset=0) from error
-        return ReferencePicture(octaves.all_of(seen, len(sizes)), trust)
 
     def seen(self, number: int, *, earlier: bool, later: bool) -> Floats:
         """Return the mean of a picture's sources, (3, H, W), each moved by its motion.
@@ -142,13 +124,16 @@ class Group:
         self.motions[number] = both[0], both[1]
 
     def second(self, number: int, second: Second) -> None:
-        """Take another second estimate of a picture.  Raises what :meth:`guessed` does."""
-        self.chains[number].seconded(self.guessed(number, second))
-        self.made[number] += 1
+        """Take another second estimate of a picture.
 
-    def branch(self) -> Group:
-        """Return a group in the same state, which goes its own way from here on."""
-        other = copy.copy(self)
-        other.chains = [copy.copy(chain) for chain in self.chains]
-        other.made, other.motions = self.made[:], self.motions[:]
-        return other
+        Raises CorruptStream if nothing is known of its sources, or if the description makes no
+        sense.
+        """
+        chain = self.chains[number]
+        seen = self.seen(number, earlier=second.earlier, later=second.later)
+        try:
+            trust = Trust.parse(second.trust, chain.sizes)
+        except ValueError as error:
+            raise CorruptStream(str(error), offset=0) from error
+        chain.seconded(ReferencePicture(octaves.all_of(seen, len(chain.sizes)), trust))
+        self.made[number] += 1

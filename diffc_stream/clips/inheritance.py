@@ -14,17 +14,12 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from diffc_stream.clips.search import searched
-from diffc_stream.codec.motion import moved
+from diffc_stream.clips.search import between
 from diffc_stream.codec.stepper import Stepper
 from diffc_stream.diffusion import octaves
-from diffc_stream.diffusion.motion import Motion
 from diffc_stream.diffusion.trust import cell_octave
 
 Floats = NDArray[np.float32]
-
-PRICE = 3e-4
-"""Mean squared error, in signal units, that a byte of a motion is worth in this comparison."""
 
 
 class Inheritance:
@@ -51,12 +46,10 @@ class Inheritance:
             [steppers[which].truth(octave) for octave in range(len(sizes))]
             for which in (number, source)
         )
-        around = moved(here, there)
-        motion = searched(here[0], there[0], Motion.still(sizes), around, PRICE)
-        differences = np.square(motion.moved(there[0]) - here[0]).mean(axis=0)[None]
+        self.movements[number, source], left = between(here, there)
+        differences = np.square(left).mean(axis=0)[None]
         for _ in range(cell_octave(sizes)):
             differences = octaves.means(differences)
-        self.movements[number, source] = around
         self._differences[number, source] = differences
 
     def at(self, error: float) -> dict[int, float]:

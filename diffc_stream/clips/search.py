@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 from numpy.typing import NDArray
 
+from diffc_stream.codec.motion import moved
 from diffc_stream.diffusion.motion import Motion
 
 Floats = NDArray[np.float32]
@@ -12,22 +15,38 @@ Floats = NDArray[np.float32]
 REACH = 8
 """How far, in pixels, blocks are looked for around the movement of the whole picture."""
 
+PRICE = 3e-4
+"""Mean squared error, in signal units, that a byte of vectors is worth where pictures are compared
+before anything of them is coded."""
+
+
+def between(here: Sequence[Floats], there: Sequence[Floats]) -> tuple[tuple[int, int], Floats]:
+    """Compare pictures as they are; both are octaves, finest first, (3, H, W) each.
+
+    Returns by how many pixels ``here`` has moved as a whole since ``there``, down and to the right,
+    and what differs once its blocks are moved, too.
+    """
+    around = moved(here, there)
+    side = Motion.still([(x.shape[1], x.shape[2]) for x in here]).side
+    motion = searched(here[0], there[0], side, around, PRICE)
+    return around, motion.moved(there[0]) - here[0]
+
 
 def searched(
-    truth: Floats, source: Floats, still: Motion, around: tuple[int, int], price: float
+    truth: Floats, source: Floats, side: int, around: tuple[int, int], price: float
 ) -> Motion:
     """Return how ``truth`` has moved since ``source``, (3, H, W) both.
 
-    Blocks are looked for ``around`` a movement of the whole picture, in pixels.  A square has one
-    vector unless its quarters differ less from the source by more than their bytes cost, at a
-    ``price`` in mean squared error a byte.
+    Blocks of ``side`` pixels are looked for ``around`` a movement of the whole picture, in pixels.
+    A square has one vector unless its quarters differ less from the source by more than their bytes
+    cost, at a ``price`` in mean squared error a byte.
     """
     x, seen = truth.mean(axis=0), source.mean(axis=0)
     candidates = _candidates(around)
     bit = price / 8 * x.size
     lengths = bit * np.array([_bits(down) + _bits(right) for down, right in candidates])
-    differences = _differences(x, seen, still.side, candidates)
-    return Motion(_chosen(differences, lengths, np.array(candidates), bit), still.side)
+    differences = _differences(x, seen, side, candidates)
+    return Motion(_chosen(differences, lengths, np.array(candidates), bit), side)
 
 
 def _candidates(around: tuple[int, int]) -> list[tuple[int, int]]:

@@ -6,7 +6,7 @@ Estimates are tried as the receiver would make them.
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,6 +21,7 @@ from diffc_stream.container import Motion, Second
 from diffc_stream.container.clip import MOST_VECTORS
 from diffc_stream.diffusion import octaves
 from diffc_stream.diffusion.reference import ReferencePicture
+from diffc_stream.diffusion.trust import Trust
 
 Floats = NDArray[np.float32]
 
@@ -58,19 +59,21 @@ def chosen(
             motions[place] = motion
     least = error(stepper.chain, stepper)
     best: list[Motion | Second] = []
-    found: tuple[list[int], list[Floats]] | None = None
+    found: tuple[list[int], list[Floats], Comparison] | None = None
     # The sources are chosen first, as if nothing had changed, and then what has.
     for used in [places, *([place] for place in places if len(places) > 1)]:
         if not used:
             continue
         mean = sum(seen[place] for place in used) / np.float32(len(used))
         told = octaves.all_of(np.asarray(mean, np.float32), len(stepper.chain.sizes))
-        for records, cost in _tried(stepper, used, motions, told, (1.0,), price):
+        compared = Comparison([stepper.truth(n) for n in range(len(told))], told)
+        for records, cost in _tried(stepper, used, motions, told, compared.trusts((1.0,)), price):
             if cost < least:
-                best, least, found = records, cost, (used, told)
+                best, least, found = records, cost, (used, told, compared)
     if found is None:
         return []
-    for records, cost in _tried(stepper, found[0], motions, found[1], SHARES, price):
+    used, told, compared = found
+    for records, cost in _tried(stepper, used, motions, told, compared.trusts(SHARES), price):
         if cost < least:
             best, least = records, cost
     return best
@@ -89,7 +92,7 @@ def _moved(
     guess, truth = group.guess(source), stepper.truth(0)
     known = group.motions[number][place]
     seen = known.moved(guess)
-    found = searched(truth, guess, known, movements[number, source], price)
+    found = searched(truth, guess, known.side, movements[number, source], price)
     motion = Motion(source=place, vectors=found.encode())
     moved = found.moved(guess)
     gained = mean_square(seen - truth) - mean_square(moved - truth)
@@ -108,15 +111,14 @@ def _tried(
     used: Sequence[int],
     motions: Mapping[int, Motion],
     told: Sequence[Floats],
-    shares: Sequence[float],
+    trusts: Iterable[tuple[Trust, float]],
     price: float,
 ) -> Iterator[tuple[list[Motion | Second], float]]:
-    """Yield the records of second estimates that trust ``shares`` of the cells, and their cost.
+    """Yield the records of second estimates with ``trusts``, and their cost.
 
     That is the error that they leave, and the price of their bytes.
     """
-    compared = Comparison([stepper.truth(n) for n in range(len(told))], told)
-    for trust, _ in compared.trusts(shares):
+    for trust, _ in trusts:
         second = Second(earlier=0 in used, later=1 in used, trust=trust.encode())
         records: list[Motion | Second] = [motions[place] for place in used if place in motions]
         records.append(second)

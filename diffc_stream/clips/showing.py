@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 ANIMATIONS = {".webp": "WEBP", ".gif": "GIF", ".png": "PNG"}
 """Formats of animations by suffix."""
 VIDEO = ".mp4"
+NEEDED = "videos need PyAV: pip install 'diffc-stream[video]'"
+"""What to say where that is missing."""
 NAMES = "a folder, .webp, .gif, .png or .mp4"
 """What a clip can be written as."""
 
@@ -37,9 +39,7 @@ def check(path: Path) -> None:
     try:
         import av
     except ImportError as error:
-        raise DestinationError(
-            f"{path}: videos need PyAV: pip install 'diffc-stream[video]'"
-        ) from error
+        raise DestinationError(f"{path}: {NEEDED}") from error
     del av
 
 

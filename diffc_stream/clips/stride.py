@@ -12,11 +12,9 @@ from math import log10
 import numpy as np
 from numpy.typing import NDArray
 
-from diffc_stream.clips.search import searched
+from diffc_stream.clips.search import between
 from diffc_stream.codec.energy import mean_square
-from diffc_stream.codec.motion import moved
 from diffc_stream.diffusion import octaves
-from diffc_stream.diffusion.motion import Motion
 
 Picture = NDArray[np.uint8]
 
@@ -29,8 +27,6 @@ PREFERRED = 0.75
 errors gather from source to source, and there are fewer generations with it."""
 PLACES = 3
 """Where a clip is looked at."""
-PRICE = 3e-4
-"""Mean squared error, in signal units, that a byte of a motion is worth in this comparison."""
 
 
 def stride(pictures: Sequence[Picture]) -> int:
@@ -55,11 +51,11 @@ def _difference(pictures: Sequence[Picture], apart: int) -> float:
     """Return how much moved pictures differ that are ``apart``, in dB; the mean of some places."""
     last = len(pictures) - 1 - apart
     places = sorted({round(place * last / (PLACES - 1)) for place in range(PLACES)})
-    return sum(_between(pictures[n], pictures[n + apart]) for n in places) / len(places)
+    return sum(_apart(pictures[n], pictures[n + apart]) for n in places) / len(places)
 
 
-def _between(there: Picture, here: Picture) -> float:
-    sizes = octaves.sizes(*here.shape[:2])
-    x, r = (octaves.all_of(octaves.signal(picture), len(sizes)) for picture in (here, there))
-    motion = searched(x[0], r[0], Motion.still(sizes), moved(x, r), PRICE)
-    return 10 * log10(max(mean_square(motion.moved(r[0]) - x[0]), 1e-6))
+def _apart(there: Picture, here: Picture) -> float:
+    count = len(octaves.sizes(*here.shape[:2]))
+    x, r = (octaves.all_of(octaves.signal(picture), count) for picture in (here, there))
+    _, differences = between(x, r)
+    return 10 * log10(max(mean_square(differences), 1e-6))

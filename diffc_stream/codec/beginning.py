@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -13,7 +14,7 @@ from diffc_stream.container import Header, Prefix
 from diffc_stream.container.grammar import WHITE_RATIO, ratio
 from diffc_stream.diffusion.model import Model
 from diffc_stream.diffusion.reference import ReferencePicture
-from diffc_stream.errors import MissingReference, TargetError
+from diffc_stream.errors import MissingReference, TargetError, UnknownModel, UnsupportedStream
 
 SMALLEST = 8
 """Fewest bytes after the header in a target: a step's description and a little of its payload."""
@@ -60,6 +61,26 @@ def beginning(
     if header.reference is not None and reference is None and held is not None:
         reference = found(header.reference, held.picture, header.height, header.width)
     return header, reference
+
+
+def named(models: Mapping[str, Model], header: Header) -> Model:
+    """Return the model that a stream names; ``models`` are those at hand, by fingerprint.
+
+    Raises UnknownModel, or UnsupportedStream if the model does not know such noise.
+    """
+    model = models.get(header.model)
+    if model is None:
+        raise UnknownModel(header.model)
+    if header.ratio != WHITE_RATIO and not model.shaped:
+        raise UnsupportedStream("this stream shapes its noise, which its model does not know")
+    return model
+
+
+def by_fingerprint(models: Mapping[str, Model] | Sequence[Model]) -> Mapping[str, Model]:
+    """Return models by their fingerprints, as they are if they are that already."""
+    if isinstance(models, Mapping):
+        return models
+    return {model.fingerprint: model for model in models}
 
 
 def chain(header: Header, model: Model, reference: ReferencePicture | None) -> Chain:

@@ -25,7 +25,6 @@ from diffc_stream.container import (
     Step,
     StreamReader,
 )
-from diffc_stream.container.grammar import WHITE_RATIO
 from diffc_stream.container.metadata import NOTHING
 from diffc_stream.container.reader import Event
 from diffc_stream.diffusion import octaves, symmetry
@@ -35,8 +34,6 @@ from diffc_stream.errors import (
     NotAClip,
     NothingDecodable,
     PictureTooLarge,
-    UnknownModel,
-    UnsupportedStream,
 )
 from diffc_stream.metrics import bits_per_pixel
 
@@ -107,9 +104,7 @@ class Decoder:
         most_pixels: int = MOST_PIXELS,
         references: References = no_references,
     ) -> None:
-        if not isinstance(models, Mapping):
-            models = {model.fingerprint: model for model in models}
-        self._models = models
+        self._models = beginning.by_fingerprint(models)
         self._most_pixels = most_pixels
         self._references = references
         self._reader = StreamReader(damaged=damaged)
@@ -295,11 +290,7 @@ class Decoder:
                 f"the stream holds a picture of {header.width}x{header.height}, "
                 f"more than the limit of {self._most_pixels} pixels"
             )
-        model = self._models.get(header.model)
-        if model is None:
-            raise UnknownModel(header.model)
-        if header.ratio != WHITE_RATIO and not model.shaped:
-            raise UnsupportedStream("this stream shapes its noise, which its model does not know")
+        model = beginning.named(self._models, header)
         reference = None
         if (said := header.reference) is not None:
             picture = self._references(said)
