@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import argparse
-import sys
 
+from diffc_stream.cli import streams
 from diffc_stream.cli.output import print_json, progress, reporting
 from diffc_stream.destination import STANDARD, opened
 from diffc_stream.diffusion.collection import Collection
 from diffc_stream.errors import StreamError, TargetError
+from diffc_stream.flags import integer, number
 from diffc_stream.formats import save_picture
 
 FOOTAGE = ("fps", "seconds", "side")
@@ -24,9 +25,11 @@ def add_footage(parser: argparse.ArgumentParser) -> None:
         "IN is a video, a folder of pictures or, with one of these options, an animation; videos "
         "need PyAV: pip install 'diffc-stream[video]'",
     )
-    group.add_argument("--fps", type=_rate, help="pictures a second (default 12)")
-    group.add_argument("--seconds", type=_rate, help="from the beginning (default: all)")
-    group.add_argument("--side", type=_side, help="pixels of the longest side (default 320)")
+    group.add_argument("--fps", type=number(1000), help="pictures a second (default 12)")
+    group.add_argument("--seconds", type=number(1000), help="from the beginning (default: all)")
+    group.add_argument(
+        "--side", type=integer(16, 65_535), help="pixels of the longest side (default 320)"
+    )
 
 
 def wanted(arguments: argparse.Namespace) -> bool:
@@ -47,7 +50,8 @@ def encode(arguments: argparse.Namespace) -> None:
             raise TargetError(f"--{option} is for single pictures, and this is a clip")
     with progress("encoding") as advance:
         advance.working("reading")
-        from diffc_stream.clips.encoder import ClipEncoder, prepare
+        from diffc_stream import codec
+        from diffc_stream.clips.encoder import ClipEncoder
         from diffc_stream.clips.footage import RATE, SIDE, load_footage
 
         footage = load_footage(
@@ -58,7 +62,7 @@ def encode(arguments: argparse.Namespace) -> None:
         )
         advance.towards(arguments.bytes)
         advance.working("comparing")
-        prepare()
+        codec.prepare()
         encoder = ClipEncoder(
             footage.pictures,
             Collection.at_hand(arguments.model).preferred,
@@ -94,6 +98,7 @@ def encode(arguments: argparse.Namespace) -> None:
 def decode(arguments: argparse.Namespace, data: bytes, warning: str | None) -> None:
     """Write the pictures of a clip, or one of them.  Raises StreamError, DestinationError."""
     from diffc_stream.clips import ClipDecoder, showing
+    from diffc_stream.clips.group import MOST_PIXELS
 
     if arguments.picture is None:
         showing.check(arguments.output)
@@ -101,16 +106,13 @@ def decode(arguments: argparse.Namespace, data: bytes, warning: str | None) -> N
         if getattr(arguments, option) != usual:
             name = option.replace("_", "-")
             raise StreamError(f"{arguments.input}: a clip, for which there is no --{name}")
-    decoder = ClipDecoder(Collection.at_hand(arguments.model), damaged=arguments.damaged)
+    decoder = ClipDecoder(
+        Collection.at_hand(arguments.model),
+        damaged=arguments.damaged,
+        most_pixels=min(arguments.max_pixels, MOST_PIXELS),
+    )
     with progress("decoding", len(data)) as advance:
-        try:
-            for start in range(0, len(data), 1024):
-                decoder.feed(data[start : start + 1024])
-                advance(decoder.bytes_received, f"{decoder.steps} steps")
-        except StreamError as error:
-            if not (arguments.damaged and decoder.ready):
-                raise
-            print(f"diffc: warning: {arguments.input}: {error}; stopped there", file=sys.stderr)
+        streams.feed(decoder, data, arguments.input, advance, damaged=arguments.damaged)
         predicted = decoder.predicted_psnr()
         if arguments.picture is not None:
             if arguments.picture >= len(decoder):
@@ -142,17 +144,3 @@ def decode(arguments: argparse.Namespace, data: bytes, warning: str | None) -> N
                 f"{arguments.output}: {facts['bytes']} bytes, {facts['pictures']} pictures, "
                 f"about {predicted:.1f} dB"
             )
-
-
-def _rate(text: str) -> float:
-    value = float(text)
-    if not 0 < value <= 1000:
-        raise argparse.ArgumentTypeError(f"{text} is not a number above 0, up to 1000")
-    return value
-
-
-def _side(text: str) -> int:
-    value = int(text)
-    if not 16 <= value <= 65_535:
-        raise argparse.ArgumentTypeError(f"{text} is not a number of pixels from 16 on")
-    return value

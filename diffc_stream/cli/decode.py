@@ -12,10 +12,11 @@ from diffc_stream.cli import clips, references, streams
 from diffc_stream.cli.arguments import Commands, add_reference, command, count
 from diffc_stream.cli.output import Advance, print_json, progress, reporting
 from diffc_stream.clips import showing
+from diffc_stream.container.clip import MOST_PICTURES
 from diffc_stream.destination import check
 from diffc_stream.diffusion.collection import Collection
 from diffc_stream.errors import NotAClip, StreamError
-from diffc_stream.flags import add_max_pixels, add_quality, add_rendering
+from diffc_stream.flags import add_max_pixels, add_quality, add_rendering, integer
 from diffc_stream.formats import FORMATS, format_of, save_picture
 from diffc_stream.metrics import told
 
@@ -61,7 +62,12 @@ def add(commands: Commands) -> None:
         action="store_true",
         help="if IN shows a part of the picture that it starts from, show it in its place there",
     )
-    parser.add_argument("--picture", type=_number, metavar="N", help="of a clip: only this, from 0")
+    parser.add_argument(
+        "--picture",
+        type=integer(0, MOST_PICTURES),
+        metavar="N",
+        help="of a clip: only this, from 0",
+    )
     parser.add_argument("--max-bytes", type=count, help="use only the first N bytes")
     parser.add_argument("--max-side", type=count, help="halve until the side fits")
     parser.add_argument(
@@ -168,19 +174,5 @@ def _decoded(
         most_pixels=arguments.max_pixels,
         references=known,
     )
-    try:
-        for start in range(0, len(data), 1024):
-            decoder.feed(data[start : start + 1024])
-            advance(decoder.bytes_received, f"{decoder.steps} steps")
-    except StreamError as error:
-        if not (arguments.damaged and decoder.ready):
-            raise
-        print(f"diffc: warning: {arguments.input}: {error}; stopped there", file=sys.stderr)
+    streams.feed(decoder, data, arguments.input, advance, damaged=arguments.damaged)
     return decoder
-
-
-def _number(text: str) -> int:
-    value = int(text)
-    if value < 0:
-        raise argparse.ArgumentTypeError(f"{text} is not the number of a picture")
-    return value
