@@ -203,7 +203,7 @@ async def test_where_there_are_no_regions(folder: Path, monkeypatch: pytest.Monk
             with pytest.raises(PeerError, match="regions come only from senders"):
                 await seen(sender, LEFT, image="a.png.dfc")
         async with visiting(daemon, plain=True) as sender:
-            with pytest.raises(PeerError, match="but you read dfc1, dfc2, dfc3 only"):
+            with pytest.raises(PeerError, match="but you read dfc1, dfc2, dfc3, dfc5 only"):
                 await seen(sender, LEFT)
         monkeypatch.setattr(connection, "CAPABILITIES", (Capability.DFC2, Capability.DFC4))
         async with visiting(daemon) as sender:
