@@ -2,10 +2,12 @@
 
     python -m benchmarks.clips VIDEO... [--seconds 2] [--bytes 8000 16000] [--json [FILE]]
 
-The mean PSNR of all pictures, in dB, at most at so many bytes: of our clip (its beginning: one
-stream serves all sizes), of our single pictures with as many bytes each, and of AV1 (SVT, preset 3)
-and HEVC (x265, veryslow), one group of pictures each, the quantiser found by bisection; headers of
-containers do not count.  Videos are reduced and sampled first, for all alike.
+PSNR in dB, at most at so many bytes, the mean of all pictures and that of their mean squared error:
+of our clip (its beginning: one stream serves all sizes), of our single pictures with as many bytes
+each, and of AV1 (SVT, preset 3) and HEVC (x265, veryslow), one group of pictures each, with the
+quantiser found by bisection; headers of containers do not count.  Videos are reduced and sampled
+first, for all alike.  The mean favours whatever spends its bytes on the easy pictures, as single
+pictures of as many bytes each do where some are harder than others.
 """
 
 from __future__ import annotations
@@ -17,8 +19,9 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from fractions import Fraction
-from math import nan
+from math import isnan, nan
 from pathlib import Path
+from typing import NamedTuple
 
 import av
 import numpy as np
@@ -57,18 +60,28 @@ class Rated:
     bytes: int
     psnr: float
     """Mean of all pictures in dB; NaN if it cannot be so small."""
+    overall: float
+    """PSNR of the mean squared error of all pictures in dB, or NaN."""
 
 
-def mean_psnr(shown: Sequence[Picture], footage: Footage) -> float:
-    """Return the mean PSNR of ``shown`` in dB."""
+class Quality(NamedTuple):
+    """How like the footage pictures are, as :class:`Rated` has it."""
+
+    psnr: float = nan
+    overall: float = nan
+
+
+def rated_as(shown: Sequence[Picture], footage: Footage) -> Quality:
+    """Compare ``shown`` with the footage."""
     pairs = zip(shown, footage.pictures, strict=True)
-    return float(np.mean([psnr(one, other) for one, other in pairs]))
+    each = np.array([psnr(one, other) for one, other in pairs])
+    return Quality(float(each.mean()), float(-10 * np.log10(np.mean(10 ** (-each / 10)))))
 
 
 def ours(
     footage: Footage, model: Model, sizes: Sequence[int], note: Callable[[int], object]
-) -> tuple[dict[int, tuple[int, float]], float]:
-    """Return bytes and PSNR of a clip at each of ``sizes``, and the seconds that encoding takes."""
+) -> tuple[dict[int, tuple[int, Quality]], float]:
+    """Return bytes and quality of a clip at each of ``sizes``, and the seconds of encoding."""
     begun = time.perf_counter()
     encoder = ClipEncoder(
         footage.pictures, model, milliseconds=footage.milliseconds, target_bytes=max(sizes)
@@ -83,33 +96,33 @@ def ours(
     for size in sorted(sizes):
         decoder.feed(data[decoder.bytes_received : size])
         shown = [decoder.render(number) for number in range(len(decoder))]
-        found[size] = decoder.bytes_received, mean_psnr(shown, footage)
+        found[size] = decoder.bytes_received, rated_as(shown, footage)
     return found, seconds
 
 
-def singles(footage: Footage, model: Model, size: int) -> tuple[int, float]:
-    """Return bytes and PSNR of the pictures by themselves, ``size`` bytes in all."""
+def singles(footage: Footage, model: Model, size: int) -> tuple[int, Quality]:
+    """Return bytes and quality of the pictures by themselves, ``size`` bytes in all."""
     share, shown = size // len(footage.pictures), []
     if share < 32:
-        return 0, nan
+        return 0, Quality()
     for picture in footage.pictures:
         decoder = Decoder([model])
         decoder.feed(b"".join(Encoder(picture, model, target_bytes=share)))
         shown.append(decoder.render().image)
-    return share * len(shown), mean_psnr(shown, footage)
+    return share * len(shown), rated_as(shown, footage)
 
 
-def peer(footage: Footage, codec: str, size: int) -> tuple[int, float]:
-    """Return bytes and PSNR of a video codec's smallest quantiser that keeps to ``size``."""
+def peer(footage: Footage, codec: str, size: int) -> tuple[int, Quality]:
+    """Return bytes and quality of a video codec's smallest quantiser that keeps to ``size``."""
     fine, coarse = 0, FINEST
-    best = 0, nan
+    best = 0, Quality()
     while fine <= coarse:
         quantiser = (fine + coarse) // 2
         data, shown = coded(footage, codec, quantiser)
         if data > size:
             fine = quantiser + 1
         else:
-            best = data, mean_psnr(shown, footage)
+            best = data, rated_as(shown, footage)
             coarse = quantiser - 1
     return best
 
@@ -143,12 +156,15 @@ def coded(footage: Footage, codec: str, quantiser: int) -> tuple[int, list[Pictu
 
 
 def table(rated: Sequence[Rated], sizes: Sequence[int]) -> str:
-    """Return PSNR by video and codec, a column for each size."""
+    """Return both kinds of PSNR by video and codec, a column for each size."""
     head = ["", "", *(f"{size:,} bytes" for size in sizes)]
     rows = [head, ["---"] * len(head)]
     for video, codec in dict.fromkeys((entry.video, entry.codec) for entry in rated):
-        found = {e.asked: e.psnr for e in rated if (e.video, e.codec) == (video, codec)}
-        cells = ["" if found[size] != found[size] else f"{found[size]:.2f}" for size in sizes]
+        found = {e.asked: e for e in rated if (e.video, e.codec) == (video, codec)}
+        cells = [
+            "" if isnan(found[size].psnr) else f"{found[size].psnr:.2f} / {found[size].overall:.2f}"
+            for size in sizes
+        ]
         rows.append([video, codec, *cells])
     return "\n".join(f"| {' | '.join(row)} |" for row in rows)
 
@@ -174,7 +190,14 @@ def measure(options: argparse.Namespace) -> None:
                 rows |= {codec: peer(footage, codec, size) for codec in CODECS}
                 for codec, (taken, quality) in rows.items():
                     rated.append(
-                        Rated(video=path.name, codec=codec, asked=size, bytes=taken, psnr=quality)
+                        Rated(
+                            video=path.name,
+                            codec=codec,
+                            asked=size,
+                            bytes=taken,
+                            psnr=quality.psnr,
+                            overall=quality.overall,
+                        )
                     )
     rated.sort(key=lambda entry: (entry.video, entry.codec != "clip"))
     facts = {"rated": [asdict(entry) for entry in rated], "seconds": seconds}

@@ -24,8 +24,16 @@ def test_video_codecs_come_as_near_as_the_size_lets_them(codec: str) -> None:
     few, coarse = clips.peer(footage(), codec, 400)
     many, fine = clips.peer(footage(), codec, 20_000)
     assert 0 < few <= 400 < many <= 20_000
-    assert 15 < coarse < fine
+    assert 15 < coarse.psnr < fine.psnr
     assert clips.peer(footage(), codec, 10)[0] == 0, "it cannot be so small"
+
+
+def test_the_mean_favours_easy_pictures() -> None:
+    hard, easy, last = (picture.astype(np.int16) for picture in footage().pictures)
+    shown = [(hard + 20).astype(np.uint8), (easy + 1).astype(np.uint8), (last + 1).astype(np.uint8)]
+    found = clips.rated_as(shown, footage())
+    assert found.psnr == pytest.approx((22.11 + 2 * 48.13) / 3, abs=0.01)
+    assert found.overall == pytest.approx(22.11 + 4.77 - 0.02, abs=0.01)
 
 
 def test_the_table(

@@ -25,9 +25,6 @@ from diffc_stream.diffusion.trust import Trust
 
 Floats = NDArray[np.float32]
 
-WORTH = 2.0
-"""How many times its price a second estimate has to gain: what it brings is worth less and less the
-more steps follow, while what a step brings stays."""
 TURN = 2
 """Bytes of the record before, which says what picture it is about."""
 SHARES = (0.4, 0.6, 0.8, 0.9, 0.97)
@@ -125,4 +122,4 @@ def _tried(
         chain = copy.copy(stepper.chain)
         chain.seconded(ReferencePicture(told, trust))
         size = TURN + sum(len(record.encode()) for record in records)
-        yield records, error(chain, stepper) + WORTH * price * size
+        yield records, error(chain, stepper) + price * size
