@@ -127,7 +127,7 @@ def test_a_grown_network_begins_as_what_it_grew_from() -> None:
     torch.manual_seed(0)
     small = UNet(Architecture(widths=(8, 16), blocks=(1, 1)))
     large = UNet(Architecture(widths=(8, 16), blocks=(3, 1)))
-    train.grow(large, train.Run.begun(small, 1e-3).state())
+    train.grow(large, small.state_dict())
     z, features = torch.randn(1, 3, 16, 16), torch.tensor([noise_features(1.0)])
     with torch.no_grad():
         torch.testing.assert_close(large(z, features), small(z, features))
@@ -137,7 +137,7 @@ def test_a_network_that_learns_shapes_begins_as_one_of_white_noise() -> None:
     torch.manual_seed(0)
     white = UNet(Architecture(widths=(8, 16), blocks=(1, 1)))
     shaped = UNet(Architecture(widths=(8, 16), blocks=(1, 1), shaped=True))
-    train.grow(shaped, train.Run.begun(white, 1e-3).state())
+    train.grow(shaped, white.state_dict())
     z, shown = torch.randn(1, 3, 16, 16), torch.randn(1, 1, 16, 16)
     level, field = noise_features(1.0), field_features(1.0, 0.6, 0.5)
     with torch.no_grad():
@@ -161,6 +161,12 @@ def test_a_checkpoint_becomes_a_model(folder: Path, tmp_path: Path) -> None:
     export.main(["--checkpoint", checkpoint, "--folder", str(tmp_path), "--name", "tiny"])
     (file,) = tmp_path.glob("*.safetensors")
     assert engines(file) == tuple(Engine)
+    averaged, released = (
+        train.weights(path, torch.device("cpu")) for path in (tmp_path / "checkpoint.pt", file)
+    )
+    assert averaged.keys() == released.keys()
+    for name, values in averaged.items():
+        torch.testing.assert_close(released[name], values, rtol=1e-3, atol=1e-3)
     model = load_model(file)
     assert file.stem == f"tiny-{model.fingerprint}"
     assert model.name == "tiny"

@@ -89,7 +89,7 @@ class Photographs:
             crop = crop[:, ::-1]
         if rng.random() < 0.1:
             crop = crop.transpose(1, 0, 2)
-        pixels = torch.from_numpy(np.ascontiguousarray(crop)).permute(2, 0, 1).float()
+        pixels = torch.from_numpy(crop.copy()).permute(2, 0, 1).float()
         if taken != side:
             pixels = F.interpolate(
                 pixels[None], (side, side), mode="bilinear", antialias=True, align_corners=False
