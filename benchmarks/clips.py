@@ -17,6 +17,7 @@ import os
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from fractions import Fraction
 from math import isnan, nan
@@ -128,7 +129,16 @@ def peer(footage: Footage, codec: str, size: int) -> tuple[int, Quality]:
 
 
 def coded(footage: Footage, codec: str, quantiser: int) -> tuple[int, list[Picture]]:
-    """Return the bytes that a video codec takes, and its pictures."""
+    """Return the bytes that a video codec takes, and its pictures.
+
+    In a thread that ends with it: where it may, SVT-AV1 makes the thread that calls it a real-time
+    one for good, and whatever that thread starts later, before which everything else stands still.
+    """
+    with ThreadPoolExecutor(1) as pool:
+        return pool.submit(_coded, footage, codec, quantiser).result()
+
+
+def _coded(footage: Footage, codec: str, quantiser: int) -> tuple[int, list[Picture]]:
     name, decoder, options = CODECS[codec]
     height, width = footage.pictures[0].shape[:2]
     context = av.CodecContext.create(name, "w")
