@@ -1,8 +1,6 @@
 """The benchmark of clips: figures for ours and for video codecs, of the same pictures."""
 
 import json
-import os
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -28,15 +26,6 @@ def test_video_codecs_come_as_near_as_the_size_lets_them(codec: str) -> None:
     assert 0 < few <= 400 < many <= 20_000
     assert 15 < coarse.psnr < fine.psnr
     assert clips.peer(footage(), codec, 10)[0] == 0, "it cannot be so small"
-
-
-@pytest.mark.skipif(sys.platform != "linux", reason="asks Linux how it schedules")
-@pytest.mark.parametrize("codec", list(clips.CODECS))
-def test_no_thread_stays_a_real_time_one(codec: str) -> None:
-    assert sys.platform == "linux"
-    before = os.sched_getscheduler(0)
-    clips.coded(footage(), codec, 30)
-    assert os.sched_getscheduler(0) == before
 
 
 def test_the_mean_favours_easy_pictures() -> None:

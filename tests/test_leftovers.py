@@ -60,6 +60,9 @@ def test_directory(tmp_path):
 def test_signal():
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
 
+def test_priority():
+    os.nice(1)
+
 def test_task():
     async def main():
         kept.append(asyncio.create_task(asyncio.Event().wait()))
@@ -130,6 +133,7 @@ SAID = {
     "variable": "variable LEFT_OVER=1",
     "directory": "working directory: .*directory",
     "signal": "SIGTERM: .*SIG_IGN",
+    "priority": r"scheduling: \(.*\), which was \(.*\)",
     "task": "a task, when its event loop was closed: .*wait",
     "error": "an error of asyncio: Task exception was never retrieved",
     "transport": "ResourceWarning: unclosed transport",

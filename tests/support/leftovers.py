@@ -217,7 +217,16 @@ def shared() -> dict[str, object]:
         **{name: signal.getsignal(getattr(signal, name)) for name in SIGNALS},
         "log": (root.level, *root.handlers),
         "hooks": (sys.excepthook, sys.unraisablehook, threading.excepthook),
+        # What is started later inherits it: a real-time one would have the machine for itself.
+        "scheduling": _scheduling(),
     }
+
+
+def _scheduling() -> tuple[int, ...]:
+    if sys.platform == "win32":
+        return ()
+    policy = (os.sched_getscheduler(0),) if sys.platform == "linux" else ()
+    return (*policy, os.getpriority(os.PRIO_PROCESS, 0))
 
 
 def described(thing: str) -> str:
