@@ -93,7 +93,7 @@ def main(argv: list[str] | None = None) -> None:
             grow(network, weights(arguments.start_from, device))
         run = Run.begun(network, arguments.rate)
     if arguments.compile:
-        run.compiled = torch.compile(run.network, dynamic=False)
+        run.network.compile(dynamic=False)
 
     columns = (
         TextColumn("{task.description}"),
@@ -193,8 +193,6 @@ class Run:
     """The exponential moving average of the network's weights: what is validated and shipped."""
     optimiser: torch.optim.Optimizer
     iteration: int = 0
-    compiled: Callable[..., Tensor] | None = None
-    """The network, if it was compiled."""
 
     @classmethod
     def begun(cls, network: UNet, rate: float) -> Run:
@@ -230,8 +228,7 @@ class Run:
         for group in self.optimiser.param_groups:
             group["lr"] = rate
         device = next(self.network.parameters()).device
-        computes = self.network if self.compiled is None else self.compiled
-        loss = rate_loss(computes, batch.to(device))
+        loss = rate_loss(self.network, batch.to(device))
         self.optimiser.zero_grad(set_to_none=True)
         loss.backward()
         nn.utils.clip_grad_norm_(self.network.parameters(), 1.0)
@@ -308,12 +305,12 @@ def sample_levels(count: int, rng: np.random.Generator) -> Tensor:
     return torch.from_numpy(levels).float()
 
 
-def rate_loss(network: Callable[..., Tensor], batch: Batch) -> Tensor:
+def rate_loss(network: UNet, batch: Batch) -> Tensor:
     """Mean squared error, each coefficient weighted by 1 + its precision."""
     return batch.fields.loss(estimate(network, batch) - batch.x)
 
 
-def estimate(network: Callable[..., Tensor], batch: Batch) -> Tensor:
+def estimate(network: UNet, batch: Batch) -> Tensor:
     """Return the network's posterior mean of what ``batch`` observes, (N, 3, S, S)."""
     told = batch.fields
     alpha = told.alpha()
