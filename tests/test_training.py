@@ -147,6 +147,14 @@ def test_a_network_that_learns_shapes_begins_as_one_of_white_noise() -> None:
         )
 
 
+@pytest.mark.parametrize("name", ["a.safetensors", "a.pt", "missing.safetensors", "missing.pt"])
+def test_what_nothing_can_start_from(tmp_path: Path, name: str) -> None:
+    for file in ("a.safetensors", "a.pt"):
+        (tmp_path / file).write_bytes(b"junk, and more of it")
+    with pytest.raises(SystemExit, match=rf"^\S*{name}: [^\n]*$"):
+        train.weights(tmp_path / name, torch.device("cpu"))
+
+
 def test_the_rate_never_jumps() -> None:
     rates = [train.schedule(iteration, 2_000) for iteration in range(2_000)]
     assert max(rates) == 1.0

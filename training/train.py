@@ -33,6 +33,7 @@ from dataclasses import dataclass
 from functools import cache
 from itertools import islice
 from pathlib import Path
+from pickle import UnpicklingError
 from typing import Any
 
 import numpy as np
@@ -44,6 +45,7 @@ from diffc_stream.destination import writing
 from diffc_stream.diffusion.architecture import MAP_RANGE, Architecture, field_features
 from diffc_stream.diffusion.unet import UNet
 from diffc_stream.diffusion.weights import SUFFIX, read_weights
+from diffc_stream.errors import UnreadableModel
 from training import fields
 from training.graphics import graphic
 from training.photographs import Photographs, split
@@ -243,10 +245,18 @@ class Run:
 
 
 def weights(path: Path, device: torch.device) -> dict[str, Tensor]:
-    """Return the weights of a model file or of a checkpoint, averaged."""
-    if path.suffix == SUFFIX:
-        return {k: torch.from_numpy(v).to(device) for k, v in read_weights(path)[1].items()}
-    averaged: dict[str, Tensor] = load(path, device)["average"]
+    """Return the weights of a model file or of a checkpoint, averaged.
+
+    Raises SystemExit if the file is neither.
+    """
+    try:
+        if path.suffix == SUFFIX:
+            return {k: torch.from_numpy(v).to(device) for k, v in read_weights(path)[1].items()}
+        averaged: dict[str, Tensor] = load(path, device)["average"]
+    except UnreadableModel as error:
+        raise SystemExit(str(error)) from error
+    except (OSError, EOFError, KeyError, RuntimeError, UnpicklingError) as error:
+        raise SystemExit(f"{path}: not a checkpoint: {type(error).__name__}") from error
     return averaged
 
 
