@@ -263,6 +263,9 @@ def test_nothing_is_unpickled_or_executed() -> None:
             if isinstance(node, ast.Import):
                 names = [alias.name for alias in node.names]
             elif isinstance(node, ast.ImportFrom):
+                imported = {alias.name for alias in node.names}
+                if imported == {"UnpicklingError"}:
+                    continue  # what a loader raises loads nothing
                 names = [node.module or ""]
             elif isinstance(node, ast.Call):
                 names = [_dotted(node.func)]
