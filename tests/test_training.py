@@ -123,14 +123,29 @@ def test_the_loss_falls(folder: Path) -> None:
         assert list(table) == list(train.VALIDATION_LEVELS)
 
 
-def test_a_grown_network_begins_as_what_it_grew_from() -> None:
+@pytest.mark.parametrize(("widths", "blocks"), [((8, 16), (3, 1)), ((12, 24), (1, 2))])
+def test_a_grown_network_begins_as_what_it_grew_from_and_all_of_it_learns(
+    widths: tuple[int, ...], blocks: tuple[int, ...]
+) -> None:
     torch.manual_seed(0)
     small = UNet(Architecture(widths=(8, 16), blocks=(1, 1)))
-    large = UNet(Architecture(widths=(8, 16), blocks=(3, 1)))
+    with torch.no_grad():
+        for name, tensor in small.named_parameters():
+            if ".film." in name:  # zeros at first, which could not be told apart
+                tensor.normal_(std=0.1)
+    large = UNet(Architecture(widths=widths, blocks=blocks))
     train.grow(large, small.state_dict())
     z, features = torch.randn(1, 3, 16, 16), torch.tensor([noise_features(1.0)])
     with torch.no_grad():
         torch.testing.assert_close(large(z, features), small(z, features))
+    optimiser = torch.optim.SGD(large.parameters(), lr=0.1)
+    for _ in range(2):
+        optimiser.zero_grad()
+        large(z, features).square().mean().backward()
+        optimiser.step()
+    for name, tensor in large.named_parameters():
+        assert tensor.grad is not None, name
+        assert bool((tensor.grad.reshape(len(tensor), -1) != 0).any(1).all()), name
 
 
 def test_a_network_that_learns_shapes_begins_as_one_of_white_noise() -> None:

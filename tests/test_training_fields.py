@@ -97,7 +97,7 @@ def test_fields_are_mostly_the_codecs_own_and_the_same_for_the_same_seed(side: i
     assert torch.equal(drawn.ratios, again.ratios)
     assert drawn.scales == again.scales
     own = (drawn.ratios == fields.RATIO) & (drawn.shares == 1)
-    assert 80 < int(own.sum()) < 140
+    assert 110 < int(own.sum()) < 165
     assert float(drawn.maps.min()) > math.exp(-4)
     assert float(drawn.maps.max()) < math.exp(4)
     assert bool((drawn.shares == 0).any())

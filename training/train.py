@@ -14,11 +14,10 @@ the samples; the loss is the error weighted by precision, which is the rate that
 learning rate that is constant except for a warm-up and the last fifth, an exponential moving
 average of the weights, bfloat16 where the processor has it, channels-last.
 
-``--start-from`` grows a trained network, or goes on from a released one: blocks, features and
-channels that it lacks begin as the identity or as zero, so that it computes the same function at
-first.  ``--compile`` saves a sixth of the time, and takes a minute for each size of crops before.
-On an accelerator ``--batch 256`` and a larger network are worth their time, such as ``--widths
-96,192,384 --blocks 4,2,3`` (12 million parameters).
+``--start-from`` grows a trained network, or goes on from a released one: whatever it lacks is added
+so that the same function is computed at first.  ``--compile`` saves a sixth of the time, and takes
+a minute for each size of crops before.  On an accelerator ``--batch 256`` and a larger network are
+worth their time, such as ``--widths 96,192,384 --blocks 4,2,3`` (12 million parameters).
 """
 
 from __future__ import annotations
@@ -268,16 +267,21 @@ def load(path: Path, device: torch.device) -> dict[str, Any]:
 
 @torch.no_grad()
 def grow(network: UNet, smaller: dict[str, Tensor]) -> None:
-    """Start ``network`` as the function of a trained one with fewer blocks, or the same.
+    """Start ``network`` as the function of a trained one of fewer blocks, channels or inputs.
 
-    Blocks that the smaller one lacks end in a zero convolution, and weights of inputs that it lacks
-    are zero: they add nothing until trained.
+    Blocks that the smaller one lacks end in a zero convolution.  What reads channels or inputs that
+    it lacks begins at zero, but what makes such channels begins at random: a channel that is
+    neither made nor read would never learn.
     """
     for name, tensor in network.state_dict().items():
         if name in smaller:
-            known = smaller[name]
-            tensor.zero_()
-            tensor[tuple(slice(side) for side in known.shape)] = known
+            # A block's scales come before its shifts, so each half grows by itself.
+            parts = 2 if ".film." in name else 1
+            known = smaller[name].chunk(parts)
+            for part, trained in zip(tensor.chunk(parts), known, strict=True):
+                if part.ndim > 1:
+                    part[:, trained.shape[1] :] = 0.0
+                part[tuple(slice(side) for side in trained.shape)] = trained
         elif "conv2" in name:
             tensor.zero_()
 
