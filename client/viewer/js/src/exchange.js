@@ -127,7 +127,7 @@ function readable(path) {
   }
 }
 
-/** @param {URL} url */
-function host(url) {
+/** Return what people call the server of `url`. @param {URL} url */
+export function host(url) {
   return url.host || "the server of the picture";
 }

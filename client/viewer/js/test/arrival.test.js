@@ -165,6 +165,24 @@ describe("an arrival", () => {
     assert.deepEqual(scene.shown.at(-1), [250, 0]);
   });
 
+  test("asks for all of a picture that was replaced when a link broke", async () => {
+    const { arrival, scene } = arriving({ bytes: null, realism: 0 });
+    scene.send(piece(0, 200));
+    await settled();
+    scene.send(piece(0, 0));
+    scene.send(new LinkLost("no network"));
+    await settled();
+    assert.equal(scene.told.at(-1), "no network");
+    arrival.again();
+    await settled();
+    assert.deepEqual(scene.asked.at(-1), [0, null]);
+    scene.send(piece(0, 250));
+    scene.send(null);
+    await settled();
+    assert.deepEqual(scene.shown.at(-1), [250, 0]);
+    assert.equal(scene.pictures, 2);
+  });
+
   test("says that there is too little, and starts again from nothing", async () => {
     const { arrival, scene } = arriving({ bytes: 10, realism: 0 });
     scene.send(piece(0, 10));

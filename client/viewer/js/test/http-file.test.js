@@ -14,8 +14,10 @@ const FILE = Uint8Array.from({ length: 5000 }, (_, i) => i * i);
 /**
  * What the server does next, and the ranges that it was asked for.
  *
+ * `told` is whether an answer that there is no such range says how long the file is.
+ *
  * @type {{ data: Uint8Array, tag: string, ranges: boolean, most: number, breaks: number | null,
- *   statuses: number[], asked: string[] }}
+ *   told: boolean, statuses: number[], asked: string[] }}
  */
 const served = {
   data: FILE,
@@ -23,6 +25,7 @@ const served = {
   ranges: true,
   most: 1e9,
   breaks: null,
+  told: true,
   statuses: [],
   asked: [],
 };
@@ -43,7 +46,8 @@ const server = createServer((request, response) => {
   if (span && served.ranges) {
     [first, last] = [Number(span[1]), Math.min(span[2] ? Number(span[2]) + 1 : length, length)];
     if (first >= length) {
-      response.writeHead(416).end();
+      const fields = served.told ? { "Content-Range": `bytes */${length}` } : {};
+      response.writeHead(416, fields).end();
       return;
     }
     last = Math.min(last, first + served.most);
@@ -74,8 +78,8 @@ after(() => {
 
 /** @param {Partial<typeof served>} [state] */
 function serve(state = {}) {
-  const usual = { data: FILE, tag: '"1"', ranges: true, most: 1e9, breaks: null, statuses: [] };
-  Object.assign(served, usual, { asked: [] }, state);
+  const usual = { data: FILE, tag: '"1"', ranges: true, most: 1e9, breaks: null, told: true };
+  Object.assign(served, usual, { statuses: [], asked: [] }, state);
 }
 
 /**
@@ -141,6 +145,47 @@ test("a file that was replaced is read from its start", async () => {
     Object.assign(served, { data: other, tag: '"2"' });
     assert.deepEqual(await read(own, 1000, 2000), other.slice(0, 2000));
   }
+});
+
+for (const told of [true, false])
+  test(`a file that was replaced by a shorter one, ${told ? "" : "not "}told`, async () => {
+    for (const length of [700, 600, 0]) {
+      serve({ told });
+      const own = file();
+      await read(own, 0, 700);
+      const other = FILE.slice(0, length).map((value) => value ^ 1);
+      Object.assign(served, { data: other, tag: '"2"', asked: [] });
+      assert.deepEqual(await read(own, 700, null), other);
+      assert.deepEqual(served.asked, ["700-", ""]);
+      // There is no more of it.
+      assert.deepEqual(await read(own, length, null, other), other);
+    }
+  });
+
+test("a file that ends where it was cut off, as far as is known", async () => {
+  serve({ data: FILE.slice(0, 700) });
+  assert.deepEqual(await read(file(), 700, null), FILE.slice(0, 700));
+  assert.deepEqual(served.asked, ["700-"]);
+});
+
+test("bytes of a file that was replaced are not gone on with after a break", async () => {
+  const other = FILE.map((value) => value ^ 1);
+  for (const ranges of [true, false])
+    for (const statuses of [[], [0, 503]]) {
+      serve({ ranges });
+      const own = file();
+      await read(own, 0, 1000);
+      // The first answer breaks before it brings a byte, or the one after it does not come.
+      Object.assign(served, { data: other, tag: '"2"', breaks: ranges ? 1000 : 0, statuses });
+      assert.deepEqual(await read(own, 1000, 2000), other.slice(0, 2000));
+      // Nor by who was told of it, and left.
+      Object.assign(served, { data: FILE, tag: '"1"' });
+      for await (const { at } of own.read(1000, 2000, new AbortController().signal)) {
+        assert.equal(at, 0);
+        break;
+      }
+      assert.deepEqual(await read(own, 1000, 2000, other.subarray(0, 1000)), FILE.slice(0, 2000));
+    }
 });
 
 test("busy servers are asked again, others are believed", async () => {
@@ -209,6 +254,50 @@ test("a server says when to come back", async () => {
   const busy = once(() => new Response("", { status: 503, headers: { "Retry-After": "30" } }));
   assert.deepEqual(await busy.clock.settled(read(busy.own, 0, 2000)), FILE.slice(0, 2000));
   assert.equal(busy.clock.now(), 30);
+});
+
+for (const [what, start, status, range] of /** @type {[string, number, number, string][]} */ ([
+  ["an empty range", 0, 206, "bytes 0-99/1000"],
+  ["none of the ranges that there are", 100, 416, "bytes */5000"],
+]))
+  test(`patience ends with a server that sends ${what}`, async () => {
+    const clock = new VirtualClock();
+    let attempts = 0;
+    const fetch = async () => {
+      attempts += 1;
+      // Without pauses it would go on for ever.
+      assert.ok(attempts < 1000);
+      return new Response(new Uint8Array(), { status, headers: { "Content-Range": range } });
+    };
+    const own = new HttpFile("http://a.example/a.dfc", { fetch, clock, patience: 60 });
+    await assert.rejects(clock.settled(read(own, start, 2000)), {
+      name: "LinkLost",
+      message: "a.example sends nothing new of the file",
+    });
+    assert.ok(attempts > 3 && clock.now() > 10 && clock.now() <= 60);
+  });
+
+test("a server that sends two files in turn is not asked without pauses", async () => {
+  const clock = new VirtualClock();
+  const leaving = new AbortController();
+  let attempts = 0;
+  /** @param {unknown} _ @param {RequestInit} [init] */
+  const fetch = async (_, { headers } = {}) => {
+    attempts += 1;
+    if (attempts === 100) leaving.abort();
+    const start = Number(/\d+/.exec(new Headers(headers).get("range") ?? "")?.[0]);
+    const fields = {
+      "Content-Range": `bytes ${start}-${start + 99}/5000`,
+      ETag: `${attempts % 2}`,
+    };
+    return new Response(FILE.slice(start, start + 100), { status: 206, headers: fields });
+  };
+  const own = new HttpFile("http://a.example/a.dfc", { fetch, clock, draw: () => 1 });
+  const reading = async () => {
+    for await (const { at } of own.read(0, 2000, leaving.signal)) assert.ok(at <= 100);
+  };
+  await assert.rejects(clock.settled(reading()), { name: "AbortError" });
+  assert.ok(clock.now() > 10);
 });
 
 test("patience ends", async () => {

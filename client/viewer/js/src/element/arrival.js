@@ -116,7 +116,7 @@ export class Arrival {
         for await (const { at, data } of this.#source.read(this.#bytes(), end, signal)) {
           if (signal.aborted) return;
           if (at === 0 && this.#length) this.#restart();
-          this.#take(data);
+          if (data.length) this.#take(data);
         }
       }
     } catch (error) {

@@ -7,14 +7,16 @@
 import { Backoff } from "../backoff.js";
 import { CLOCK } from "../clock.js";
 import { LinkLost, PeerError } from "../errors.js";
-import { ask } from "../exchange.js";
+import { ask, host } from "../exchange.js";
 
 const NOT_SATISFIABLE = 416;
 const SPAN = /^bytes (\d{1,15})-(\d{1,15})\/(\d{1,15}|\*)$/;
+/** What Content-Range says of a file that ends before the range. */
+const NO_SPAN = /^bytes \*\/(\d{1,15})$/;
 
 /**
  * A piece of the file, and the offset of its first byte.  An offset of 0 after others says that the
- * server has replaced the file: what came before is of another one.
+ * server has replaced the file: what came before is of another one.  Such a piece may be empty.
  *
  * @typedef {{ at: number, data: Uint8Array }} Piece
  */
@@ -56,9 +58,9 @@ export class HttpFile {
    * Yield the bytes from `start` to `end`, or to the end of the file if `end` is null.
    *
    * A connection that breaks or stalls is made again, and nothing that has arrived is asked for twice if the
-   * server answers range requests (RFC 9110, section 14).  Throws UnknownImage if there is no such
-   * file, PeerError if the server refuses, LinkLost when patience ends, and what `signal` says when
-   * it is aborted.
+   * server answers range requests (RFC 9110, section 14).  After an answer that brings nothing new it
+   * waits, too, before it asks again.  Throws UnknownImage if there is no such file, PeerError if the
+   * server refuses, LinkLost when patience ends, and what `signal` says when it is aborted.
    *
    * @param {number} start
    * @param {number | null} end
@@ -69,6 +71,7 @@ export class HttpFile {
     const backoff = new Backoff({ patience: this.#patience, draw: this.#draw });
     let at = start;
     while (end === null || at < end) {
+      const before = at;
       try {
         for await (const piece of this.#answer(at, end, signal)) {
           at = piece.at + piece.data.length;
@@ -77,6 +80,8 @@ export class HttpFile {
         }
         // A server may answer with less than it was asked for.
         if (this.size === null || at >= Math.min(end ?? Infinity, this.size)) return;
+        // Asked again at once, one that brings nothing could be asked for ever.
+        if (at <= before) throw new LinkLost(`${host(this.#url)} sends nothing new of the file`);
       } catch (error) {
         signal.throwIfAborted();
         if (!(error instanceof LinkLost)) throw error;
@@ -103,16 +108,22 @@ export class HttpFile {
       accepted: at > 0 ? [NOT_SATISFIABLE] : [],
     });
     try {
-      if (answer.status === NOT_SATISFIABLE) return;
-      const span = SPAN.exec(answer.headers.get("content-range") ?? "");
-      // Pages of other origins may not see Content-Range: such a server is believed.
-      const first = answer.status === 206 ? Number(span?.[1] ?? at) : 0;
-      const renewed = this.#isAnother(answer, span?.[3]) && at > 0;
-      if (!renewed || first === 0) {
-        if (first > at) throw new PeerError("http", "the server sent another range");
-        yield* cut(body, first, renewed ? 0 : at, end);
+      const told = described(answer, at);
+      const renewed = at > 0 && this.#isAnother(told, at);
+      if (renewed) {
+        // Said before it is noted and before more is asked for, which may fail: nobody shall go on
+        // after bytes of the file before.
+        yield { at: 0, data: new Uint8Array() };
+        this.#identity = this.size = null;
+      }
+      this.#note(told);
+      const from = renewed ? 0 : at;
+      if (answer.status !== NOT_SATISFIABLE && told.first <= from) {
+        yield* cut(body, told.first, from, end);
         return;
       }
+      if (!renewed && told.first > at) throw new PeerError("http", "the server sent another range");
+      if (!renewed) return;
     } finally {
       close();
     }
@@ -120,21 +131,23 @@ export class HttpFile {
   }
 
   /**
-   * Note what is known of the file, and tell whether it is another one than before.
+   * Tell whether an answer to a request from `at` on is of another file than those before.
    *
-   * @param {Response} response
-   * @param {string | undefined} total the size that Content-Range states
+   * @param {Told} told
+   * @param {number} at
    */
-  #isAnother({ status, headers }, total) {
-    const whole = headers.get("content-encoding") ? null : headers.get("content-length");
-    const told = status === 206 ? total : whole;
-    const size = /^\d+$/.test(told ?? "") ? Number(told) : null;
-    const identity = [headers.get("etag"), headers.get("last-modified")].join(" ");
-    const resized = size !== null && this.size !== null && size !== this.size;
-    const another = this.#identity !== null && (resized || this.#identity !== identity);
-    this.#identity = identity;
-    this.size = another ? size : (size ?? this.size);
-    return another;
+  #isAnother({ size, most, identity }, at) {
+    if (size !== null && size < at) return true;
+    if (this.#identity === null) return false;
+    const resized = this.size !== null && (size === null ? this.size > most : this.size !== size);
+    return resized || (identity ?? this.#identity) !== this.#identity;
+  }
+
+  /** @param {Told} told */
+  #note({ size, identity }) {
+    const same = (identity ?? this.#identity) === this.#identity;
+    this.#identity = identity ?? this.#identity;
+    this.size = size ?? (same ? this.size : null);
   }
 
   /** @param {number} seconds @param {AbortSignal} signal */
@@ -148,6 +161,40 @@ export class HttpFile {
       signal.addEventListener("abort", stop, { once: true });
     });
   }
+}
+
+/**
+ * What an answer tells of the file: the offset of the answer's first byte; the size of the file,
+ * null if it does not say, and the most that it can be; and what distinguishes it from others, null
+ * if it does not say.
+ *
+ * @typedef {{ first: number, size: number | null, most: number, identity: string | null }} Told
+ */
+
+/**
+ * Return what an answer to a request from `at` on tells.
+ *
+ * @param {Response} answer
+ * @param {number} at
+ * @returns {Told}
+ */
+function described({ status, headers }, at) {
+  // Pages of other origins may not see Content-Range: such a server is believed.
+  const range = headers.get("content-range") ?? "";
+  if (status === NOT_SATISFIABLE) {
+    // Many servers leave out what distinguishes the file, or a part of that.
+    return { first: at, size: sized(NO_SPAN.exec(range)?.[1]), most: at, identity: null };
+  }
+  const identity = [headers.get("etag"), headers.get("last-modified")].join(" ");
+  const span = SPAN.exec(range);
+  const whole = headers.get("content-encoding") ? null : headers.get("content-length");
+  const first = status === 206 ? Number(span?.[1] ?? at) : 0;
+  return { first, size: sized(status === 206 ? span?.[3] : whole), most: Infinity, identity };
+}
+
+/** @param {string | null | undefined} digits */
+function sized(digits) {
+  return /^\d+$/.test(digits ?? "") ? Number(digits) : null;
 }
 
 /**
