@@ -11,7 +11,7 @@
  * @module
  */
 
-import { PeerError, StreamError } from "./errors.js";
+import { PeerError, StreamError, Superseded } from "./errors.js";
 import { checked } from "./references.js";
 import { Code } from "./session/messages.js";
 import { PrefixHash } from "./session/prefix.js";
@@ -154,19 +154,27 @@ export class Regions extends EventTarget {
 
   /** @param {Region} part @param {Target} target @returns {Promise<void>} */
   async #receive(part, target) {
+    /** @type {import("./delivery.js").Delivery | null} */
+    let delivery = null;
+    // Once it is asked for again, what is still in flight comes over the new delivery, too.
+    const replaced = () => part.delivery !== delivery;
+    part.delivery = null;
     try {
       part.state = "receiving";
       part.error = null;
       this.#begin(part);
       const options = { ...target, weight: WEIGHT, region: part.region, model: part.model };
-      const delivery = this.#sender.open(this.#name, { ...options, held: part.bytes });
-      part.delivery = delivery;
+      part.delivery = delivery = this.#sender.open(this.#name, { ...options, held: part.bytes });
       for await (const piece of delivery) {
+        if (replaced()) return;
         part.take(piece);
         if (part === this.#newest) void this.#draw(part);
       }
-      part.state = /** @type {State} */ ((await delivery.ended).reason);
+      const { reason } = await delivery.ended;
+      if (replaced()) return;
+      part.state = /** @type {State} */ (reason);
     } catch (error) {
+      if (replaced()) return;
       const other = error instanceof PeerError && error.code === Code.PREFIX_MISMATCH;
       if (other && part.length && part === this.#newest) {
         // Another sender has gone on, which encodes otherwise.
@@ -176,7 +184,7 @@ export class Regions extends EventTarget {
       }
       this.#fail(part, error);
     } finally {
-      part.delivery = null;
+      if (!replaced()) part.delivery = null;
     }
     this.dispatchEvent(new Event("change"));
   }
@@ -200,8 +208,12 @@ export class Regions extends EventTarget {
     part.drawing = true;
     while (part.due && part.picture) {
       part.due = false;
+      const { picture } = part;
+      // Once it is asked for again, its bytes are in another picture.
+      const replaced = () => part.picture !== null && part.picture !== picture;
       try {
-        const shown = await part.picture.render(this.#wish);
+        const shown = await picture.render(this.#wish);
+        if (replaced()) throw new Superseded("the region was asked for again");
         const { width, height } = part.rectangle;
         if (shown.width !== width || shown.height !== height)
           throw new StreamError("the stream of the region is that of another one");
@@ -209,12 +221,14 @@ export class Regions extends EventTarget {
         this.dispatchEvent(new Event("change"));
       } catch (error) {
         const name = error instanceof Error ? error.name : "";
+        if (replaced()) part.due = true;
         // Too few bytes, or it is not wanted any more.
-        if (name === "NothingDecodable" || name === "Superseded") continue;
-        this.#fail(part, error);
-        part.delivery?.stop();
-        this.dispatchEvent(new Event("change"));
-        break;
+        else if (name !== "NothingDecodable" && name !== "Superseded") {
+          this.#fail(part, error);
+          part.delivery?.stop();
+          this.dispatchEvent(new Event("change"));
+          break;
+        }
       }
     }
     part.drawing = false;

@@ -31,6 +31,7 @@ class Delivered {
   /** @type {any[]} */ #queue = [];
   #wake = () => {};
   stopped = false;
+  /** What still comes once it is stopped. @type {any[]} */ flying = [];
   /** @type {string} */ reason = "target";
 
   get ended() {
@@ -46,7 +47,7 @@ class Delivered {
   stop() {
     this.stopped = true;
     this.reason = "stopped";
-    this.give(null);
+    for (const one of [...this.flying, null]) this.give(one);
   }
 
   async *[Symbol.asyncIterator]() {
@@ -195,6 +196,65 @@ test("the next region ends the one before, which stays, and goes on when asked a
   assert.deepEqual(seen(scene.regions.over(base)), [11, 20]);
   scene.regions.clear();
   assert.equal(scene.regions.over(base), base);
+});
+
+for (const between of [false, true])
+  test(`a region that is asked for again comes once, ${between ? "another between" : "at once"}`, async () => {
+    const scene = new Scene();
+    const sizes = () => [scene.regions.newest?.length, scene.pictures.at(-1).fed];
+    scene.regions.sharpen(LEFT, WHOLE, SIZE);
+    await scene.give(shown(10, LEFT));
+    const first = scene.opened[0].delivery;
+    first.flying = [new Uint8Array(5), new Uint8Array(5)];
+    if (between) scene.regions.sharpen(CORNER, WHOLE, SIZE);
+    scene.regions.sharpen(LEFT, WHOLE, SIZE);
+    assert.ok(first.stopped);
+    await settle();
+    const again = scene.opened.at(-1);
+    assert.equal(again?.options.held.length, 10);
+    assert.deepEqual(sizes(), [10, 10]);
+    assert.equal(scene.regions.newest?.state, "receiving");
+    await scene.give(shown(11, LEFT), 5);
+    assert.deepEqual(sizes(), [15, 15]);
+    assert.equal(scene.regions.newest?.shown?.pixels[0], 11);
+    scene.regions.stop();
+    assert.ok(again?.delivery.stopped);
+  });
+
+test("how the delivery before ends is not told of a region that is asked for again", async () => {
+  const scene = new Scene();
+  for (const end of [null, new PeerError("prefix-mismatch", "other bytes"), new Error("broken")]) {
+    scene.regions.sharpen(LEFT, WHOLE, SIZE);
+    await scene.give(shown(10, LEFT), 10);
+    const { length } = scene.opened;
+    const before = scene.regions.newest?.length;
+    scene.opened[length - 1].delivery.flying = [end];
+    scene.regions.sharpen(LEFT, WHOLE, SIZE);
+    await settle();
+    assert.equal(scene.opened.length, length + 1);
+    assert.equal(scene.regions.newest?.length, before);
+    assert.equal(scene.regions.newest?.state, "receiving");
+    assert.equal(scene.regions.newest?.error, null);
+  }
+});
+
+test("what is rendered while a region is asked for again is not taken for the new one", async () => {
+  for (const late of [shown(10, LEFT), shown(10, CORNER), new Error("broken")]) {
+    const scene = new Scene();
+    scene.regions.sharpen(LEFT, WHOLE, SIZE);
+    /** @type {(one: any) => void} */
+    let render = () => {};
+    scene.pictures[0].render = () => new Promise((resolve) => (render = resolve));
+    await scene.give(null);
+    scene.regions.sharpen(LEFT, WHOLE, SIZE);
+    scene.pictures[1].next = shown(20, LEFT);
+    render(late instanceof Error ? Promise.reject(late) : late);
+    await settle();
+    assert.equal(scene.regions.newest?.state, "receiving");
+    assert.ok(!scene.opened[1].delivery.stopped);
+    // All bytes are in the picture that came after it.
+    assert.equal(scene.regions.newest?.shown?.pixels[0], 20);
+  }
 });
 
 test("the whole picture wins if it has as many bits and is as good", async () => {
