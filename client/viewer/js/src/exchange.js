@@ -113,7 +113,7 @@ function refuse(url, { status, headers }, accepted) {
  * @param {PeerError} error
  * @param {string} message
  */
-function plain(error, message) {
+export function plain(error, message) {
   error.message = message;
   return error;
 }

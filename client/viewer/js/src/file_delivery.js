@@ -5,13 +5,16 @@
  */
 
 import { Curve } from "./codec/curve.js";
-import { DiffcError, RemoteProtocolError } from "./errors.js";
+import { DiffcError, LinkLost, PeerError, RemoteProtocolError } from "./errors.js";
+import { host, plain } from "./exchange.js";
 import { Pieces } from "./pieces.js";
-import { MAX_STREAM } from "./session/messages.js";
+import { Code, MAX_STREAM } from "./session/messages.js";
 
 /** Bytes of the first request: enough for a first picture. */
 const FIRST_RANGE = 1024;
 const MOST_RANGE = 65_536;
+/** Bytes already held that the first request repeats, to see that they are of the same stream. */
+const OVERLAP = 64;
 const MAGIC = [0x44, 0x46, 0x43];
 const CONTENT_RANGE = /^bytes ([0-9]{1,15})-([0-9]{1,15})\/([0-9]{1,15}|\*)$/;
 
@@ -23,6 +26,10 @@ const CONTENT_RANGE = /^bytes ([0-9]{1,15})-([0-9]{1,15})\/([0-9]{1,15}|\*)$/;
  *
  * Each request asks for twice as many bytes as the one before, and for no more than the target
  * needs.  A server without ranges sends all from the start: what is held is skipped.
+ *
+ * The first request repeats the last bytes held.  If they have changed, the delivery fails with
+ * PeerError, "prefix-mismatch".  Later ones need not do so: a published file has its hash in its
+ * name, so that another stream is another file.
  */
 export class FileDelivery {
   /** @type {Pieces<Ended>} */
@@ -38,7 +45,8 @@ export class FileDelivery {
   #curve = new Curve();
   /** How many bytes the curve has seen, those beyond the target too. */
   #seen;
-  #start;
+  /** The last bytes held, until the server has sent the same. @type {Uint8Array} */
+  #tail;
   #size = FIRST_RANGE;
   /** Length of the whole stream; null while it is not known. @type {number | null} */
   #total = null;
@@ -59,7 +67,7 @@ export class FileDelivery {
     this.#requests = requests;
     this.#curve.feed(held);
     this.#seen = held.length;
-    this.#start = [...held.subarray(0, MAGIC.length)];
+    this.#tail = Uint8Array.from(held.subarray(-OVERLAP));
     void this.#run(locate).finally(finished);
   }
 
@@ -109,8 +117,14 @@ export class FileDelivery {
   /** @returns {import("./session/messages.js").Reason | null} */
   get #reason() {
     if (this.#stopping.signal.aborted) return "stopped";
-    if (this.#total !== null && this.length >= this.#total) return "complete";
+    const proven = !this.#tail.length;
+    if (proven && this.#total !== null && this.length >= this.#total) return "complete";
     return this.length >= this.#end ? "target" : null;
+  }
+
+  /** The offset at which the next request begins. */
+  get #first() {
+    return this.length - this.#tail.length;
   }
 
   /** @param {URL} url */
@@ -120,16 +134,18 @@ export class FileDelivery {
     /** The offset at which the answer ends; null if it does not say. @type {number | null} */
     let last = null;
     const before = this.length;
+    const proven = !this.#tail.length;
     await this.#requests.get(url, {
       headers: () => {
         const end = Math.min(this.length + this.#size, this.#end);
-        return { Range: `bytes=${this.length}-${end - 1}` };
+        return { Range: `bytes=${this.#first}-${end - 1}` };
       },
       signal: this.#stopping.signal,
       accepted: [416],
       head: (answer) => {
         if (answer.status === 416) {
-          // It ends where this begins, or is shorter than what is here.
+          if (this.#tail.length) throw this.#mismatch();
+          // It ends where this begins.
           this.#total = this.length;
           last = place = this.length;
         } else if (answer.status === 206) {
@@ -138,15 +154,20 @@ export class FileDelivery {
       },
       take: (piece) => {
         if (this.#total !== null && place >= this.#total) return true;
+        this.#compare(url, place, piece);
         const fresh = piece.subarray(Math.max(0, this.length - place));
         place += piece.length;
-        if (place > this.length) this.#take(url, fresh);
+        if (place > this.length) this.#take(fresh);
         return this.#reason !== null;
+      },
+      done: () => {
+        if (last !== null && place < last)
+          throw new LinkLost(`${host(url)} sent less than it said`);
+        if (this.#tail.length) throw this.#mismatch();
+        if (last === null || (proven && place <= before)) this.#total = this.length;
       },
     });
     this.#size = Math.min(2 * this.#size, MOST_RANGE);
-    if (this.#reason) return;
-    if (last === null || this.length === before) this.#total = this.length;
   }
 
   /**
@@ -157,17 +178,42 @@ export class FileDelivery {
    */
   #part(url, answer) {
     const match = CONTENT_RANGE.exec(answer.headers.get("Content-Range") ?? "");
-    if (!match || Number(match[1]) !== this.length)
-      throw new RemoteProtocolError(`${url.host} does not know ranges: it sends other bytes`);
+    if (!match || Number(match[1]) !== this.#first)
+      throw new RemoteProtocolError(`${host(url)} does not know ranges: it sends other bytes`);
     if (match[3] !== "*") this.#total = Number(match[3]);
+    if (this.#tail.length && this.#total !== null && this.#total < this.length)
+      throw this.#mismatch();
     return [Number(match[1]), Number(match[2]) + 1];
   }
 
-  /** @param {URL} url @param {Uint8Array} fresh */
-  #take(url, fresh) {
-    for (const byte of fresh.subarray(0, MAGIC.length - this.#start.length)) this.#start.push(byte);
-    if (this.#start.some((byte, place) => byte !== MAGIC[place]))
-      throw new RemoteProtocolError(`what ${url.host} sends is no stream`);
+  /**
+   * Throw if the bytes of an answer are of no stream, or of another one than those held.
+   *
+   * @param {URL} url
+   * @param {number} place the offset of the first of them
+   * @param {Uint8Array} piece
+   */
+  #compare(url, place, piece) {
+    const begins = place < MAGIC.length ? piece.subarray(0, MAGIC.length - place) : [];
+    // A network on the way may answer in the server's place: that proves nothing about what is held.
+    if (begins.some((byte, i) => byte !== MAGIC[place + i]))
+      throw new RemoteProtocolError(`what ${host(url)} sends is no stream`);
+    const end = place + piece.length;
+    const [from, to] = [Math.max(place, this.#first), Math.min(end, this.length)];
+    for (let at = from; at < to; at++)
+      if (piece[at - place] !== this.#tail[at - this.#first]) throw this.#mismatch();
+    if (end >= this.length) this.#tail = new Uint8Array();
+  }
+
+  #mismatch() {
+    return plain(
+      new PeerError(Code.PREFIX_MISMATCH, ""),
+      `the first ${this.length} bytes of ${this.image} are not as held: start again without them`,
+    );
+  }
+
+  /** @param {Uint8Array} fresh */
+  #take(fresh) {
     this.#curve.feed(fresh.subarray(this.#seen - this.length));
     this.#seen = Math.max(this.#seen, this.length + fresh.length);
     const piece = fresh.slice(0, Math.max(0, this.#end - this.length));

@@ -60,11 +60,11 @@ export class Requests {
   /**
    * Fetch `url` and pass its body to `take`, piece by piece; if `take` returns true, the rest is not
    * fetched.  After a failure that may pass it starts again, with the headers that `headers`
-   * returns then.
+   * returns then; LinkLost of `done`, which is called at the end of the body, is such a failure.
    *
    * Rejects with UnknownImage if there is no such file, with another PeerError for other refusals,
-   * with what `head` and `take` throw, and with LinkLost when patience ends, when it is closed, or
-   * when `signal` is aborted.
+   * with what `head`, `take` and `done` throw, and with LinkLost when patience ends, when it is
+   * closed, or when `signal` is aborted.
    *
    * @param {URL} url
    * @param {object} options
@@ -74,6 +74,7 @@ export class Requests {
    * @param {number[]} [options.accepted] statuses that are no failures, besides 200 and 206
    * @param {(answer: Response) => void} [options.head]
    * @param {(piece: Uint8Array) => boolean} options.take
+   * @param {() => void} [options.done]
    */
   async get(url, options) {
     while (true) {
@@ -104,7 +105,7 @@ export class Requests {
    * @param {URL} url
    * @param {Parameters<Requests["get"]>[1]} options
    */
-  async #once(url, { headers, cache, signal, accepted, head, take }) {
+  async #once(url, { headers, cache, signal, accepted, head, take, done }) {
     const signals = signal ? [signal, this.#closing.signal] : [this.#closing.signal];
     const began = this.#clock.now();
     const { answer, body, close } = await ask(url, {
@@ -122,8 +123,9 @@ export class Requests {
       for await (const value of body) {
         this.#owner.arrived(value.length);
         this.#backoff.progress();
-        if (take(value)) break;
+        if (take(value)) return;
       }
+      done?.();
     } finally {
       close();
     }

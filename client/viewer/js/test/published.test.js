@@ -3,7 +3,13 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { AddressError, LinkLost, RemoteProtocolError, UnknownImage } from "../src/errors.js";
+import {
+  AddressError,
+  LinkLost,
+  PeerError,
+  RemoteProtocolError,
+  UnknownImage,
+} from "../src/errors.js";
 import { published } from "../src/published.js";
 import { VirtualClock } from "./network.js";
 
@@ -22,7 +28,11 @@ class Server {
   files = new Map();
   /** What is asked for: paths and ranges. @type {string[]} */
   asked = [];
-  /** How to fail, once for each request. @type {(number | "unreachable" | "cut")[]} */
+  /**
+   * How to fail, once for each request; "short" sends half of what it says, "empty" nothing.
+   *
+   * @type {(number | "unreachable" | "cut" | "short" | "empty" | null)[]}
+   */
   failures = [];
   ranges = true;
 
@@ -60,13 +70,15 @@ class Server {
       const span = `bytes ${first}-${first + part.length - 1}/${body.length}`;
       [status, fields, body] = [206, { "Content-Range": span }, part];
     }
+    if (failure === "short") body = body.slice(0, body.length / 2);
+    if (failure === "empty") body = body.slice(0, 0);
     const cut = failure === "cut";
     const source = new ReadableStream({
       pull(controller) {
         if (signal?.aborted) controller.error(new DOMException("aborted", "AbortError"));
         else if (cut && body.length < 200) controller.error(new TypeError("cut off"));
         else {
-          controller.enqueue(body.slice(0, 100));
+          if (body.length) controller.enqueue(body.slice(0, 100));
           body = body.slice(100);
           if (!body.length) controller.close();
         }
@@ -157,8 +169,77 @@ for (const ranges of [true, false])
     const whole = folder.open("a.png", { held: STREAM });
     assert.deepEqual(await all(whole), new Uint8Array());
     assert.equal((await whole.ended).reason, "complete");
+    const few = folder.open("a.png", { bytes: 2000, held: STREAM.slice(0, 10) });
+    assert.deepEqual(await all(few), STREAM.slice(10, 2000));
+    // What is enough already is asked for by nobody.
+    const enough = folder.open("a.png", { bytes: 700, held });
+    assert.deepEqual(await enough.ended, { reason: "target", length: 700 });
+    const spans = server.asked.filter((line) => line.startsWith("streams/"));
+    assert.deepEqual(
+      spans.map((line) => line.split(" ")[1]),
+      ["636-1499", "4936-6023", "0-1033", ...(ranges ? ["1034-1999"] : [])],
+    );
     folder.close();
   });
+
+for (const ranges of [true, false])
+  test(`bytes held of another stream, ${ranges ? "with" : "without"} ranges`, async () => {
+    const server = new Server(["a.png"]);
+    server.ranges = ranges;
+    const { folder } = visited(server);
+    const longer = Uint8Array.from({ length: 7000 }, (_, place) => STREAM[place] ?? 1);
+    const others = [STREAM.slice(0, 700), STREAM.slice(0, 4), STREAM.slice(0, 1)];
+    for (const other of others) other[other.length - 1] ^= 1;
+    // A stream that was cut is another one, too.
+    for (const held of [...others, longer.slice(0, 5010), longer]) {
+      /** @type {Uint8Array[]} */
+      const received = [];
+      const delivery = folder.open("a.png", { held });
+      await assert.rejects(
+        async () => {
+          for await (const piece of delivery) received.push(piece);
+        },
+        (error) => {
+          assert.ok(error instanceof PeerError);
+          assert.equal(error.code, "prefix-mismatch");
+          assert.equal(
+            error.message,
+            `the first ${held.length} bytes of a.png are not as held: start again without them`,
+          );
+          return true;
+        },
+      );
+      assert.deepEqual(received, []);
+      await assert.rejects(delivery.ended, PeerError);
+    }
+    // It was no failure of the server's.
+    assert.equal(folder.status, "connected");
+    assert.deepEqual(await all(folder.open("a.png")), STREAM);
+    folder.close();
+  });
+
+test("answers that end too early are asked for again, after a pause", async () => {
+  const server = new Server(["a.png"]);
+  const { folder, clock } = visited(server);
+  await folder.catalogue();
+  for (const failure of /** @type {const} */ (["short", "empty", "cut"])) {
+    const began = clock.now();
+    server.failures = [failure, failure, null, failure];
+    const delivery = folder.open("a.png", { held: STREAM.slice(0, 700) });
+    assert.deepEqual(await settled(clock, all(delivery)), STREAM.slice(700));
+    assert.equal((await delivery.ended).reason, "complete");
+    assert.ok(clock.now() > began);
+  }
+  server.failures = Array(1000).fill("empty");
+  const impatient = visited(server, { patience: 30 });
+  server.failures.unshift(null, null);
+  const delivery = impatient.folder.open("a.png");
+  await assert.rejects(settled(impatient.clock, all(delivery)), {
+    name: "LinkLost",
+    message: "example.org sent less than it said",
+  });
+  folder.close();
+});
 
 test("a target that is raised while bytes beyond it are dropped", async () => {
   const { folder } = visited(new Server(["a.png"]));
@@ -221,6 +302,10 @@ test("what is no stream is not taken for one", async () => {
   server.files.set("streams/a.png.0.dfc", "<html>please log in");
   const { folder } = visited(server);
   await assert.rejects(all(folder.open("a.png")), RemoteProtocolError);
+  // A page to log in, in the server's place, says nothing about what is held.
+  server.ranges = false;
+  const held = STREAM.slice(0, 700);
+  await assert.rejects(all(folder.open("a.png", { held })), RemoteProtocolError);
   folder.close();
 });
 
