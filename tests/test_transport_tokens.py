@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import os
+import stat
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -46,13 +48,62 @@ def test_tokens_expire(path: Path) -> None:
 
 
 def test_only_hashes_are_kept_and_for_nobody_else(path: Path) -> None:
-    path.write_text("# ours\n")
-    path.chmod(0o644)
     token = add_token(path, "ship")
-    assert path.read_text().startswith("# ours\n\n[[token]]\n")
     assert token not in path.read_text()
     assert digest_of(token) in path.read_text()
     assert path.stat().st_mode & 0o777 == 0o600
+    assert [file.name for file in path.parent.iterdir()] == ["tokens.toml"]
+
+
+@pytest.mark.parametrize("mode", [0o600, 0o640, 0o644])
+def test_who_may_read_the_file_still_may_when_a_token_is_added(path: Path, mode: int) -> None:
+    path.write_text("# ours\n")
+    path.chmod(mode)
+    add_token(path, "ship")
+    assert path.read_text().startswith("# ours\n\n[[token]]\n")
+    assert path.stat().st_mode & 0o777 == mode
+
+
+def test_owner_and_group_are_kept(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path.write_text("")
+    path.chmod(0o640)
+    theirs = path.stat()
+    kept: list[tuple[int, int, int]] = []
+
+    def fchown(descriptor: int, user: int, group: int) -> None:
+        kept.append((user, group, true(descriptor).st_size))
+
+    def fstat(descriptor: int) -> os.stat_result:  # as of whoever else adds the token
+        status = list(true(descriptor))
+        status[stat.ST_UID] += 1
+        return os.stat_result(status)
+
+    true = os.fstat
+    with monkeypatch.context() as patch:
+        patch.setattr(module.os, "fstat", fstat)
+        patch.setattr(module.os, "fchown", fchown)
+        add_token(path, "ship")
+    assert kept == [(theirs.st_uid, theirs.st_gid, 0)]  # before anything is written
+
+
+def test_a_file_whose_owner_cannot_be_kept_stays(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    add_token(path, "ship")
+    before = path.read_bytes()
+
+    def refuse(*_: int) -> None:
+        raise PermissionError(errno.EPERM, "no")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(module.os, "fchown", refuse)
+        status = list(path.stat())
+        status[stat.ST_GID] += 1
+        patch.setattr(module.os, "fstat", lambda _: os.stat_result(status))
+        with pytest.raises(PermissionError, match="only its owner or root") as caught:
+            add_token(path, "shore")
+    assert caught.value.filename == str(path)
+    assert path.read_bytes() == before
     assert [file.name for file in path.parent.iterdir()] == ["tokens.toml"]
 
 

@@ -24,6 +24,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import BinaryIO
 
 from diffc_stream.destination import writing
 from diffc_stream.errors import SafetyError
@@ -131,8 +132,10 @@ def is_token(text: str) -> bool:
 def add_token(path: Path, name: str, expires: datetime | None = None) -> str:
     """Make a token with a name, add its hash to a file, and return the token.
 
-    The file need not exist yet.  Only the hash is kept, so the token cannot be shown again.  Raises
-    SafetyError if there is a token of that name or the file cannot be read; raises OSError.
+    A file that exists keeps its owner, group and mode, because a daemon may read it as its group; a
+    new one is for its owner only.  Only the hash is kept, so the token cannot be shown again.
+    Raises SafetyError if there is a token of that name or the file cannot be read; raises OSError,
+    also if owner and group cannot be kept.
     """
     if not _NAME.fullmatch(name):
         raise SafetyError(f"{name!r} is no name for a token: letters, digits, '.', '_', '@', '-'")
@@ -146,12 +149,33 @@ def add_token(path: Path, name: str, expires: datetime | None = None) -> str:
     if expires is not None:
         lines.append(f"expires = {expires.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}")
     before = path.read_text(encoding="utf-8").rstrip() + "\n\n" if path.exists() else ""
+    replaced = path.stat() if path.exists() else None
     with writing(path) as file:
         # Set before anything is written: hashes reveal no tokens, but names may reveal people.
-        if stat.S_ISREG(os.fstat(file.fileno()).st_mode):
-            os.chmod(file.fileno() if os.chmod in os.supports_fd else file.name, 0o600)  # noqa: PTH101
+        _protect(file, path, replaced)
         file.write((before + "\n".join(lines) + "\n").encode())
     return token
+
+
+def _protect(file: BinaryIO, path: Path, replaced: os.stat_result | None) -> None:
+    """Have a file be for those who may use the one at ``path`` that it replaces, if it does.
+
+    Raises PermissionError if owner and group would change.
+    """
+    status = os.fstat(file.fileno())
+    if not stat.S_ISREG(status.st_mode) or not status.st_nlink:
+        return  # a device, or a temporary file whose contents are written to the one at ``path``
+    mode = 0o600
+    if replaced is not None:
+        mode = stat.S_IMODE(replaced.st_mode)
+        owners = replaced.st_uid, replaced.st_gid
+        if owners != (status.st_uid, status.st_gid):
+            try:
+                os.fchown(file.fileno(), *owners)
+            except PermissionError as error:
+                text = "only its owner or root can add to it, so that it keeps owner and group"
+                raise PermissionError(error.errno, text, str(path)) from error
+    os.chmod(file.fileno() if os.chmod in os.supports_fd else file.name, mode)  # noqa: PTH101
 
 
 def _just_emptied(path: Path) -> bool:
