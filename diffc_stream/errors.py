@@ -269,3 +269,12 @@ def one_line(error: OSError) -> str:
     if error.filename and error.strerror:
         return f"{error.filename}: {error.strerror}"
     return str(error.strerror or error)
+
+
+def reason(error: Exception) -> str:
+    """Return why something failed as one line for a user, whatever was raised."""
+    if isinstance(error, DiffcError):
+        return str(error)
+    if isinstance(error, OSError):
+        return one_line(error)
+    return " ".join(f"{type(error).__name__}: {error}".split())[:300]

@@ -7,8 +7,10 @@ import os
 import signal
 import subprocess
 import sys
+from concurrent.futures.process import BrokenProcessPool
 from datetime import UTC
 from pathlib import Path
+from typing import Any
 
 import pytest
 from PIL import Image
@@ -16,6 +18,7 @@ from publishing import files
 from viewing import scene
 
 from diffc_stream.budget import Budget
+from diffc_stream.bulk import encoding, worker
 from diffc_stream.bulk import run as module
 from diffc_stream.bulk.encoding import Settings
 from diffc_stream.bulk.manifest import FOLDER
@@ -135,12 +138,72 @@ def _nothing(_job: Job) -> None:
     pass
 
 
+def test_a_process_that_died_while_nothing_was_in_flight_is_replaced(
+    source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Dead:
+        def submit(self, *_: object) -> object:
+            raise BrokenProcessPool
+
+        def shutdown(self, **_: object) -> None:
+            pass
+
+    pools = [Dead()]
+    pool = module._pool
+    monkeypatch.setattr(module, "work", _failing)
+    monkeypatch.setattr(module, "begin", _nothing)
+    monkeypatch.setattr(module, "_pool", lambda job: pools.pop() if pools else pool(job))
+    assert counts(encoded(source, tmp_path)) == (0, 4, 0)
+
+
+def begin_with_little_memory(job: Job) -> None:
+    worker.begin(job)
+
+    def encode_some(data: bytes, *rest: Any) -> object:
+        if data == Path(job.source, "c.png").read_bytes():
+            raise MemoryError("6.7 GiB\nfor an array")
+        return encoding.encode(data, *rest)
+
+    pytest.MonkeyPatch().setattr(worker, "encode", encode_some)  # the process's, which ends
+
+
+def test_whatever_a_library_raises_costs_its_picture_alone(
+    source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "begin", begin_with_little_memory)
+    assert counts(encoded(source, tmp_path)) == (2, 0, 2)
+    told = {line["name"]: line["error"] for line in lines(tmp_path)}
+    assert told["c.png"] == "MemoryError: 6.7 GiB for an array"
+
+
+def test_what_cannot_be_used_is_told_and_the_others_go_on(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    source, out = tmp_path / "source", tmp_path / "out"
+    source.mkdir()
+    Image.fromarray(scene(32, 1)).save(source / "good.png")
+    (source / "two\u2028lines.png").write_bytes(b"")
+    (source / "old\u2028stream.dfc").write_bytes(b"")  # which is no picture
+    assert main(["bulk", str(source), str(out), "--bytes", "60", "--workers", "1"]) == 4
+    said, complained = capsys.readouterr()
+    assert "1 encoded" in said
+    assert "1 left out" in said
+    assert complained.startswith("diffc: two\\u2028lines.png: its name ")
+    assert "1 of 2 pictures were left out" in complained
+    told = {line["name"]: line["error"] for line in lines(out)}
+    assert {*told} == {"good.png", "two\\u2028lines.png"}
+    camera = Job(
+        source=str(source), destination=str(out), settings=SETTINGS, model=None, key_every=60
+    )
+    assert counts(run(camera, workers=1)) == (0, 1, 1)
+
+
 def test_many_small_pictures_are_taken_a_few_at_a_time(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asked = 0
 
-    def names(_source: str, _order: Order | None = None) -> object:
+    def names(*_: object) -> object:
         nonlocal asked
         for number in range(10_000):
             asked = number

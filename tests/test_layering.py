@@ -49,7 +49,7 @@ BELOW: dict[str, set[str]] = {
     "emission": {"packets"},
     "bulk": {
         *("codec", "container", "diffusion", "errors", "imaging", "picture", "replacement"),
-        *("ledger", "order", "references", "session", "succession", "threads"),
+        *("ledger", "opening", "order", "references", "session", "succession", "threads"),
     },
     "publishing": {"bulk", "codec", "diffusion", "errors", "replacement"},
     "cli": {

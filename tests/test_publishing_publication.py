@@ -6,10 +6,12 @@ import json
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 from publishing import SETTINGS, files, photographs, published
 
+from diffc_stream.bulk import encoding
 from diffc_stream.cli import main
 from diffc_stream.diffusion.collection import default_model
 from diffc_stream.errors import DestinationError
@@ -113,6 +115,32 @@ def test_a_bad_picture_is_left_out(tmp_path: Path, capsys: pytest.CaptureFixture
     assert (done["pictures"], sorted(done["failed"])) == (0, ["bad.dfc", "bad.jpg"])
     assert len([line for line in err.splitlines() if "bad." in line]) == 2
     assert listed(tmp_path / "site") == []
+
+
+def test_whatever_a_library_raises_leaves_out_its_picture_alone(
+    source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def encode(data: bytes, *rest: Any) -> object:
+        if data == (source / "a b.png").read_bytes():
+            raise MemoryError("6.7 GiB")
+        return true(data, *rest)
+
+    true = encoding.encode
+    monkeypatch.setattr(module, "encode", encode)
+    done = published(source, tmp_path / "site")
+    assert done.failed == {"a b.png": "MemoryError: 6.7 GiB"}
+    assert [picture["name"] for picture in listed(tmp_path / "site")] == PICTURES[1:]
+
+
+def test_names_that_cannot_be_sent_are_told(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "source").mkdir()
+    (tmp_path / "source" / "two\u2028lines.png").write_bytes(b"")
+    assert main(["publish", str(tmp_path / "source"), str(tmp_path / "site"), "--json"]) == 4
+    out, err = capsys.readouterr()
+    assert list(json.loads(out)["failed"]) == ["two\\u2028lines.png"]
+    assert "diffc: two\\u2028lines.png: its name " in err
 
 
 def test_prune_deletes_what_nothing_names_any_more(source: Path, tmp_path: Path) -> None:

@@ -80,8 +80,8 @@ def test_owner_and_group_are_kept(path: Path, monkeypatch: pytest.MonkeyPatch) -
 
     true = os.fstat
     with monkeypatch.context() as patch:
-        patch.setattr(module.os, "fstat", fstat)
-        patch.setattr(module.os, "fchown", fchown)
+        patch.setattr(os, "fstat", fstat)
+        patch.setattr(os, "fchown", fchown)
         add_token(path, "ship")
     assert kept == [(theirs.st_uid, theirs.st_gid, 0)]  # before anything is written
 
@@ -96,10 +96,10 @@ def test_a_file_whose_owner_cannot_be_kept_stays(
         raise PermissionError(errno.EPERM, "no")
 
     with monkeypatch.context() as patch:
-        patch.setattr(module.os, "fchown", refuse)
+        patch.setattr(os, "fchown", refuse)
         status = list(path.stat())
         status[stat.ST_GID] += 1
-        patch.setattr(module.os, "fstat", lambda _: os.stat_result(status))
+        patch.setattr(os, "fstat", lambda _: os.stat_result(status))
         with pytest.raises(PermissionError, match="only its owner or root") as caught:
             add_token(path, "shore")
     assert caught.value.filename == str(path)

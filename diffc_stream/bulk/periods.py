@@ -16,14 +16,15 @@ Period = tuple[Found, ...]
 def periods(found: Iterable[Found], key_every: float | None) -> Iterator[Period]:
     """Yield the periods of files; without ``key_every``, in seconds, each is one by itself.
 
-    Pictures of a folder follow each other by time and name.  Links and streams do not.
+    Pictures of a folder follow each other by time and name.  Links and streams do not, nor does
+    what cannot be used.
     """
     if key_every is None:
         yield from ((one,) for one in found)
         return
     folders: dict[str, list[Found]] = {}
     for one in found:
-        if one.linked or one.name.lower().endswith(STREAM_SUFFIX):
+        if one.wrong or one.linked or one.name.lower().endswith(STREAM_SUFFIX):
             yield (one,)
         else:
             folders.setdefault(one.name.rpartition("/")[0], []).append(one)

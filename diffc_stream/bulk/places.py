@@ -13,8 +13,10 @@ from diffc_stream.errors import (
     DestinationError,
     MissingPackage,
     PictureTooLarge,
+    reason,
 )
 from diffc_stream.imaging.kinds import SUFFIXES
+from diffc_stream.opening import is_passing
 from diffc_stream.picture import MOST_BYTES
 from diffc_stream.replacement import replacing
 from diffc_stream.session.fields import Name
@@ -35,6 +37,12 @@ class Found:
     """The same, in nanoseconds."""
     linked: bool = False
     """Whether it is a link to a file."""
+    wrong: str = ""
+    """Why it cannot be used, in one line, or an empty string.
+
+    Such a one may also be a folder, whose name ends with a slash then.  What of the name cannot be
+    shown is escaped, so it cannot be opened by it.
+    """
 
 
 class Folder:
@@ -47,8 +55,14 @@ class Folder:
             raise DestinationError(f"{path}: there is no such folder")
 
     def files(self) -> Iterator[Found]:
-        """Yield the files with a picture's or a stream's suffix, by name.  Raises OSError."""
-        yield from self._below("")
+        """Yield the files with a picture's or a stream's suffix, by name.
+
+        Those that cannot be used because of their names are among them, and so are folders that
+        cannot be read; they say so.  Raises OSError if the whole folder cannot be read, or a disk
+        does not answer at the moment.
+        """
+        with os.scandir(self.path) as entries:
+            yield from self._among("", list(entries))
 
     def read(self, name: str) -> bytes:
         """Return a file's bytes.  Raises OSError, or PictureTooLarge beyond 2^30 bytes."""
@@ -70,23 +84,31 @@ class Folder:
         found = (self.path / folder).glob("*.jsonl")
         return sorted(f"{folder}/{path.name}" for path in found)
 
-    def _below(self, folder: str) -> Iterator[Found]:
-        with os.scandir(self.path / folder) as found:
-            entries = sorted(found, key=lambda entry: (entry.name, entry.path))
-        for entry in entries:
+    def _among(self, folder: str, entries: list[os.DirEntry[str]]) -> Iterator[Found]:
+        for entry in sorted(entries, key=lambda entry: (entry.name, entry.path)):
             name = folder + entry.name
             if entry.name.startswith("."):
                 continue
-            if entry.is_dir(follow_symlinks=False):
+            try:
+                is_folder = entry.is_dir(follow_symlinks=False)
+                found = None if is_folder or not _has_suffix(name) else _found(name, entry)
+            except OSError as error:
+                is_folder, found = False, _unreadable(name, error)
+            if is_folder:
                 yield from self._below(f"{name}/")
-            elif is_named(name) and entry.is_file():
-                time = entry.stat().st_mtime_ns
-                yield Found(
-                    name=name,
-                    time=time // 10**9,
-                    nanoseconds=time,
-                    linked=entry.is_symlink(),
-                )
+            elif found is not None:
+                yield found
+
+    def _below(self, folder: str) -> Iterator[Found]:
+        try:
+            with os.scandir(self.path / folder) as found:
+                entries = list(found)
+        except OSError as error:
+            wrong = _unreadable(folder, error)
+            if wrong is not None:
+                yield wrong
+        else:
+            yield from self._among(folder, entries)
 
 
 class Remote:
@@ -113,15 +135,12 @@ class Remote:
         self._root = str(root).rstrip("/")
 
     def files(self) -> Iterator[Found]:
-        """Yield the files with a picture's or a stream's suffix.  Raises OSError."""
+        """Yield the files with a picture's or a stream's suffix.
+
+        As of a local folder, those that cannot be used are among them.  Raises OSError.
+        """
         with _told():
-            for folder, _, entries in self._files.walk(self._root, detail=True):
-                below = str(folder).removeprefix(self._root).strip("/")
-                for last in sorted(entries):
-                    name = f"{below}/{last}" if below else last
-                    hidden = any(part.startswith(".") for part in name.split("/"))
-                    if is_named(name) and not hidden:
-                        yield Found(name=name, time=0)
+            yield from self._below("")
 
     def read(self, name: str) -> bytes:
         """Return a file's bytes.  Raises OSError, or PictureTooLarge beyond 2^30 bytes."""
@@ -146,6 +165,31 @@ class Remote:
             except FileNotFoundError:
                 return []
         return sorted(f"{folder}/{str(path).rpartition('/')[2]}" for path in found)
+
+    def _below(self, folder: str) -> Iterator[Found]:
+        # Not by walk(), which passes over what cannot be listed.
+        path = self._path(folder).rstrip("/") or self._files.root_marker
+        try:
+            listed = self._files.ls(path, detail=True)
+        except OSError as error:
+            if not folder and not isinstance(error, FileNotFoundError):
+                raise
+            wrong = _unreadable(folder, error)
+            if wrong is not None:
+                yield wrong
+            return
+        folders = []
+        for entry in sorted(listed, key=lambda entry: str(entry["name"])):
+            last = str(entry["name"]).rstrip("/").rpartition("/")[2]
+            name = folder + last
+            if last.startswith(".") or str(entry["name"]).strip("/") == path.strip("/"):
+                continue  # hidden, or the folder itself, for which stores may have an object
+            if entry["type"] == "directory":
+                folders.append(f"{name}/")
+            elif _has_suffix(name):
+                yield Found(name=_shown(name), time=0, wrong=_unsendable(name))
+        for below in folders:
+            yield from self._below(below)
 
     def _path(self, name: str) -> str:
         return f"{self._root}/{name}"
@@ -203,12 +247,48 @@ def _told() -> Iterator[None]:
         raise OSError(0, text) from error
 
 
-def is_named(name: str) -> bool:
-    """Tell whether ``name`` has a suffix of pictures or streams, and is one that receivers take."""
-    if Path(name).suffix.lower() not in SUFFIXES:
-        return False
+def _found(name: str, entry: os.DirEntry[str]) -> Found | None:
+    """Return what a file is; None if it is none.  Raises OSError."""
+    if not entry.is_file():
+        return None
+    time = entry.stat().st_mtime_ns
+    return Found(
+        name=_shown(name),
+        time=time // 10**9,
+        nanoseconds=time,
+        linked=entry.is_symlink(),
+        wrong=_unsendable(name),
+    )
+
+
+def _unreadable(name: str, error: OSError) -> Found | None:
+    """Return a file or folder that cannot be looked at; None if it has gone meanwhile.
+
+    Raises the error if it says nothing about the file, because another time all may be well.
+    """
+    if is_passing(error):
+        raise error
+    if isinstance(error, FileNotFoundError | NotADirectoryError):
+        return None
+    return Found(name=_shown(name), time=0, wrong=error.strerror or reason(error))
+
+
+def _has_suffix(name: str) -> bool:
+    """Tell whether ``name`` has a suffix of pictures or streams."""
+    return Path(name).suffix.lower() in SUFFIXES
+
+
+def _unsendable(name: str) -> str:
+    """Return why receivers do not take ``name``, or an empty string."""
     try:
         _NAME.parse(name)
-    except ValueError:
-        return False
-    return True
+    except ValueError as error:
+        return f"its name {error}"
+    return ""
+
+
+def _shown(name: str) -> str:
+    """Return a name as it can be shown, on one line: names that are taken stay as they are."""
+    if not _unsendable(name.rstrip("/")):
+        return name
+    return "".join(one if one.isprintable() else ascii(one)[1:-1] for one in name)

@@ -29,6 +29,8 @@ _DIED = "the process that encoded it was killed, for want of memory perhaps"
 
 Told = Callable[[str, str | None], None]
 """Is called after each picture with its name, and with what is wrong with it, if anything."""
+LeftOut = Callable[[Found], None]
+"""Is called with each file or folder that cannot be used."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -46,7 +48,9 @@ class Summary:
     seconds: float = 0.0
 
 
-def pictures(source: str, order: Order | None = None) -> Iterator[str]:
+def pictures(
+    source: str, order: Order | None = None, left_out: LeftOut = lambda _found: None
+) -> Iterator[str]:
     """Yield the names of the pictures in a place, in an ``order``, by default as they are found.
 
     Places at URLs do not say which are the newest.  Raises OSError.
@@ -55,7 +59,16 @@ def pictures(source: str, order: Order | None = None) -> Iterator[str]:
     if order is not None and (order.newest or order.first):
         rank, newest = order.rank, order.newest
         found = iter(sorted(found, key=lambda one: (rank(one.name), -one.time if newest else 0)))
-    return (one.name for one in found if not one.name.endswith(STREAM_SUFFIX))
+    return (one.name for one in _usable(found, left_out))
+
+
+def _usable(found: Iterator[Found], left_out: LeftOut) -> Iterator[Found]:
+    """Yield the pictures among files, without those that cannot be used."""
+    for one in found:
+        if one.wrong and not one.name.endswith(STREAM_SUFFIX):
+            left_out(one)
+        elif not one.name.endswith(STREAM_SUFFIX):
+            yield one
 
 
 class _Accounts:
@@ -110,9 +123,9 @@ def run(
 
     It ends when ``ledger`` allows no more.
 
-    A picture that cannot be used, or whose worker dies of it, is in the manifest with its error,
-    and the others go on.  Raises DestinationError, AddressError, MissingPackage or OSError if a
-    place cannot be used at all.
+    A picture that cannot be used, or whose worker dies of it, and a folder that cannot be read are
+    in the manifest with their errors, and the others go on.  Raises DestinationError, AddressError,
+    MissingPackage or OSError if a place cannot be used at all.
     """
     began = time.monotonic()
     encoding = _Encoding(job, workers, told, order, ledger)
@@ -125,11 +138,11 @@ def run(
     return encoding.summary
 
 
-def _periods(job: Job, order: Order | None) -> Iterator[tuple[str, ...]]:
+def _periods(job: Job, order: Order | None, left_out: LeftOut) -> Iterator[tuple[str, ...]]:
     """Yield the names of the pictures that one process encodes, one after another."""
     if job.key_every is None:
-        return ((name,) for name in pictures(job.source, order))
-    found = (one for one in place(job.source).files() if not one.name.endswith(STREAM_SUFFIX))
+        return ((name,) for name in pictures(job.source, order, left_out))
+    found = _usable(place(job.source).files(), left_out)
     whole = ordered(periods(found, job.key_every), order)
     return (tuple(one.name for one in period) for period in whole)
 
@@ -158,10 +171,12 @@ class _Lane:
     def begin(self, name: str, manifest: Manifest) -> None:
         """Have a picture encoded."""
         done = manifest.done(name)
-        if self._job.key_every is None:
-            future = self._pool.submit(work, name, done)
-        else:
-            future = self._pool.submit(work, name, done, tuple(self._before))
+        before = () if self._job.key_every is None else (tuple(self._before),)
+        try:
+            future = self._pool.submit(work, name, done, *before)
+        except BrokenProcessPool as error:  # It has died since, which the next look handles.
+            future = Future()
+            future.set_exception(error)
         self._before.append(name)
         self.flight[future] = name
 
@@ -194,7 +209,7 @@ class _Encoding:
         self.summary = Summary()
         self._told = told
         self._manifest = Manifest(place(job.destination, make=True))
-        self._periods = _periods(job, order)
+        self._periods = _periods(job, order, self._leave_out)
         self._accounts = _Accounts(ledger, job.settings.bytes)
         self._lanes = [_Lane(job) for _ in range(workers)]
         self._blocked = False
@@ -259,6 +274,12 @@ class _Encoding:
         self._accounts.end(name, line)
         _count(self.summary, self._manifest, line)
         self._told(name, line.error if line is not None else None)
+
+    def _leave_out(self, found: Found) -> None:
+        """Note a file or folder that cannot be used."""
+        line = Line(name=found.name, source="", settings="", error=found.wrong)
+        _count(self.summary, self._manifest, line)
+        self._told(found.name, found.wrong)
 
     def close(self) -> None:
         """End the processes, and save what is known."""

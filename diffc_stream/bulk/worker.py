@@ -14,7 +14,7 @@ from diffc_stream.bulk.encoding import Settings, encode
 from diffc_stream.bulk.manifest import Line
 from diffc_stream.bulk.places import Place, place
 from diffc_stream.container.grammar import STREAM_SUFFIX
-from diffc_stream.errors import DestinationError, DiffcError, one_line
+from diffc_stream.errors import DestinationError, reason
 
 if TYPE_CHECKING:
     from diffc_stream.bulk.chain import Chain
@@ -96,10 +96,9 @@ def work(name: str, done: Done | None, before: tuple[str, ...] = ()) -> Line | N
         if there != encoded.sha256:
             _worker.destination.write(name + STREAM_SUFFIX, encoded.stream)
         _worker.chain.add(_beside(name), encoded.stream)
-    except (DiffcError, OSError) as error:
+    except Exception as error:  # Libraries have their own, and memory may run out.
         _worker.chain.clear()
-        wrong = one_line(error) if isinstance(error, OSError) else str(error)
-        return Line(name=name, source=source, settings=key, error=wrong)
+        return Line(name=name, source=source, settings=key, error=reason(error))
     return Line(
         name=name,
         source=source,
@@ -121,7 +120,7 @@ def _go_on(worker: _Worker, name: str, before: tuple[str, ...]) -> None:
         for one in before:
             try:
                 worker.chain.add(_beside(one), worker.destination.read(one + STREAM_SUFFIX))
-            except (DiffcError, OSError):
+            except Exception:  # as above
                 worker.chain.clear()
     worker.last = name
 

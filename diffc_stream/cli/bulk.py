@@ -12,6 +12,7 @@ from diffc_stream.budget import moment
 from diffc_stream.cli.arguments import ENGINE, EXIT_CODES, Commands, count
 from diffc_stream.cli.output import pictures_progress, print_json
 from diffc_stream.cli.publish import add_settings, settings_of
+from diffc_stream.container.grammar import STREAM_SUFFIX
 from diffc_stream.errors import UnusablePictures
 from diffc_stream.flags import add_budget, add_camera, add_order, budget_of, order_of
 from diffc_stream.ledger import Ledger
@@ -59,7 +60,6 @@ def add(commands: Commands) -> None:
 def run(arguments: argparse.Namespace) -> None:
     """Encode, and print a summary.  Raises UnusablePictures if some were left out."""
     from diffc_stream.bulk.places import PlaceNotes, place
-    from diffc_stream.bulk.run import pictures
     from diffc_stream.bulk.run import run as encode_all
     from diffc_stream.bulk.worker import Job
 
@@ -75,7 +75,8 @@ def run(arguments: argparse.Namespace) -> None:
         ledger = Ledger(budget, PlaceNotes(place(job.destination, make=True), BUDGET))
     order = order_of(arguments)
     workers = arguments.workers or threads.count()
-    total = sum(1 for _ in pictures(job.source))
+    found = place(job.source).files()
+    total = sum(1 for one in found if not one.name.endswith(STREAM_SUFFIX))
     with pictures_progress("encoding", total) as advance:
         done = encode_all(job, workers=workers, told=advance, order=order, ledger=ledger)
     if arguments.json:

@@ -17,7 +17,7 @@ from diffc_stream.bulk.chain import Chain
 from diffc_stream.bulk.encoding import Encoded, Settings, described, encode, is_stream
 from diffc_stream.bulk.periods import Period, periods
 from diffc_stream.bulk.places import Folder, Found
-from diffc_stream.errors import DestinationError, DiffcError, one_line
+from diffc_stream.errors import DestinationError, UnreadablePicture, reason
 from diffc_stream.publishing import catalogue, headers
 from diffc_stream.publishing.catalogue import STREAMS, Published
 from diffc_stream.publishing.folder import PublishedFolder
@@ -76,10 +76,10 @@ def publish(
 
     With ``key_every``, the pictures of each folder start from one another, with a key picture every
     so many seconds of the clock.
-    A picture that cannot be used is left out, and the others go on.  With ``prune``, the files of
-    earlier publications that this one does not need are deleted.  Raises DestinationError if
-    ``source`` is no folder, or a file of another program would have to be replaced, and OSError
-    if ``destination`` cannot be written.
+    A picture that cannot be used, or a folder that cannot be read, is left out, and the others go
+    on.  With ``prune``, the files of earlier publications that this one does not need are deleted.
+    Raises DestinationError if ``source`` is no folder, or a file of another program would have to
+    be replaced, and OSError if ``source`` does not answer or ``destination`` cannot be written.
     """
     pictures = Folder(source)
     if source.resolve().is_relative_to(destination.resolve()):
@@ -115,7 +115,7 @@ class _Run:
             found
             for found in source.files()
             # What was published earlier, into a folder within the source, is none of it.
-            if not (source.path / found.name).resolve().is_relative_to(here)
+            if found.wrong or not (source.path / found.name).resolve().is_relative_to(here)
         )
         for period in periods(files, key_every):
             published += self._period(source, period, failed, told)
@@ -140,19 +140,18 @@ class _Run:
         for found in period:
             wrong = None
             try:
+                if found.wrong:
+                    raise UnreadablePicture(found.wrong)
                 one = self._picture(source, found)
                 if len(period) > 1:
                     stream = (self._folder.path / one.stream).read_bytes()
                     self._chain.add(one.stream.rpartition("/")[2], stream)
                 yield one
-            except DiffcError as error:
-                wrong = str(error)
-            except OSError as error:
-                if isinstance(error.filename, str) and error.filename.startswith(
-                    str(self._folder.path)
-                ):
+            except Exception as error:  # Libraries have their own, and memory may run out.
+                name = error.filename if isinstance(error, OSError) else None
+                if isinstance(name, str) and name.startswith(str(self._folder.path)):
                     raise
-                wrong = one_line(error)
+                wrong = reason(error)
             if wrong is not None:
                 failed[found.name] = wrong
                 self._chain.clear()  # so the next is a key picture
