@@ -348,6 +348,28 @@ def test_of_too_many_the_newest_are_listed(
     assert served.path("0.png") == tmp_path / "0.png"
 
 
+def test_the_newest_are_listed_however_many_there_are(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Found:
+        """A file, which a hundred thousand real ones would take long to be."""
+
+        def __init__(self, number: int) -> None:
+            self.number = number
+
+        def stat(self) -> os.stat_result:
+            return os.stat_result((0o100644, *(0,) * 6, *(self.number,) * 3))
+
+    many = 100_100
+    # As cameras name them: those that come last are the newest.
+    files = [(f"{number:06}.png", Found(number)) for number in range(many)]
+    monkeypatch.setattr(Catalogue, "_files", lambda *_: iter(files))
+    monkeypatch.setattr(catalogue, "MOST_NAMES", 3)
+    served = Catalogue(tmp_path)
+    assert served.names() == ("100097.png", "100098.png", "100099.png")
+    assert served.left_out == many - 3
+
+
 def test_whoever_asks_is_told_how_many_are_left_out(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -5,8 +5,7 @@ from __future__ import annotations
 import logging
 import os
 from collections.abc import Iterator
-from heapq import nlargest
-from itertools import islice
+from heapq import heappush, heappushpop
 from pathlib import Path
 from unicodedata import normalize
 
@@ -25,10 +24,10 @@ from .watcher import CatalogueWatcher
 
 MOST_NAMES = 10_000
 """A catalogue lists the newest so many; others can still be asked for by name."""
-MOST_FILES = 100_000
-"""How many files a walk looks at to find the newest."""
+MOST_COUNTED = 100_000
+"""How many files with names that the protocol cannot send a walk counts, ..."""
 MOST_UNSERVED = 1000
-"""How many files with names that the protocol cannot send are remembered as logged."""
+"""... and how many of them are remembered as logged."""
 LATEST = 253_402_300_799
 """The last second of the year 9999, since 1970: receivers show times with four-digit years."""
 MOST_SIZE = 2**53
@@ -81,34 +80,37 @@ class Catalogue:
         return tuple(entry for entry in entries if entry is not None)
 
     def versions(self) -> dict[str, Version]:
-        """Return the versions of all pictures' files, by name; walks the folder, so it is slow.
+        """Return the versions of the newest pictures' files, by name.
 
-        Raises OSError if the folder cannot be read at the moment.
+        Walks the whole folder, however many files it has, so it is slow.  Raises OSError if the
+        folder cannot be read at the moment.
         """
-        found = {}
+        newest: list[tuple[int, str, Version]] = []
+        left_out = 0
         unserved: dict[str, str] = {}
-        for name, file in islice(self._files(unserved), MOST_FILES):
+        for name, file in self._files(unserved):
             try:
                 stat = file.stat()
             except OSError as error:
                 _raise_if_exhausted(error)
                 continue  # gone meanwhile
-            found[name] = Version.of(stat)
+            version = Version.of(stat)
+            if len(newest) < MOST_NAMES:
+                heappush(newest, (version.time, name, version))
+            else:
+                heappushpop(newest, (version.time, name, version))
+                left_out += 1
         self._speak_of(unserved)
-        left_out = max(0, len(found) - MOST_NAMES)
-        if left_out:
-            newest = nlargest(MOST_NAMES, found.items(), key=lambda item: (item[1].time, item[0]))
-            found = dict(newest)
         if left_out and not self.left_out:
             logger.warning(
-                "a catalogue holds %d pictures: of %s it leaves out the %d oldest, "
+                "a catalogue holds the newest %d pictures: of %s it leaves out the %d oldest, "
                 "which can be asked for by name",
                 MOST_NAMES,
                 self.folder,
                 left_out,
             )
         self.left_out = left_out
-        return dict(sorted(found.items()))
+        return dict(sorted((name, version) for _, name, version in newest))
 
     def _speak_of(self, unserved: dict[str, str]) -> None:
         """Log, once each, the files that are left out because of their names."""
@@ -240,12 +242,13 @@ class Catalogue:
         """
         try:
             with os.scandir(self.folder / below) as found:
-                entries = sorted(found, key=lambda entry: entry.name)
+                entries = sorted(found, key=lambda entry: entry.name, reverse=True)
         except OSError as error:
             _raise_if_exhausted(error)
             return  # gone meanwhile, or not readable
         folders = []
-        for entry in entries:
+        while entries:
+            entry = entries.pop()  # so that what has been looked at takes no memory
             name = below + entry.name
             if entry.name.startswith("."):
                 continue
@@ -263,7 +266,7 @@ class Catalogue:
         try:
             self._name.parse(name)
         except ValueError as error:
-            if entry.is_file() and len(unserved) < MOST_FILES:
+            if entry.is_file() and len(unserved) < MOST_COUNTED:
                 unserved[name] = str(error)
             return False
         if entry.is_symlink():  # only links have to be resolved
