@@ -45,7 +45,7 @@ COUNTED = {
         server/catalogue/catalogue.py file
         """,
     "Visitors and their budgets": """
-        server/auth/quotas.py self._quotas
+        server/auth/quotas.py self._addresses self._tokens
         """,
     "Turns of the event loop": """
         diffc_stream/transport/pacing.py timer

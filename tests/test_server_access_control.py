@@ -105,6 +105,23 @@ def test_tokens_come_and_go(held: Path, clock: Clock, caplog: pytest.LogCaptureF
     assert refused(ask(reception, token)) == (401, None)
 
 
+def test_limits_that_change_in_the_file_apply_to_who_is_connected(held: Path, clock: Clock) -> None:
+    token = add_token(held, "ship")
+    reception = AccessControl(tokens=Tokens(held), clock=clock)
+    quota = let_in(ask(reception, token))
+    assert not quota.paced
+    held.write_text(held.read_text() + "bytes_per_hour = 7200\nconnections = 1\n")
+    reception.reread()
+    assert reception.still_admits(quota)
+    quota.spend(7200)
+    assert quota.ready_at(clock()) > clock()
+    assert refused(ask(reception, token))[0] == 429
+    held.write_text(held.read_text().replace("7200", "14_400"))
+    reception.reread()
+    assert reception.still_admits(quota)
+    assert quota.ready_at(clock()) == clock()  # half of it is left
+
+
 def test_too_many_connections(clock: Clock) -> None:
     reception = AccessControl(limits=Limits(connections=2), clock=clock)
     first, _ = (let_in(ask(reception)) for _ in range(2))

@@ -6,7 +6,7 @@ import pytest
 
 from diffc_server.auth import quotas as module
 from diffc_server.auth.limits import Limits
-from diffc_server.auth.quotas import ClientQuotas, ConnectionQuota, unlimited_quota
+from diffc_server.auth.quotas import Budget, ClientQuotas, ConnectionQuota, unlimited_quota
 from diffc_stream.transport.tokens import Token
 
 SHIP = Token(name="ship", sha256="0" * 64)
@@ -83,10 +83,67 @@ def test_limits_of_a_token_are_its_own(clock: Clock) -> None:
     assert client.limits == Limits(streams=1)
     quota = ConnectionQuota(client, token=token)
     assert quota.name == "ship"
-    # They change when nobody is there who was promised others.
+    assert quota.set_streams(1)
+    assert not quota.set_streams(2)
+    # They change at once, whoever is connected.
     assert quotas.client("::1", SHIP, Limits()) is client
+    assert client.limits == Limits()
+    assert quota.set_streams(2)
     quota.release()
-    assert quotas.client("::1", SHIP, Limits()).limits == Limits()
+
+
+def accounts(*quotas: ConnectionQuota) -> list[Budget | None]:
+    return [quota.account for quota in quotas]
+
+
+def test_what_was_used_counts_against_changed_limits(clock: Clock) -> None:
+    client = ClientQuotas(clock).client("::1", SHIP, Limits())
+    quota = ConnectionQuota(client)
+    assert (quota.paced, quota.account) == (False, None)
+    quota.change(
+        Limits(bytes_per_hour=7200.0, encoder_seconds_per_hour=360.0, requests_per_second=1.0)
+    )
+    assert quota.paced
+    account = quota.account
+    assert account is not None
+    quota.spend(7200)
+    account.charge(370.0)
+    assert quota.ready_at(clock()) == pytest.approx(0.5)
+    assert account.wait() == pytest.approx(110.0)
+    # Twice as much an hour, of which as much has been used.
+    quota.change(Limits(bytes_per_hour=14_400.0, encoder_seconds_per_hour=720.0))
+    assert quota.ready_at(clock()) == 0.0
+    assert quota.account is account
+    assert account.wait() == 0.0
+    quota.spend(7200)
+    account.charge(360.0)
+    assert quota.ready_at(clock()) == pytest.approx(0.25)
+    assert account.wait() == pytest.approx(55.0, abs=1.0)
+    quota.change(Limits())
+    assert quota.ready_at(clock()) == 0.0
+    assert accounts(quota) == [None]
+    assert account.wait() == 0.0  # also for a stream that began before
+    account.charge(1e6)
+    assert account.full()
+
+
+def test_strangers_have_no_debts_of_tokens_forgotten(
+    clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "MOST_VISITORS", 10)
+    monkeypatch.setattr(module, "MOST_TOKENS", 10)
+    quotas, limits = ClientQuotas(clock), Limits(bytes_per_hour=3600.0)
+    quota = ConnectionQuota(quotas.client("::1", SHIP, limits))
+    quota.spend(10**6)
+    quota.release()
+    for number in range(1000):
+        quotas.client(f"2001:db8:0:{number:x}::1", None, limits)
+    again = ConnectionQuota(quotas.client("::1", SHIP, limits))
+    assert again.ready_at(clock()) > 900_000
+    for number in range(100):
+        quotas.client("::1", Token(name=f"{number}", sha256=f"{number:064}"), limits)
+    assert len(quotas) == 20
+    assert quotas.client("::1", SHIP, limits).connections == 1
 
 
 def test_who_has_left_is_forgotten_when_there_are_many(

@@ -89,6 +89,25 @@ async def test_they_take_turns_and_wait_for_no_more_than_is_left() -> None:
     assert sum(await asyncio.gather(*tasks)) == inside[0] == TURNS
 
 
+async def test_the_allowance_may_change() -> None:
+    clock = Clock()
+    claims = Claims(clock, 180)
+    async with claims.claim(None) as claim:
+        claim.charge(70.0)
+    claims.allow(360)
+    async with claims.claim(None) as claim:  # of 120 at once, 50 are left
+        claim.charge(60.0)
+    with pytest.raises(RequestRefused):
+        async with claims.claim(None):
+            pass
+    claims.allow(0)
+    async with claims.claim(None):
+        pass
+    claims.allow(180)
+    async with claims.claim(None):
+        pass
+
+
 async def test_there_may_be_no_limit() -> None:
     claims = Claims(Clock(), 0)
     for _ in range(3):

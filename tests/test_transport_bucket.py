@@ -39,6 +39,17 @@ def test_an_amount_can_be_waited_for() -> None:
     assert bucket.wait(0.0, 100.0) == pytest.approx(4.75)
 
 
+def test_of_another_size_as_much_is_missing() -> None:
+    bucket = Bucket(2.0, 10.0, 0.0)
+    bucket.take(9.0)
+    larger = bucket.resized(1.0, 20.0, 2.0)
+    assert larger.level(2.0) == 15.0
+    assert larger.level(3.0) == 16.0
+    smaller = larger.resized(1.0, 3.0, 3.0)
+    assert smaller.level(3.0) == -1.0
+    assert Bucket(1.0, 10.0, 0.0).resized(1.0, 4.0, 0.0).full(0.0)
+
+
 def test_a_clock_that_goes_back_gives_nothing() -> None:
     bucket = Bucket(1.0, 10.0, 100.0)
     bucket.take(10.0)

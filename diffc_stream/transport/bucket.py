@@ -42,6 +42,12 @@ class Bucket:
         """Tell whether nothing is missing: it might as well be a new one."""
         return self.level(now) >= self._capacity
 
+    def resized(self, rate: float, capacity: float, now: float) -> Bucket:
+        """Return one of another rate and capacity in which as much is missing."""
+        other = Bucket(rate, capacity, now)
+        other.take(self._capacity - self.level(now))
+        return other
+
 
 def longest_wait(buckets: tuple[Bucket, ...], now: float, amount: float = 0.0) -> float:
     """Return the seconds until anything, or ``amount``, may be taken from all buckets."""

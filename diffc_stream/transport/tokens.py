@@ -98,8 +98,12 @@ class Tokens:
 
     def holds(self, token: Token, now: datetime) -> bool:
         """Return whether a token found earlier is still in the file and has not expired."""
+        return self.current(token, now) is not None
+
+    def current(self, token: Token, now: datetime) -> Token | None:
+        """Return what the file says now of a token found earlier; None if it is not valid now."""
         held = self._by_hash.get(token.sha256)
-        return held is not None and held.good(now)
+        return held if held is not None and held.good(now) else None
 
     def reread(self) -> bool:
         """Read the file again if it has changed, and return whether it had.

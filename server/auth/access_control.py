@@ -126,10 +126,19 @@ class AccessControl:
         return ConnectionQuota(client, address, token, remembered, self._budget)
 
     def still_admits(self, quota: ConnectionQuota) -> bool:
-        """Tell whether a client that was admitted still would be."""
+        """Tell whether a client that was admitted still would be.
+
+        If so, its limits are from now on those that the file has now.
+        """
         if self._tokens is None or quota.token is None:
             return True
-        return self._tokens.holds(quota.token, datetime.now(UTC))
+        token = self._tokens.current(quota.token, datetime.now(UTC))
+        if token is None:
+            return False
+        if token is not quota.token:  # the file was read again
+            quota.token = token
+            quota.change(self._limits.but(token.limits))
+        return True
 
     def reread(self) -> None:
         """Read the tokens again if their file has changed; blocks.

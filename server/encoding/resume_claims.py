@@ -55,8 +55,17 @@ class Claims:
     def __init__(self, clock: Callable[[], float], per_hour: float) -> None:
         """Allow ``per_hour`` seconds of an encoder for unproven claims; 0 is no limit."""
         self._clock = clock
-        self._bucket = Bucket(per_hour / HOUR, per_hour * BURST, clock()) if per_hour else None
+        self._bucket: Bucket | None = None
+        self.allow(per_hour)
         self._turns = asyncio.Semaphore(TURNS)
+
+    def allow(self, per_hour: float) -> None:
+        """Change the allowance; what was charged before counts."""
+        now, held, size = self._clock(), self._bucket, (per_hour / HOUR, per_hour * BURST)
+        if not per_hour:
+            self._bucket = None
+        else:
+            self._bucket = held.resized(*size, now) if held else Bucket(*size, now)
 
     @asynccontextmanager
     async def claim(self, account: Account | None) -> AsyncIterator[Claim]:

@@ -13,6 +13,7 @@ from websockets.datastructures import Headers
 from websockets.http11 import Request, Response
 
 from diffc_stream.errors import LinkLost
+from diffc_stream.ledger import LOOK_AGAIN
 
 from ..auth.quotas import ConnectionQuota
 from ..ops.metrics import SenderMetrics
@@ -132,7 +133,8 @@ class ResponseWriter:
         """Wait until the client's limits let it receive more, then count ``size`` bytes."""
         clock = asyncio.get_running_loop().time
         while (due := self._visit.ready_at(now := clock())) > now:
-            done, _ = await asyncio.wait([self.gone], timeout=due - now)
+            # Limits may be changed meanwhile.
+            done, _ = await asyncio.wait([self.gone], timeout=min(due - now, LOOK_AGAIN))
             if done:
                 raise LinkLost("the connection was closed")
         self._visit.spend(size)

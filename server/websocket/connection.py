@@ -26,6 +26,7 @@ from diffc_stream.errors import (
     SessionError,
     Unauthorized,
 )
+from diffc_stream.ledger import LOOK_AGAIN
 from diffc_stream.opening import is_passing
 from diffc_stream.session import (
     Capability,
@@ -280,9 +281,10 @@ class ReceiverConnection:
                 await self._websocket.close(code)
 
     async def _list(self, request: List) -> None:
-        # A small request with a large answer: wait until the limits allow another.
-        now = self._clock()
-        await asyncio.sleep(self.quota.ready_at(now) - now)
+        # A small request with a large answer: wait until the limits, which may be changed
+        # meanwhile, allow another.
+        while (due := self.quota.ready_at(now := self._clock())) > now:  # noqa: ASYNC110
+            await asyncio.sleep(min(due - now, LOOK_AGAIN))
         window = PageWindow(self._websocket)
         if not request.follow:
             listing = await self._catalogue.changes.listing()
