@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import socket
 import struct
 from contextlib import suppress
@@ -141,6 +142,41 @@ async def test_nobody_upstream() -> None:
         with pytest.raises(ConnectionResetError):
             await fetched(link)
     assert link.carried_down == 0
+
+
+async def test_a_shortage_of_descriptors_ends_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    short = OSError(errno.EMFILE, "Too many open files")
+    loop = asyncio.get_running_loop()
+    accept = loop.sock_accept
+    errors: list[OSError] = []
+
+    async def accept_later(listener: socket.socket) -> object:
+        if errors:
+            raise errors.pop()
+        return await accept(listener)
+
+    monkeypatch.setattr(loop, "sock_accept", accept_later)
+    async with (
+        upstream() as server,
+        Link("127.0.0.1", server.port, recorded=False) as link,
+        dialled(link) as (reader, _),
+    ):
+        assert await reader.readexactly(len(SENT)) == SENT
+        errors += [short, OSError(errno.ECONNABORTED, "gone already"), short]
+        # The accept under way takes this one, and the next waits out the shortage.
+        assert await fetched(link) == SENT
+        assert await fetched(link) == SENT
+        assert errors == []
+        with monkeypatch.context() as patch:
+
+            def refuse(_family: int) -> socket.socket:
+                raise short
+
+            patch.setattr(link, "_socket", refuse)
+            with pytest.raises(ConnectionResetError):
+                await fetched(link)
+        assert link.open == 1
+        assert await fetched(link) == SENT
 
 
 async def test_a_client_that_vanishes_is_a_reset_for_the_server() -> None:

@@ -21,6 +21,7 @@ from typing import Self
 
 from diffc_stream.errors import AddressError
 
+from .admission import PASSING, SHORT
 from .impairment import PERFECT, Break, Faults, Impairment, Line
 
 MOST_CONNECTIONS = 256
@@ -29,6 +30,8 @@ MOST_IN_FLIGHT = 2**24
 """Most bytes in flight in one direction of a connection, whatever its rate and delay."""
 QUEUE = 4096
 """Bytes that may queue before a way: few, or else the sender would not notice that it is slow."""
+SHORTAGE = 1.0
+"""Seconds to wait when there is no descriptor for a connection, which the system queues then."""
 MOST_DRAINED = 1 << 20
 """Most bytes that are read from a connection after it is cut, so that it ends with FIN, not RST."""
 
@@ -176,6 +179,7 @@ class Link:
     ``down`` and ``up`` are one impairment each, or a sequence with one for each successive
     connection, of which the last is for all that follow.  TCP's handshake takes a round trip, as on
     a real link.  If one end vanishes, or the server cannot be reached, the other end sees a reset.
+    While this process has no descriptors left, new connections wait or are reset; others go on.
     """
 
     def __init__(
@@ -278,7 +282,15 @@ class Link:
         loop = asyncio.get_running_loop()
         async with asyncio.TaskGroup() as tasks:
             while True:
-                near, _ = await loop.sock_accept(self._listener)
+                try:
+                    near, _ = await loop.sock_accept(self._listener)
+                except OSError as error:
+                    if error.errno in PASSING or isinstance(error, ConnectionAbortedError):
+                        continue  # It is gone already.
+                    if error.errno not in SHORT:
+                        raise
+                    await asyncio.sleep(SHORTAGE)
+                    continue
                 self._sockets.add(near)
                 if self._open >= self._most:
                     self._close(near, Break.RESET)
@@ -293,18 +305,20 @@ class Link:
         )
         self.connections.append(connection)
         self.accepted += 1
-        far = self._socket(self._family)
+        far: socket.socket | None = None
         round_trip = connection.down.impairment.delay + connection.up.impairment.delay
         try:
+            far = self._socket(self._family)
             near.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, True)
             await asyncio.sleep(round_trip)
             await asyncio.get_running_loop().sock_connect(far, self._upstream)
             how = await connection.carry(near, far)
         except OSError:
-            how = Break.RESET  # The server cannot be reached.
+            how = Break.RESET  # The server cannot be reached, or there is no descriptor for it.
         if how is not Break.SILENCE:  # Silent connections keep their sockets, and count.
             self._close(near, how)
-            self._close(far, how)
+            if far is not None:
+                self._close(far, how)
             self._open -= 1
         if not self._recorded:
             self._forget(connection)
