@@ -230,14 +230,14 @@ async def _until_drained(
     grace: float,
 ) -> None:
     """Wait for the order to stop, then drain; tell systemd of each stage, if it is there."""
-    supervisor = Supervisor(os.environ)
-    watching = asyncio.create_task(supervisor.watch())
-    supervisor.ready(where)
-    await stopped.wait()
-    supervisor.stopping()
-    logger.info("draining, for %g s at most", grace)
-    await asyncio.gather(*(drain() for drain in drains))
-    watching.cancel()
+    with contextlib.closing(Supervisor(os.environ)) as supervisor:
+        watching = asyncio.create_task(supervisor.watch())
+        supervisor.ready(where)
+        await stopped.wait()
+        supervisor.stopping()
+        logger.info("draining, for %g s at most", grace)
+        await asyncio.gather(*(drain() for drain in drains))
+        watching.cancel()
 
 
 def _on_signals() -> asyncio.Event:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import os
 import secrets
 import socket
 import sys
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -31,9 +33,9 @@ def systemd(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[tuple[so
 
 def test_what_is_told(systemd: tuple[socket.socket, str]) -> None:
     listening, name = systemd
-    supervisor = Supervisor({"NOTIFY_SOCKET": name})
-    supervisor.ready("serving on ws://127.0.0.1:1")
-    supervisor.stopping()
+    with closing(Supervisor({"NOTIFY_SOCKET": name})) as supervisor:
+        supervisor.ready("serving on ws://127.0.0.1:1")
+        supervisor.stopping()
     assert listening.recv(1000) == b"READY=1\nSTATUS=serving on ws://127.0.0.1:1"
     assert listening.recv(1000) == b"STOPPING=1\nSTATUS=draining"
 
@@ -42,10 +44,26 @@ def test_what_is_told(systemd: tuple[socket.socket, str]) -> None:
 async def test_signs_of_life(systemd: tuple[socket.socket, str]) -> None:
     listening, name = systemd
     environment = {"NOTIFY_SOCKET": name, "WATCHDOG_USEC": "4000", "WATCHDOG_PID": str(os.getpid())}
-    watching = asyncio.create_task(Supervisor(environment).watch())
-    for _ in range(3):
-        assert await asyncio.to_thread(listening.recv, 1000) == b"WATCHDOG=1"
-    watching.cancel()
+    with closing(Supervisor(environment)) as supervisor:
+        watching = asyncio.create_task(supervisor.watch())
+        for _ in range(3):
+            assert await asyncio.to_thread(listening.recv, 1000) == b"WATCHDOG=1"
+        watching.cancel()
+
+
+def test_signs_of_life_need_no_descriptor(
+    systemd: tuple[socket.socket, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    listening, name = systemd
+
+    def refuse(*_: object) -> socket.socket:
+        raise OSError(errno.EMFILE, "Too many open files")
+
+    with closing(Supervisor({"NOTIFY_SOCKET": name})) as supervisor:
+        with monkeypatch.context() as patch:
+            patch.setattr(socket, "socket", refuse)
+            supervisor.ready("serving")
+        assert listening.recv(1000) == b"READY=1\nSTATUS=serving"
 
 
 @pytest.mark.virtual_time
@@ -80,4 +98,5 @@ async def test_nobody_watches(environment: dict[str, str]) -> None:
     "address", ["/nowhere/notify", "@nobody is here", "vsock:2:1", "/" + 200 * "x"]
 )
 def test_who_does_not_listen_is_no_reason_not_to_serve(address: str) -> None:
-    Supervisor({"NOTIFY_SOCKET": address}).ready("serving")
+    with closing(Supervisor({"NOTIFY_SOCKET": address})) as supervisor:
+        supervisor.ready("serving")

@@ -366,7 +366,7 @@ async def _watched(
             check = partial(problem, options.folder, metrics, senders=senders)
             port = await stack.enter_async_context(status_port(options.metrics, metrics, check))
             logger.info("watched on %s", port.url)
-        supervisor = Supervisor(os.environ)
+        supervisor = stack.enter_context(contextlib.closing(Supervisor(os.environ)))
         watching = asyncio.create_task(supervisor.watch())
         try:
             yield supervisor

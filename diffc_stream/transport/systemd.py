@@ -14,13 +14,24 @@ from collections.abc import Mapping
 
 
 class Supervisor:
-    """Tells systemd, if it is there, what the daemon is doing."""
+    """Tells systemd, if it is there, what the daemon is doing, until it is closed."""
 
     def __init__(self, environment: Mapping[str, str]) -> None:
         """Find systemd's socket in the ``environment`` of this process."""
         address = environment.get("NOTIFY_SOCKET", "")
         self._address = "\0" + address[1:] if address.startswith("@") else address
         self._breath = _breath(environment)
+        self._door: socket.socket | None = None
+        with contextlib.suppress(OSError):
+            if address:
+                # Kept open: signs of life have to go out when there is no descriptor left, too.
+                self._door = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+                self._door.setblocking(False)
+
+    def close(self) -> None:
+        """Say nothing more."""
+        if self._door is not None:
+            self._door.close()
 
     def ready(self, status: str) -> None:
         """Report that the daemon is up, with a ``status`` of one line."""
@@ -37,12 +48,11 @@ class Supervisor:
             await asyncio.sleep(self._breath)
 
     def _tell(self, *words: str) -> None:
-        if not self._address:
+        if self._door is None:
             return
         # The daemon serves even if systemd does not listen, and does not wait if its queue is full.
-        with contextlib.suppress(OSError), socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as door:
-            door.setblocking(False)
-            door.sendto("\n".join(words).encode(), self._address)
+        with contextlib.suppress(OSError):
+            self._door.sendto("\n".join(words).encode(), self._address)
 
 
 def _breath(environment: Mapping[str, str]) -> float | None:
