@@ -50,6 +50,18 @@ async def served(
         yield f"ws://127.0.0.1:{server.sockets[0].getsockname()[1]}"
 
 
+async def test_answers_to_head_have_no_body() -> None:
+    async with served(redirect) as url:
+        reader, writer = await asyncio.open_connection("127.0.0.1", int(url.rpartition(":")[2]))
+        writer.write(b"HEAD / HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        head, _, body = (await reader.read()).partition(b"\r\n\r\n")
+        writer.close()
+        await writer.wait_closed()
+    assert head.startswith(b"HTTP/1.1 302 ")
+    assert b"Content-Length: 10" in head  # what GET would bring
+    assert body == b""
+
+
 async def test_the_largest_message_passes_uncompressed_and_unsigned() -> None:
     async with served() as url:
         connection = await connect(url, subprotocol=SUBPROTOCOL)

@@ -143,7 +143,7 @@ async def listen(
         sock=listening,
         subprotocols=None if subprotocol is None else [Subprotocol(subprotocol)],
         process_request=process_request,
-        process_response=_tell_path,
+        process_response=_complete,
         create_connection=make,  # type: ignore[arg-type]
         origins=origins,
         open_timeout=open_timeout,
@@ -166,7 +166,10 @@ class _Connect(_connect):
         return exc
 
 
-def _tell_path(_: ServerConnection, request: Request, response: Response) -> None:
+def _complete(_: ServerConnection, request: Request, response: Response) -> None:
+    """Tell the path to whom it was asked, and leave out the body of an answer to HEAD."""
+    if request.method == "HEAD":
+        response.body = b""
     path = request.path.partition("?")[0]
     opened = response.status_code == HTTPStatus.SWITCHING_PROTOCOLS
     if opened and PATH_FIELD in request.headers and len(path) <= MOST_PATH:
