@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import builtins
+import errno
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from importlib.util import find_spec
@@ -13,8 +14,9 @@ import fsspec
 import pytest
 from fsspec.implementations.memory import MemoryFileSystem
 
+from diffc_server.cache import object_store as module
 from diffc_server.cache.backend import SUFFIX, Backend
-from diffc_server.cache.object_store import ObjectStore, _time
+from diffc_server.cache.object_store import TRIAL, ObjectStore, _time
 from diffc_stream.errors import AddressError, MissingPackage
 
 NAME = "0" * 64 + SUFFIX
@@ -77,6 +79,30 @@ def test_whatever_goes_wrong_there_is_one_line(monkeypatch: pytest.MonkeyPatch) 
     ):
         with pytest.raises(OSError, match=r"RuntimeError: the far end says no$"):
             attempt()
+
+
+def test_a_place_that_may_only_be_read_is_not_ready(
+    url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    backend = ObjectStore(url)
+    backend.check()
+    refused = PermissionError(errno.EACCES, "Access Denied")
+
+    def refuse(*_: object, **__: object) -> None:
+        raise refused
+
+    with monkeypatch.context() as patch:
+        patch.setattr(MemoryFileSystem, "pipe_file", refuse)
+        patch.setattr(module, "replacing", refuse)
+        backend.check()  # Nothing has been written yet: it need not be tried.
+        with pytest.raises(PermissionError):
+            backend.write(NAME, b"")
+        for _ in range(2):
+            with pytest.raises(PermissionError, match="Access Denied"):
+                backend.check()
+    backend.check()  # A sender to which nobody comes meanwhile finds out, too.
+    assert backend.entries() == []
+    assert backend.read(TRIAL) is None
 
 
 def test_passwords_are_not_repeated(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -22,6 +22,8 @@ from .lease import Lease, Leases
 
 TORN = ".part"
 """The suffix of what a sender has left that was killed while it wrote to a local disk."""
+TRIAL = f"trial{TORN}"
+"""The object that :meth:`ObjectStore.check` writes and removes."""
 _TIMES = ("mtime", "LastModified", "last_modified", "updated", "created")
 """The keys under which file systems give the time at which an object was written."""
 
@@ -65,6 +67,8 @@ class ObjectStore:
         self._local = bool(getattr(self._files, "local_file", False))
         """Whether objects are files here, which would be seen while they are being written."""
         self._used: dict[str, float] = {}
+        self._refused = False
+        """Whether the last attempt to write failed."""
         self._leases = Leases(self)
         with _told():
             self._files.makedirs(self._root, exist_ok=True)
@@ -90,12 +94,14 @@ class ObjectStore:
 
     def replace(self, name: str, data: bytes) -> None:
         """Write an object that counts neither as used nor for the size."""
+        self._refused = True  # unless it succeeds
         with _told():
             if self._local:
                 with replacing(Path(self._path(name))) as file:
                     file.write(data)
             else:
                 self._files.pipe_file(self._path(name), data)
+        self._refused = False
 
     def create(self, name: str, data: bytes) -> bool:
         """Write an object unless there is one; return False if there is.
@@ -151,8 +157,15 @@ class ObjectStore:
         return found
 
     def check(self) -> None:
-        """Raise OSError if the place cannot be reached; it does not try to write."""
+        """Raise OSError if the place cannot be reached, or written to.
+
+        It tries to write, which costs a request, only if that failed the last time.
+        """
         self.entries()
+        if self._refused:
+            self.replace(TRIAL, bytes(4096))
+            with contextlib.suppress(OSError):  # Else another look finds it, and removes it.
+                self.remove(TRIAL)
 
     def locked(self) -> AbstractContextManager[None]:
         """Return a context manager that does nothing."""
