@@ -3,6 +3,9 @@
 The file always says a little more than has been spent: a process that is killed costs one percent
 of the smallest limit, and never spends twice.  A file that cannot be read is set aside, and the
 present hour, day and month count as used up, because nobody knows what was spent.
+
+Several processes may share a file.  Whenever one writes it, it adds what it has spent itself to
+what the file says by then, so each learns what the others have spent a little late.
 """
 
 from __future__ import annotations
@@ -107,6 +110,8 @@ class Ledger:
         """How many spent and reserved bytes the file covers."""
         self._complained = False
         self.spending = self._read()
+        self._written = Spending(dict(self.spending.periods))
+        """What the file said when it was last read or written."""
 
     def room(self) -> int | None:
         """Return how many bytes may be spent or reserved now; None is any number."""
@@ -183,10 +188,15 @@ class Ledger:
     def save(self, *, last: bool = False) -> None:
         """Write the file, if that is due; if it is the ``last`` time, exactly.  Blocks.
 
-        If it cannot be written, that is logged once.
+        What others have noted there is counted first.  If it cannot be written, that is logged
+        once.
         """
         with self._saving:
+            others = self._reread()
             with self._guard:
+                if others is not None:
+                    _count(self.spending, others, self._written)
+                    self._written = others
                 ahead = 0 if last else self._ahead
                 wanted = Spending(dict(self.spending.periods))
                 self.budget.spend(wanted, self._reserved + ahead, self._clock())
@@ -203,9 +213,18 @@ class Ledger:
             self._complained = False
             with self._guard:
                 self._noted = noted
+                self._written = wanted
 
     def _now(self) -> int:
         return self._used + self._reserved
+
+    def _reread(self) -> Spending | None:
+        """Return what the file says now; None if it cannot be used: it is replaced."""
+        try:
+            data = self._notes.read()
+            return None if data is None else _parsed(data)
+        except (OSError, ValueError, TypeError, KeyError, RecursionError):
+            return None
 
     def _read(self) -> Spending:
         """Read the file; what cannot be used is set aside, and then all counts as spent."""
@@ -224,6 +243,18 @@ class Ledger:
         limits = {period: getattr(self.budget, period) or 0 for period in PERIODS}
         starts = {period: self.budget.start(period, now) for period in PERIODS}
         return Spending({period: (starts[period], limits[period]) for period in PERIODS})
+
+
+def _count(spending: Spending, found: Spending, before: Spending) -> None:
+    """Count in ``spending`` what others have added to a file that said ``before``."""
+    for name, (start, spent) in found.periods.items():
+        began, known = before.periods.get(name, (start, 0))
+        more = spent - known if began == start else spent if began < start else 0
+        mine, own = spending.periods.get(name, (start, 0))
+        if more and mine <= start:
+            own = own if mine == start else 0
+            # It may be less: who ends gives back what was written ahead.
+            spending.periods[name] = (start, max(0, own + more))
 
 
 def _parsed(data: bytes) -> Spending:

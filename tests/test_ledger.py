@@ -108,6 +108,49 @@ def test_what_cannot_be_written_is_told_once(
     assert json.loads((tmp_path / "missing" / "spent").read_bytes())["format"] == 1
 
 
+def test_processes_may_share_a_file(tmp_path: Path) -> None:
+    path, clock = tmp_path / "spent", Clock()
+    books = [ledger(path, clock=clock) for _ in range(2)]
+    spent = 0
+    while any(book.room() for book in books):
+        for book in books:
+            if book.room():
+                book.spend(10)
+                spent += 10
+            if book.due:
+                book.save()
+    assert 10_000 - 2 * 100 <= spent <= 10_000 + 100  # ahead, each a percent
+    for book in books:
+        book.save(last=True)
+    assert ledger(path, clock=clock).spending.periods["day"][1] == spent
+    clock.now += 86_400
+    assert [book.room() for book in books] == [10_000, 10_000]
+    books[0].spend(4000)
+    books[0].save(last=True)
+    books[1].spend(3000)
+    books[1].save(last=True)
+    assert books[1].room() == 3000
+    assert ledger(path, clock=clock).room() == 3000
+
+
+def test_a_successor_knows_what_its_predecessor_spent_meanwhile(tmp_path: Path) -> None:
+    path, clock = tmp_path / "spent", Clock()
+    old = ledger(path, clock=clock)
+    old.spend(5000)
+    old.save()
+    new = ledger(path, clock=clock)
+    old.spend(1000)
+    new.spend(300)
+    new.save()
+    old.save(last=True)
+    new.save(last=True)
+    assert new.room() == 3700
+    assert ledger(path, clock=clock).room() == 3700
+    path.unlink()  # as one may, though it is better done while nobody runs
+    new.save(last=True)
+    assert ledger(path, clock=clock).room() == 3700
+
+
 def test_only_times_of_day(tmp_path: Path) -> None:
     book = ledger(tmp_path / "spent", Budget(windows=(Window.parse("13:00-14:00"),), zone=UTC))
     assert (book.room(), book.reserve(5), book.wait(), book.open) == (0, 0, 3600.0, False)
