@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -162,6 +164,28 @@ def test_prune_deletes_what_nothing_names_any_more(source: Path, tmp_path: Path)
     assert gone == ["-/catalogue", "streams"]  # its stream, and the page that listed it
     names = sorted(path.name[:4] for path in (site / "streams").iterdir())
     assert names == ["mine", "one."]
+
+
+def test_prune_deletes_nothing_of_a_folder_that_cannot_be_read(
+    source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    site = tmp_path / "site"
+    published(source, site)
+    before = files(site)
+    scandir = os.scandir
+
+    def scan(path: Any = ".") -> Any:
+        if Path(path) == source / "sub":
+            raise PermissionError(errno.EACCES, "Permission denied")
+        return scandir(path)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "scandir", scan)
+        done = published(source, site, prune=True)
+    assert done.failed == {"sub/": "Permission denied"}
+    assert (done.pictures, done.pruned) == (2, 0)
+    assert before.keys() <= files(site).keys()
+    assert published(source, site, prune=True).encoded == 0
 
 
 def test_the_record_survives_being_torn(source: Path, tmp_path: Path) -> None:

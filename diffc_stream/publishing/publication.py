@@ -77,7 +77,8 @@ def publish(
     With ``key_every``, the pictures of each folder start from one another, with a key picture every
     so many seconds of the clock.
     A picture that cannot be used, or a folder that cannot be read, is left out, and the others go
-    on.  With ``prune``, the files of earlier publications that this one does not need are deleted.
+    on.  With ``prune``, the files of earlier publications that this one does not need are deleted,
+    unless a folder could not be read.
     Raises DestinationError if ``source`` is no folder, or a file of another program would have to
     be replaced, and OSError if ``source`` does not answer or ``destination`` cannot be written.
     """
@@ -121,6 +122,8 @@ class _Run:
             published += self._period(source, period, failed, told)
         published.sort(key=lambda picture: picture.name)
         page = self._finish(published)
+        # What was published of a folder that cannot be read now may be wanted again.
+        prune = prune and not any(name.endswith("/") for name in failed)
         return Publication(
             pictures=len(published),
             bytes=sum(picture.bytes for picture in published),
