@@ -116,6 +116,23 @@ def test_it_is_extended_with_its_start(folder: Path, weights: Path, capsys: Capt
     assert longer.read_bytes().startswith(stream.read_bytes())
 
 
+def test_it_is_extended_as_before_if_its_start_has_grown(folder: Path, weights: Path) -> None:
+    start, stream = folder / "yesterday.dfc", folder / "today.dfc"
+    before, after = folder / "before.dfc", folder / "after.dfc"
+    earlier, later = folder / "yesterday.png", folder / "today.png"
+    assert run("encode", earlier, start, "--bytes", 200, weights=weights) == 0
+    options = ("--start", start, "--bytes")
+    assert run("encode", later, stream, *options, 120, weights=weights) == 0
+    assert Header.parse(stream.read_bytes())[0].reference is not None
+    more = ("--extend", stream, *options, 400)
+    assert run("encode", later, before, *more, weights=weights) == 0
+    grown = ("--extend", start, "--bytes", 900)
+    assert run("encode", earlier, start, *grown, weights=weights) == 0
+    assert start.stat().st_size > 200
+    assert run("encode", later, after, *more, weights=weights) == 0
+    assert after.read_bytes() == before.read_bytes()
+
+
 @pytest.mark.parametrize("name", ["../yesterday.png", "..", "a\\b", "/etc/passwd", "C:x", "\x1b"])
 def test_names_that_lead_elsewhere_are_not_followed(name: str, folder: Path) -> None:
     data = (folder / "yesterday.png").read_bytes()

@@ -159,6 +159,12 @@ def test_a_stream_goes_on_from_its_own_reference_only() -> None:
             Encoder(now(), by_scale(), prefix=stream()[:200], reference=reference)
 
 
+def test_a_stream_does_not_go_on_from_more_than_its_reference() -> None:
+    grown = replace(before(), data=before().data + b" and more")
+    with pytest.raises(MissingReference):
+        Encoder(now(), by_scale(), prefix=stream()[:200], reference=grown)
+
+
 def test_a_stream_without_reference_goes_on_without() -> None:
     alone = b"".join(Encoder(now(), by_scale(), target_bytes=300))
     encoder = Encoder(now(), by_scale(), target_bytes=300, prefix=alone[:100], reference=before())

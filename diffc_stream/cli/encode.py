@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from diffc_stream.codec import EncodeReport, Held
+    from diffc_stream.container import Reference
     from diffc_stream.diffusion.model import Model
 
 
@@ -112,6 +113,7 @@ def _encode(arguments: argparse.Namespace, advance: Advance) -> EncodeReport:
     advance.towards(target)
     models = Collection.at_hand(arguments.model)
     prefix = b""
+    named: Reference | None = None
     model: Model | None
     if arguments.extend is None:
         model = models.preferred
@@ -120,6 +122,7 @@ def _encode(arguments: argparse.Namespace, advance: Advance) -> EncodeReport:
         header = Prefix(prefix).header
         if header is None:
             raise NothingDecodable(f"{arguments.extend}: ends within its header")
+        named = header.reference
         model = models.get(header.model)
         if model is None:
             raise UnknownModel(header.model)
@@ -132,7 +135,7 @@ def _encode(arguments: argparse.Namespace, advance: Advance) -> EncodeReport:
         prefix=prefix,
         simulator=Simulator[arguments.simulator.upper()],
         metadata=metadata.only(arguments.metadata),
-        reference=_start(arguments, models, whole),
+        reference=_start(arguments, models, whole, named),
     )
     with opened(arguments.output) as out:
         out.write(prefix)
@@ -157,17 +160,23 @@ def _part(whole: NDArray[np.uint8], region: Rectangle | None) -> NDArray[np.uint
 
 
 def _start(
-    arguments: argparse.Namespace, models: Collection, whole: NDArray[np.uint8]
+    arguments: argparse.Namespace,
+    models: Collection,
+    whole: NDArray[np.uint8],
+    named: Reference | None,
 ) -> Held | None:
-    """Return the picture to start from."""
+    """Return the picture to start from; ``named`` is what the stream to extend starts from."""
     path: Path | None = arguments.start
     if path is None:
         return None
     from diffc_stream.references import held
 
     find = references.finder(path, [])
+    data = streams.read(path)
+    if named is not None and named.matches(data):
+        data = data[: named.size]  # a stream may have grown since
     try:
-        start = held(streams.read(path), models, name=_name(path), find=find)
+        start = held(data, models, name=_name(path), find=find)
     except PictureError as error:
         raise type(error)(f"{path}: {error}") from error
     if arguments.region is None:

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from diffc_stream.codec.chain import Chain
 from diffc_stream.codec.held import Held, found
-from diffc_stream.container import Header, Prefix
+from diffc_stream.container import Header, Prefix, Reference
 from diffc_stream.container.grammar import WHITE_RATIO, ratio
 from diffc_stream.diffusion.model import Model
 from diffc_stream.diffusion.reference import ReferencePicture
@@ -36,8 +36,8 @@ def beginning(
     reference that does not help is not used, nor is any by a model that does not know ``shaped``
     noise.
 
-    Raises PrefixMismatch if ``prefix`` has another header, and MissingReference if it starts from a
-    picture other than the one that is ``held``.
+    Raises PrefixMismatch if ``prefix`` has another header, and MissingReference if it starts from
+    bytes other than those that the picture ``held`` is made of, all of them.
     """
     reference = None
     begun = prefix.header
@@ -49,7 +49,7 @@ def beginning(
             seed=header.seed if seeded else begun.seed,
         )
         if begun.reference is not None:
-            if held is None or not begun.reference.matches(held.data):
+            if held is None or not _made_of(begun.reference, held.data):
                 raise MissingReference(begun.reference.told)
             header = replace(header, reference=begun.reference)
     elif held is not None and shaped and header.ratio != WHITE_RATIO:
@@ -61,6 +61,14 @@ def beginning(
     if header.reference is not None and reference is None and held is not None:
         reference = found(header.reference, held.picture, header.height, header.width)
     return header, reference
+
+
+def _made_of(said: Reference, data: bytes) -> bool:
+    """Return whether ``data`` are the bytes that ``said`` names, and no more.
+
+    More of a stream show another picture than its beginning does.
+    """
+    return len(data) == said.size and said.matches(data)
 
 
 def named(models: Mapping[str, Model], header: Header) -> Model:
