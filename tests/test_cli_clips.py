@@ -83,6 +83,8 @@ def test_what_it_holds(stream: Path, weights: Path, capsys: Capture) -> None:
     ("arguments", "message"),
     [
         (("decode", "{stream}", "out.jpg"), "a clip is written as a folder, .webp, .gif"),
+        (("decode", "{stream}", "-"), "-: a clip is written as a folder, .webp, .gif"),
+        (("decode", "{stream}", "/dev/null"), "/dev/null: a clip is written as a folder"),
         (("decode", "{stream}", "out.webp", "--render", "flow"), "no --render"),
         (("decode", "{stream}", "out.webp", "--max-bytes", "12"), "nothing can be decoded yet"),
         (("encode", "{folder}", "out.dfc", "--bytes", "20"), "at least"),

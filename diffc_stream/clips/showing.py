@@ -11,7 +11,7 @@ from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from diffc_stream.destination import opened
+from diffc_stream.destination import STANDARD, opened
 from diffc_stream.errors import DestinationError
 
 if TYPE_CHECKING:
@@ -49,8 +49,11 @@ def suits(path: Path) -> bool:
 
 
 def is_folder(path: Path) -> bool:
-    """Return whether a name is that of a folder: there is one, or it has no suffix."""
-    return path.is_dir() or not path.suffix
+    """Return whether a name is that of a folder: there is one, or it may have one.
+
+    For that it has no suffix, does not mean standard output, and nothing else has it.
+    """
+    return path.is_dir() or not (path.suffix or path == STANDARD or path.exists())
 
 
 def save(path: Path, pictures: Sequence[Picture], milliseconds: int) -> None:
