@@ -4,7 +4,17 @@ from dataclasses import replace
 
 import pytest
 
-from diffc_stream.container import Header, Kind, Prefix, Simulator, Step, StreamWriter
+from diffc_stream.container import (
+    Clip,
+    Header,
+    Kind,
+    Motion,
+    Prefix,
+    Second,
+    Simulator,
+    Step,
+    StreamWriter,
+)
 from diffc_stream.errors import PrefixMismatch
 
 HEADER = Header(model="00112233", width=640, height=480, seed=3)
@@ -80,6 +90,21 @@ def test_what_is_no_sound_stream_is_refused() -> None:
     for data in (b"GIF89a", b"DFC\x90" + WHOLE[4:], bytes(damaged), HEADER.encode() + b"\x07"):
         with pytest.raises(PrefixMismatch, match=r"cannot be extended: .*"):
             Prefix(data)
+
+
+def test_a_clip_is_refused_wherever_it_is_cut() -> None:
+    clip = Clip(pictures=2, milliseconds=80, stride=1)
+    header = Header(model="00112233", width=64, height=64, seed=0, ratio=200, about=True, clip=clip)
+    writer = StreamWriter()
+    data = writer.header(header)
+    head = len(data)
+    data += writer.step(Step(kind=Kind.REFINE, length=12, delta_code=54), bytes(12))
+    data += writer.turn(1)
+    data += writer.told(Motion(source=0, vectors=bytes(9)))
+    data += writer.told(Second(earlier=True, later=False, trust=bytes(9)))
+    for length in range(head, len(data) + 1):
+        with pytest.raises(PrefixMismatch, match="cannot be extended: it has several pictures"):
+            Prefix(data[:length])
 
 
 def test_headers_that_differ_say_in_what() -> None:

@@ -34,7 +34,7 @@ class Prefix:
     """The bytes that a stream begins with: any number of them, or none."""
 
     def __init__(self, data: bytes) -> None:
-        """Parse ``data``.  Raises PrefixMismatch if it is not a stream, unsupported or damaged."""
+        """Parse ``data``.  Raises PrefixMismatch if it is damaged, or not of one picture."""
         self.data = data
         self.records: list[Record] = []
         """The complete records.  The last one may be a check that is incomplete."""
@@ -50,13 +50,14 @@ class Prefix:
         except StreamError as error:
             raise PrefixMismatch(f"the prefix cannot be extended: {error}") from error
         self.header = reader.header
-        if self.header is not None and self.header.clip is not None:
-            raise PrefixMismatch("the prefix has several pictures, and cannot be extended")
 
     def _parse(self, reader: StreamReader) -> None:
         step, payload = None, bytearray()
         for event in reader.feed(self.data):
             match event:
+                case Header() if event.clip is not None:
+                    # At once: what is left of the records of clips looks like no step.
+                    raise StreamError("it has several pictures")
                 case Step():
                     step = event
                 case Payload() if step is not None:
