@@ -44,7 +44,9 @@ MOST_BYTES = 2**30
 """Most bytes of a picture from a pipe: all of them are held in memory before decoding."""
 
 
-def load_picture(source: Path | bytes | BinaryIO) -> NDArray[np.uint8]:
+def load_picture(
+    source: Path | bytes | BinaryIO, *, most_pixels: int = PIXEL_LIMIT
+) -> NDArray[np.uint8]:
     """Read a picture from a file, its bytes, or an open binary file.
 
     Returns an array (H, W, 3), uint8, sRGB, contiguous and writable; of an animation, the first
@@ -53,23 +55,27 @@ def load_picture(source: Path | bytes | BinaryIO) -> NDArray[np.uint8]:
 
     Raises the errors of :func:`load_photograph`.
     """
-    return load_photograph(source)[0]
+    return load_photograph(source, most_pixels=most_pixels)[0]
 
 
-def load_photograph(source: Path | bytes | BinaryIO) -> tuple[NDArray[np.uint8], Metadata]:
+def load_photograph(
+    source: Path | bytes | BinaryIO, *, most_pixels: int = PIXEL_LIMIT
+) -> tuple[NDArray[np.uint8], Metadata]:
     """Read a picture like :func:`load_picture`, and what its file says of how it was taken.
 
     Raises UnreadablePicture (no such file, not a picture, truncated, no pixels) or PictureTooLarge
-    (more than :data:`PIXEL_LIMIT` pixels).  Both messages are one line and name the file.
+    (more than ``most_pixels`` pixels, told before it is decoded).  Both messages are one line and
+    name the file.
     """
     name = _name(source)
+    most = min(most_pixels, PIXEL_LIMIT)
     try:
         with _quiet(), _file(source) as file:
-            opened = _opened(name, file)
-            _check_size(name, *opened.image.size)
+            opened = _opened(name, file, most)
+            _check_size(name, opened.image.size, most)
             _loaded(opened, file)
             with opened.image as image:
-                _check_size(name, *image.size)  # Again: a HEIF file may have stated another size.
+                _check_size(name, image.size, most)  # Again: a HEIF file may state another size.
                 metadata = capture.metadata_of(image)
                 return _array(exif.upright(_flattened(opened), image)), metadata
     except PictureError:
@@ -77,7 +83,7 @@ def load_photograph(source: Path | bytes | BinaryIO) -> tuple[NDArray[np.uint8],
     except Unsupported as error:
         raise UnreadablePicture(f"{name}: {error}") from error
     except Image.DecompressionBombError as error:
-        raise PictureTooLarge(_too_large(name, "the picture")) from error
+        raise PictureTooLarge(_too_large(name, "the picture", most)) from error
     except MemoryError as error:
         raise PictureTooLarge(f"{name}: not enough memory for this picture") from error
     except UnidentifiedImageError as error:
@@ -148,8 +154,9 @@ def _one_line(error: Exception) -> str:
     return _printable(" ".join(str(error).split())[:200]) or type(error).__name__
 
 
-def _too_large(name: str, what: str) -> str:
-    return f"{name}: {what} is beyond the limit of {PIXEL_LIMIT // 1_000_000} megapixels"
+def _too_large(name: str, what: str, most: int) -> str:
+    limit = f"{most:,} pixels" if most % 1_000_000 else f"{most // 1_000_000} megapixels"
+    return f"{name}: {what} is beyond the limit of {limit}"
 
 
 @contextlib.contextmanager
@@ -164,11 +171,12 @@ def _quiet() -> Iterator[None]:
         yield
 
 
-def _check_size(name: str, width: int, height: int) -> None:
+def _check_size(name: str, size: tuple[int, int], most: int) -> None:
+    width, height = size
     if width < 1 or height < 1:
         raise UnreadablePicture(f"{name}: a picture of {width} x {height} has no pixels")
-    if width * height > PIXEL_LIMIT:
-        raise PictureTooLarge(_too_large(name, f"{width} x {height} pixels"))
+    if width * height > most:
+        raise PictureTooLarge(_too_large(name, f"{width} x {height} pixels", most))
 
 
 @contextlib.contextmanager
@@ -200,7 +208,7 @@ class _Opened:
     tiff: Tiff | None = None
 
 
-def _opened(name: str, file: BinaryIO) -> _Opened:
+def _opened(name: str, file: BinaryIO, most: int) -> _Opened:
     file.seek(0)
     kind = kind_of(file.read(HEAD))
     file.seek(0)
@@ -212,7 +220,7 @@ def _opened(name: str, file: BinaryIO) -> _Opened:
                 image.info.pop("icc_profile", None)  # Another chunk may take precedence over it.
                 return _Opened(image, Told(found.profile, found.coding), png=found)
             case "TIFF":
-                return _opened_tiff(name, file)
+                return _opened_tiff(name, file, most)
             case "BMP":
                 file, told = bmp.opened(file)
                 return _Opened(_by_pillow(file), told)
@@ -226,7 +234,7 @@ def _opened(name: str, file: BinaryIO) -> _Opened:
                 file.seek(0)
                 return _Opened(_by_pillow(file), told)
             case "JPEG XL":
-                return _Opened(_opened_jxl(name, file))
+                return _Opened(_opened_jxl(name, file, most))
             case _:
                 return _Opened(_by_pillow(file))
     except UnidentifiedImageError as error:
@@ -242,7 +250,7 @@ def _by_pillow(file: BinaryIO) -> Image.Image:
     return Image.open(file, formats=formats)
 
 
-def _opened_tiff(name: str, file: BinaryIO) -> _Opened:
+def _opened_tiff(name: str, file: BinaryIO, most: int) -> _Opened:
     found = tiff.looked_at(file)
     file.seek(0)
     if found is None:
@@ -254,7 +262,7 @@ def _opened_tiff(name: str, file: BinaryIO) -> _Opened:
         if found.place:
             image.seek(found.place)
     except (UnidentifiedImageError, SyntaxError, ValueError, KeyError):
-        _check_size(name, *found.size)
+        _check_size(name, found.size, most)
         image = tiff.decoded(file, found)
         return _Opened(image)
     return _Opened(image, tiff=found)
@@ -270,13 +278,13 @@ def _opened_heif(name: str, file: BinaryIO) -> Image.Image:
     return image
 
 
-def _opened_jxl(name: str, file: BinaryIO) -> Image.Image:
+def _opened_jxl(name: str, file: BinaryIO, most: int) -> Image.Image:
     try:
         from pillow_jxl.JpegXLImagePlugin import JXLImageFile
     except ImportError as error:
         needed = "pip install 'diffc-stream[jxl]'"
         raise UnreadablePicture(f"{name}: JPEG XL needs {needed}") from error
-    _check_size(name, *jxl.size_of(file))
+    _check_size(name, jxl.size_of(file), most)
     file.seek(0)
     image: Image.Image = JXLImageFile(file)
     if not getattr(image, "jpeg", False):

@@ -125,7 +125,7 @@ class References:
 
     def _decoded(self, data: bytes, left: int) -> NDArray[np.uint8]:
         if not data.startswith(MAGIC):
-            return load_picture(data)
+            return load_picture(data, most_pixels=self._most_pixels)
         if not left:
             raise StreamError(f"more than {MOST_BACK} streams that start from one another")
         decoder = Decoder(

@@ -316,6 +316,18 @@ def test_decompression_bombs_are_not_decoded(side: int) -> None:
         load_picture(png_of(side, side))
 
 
+@pytest.mark.parametrize("kind", ["PNG", "JPEG", "WEBP", "TIFF", "JPEG2000"])
+def test_pictures_beyond_a_limit_of_the_caller_are_not_decoded(
+    kind: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data = encoded(Image.fromarray(plain()), kind)
+    height, width = plain().shape[:2]
+    assert load_picture(data, most_pixels=height * width).shape == plain().shape
+    monkeypatch.setattr(module, "_loaded", None)  # nothing may call it
+    with pytest.raises(PictureTooLarge, match=f"the limit of {height * width - 1} pixels"):
+        load_picture(data, most_pixels=height * width - 1)
+
+
 def test_large_pictures_below_the_limit_are_not_warned_about() -> None:
     with pytest.raises(UnreadablePicture):
         load_picture(png_of(9_990, 10_000))

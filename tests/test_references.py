@@ -9,6 +9,7 @@ import pytest
 from diffc_stream.container import Header, Reference
 from diffc_stream.container.reference import digest
 from diffc_stream.errors import MissingReference, PictureTooLarge, StreamError
+from diffc_stream.picture import png_bytes
 from diffc_stream.references import Pictures, References, among, held
 
 
@@ -58,6 +59,14 @@ def test_what_is_not_it() -> None:
             References([camera.MODEL], find)(reference(1))
     with pytest.raises(PictureTooLarge):
         References([camera.MODEL], among(data), most_pixels=64 * 63)(reference(1))
+
+
+def test_picture_files_have_the_limit_of_streams() -> None:
+    data = png_bytes(np.zeros((20, 30, 3), np.uint8))
+    said = Reference(size=len(data), digest=digest(data), trust=b"\0")
+    assert References([], among([data]), most_pixels=600)(said).shape == (20, 30, 3)
+    with pytest.raises(PictureTooLarge, match="30 x 20 pixels is beyond the limit of 599 pixels"):
+        References([], among([data]), most_pixels=599)(said)
 
 
 def test_a_chain_has_an_end() -> None:

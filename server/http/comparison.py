@@ -22,7 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, features
 
-from diffc_stream.errors import PictureError, RequestRefused
+from diffc_stream.errors import PictureError, PictureTooLarge, RequestRefused
 from diffc_stream.metrics import psnr
 from diffc_stream.opening import Identity, is_passing
 from diffc_stream.picture import load_picture
@@ -187,16 +187,16 @@ class Comparison:
             self._original = None  # free it first: two at once take too much memory
             try:
                 with file.open() as opened:
-                    pixels = load_picture(opened)
+                    pixels = load_picture(opened, most_pixels=MOST_PIXELS)
                     file.check(Identity.opened(opened))
             except OSError as error:
                 raise unreadable(error) from error
             except PictureError as error:
                 if is_passing(error):
                     raise try_later() from error
+                if isinstance(error, PictureTooLarge):
+                    raise _none("it is too large to be compared") from error
                 raise RequestRefused(Code.UNREADABLE_IMAGE, str(error)) from error
-            if pixels.shape[0] * pixels.shape[1] > MOST_PIXELS:
-                raise _none("it is too large to be compared")
             self._original = file, pixels
         return self._original[1]
 
