@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,11 +16,15 @@ from diffc_stream.container import Reference
 from diffc_stream.container.grammar import MAGIC
 from diffc_stream.container.reference import MOST_BACK, digest
 from diffc_stream.diffusion.model import Model
-from diffc_stream.errors import MissingReference, StreamError
+from diffc_stream.errors import MissingReference, PictureTooLarge, StreamError
 from diffc_stream.picture import load_picture
 
 MOST_KEPT = 2**26
 """Bytes of the pictures that are kept for the next stream, one byte for each colour of a pixel."""
+
+MOST_BEHIND = 2**29
+"""Pixels of all streams that start from one another, however few bytes they have: those that a
+camera of 3840x2160 pixels has between key pictures (:data:`diffc_stream.succession.LONGEST`)."""
 
 Models = Mapping[str, Model] | Sequence[Model]
 Finder = Callable[[Reference], bytes | None]
@@ -59,6 +64,27 @@ class Pictures:
                 self._bytes -= dropped.nbytes
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Left:
+    """What may still come before a stream in a chain of them, each of which has to be rendered."""
+
+    streams: int
+    pixels: int
+    most: int
+    """How many pixels there were at the beginning, for the error."""
+
+    def without(self, pixels: int) -> _Left:
+        """Return what is left after a stream of ``pixels``.  Raises PictureTooLarge if it is none.
+
+        A chain is followed to its end before anything is rendered, so that it is refused first.
+        """
+        if pixels > self.pixels:
+            raise PictureTooLarge(
+                f"streams that start from one another have more than {self.most:,} pixels in all"
+            )
+        return replace(self, streams=self.streams - 1, pixels=self.pixels - pixels)
+
+
 def held(
     data: bytes,
     models: Models,
@@ -74,15 +100,16 @@ def held(
     MissingReference.
     """
     maker = References(models, find, pictures=pictures)
-    return Held(picture=maker.made(data, MOST_BACK), data=data, name=name)
+    return Held(picture=maker.made(data), data=data, name=name)
 
 
 class References:
     """The pictures that streams may start from: what a :class:`~diffc_stream.codec.Decoder` asks.
 
     ``find`` returns the bytes that a reference names.  They are checked, and the pictures are made
-    when a stream asks for them, with ``most_pixels`` pixels at most; those in ``pictures`` need no
-    finding, and new ones are added to it.
+    when a stream asks for them, with ``most_pixels`` pixels at most, and MOST_BEHIND in all where
+    streams start from one another; those in ``pictures`` need no finding and count for nothing, and
+    new ones are added to it.
     """
 
     def __init__(
@@ -97,16 +124,21 @@ class References:
         self._find = find
         self._pictures = pictures or Pictures(0)
         self._most_pixels = most_pixels
+        most = max(MOST_BEHIND, most_pixels)
+        self._left = _Left(streams=MOST_BACK, pixels=most, most=most)
 
     def __call__(self, reference: Reference) -> NDArray[np.uint8]:
         """Return the picture that ``reference`` names, 8-bit sRGB, (H, W, 3).
 
         Raises MissingReference if nothing that is found is it, and what :func:`held` raises.
         """
-        return self._found(reference, MOST_BACK)
+        return self._found(reference, self._left)
 
-    def made(self, data: bytes, left: int) -> NDArray[np.uint8]:
-        """Return the picture of a file or stream, following ``left`` references."""
+    def made(self, data: bytes) -> NDArray[np.uint8]:
+        """Return the picture of a file or stream, (H, W, 3); raises what :func:`held` does."""
+        return self._made(data, self._left)
+
+    def _made(self, data: bytes, left: _Left) -> NDArray[np.uint8]:
         key = len(data), digest(data)
         picture = self._pictures.get(*key)
         if picture is None:
@@ -114,25 +146,26 @@ class References:
             self._pictures.put(*key, picture)
         return picture
 
-    def _found(self, reference: Reference, left: int) -> NDArray[np.uint8]:
+    def _found(self, reference: Reference, left: _Left) -> NDArray[np.uint8]:
         picture = self._pictures.get(reference.size, reference.digest)
         if picture is not None:
             return picture
         data = None if self._find is None else self._find(reference)
         if data is None or not reference.matches(data):
             raise MissingReference(reference.told)
-        return self.made(data[: reference.size], left)
+        return self._made(data[: reference.size], left)
 
-    def _decoded(self, data: bytes, left: int) -> NDArray[np.uint8]:
+    def _decoded(self, data: bytes, left: _Left) -> NDArray[np.uint8]:
         if not data.startswith(MAGIC):
             return load_picture(data, most_pixels=self._most_pixels)
-        if not left:
+        if not left.streams:
             raise StreamError(f"more than {MOST_BACK} streams that start from one another")
-        decoder = Decoder(
-            self._models,
-            most_pixels=self._most_pixels,
-            references=lambda reference: self._found(reference, left - 1),
-        )
+
+        def before(reference: Reference) -> NDArray[np.uint8]:
+            assert decoder.header is not None
+            return self._found(reference, left.without(decoder.header.pixels))
+
+        decoder = Decoder(self._models, most_pixels=self._most_pixels, references=before)
         decoder.feed(data)
         return decoder.render().image
 

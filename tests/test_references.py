@@ -11,6 +11,7 @@ from diffc_stream.container.reference import digest
 from diffc_stream.errors import MissingReference, PictureTooLarge, StreamError
 from diffc_stream.picture import png_bytes
 from diffc_stream.references import Pictures, References, among, held
+from diffc_stream.succession import LONGEST
 
 
 def reference(number: int) -> Reference:
@@ -69,14 +70,15 @@ def test_picture_files_have_the_limit_of_streams() -> None:
         References([], among([data]), most_pixels=599)(said)
 
 
-def test_a_chain_has_an_end() -> None:
+def from_one_another(count: int, *, width: int, height: int) -> tuple[list[bytes], Reference]:
+    """Return streams of nothing but a header, and what names the last; the first one's is lost."""
     files: list[bytes] = []
     said = Reference(size=3, digest=digest(b"abc"), trust=b"\0")
-    for _ in range(101):
+    for _ in range(count):
         header = Header(
             model=camera.MODEL.fingerprint,
-            width=64,
-            height=64,
+            width=width,
+            height=height,
             seed=0,
             ratio=200,
             about=True,
@@ -84,5 +86,23 @@ def test_a_chain_has_an_end() -> None:
         )
         files.append(header.encode())
         said = Reference(size=len(files[-1]), digest=digest(files[-1]), trust=b"\0")
+    return files, said
+
+
+def test_a_chain_has_an_end() -> None:
+    files, said = from_one_another(101, width=64, height=64)
     with pytest.raises(StreamError, match="more than 100 streams"):
         References([camera.MODEL], among(files))(said)
+
+
+def test_a_chain_has_so_many_pixels_in_all() -> None:
+    files, said = from_one_another(LONGEST, width=3840, height=2160)
+    with pytest.raises(MissingReference):  # it is followed to its end
+        References([camera.MODEL], among(files), most_pixels=3840 * 2160)(said)
+    files, said = from_one_another(6, width=10_000, height=10_000)
+    with pytest.raises(PictureTooLarge, match="more than 536,870,912 pixels in all"):
+        References([camera.MODEL], among(files))(said)
+    with pytest.raises(PictureTooLarge, match="more than 536,870,912 pixels in all"):
+        held(files[-1], [camera.MODEL], find=among(files))
+    with pytest.raises(MissingReference):
+        References([camera.MODEL], among(files), most_pixels=6 * 10**8)(said)

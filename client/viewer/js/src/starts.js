@@ -6,7 +6,7 @@
 
 import { MOST_PIXELS } from "./codec/beginning.js";
 import { Decoder } from "./codec/decoder.js";
-import { MissingReference, StreamError, Superseded } from "./errors.js";
+import { MissingReference, PictureTooLarge, StreamError, Superseded } from "./errors.js";
 import { readImage } from "./image.js";
 
 /** @typedef {import("./codec/beginning.js").References} References */
@@ -24,8 +24,9 @@ import { readImage } from "./image.js";
 
 /**
  * `image` reads picture files, by default as browsers do, into RGBA; `mostPixels` is the limit of
- * each picture, `mostBytes` that of all bytes that are found for one.  Those who have the same
- * `remembered` and `underway` share pictures that were made before, and those that are being made.
+ * each picture, `mostBytes` that of all bytes that are found for one.  All streams that start from
+ * one another may have MOST_BEHIND pixels.  Those who have the same `remembered` and `underway` share
+ * pictures that were made before, and those that are being made; these count for nothing.
  *
  * @typedef {object} Options
  * @property {(data: Uint8Array, mostPixels: number) => Picture | Promise<Picture>} [image]
@@ -37,6 +38,17 @@ import { readImage } from "./image.js";
 
 /** So many references of references of ... are followed. */
 export const MOST_STEPS_BACK = 100;
+/**
+ * Pixels of all streams that start from one another, however few bytes they have: those that a
+ * camera of 3840x2160 pixels has between key pictures.
+ */
+export const MOST_BEHIND = 2 ** 29;
+
+/**
+ * What may still come before a stream: so many streams, of so many pixels in all.
+ *
+ * @typedef {{ streams: number, pixels: number }} Left
+ */
 
 const MAGIC = [0x44, 0x46, 0x43];
 
@@ -49,10 +61,21 @@ const MAGIC = [0x44, 0x46, 0x43];
  * @param {Models} models
  * @param {Find} find
  * @param {Options} [options]
- * @param {number} [left] references of references that are still followed
  * @returns {References}
  */
-export function starts(models, find, options = {}, left = MOST_STEPS_BACK) {
+export function starts(models, find, options = {}) {
+  const pixels = Math.max(MOST_BEHIND, options.mostPixels ?? 0);
+  return startsWithin(models, find, options, { streams: MOST_STEPS_BACK, pixels });
+}
+
+/**
+ * @param {Models} models
+ * @param {Find} find
+ * @param {Options} options
+ * @param {Left} left
+ * @returns {References}
+ */
+function startsWithin(models, find, options, left) {
   const { remembered, underway } = options;
   return async ({ name, size, digest }) => {
     const key = `${digest} ${size}`;
@@ -85,7 +108,7 @@ export function starts(models, find, options = {}, left = MOST_STEPS_BACK) {
  * @param {Models} models
  * @param {Find} find
  * @param {Options} options
- * @param {number} left
+ * @param {Left} left
  * @returns {Promise<Picture>}
  */
 async function made(named, models, find, options, left) {
@@ -94,12 +117,32 @@ async function made(named, models, find, options, left) {
   const data = await find(named);
   if (!data) throw new MissingReference(named);
   if (MAGIC.some((byte, i) => data[i] !== byte)) return image(data, mostPixels);
-  if (!left) {
+  if (!left.streams) {
     throw new StreamError(`more than ${MOST_STEPS_BACK} streams that start from one another`);
   }
   const less = { ...options, mostBytes: mostBytes - named.size };
-  const references = starts(models, find, less, left - 1);
+  /** @type {References} */
+  const references = (reference) =>
+    startsWithin(models, find, less, without(left, decoder.header))(reference);
   const decoder = new Decoder(models, { mostPixels, references });
   await decoder.feed(data);
   return decoder.render();
+}
+
+/**
+ * Return what is left after a stream, given its header.
+ *
+ * Throws PictureTooLarge if it is none: a chain is followed to its end before anything is rendered, so
+ * that it is refused first.
+ *
+ * @param {Left} left
+ * @param {import("./container/grammar.js").Header | null} header
+ * @returns {Left}
+ */
+function without({ streams, pixels }, header) {
+  const rest = header ? pixels - header.width * header.height : pixels;
+  if (rest < 0) {
+    throw new PictureTooLarge("streams that start from one another have too many pixels in all");
+  }
+  return { streams: streams - 1, pixels: rest };
 }

@@ -12,7 +12,7 @@ import { starts } from "../src/starts.js";
 import { Code } from "../src/session/messages.js";
 import { PrefixHash } from "../src/session/prefix.js";
 import { alike } from "./looks.js";
-import { MODELS, STARTED, ppm, started } from "./started.js";
+import { MODELS, STARTED, ppm, started, startingFrom } from "./started.js";
 import { byScale, near } from "./vectors.js";
 
 /** @typedef {import("../src/container/reference.js").Named} Named */
@@ -134,6 +134,25 @@ describe("a picture to start from", () => {
     }
     assert.ok(error instanceof StreamError);
     assert.match(error.message, /more than 100 streams/);
+  });
+
+  test("does not start from too many pixels in all", async () => {
+    let file = Uint8Array.of(1, 2, 3);
+    /** @type {Uint8Array[]} */
+    const chain = [];
+    for (let i = 0; i < 7; i++) {
+      file = startingFrom("00000002", "", file, [0x90, 0x4e, 0x90, 0x4e]); // 10,000x10,000
+      chain.push(file);
+    }
+    /** @param {number} streams @param {number} [mostPixels] */
+    const fed = (streams, mostPixels) => {
+      const known = references(MODELS, among(chain), { image: ppm, mostPixels });
+      return new Decoder(MODELS, { references: known }).feed(chain[streams]);
+    };
+    const tooLarge = { name: "PictureTooLarge", message: /have too many pixels in all/ };
+    await assert.rejects(fed(5), MissingReference);
+    await assert.rejects(fed(6), tooLarge);
+    await assert.rejects(fed(6, 6e8), MissingReference);
   });
 
   test("takes no more bytes than may be", async () => {

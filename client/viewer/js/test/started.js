@@ -37,16 +37,17 @@ export function ppm(file) {
 }
 
 /**
- * Return the header of a stream of 93x61 pixels that starts from a file, and trusts it everywhere.
+ * Return the header of a stream that starts from a file, and trusts it everywhere.
  *
  * @param {string} model
  * @param {string} name
  * @param {Uint8Array} file of up to 16,383 bytes
+ * @param {number[]} [sides] the bytes of its width and height, by default 93x61 pixels
  */
-export function startingFrom(model, name, file) {
+export function startingFrom(model, name, file, sides = [93, 61]) {
   const digest = bytes(String(new PrefixHash(file)));
   const said = new TextEncoder().encode(name);
-  const body = [0x44, 0x46, 0x43, 0x40, ...bytes(model), 93, 61, 0, 153];
+  const body = [0x44, 0x46, 0x43, 0x40, ...bytes(model), ...sides, 0, 153];
   body.push((file.length & 0x7f) | 0x80, file.length >> 7, ...digest, said.length, ...said);
   body.push(0, 0, 0, 0, 3, 0x6f, 0x6f, 0x3f);
   const crc = crc32c(Uint8Array.from(body));
