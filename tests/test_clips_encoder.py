@@ -155,6 +155,14 @@ def test_what_cannot_be_encoded() -> None:
         ClipEncoder(shown, model(), milliseconds=100)
     with pytest.raises(ValueError, match="one size"):
         encoded([shown[0], shown[1][:-1]], 500)
+    for pictures in ([], shown[:1], [np.zeros((1, 1, 3), np.uint8)] * 1025):
+        with pytest.raises(ValueError, match=r"2 to 1,024 pictures, not (0|1|1,025)$"):
+            encoded(pictures, 500)
+    for milliseconds in (0, 60_001):
+        with pytest.raises(ValueError, match=r"shown 1 to 60,000 ms, not (0|60,001)$"):
+            ClipEncoder(shown, by_scale(), milliseconds=milliseconds)
+    with pytest.raises(ValueError, match="a seed is between 0 and"):
+        ClipEncoder(shown, by_scale(), milliseconds=100, seed=2**32)
     with pytest.raises(PictureTooLarge, match="8,388,608 for a clip"):
         ClipEncoder([np.zeros((1000, 5000, 3), np.uint8)] * 2, by_scale(), milliseconds=100)
 

@@ -103,6 +103,12 @@ def test_a_side_that_the_format_cannot_state_is_refused() -> None:
         Encoder(np.zeros((1, 65_536, 3), np.uint8), independent())
 
 
+@pytest.mark.parametrize("seed", [-1, 2**32])
+def test_a_seed_that_the_format_cannot_state_is_refused(seed: int) -> None:
+    with pytest.raises(ValueError, match=rf"between 0 and 2\^32 - 1, not {seed}"):
+        Encoder(picture(), model(), seed=seed)
+
+
 def test_the_first_bytes_leave_before_the_coarsest_octave_was_evaluated_twice() -> None:
     encoder = Encoder(picture(), model())
     first = next(iter(encoder))

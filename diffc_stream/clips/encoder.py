@@ -24,6 +24,7 @@ from diffc_stream.codec.forecast import SIGNAL_RANGE, decibel
 from diffc_stream.codec.schedule import Schedule, usual
 from diffc_stream.codec.stepper import Stepper
 from diffc_stream.container import Clip, Header, Metadata, Motion, Second, Simulator, StreamWriter
+from diffc_stream.container.clip import LONGEST, MOST_PICTURES
 from diffc_stream.container.grammar import CHECK_SIZE, MAX_SIDE
 from diffc_stream.container.metadata import NOTHING
 from diffc_stream.diffusion.model import Model
@@ -59,7 +60,8 @@ class ClipEncoder:
 
     Raises TargetError for a target that is too small, PictureTooLarge for sides of more than 65,535
     pixels or too many pixels in all, UnsupportedStream for other models, ValueError for pictures
-    that differ in size.
+    that differ in size, fewer or more of them than a clip can have, ``milliseconds`` that are not 1
+    to 60,000, and a seed that is not 0 to 2^32 - 1.
     """
 
     def __init__(
@@ -75,6 +77,10 @@ class ClipEncoder:
     ) -> None:
         if not model.shaped:
             raise UnsupportedStream("this model knows white noise only; clips need another one")
+        if not 2 <= len(pictures) <= MOST_PICTURES:
+            raise ValueError(f"a clip has 2 to {MOST_PICTURES:,} pictures, not {len(pictures):,}")
+        if not 1 <= milliseconds <= LONGEST:
+            raise ValueError(f"a picture is shown 1 to {LONGEST:,} ms, not {milliseconds:,}")
         if len({picture.shape for picture in pictures}) != 1:
             raise ValueError("the pictures of a clip have to have one size")
         height, width = pictures[0].shape[:2]

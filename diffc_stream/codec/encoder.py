@@ -77,10 +77,11 @@ class Encoder:
     a version that cannot hold it, or contains metadata already.
 
     Raises TargetError for a target too small for any picture or not beyond the prefix,
-    PictureTooLarge for a side of more than 65,535 pixels, and PrefixMismatch for a prefix that is
-    damaged or has another header than this stream, MissingReference if it starts from another
-    reference.  Iterating raises PrefixMismatch where only the
-    steps tell: if they are of another picture, or the last one comes out differently.
+    PictureTooLarge for a side of more than 65,535 pixels, ValueError for a seed that is not 0 to
+    2^32 - 1, PrefixMismatch for a prefix that is damaged or has another header than this stream,
+    and MissingReference if it starts from another reference, or from less of it.  Iterating raises
+    PrefixMismatch where only the steps tell: if they are of another picture, or the last one comes
+    out differently.
     """
 
     def __init__(

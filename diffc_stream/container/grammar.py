@@ -128,6 +128,11 @@ class Header:
     """If the stream has several pictures; then there is no ``reference``, noise is shaped, and
     ``about`` is true."""
 
+    def __post_init__(self) -> None:
+        """Raise ValueError for a seed that no reader takes: encoders get it from outside."""
+        if not 0 <= self.seed < 2**32:
+            raise ValueError(f"a seed is between 0 and 2^32 - 1, not {self.seed}")
+
     @property
     def version(self) -> int:
         """Version of the grammar: the oldest one that has what this stream needs."""
