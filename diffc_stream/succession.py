@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from diffc_stream.container.grammar import STREAM_SUFFIX
-from diffc_stream.container.reference import MOST_NAME
+from diffc_stream.container.reference import nameable
 
 KEY_EVERY = 3600.0
 """Seconds of a period of the clock."""
@@ -47,5 +47,4 @@ def keys(pictures: Sequence[tuple[int, str]], period: int) -> list[int]:
 
 def is_nameable(name: str) -> bool:
     """Tell whether a stream may name the one of this picture, and receivers believe it."""
-    size = len(f"{name}{STREAM_SUFFIX}".encode(errors="replace"))
-    return name.isprintable() and "\\" not in name and size <= MOST_NAME
+    return name.isprintable() and "\\" not in name and nameable(f"{name}{STREAM_SUFFIX}")

@@ -13,6 +13,7 @@ from sources import SOURCE, by_scale, model, picture
 from diffc_stream.codec import Curve, Decoder, Encoder, Held
 from diffc_stream.codec.held import found
 from diffc_stream.container import Header, Reference
+from diffc_stream.container import reference as module
 from diffc_stream.diffusion import octaves
 from diffc_stream.errors import (
     CorruptStream,
@@ -127,6 +128,29 @@ def test_a_reference_of_no_use_costs_nothing() -> None:
 def test_a_reference_smaller_than_the_coarsest_octave_is_of_no_use() -> None:
     tiny = Held(picture=picture()[:10, :10], data=b"tiny")
     assert tiny.used_for(now()) is None
+
+
+def test_what_no_stream_can_say_is_not_started_from(monkeypatch: pytest.MonkeyPatch) -> None:
+    said = before().used_for(now())
+    assert said is not None
+    monkeypatch.setattr(module, "MOST_SIZE", len(before().data) - 1)
+    assert before().used_for(now()) is None
+    monkeypatch.undo()
+    wide = np.tile(picture(), (1, 1026, 1))
+    for width, use in ((64 + 65_535, True), (64 + 65_536, False)):
+        held = Held(picture=wide[:, :width], data=b"wide", view=(0, 0, 64, 64))
+        used = held.used_for(now())
+        assert (used is not None) is use
+        if used is not None:
+            assert Reference.parse(used[0].encode(), 0)[0] == used[0]
+
+
+def test_a_name_too_long_to_be_said_is_left_out() -> None:
+    for name, there in (("n" * 255, True), ("n" * 256, False), ("é" * 128, False)):
+        used = replace(before(), name=name).used_for(now())
+        assert used is not None
+        assert used[0].name == (name if there else "")
+        assert Reference.parse(used[0].encode(), 0)[0] == used[0]
 
 
 def test_models_of_white_noise_start_from_nothing() -> None:

@@ -11,7 +11,6 @@ from diffc_stream.cli import clips, references, streams
 from diffc_stream.cli.arguments import Commands, command, count
 from diffc_stream.cli.output import Advance, print_json, progress, reporting
 from diffc_stream.container import Prefix, Simulator
-from diffc_stream.container.reference import MOST_NAME
 from diffc_stream.destination import STANDARD, check, opened
 from diffc_stream.diffusion.collection import Collection
 from diffc_stream.errors import NothingDecodable, PictureError, TargetError, UnknownModel
@@ -176,7 +175,7 @@ def _start(
     if named is not None and named.matches(data):
         data = data[: named.size]  # a stream may have grown since
     try:
-        start = held(data, models, name=_name(path), find=find)
+        start = held(data, models, name="" if path == STANDARD else path.name, find=find)
     except PictureError as error:
         raise type(error)(f"{path}: {error}") from error
     if arguments.region is None:
@@ -188,12 +187,6 @@ def _start(
             f"{whole.shape[1]}x{whole.shape[0]} pixels"
         )
     return replace(start, view=(top, left, height, width))
-
-
-def _name(path: Path) -> str:
-    """Return the name of a file, as far as a stream can say it."""
-    name = "" if path == STANDARD else path.name
-    return name if len(name.encode(errors="replace")) <= MOST_NAME else ""
 
 
 def _rate(text: str) -> float:

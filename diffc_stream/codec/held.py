@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from diffc_stream.codec.comparison import compared
 from diffc_stream.codec.motion import moved
 from diffc_stream.container import Reference
-from diffc_stream.container.reference import digest
+from diffc_stream.container.reference import digest, nameable, possible
 from diffc_stream.diffusion import octaves
 from diffc_stream.diffusion.reference import ReferencePicture, fitted
 from diffc_stream.diffusion.trust import Trust
@@ -28,7 +28,8 @@ class Held:
     data: bytes
     """A file, or the beginning of a stream: what names the picture."""
     name: str = ""
-    """Where receivers may look for the file, if it is not empty."""
+    """Where receivers may look for the file, if it is not empty; a stream leaves out one that is
+    too long to be said."""
 
     view: tuple[int, int, int, int] | None = None
     """The part that pictures show which start from it: top, left, height and width in its own
@@ -37,7 +38,7 @@ class Held:
     def used_for(self, picture: NDArray[np.uint8]) -> tuple[Reference, ReferencePicture] | None:
         """Return what a stream of ``picture``, 8-bit sRGB, says of this one, and what it is worth.
 
-        None if it is of no use for that picture.
+        None if it is of no use for that picture, or is beyond what a stream can say.
         """
         height, width = picture.shape[:2]
         sizes = octaves.sizes(height, width)
@@ -46,6 +47,8 @@ class Held:
             return None
         shift = -top, -left
         cut = self.picture.shape[0] - rows, self.picture.shape[1] - columns
+        if not possible(len(self.data), shift, cut):
+            return None
         x = octaves.all_of(octaves.signal(picture), len(sizes))
         reference = fitted(self.picture, sizes, shift, cut)
         if self.view is None and self.picture.shape == picture.shape:
@@ -58,7 +61,7 @@ class Held:
         said = Reference(
             size=len(self.data),
             digest=digest(self.data),
-            name=self.name,
+            name=self.name if nameable(self.name) else "",
             shift=shift,
             cut=cut,
             trust=trust.encode(),

@@ -55,8 +55,8 @@ class Reference:
 
     def encode(self) -> bytes:
         """Return the reference's bytes in a header."""
+        assert nameable(self.name)
         name = self.name.encode(errors="replace")
-        assert len(name) <= MOST_NAME
         assert len(self.digest) == DIGEST
         return (
             encode_varint(self.size)
@@ -89,7 +89,7 @@ class Reference:
         beside, place = parse_varint(data, place)
         known, place = parse_varint(data, place)
         shift, cut = (_unfolded(down), _unfolded(right)), (below, beside)
-        if not 1 <= size <= MOST_SIZE or max(map(abs, shift + cut)) > MOST_SHIFT:
+        if not possible(size, shift, cut):
             raise CorruptStream("the header names an impossible reference", offset=begin)
         if not 1 <= known <= MOST_TRUST:
             raise CorruptStream(f"the header says in {known} bytes what to trust", offset=begin)
@@ -108,6 +108,16 @@ class Reference:
     def matches(self, data: bytes) -> bool:
         """Return whether ``data`` begins with the bytes that are meant."""
         return len(data) >= self.size and digest(data[: self.size]) == self.digest
+
+
+def possible(size: int, shift: tuple[int, int], cut: tuple[int, int]) -> bool:
+    """Return whether a header can say that a reference has these bytes, shift and cut."""
+    return 1 <= size <= MOST_SIZE and max(map(abs, shift + cut)) <= MOST_SHIFT
+
+
+def nameable(name: str) -> bool:
+    """Return whether a header can say this name, or none if it is empty."""
+    return len(name.encode(errors="replace")) <= MOST_NAME
 
 
 def digest(data: bytes) -> bytes:

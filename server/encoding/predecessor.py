@@ -14,7 +14,6 @@ from typing import Protocol
 from diffc_stream.codec.extent import STEP, USUAL, Extent, Rule
 from diffc_stream.container import Header, Reference
 from diffc_stream.container.grammar import MOST_HEADER, STREAM_SUFFIX
-from diffc_stream.container.reference import MOST_NAME
 from diffc_stream.errors import RequestRefused
 
 from ..catalogue.file import File
@@ -89,7 +88,7 @@ class Predecessor:
             if error.retry or said is not None:
                 raise
             return self.opener
-        return self.opener.starting(_name(self.chain[-1]), files)
+        return self.opener.starting(f"{self.chain[-1].path.name}{STREAM_SUFFIX}", files)
 
     async def _files(
         self, said: Reference | None, account: Account, *, claimed: bool
@@ -120,12 +119,6 @@ class Predecessor:
             data = stream.read(extent.looked, len(stream))
             await asyncio.to_thread(extent.look, data, complete=complete)
         return extent.size
-
-
-def _name(file: File) -> str:
-    """Return the name of a picture's stream, as far as another stream can say it."""
-    name = f"{file.path.name}{STREAM_SUFFIX}"
-    return name if len(name.encode(errors="replace")) <= MOST_NAME else ""
 
 
 @contextmanager
