@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from diffc_stream.container import grammar, varint
+from diffc_stream.container import grammar, reference, varint
 from diffc_stream.container.grammar import (
     Before,
     Header,
@@ -242,8 +242,14 @@ def test_a_step_of_no_length_or_of_too_many_bytes(length: int) -> None:
         Step.parse(data, Before(), 40)
 
 
-def test_the_longest_header() -> None:
-    reference = Reference(
+def padded(value: int) -> bytes:
+    """Return ``value`` in as many bytes as a varint may have."""
+    kept = [value >> 7 * index & 0x7F for index in range(varint.LONGEST_VARINT)]
+    return bytes([0x80 | bits for bits in kept[:-1]] + kept[-1:])
+
+
+def test_the_longest_header(monkeypatch: pytest.MonkeyPatch) -> None:
+    named = Reference(
         size=MOST_SIZE,
         digest=bytes(DIGEST),
         name="n" * MOST_NAME,
@@ -259,8 +265,15 @@ def test_the_longest_header() -> None:
         seed=2**32 - 1,
         ratio=200,
         about=True,
-        reference=reference,
+        reference=named,
     )
     data = header.encode()
     assert MOST_TRUST + MOST_NAME < len(data) <= grammar.MOST_HEADER
     assert Header.parse(data) == (header, len(data))
+    # Numbers may take more bytes than they need.
+    monkeypatch.setattr(grammar, "encode_varint", padded)
+    monkeypatch.setattr(reference, "encode_varint", padded)
+    longest = header.encode()
+    assert len(longest) == grammar.MOST_HEADER
+    assert Header.at(longest) == header
+    assert Header.at(longest[:-1]) is None

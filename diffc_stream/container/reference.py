@@ -32,7 +32,7 @@ MOST_BACK = 100
 """So many streams that start from one another are followed."""
 MOST_SIZE = 2**30
 """The largest file, in bytes, that may be a reference."""
-MOST_REFERENCE = 4 * LONGEST_VARINT + DIGEST + 1 + MOST_NAME + MOST_TRUST
+MOST_REFERENCE = 6 * LONGEST_VARINT + DIGEST + 1 + MOST_NAME + MOST_TRUST
 """Most bytes of a reference in a header."""
 
 
