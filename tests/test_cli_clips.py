@@ -86,10 +86,15 @@ def test_what_it_holds(stream: Path, weights: Path, capsys: Capture) -> None:
         (("decode", "{stream}", "-"), "-: a clip is written as a folder, .webp, .gif"),
         (("decode", "{stream}", "/dev/null"), "/dev/null: a clip is written as a folder"),
         (("decode", "{stream}", "out.webp", "--render", "flow"), "no --render"),
+        (("decode", "{stream}", "out.webp", "--symmetries", "8"), "no --symmetries"),
+        (("decode", "{stream}", "out.webp", "--reference", "{folder}/0.png"), "no --reference"),
+        (("decode", "{stream}", "out.mp4", "--quality", "80"), "quality to choose as .webp only"),
         (("decode", "{stream}", "out.webp", "--max-bytes", "12"), "nothing can be decoded yet"),
         (("encode", "{folder}", "out.dfc", "--bytes", "20"), "at least"),
         (("encode", "{folder}", "out.dfc", "--bpp", "1"), "--bpp is for single pictures"),
         (("encode", "{folder}", "out.dfc", "--extend", "{stream}"), "--extend is for single"),
+        (("encode", "{folder}", "out.dfc", "--simulator", "pfr"), "--simulator is for single"),
+        (("encode", "{folder}", "out.dfc", "--metadata", "all"), "--metadata is for single"),
         (("encode", "{stream}", "out.dfc", "--fps", "5"), ".dfc is not read"),
         (("inspect", "{stream}", "--original", "{folder}/0.png"), "--original and --plot are for"),
     ],
@@ -111,6 +116,17 @@ def test_what_is_refused(
     assert message in error
     assert error.count("\n") == 1
     assert not list(tmp_path.iterdir()), "nothing is left behind"
+
+
+def test_an_animation_has_the_quality_that_is_asked_for(
+    stream: Path, weights: Path, tmp_path: Path
+) -> None:
+    sizes = []
+    for quality in (10, 100):
+        out = tmp_path / f"{quality}.webp"
+        assert run("decode", stream, out, "--quality", quality, weights=weights) == 0
+        sizes.append(out.stat().st_size)
+    assert sizes[0] < sizes[1]
 
 
 def test_single_pictures_have_no_pictures(

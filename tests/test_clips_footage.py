@@ -41,6 +41,19 @@ def test_what_is_written_can_be_read(tmp_path: Path, name: str) -> None:
     assert [path.name for path in tmp_path.iterdir()] == [name], "nothing else is left there"
 
 
+def test_only_webp_has_a_quality(tmp_path: Path) -> None:
+    sizes = []
+    noise = list(np.random.default_rng(1).integers(0, 256, (2, 36, 64, 3), dtype=np.uint8))
+    for quality in (10, None, 100):
+        save(tmp_path / "a.webp", noise, 200, quality=quality)
+        sizes.append((tmp_path / "a.webp").stat().st_size)
+    assert sizes[0] < sizes[1] < sizes[2]
+    for name in ("a.gif", "a.png", "a.mp4", "a"):
+        with pytest.raises(DestinationError, match=r"a quality to choose as \.webp only"):
+            save(tmp_path / name, pictures(), 200, quality=80)
+        assert not (tmp_path / name).exists()
+
+
 def test_rates_seconds_and_sizes(tmp_path: Path) -> None:
     video = tmp_path / "a.mp4"
     save(video, pictures(12, (180, 320)), 100)

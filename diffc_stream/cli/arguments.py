@@ -46,6 +46,10 @@ def command(commands: Commands, name: str, summary: str, example: str) -> argpar
     return parser
 
 
+SYMMETRIES = 2
+"""How many mirror images and turns are averaged, unless somebody says otherwise."""
+
+
 def add_reference(parser: argparse.ArgumentParser) -> None:
     """Add the option that says where the pictures are that a stream starts from."""
     parser.add_argument(

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Mapping
 
 from diffc_stream.cli import streams
+from diffc_stream.cli.arguments import SYMMETRIES
 from diffc_stream.cli.output import print_json, progress, reporting
+from diffc_stream.container import Facts, Simulator
+from diffc_stream.container.metadata import DISCREET
 from diffc_stream.destination import STANDARD, opened
 from diffc_stream.diffusion.collection import Collection
 from diffc_stream.errors import StreamError, TargetError
@@ -14,8 +18,23 @@ from diffc_stream.formats import save_picture
 
 FOOTAGE = ("fps", "seconds", "side")
 """Options of ``encode`` that only clips have."""
-NO_CLIP = ("start", "region", "extend", "bpp")
-"""Options of ``encode`` that clips do not have."""
+NO_CLIP: Mapping[str, tuple[object, ...]] = {
+    "start": (None,),
+    "region": (None,),
+    "extend": (None,),
+    "bpp": (None,),
+    "simulator": (Simulator.TRELLIS.name.lower(),),
+    "metadata": (DISCREET, Facts()),
+}
+"""Options of ``encode`` that clips do not have, and the values with which they ask for nothing."""
+NO_CLIP_SHOWN: Mapping[str, object] = {
+    "render": "mmse",
+    "whole": False,
+    "max_side": None,
+    "symmetries": SYMMETRIES,
+    "reference": [],
+}
+"""Options of ``decode`` that clips do not have, and their defaults."""
 
 
 def add_footage(parser: argparse.ArgumentParser) -> None:
@@ -45,8 +64,8 @@ def encode(arguments: argparse.Namespace) -> None:
     """Write the stream of a clip.  Raises PictureError, TargetError or OSError."""
     if arguments.input == STANDARD:
         raise TargetError("a clip is read from a file or a folder, not from standard input")
-    for option in NO_CLIP:
-        if getattr(arguments, option) is not None:
+    for option, nothing in NO_CLIP.items():
+        if getattr(arguments, option) not in nothing:
             raise TargetError(f"--{option} is for single pictures, and this is a clip")
     with progress("encoding") as advance:
         advance.working("reading")
@@ -101,8 +120,8 @@ def decode(arguments: argparse.Namespace, data: bytes, warning: str | None) -> N
     from diffc_stream.clips.group import MOST_PIXELS
 
     if arguments.picture is None:
-        showing.check(arguments.output)
-    for option, usual in (("render", "mmse"), ("whole", False), ("max_side", None)):
+        showing.check(arguments.output, arguments.quality)
+    for option, usual in NO_CLIP_SHOWN.items():
         if getattr(arguments, option) != usual:
             name = option.replace("_", "-")
             raise StreamError(f"{arguments.input}: a clip, for which there is no --{name}")
@@ -127,7 +146,9 @@ def decode(arguments: argparse.Namespace, data: bytes, warning: str | None) -> N
                 advance.working("rendering", number / len(decoder))
                 pictures.append(decoder.render(number))
             advance.working("writing")
-            showing.save(arguments.output, pictures, decoder.milliseconds)
+            showing.save(
+                arguments.output, pictures, decoder.milliseconds, quality=arguments.quality
+            )
     facts = {
         "bytes": decoder.bytes_received,
         "pictures": len(decoder),

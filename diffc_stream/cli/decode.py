@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from diffc_stream import container
 from diffc_stream.cli import clips, references, streams
-from diffc_stream.cli.arguments import Commands, add_reference, command, count
+from diffc_stream.cli.arguments import SYMMETRIES, Commands, add_reference, command, count
 from diffc_stream.cli.output import Advance, print_json, progress, reporting
 from diffc_stream.clips import showing
 from diffc_stream.container.clip import MOST_PICTURES
@@ -52,10 +52,10 @@ def add(commands: Commands) -> None:
         "--symmetries",
         type=int,
         choices=range(1, 9),
-        default=2,
+        default=SYMMETRIES,
         metavar="N",
         help="average mmse over N mirror images and turns, 1 to 8: slower and slightly better "
-        "(default 2)",
+        "(default %(default)s)",
     )
     parser.add_argument(
         "--whole",
@@ -78,7 +78,7 @@ def add(commands: Commands) -> None:
 def run(arguments: argparse.Namespace) -> None:
     """Write the picture of a stream, or of its first bytes."""
     if arguments.picture is None and showing.suits(arguments.output):
-        showing.check(arguments.output)
+        showing.check(arguments.output, arguments.quality)
     else:
         format_of(arguments.output, arguments.quality)
         check(arguments.output)

@@ -23,15 +23,24 @@ if TYPE_CHECKING:
 ANIMATIONS = {".webp": "WEBP", ".gif": "GIF", ".png": "PNG"}
 """Formats of animations by suffix."""
 VIDEO = ".mp4"
+LOSSY = ".webp"
+"""The suffix of animations that have a quality to choose."""
+QUALITY = 90
+"""That quality, 1 to 100, unless somebody says otherwise."""
 NEEDED = "videos need PyAV: pip install 'diffc-stream[video]'"
 """What to say where that is missing."""
 NAMES = "a folder, .webp, .gif, .png or .mp4"
 """What a clip can be written as."""
 
 
-def check(path: Path) -> None:
-    """Raise DestinationError unless a clip can be written to ``path``, by its name."""
+def check(path: Path, quality: int | None = None) -> None:
+    """Raise DestinationError unless a clip can be written to ``path``, by its name.
+
+    A ``quality``, 1 to 100, is for WebP only.
+    """
     suffix = path.suffix.lower()
+    if quality is not None and (path.is_dir() or suffix != LOSSY):
+        raise DestinationError(f"{path}: a clip has a quality to choose as {LOSSY} only")
     if is_folder(path) or suffix in ANIMATIONS:
         return
     if suffix != VIDEO:
@@ -56,13 +65,16 @@ def is_folder(path: Path) -> bool:
     return path.is_dir() or not (path.suffix or path == STANDARD or path.exists())
 
 
-def save(path: Path, pictures: Sequence[Picture], milliseconds: int) -> None:
+def save(
+    path: Path, pictures: Sequence[Picture], milliseconds: int, *, quality: int | None = None
+) -> None:
     """Write ``pictures``, 8-bit sRGB, (H, W, 3) each, to ``path``; each is shown ``milliseconds``.
 
     An animation or a video is written completely or not at all; a folder gets PNG files, numbered
-    from 0.  Raises DestinationError (see :func:`check`) or OSError.
+    from 0.  ``quality``, 1 to 100, is that of a WebP.  Raises DestinationError (see :func:`check`)
+    or OSError.
     """
-    check(path)
+    check(path, quality)
     if is_folder(path):
         from diffc_stream.picture import save_png
 
@@ -75,18 +87,18 @@ def save(path: Path, pictures: Sequence[Picture], milliseconds: int) -> None:
     data = (
         _video(pictures, milliseconds)
         if suffix == VIDEO
-        else _animation(pictures, milliseconds, ANIMATIONS[suffix])
+        else _animation(pictures, milliseconds, ANIMATIONS[suffix], quality or QUALITY)
     )
     with opened(path) as file:
         file.write(data)
 
 
-def _animation(pictures: Iterable[Picture], milliseconds: int, kind: str) -> bytes:
+def _animation(pictures: Iterable[Picture], milliseconds: int, kind: str, quality: int) -> bytes:
     from PIL import Image
 
     first, *others = (Image.fromarray(picture) for picture in pictures)
     buffer = io.BytesIO()
-    quality = {"quality": 90, "method": 4} if kind == "WEBP" else {}
+    lossy = {"quality": quality, "method": 4} if kind == "WEBP" else {}
     first.save(
         buffer,
         kind,
@@ -94,7 +106,7 @@ def _animation(pictures: Iterable[Picture], milliseconds: int, kind: str) -> byt
         append_images=others,
         duration=milliseconds,
         loop=0,
-        **quality,
+        **lossy,
     )
     return buffer.getvalue()
 
