@@ -1,18 +1,21 @@
 """Streams of several pictures, as bytes: headers, turns, second estimates."""
 
+from pathlib import Path
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from diffc_stream.container import Clip, Header, Kind, Motion, Second, Step, StreamReader, Turn
-from diffc_stream.container.clip import MOST_PICTURES, sources
-from diffc_stream.container.grammar import CHECK_DUE
+from diffc_stream.container.clip import MOST_PICTURES, MOST_RECORD, MOST_VECTORS, sources
+from diffc_stream.container.grammar import CHECK_DUE, CHECK_SIZE
 from diffc_stream.container.prefix import Prefix
 from diffc_stream.container.reader import Check, Event, Payload
-from diffc_stream.container.varint import Truncated
+from diffc_stream.container.varint import LONGEST_VARINT, Truncated
 from diffc_stream.container.writer import StreamWriter
 from diffc_stream.errors import CorruptStream, PrefixMismatch
 
+FORMAT = Path(__file__).parent.parent / "docs" / "format.md"
 HEADER = Header(
     model="01020304",
     width=320,
@@ -127,6 +130,19 @@ def test_checks_come_after_records_too() -> None:
     assert [type(event) for event in events(data)] == [Header, Turn, Second, Check]
     with pytest.raises(CorruptStream, match="a check failed"):
         events(data[:-20] + b"\x01" + data[-19:])
+
+
+def test_so_much_of_a_clip_goes_unchecked_at_most() -> None:
+    writer = StreamWriter()
+    head = writer.header(HEADER)
+    step = Step(kind=Kind.REFINE, length=CHECK_DUE - 1 - len(head) - 4, delta_code=200)
+    data = head + writer.step(step, bytes(step.length))
+    assert len(data) == CHECK_DUE - 1
+    data += writer.told(Motion(source=0, vectors=bytes(MOST_VECTORS)))
+    assert [type(event) for event in events(data)] == [Header, Step, Payload, Motion, Check]
+    most = CHECK_DUE - 1 + MOST_RECORD
+    assert most - LONGEST_VARINT < len(data) - CHECK_SIZE <= most
+    assert f"at most {most / 1000:.1f} kB" in FORMAT.read_text()
 
 
 def test_streams_of_single_pictures_have_no_turns() -> None:

@@ -24,8 +24,9 @@ simulator; only a refinement has a delta.  A short step says how its length and 
 with those of the steps before it, see :class:`Before`.
 
 A check may stand between any two steps.  It has to stand at the end of a segment if CHECK_DUE bytes
-or more have gone by since the last one, so that at most a kilobyte goes unchecked.  Integers are
-little-endian; a varint holds seven bits per byte, lowest first.
+or more have gone by since the last one, so that at most a kilobyte goes unchecked; motions and
+second estimates are segments by themselves, with which 4.6 kB may.  Integers are little-endian; a
+varint holds seven bits per byte, lowest first.
 
 There is no end record: every stream is the beginning of a longer, better one.
 """

@@ -24,8 +24,8 @@
  * refine has a delta.  A short one says how its length and its delta compare with those of the
  * steps before it, see Before.  A check stands between two steps wherever the sender likes, and at
  * the end of a segment wherever CHECK_DUE bytes or more have gone by since the last one: so at most
- * a kilobyte goes unchecked.  Integers are little-endian; a varint holds seven bits a byte, lowest
- * first.
+ * a kilobyte goes unchecked; motions and second estimates are segments by themselves, with which 4.6
+ * kB may.  Integers are little-endian; a varint holds seven bits a byte, lowest first.
  *
  * There is no end record: every stream is the beginning of a longer, better one.  The parsers
  * return null if the bytes end within the element, because more may arrive.
