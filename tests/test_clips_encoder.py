@@ -75,6 +75,13 @@ def test_both_ends_see_the_same(stream: bytes) -> None:
         assert np.allclose(there, here, atol=1e-4)
 
 
+@pytest.mark.parametrize("size", [60, 61, 120, 700, 1500])
+def test_the_sender_knows_how_good_it_looks(size: int) -> None:
+    encoder = ClipEncoder(still(), by_scale(), milliseconds=100, target_bytes=size)
+    data = b"".join(encoder)
+    assert encoder.psnr() == pytest.approx(quality(decoder(data), still()), abs=0.01)
+
+
 def test_every_prefix_decodes_and_more_is_better(stream: bytes) -> None:
     made = ClipDecoder([by_scale()])
     seen = []

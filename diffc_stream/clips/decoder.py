@@ -118,11 +118,7 @@ class ClipDecoder:
         group = self.group
         if not self.ready:
             raise NothingDecodable("nothing can be decoded yet: no record has arrived")
-        begun = group.nearest(number)
-        if self._part(self._picture) and (
-            begun is None or abs(self._picture - number) < abs(begun - number)
-        ):
-            begun = self._picture
+        begun = group.nearest(number, self._picture if self._part(self._picture) else None)
         assert begun is not None
         chain = group.chains[begun]
         return octaves.picture(chain.mean(self._newest(begun)))

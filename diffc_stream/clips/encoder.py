@@ -19,16 +19,20 @@ from diffc_stream.clips.inheritance import Inheritance
 from diffc_stream.clips.seconds import chosen, error
 from diffc_stream.clips.stride import stride
 from diffc_stream.codec import allowance
-from diffc_stream.codec.energy import mean_square
-from diffc_stream.codec.forecast import SIGNAL_RANGE, decibel
+from diffc_stream.codec.after import After
+from diffc_stream.codec.forecast import SIGNAL_RANGE
 from diffc_stream.codec.schedule import Schedule, usual
 from diffc_stream.codec.stepper import Stepper
 from diffc_stream.container import Clip, Header, Metadata, Motion, Second, Simulator, StreamWriter
 from diffc_stream.container.clip import LONGEST, MOST_PICTURES
 from diffc_stream.container.grammar import CHECK_SIZE, MAX_SIDE
 from diffc_stream.container.metadata import NOTHING
+from diffc_stream.diffusion import octaves
 from diffc_stream.diffusion.model import Model
 from diffc_stream.errors import PictureTooLarge, TargetError, UnsupportedStream
+from diffc_stream.metrics import psnr
+
+Picture = NDArray[np.uint8]
 
 FIRST = 4.0
 """PSNR of the first level in dB.  Pictures that others start from get as much more as that is
@@ -66,7 +70,7 @@ class ClipEncoder:
 
     def __init__(
         self,
-        pictures: Sequence[NDArray[np.uint8]],
+        pictures: Sequence[Picture],
         model: Model,
         *,
         milliseconds: int,
@@ -118,6 +122,9 @@ class ClipEncoder:
         self._price = 0.0
         """Mean squared error that steps have lately gained a byte, heirs counted."""
         self._full = False
+        self._pictures = pictures
+        self._cut: tuple[int, After] | None = None
+        """The picture of a step that is there in part at the end, and what is known of it then."""
 
     @property
     def written(self) -> int:
@@ -130,13 +137,25 @@ class ClipEncoder:
         return sum(chain.steps for chain in self.group.chains)
 
     def psnr(self) -> float:
-        """Return the mean PSNR of all pictures in dB, as a receiver of the stream sees them."""
-        shown = [self.group.nearest(number) for number in range(len(self.steppers))]
-        errors = [
-            mean_square(self.group.guess(number or 0) - stepper.truth(0))
-            for number, stepper in zip(shown, self.steppers, strict=True)
-        ]
-        return sum(decibel(error) for error in errors) / len(errors)
+        """Return the mean PSNR of all pictures in dB, as a receiver of the stream sees them.
+
+        Each is rendered for that, so this takes about as long as showing the clip once.
+        """
+        partly = None if self._cut is None else self._cut[0]
+        rendered: dict[int, Picture] = {}
+        total = 0.0
+        for number, picture in enumerate(self._pictures):
+            shown = self.group.nearest(number, partly) or 0
+            if shown not in rendered:
+                rendered[shown] = self._rendered(shown)
+            total += psnr(rendered[shown], picture)
+        return total / len(self._pictures)
+
+    def _rendered(self, number: int) -> Picture:
+        chain = self.group.chains[number]
+        if self._cut is not None and number == self._cut[0]:
+            return octaves.picture(chain.mean(self._cut[1]))
+        return octaves.picture(chain.mean(chain.now()))
 
     def __iter__(self) -> Iterator[bytes]:
         """Yield the stream in pieces, each ending where a record or the stream ends."""
@@ -229,6 +248,9 @@ class ClipEncoder:
         assert coded is not None  # The trellis codes anything in any length.
         if self._writer.size(coded.step) > self._left:
             self._full = True
-            return turn + self._writer.cut(coded.step, coded.payload, int(self._left))[0]
+            data, there = self._writer.cut(coded.step, coded.payload, int(self._left))
+            if there:
+                self._cut = number, chain.after(coded.step, coded.payload[:there])
+            return turn + data
         chain.advance(coded.step, coded.payload)
         return turn + self._writer.step(coded.step, coded.payload)

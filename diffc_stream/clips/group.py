@@ -76,9 +76,15 @@ class Group:
         chain = self.chains[number]
         return chain.steps > 0 or chain.reference is not None
 
-    def nearest(self, number: int) -> int | None:
-        """Return the picture to show for a picture: itself, or the nearest that has begun."""
+    def nearest(self, number: int, partly: int | None = None) -> int | None:
+        """Return the picture to show for a picture: itself, or the nearest of which there is some.
+
+        That is one that has begun or, if none of those is as near, the one of which a part of a
+        step is there, ``partly``.
+        """
         begun = [other for other in range(len(self.chains)) if self.begun(other)]
+        if partly is not None:
+            begun.append(partly)
         return min(begun, key=lambda other: abs(other - number), default=None)
 
     def state(self, number: int) -> tuple[int, int]:
