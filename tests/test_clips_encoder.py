@@ -19,6 +19,7 @@ from diffc_stream.container import (
     StreamReader,
     StreamWriter,
     Turn,
+    writer,
 )
 from diffc_stream.errors import (
     CorruptStream,
@@ -80,6 +81,23 @@ def test_the_sender_knows_how_good_it_looks(size: int) -> None:
     encoder = ClipEncoder(still(), by_scale(), milliseconds=100, target_bytes=size)
     data = b"".join(encoder)
     assert encoder.psnr() == pytest.approx(quality(decoder(data), still()), abs=0.01)
+
+
+def test_no_second_estimate_leads_beyond_the_target(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(writer, "CHECK_DUE", 1)  # a check after every record
+    told = ClipEncoder._told
+    ends: list[int] = []
+
+    def noted(self: ClipEncoder, number: int, records: list[Motion | Second]) -> bytes:
+        data = told(self, number, records)
+        ends.append(self._writer.written)
+        return data
+
+    monkeypatch.setattr(ClipEncoder, "_told", noted)
+    encoded(still(3), 400)
+    assert ends
+    for end in ends[:2]:
+        assert len(encoded(still(3), end - 1)) <= end - 1
 
 
 def test_every_prefix_decodes_and_more_is_better(stream: bytes) -> None:

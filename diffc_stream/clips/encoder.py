@@ -173,7 +173,9 @@ class ClipEncoder:
         """Yield what takes a picture to the error ``wanted`` / ``heirs``, or as far as it goes."""
         stepper, chain = self.steppers[number], self.group.chains[number]
         records = self._second(number, self._price / heirs)
-        size = MOST_TURN + sum(len(record.encode()) + CHECK_SIZE for record in records)
+        # A check may be due after each of them, the turn included.
+        size = MOST_TURN + sum(len(record.encode()) for record in records)
+        size += CHECK_SIZE * (1 + len(records))
         if records and self._left > size and self._allowed:
             yield self._told(number, records)
             stepper.moved_on()
