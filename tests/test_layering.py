@@ -42,7 +42,7 @@ BELOW: dict[str, set[str]] = {
     "codec": {"channel", "container", "diffusion", "exports", "metrics", "errors"},
     "clips": {
         *("codec", "container", "destination", "diffusion", "errors", "exports"),
-        "picture",
+        *("metrics", "picture"),
     },
     "references": {"codec", "container", "diffusion", "errors", "picture"},
     "reception": {"codec", "diffusion", "errors", "packets"},
