@@ -7,13 +7,21 @@ import os
 from pathlib import Path
 
 import pytest
-from fakes import FakeDecoders, FakeOpener, StreamOpener, stream_of
+from fakes import FINGERPRINT, FakeDecoders, FakeOpener, StreamOpener, stream_of
 from serving import pictures, serving
 
 from diffc_client import Address, FileStream
 from diffc_client.cli.fetch import Fetched, Request, fetch
 from diffc_client.storage.cache import Store
-from diffc_stream.errors import DestinationError, NotAStream, NothingDecodable, PeerError
+from diffc_stream.container import Header, Reference
+from diffc_stream.container.reference import DIGEST
+from diffc_stream.errors import (
+    DestinationError,
+    MissingReference,
+    NotAStream,
+    NothingDecodable,
+    PeerError,
+)
 from diffc_stream.picture import load_picture
 from diffc_stream.session import Target, Terms
 
@@ -129,6 +137,30 @@ async def test_a_picture_that_was_replaced_is_begun_anew(
         assert (await get(bytes=800)).bytes == 800
         assert sum(received) == 1800
     assert get.held() == stream_of("after", 800)
+
+
+def referring(length: int) -> bytes:
+    """Return a stream that starts from one that no sender has."""
+    gone = Reference(size=600, digest=bytes(DIGEST), name="gone.dfc", trust=b"\0")
+    header = Header(
+        model=FINGERPRINT, width=64, height=64, seed=0, ratio=200, about=True, reference=gone
+    )
+    return (header.encode() + bytes(length))[:length]
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize("of", [FINGERPRINT, "87654321"])
+async def test_the_old_picture_is_not_written_for_a_new_one_that_cannot_be_shown(
+    folder: Path, tmp_path: Path, of: str
+) -> None:
+    """What is held is of another picture, perhaps of a model that has gone: no such file comes."""
+    async with serving(folder, StreamOpener({"a.png": referring(5000)})) as daemon:
+        get = Fetcher(daemon.url, tmp_path)
+        with Store(get.store).open(get.address) as kept:
+            kept.append(stream_of("before", 900, of))
+        with pytest.raises(MissingReference):
+            await get()
+    assert not get.out.exists()
 
 
 @pytest.mark.asyncio

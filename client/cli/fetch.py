@@ -94,13 +94,14 @@ async def fetch(
     await asyncio.to_thread(_check, request)
     image = request.address.picture
     began = time.monotonic()
-    newest: Refinement | None = None
     missing: MissingReference | None = None
+    restarted = False
     with contextlib.ExitStack() as stack:
         kept = _kept(request, stack)
         if request.keep_stream is not None and not request.address.plain and not _refers(kept):
             request = replace(request, plain=True)  # a file by itself should be shown, too
-        for attempt in (1, 2):
+        while True:  # three times at most: what is there, from the start, and by itself
+            newest = None  # what was shown before may be of a stream that is dropped now
             try:
                 async with aclosing(_refinements(request, image, decoders, kept)) as refinements:
                     async for refinement in refinements:
@@ -120,8 +121,10 @@ async def fetch(
                     raise missing from error
                 if isinstance(error, MissingReference) and not request.plain:
                     missing, request = error, replace(request, plain=True)
-                elif request.keep_stream or attempt == 2 or kept is None or not stale:
+                elif restarted or not stale:
                     raise
+                else:
+                    restarted = True
                 if isinstance(kept, Cached):
                     kept.restart()
     # open() ends with a picture or with an error.
