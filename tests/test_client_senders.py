@@ -9,6 +9,7 @@ from contextlib import asynccontextmanager, suppress
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 from fakes import FINGERPRINT, FakeDecoders, FakeOpener, StreamOpener, stream_of
@@ -288,6 +289,18 @@ async def test_one_sender_does_not_end_the_others(
             assert blocked.read_bytes() == b"in the way"
         async with keeping(kept, strict.url, access=Access.of(token, None)) as watcher:
             await watcher.until_complete("a.png", "b.png", "sub/c.jpg")
+
+
+@virtual
+@pytest.mark.asyncio
+async def test_a_bug_ends_none_of_them(
+    folder: Path, kept: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bugs = Mock(side_effect=[RecursionError, None])
+    monkeypatch.setattr("diffc_client.mirror.senders.take_over", bugs)
+    async with serving(folder) as daemon, keeping(kept, f"{daemon.url}/a.png") as watcher:
+        await watcher.until_complete("a.png")
+    assert caplog.text.count(" failed") == 1
 
 
 @virtual

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import pytest
 
 from diffc_client.mirror import starts as module
@@ -83,6 +85,19 @@ def test_a_picture_goes_with_the_last_that_starts_from_it() -> None:
     assert remove("d.jpg") == ["d.jpg", "b.jpg"]
     assert known.starts == {}
     assert remove("a.jpg") == ["a.jpg"]
+
+
+def test_a_chain_of_any_length_goes_with_its_last() -> None:
+    names = [f"{number}.jpg" for number in range(3000)]
+    known = records(*names)
+    starts = Starts(known)
+    for start, name in pairwise(names):
+        assert starts.note(name, header(f"{start}.dfc"), files=False) == start
+    for name in names[:-1]:
+        assert starts.removed(name) == []
+        del known.images[name]
+    assert starts.removed(names[-1]) == names[::-1]
+    assert known.starts == {}
 
 
 def test_what_starts_from_a_replaced_picture_is_asked_for_again() -> None:

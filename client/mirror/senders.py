@@ -91,6 +91,10 @@ class Senders:
             except (DiffcError, OSError) as error:
                 logger.warning("%s: %s", sender, error)
                 await backoff.pause(error)
+            except Exception as error:
+                # A bug, which must not disturb other senders.
+                logger.exception("mirroring %s failed", sender)
+                await backoff.pause(error)
             finally:
                 self._mirrors.pop(sender, None)
 

@@ -83,12 +83,14 @@ class Starts:
 
         None while others start from it; with the last of these it is to be deleted too.
         """
-        if self._after.get(name):
-            return []
-        start = self._drop(name)
-        if start is None or start in self._records.images:
-            return [name]
-        return [name, *self.removed(start)]
+        found: list[str] = []
+        start: str | None = name
+        while start is not None and not self._after.get(start):  # chains may be very long
+            found.append(start)
+            start = self._drop(start)
+            if start in self._records.images:
+                break
+        return found
 
     def _drop(self, name: str) -> str | None:
         """Forget what a stream starts from, and return it."""
