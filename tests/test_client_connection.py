@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 import textwrap
 import threading
@@ -136,6 +137,7 @@ class Script:
 
     def __init__(self, *, late: bool = False) -> None:
         self.heard: list[Message] = []
+        self.opened = asyncio.Event()
         self.links = 0
         self._late = late
 
@@ -148,12 +150,14 @@ class Script:
                 case Hello():
                     await websocket.send(encode(Welcome(window=8192, idle=60.0, streams=16)))
                 case Open():
+                    self.opened.set()
                     end = message.bytes or 5000
                     if end > message.start:
                         payload = stream_of("a.png", end)[message.start :]
                         sent = Data(stream=message.stream, offset=message.start, payload=payload)
                         await websocket.send(encode(sent))
                     if not self._late:
+                        end = max(end, message.start)
                         await self._end(websocket, message.stream, end, message.bytes)
                 case Update() if self._late:
                     self._late = False
@@ -172,13 +176,13 @@ class Script:
 
 
 @asynccontextmanager
-async def scripted(script: Script) -> AsyncIterator[Sender]:
+async def scripted(script: Script, decoders: FakeDecoders | None = None) -> AsyncIterator[Sender]:
     """Connect to a sender that follows a script."""
     offered = [Subprotocol(SUBPROTOCOL)]
     async with serve(script, "127.0.0.1", 0, subprotocols=offered) as server:
         port = next(iter(server.sockets)).getsockname()[1]
-        address = f"ws://127.0.0.1:{port}"
-        async with diffc_client.connect(address, decoders=FakeDecoders(), patience=0.0) as sender:
+        address, decoders = f"ws://127.0.0.1:{port}", decoders or FakeDecoders()
+        async with diffc_client.connect(address, decoders=decoders, patience=0.0) as sender:
             yield sender
 
 
@@ -239,6 +243,24 @@ async def test_an_update_that_crosses_the_end() -> None:
         (Target(bytes=1500), 3.0)
     ]
     assert script.links == 1
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize("raised", [700, 1500])
+async def test_an_update_beyond_what_was_shown_of_what_is_held(raised: int) -> None:
+    """The decoder gets all that is held of it, and then what comes."""
+    script, kept, decoders = Script(late=True), MemoryStream(), FakeDecoders()
+    kept.append(stream_of("a.png", 1000))
+    async with scripted(script, decoders) as connected:
+        delivery = connected.open("a.png", bytes=300, kept=kept)
+        assert (await anext(delivery)).bytes == 300
+        await script.opened.wait()
+        delivery.update(bytes=raised)
+        seen = [(r.bytes, r.complete) async for r in delivery]
+    assert seen[-1] == (raised, True)
+    [decoder] = decoders.made
+    assert decoder.data == stream_of("a.png", raised)
+    assert kept.read() == stream_of("a.png", max(raised, 1000))
 
 
 @pytest.mark.asyncio

@@ -46,7 +46,7 @@ from ..storage.partial_stream import Kept, MemoryStream
 from ..storage.references import BEGINNING, Beginnings
 from .delivery import Delivery
 from .demand import Demand, Wish
-from .exchange import Deliver, ask, drain, refined, wanted_part
+from .exchange import Deliver, Feed, ask, drain, refined
 from .regions import Part, Regions
 
 LEAST_OPENING = 20.0
@@ -256,9 +256,8 @@ class Sender:
             begun.extend(data[: BEGINNING - len(begun)])
             refiner.feed(data)
 
-        if kept.length:
-            deliver(wanted_part(kept, wanted.target))
-        receiving = partial(self._receive, image, kept, wanted, deliver)
+        feed = Feed(kept, wanted, deliver)
+        receiving = partial(self._receive, image, kept, wanted, feed)
         try:
             async with contextlib.aclosing(refined(refiner, receiving)) as refinements:
                 async for refinement in refinements:
@@ -283,13 +282,14 @@ class Sender:
         refiner = Refiner(decoder, self._worker, render, previews=previews)
         if part.kept.length:
             refiner.feed(part.kept.read())
+        sharper = Demand(wish.target, AT_ONCE)
         begun = header_of(part.whole[:MOST_HEADER])
         receiving = partial(
             self._receive,
             image,
             part.kept,
-            Demand(wish.target, AT_ONCE),
-            refiner.feed,
+            sharper,
+            Feed(part.kept, sharper, refiner.feed, fed=part.kept.length),
             region=part.region,
             model=None if begun is None else begun.model,
         )
@@ -310,14 +310,15 @@ class Sender:
         errors of decoding.
         """
         wanted = Demand(Target(**target), weight)
-        return await self._receive(image, kept, wanted, deliver)
+        feed = Feed(kept, wanted, deliver or (lambda _: None), fed=kept.length)
+        return await self._receive(image, kept, wanted, feed)
 
     async def _receive(
         self,
         image: str,
         kept: Kept,
         wanted: Demand,
-        deliver: Deliver | None,
+        feed: Feed,
         *,
         region: Region | None = None,
         model: str | None = None,
@@ -325,12 +326,13 @@ class Sender:
         backoff = self._backoff.fresh()
         while True:
             before = kept.length
+            feed.catch_up()
             try:
                 link = await self.dial()
                 called = self._called(image)
                 incoming = await ask(link, called, kept, wanted, region=region, model=model)
-                wanted.follow(incoming.update)
-                end = await drain(incoming, kept, deliver)
+                wanted.follow(partial(feed.follow, incoming))
+                end = await drain(incoming, kept, feed.came)
                 if end.reason is not Reason.TARGET:
                     return end.reason
                 if incoming.heard(end) and not await wanted.released(kept.length):

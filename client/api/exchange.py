@@ -48,22 +48,48 @@ async def ask(
     )
 
 
-async def drain(incoming: AnyStream, kept: Kept, deliver: Deliver | None) -> End:
+async def drain(incoming: AnyStream, kept: Kept, deliver: Deliver) -> End:
     """Take a stream to its end, and stop it if that is not reached."""
     try:
         while not isinstance(event := await incoming.next(), End):
             kept.append(event.payload)
-            if deliver is not None:
-                deliver(event.payload)
+            deliver(event.payload)
     finally:
         incoming.stop()
     return event
 
 
-def wanted_part(kept: Kept, target: Target) -> bytes:
-    """Return the held bytes, but no more than the target: the caller may compare rates."""
-    data, header = kept.read(), kept.header
-    return data if header is None else data[: target.length(header.pixels)]
+class Feed:
+    """Delivers a stream's bytes without a gap: what is held, as far as wanted, and what comes."""
+
+    def __init__(self, kept: Kept, wanted: Demand, deliver: Deliver, *, fed: int = 0) -> None:
+        """Deliver what follows the first ``fed`` bytes of ``kept``."""
+        self._kept = kept
+        self._wanted = wanted
+        self._deliver = deliver
+        self._fed = fed
+
+    def catch_up(self) -> None:
+        """Deliver what is held, but no more than the target: the caller may compare rates."""
+        if self._fed < self._kept.length:
+            data, header = self._kept.read(), self._kept.header
+            wanted = None if header is None else self._wanted.target.length(header.pixels)
+            self._pass_on(data[self._fed : wanted])
+
+    def follow(self, incoming: AnyStream, target: Target, weight: float) -> None:
+        """Ask for another target, and deliver what is held of it."""
+        incoming.update(target, weight)
+        self.catch_up()
+
+    def came(self, payload: bytes) -> None:
+        """Deliver bytes that have just been held, and those before them that were not wanted."""
+        gap = self._kept.length - len(payload) - self._fed
+        self._pass_on(self._kept.read()[self._fed :] if gap else payload)
+
+    def _pass_on(self, data: bytes) -> None:
+        if data:
+            self._fed += len(data)
+            self._deliver(data)
 
 
 async def refined(
