@@ -344,8 +344,7 @@ async def test_senders_below_a_path(tmp_path: Path, path: str, image: str, file:
             kept = MemoryStream()
             await sender.receive(image, kept, bytes=length)
             assert kept.read() == stream_of(file, length)
-            assert sender._link is not None
-            await sender._link.close()  # the next goes straight there
+            await (await sender.dial()).close()  # the next goes straight there
         assert await sender.images() == ["a.png", "b.png", "sub/c.jpg"]
     folder = "/cam1/sub" if image == "cam1/sub/c.jpg" else "/cam1"
     assert proxy.asked[0] == f"GET {folder}/ HTTP/1.1"

@@ -143,6 +143,9 @@ COUNTED = {
         diffc_stream/clips/remembering.py self._known
         diffc_stream/container/reader.py self._befores
         """,
+    "Links that a sender leaves": """
+        client/api/lasting_link.py self._left self._closing task
+        """,
     "Files and folders of a mirror": """
         client/mirror/confined_folder.py file
         client/mirror/owned_folder.py file

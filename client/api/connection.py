@@ -27,7 +27,6 @@ from diffc_stream.errors import (
     DiffcError,
     LinkLost,
     PeerError,
-    RemoteProtocolError,
     SessionError,
     UnknownModel,
 )
@@ -41,12 +40,12 @@ from ..decoding.refiner import Refinement, Refiner
 from ..remote.address import Address
 from ..remote.credentials import NO_ACCESS, Access
 from ..remote.links import AnyLink, dial
-from ..remote.websocket import Link
 from ..storage.partial_stream import Kept, MemoryStream
 from ..storage.references import BEGINNING, Beginnings
 from .delivery import Delivery
 from .demand import Demand, Wish
 from .exchange import Deliver, Feed, ask, drain, refined
+from .lasting_link import CLOSED, LastingLink
 from .regions import Part, Regions
 
 LEAST_OPENING = 20.0
@@ -125,7 +124,6 @@ class Sender:
         cache: Path | None = None,
         plain: bool = False,
     ) -> None:
-        self._address = address
         self._given = address.image
         """The picture in the given address, before the sender said which part of it is its path."""
         self._access = access
@@ -133,14 +131,13 @@ class Sender:
         self._backoff = backoff
         self._terms = terms
         self._plain = plain
-        self._link: AnyLink | None = None
-        self._dialling = asyncio.Lock()
+        self._link = LastingLink(address, self._dial)
         # One thread: pictures of several streams take turns, because computing two at once would
         # make both late.
         self._worker = ThreadPoolExecutor(1, thread_name_prefix="decoder")
         self._beginnings = Beginnings(
             lambda image, kept, size: self.receive(image, kept, weight=AT_ONCE, bytes=size),
-            address=lambda image: replace(self._address, image=image or None),
+            address=lambda image: replace(self._link.address, image=image or None),
             cache=cache,
         )
 
@@ -228,9 +225,14 @@ class Sender:
             return self._part(image, part, wish, files, render, previews)
 
         whole = self._whole(image, kept, wanted, files, render, previews)
-        async with contextlib.aclosing(Regions(wanted, kept, part).over(whole)) as refinements:
-            async for refinement in refinements:
-                yield refinement
+        try:
+            async with contextlib.aclosing(Regions(wanted, kept, part).over(whole)) as refinements:
+                async for refinement in refinements:
+                    yield refinement
+        except RuntimeError as error:
+            if not self._link.closed:
+                raise
+            raise LinkLost(CLOSED) from error  # nothing is decoded any more
 
     async def _whole(
         self,
@@ -346,37 +348,28 @@ class Sender:
                 await self._pause(backoff, error)
             finally:
                 wanted.follow(None)
+                self._link.tidy()
 
     async def dial(self) -> AnyLink:
         """Return the link, made anew if it was lost.
 
-        Raises LinkLost, RemoteProtocolError, Unauthorized, SafetyError.
+        Raises LinkLost, also once this is closed, RemoteProtocolError, Unauthorized, SafetyError.
         """
-        async with self._dialling:
-            if self._link is not None and not self._link.lost:
-                return self._link
-            # Who was a sender of ours a moment ago still is: what it says now was damaged.
-            met = isinstance(self._link, Link) and self._link.met
-            try:
-                self._link = await dial(
-                    self._address,
-                    access=self._access,
-                    models=self._decoders.fingerprints,
-                    terms=self._terms,
-                    opening=self._opening,
-                    plain=self._plain,
-                )
-            except RemoteProtocolError as error:
-                if met:
-                    raise LinkLost(str(error)) from error
-                raise
-            if isinstance(self._link, Link) and self._link.base:
-                self._address = self._address.below(self._link.base)
-            return self._link
+        return await self._link.get()
+
+    async def _dial(self, address: Address) -> AnyLink:
+        return await dial(
+            address,
+            access=self._access,
+            models=self._decoders.fingerprints,
+            terms=self._terms,
+            opening=self._opening,
+            plain=self._plain,
+        )
 
     def _called(self, image: str) -> str:
         """Return the sender's name for a picture."""
-        return self._address.image or image if image == self._given else image
+        return self._link.address.image or image if image == self._given else image
 
     @property
     def _opening(self) -> float:
@@ -385,10 +378,10 @@ class Sender:
         return OPENING if patience is None else min(OPENING, max(LEAST_OPENING, patience))
 
     async def close(self) -> None:
-        """Close the link."""
-        if self._link is not None:
-            await self._link.close()
-        self._worker.shutdown(wait=False, cancel_futures=True)
+        """Close the link; what is still being received ends with LinkLost."""
+        await self._link.close()
+        # Without cancel_futures: whoever waits for a picture was not cancelled.
+        self._worker.shutdown(wait=False)
 
     def _explained(self, error: PeerError) -> DiffcError:
         if error.code == Code.UNKNOWN_MODEL and error.model is not None:
@@ -396,5 +389,7 @@ class Sender:
         return error
 
     async def _pause(self, backoff: Backoff, error: SessionError) -> None:
-        logger.info("%s: %s; trying again", self._address.sender, error)
+        if self._link.closed:
+            raise LinkLost(CLOSED) from error
+        logger.info("%s: %s; trying again", self._link.address.sender, error)
         await backoff.pause(error)

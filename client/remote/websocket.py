@@ -134,6 +134,11 @@ class Link:
         return self._lost is not None or self._leaving is not None
 
     @property
+    def busy(self) -> bool:
+        """Whether a stream or the catalogue is still being received."""
+        return bool(self._incoming) or (self._listed is not None and not self._listed.done())
+
+    @property
     def met(self) -> bool:
         """Whether the sender's WELCOME has arrived."""
         return self._session.welcome is not None
