@@ -50,6 +50,14 @@ def test_addresses_that_cannot_be_had() -> None:
         pass
 
 
+@pytest.mark.parametrize("host", ["a..b", "a" * 64])
+def test_names_that_no_host_can_have(host: str) -> None:
+    with pytest.raises(AddressError, match=host), opened_to(f"udp://{host}:7000"):
+        pass
+    with pytest.raises(AddressError, match=host), arriving(f"udp://{host}:7000"):
+        pass
+
+
 def test_arriving_datagrams_end_after_a_while() -> None:
     times = itertools.count(0.0, 0.5)
     with arriving("udp://127.0.0.1:0", seconds=2, clock=lambda: next(times)) as packets:

@@ -10,6 +10,7 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
+from unittest.mock import Mock
 
 import pytest
 from sources import long_stream
@@ -232,6 +233,16 @@ async def test_a_source_that_is_not_there(site: Site, tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError):
         async with PacketRelay(str(tmp_path / "nowhere"), site):
             pass
+
+
+@pytest.mark.asyncio
+async def test_a_source_that_fails_by_a_bug(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It ends, instead of waiting for ever."""
+    monkeypatch.setattr(module, "arriving", Mock(side_effect=UnicodeError("a bug")))
+    async with asyncio.timeout(60):
+        with pytest.raises(UnicodeError, match="a bug"):
+            async with PacketRelay("udp://127.0.0.1:7000", site):
+                pass
 
 
 @pytest.mark.asyncio

@@ -21,7 +21,6 @@ from websockets.asyncio.server import ServerConnection
 from websockets.exceptions import ConnectionClosed
 from websockets.frames import CloseCode
 
-from diffc_stream.errors import DiffcError
 from diffc_stream.packets import Outcome, Packet, Receiver
 from diffc_stream.transport.carriers import STANDARD, arriving
 from diffc_viewer import Facts, Site
@@ -156,10 +155,11 @@ class PacketRelay(PageServer):
                         break
                     if packet is not None:
                         self._take(packet)
-        except (DiffcError, OSError) as error:
+        except Exception as error:  # whatever it is, somebody waits for the end
             self.failure = error
             self._call(_fail, opened, error)
-        self._call(self.ended.set)
+        finally:
+            self._call(self.ended.set)
 
     def _take(self, packet: bytes) -> None:
         with self._lock:

@@ -66,8 +66,9 @@ class Datagrams(AbstractContextManager["Datagrams"]):
             family, kind, protocol, _, address = found[0]
             self._address: Any = address
             self._socket = socket.socket(family, kind, protocol)
-        except OSError as error:
-            raise AddressError(f"{end}: {error.strerror or error}") from error
+        except (OSError, UnicodeError) as error:  # UnicodeError: it cannot be a host's name
+            why = getattr(error, "strerror", None) or error
+            raise AddressError(f"{end}: {why}") from error
         try:
             self._prepare(here is not None, hops)
         except OSError as error:
