@@ -224,6 +224,24 @@ async def test_a_stream_is_not_kept_in_what_is_no_file(folder: Path, tmp_path: P
 
 
 @pytest.mark.asyncio
+async def test_a_stream_is_not_kept_where_the_picture_is_written(
+    folder: Path, tmp_path: Path
+) -> None:
+    async with serving(folder) as daemon:
+        get = Fetcher(daemon.url, tmp_path)
+        (tmp_path / "beside").symlink_to(tmp_path)
+        for path in (get.out, tmp_path / "beside" / get.out.name):
+            with pytest.raises(DestinationError, match="both"):
+                await get(keep_stream=path)
+            assert not get.out.exists()
+        get.out.write_bytes(stream_of("a.png", 900))
+        (tmp_path / "kept.dfc").hardlink_to(get.out)
+        with pytest.raises(DestinationError, match="both"):
+            await get(keep_stream=tmp_path / "kept.dfc")
+    assert get.out.read_bytes() == stream_of("a.png", 900)
+
+
+@pytest.mark.asyncio
 async def test_a_file_that_was_named_stands_in_for_the_store(
     folder: Path, tmp_path: Path, received: list[int]
 ) -> None:

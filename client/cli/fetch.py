@@ -167,6 +167,15 @@ def _check(request: Request) -> None:
     kept = request.keep_stream
     if kept is not None and kept.exists() and not kept.is_file():
         raise DestinationError(f"{kept} is not a file: a stream cannot be kept there and continued")
+    if kept is not None and _same(request.out, kept):
+        raise DestinationError(f"{kept} cannot be both the picture and the stream that is kept")
+
+
+def _same(one: Path, other: Path) -> bool:
+    """Tell whether two paths are of the same file, which need not be there yet."""
+    if one.exists() and other.exists():
+        return one.samefile(other)
+    return one.resolve() == other.resolve()
 
 
 def _kept(request: Request, stack: contextlib.ExitStack) -> FileStream | Cached | None:
