@@ -18,7 +18,7 @@ from diffc_client.mirror.state import Record
 from diffc_stream.budget import Budget
 from diffc_stream.ledger import Ledger, NotesFile
 from diffc_stream.order import Order
-from diffc_stream.session import Entry, Reason, Target
+from diffc_stream.session import MAX_STREAM, Entry, Reason, Target
 
 __all__ = ["folder", "kept"]
 NOON = 20_000 * 86_400.0 + 12 * 3600
@@ -64,6 +64,12 @@ def test_order_bytes_and_times(tmp_path: Path) -> None:
     assert lines[-1] == "budget: 1,500 bytes a hour; 1,500 bytes now"
     [told] = rounds.lines(as_json=True)
     assert json.loads(told)["pictures"][0]["name"] == "x.png"
+
+
+def test_no_stream_is_longer_than_any_whatever_a_sender_says(tmp_path: Path) -> None:
+    book = ledger(tmp_path, Budget(zone=UTC))
+    found = planned([record("huge.dfc", 2**53, 1)], Target(), Order(newest=True), book, NOON)
+    assert [one.left for one in found.pictures] == [MAX_STREAM]
 
 
 @pytest.mark.asyncio

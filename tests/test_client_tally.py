@@ -13,7 +13,7 @@ import pytest
 from diffc_client.mirror.state import Record, Records
 from diffc_client.mirror.tally import Counting, Tally
 from diffc_client.mirror.transfers import Transfers
-from diffc_stream.session import WHOLE, Entry, Reason, Target
+from diffc_stream.session import MAX_STREAM, WHOLE, Entry, Reason, Target
 
 
 def record(
@@ -53,6 +53,10 @@ def test_until_one_is_whole_nobody_knows() -> None:
     tally = Tally.of([record("a.png", held=10), record("ready.dfc", size=100)], WHOLE)
     assert (tally.held, tally.left) == (10, None)
     assert str(tally).endswith("an unknown number to come")
+
+
+def test_no_stream_is_longer_than_any_whatever_a_sender_says() -> None:
+    assert Tally.of([record("huge.dfc", size=2**53, held=200)], WHOLE).left == MAX_STREAM - 200
 
 
 def test_what_is_ready_or_asked_for_is_known() -> None:

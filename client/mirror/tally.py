@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from diffc_stream.container.grammar import STREAM_SUFFIX
-from diffc_stream.session import Target
+from diffc_stream.session import MAX_STREAM, Target
 
 from .state import Record, Records
 from .transfers import Transfers
@@ -123,9 +123,8 @@ class Counting:
 
 def _expected(record: Record, target: Target) -> int | None:
     """Return the length of a stream, if it is known or limited; else None."""
-    # A picture known by its name only has the size 0.
-    ready = (
-        (record.entry.size or None) if record.entry.name.lower().endswith(STREAM_SUFFIX) else None
-    )
+    # A picture known by its name only has the size 0; no stream is longer than MAX_STREAM.
+    size = min(record.entry.size, MAX_STREAM) or None
+    ready = size if record.entry.name.lower().endswith(STREAM_SUFFIX) else None
     known = [length for length in (ready, target.bytes) if length is not None]
     return min(known, default=None)
