@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import io
+import threading
 from pathlib import Path
+from unittest.mock import Mock
 
 import pytest
 import sources
-from fakes import FakeDecoders
+from fakes import FakeDecoders, FakeOpener
 from PIL import Image
 from serving import Background, pictures
 from traitlets import TraitError
@@ -74,6 +76,29 @@ def test_a_picture_that_arrives(tmp_path: Path) -> None:
             lost.wait(60)
         assert "none" in lost.status
         lost.close()
+
+
+@pytest.mark.parametrize(("prefix", "shows"), [(300, 300), (1900, 1900), (5000, 2000)])
+def test_a_prefix_that_is_set_before_it_is_there(tmp_path: Path, prefix: int, shows: int) -> None:
+    gate = threading.Semaphore(0)
+    with Background(pictures(tmp_path), FakeOpener(gate=gate)) as url:
+        widget = PictureWidget(f"{url}/a.png", bytes=2000, decoders=FakeDecoders())
+        widget.prefix = prefix
+        gate.release(100)
+        widget.wait(60)
+        assert (widget.status, widget.received) == ("complete", 2000)
+        assert widget.shown["bytes"] == shows
+        assert widget.image
+        widget.close()
+
+
+@pytest.mark.parametrize("scheme", ["ws", "wss", "http", "https", "mqtt", "mqtts"])
+def test_addresses_are_no_files(scheme: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    watch = Mock()
+    monkeypatch.setattr("diffc_client.notebook.widget.watch", watch)
+    widget = PictureWidget(f"{scheme}://hub/cam//a.png", decoders=FakeDecoders())
+    assert watch.call_args.args[0] == f"{scheme}://hub/cam//a.png"
+    widget.close()
 
 
 def test_what_cannot_be_shown(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from pathlib import Path
 from typing import Any, Unpack
 
@@ -21,7 +22,7 @@ from .prefixes import PrefixRenderer
 from .remembering import RememberingDecoders
 
 _HERE = Path(__file__).parent
-_SCHEMES = ("ws://", "wss://", "http://", "https://")
+_SCHEMES = ("ws://", "wss://", "http://", "https://", "mqtt://", "mqtts://")
 
 
 class PictureWidget(anywidget.AnyWidget):
@@ -75,6 +76,10 @@ class PictureWidget(anywidget.AnyWidget):
         self._kept = MemoryStream()
         self._curve = Curve()
         self._watch: Watch | None = None
+        self._lock = threading.Lock()
+        """Of what is wished for: ``prefix`` may be set while more arrives."""
+        self._wished = 0
+        """Bytes of the prefix that was asked for last."""
         remote = isinstance(source, str) and source.startswith(_SCHEMES)
         file = None if remote or isinstance(source, bytes) else Path(source)
         decoders = RememberingDecoders(decoders or ModelDecoders.load(), file=file)
@@ -124,6 +129,8 @@ class PictureWidget(anywidget.AnyWidget):
             self._show(refinement, 0.0)
         elif self.prefix == 0:
             self._render()
+        else:
+            self._render_more()
 
     def _end(self, failure: Exception | None) -> None:
         self._note()
@@ -131,6 +138,7 @@ class PictureWidget(anywidget.AnyWidget):
             self._fail(failure)
         else:
             self.set_trait("status", "complete")
+            self._render_more()
 
     def _note(self) -> None:
         """Tell the page how much is here, and what it is worth."""
@@ -145,9 +153,20 @@ class PictureWidget(anywidget.AnyWidget):
             self.set_trait("received", len(data))
 
     def _render(self, _change: Any = None) -> None:
-        data = self._kept.read()
+        with self._lock:
+            self._wish()
+
+    def _render_more(self) -> None:
+        """Render again if ``prefix`` was set before so many bytes were here."""
+        with self._lock:
+            if self._wished < min(self.prefix, self._kept.length):
+                self._wish()
+
+    def _wish(self) -> None:
+        data = self._kept.read()[: self.prefix or None]
+        self._wished = len(data)
         if data:
-            self._renderer.wish(data[: self.prefix or None], self.realism)
+            self._renderer.wish(data, self.realism)
 
     def _show(self, picture: Picture, method: Method) -> None:
         facts = {
