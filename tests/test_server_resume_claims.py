@@ -16,8 +16,8 @@ from websockets.asyncio.client import connect
 from websockets.typing import Subprotocol
 
 from diffc_server import Pipeline
-from diffc_server.encoding.resume_claims import TURNS, Claims
-from diffc_server.encoding.shared_stream import LOOK_AHEAD
+from diffc_server.encoding.resume_claims import TURNS, Claim, Claims
+from diffc_server.encoding.shared_stream import LOOK_AHEAD, SharedStream
 from diffc_stream.errors import RequestRefused
 from diffc_stream.session import SUBPROTOCOL, Code, Data, Error, Open, PrefixHash, Welcome, encode
 
@@ -130,6 +130,27 @@ class Slow(FakeOpener):
 def slow(monkeypatch: pytest.MonkeyPatch) -> Slow:
     monkeypatch.setattr("diffc_server.threads.encoder_threads.perf_counter", lambda: Slow.now)
     return Slow(length=LENGTH)
+
+
+async def test_hashing_holds_up_neither_the_event_loop_nor_the_account(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whether the bytes are there already, or are encoded for a claim."""
+    threads, accounts, hashed = [], [], SharedStream.prefix
+
+    def prefix(self: SharedStream, length: int) -> str | None:
+        threads.append(threading.current_thread())
+        accounts.extend(account for _, account in self._listeners._users)
+        return hashed(self, length)
+
+    monkeypatch.setattr(SharedStream, "prefix", prefix)
+    async with serving(pictures(tmp_path), FakeOpener(length=LENGTH)) as daemon:
+        for held in (stream_of("a.png", 9000), stream_of("a.png", 5000)):
+            assert isinstance(await resumed(daemon.url, "a.png", held, len(held)), Data)
+        assert isinstance(await resumed(daemon.url, "a.png", b"made up", 5000), Error)
+    assert len(threads) == 3
+    assert threading.main_thread() not in threads
+    assert not [account for account in accounts if isinstance(account, Claim)]
 
 
 async def resumed(url: str, name: str, prefix: bytes, start: int) -> Data | Error:

@@ -23,6 +23,13 @@ def test_it_does_not_matter_how_the_bytes_came() -> None:
         assert str(running) == str(PrefixHash(data[: start + 7]))
 
 
+def test_two_may_go_on_from_the_same_bytes() -> None:
+    first = PrefixHash(b"diffc")
+    second = first.copy()
+    second.update(b"!")
+    assert (str(first), str(second)) == (str(PrefixHash(b"diffc")), str(PrefixHash(b"diffc!")))
+
+
 def test_another_prefix_has_another_hash() -> None:
     data = bytes(100)
     assert len({str(PrefixHash(data[:size])) for size in range(101)}) == 101

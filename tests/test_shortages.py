@@ -18,6 +18,7 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from diffc_client import Listener
 from diffc_server import Catalogue
+from diffc_server.encoding.shared_stream import SharedStream
 from diffc_server.ops.health import status_port
 from diffc_server.ops.metrics import SenderMetrics
 from diffc_stream.flags import Endpoint
@@ -73,6 +74,20 @@ async def test_requests_without_threads(folder: Path, caplog: pytest.LogCaptureF
         await websocket.send(encode(Open(stream=2, image="a.png")))
         assert isinstance(await heard(websocket), Data)
     assert not [record for record in caplog.records if record.exc_info]
+
+
+@pytest.mark.parametrize("fail", [no_memory, no_threads])
+async def test_a_claim_that_cannot_be_checked_now(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, fail: Failing
+) -> None:
+    monkeypatch.setattr(SharedStream, "prefix", lambda *_: fail())
+    async with serving(folder) as daemon, dial(daemon.url) as websocket:
+        await websocket.send(HELLO)
+        assert isinstance(await heard(websocket), Welcome)
+        await websocket.send(encode(Open(stream=1, image="a.png", start=100, prefix="0" * 16)))
+        refused = await heard(websocket)
+        assert isinstance(refused, Error)
+        assert (refused.code, refused.retry) == (Code.BUSY, True)
 
 
 @pytest.mark.parametrize("fail", [no_memory, no_threads])

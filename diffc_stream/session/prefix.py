@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from typing import Self
 
 DIGITS = 16
 
@@ -13,9 +14,15 @@ class PrefixHash:
     def __init__(self, data: bytes = b"") -> None:
         self._sha256 = hashlib.sha256(data)
 
-    def update(self, data: bytes) -> None:
+    def update(self, data: bytes | bytearray) -> None:
         """Take the bytes that follow."""
         self._sha256.update(data)
+
+    def copy(self) -> Self:
+        """Return another one that has taken the same bytes."""
+        other = type(self)()
+        other._sha256 = self._sha256.copy()
+        return other
 
     def __str__(self) -> str:
         return self._sha256.hexdigest()[:DIGITS]

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from diffc_stream.container import Header
-from diffc_stream.session import MAX_STREAM, PrefixHash
+from diffc_stream.session import MAX_STREAM
 
 from .hulled_curve import HulledCurve
+from .prefix_hashes import PrefixHashes
 
 Hold = Callable[[int], None]
 """Counts bytes that a stream has grown by.  Raises RequestRefused if there is no room for more."""
@@ -25,6 +26,7 @@ class GrowingBytes:
         self.curve = HulledCurve()
         """The quality at its bytes."""
         self._data = bytearray()
+        self._hashes = PrefixHashes(self._data)
         self._hold = hold
 
     def __len__(self) -> int:
@@ -39,8 +41,11 @@ class GrowingBytes:
         return bytes(self._data)
 
     def prefix(self, length: int) -> str | None:
-        """Return the hash of the first ``length`` bytes; None while there are fewer."""
-        return str(PrefixHash(self.read(0, length))) if length <= len(self._data) else None
+        """Return the hash of the first ``length`` bytes; None while there are fewer.
+
+        Slow when many bytes are hashed for the first time, so call it on a thread.
+        """
+        return self._hashes.of(length) if length <= len(self._data) else None
 
     def measure(self, stream: bytes) -> None:
         """Learn the number of pixels from the beginning of a stream.  Raises StreamError."""

@@ -198,6 +198,10 @@ class Pipeline:
     ) -> SharedStream:
         return self.of(file, model, described=described, before=before)
 
+    async def prefix(self, shared: SharedStream, length: int) -> str | None:
+        """Return the hash of the first ``length`` bytes of a stream; None while there are fewer."""
+        return await self._workers.hash(shared.prefix, length)
+
     async def save(self) -> None:
         """Wait until the running saves are done, SAVE_GRACE seconds at most."""
         saving = [task for stream in self._held if (task := stream.saving)]

@@ -16,7 +16,7 @@ Given = TypeVarTuple("Given")
 
 
 class WorkerPools:
-    """Threads that encode, that read files, that read the store, and one that writes to it.
+    """Threads that encode, read files, read the store, write to it, and hash what is in memory.
 
     The pools are separate, so that a slow store or disk delays nothing else.
     """
@@ -27,6 +27,7 @@ class WorkerPools:
         self._readers = ThreadPoolExecutor(READERS, thread_name_prefix="reader")
         self._recalling = ThreadPoolExecutor(READERS, thread_name_prefix="store")
         self._writer = ThreadPoolExecutor(1, thread_name_prefix="writer")
+        self._hasher = ThreadPoolExecutor(1, thread_name_prefix="hasher")
 
     async def read(self, function: Callable[[*Given], Result], *arguments: *Given) -> Result:
         """Run a function that reads files, and return its result."""
@@ -40,10 +41,14 @@ class WorkerPools:
         """Run a function that writes to the store, one at a time, and return its result."""
         return await self._run(self._writer, function, *arguments)
 
+    async def hash(self, function: Callable[[*Given], Result], *arguments: *Given) -> Result:
+        """Run a function that hashes what is in memory, one at a time, and return its result."""
+        return await self._run(self._hasher, function, *arguments)
+
     def close(self) -> None:
         """Start nothing more; what has been started is finished, and its results are dropped."""
         self.encoders.close()
-        for pool in (self._readers, self._recalling, self._writer):
+        for pool in (self._readers, self._recalling, self._writer, self._hasher):
             pool.shutdown(wait=False, cancel_futures=True)
 
     async def _run(

@@ -46,32 +46,78 @@ class Resolver:
         account.  Raises RequestRefused.
         """
         try:
-            named = Capability.DFC4 in hello.capabilities
-            file, before = await asyncio.to_thread(self._located, request.image, named)
+            return await self._find(request, hello, wake, quota)
         except (OSError, RuntimeError, MemoryError) as error:
             # Threads or memory have run out, which says nothing about the picture.
             if is_passing(error):
                 raise try_later() from error
             raise
+
+    async def _find(
+        self, request: Open, hello: Hello, wake: Wake, quota: ConnectionQuota
+    ) -> SharedStream:
+        named = Capability.DFC4 in hello.capabilities
+        file, before = await asyncio.to_thread(self._located, request.image, named)
         model = None if is_stream(file.path) else self._model(request, hello)
         region = request.region
         held = request
         if region is not None:
             held = replace(request, start=region.size, prefix=region.digest)
         for whole, shared in self._candidates(file, model, hello, before):
-            if await _joined(shared, held, hello, wake, quota):
+            if await self._joined(shared, held, hello, wake, quota):
                 if region is None:
                     return shared
                 try:
                     part = self._part(region, whole, shared, quota)
                 finally:
                     shared.leave(wake)
-                if await _joined(part, request, hello, wake, quota):
+                if await self._joined(part, request, hello, wake, quota):
                     return part
                 raise _mismatch(request.start, "start again without them")
         if region is None:
             raise _mismatch(request.start, "start again without them")
         raise _mismatch(region.size, "it has been replaced: start again with all of it")
+
+    async def _joined(
+        self, shared: SharedStream, request: Open, hello: Hello, wake: Wake, quota: ConnectionQuota
+    ) -> bool:
+        """Join a stream once it reaches the requested start; return False if the bytes differ.
+
+        Raises RequestRefused.
+        """
+        shared.join(wake, quota.account)
+        proven = False
+        try:
+            await shared.reach(0, quota.account, claimed=request.start > 0)
+            assert shared.model is not None
+            await _check_format(hello, shared, quota)
+            _check_model(hello, shared.model)
+            proven = await self._proven(request, shared, wake, quota)
+        finally:
+            if not proven:
+                shared.leave(wake)
+        return proven
+
+    async def _proven(
+        self, request: Open, shared: SharedStream, wake: Wake, quota: ConnectionQuota
+    ) -> bool:
+        """Tell whether a receiver holds what it claims; encoding to find out counts as a claim."""
+        if shared.light or shared.complete or len(shared) >= request.start:
+            await shared.reach(request.start, quota.account)
+            return not request.start or await self._holds(request, shared)
+        async with quota.claims.claim(quota.account) as claim:
+            shared.bill(wake, claim)
+            await shared.reach(request.start, claim, claimed=True)
+            # What others have encoded while the bytes are hashed is no part of the claim.
+            shared.bill(wake, quota.account)
+            proven = await self._holds(request, shared)
+            if proven:
+                claim.prove()
+        return proven
+
+    async def _holds(self, request: Open, shared: SharedStream) -> bool:
+        """Tell whether the receiver has shown the hash of the bytes that it claims to hold."""
+        return await self._pipeline.prefix(shared, request.start) == request.prefix
 
     def _part(
         self, region: Region, whole: Whole, shared: SharedStream, quota: ConnectionQuota
@@ -127,42 +173,6 @@ class Resolver:
 def _mismatch(length: int, advice: str) -> RequestRefused:
     message = f"the first {length} bytes differ from yours: {advice}"
     return RequestRefused(Code.PREFIX_MISMATCH, message)
-
-
-async def _joined(
-    shared: SharedStream, request: Open, hello: Hello, wake: Wake, quota: ConnectionQuota
-) -> bool:
-    """Join a stream once it reaches the requested start; return False if the bytes differ.
-
-    Raises RequestRefused.
-    """
-    shared.join(wake, quota.account)
-    proven = False
-    try:
-        await shared.reach(0, quota.account, claimed=request.start > 0)
-        assert shared.model is not None
-        await _check_format(hello, shared, quota)
-        _check_model(hello, shared.model)
-        proven = await _proven(request, shared, wake, quota)
-    finally:
-        if not proven:
-            shared.leave(wake)
-    return proven
-
-
-async def _proven(request: Open, shared: SharedStream, wake: Wake, quota: ConnectionQuota) -> bool:
-    """Tell whether the receiver holds what it claims; encoding to find out counts as a claim."""
-    if shared.light or shared.complete or len(shared) >= request.start:
-        await shared.reach(request.start, quota.account)
-        return not request.start or shared.prefix(request.start) == request.prefix
-    async with quota.claims.claim(quota.account) as claim:
-        shared.bill(wake, claim)
-        await shared.reach(request.start, claim, claimed=True)
-        proven = shared.prefix(request.start) == request.prefix
-        if proven:
-            claim.prove()
-        shared.bill(wake, quota.account)
-    return proven
 
 
 async def _check_format(hello: Hello, shared: SharedStream, quota: ConnectionQuota) -> None:
