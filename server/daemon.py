@@ -137,7 +137,7 @@ class SenderDaemon:
             secure=settings.certificate is not None,
             strict=settings.strict,
         )
-        self._reloader = Reloader(self.reread)
+        self._reloaders = self._files_to_reread()
         self._receivers: set[ReceiverConnection] = set()
         self._requests: set[RequestHandler] = set()
         self._service = HttpService(
@@ -154,6 +154,14 @@ class SenderDaemon:
         self._listener: PortListener | None = None
         self._report_to(self.metrics)
 
+    def _files_to_reread(self) -> list[Reloader]:
+        files = []
+        if self._settings.certificate is not None:
+            files.append(Reloader("the certificate", self._settings.certificate.reread))
+        if self._reception.guarded:
+            files.append(Reloader("the tokens", self._reception.reread, self._dismiss_expired))
+        return files
+
     def _report_to(self, metrics: SenderMetrics) -> None:
         """Connect the metrics to what the daemon itself counts."""
         metrics.admission = self.admission
@@ -168,8 +176,8 @@ class SenderDaemon:
         await listener.open(at.host, at.port, self._serve, reuse_port=at.reuse_port)
         self._spare.open()
         self._listener = listener
-        if self._settings.certificate is not None or self._reception.guarded:
-            self._reloader.start()
+        for file in self._reloaders:
+            file.start()
         return self
 
     async def __aexit__(self, *_: object) -> None:
@@ -239,9 +247,10 @@ class SenderDaemon:
 
     async def reread(self) -> None:
         """Read changed tokens and certificate again; drop clients whose token is not valid now."""
-        if self._settings.certificate is not None:
-            await asyncio.to_thread(self._settings.certificate.reread)
-        await asyncio.to_thread(self._reception.reread)
+        await asyncio.gather(*(file.check() for file in self._reloaders))
+
+    def _dismiss_expired(self) -> None:
+        """Drop clients whose token is not valid now."""
         for receiver in tuple(self._receivers):
             if not self._reception.still_admits(receiver.quota):
                 receiver.dismiss()
@@ -252,11 +261,13 @@ class SenderDaemon:
     def look_again(self) -> None:
         """Start :meth:`reread` and return at once."""
         if self._listener is not None:
-            self._reloader.check_soon()
+            for file in self._reloaders:
+                file.check_soon()
 
     async def _finish(self) -> None:
         assert self._listener is not None
-        await self._reloader.stop()
+        for file in self._reloaders:
+            await file.stop()
         try:
             async with asyncio.timeout(self._settings.grace):
                 await asyncio.shield(self._listener.wait_closed())

@@ -189,8 +189,8 @@ COUNTED = {
 OF_NOBODY_ELSE = {
     "once for each process, or at its start or end": """
         server/app.py task thread
-        server/daemon.py thread timer
-        server/auth/reloader.py task
+        server/daemon.py timer
+        server/auth/reloader.py task thread
         server/auth/sending_budget.py task thread
         diffc_stream/transport/systemd.py socket
         client/cli/view.py thread
