@@ -131,3 +131,24 @@ def test_a_catalogue_follows_names_not_links(tmp_path: Path) -> None:
     assert names["newest.png"] == ()
     plain = Catalogue(tmp_path)
     assert plain.before("gate/b.png", plain.file("gate/b.png")) == ()
+
+
+def test_of_streams_that_are_files_no_folder_is_looked_at(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    take(tmp_path, ("a.png", 10), ("b.png", 20), ("ready.dfc", 30), ("Ready.DFC", 30))
+    catalogue = Catalogue(tmp_path, cameras=Cameras())
+    asked: list[str] = []
+    before_ = Cameras.before
+
+    def noted(self: Cameras, file: File) -> tuple[File, ...]:
+        asked.append(file.path.name)
+        return before_(self, file)
+
+    monkeypatch.setattr(Cameras, "before", noted)
+    for name in ("ready.dfc", "Ready.DFC"):
+        assert catalogue.before(name, catalogue.file(name)) == ()
+    assert [one.path.name for one in catalogue.before("b.png", catalogue.file("b.png"))] == [
+        "a.png"
+    ]
+    assert asked == ["b.png"]

@@ -9,6 +9,7 @@ from heapq import heappush, heappushpop
 from pathlib import Path
 from unicodedata import normalize
 
+from diffc_stream.container.grammar import STREAM_SUFFIX
 from diffc_stream.errors import RequestRefused
 from diffc_stream.imaging.kinds import SUFFIXES
 from diffc_stream.opening import is_exhausted, is_passing
@@ -172,10 +173,11 @@ class Catalogue:
     def before(self, name: str, file: File) -> tuple[File, ...]:
         """Return the pictures that the stream of a name's file goes back to, the key picture first.
 
-        Empty if no pictures follow each other, and for one that is not where its name says, but a
-        link leads to it: receivers look for the others by name.  Slow; raises RequestRefused.
+        Empty if no pictures follow each other, for a stream, which is sent as it is, and for one
+        that is not where its name says, but a link leads to it: receivers look for the others by
+        name.  Slow; raises RequestRefused.
         """
-        if self._cameras is None:
+        if self._cameras is None or file.path.suffix.lower() == STREAM_SUFFIX:
             return ()
         named, found = (normalize("NFC", str(path)) for path in (self.folder / name, file.path))
         return self._cameras.before(file) if named == found else ()
