@@ -15,6 +15,7 @@ from urllib.parse import urlsplit
 from websockets.exceptions import InvalidHandshake, InvalidStatus, InvalidURI
 
 from diffc_stream.errors import DiffcError, LinkLost, SafetyError
+from diffc_stream.opening import is_passing
 from diffc_stream.session import PUSH_SUBPROTOCOL, Terms
 from diffc_stream.transport.backoff import Backoff
 from diffc_stream.transport.exposure import in_the_clear
@@ -138,7 +139,15 @@ class Dialler:
         told = ""
         while True:
             began = clock()
-            reason = await self._serve_receiver()
+            try:
+                reason = await self._serve_receiver()
+            except Exception as error:
+                if not is_passing(error):
+                    # A bug, which must not stop the dialler.
+                    logger.exception("connecting failed")
+                reason = (
+                    f"cannot be connected to at the moment: {str(error) or type(error).__name__}"
+                )
             if clock() - began >= STEADY:
                 backoff.progress()
             if self._leaving:
