@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
+from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
@@ -123,6 +124,35 @@ async def test_draining_waits_for_no_encoder(folder: Path) -> None:
             with pytest.raises((ConnectionError, AssertionError, ValueError)):
                 unchunked(await reader.read())
         gate.release(100)
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize("how", ["the encoder fails", "the drain takes too long"])
+async def test_what_only_the_close_ends_is_reset_if_it_breaks_off(folder: Path, how: str) -> None:
+    """Else a client of HTTP/1.0 would take a part for the whole."""
+    gate = threading.Semaphore(3)
+    opener = Failing(gate=gate) if how == "the encoder fails" else FakeOpener(gate=gate)
+    async with serving(folder, opener) as daemon:
+        with pytest.raises(ConnectionResetError):
+            async with asking(daemon, request("/a.png.dfc", version="1.0")) as reader:
+                status, fields = await head_of(reader)
+                assert (status, "Content-Length" in fields) == (200, False)
+                if how == "the encoder fails":
+                    gate.release(100)
+                else:
+                    daemon._cut_off()
+                await reader.read()
+        gate.release(100)
+
+
+class Failing(FakeOpener):
+    """Has a bug after half of the stream."""
+
+    def _pieces(self, name: str, model: str, first: int) -> Iterator[bytes]:
+        for number, piece in enumerate(super()._pieces(name, model, first)):
+            if number == 8:
+                raise RuntimeError("a bug in the encoder")
+            yield piece
 
 
 @pytest.mark.asyncio

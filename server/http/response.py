@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import socket
+import struct
+import sys
 from email.utils import formatdate
 from http import HTTPStatus
 
@@ -25,6 +27,8 @@ LINGER = 5.0
 UNSENT = 131_072
 """Bytes that the system may buffer for a client and has not sent yet."""
 
+_LINGER = "hh" if sys.platform == "win32" else "ii"
+"""The two numbers of SO_LINGER: whether, and for how many seconds."""
 _WORDS = {
     HTTPStatus.BAD_REQUEST: "send exactly one Host header",
     HTTPStatus.FORBIDDEN: "pages of other sites are refused",
@@ -118,16 +122,25 @@ class ResponseWriter:
         if transport.can_write_eof():
             transport.set_write_buffer_limits(0)
             await self._flush()
+            self._linger(None)
             if not transport.is_closing():
                 transport.write_eof()
         else:
-            # TLS has no half-close: this sends what is left, and then closes.
+            # TLS has no half-close: this sends what is left, says so, and closes.
+            self._linger(None)
             transport.close()
         await asyncio.wait([self.gone], timeout=LINGER)
 
     def abort(self) -> None:
         """Drop the connection at once."""
         self._connection.transport.abort()
+
+    def end_by_close(self) -> None:
+        """Note that only the end of the connection ends the body: neither length nor chunks do.
+
+        Until :meth:`finish` any other end of the connection is a reset, so that it looks like none.
+        """
+        self._linger(0)
 
     async def _afford(self, size: int) -> None:
         """Wait until the client's limits let it receive more, then count ``size`` bytes."""
@@ -147,6 +160,14 @@ class ResponseWriter:
             raise LinkLost("the client does not read its answer") from None
         except OSError as error:
             raise LinkLost("the connection was lost") from error
+
+    def _linger(self, seconds: int | None) -> None:
+        """Have a close of the connection reset it after ``seconds``; None is as usual."""
+        found = self._connection.transport.get_extra_info("socket")
+        if found is not None:
+            option = struct.pack(_LINGER, seconds is not None, seconds or 0)
+            with contextlib.suppress(OSError):  # it has been closed already
+                found.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, option)
 
     def _hold_little(self) -> None:
         """Limit the system's buffer to UNSENT bytes; by default it takes megabytes."""

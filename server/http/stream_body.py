@@ -151,6 +151,8 @@ class StreamBody:
         chunked = not self._shared.complete and self._request.protocol == "HTTP/1.1"
         if chunked:
             head["Transfer-Encoding"] = "chunked"
+        if not (chunked or self._shared.complete):
+            self._writer.end_by_close()
         await self._writer.begin(HTTPStatus.OK, head)
         position, least = 0, _FIRST_BLOCK
         while True:
