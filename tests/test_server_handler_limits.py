@@ -17,6 +17,7 @@ from websocket_client import dial
 from diffc_server import Pipeline
 from diffc_server.auth.access_control import AccessControl
 from diffc_server.auth.limits import Limits
+from diffc_server.encoding.shared_stream import SharedStream
 from diffc_server.websocket.handshake import IncomingConnection
 
 LENGTH = 5000
@@ -177,3 +178,21 @@ async def test_what_is_too_much_waits_here_too(folder: Path) -> None:
         answer = await ask(daemon, "/a.png.dfc")
         assert answer.body == stream_of("a.png", 20_000)
         assert 20 < clock() - began < 40
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize("method", ["GET", "HEAD"])
+async def test_a_stream_is_in_use_while_its_tag_is_found_out(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, method: str
+) -> None:
+    """Or memory might drop it meanwhile, and count what it grows by for ever."""
+    idle, tag = [], SharedStream.tag
+
+    async def noted(self: SharedStream) -> str:
+        idle.append(self.idle)
+        return await tag(self)
+
+    monkeypatch.setattr(SharedStream, "tag", noted)
+    async with serving(folder) as daemon:
+        assert (await ask(daemon, "/a.png.dfc", method=method)).status == 200
+    assert idle == [False]

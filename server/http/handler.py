@@ -14,6 +14,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from http import HTTPStatus
 from math import ceil
@@ -33,7 +35,7 @@ from diffc_viewer import OriginPolicy, Site, SiteRequest, SiteResponse
 from ..auth.quotas import ConnectionQuota, unlimited_quota
 from ..catalogue.catalogue import Catalogue
 from ..catalogue.file import File, try_later
-from ..encoding.pipeline import Pipeline
+from ..encoding.pipeline import Pipeline, SharedStream
 from ..encoding.source import is_stream
 from ..encoding.stream_file import length
 from ..ops.metrics import SenderMetrics
@@ -267,11 +269,14 @@ class RequestHandler:
     async def _send_growing(self, file: File, before: tuple[File, ...]) -> None:
         """Send a picture's stream while it is encoded."""
         shared = self._service.pipeline.of(file, before=before)
-        etag = await shared.tag()
-        growing = self._growing = StreamBody(self._writer, self._request, shared, etag, self.quota)
-        if self._draining:
-            growing.drain()
-        with growing.joined():
+        with ExitStack() as stack:
+            with _kept(shared, self.quota):
+                etag = await shared.tag()
+                growing = StreamBody(self._writer, self._request, shared, etag, self.quota)
+                stack.enter_context(growing.joined())
+            self._growing = growing
+            if self._draining:
+                growing.drain()
             if not await self._precondition(etag):
                 await growing.send()
 
@@ -297,3 +302,17 @@ class RequestHandler:
         where = ascii(self._target[:300])
         facts = {"status": status, "bytes": self._writer.sent, "seconds": round(seconds, 3)}
         logger.log(level, "%s got %s over HTTP: %d", self._peer, where, status, extra=facts)
+
+
+@contextmanager
+def _kept(shared: SharedStream, quota: ConnectionQuota) -> Iterator[None]:
+    """Have a stream stay in memory: one that nobody uses may be dropped, and grow uncounted."""
+
+    def wake() -> None:
+        pass  # nobody waits for its bytes yet
+
+    shared.join(wake, quota.account)
+    try:
+        yield
+    finally:
+        shared.leave(wake)
