@@ -57,6 +57,22 @@ def test_there_is_nothing_before_there_are_bytes(tmp_path: Path, owned: OwnedFol
     assert names(tmp_path) == []
 
 
+def test_a_file_is_made_before_there_are_bytes_if_that_is_wanted(
+    tmp_path: Path, owned: OwnedFolder
+) -> None:
+    with GrowingStream(owned, "sub/a") as kept:
+        kept.prepare()
+        assert names(tmp_path) == ["sub", "sub/a"]
+        assert (kept.length, kept.prefix, kept.header, kept.read()) == (0, None, None, b"")
+    assert names(tmp_path) == []
+    with GrowingStream(owned, "sub/a") as kept:
+        kept.prepare()
+        kept.append(DATA[:1000])
+    with GrowingStream(owned, "sub/a") as kept:
+        kept.prepare()
+        assert kept.read() == DATA[:1000]
+
+
 @pytest.mark.parametrize("data", [b"", b"mine", DATA[:500], DATA])
 def test_what_is_there_is_somebodys(tmp_path: Path, owned: OwnedFolder, data: bytes) -> None:
     (tmp_path / "a").write_bytes(data)

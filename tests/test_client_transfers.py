@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
+from fakes import stream_of
 from mirroring import NAMES, mirroring
 from serving import pictures, serving
 from virtual_time import VirtualLoop
+
+from diffc_client.mirror import transfers
+from diffc_client.mirror.transfer import Incoming
+from diffc_client.remote.links import AnyLink
 
 pytestmark = [pytest.mark.asyncio, pytest.mark.virtual_time]
 
@@ -70,3 +76,31 @@ async def test_no_disk_is_touched_on_the_event_loop(
             await watcher.until(lambda: watcher.mirror.pictures == len(NAMES))
     assert not disk.touched
     assert sorted(path.name for path in kept.glob("*.dfc")) == ["b.png.dfc", "new.png.dfc"]
+
+
+async def test_what_cannot_be_written_is_not_asked_for_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A file of the user's is where the sender has a folder."""
+    folder, kept = pictures(tmp_path), tmp_path / "kept"
+    kept.mkdir()
+    (kept / "sub").write_bytes(b"mine")
+    asked: list[str] = []
+    ask = transfers.ask
+
+    async def noted(link: AnyLink, name: str, *arguments: Any) -> Incoming:
+        asked.append(name)
+        return await ask(link, name, *arguments)
+
+    monkeypatch.setattr(transfers, "ask", noted)
+    async with serving(folder) as daemon, mirroring(kept, daemon.url) as watcher:
+        await watcher.until_complete("a.png", "b.png")
+        await watcher.until(lambda: "sub/c.jpg" in asked)
+        await asyncio.sleep(10 * transfers.RETRY_DISK)
+        assert asked.count("sub/c.jpg") == 1
+        (folder / "new.png").write_bytes(b"new")
+        await watcher.until_complete("new.png")
+        assert (kept / "sub").read_bytes() == b"mine"
+        (kept / "sub").unlink()
+        await watcher.until_complete("sub/c.jpg")
+    assert (kept / "sub" / "c.jpg.dfc").read_bytes() == stream_of("c.jpg", 5000)

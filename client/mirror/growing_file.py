@@ -1,7 +1,8 @@
 """A stream that grows in a file of a mirror's folder.
 
-Unlike :class:`FileStream` it creates no file before there are bytes, and never writes to a file
-that the mirror did not create, or that another program has changed, even while it grows.
+Unlike :class:`FileStream` it creates no file before there are bytes, unless it is told to, and
+never writes to a file that the mirror did not create, or that another program has changed, even
+while it grows.
 """
 
 from __future__ import annotations
@@ -102,6 +103,14 @@ class GrowingStream:
         """Return all bytes held."""
         return self._read(self.length)
 
+    def prepare(self) -> None:
+        """Create the file if there is none, to see whether it can be written; raises OSError.
+
+        Closing removes it if no byte comes.
+        """
+        if self._descriptor is None:
+            self._create()
+
     def append(self, data: bytes) -> None:
         """Append the bytes that follow.
 
@@ -115,8 +124,7 @@ class GrowingStream:
         if self.length + len(data) > MAX_STREAM:
             raise OSError(f"{self.relative}: more bytes than a stream has")
         self.confirm()
-        if self._descriptor is None:
-            self._create()
+        self.prepare()
         try:
             self._grow(data)
         except BaseException:

@@ -92,6 +92,8 @@ class Transfers:
         """Pictures whose places have foreign files, as was logged."""
         self._at_once = AT_ONCE_AT_FIRST
         self._full = False
+        self._wary = False
+        """Whether a file could not be written: bytes are asked for only once there is a file."""
         self._complaints = LogLimit(logger, clock=asyncio.get_running_loop().time)
         self.changed = asyncio.Event()
         """Set when there may be a stream to start."""
@@ -233,6 +235,7 @@ class Transfers:
             self._pause(error)
             self._finish(transfer)
         except OSError as error:
+            self._wary = True
             if error.errno not in SCARCE:
                 self._finish(transfer, error, retry)
                 return
@@ -267,9 +270,8 @@ class Transfers:
     def _pause(self, error: OSError) -> None:
         """Start no more streams, because the disk is full."""
         if not self._full:
-            self._complaints.say(
-                "the disk", "%s: %s", self._owned.folder, error.strerror or error, most=1
-            )
+            facts = self._owned.folder, error.strerror or error
+            self._complaints.say("the disk", "%s: %s", *facts, most=1)
         self._full = True
 
     def _finish(
@@ -304,11 +306,7 @@ class Transfers:
             self._on_change(mirrored(transfer.record, place, transfer.held, owned))
 
     async def _go_on(
-        self,
-        link: AnyLink,
-        transfer: Transfer,
-        place: Place,
-        heard: Callable[[], object],
+        self, link: AnyLink, transfer: Transfer, place: Place, heard: Callable[[], object]
     ) -> Reason | None:
         """Receive some of a stream; return why it has ended, None if more is wanted."""
         relative = await asyncio.to_thread(growing_version, self._owned, place)
@@ -344,6 +342,8 @@ class Transfers:
             async with self._goals.paid(wanted, held, transfer) as goal:
                 if goal is None:
                     return None
+                if self._wary:
+                    await shielded(kept.prepare)
                 end = await self._ask(link, transfer, kept, goal, heard)
             if kept.doubtful and end.reason is not Reason.TARGET:
                 # The file is longer than the whole stream, so it is not of this stream.
