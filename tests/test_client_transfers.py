@@ -14,7 +14,7 @@ from mirroring import NAMES, mirroring
 from serving import pictures, serving
 from virtual_time import VirtualLoop
 
-from diffc_client.mirror import transfers
+from diffc_client.mirror import transfer, transfers
 from diffc_client.mirror.transfer import Incoming
 from diffc_client.remote.links import AnyLink
 
@@ -86,7 +86,7 @@ async def test_what_cannot_be_written_is_not_asked_for_again(
     kept.mkdir()
     (kept / "sub").write_bytes(b"mine")
     asked: list[str] = []
-    ask = transfers.ask
+    ask = transfer.ask
 
     async def noted(link: AnyLink, name: str, *arguments: Any) -> Incoming:
         asked.append(name)

@@ -92,7 +92,11 @@ async def test_a_shortage_is_no_bug(caplog: pytest.LogCaptureFixture) -> None:
 
 async def test_nothing_is_checked_after_the_end() -> None:
     answers = threading.Event()
-    async with watching(lambda: answers.wait() and None, lambda: None) as file:
+
+    def stuck() -> None:
+        answers.wait()
+
+    async with watching(stuck, lambda: None) as file:
         file.check_soon()
         await asyncio.sleep(0)
     file.check_soon()  # SIGHUP while it drains

@@ -136,7 +136,9 @@ async def test_hashing_holds_up_neither_the_event_loop_nor_the_account(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Whether the bytes are there already, or are encoded for a claim."""
-    threads, accounts, hashed = [], [], SharedStream.prefix
+    threads: list[threading.Thread] = []
+    accounts: list[object] = []
+    hashed = SharedStream.prefix
 
     def prefix(self: SharedStream, length: int) -> str | None:
         threads.append(threading.current_thread())

@@ -51,8 +51,7 @@ class LastingLink:
             self._replace(None)
             while len(self._closing) >= MOST_CLOSING:
                 await asyncio.wait(self._closing, return_when=asyncio.FIRST_COMPLETED)
-            if self.closed:
-                raise LinkLost(CLOSED)
+            self._check()
             try:
                 link = await self._dial(self.address)
             except RemoteProtocolError as error:
@@ -62,10 +61,14 @@ class LastingLink:
             self._replace(link)
             if self.closed:  # meanwhile
                 await self.close()
-                raise LinkLost(CLOSED)
+            self._check()
             if isinstance(link, Link) and link.base:
                 self.address = self.address.below(link.base)
             return link
+
+    def _check(self) -> None:
+        if self.closed:
+            raise LinkLost(CLOSED)
 
     def tidy(self) -> None:
         """Close the links that were left, as far as nothing is received there any more."""
