@@ -149,8 +149,9 @@ async def test_a_region_goes_on_after_a_cut_and_when_asked_again(
             if refinement.regions and not regions:
                 # The same again, further, and over another link.
                 regions += 1
-                assert isinstance(sender._link, websocket.Link)
-                sender._link._websocket.transport.abort()
+                link = await sender.dial()
+                assert isinstance(link, websocket.Link)
+                link._websocket.transport.abort()
                 delivery.sharpen((4, 40, 20, 40), bytes=600)
     assert np.array_equal(refinement.image, undisturbed.image)
     parts = [(start, region) for start, region in asked if region is not None]
