@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -47,11 +47,15 @@ def asked(caplog: pytest.LogCaptureFixture) -> list[int]:
     return [int(text.rpartition(" ")[2]) for text in caplog.messages if " gets a.png " in text]
 
 
-async def receive(link: Link, kept: MemoryStream, idle: float = IDLE) -> Reason:
+def connect(link: Link, idle: float = IDLE) -> AbstractAsyncContextManager[diffc_client.Sender]:
     address = f"ws://127.0.0.1:{link.port}"
-    async with diffc_client.connect(
+    return diffc_client.connect(
         address, decoders=FakeDecoders(), patience=10 * IDLE, terms=Terms(idle=idle)
-    ) as sender:
+    )
+
+
+async def receive(link: Link, kept: MemoryStream, idle: float = IDLE) -> Reason:
+    async with connect(link, idle) as sender:
         return await sender.receive("a.png", kept)
 
 
@@ -199,9 +203,10 @@ async def test_a_daemon_is_stopped_while_a_receiver_gives_up(
 ) -> None:
     async with serving(pictures(tmp_path), FakeOpener(length=LONG)) as daemon:
         link = await impaired(daemon, down=[Impairment(stall_after=5000, stall=9 * IDLE), PERFECT])
-        assert await receive(link, MemoryStream()) is Reason.COMPLETE
-        assert daemon.connections == 2
-        await daemon.drain()
+        async with connect(link) as sender:
+            assert await sender.receive("a.png", MemoryStream()) is Reason.COMPLETE
+            assert daemon.connections == 2
+            await daemon.drain()
 
 
 @pytest.mark.parametrize("idle", [3.0, 20.0])
