@@ -14,7 +14,7 @@ import shutil
 import stat
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import BinaryIO
@@ -101,6 +101,27 @@ def check(path: Path) -> None:
         stat.S_ISREG(found.st_mode) and os.access(folder, os.W_OK | os.X_OK)
     ):
         raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path))
+
+
+def spare(path: Path, needed: Iterable[Path]) -> None:
+    """Check that output to ``path`` would replace none of the files ``needed``.
+
+    Raises DestinationError, or OSError.
+    """
+    for other in needed:
+        if STANDARD not in (path, other) and same(path, other):
+            raise DestinationError(f"{path} is needed, and cannot be the output: name another file")
+
+
+def same(one: Path, other: Path) -> bool:
+    """Return whether two paths are of the same file, which need not be there yet.
+
+    Devices and pipes are no files: what is read from one and written to it may differ.  Raises
+    OSError.
+    """
+    if one.exists() and other.exists():
+        return one.is_file() and one.samefile(other)
+    return one.resolve() == other.resolve()
 
 
 def is_standard(path: Path) -> bool:

@@ -206,3 +206,27 @@ def test_a_region_of_another_picture(folder: Path, weights: Path, capsys: Captur
     options = ("--region", "0,0,30,24", "--start", folder / "small.png")
     assert run("encode", folder / "today.png", folder / "x.dfc", *options, weights=weights) == 2
     assert "has to be as large as the picture, 60x48 pixels" in capsys.readouterr().err
+
+
+def test_what_is_needed_is_not_replaced(folder: Path, weights: Path, capsys: Capture) -> None:
+    start, picture, stream = folder / "yesterday.png", folder / "today.png", folder / "today.dfc"
+    (folder / "link.png").symlink_to(picture)
+    options = ("--start", start, "--bytes", 200)
+    assert run("encode", picture, stream, *options, weights=weights) == 0
+    capsys.readouterr()
+    before = {path: path.read_bytes() for path in folder.iterdir()}
+    for arguments in (
+        ("encode", picture, start, *options),
+        ("encode", picture, picture, "--bytes", 200),
+        ("encode", picture, folder / "link.png", "--bytes", 200),
+        ("decode", stream, start),
+        ("decode", stream, picture, "--reference", picture),
+        ("inspect", stream, "--original", picture, "--plot", picture),
+        ("receive-packets", folder, picture, "--stream", picture),
+        ("receive-packets", folder, start, "--reference", start),
+    ):
+        assert run(*arguments, weights=weights) == 2, arguments
+        assert "name another file" in capsys.readouterr().err
+    assert {path: path.read_bytes() for path in folder.iterdir()} == before
+    longer = ("--start", start, "--bytes", 300, "--extend", stream)
+    assert run("encode", picture, stream, *longer, weights=weights) == 0

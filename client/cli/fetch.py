@@ -11,7 +11,7 @@ from contextlib import aclosing
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from diffc_stream.destination import check
+from diffc_stream.destination import check, same
 from diffc_stream.errors import (
     DestinationError,
     MissingReference,
@@ -167,15 +167,8 @@ def _check(request: Request) -> None:
     kept = request.keep_stream
     if kept is not None and kept.exists() and not kept.is_file():
         raise DestinationError(f"{kept} is not a file: a stream cannot be kept there and continued")
-    if kept is not None and _same(request.out, kept):
+    if kept is not None and same(request.out, kept):
         raise DestinationError(f"{kept} cannot be both the picture and the stream that is kept")
-
-
-def _same(one: Path, other: Path) -> bool:
-    """Tell whether two paths are of the same file, which need not be there yet."""
-    if one.exists() and other.exists():
-        return one.samefile(other)
-    return one.resolve() == other.resolve()
 
 
 def _kept(request: Request, stack: contextlib.ExitStack) -> FileStream | Cached | None:

@@ -13,7 +13,7 @@ from diffc_stream.cli.arguments import SYMMETRIES, Commands, add_reference, comm
 from diffc_stream.cli.output import Advance, print_json, progress, reporting
 from diffc_stream.clips import showing
 from diffc_stream.container.clip import MOST_PICTURES
-from diffc_stream.destination import check
+from diffc_stream.destination import check, spare
 from diffc_stream.diffusion.collection import Collection
 from diffc_stream.errors import NotAClip, StreamError
 from diffc_stream.flags import add_max_pixels, add_quality, add_rendering, integer
@@ -82,6 +82,7 @@ def run(arguments: argparse.Namespace) -> None:
     else:
         format_of(arguments.output, arguments.quality)
         check(arguments.output)
+    spare(arguments.output, (arguments.input, *arguments.reference))
     data = streams.read(arguments.input)[: arguments.max_bytes]
     warning: str | None = None
     if not arguments.damaged:
@@ -97,6 +98,9 @@ def run(arguments: argparse.Namespace) -> None:
         raise NotAClip(f"{arguments.input}: a single picture, which has no --picture")
     format_of(arguments.output, arguments.quality)
     check(arguments.output)
+    if header is not None and header.reference is not None:
+        beside = references.beside(arguments.input, header.reference.name)
+        spare(arguments.output, [] if beside is None else [beside])
     with progress("decoding", len(data)) as advance:
         models = Collection.at_hand(arguments.model)
         known = _references(arguments, models)

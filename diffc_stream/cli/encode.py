@@ -11,7 +11,7 @@ from diffc_stream.cli import clips, references, streams
 from diffc_stream.cli.arguments import Commands, command, count
 from diffc_stream.cli.output import Advance, print_json, progress, reporting
 from diffc_stream.container import Prefix, Simulator
-from diffc_stream.destination import STANDARD, check, opened
+from diffc_stream.destination import STANDARD, check, opened, spare
 from diffc_stream.diffusion.collection import Collection
 from diffc_stream.errors import NothingDecodable, PictureError, TargetError, UnknownModel
 from diffc_stream.flags import Rectangle, add_metadata, rectangle
@@ -81,6 +81,8 @@ def add(commands: Commands) -> None:
 def run(arguments: argparse.Namespace) -> None:
     """Write the stream of a picture, or of a clip."""
     check(arguments.output)
+    needed = (arguments.input, arguments.start)
+    spare(arguments.output, (path for path in needed if path is not None))
     if clips.wanted(arguments):
         clips.encode(arguments)
         return

@@ -15,7 +15,7 @@ from diffc_stream.cli.arguments import Commands, add_reference, command
 from diffc_stream.cli.output import print_json, progress
 from diffc_stream.container import grammar
 from diffc_stream.container.metadata import NOTHING
-from diffc_stream.destination import check
+from diffc_stream.destination import check, spare
 from diffc_stream.diffusion.collection import Collection
 from diffc_stream.errors import NothingDecodable, StreamError, TargetError
 from diffc_stream.flags import add_max_pixels
@@ -46,6 +46,7 @@ def add(commands: Commands) -> None:
 def run(arguments: argparse.Namespace) -> None:
     """List the records of a stream; with the original, true quality too."""
     if arguments.plot is not None:
+        spare(arguments.plot, filter(None, (arguments.input, arguments.original)))
         plot.require()  # before anything takes long
         check(arguments.plot)
     data = streams.read(arguments.input)

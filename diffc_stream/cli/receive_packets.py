@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from diffc_stream.cli import references
 from diffc_stream.cli.arguments import ENGINE, Commands, add_reference
 from diffc_stream.cli.output import print_json
-from diffc_stream.destination import STANDARD, check, writing
+from diffc_stream.destination import STANDARD, check, spare, writing
 from diffc_stream.diffusion.collection import Collection
 from diffc_stream.errors import NothingDecodable
 from diffc_stream.flags import add_max_pixels, add_quality, add_rendering, identity, number
@@ -89,8 +89,10 @@ def run(arguments: argparse.Namespace) -> None:
 
     format_of(arguments.output, arguments.quality)
     check(arguments.output)
+    spare(arguments.output, arguments.reference)
     if arguments.stream is not None:
         check(arguments.stream)
+        spare(arguments.stream, (arguments.output, *arguments.reference))
     models = Collection.at_hand(arguments.model)
     reception = Reception(
         models,

@@ -26,14 +26,14 @@ def finder(stream: Path, given: list[Path]) -> Callable[[Reference], bytes | Non
         for data in files:
             if reference.matches(data):
                 return data
-        beside = _beside(stream, reference.name)
-        data = _beginning(beside, reference.size) if beside is not None else b""
+        path = beside(stream, reference.name)
+        data = _beginning(path, reference.size) if path is not None else b""
         return data if reference.matches(data) else None
 
     return find
 
 
-def _beside(stream: Path, name: str) -> Path | None:
+def beside(stream: Path, name: str) -> Path | None:
     """Return the file ``name`` in the folder of ``stream``, unless the name leads elsewhere."""
     if stream == STANDARD or not name or not name.isprintable():
         return None
