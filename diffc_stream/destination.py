@@ -60,15 +60,15 @@ def writing(path: Path) -> Iterator[BinaryIO]:
 def opened(path: Path) -> Iterator[BinaryIO]:
     """Open the destination that an argument names: ``-`` is standard output, else :func:`writing`.
 
-    Raises OSError.
+    Raises OSError, or DestinationError if standard output is closed.
     """
     if path != STANDARD:
         with writing(path) as file:
             yield file
         return
     try:
-        yield sys.stdout.buffer
-        sys.stdout.buffer.flush()
+        yield (out := standard_output())
+        out.flush()
     except BrokenPipeError as error:
         # Otherwise the interpreter would try to write the rest when it ends.
         with Path(os.devnull).open("wb") as nothing:
@@ -83,6 +83,7 @@ def check(path: Path) -> None:
     Raises DestinationError, or OSError, which names ``path``.
     """
     if path == STANDARD:
+        standard_output()  # raises if it is closed
         if sys.stdout.isatty():
             raise DestinationError("this is not for a terminal to show: name a file, or a pipe")
         return
@@ -132,11 +133,33 @@ def is_standard(path: Path) -> bool:
 def read_standard(most: int) -> bytes:
     """Return the contents of standard input, at most ``most`` bytes.
 
-    Raises DestinationError on a terminal, because streams cannot be typed; raises OSError.
+    Raises DestinationError on a terminal, because streams cannot be typed, and if it is closed;
+    raises OSError.
     """
+    contents = standard_input()
     if sys.stdin.isatty():
         raise DestinationError("nobody can type this at a terminal: name a file, or a pipe")
-    return sys.stdin.buffer.read(most)
+    return contents.read(most)
+
+
+def standard_input() -> BinaryIO:
+    """Return standard input, for bytes.
+
+    Raises DestinationError if it is closed, as some supervisors do.
+    """
+    if sys.stdin is None:
+        raise DestinationError("standard input is closed")
+    return sys.stdin.buffer
+
+
+def standard_output() -> BinaryIO:
+    """Return standard output, for bytes.
+
+    Raises DestinationError if it is closed, as some supervisors do.
+    """
+    if sys.stdout is None:
+        raise DestinationError("standard output is closed")
+    return sys.stdout.buffer
 
 
 def _check_folder(path: Path) -> None:

@@ -2,11 +2,12 @@
 
 import io
 import itertools
+import sys
 from pathlib import Path
 
 import pytest
 
-from diffc_stream.errors import AddressError, DamagedPacket
+from diffc_stream.errors import AddressError, DamagedPacket, DestinationError
 from diffc_stream.flags import Endpoint
 from diffc_stream.transport import carriers
 from diffc_stream.transport.carriers import Datagrams, Folder, Framed, arriving, opened_to
@@ -87,6 +88,15 @@ def test_a_pipe_has_packets_behind_their_length() -> None:
     pipe.write(b"\x09\x00cut")
     pipe.seek(0)
     assert list(Framed(pipe).receive()) == [b"one", bytes(1400)]
+
+
+def test_pipes_that_are_closed_are_said_to_be(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "stdout", None)
+    monkeypatch.setattr(sys, "stdin", None)
+    with pytest.raises(DestinationError, match="standard output is closed"), opened_to("-"):
+        pass
+    with pytest.raises(DestinationError, match="standard input is closed"), arriving("-"):
+        pass
 
 
 @pytest.mark.parametrize("data", [b"\x00\x00", b"\xff\xffxx", b"\x01"])

@@ -1,6 +1,7 @@
 """``diffc send-packets`` and ``diffc receive-packets``."""
 
 import json
+import sys
 from pathlib import Path
 
 import pytest
@@ -43,6 +44,14 @@ def test_a_folder_there_and_back(sent: Path, capsys: pytest.CaptureFixture[str])
     )
     assert (code, kept.read_bytes()) == (0, long_stream()[: facts["stream_bytes"]])
     assert "0 of 7 pieces missing" in said
+
+
+def test_it_may_have_no_standard_output(sent: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    stream, box, out = sent / "picture.dfc", sent / "box", sent / "out.png"
+    monkeypatch.setattr(sys, "stdout", None)
+    assert main(["send-packets", str(stream), str(box)]) == 0
+    assert main(["receive-packets", str(box), str(out)]) == 0
+    assert out.stat().st_size > 1000
 
 
 def test_what_cannot_be(sent: Path, capsys: pytest.CaptureFixture[str]) -> None:

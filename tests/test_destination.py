@@ -234,6 +234,17 @@ def test_terminals_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
         read_standard(10)
 
 
+def test_what_is_closed_is_said_to_be(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "stdout", None)
+    monkeypatch.setattr(sys, "stdin", None)
+    with pytest.raises(DestinationError, match="standard output is closed"):
+        check(Path("-"))
+    with pytest.raises(DestinationError, match="standard output is closed"), opened(Path("-")):
+        pass
+    with pytest.raises(DestinationError, match="standard input is closed"):
+        read_standard(10)
+
+
 def test_standard_input_has_a_limit(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(b"0123456789")))
     assert read_standard(4) == b"0123"

@@ -346,8 +346,7 @@ class _Listening:
         await stack.enter_async_context(listener)
         metrics.mirrors = lambda: listener.mirrors
         line = f"waiting for senders on port {listener.port}"
-        sys.stdout.write(f"{json.dumps({'port': listener.port}) if options.json else line}\n")
-        sys.stdout.flush()
+        print(json.dumps({"port": listener.port}) if options.json else line, flush=True)
         return listener.port
 
 

@@ -138,7 +138,7 @@ def run(arguments: argparse.Namespace) -> None:
             print_json({"listen": str(here), "target": str(target)})
         else:
             print(f"connect to {here}: it leads to {target}, {describe(down, up)}")
-        sys.stdout.flush()
+        print(end="", flush=True)  # which does nothing if standard output is closed
 
     def moved(link: Link) -> None:
         if looked_at:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -147,5 +146,5 @@ def _write(reception: Reception, arguments: argparse.Namespace) -> bool:
         of = f" of {progress.station}" if progress.station else ""
         psnr = told(rendering.predicted_psnr, rendering.predicted_psnr_range)
         print(f"{arguments.output}{of}: {progress}, {psnr}")
-    sys.stdout.flush()
+    print(end="", flush=True)  # which does nothing if standard output is closed
     return True

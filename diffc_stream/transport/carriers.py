@@ -13,13 +13,13 @@ import math
 import select
 import socket
 import struct
-import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO, Protocol
 
+from diffc_stream.destination import standard_input, standard_output
 from diffc_stream.errors import AddressError, DamagedPacket
 from diffc_stream.flags import Endpoint, endpoint
 from diffc_stream.replacement import replacing
@@ -170,10 +170,10 @@ class Framed:
 def opened_to(where: str, *, hops: int = 1) -> Iterator[Sender]:
     """Open what packets are sent to: ``udp://HOST:PORT``, a folder, or ``-``.
 
-    Raises AddressError.
+    Raises AddressError, or DestinationError if standard output is closed.
     """
     if where == STANDARD:
-        yield Framed(sys.stdout.buffer)
+        yield Framed(standard_output())
     elif where.startswith(SCHEME):
         with Datagrams(there=_endpoint(where), hops=hops) as datagrams:
             yield datagrams
@@ -188,13 +188,14 @@ def arriving(
     """Open what packets come from, and yield an iterator of them.
 
     Where nothing has come for a moment, it gives None.  It ends after ``seconds``; a folder when
-    all is read that is there, standard input where that ends.  Raises AddressError, and OSError if
-    there is no such folder.
+    all is read that is there, standard input where that ends.  Raises AddressError, OSError if
+    there is no such folder, and DestinationError if standard input is closed.
     """
     end = math.inf if seconds is None else clock() + seconds
     if where == STANDARD:
         # Without a buffer, which a thread that waits for more would hold when the program ends.
-        unbuffered = getattr(sys.stdin.buffer, "raw", sys.stdin.buffer)
+        buffered = standard_input()
+        unbuffered = getattr(buffered, "raw", buffered)
         yield _with_pauses(Framed(unbuffered).receive(), end, clock)
     elif where.startswith(SCHEME):
         with Datagrams(here=_endpoint(where)) as datagrams:
