@@ -176,6 +176,31 @@ def test_whatever_a_library_raises_costs_its_picture_alone(
     assert told["c.png"] == "MemoryError: 6.7 GiB for an array"
 
 
+@pytest.mark.parametrize(
+    ("engine", "options", "code", "told"),
+    [("", ["--model", "{}/no.safetensors"], 6, "no.safetensors"), ("foo", [], 2, "DIFFC_ENGINE")],
+)
+def test_a_model_that_cannot_be_used_is_told_before_anything_is_made(
+    engine: str,
+    options: list[str],
+    code: int,
+    told: str,
+    source: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    if engine:
+        monkeypatch.setenv("DIFFC_ENGINE", engine)
+    monkeypatch.setattr(module, "run", lambda *_, **__: pytest.fail("it begins"))
+    out = tmp_path / "out"
+    given = [option.format(tmp_path) for option in options]
+    assert main(["bulk", str(source), str(out), "--bytes", "60", *given]) == code
+    [line] = capsys.readouterr().err.splitlines()
+    assert told in line
+    assert not out.exists()
+
+
 def test_what_cannot_be_used_is_told_and_the_others_go_on(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -13,6 +13,7 @@ from diffc_stream.cli.arguments import ENGINE, EXIT_CODES, Commands, count
 from diffc_stream.cli.output import pictures_progress, print_json
 from diffc_stream.cli.publish import add_settings, settings_of
 from diffc_stream.container.grammar import STREAM_SUFFIX
+from diffc_stream.diffusion.collection import Collection
 from diffc_stream.errors import UnusablePictures
 from diffc_stream.flags import add_budget, add_camera, add_order, budget_of, order_of
 from diffc_stream.ledger import Ledger
@@ -58,7 +59,10 @@ def add(commands: Commands) -> None:
 
 
 def run(arguments: argparse.Namespace) -> None:
-    """Encode, and print a summary.  Raises UnusablePictures if some were left out."""
+    """Encode, and print a summary.  Raises UnusablePictures if some were left out.
+
+    Raises ModelError, too, or what the choice of an engine does, before it writes anything.
+    """
     from diffc_stream.bulk.places import PlaceNotes, place
     from diffc_stream.bulk.run import run as encode_all
     from diffc_stream.bulk.worker import Job
@@ -70,6 +74,8 @@ def run(arguments: argparse.Namespace) -> None:
         model=arguments.model,
         key_every=arguments.key_every if arguments.follow_camera else None,
     )
+    # Before anything is made: of processes that cannot begin, nobody learns why.
+    _ = Collection.at_hand(job.model).preferred
     budget, ledger = budget_of(arguments), None
     if not budget.unlimited:
         ledger = Ledger(budget, PlaceNotes(place(job.destination, make=True), BUDGET))
