@@ -12,6 +12,7 @@ from command import run
 from PIL import Image
 
 from diffc_stream.clips import load_footage
+from diffc_stream.container.reader import checked
 from diffc_stream.diffusion.architecture import Architecture
 from diffc_stream.diffusion.network import save_model
 from diffc_stream.diffusion.unet import UNet
@@ -138,3 +139,19 @@ def test_single_pictures_have_no_pictures(
     assert "a single picture, which has no --picture" in capsys.readouterr().err
     assert run("decode", photo, tmp_path / "out.gif", weights=weights)
     assert "pictures are written as" in capsys.readouterr().err
+
+
+def test_steps_that_cannot_be_are_damage_like_any_other(
+    folder: Path, weights: Path, tmp_path: Path, capsys: Capture
+) -> None:
+    stream = tmp_path / "clip.dfc"
+    assert run("encode", folder, stream, "--bytes", 3000, "--side", 32, weights=weights) == 0
+    before = checked(stream.read_bytes())
+    damaged = tmp_path / "damaged.dfc"
+    damaged.write_bytes(before + b"\x50" * 40)
+    capsys.readouterr()
+    assert run("decode", damaged, tmp_path / "out.webp", "--json", weights=weights) == 0
+    captured = capsys.readouterr()
+    facts = json.loads(captured.out)
+    assert facts["bytes"] == len(before)
+    assert captured.err == f"diffc: warning: {damaged}: {facts['warning']}\n"

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 from command import photo, run, weights
 
+from diffc_stream.container.reader import checked
 from diffc_stream.diffusion.model import load_model
 
 __all__ = ["photo", "weights"]
@@ -52,3 +53,24 @@ def test_damage_is_a_warning_and_the_rest_is_left_or_used(
     assert run("decode", stream, out, "--damaged", "--json", weights=weights) == 0
     facts = json.loads(capsys.readouterr().out)
     assert (facts["bytes"], facts["failed_checks"]) == (len(data), 1)
+
+
+def test_steps_that_cannot_be_are_damage_like_any_other(
+    photo: Path, tmp_path: Path, weights: Path, capsys: Capture
+) -> None:
+    stream, out, good = tmp_path / "photo.dfc", tmp_path / "out.png", tmp_path / "good.png"
+    run("encode", photo, stream, "--bytes", 2500, weights=weights)
+    before = checked(stream.read_bytes())
+    assert 900 < len(before) < 2500
+    stream.write_bytes(before)
+    assert run("decode", stream, good, weights=weights) == 0
+    for step in (b"\x50", b"\x5f"):  # the grammar has them, but all octaves are open by now
+        stream.write_bytes(before + step + bytes(200))
+        capsys.readouterr()
+        assert run("decode", stream, out, "--json", weights=weights) == 0
+        captured = capsys.readouterr()
+        facts = json.loads(captured.out)
+        assert facts["bytes"] == len(before)
+        assert "no finer octave to open" in facts["warning"]
+        assert captured.err == f"diffc: warning: {stream}: {facts['warning']}\n"
+        assert out.read_bytes() == good.read_bytes()

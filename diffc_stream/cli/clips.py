@@ -125,13 +125,19 @@ def decode(arguments: argparse.Namespace, data: bytes, warning: str | None) -> N
         if getattr(arguments, option) != usual:
             name = option.replace("_", "-")
             raise StreamError(f"{arguments.input}: a clip, for which there is no --{name}")
-    decoder = ClipDecoder(
-        Collection.at_hand(arguments.model),
-        damaged=arguments.damaged,
-        most_pixels=min(arguments.max_pixels, MOST_PIXELS),
-    )
+    models = Collection.at_hand(arguments.model)
+
+    def make() -> ClipDecoder:
+        return ClipDecoder(
+            models,
+            damaged=arguments.damaged,
+            most_pixels=min(arguments.max_pixels, MOST_PIXELS),
+        )
+
     with progress("decoding", len(data)) as advance:
-        streams.feed(decoder, data, arguments.input, advance, damaged=arguments.damaged)
+        decoder, stopped = streams.fed(
+            make, data, arguments.input, advance, damaged=arguments.damaged
+        )
         predicted = decoder.predicted_psnr()
         if arguments.picture is not None:
             if arguments.picture >= len(decoder):
@@ -155,7 +161,7 @@ def decode(arguments: argparse.Namespace, data: bytes, warning: str | None) -> N
         "milliseconds": decoder.milliseconds,
         "predicted_psnr": predicted,
         "failed_checks": decoder.damage,
-        "warning": warning,
+        "warning": warning or stopped,
     }
     with reporting(arguments.output):
         if arguments.json:

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from diffc_stream.codec import Decoder
+    from diffc_stream.codec import Decoder, Rendering
     from diffc_stream.references import References
 
 
@@ -104,7 +104,7 @@ def run(arguments: argparse.Namespace) -> None:
     with progress("decoding", len(data)) as advance:
         models = Collection.at_hand(arguments.model)
         known = _references(arguments, models)
-        decoder = _decoded(arguments, data, models, known, advance)
+        decoder, stopped = _decoded(arguments, data, models, known, advance)
         advance(decoder.bytes_received, "rendering")
         rendering = decoder.render(
             arguments.render, symmetries=arguments.symmetries, max_side=arguments.max_side
@@ -120,6 +120,12 @@ def run(arguments: argparse.Namespace) -> None:
             metadata=rendering.metadata,
             quality=arguments.quality,
         )
+    _report(arguments, decoder, rendering, warning or stopped)
+
+
+def _report(
+    arguments: argparse.Namespace, decoder: Decoder, rendering: Rendering, warning: str | None
+) -> None:
     with reporting(arguments.output):
         if arguments.json:
             facts = {
@@ -169,14 +175,15 @@ def _decoded(
     models: Collection,
     known: References,
     advance: Advance,
-) -> Decoder:
+) -> tuple[Decoder, str | None]:
     from diffc_stream import codec
 
-    decoder = codec.Decoder(
-        models,
-        damaged=arguments.damaged,
-        most_pixels=arguments.max_pixels,
-        references=known,
-    )
-    streams.feed(decoder, data, arguments.input, advance, damaged=arguments.damaged)
-    return decoder
+    def make() -> Decoder:
+        return codec.Decoder(
+            models,
+            damaged=arguments.damaged,
+            most_pixels=arguments.max_pixels,
+            references=known,
+        )
+
+    return streams.fed(make, data, arguments.input, advance, damaged=arguments.damaged)

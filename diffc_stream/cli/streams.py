@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from diffc_stream.cli.output import Advance
+from diffc_stream.container.reader import checked
 from diffc_stream.destination import STANDARD, read_standard
 from diffc_stream.errors import PictureTooLarge, StreamError
 from diffc_stream.picture import MOST_BYTES as MOST_PICTURE
@@ -70,17 +72,41 @@ class Fed(Protocol):
     def feed(self, data: bytes) -> None: ...
 
 
-def feed(decoder: Fed, data: bytes, path: Path, advance: Advance, *, damaged: bool) -> None:
-    """Feed the stream of the file ``path`` to a decoder, and show how far it is.
+F = TypeVar("F", bound=Fed)
 
-    If the stream is ``damaged``, and something of it can be shown, the rest is left out with a
-    warning.  Raises what the decoder does.
+
+def fed(
+    make: Callable[[], F], data: bytes, path: Path, advance: Advance, *, damaged: bool
+) -> tuple[F, str | None]:
+    """Return a decoder that has been fed the stream of the file ``path``, and what is wrong.
+
+    ``make`` returns a new one; ``advance`` shows how far it is.  Of a stream that says what cannot
+    be, the bytes up to the last good check are decoded, or, if it may be ``damaged``, those before.
+    Then it is told of in a warning, which is returned.  Raises what the decoder does.
     """
+    decoder = make()
     try:
-        for start in range(0, len(data), 1024):
-            decoder.feed(data[start : start + 1024])
-            advance(decoder.bytes_received, f"{decoder.steps} steps")
+        _feed(decoder, data, advance)
     except StreamError as error:
-        if not (damaged and decoder.ready):
-            raise
-        print(f"diffc: warning: {path}: {error}; stopped there", file=sys.stderr)
+        if damaged:
+            if not decoder.ready:
+                raise
+            warning = f"{error}; stopped there"
+        else:
+            good = checked(data)
+            if len(good) == len(data):
+                raise
+            decoder = make()
+            _feed(decoder, good, advance)
+            if not decoder.ready:
+                raise
+            warning = f"{error}; decoding the {len(good)} bytes before it (--damaged goes on)"
+        print(f"diffc: warning: {path}: {warning}", file=sys.stderr)
+        return decoder, warning
+    return decoder, None
+
+
+def _feed(decoder: Fed, data: bytes, advance: Advance) -> None:
+    for start in range(0, len(data), 1024):
+        decoder.feed(data[start : start + 1024])
+        advance(decoder.bytes_received, f"{decoder.steps} steps")

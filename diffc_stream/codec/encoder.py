@@ -240,7 +240,7 @@ class Encoder:
 
     def _admit(self, step: Step) -> None:
         try:
-            self.chain.admit(step)
+            self.chain.admit(step, offset=self.written)
         except CorruptStream as error:
             raise PrefixMismatch(f"the prefix cannot be extended: {error}") from error
 

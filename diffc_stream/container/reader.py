@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from itertools import tee
 
@@ -277,3 +278,12 @@ def verified(data: bytes) -> tuple[bytes, StreamError | None]:
             raise
         return data[: reader.verified], error
     return data, None
+
+
+def checked(data: bytes) -> bytes:
+    """Return the beginning of ``data`` that ends with its last good check, or its header."""
+    reader = StreamReader()
+    with suppress(StreamError):
+        for _ in reader.feed(data):
+            pass
+    return data[: reader.verified]
