@@ -91,9 +91,16 @@ def test_the_start_may_be_a_stream_that_starts_from_a_picture(
         options = ("--start", folder / start, "--bytes", 200)
         assert run("encode", folder / "today.png", stream, *options, weights=weights) == 0
     assert run("decode", second, out, weights=weights) == 0
-    (folder / "yesterday.png").unlink()
+    moved = (folder / "yesterday.png").rename(folder / "moved.png")
     assert run("decode", second, out, weights=weights) == 6
     assert "yesterday.png" in capsys.readouterr().err
+    third = ("encode", folder / "today.png", folder / "3.dfc", "--bytes", 200)
+    assert run(*third, "--start", second, weights=weights) == 6
+    assert "--reference FILE" in capsys.readouterr().err
+    given = ("--reference", first, "--reference", moved)
+    assert run(*third, "--start", second, *given, weights=weights) == 0
+    assert run(*third, *given, weights=weights) == 2
+    assert "--reference is what the stream of --start" in capsys.readouterr().err
 
 
 def test_a_start_of_no_use_is_said_to_be(folder: Path, weights: Path, capsys: Capture) -> None:
@@ -111,7 +118,9 @@ def test_it_is_extended_with_its_start(folder: Path, weights: Path, capsys: Capt
     assert run("encode", picture, stream, *start, "--bytes", 150, weights=weights) == 0
     extend = ("--extend", stream, "--bytes", 250)
     assert run("encode", picture, longer, *extend, weights=weights) == 6
-    assert "yesterday.png" in capsys.readouterr().err
+    told = capsys.readouterr().err
+    assert "yesterday.png" in told
+    assert "--start FILE" in told
     assert run("encode", picture, longer, *extend, *start, weights=weights) == 0
     assert longer.read_bytes().startswith(stream.read_bytes())
 

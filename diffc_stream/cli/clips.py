@@ -20,6 +20,7 @@ FOOTAGE = ("fps", "seconds", "side")
 """Options of ``encode`` that only clips have."""
 NO_CLIP: Mapping[str, tuple[object, ...]] = {
     "start": (None,),
+    "reference": ([],),
     "region": (None,),
     "extend": (None,),
     "bpp": (None,),

@@ -63,6 +63,15 @@ def add(commands: Commands) -> None:
         "from in turn is looked for in its folder",
     )
     parser.add_argument(
+        "--reference",
+        type=Path,
+        action="append",
+        default=[],
+        metavar="FILE",
+        help="what the stream of --start starts from, if that is elsewhere; may be given several "
+        "times",
+    )
+    parser.add_argument(
         "--region",
         type=rectangle,
         metavar="LEFT,TOP,WIDTH,HEIGHT",
@@ -81,7 +90,9 @@ def add(commands: Commands) -> None:
 def run(arguments: argparse.Namespace) -> None:
     """Write the stream of a picture, or of a clip."""
     check(arguments.output)
-    needed = (arguments.input, arguments.start)
+    if arguments.reference and arguments.start is None:
+        raise TargetError("--reference is what the stream of --start starts from: give that, too")
+    needed = (arguments.input, arguments.start, *arguments.reference)
     spare(arguments.output, (path for path in needed if path is not None))
     if clips.wanted(arguments):
         clips.encode(arguments)
@@ -172,7 +183,7 @@ def _start(
         return None
     from diffc_stream.references import held
 
-    find = references.finder(path, [])
+    find = references.finder(path, arguments.reference)
     data = streams.read(path)
     if named is not None and named.matches(data):
         data = data[: named.size]  # a stream may have grown since

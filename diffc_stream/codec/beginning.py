@@ -50,7 +50,7 @@ def beginning(
         )
         if begun.reference is not None:
             if held is None or not _made_of(begun.reference, held.data):
-                raise MissingReference(begun.reference.told)
+                raise MissingReference(begun.reference.told, "give its file with --start FILE")
             header = replace(header, reference=begun.reference)
     elif held is not None and shaped and header.ratio != WHITE_RATIO:
         used = held.used_for(picture)
