@@ -11,6 +11,7 @@ import torch
 from command import run
 from PIL import Image
 
+from diffc_stream.cli import main
 from diffc_stream.clips import load_footage
 from diffc_stream.container.reader import checked
 from diffc_stream.diffusion.architecture import Architecture
@@ -155,3 +156,9 @@ def test_steps_that_cannot_be_are_damage_like_any_other(
     facts = json.loads(captured.out)
     assert facts["bytes"] == len(before)
     assert captured.err == f"diffc: warning: {damaged}: {facts['warning']}\n"
+
+
+def test_clips_are_not_sent_in_packets(stream: Path, tmp_path: Path, capsys: Capture) -> None:
+    assert main(["send-packets", str(stream), str(tmp_path / "box")]) == 5
+    assert "a clip, which cannot be sent in packets" in capsys.readouterr().err
+    assert not (tmp_path / "box").exists()

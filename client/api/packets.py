@@ -99,7 +99,7 @@ def send_packets(
     ``where`` is ``udp://HOST:PORT``, a folder or ``-``, ``size`` the bytes of a packet, 64 to
     1,400, and ``budget`` those of a round.  ``loss`` is the share that is expected to be lost, 0 to
     0.9, if anybody knows.  A ``carousel`` goes on for ``seconds``, or for ever.  Raises
-    NotAStream, TargetError for sizes that cannot be, AddressError, OSError.
+    NotAStream, NotAClip for a clip, TargetError for sizes that cannot be, AddressError, OSError.
     """
     from diffc_stream.transport.carriers import opened_to
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from itertools import takewhile
 
-from diffc_stream.container.grammar import crc32c
-from diffc_stream.errors import NotAStream, TargetError
+from diffc_stream.container.grammar import Header, crc32c
+from diffc_stream.errors import NotAClip, NotAStream, TargetError
 from diffc_stream.packets import erasure
 from diffc_stream.packets.grammar import (
     HEAD,
@@ -29,7 +29,8 @@ class Broadcast:
     """The packets of ``stream``, all of ``size`` bytes, 64 to 1,400, headers included.
 
     A round of them has at most ``budget`` bytes: the stream is cut for that.  ``plan`` says how
-    many repairs there are.  Raises TargetError if nothing fits, or too much would have to.
+    many repairs there are.  Raises TargetError if nothing fits, or too much would have to, and
+    NotAStream, or NotAClip for a clip, which no receiver of packets can show.
     """
 
     def __init__(
@@ -46,6 +47,9 @@ class Broadcast:
             raise TargetError(f"packets of {size} bytes: they have {SMALLEST} to {LARGEST}")
         if next(records(stream), (0, b""))[0] == 0:
             raise NotAStream("not a .dfc stream, or one without a picture")
+        header = Header.at(stream)
+        if header is not None and header.clip is not None:
+            raise NotAClip("a clip, which cannot be sent in packets")
         self.size = size
         self._plan = plan or Plan()
         self._carousel = carousel
