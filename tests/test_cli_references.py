@@ -184,6 +184,8 @@ def test_a_region_sharpens_first(folder: Path, weights: Path, capsys: Capture) -
     assert run("decode", whole, folder / "w.png", "--symmetries", 1, weights=weights) == 0
     around = load_picture(folder / "w.png")
     np.testing.assert_array_equal(pasted[:8], around[:8])
+    assert run("decode", part, out, "--whole", "--max-side", 40, weights=weights) == 2
+    assert "--whole shows the picture in full size" in capsys.readouterr().err
     assert run("decode", whole, out, "--whole", weights=weights) == 5
     assert "starts from no picture that --whole could show" in capsys.readouterr().err
 

@@ -15,7 +15,7 @@ from diffc_stream.clips import showing
 from diffc_stream.container.clip import MOST_PICTURES
 from diffc_stream.destination import check, spare
 from diffc_stream.diffusion.collection import Collection
-from diffc_stream.errors import NotAClip, StreamError
+from diffc_stream.errors import NotAClip, StreamError, TargetError
 from diffc_stream.flags import add_max_pixels, add_quality, add_rendering, integer
 from diffc_stream.formats import FORMATS, format_of, save_picture
 from diffc_stream.metrics import told
@@ -77,6 +77,8 @@ def add(commands: Commands) -> None:
 
 def run(arguments: argparse.Namespace) -> None:
     """Write the picture of a stream, or of its first bytes."""
+    if arguments.whole and arguments.max_side is not None:
+        raise TargetError("--whole shows the picture in full size: not with --max-side")
     if arguments.picture is None and showing.suits(arguments.output):
         showing.check(arguments.output, arguments.quality)
     else:
