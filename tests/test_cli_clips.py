@@ -162,3 +162,17 @@ def test_clips_are_not_sent_in_packets(stream: Path, tmp_path: Path, capsys: Cap
     assert main(["send-packets", str(stream), str(tmp_path / "box")]) == 5
     assert "a clip, which cannot be sent in packets" in capsys.readouterr().err
     assert not (tmp_path / "box").exists()
+
+
+def test_a_folder_with_something_in_it_stays_as_it_is(
+    stream: Path, weights: Path, tmp_path: Path, capsys: Capture
+) -> None:
+    folder, empty = tmp_path / "folder", tmp_path / "empty"
+    empty.mkdir()
+    assert run("decode", stream, empty, weights=weights) == 0
+    assert sorted(path.name for path in empty.iterdir()) == [f"{n}.png" for n in range(4)]
+    folder.mkdir()
+    (folder / "0.png").write_bytes(b"mine")
+    assert run("decode", stream, folder, weights=weights) == 2
+    assert "a new folder, or an empty one" in capsys.readouterr().err
+    assert [path.read_bytes() for path in folder.iterdir()] == [b"mine"]

@@ -36,11 +36,15 @@ NAMES = "a folder, .webp, .gif, .png or .mp4"
 def check(path: Path, quality: int | None = None) -> None:
     """Raise DestinationError unless a clip can be written to ``path``, by its name.
 
-    A ``quality``, 1 to 100, is for WebP only.
+    A folder that is there has to be empty: pictures of another clip would mix with those of this
+    one.  A ``quality``, 1 to 100, is for WebP only.  Raises OSError for a folder that cannot be
+    read.
     """
     suffix = path.suffix.lower()
     if quality is not None and (path.is_dir() or suffix != LOSSY):
         raise DestinationError(f"{path}: a clip has a quality to choose as {LOSSY} only")
+    if path.is_dir() and any(path.iterdir()):
+        raise DestinationError(f"{path}: a clip is written to a new folder, or an empty one")
     if is_folder(path) or suffix in ANIMATIONS:
         return
     if suffix != VIDEO:
