@@ -258,3 +258,15 @@ def test_pages_of_a_catalogue_change_little() -> None:
 def test_names_of_streams(name: str, path: str) -> None:
     assert stream_path(name, "0123456789abcdef" * 4) == path
     assert default_model().fingerprint  # of which the streams above are
+
+
+def test_urls_are_no_folders(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for places in (("here", "s3://bucket/site"), ("file:///here", "site")):
+        with pytest.raises(SystemExit) as caught:
+            main(["publish", *places])
+        assert caught.value.code == 2
+        assert "is a URL: publish takes folders" in capsys.readouterr().err
+    assert not list(tmp_path.iterdir())

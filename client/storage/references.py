@@ -57,7 +57,11 @@ def name_beside(image: str, reference: Reference, *, files: bool = False) -> str
         or stem.startswith(".")
         or not stem
     ):
-        raise MissingReference(reference.told, "its name is not that of a stream beside this one")
+        why = (
+            "its name is not that of a stream beside this one; if it is a picture file there, "
+            "fetch both files, and use diffc decode"
+        )
+        raise MissingReference(reference.told, why)
     if files or own.lower().endswith(STREAM_SUFFIX):
         stem = name
     return f"{folder}{slash}{stem}"

@@ -37,8 +37,8 @@ def add(commands: Commands) -> None:
         epilog=f"example:\n  {_EXAMPLE}\n\n{ENGINE}\n{EXIT_CODES}",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("source", type=Path, metavar="SOURCE", help="a folder")
-    parser.add_argument("destination", type=Path, metavar="DEST", help="a folder")
+    parser.add_argument("source", type=_folder, metavar="SOURCE", help="a folder")
+    parser.add_argument("destination", type=_folder, metavar="DEST", help="a folder")
     add_settings(parser)
     add_camera(parser, "")
     parser.add_argument(
@@ -107,3 +107,11 @@ def run(arguments: argparse.Namespace) -> None:
         print("diffc: there is no page: run make viewer, and publish again", file=sys.stderr)
     if done.failed:
         raise UnusablePictures(f"{len(done.failed)} of {total} pictures were left out")
+
+
+def _folder(text: str) -> Path:
+    if "://" in text:  # a Path would make it the name of a folder here
+        raise argparse.ArgumentTypeError(
+            f"{text} is a URL: publish takes folders, and what it writes may be uploaded"
+        )
+    return Path(text)
