@@ -277,6 +277,7 @@ class SenderDaemon:
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(CUTTING):
                     await asyncio.shield(self._listener.wait_closed())
+        await self._catalogue.changes.close()
         if self._service.comparison is not None:
             self._service.comparison.close()
         self._listener = None

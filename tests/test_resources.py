@@ -64,7 +64,7 @@ COUNTED = {
         diffc_stream/session/sender.py self._pages
         """,
     "Looks at the folder": """
-        server/catalogue/watcher.py task thread
+        server/catalogue/watcher.py task thread self._looks
         server/catalogue/history.py self._touched self._marks self._pages self._moments
         server/catalogue/scan.py self.places
         server/catalogue/cameras.py file self._orders

@@ -259,6 +259,21 @@ async def test_what_was_read_is_not_read_after_a_restart(
     assert [page.data for page in again] == [page.data for page in pages]
 
 
+async def test_no_look_outlives_the_daemon(folder: Path) -> None:
+    changes = Catalogue(folder).changes
+    async with changes._looking:  # as during a look that takes long
+        asking = asyncio.create_task(changes.listing())
+        while not changes._looks:  # noqa: ASYNC110
+            await asyncio.sleep(0)
+        asking.cancel()
+        await asyncio.wait([asking])
+        assert changes._looks
+        await changes.close()
+        assert not changes._looks
+    [page] = await changes.listing()
+    assert len(page.message.images) == 3
+
+
 async def test_a_folder_that_is_away_is_not_an_empty_one(
     folder: Path, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -47,6 +47,8 @@ class CatalogueWatcher:
         """Whether a request for a list waits for the next look."""
         self._next: asyncio.Task[None] | None = None
         """The task of the next look, which has not begun yet."""
+        self._looks: set[asyncio.Task[None]] = set()
+        """The tasks of the next look and of the one under way."""
         self._looking = asyncio.Lock()
         self._rested = 0.0
         """The earliest time for the next look."""
@@ -98,6 +100,13 @@ class CatalogueWatcher:
                 self._watching.cancel()
                 self._watching = None
 
+    async def close(self) -> None:
+        """End the looks that wait or are under way, once nobody asks any more."""
+        looks, self._next = tuple(self._looks), None
+        for look in looks:
+            look.cancel()
+        await asyncio.gather(*looks, return_exceptions=True)
+
     async def _watch(self) -> None:
         while True:
             await self._look()
@@ -108,6 +117,8 @@ class CatalogueWatcher:
         if self._next is None:
             # It serves all requests, so the log must not name the first one's connection.
             self._next = asyncio.create_task(self._look_in_turn(), context=Context())
+            self._looks.add(self._next)
+            self._next.add_done_callback(self._looks.discard)
         await asyncio.shield(self._next)
 
     async def _look_in_turn(self) -> None:
