@@ -18,7 +18,7 @@ from diffc_stream.budget import moment
 from diffc_stream.container.grammar import STREAM_SUFFIX
 from diffc_stream.ledger import Ledger
 from diffc_stream.order import Order
-from diffc_stream.session import MAX_STREAM, Entry, Reason, Target
+from diffc_stream.session import Entry, Reason, Target
 
 from ..remote.address import Address
 from ..remote.credentials import NO_ACCESS, Access
@@ -190,10 +190,7 @@ def _length(record: Record, target: Target, *, published: bool) -> int | None:
     """Return where a stream will end; None if that is not known."""
     if record.ended is not None:
         return record.length
-    ready = published or record.entry.name.lower().endswith(STREAM_SUFFIX)
-    # No stream is longer, whatever the sender says.
-    known = (min(record.entry.size, MAX_STREAM) or None) if ready else None
-    return min((length for length in (known, target.bytes) if length is not None), default=None)
+    return record.expected(target, published=published)
 
 
 def _record(entry: Entry, folder: Path, saved: dict[str, Record]) -> Record:

@@ -10,6 +10,7 @@ import json
 import logging
 from dataclasses import dataclass, field
 
+from diffc_stream.container.grammar import STREAM_SUFFIX
 from diffc_stream.errors import LocalProtocolError, RemoteProtocolError
 from diffc_stream.session import MAX_STREAM, Catalogue, Entry, Reason, Target, decode, encode
 
@@ -41,6 +42,16 @@ class Record:
     """Bytes received so far, about, while more is wanted."""
     aside: bool = False
     """It was not asked for: only what others start from is wanted."""
+
+    def expected(self, target: Target, *, published: bool = False) -> int | None:
+        """Return the length of the stream at ``target``, if it is known or limited; else None.
+
+        ``published``: the sender is a folder of streams, whatever their names.
+        """
+        ready = published or self.entry.name.lower().endswith(STREAM_SUFFIX)
+        # A picture known by its name only has the size 0; no stream is longer than MAX_STREAM.
+        known = (min(self.entry.size, MAX_STREAM) or None) if ready else None
+        return min((length for length in (known, target.bytes) if length is not None), default=None)
 
 
 @dataclass(slots=True, kw_only=True)

@@ -9,8 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NoReturn
 
-from diffc_stream.container.grammar import STREAM_SUFFIX
-from diffc_stream.session import MAX_STREAM, Target
+from diffc_stream.session import Target
 
 from .state import Record, Records
 from .transfers import Transfers
@@ -57,7 +56,7 @@ class Tally:
             elif record.refused:
                 refused += 1
             else:
-                coming.append((record.held, _expected(record, target)))
+                coming.append((record.held, record.expected(target)))
         usual = sum(lengths) // len(lengths) if lengths else None
         expected = [usual if length is None else length for _, length in coming]
         left = [
@@ -119,12 +118,3 @@ class Counting:
     def pictures(self) -> int:
         """How many pictures of the sender are known."""
         return len(self.records.images)
-
-
-def _expected(record: Record, target: Target) -> int | None:
-    """Return the length of a stream, if it is known or limited; else None."""
-    # A picture known by its name only has the size 0; no stream is longer than MAX_STREAM.
-    size = min(record.entry.size, MAX_STREAM) or None
-    ready = size if record.entry.name.lower().endswith(STREAM_SUFFIX) else None
-    known = [length for length in (ready, target.bytes) if length is not None]
-    return min(known, default=None)

@@ -65,9 +65,11 @@ def pictures(
 def _usable(found: Iterator[Found], left_out: LeftOut) -> Iterator[Found]:
     """Yield the pictures among files, without those that cannot be used."""
     for one in found:
-        if one.wrong and not one.name.endswith(STREAM_SUFFIX):
+        if one.name.endswith(STREAM_SUFFIX):
+            continue
+        if one.wrong:
             left_out(one)
-        elif not one.name.endswith(STREAM_SUFFIX):
+        else:
             yield one
 
 

@@ -50,15 +50,19 @@ SYMMETRIES = 2
 """How many mirror images and turns are averaged, unless somebody says otherwise."""
 
 
-def add_reference(parser: argparse.ArgumentParser) -> None:
-    """Add the option that says where the pictures are that a stream starts from."""
+def add_reference(parser: argparse.ArgumentParser, what: str = "") -> None:
+    """Add the option that says where the pictures are that a stream starts from.
+
+    ``what`` is its help, if it is not that of a command that decodes.
+    """
     parser.add_argument(
         "--reference",
         type=Path,
         action="append",
         default=[],
         metavar="FILE",
-        help="a picture, or a stream, that the stream starts from; may be given several times. "
+        help=what
+        or "a picture, or a stream, that the stream starts from; may be given several times. "
         "If the stream is a file, a file of the name that it says in its folder is found without",
     )
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from diffc_stream.cli import clips, references, streams
-from diffc_stream.cli.arguments import Commands, command, count
+from diffc_stream.cli.arguments import Commands, add_reference, command, count
 from diffc_stream.cli.output import Advance, print_json, progress, reporting
 from diffc_stream.container import Prefix, Simulator
 from diffc_stream.destination import STANDARD, check, opened, spare
@@ -62,14 +62,9 @@ def add(commands: Commands) -> None:
         "picture before of the same camera. Only what differs takes bytes. What this stream starts "
         "from in turn is looked for in its folder",
     )
-    parser.add_argument(
-        "--reference",
-        type=Path,
-        action="append",
-        default=[],
-        metavar="FILE",
-        help="what the stream of --start starts from, if that is elsewhere; may be given several "
-        "times",
+    add_reference(
+        parser,
+        "what the stream of --start starts from, if that is elsewhere; may be given several times",
     )
     parser.add_argument(
         "--region",

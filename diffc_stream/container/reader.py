@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Iterator
-from contextlib import suppress
 from dataclasses import dataclass
 from itertools import tee
 
@@ -269,21 +268,25 @@ def verified(data: bytes) -> tuple[bytes, StreamError | None]:
     breaks the grammar, up to the last good check before that.  Raises NotAStream,
     UnsupportedStream or CorruptStream if even the header is unusable.
     """
+    reader, error = _scanned(data)
+    if error is None:
+        return data, None
+    if reader.header is None:
+        raise error
+    return data[: reader.verified], error
+
+
+def checked(data: bytes) -> bytes:
+    """Return the beginning of ``data`` that ends with its last good check, or its header."""
+    return data[: _scanned(data)[0].verified]
+
+
+def _scanned(data: bytes) -> tuple[StreamReader, StreamError | None]:
+    """Return a reader that has been fed ``data``, as far as it goes, and what stopped it."""
     reader = StreamReader()
     try:
         for _ in reader.feed(data):
             pass
     except StreamError as error:
-        if reader.header is None:
-            raise
-        return data[: reader.verified], error
-    return data, None
-
-
-def checked(data: bytes) -> bytes:
-    """Return the beginning of ``data`` that ends with its last good check, or its header."""
-    reader = StreamReader()
-    with suppress(StreamError):
-        for _ in reader.feed(data):
-            pass
-    return data[: reader.verified]
+        return reader, error
+    return reader, None

@@ -49,6 +49,13 @@ class Bucket:
         return other
 
 
+def limited(held: Bucket | None, rate: float, capacity: float, now: float) -> Bucket | None:
+    """Return the bucket of a limit, with what is missing in ``held``; None for a rate of 0."""
+    if not rate:
+        return None
+    return held.resized(rate, capacity, now) if held else Bucket(rate, capacity, now)
+
+
 def longest_wait(buckets: tuple[Bucket, ...], now: float, amount: float = 0.0) -> float:
     """Return the seconds until anything, or ``amount``, may be taken from all buckets."""
     return max((bucket.wait(now, amount) for bucket in buckets), default=0.0)

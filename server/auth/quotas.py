@@ -14,7 +14,7 @@ from collections.abc import Callable
 from diffc_stream.errors import RequestRefused
 from diffc_stream.session import Code
 from diffc_stream.transport import guesses
-from diffc_stream.transport.bucket import Bucket, longest_wait
+from diffc_stream.transport.bucket import Bucket, limited, longest_wait
 from diffc_stream.transport.exposure import neighbourhood
 from diffc_stream.transport.tokens import MOST_TOKENS, Token
 
@@ -52,7 +52,7 @@ class Budget:
 
     def allow(self, per_hour: float) -> None:
         """Change the seconds an hour, also for streams that have begun; what was used counts."""
-        self._bucket = _resized(self._bucket, per_hour / HOUR, per_hour, self._clock())
+        self._bucket = limited(self._bucket, per_hour / HOUR, per_hour, self._clock())
 
     def wait(self) -> float:
         """Return the seconds until the client may have something encoded; 0 is now."""
@@ -115,11 +115,11 @@ class ClientQuota:
     def _limit(self, limits: Limits) -> None:
         self.limits = limits
         now, rate, hourly = self._clock(), limits.bytes_per_second, limits.bytes_per_hour
-        self._second = _resized(self._second, rate, max(rate, LEAST_BURST), now)
-        self._hour = _resized(self._hour, hourly / HOUR, max(hourly, LEAST_BURST), now)
+        self._second = limited(self._second, rate, max(rate, LEAST_BURST), now)
+        self._hour = limited(self._hour, hourly / HOUR, max(hourly, LEAST_BURST), now)
         self.sending = tuple(one for one in (self._second, self._hour) if one is not None)
         requests = limits.requests_per_second
-        self._requests = _resized(self._requests, requests, max(1.0, BURST * requests), now)
+        self._requests = limited(self._requests, requests, max(1.0, BURST * requests), now)
         self.requests = (self._requests,) if self._requests is not None else ()
 
 
@@ -240,10 +240,3 @@ def _forget_one(quotas: OrderedDict[str, ClientQuota], newest: ClientQuota) -> b
             del quotas[key]
             return True
     return False
-
-
-def _resized(held: Bucket | None, rate: float, capacity: float, now: float) -> Bucket | None:
-    """Return the bucket of a limit, with what is missing in ``held``; None without a limit."""
-    if not rate:
-        return None
-    return held.resized(rate, capacity, now) if held else Bucket(rate, capacity, now)

@@ -97,7 +97,7 @@ class Predecessor:
         files: list[bytes] = []
         for place in reversed(range(len(self.chain))):
             stream = self.of(self.chain[place], self.chain[:place])
-            with _joined(stream, account):  # it goes on from one look to the next
+            with joined(stream, account):  # it goes on from one look to the next
                 size = said.size if said is not None else self.size
                 if size is None:
                     size = await self._extent(stream, account, claimed=claimed)
@@ -122,7 +122,9 @@ class Predecessor:
 
 
 @contextmanager
-def _joined(stream: Stream, account: Account) -> Iterator[None]:
+def joined(stream: Stream, account: Account | None) -> Iterator[None]:
+    """Have a stream stay in this block: one that nobody uses is dropped when memory is short."""
+
     def wake() -> None:
         pass  # who waits is woken otherwise
 

@@ -15,7 +15,7 @@ from contextlib import asynccontextmanager
 
 from diffc_stream.errors import RequestRefused
 from diffc_stream.session import Code
-from diffc_stream.transport.bucket import Bucket
+from diffc_stream.transport.bucket import Bucket, limited
 
 from .subscribers import Account
 
@@ -61,11 +61,7 @@ class Claims:
 
     def allow(self, per_hour: float) -> None:
         """Change the allowance; what was charged before counts."""
-        now, held, size = self._clock(), self._bucket, (per_hour / HOUR, per_hour * BURST)
-        if not per_hour:
-            self._bucket = None
-        else:
-            self._bucket = held.resized(*size, now) if held else Bucket(*size, now)
+        self._bucket = limited(self._bucket, per_hour / HOUR, per_hour * BURST, self._clock())
 
     @asynccontextmanager
     async def claim(self, account: Account | None) -> AsyncIterator[Claim]:

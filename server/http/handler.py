@@ -14,8 +14,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from http import HTTPStatus
 from math import ceil
@@ -35,7 +34,8 @@ from diffc_viewer import OriginPolicy, Site, SiteRequest, SiteResponse
 from ..auth.quotas import ConnectionQuota, unlimited_quota
 from ..catalogue.catalogue import Catalogue
 from ..catalogue.file import File, try_later
-from ..encoding.pipeline import Pipeline, SharedStream
+from ..encoding.pipeline import Pipeline
+from ..encoding.predecessor import joined
 from ..encoding.source import is_stream
 from ..encoding.stream_file import length
 from ..ops.metrics import SenderMetrics
@@ -270,7 +270,8 @@ class RequestHandler:
         """Send a picture's stream while it is encoded."""
         shared = self._service.pipeline.of(file, before=before)
         with ExitStack() as stack:
-            with _kept(shared, self.quota):
+            # Dropped meanwhile, it would grow uncounted.
+            with joined(shared, self.quota.account):
                 etag = await shared.tag()
                 growing = StreamBody(self._writer, self._request, shared, etag, self.quota)
                 stack.enter_context(growing.joined())
@@ -302,17 +303,3 @@ class RequestHandler:
         where = ascii(self._target[:300])
         facts = {"status": status, "bytes": self._writer.sent, "seconds": round(seconds, 3)}
         logger.log(level, "%s got %s over HTTP: %d", self._peer, where, status, extra=facts)
-
-
-@contextmanager
-def _kept(shared: SharedStream, quota: ConnectionQuota) -> Iterator[None]:
-    """Have a stream stay in memory: one that nobody uses may be dropped, and grow uncounted."""
-
-    def wake() -> None:
-        pass  # nobody waits for its bytes yet
-
-    shared.join(wake, quota.account)
-    try:
-        yield
-    finally:
-        shared.leave(wake)
