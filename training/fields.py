@@ -111,7 +111,7 @@ def draw(levels: Tensor, side: int, rng: np.random.Generator) -> Fields:
     """Draw a field for each of ``levels``: mostly the codec's own, complete and uniform."""
     count = len(levels)
     kind = rng.random(count)
-    ratios = np.where(kind < 0.8, RATIO, np.where(kind < 0.92, 1.0, rng.uniform(0.4, 1.0, count)))
+    ratios = np.where(kind < 0.92, RATIO, np.where(kind < 0.96, 1.0, rng.uniform(0.4, 1.0, count)))
     # A quarter of the incomplete shares are 0: an octave before any of its detail.
     part = np.where(rng.random(count) < 0.25, 0.0, np.exp(rng.uniform(-4.0, 0.0, count)))
     shares = np.where(rng.random(count) < 0.15, part, 1.0)
@@ -134,9 +134,9 @@ def most_scales(side: int) -> int:
 def _map(side: int, rng: np.random.Generator) -> Tensor:
     """Draw a map, (1, 1, side, side): mostly 1, else slopes or a rectangle, e^-3 to e^3."""
     kind = rng.random()
-    if kind < 0.92:
-        return torch.ones(1, 1, side, side)
     if kind < 0.96:
+        return torch.ones(1, 1, side, side)
+    if kind < 0.98:
         coarse = torch.from_numpy(rng.uniform(-2.0, 2.0, (1, 1, 3, 3))).float()
         return F.interpolate(coarse, (side, side), mode="bilinear", align_corners=True).exp()
     result = torch.full((1, 1, side, side), float(np.exp(rng.uniform(-1.0, 1.0))))
