@@ -14,6 +14,7 @@ from pathlib import Path
 
 from diffc_stream import codec
 from diffc_stream.codec.extent import USUAL, Rule
+from diffc_stream.destination import check
 from diffc_stream.diffusion.collection import Collection
 from diffc_stream.errors import ConfigurationError
 from diffc_stream.ledger import Ledger, NotesFile
@@ -187,6 +188,7 @@ def _budget(settings: Settings) -> SendingBudget | None:
             "--bytes-per-hour, --bytes-per-day, --bytes-per-month and --between need --budget-file "
             "FILE, to note what was sent"
         )
+    check(settings.budget_file)  # while serving, it would only be logged
     return SendingBudget(Ledger(settings.budget, NotesFile(settings.budget_file)))
 
 

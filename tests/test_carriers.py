@@ -44,6 +44,8 @@ def test_a_group_on_the_loopback() -> None:
 def test_addresses_that_cannot_be_had() -> None:
     with pytest.raises(AddressError, match="neither HOST:PORT"), opened_to("udp://nowhere"):
         pass
+    with pytest.raises(AddressError, match="to port 0"), opened_to("udp://127.0.0.1:0"):
+        pass
     with (
         pytest.raises(AddressError, match="203"),
         Datagrams(here=Endpoint(host="203.0.113.7", port=0)),

@@ -76,7 +76,7 @@ BELOW: dict[str, set[str]] = {
         *("allocation", "session", "container", "codec", "diffusion", "opening", "transport"),
         *("exports", "flags", "imaging", "interruption", "threads", "work"),
         *("budget", "ledger", "references", "succession"),
-        *("console", "picture", "replacement", "metrics", "errors"),
+        *("console", "destination", "picture", "replacement", "metrics", "errors"),
     },
     "client": {
         "clips",

@@ -82,3 +82,13 @@ async def test_one_budget_for_all(tmp_path: Path) -> None:
 def test_a_budget_needs_a_file(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main([str(tmp_path), "--bytes-per-day", "5M", "--port", "0"]) == 2
     assert "need --budget-file FILE" in capsys.readouterr().err
+
+
+def test_a_budget_file_that_cannot_be_written_is_said_at_the_start(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    there = tmp_path / "no such folder" / "spent"
+    limits = ["--bytes-per-day", "5M", "--budget-file", str(there)]
+    assert main([str(tmp_path), *limits, "--port", "0"]) == 1
+    [line] = [line for line in capsys.readouterr().err.splitlines() if "spent" in line]
+    assert line.startswith("diffc-server: ")

@@ -29,7 +29,7 @@ from diffc_server.auth.access_control import AccessControl
 from diffc_server.auth.limits import Limits
 from diffc_stream.session import Welcome
 from diffc_stream.transport.admission import LEAST_NEWCOMERS
-from diffc_stream.transport.listener import _Doorway
+from diffc_stream.transport.listener import _bound, _Doorway
 
 pytestmark = pytest.mark.asyncio
 
@@ -341,6 +341,12 @@ async def test_resets_are_nobodys_errors(
         assert await served_as(daemon, trust) == 200
     assert not [record for record in caplog.records if record.exc_info]
     assert not [record for record in caplog.records if record.name == "asyncio"]
+
+
+@pytest.mark.parametrize("host", ["a..b", "x" * 64])
+async def test_what_is_no_hosts_name_is_said_in_a_line(host: str) -> None:
+    with pytest.raises(OSError, match=f"cannot listen on '{host}': it is no host's name"):
+        await _bound(host, 0, reuse_port=False)
 
 
 async def served_as(daemon: SenderDaemon, trust: ssl.SSLContext | None) -> int:

@@ -38,8 +38,9 @@ shown to senders that require a token, DIFFC_CA is a file of authorities to trus
 DIFFC_MQTT_LOGIN is USER:PASSWORD for MQTT brokers; http_proxy, https_proxy,
 all_proxy and no_proxy work as in other programs
 exit codes: 0 done, 1 OUT cannot be written, 2 wrong usage, 3 too few bytes for any picture,
-5 the stream is damaged, 6 its model is missing, 7 the link or the sender failed, 8 the sender
-requires a token, another token, or TLS, 130 interrupted
+4 the picture is not one that OUT's format can hold, 5 the stream is damaged, 6 its model is
+missing, 7 the link or the sender failed, 8 the sender requires a token, another token, or TLS,
+130 interrupted
 """
 
 

@@ -70,6 +70,8 @@ class Address:
             )
         if len(parts.query) > MOST_QUERY:
             raise AddressError(f"an address has at most {MOST_QUERY} characters after '?'")
+        if port == 0:
+            raise AddressError(f"{without_login(url)!r} is not an address: nothing is at port 0")
         path = unquote(parts.path).removeprefix("/")
         if parts.scheme in mqtt.PORTS and "//" not in path:
             path = f"{path.removesuffix('/')}/"  # all of it is the sender's

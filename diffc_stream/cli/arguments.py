@@ -12,6 +12,7 @@ Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
 EXIT_CODES = """\
 exit codes:
   0  done
+  1  a file cannot be read or written
   2  wrong usage, or a target that no stream can meet
   3  nothing decodable yet: the stream is too short to hold a picture
   4  the picture cannot be used

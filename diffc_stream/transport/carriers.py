@@ -61,6 +61,8 @@ class Datagrams(AbstractContextManager["Datagrams"]):
         """
         end = there or here
         assert end is not None
+        if there is not None and not there.port:
+            raise AddressError(f"{there}: nothing can be sent to port 0")
         try:
             found = socket.getaddrinfo(end.host, end.port, type=socket.SOCK_DGRAM)
             family, kind, protocol, _, address = found[0]

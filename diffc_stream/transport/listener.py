@@ -41,7 +41,8 @@ class PortListener:
     async def open(self, host: str, port: int, serve: Serve, *, reuse_port: bool = False) -> None:
         """Listen on ``port`` of all addresses of ``host``; 0 is any free port.
 
-        Raises OSError if it is taken, or cannot be shared with other processes.
+        Raises OSError if it is taken, or cannot be shared with other processes, or if ``host`` is
+        not the name of any.
         """
         for listening in await _bound(host, port, reuse_port=reuse_port):
             doorway = _Doorway(listening, self.admission)
@@ -124,14 +125,17 @@ def is_local(connection: ServerConnection) -> bool:
 
 
 async def _bound(host: str, port: int, *, reuse_port: bool) -> list[socket.socket]:
-    found = await asyncio.get_running_loop().getaddrinfo(
-        # "::" means both families, as in other programs.  They get a socket each, so that IPv4
-        # addresses look like IPv4 addresses.
-        host if host not in ("", "::") else None,
-        port,
-        type=socket.SOCK_STREAM,
-        flags=socket.AI_PASSIVE,
-    )
+    try:
+        found = await asyncio.get_running_loop().getaddrinfo(
+            # "::" means both families, as in other programs.  They get a socket each, so that IPv4
+            # addresses look like IPv4 addresses.
+            host if host not in ("", "::") else None,
+            port,
+            type=socket.SOCK_STREAM,
+            flags=socket.AI_PASSIVE,
+        )
+    except UnicodeError as error:  # an empty or very long part of a name
+        raise OSError(errno.EINVAL, f"cannot listen on {host!r}: it is no host's name") from error
     listening: list[socket.socket] = []
     missing: OSError | None = None
     with contextlib.ExitStack() as undo:
