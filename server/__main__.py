@@ -17,7 +17,7 @@ import os
 
 from diffc_stream.allocation import keep_freed_memory
 from diffc_stream.console import escape_what_cannot_be_shown
-from diffc_stream.errors import ConfigurationError, DiffcError
+from diffc_stream.errors import ConfigurationError, DiffcError, one_line
 from diffc_stream.threads import wait_asleep
 from diffc_stream.transport.logging import start_logging
 from diffc_stream.transport.signals import leave_at_once
@@ -56,7 +56,7 @@ def main(arguments: list[str] | None = None) -> int:
     except DiffcError as error:
         return _failed(str(error), error.exit_code)
     except OSError as error:
-        return _failed(str(error), 1)
+        return _failed(one_line(error), 1)
     except KeyboardInterrupt:
         pass
     return leave_at_once()
@@ -68,7 +68,7 @@ def _add_token(options: argparse.Namespace) -> int:
     except DiffcError as error:
         return _failed(str(error), error.exit_code)
     except OSError as error:
-        return _failed(str(error), 1)
+        return _failed(one_line(error), 1)
     print(json.dumps({"name": options.new_token, "token": token}) if options.json else token)
     return 0
 

@@ -91,4 +91,4 @@ def test_a_budget_file_that_cannot_be_written_is_said_at_the_start(
     limits = ["--bytes-per-day", "5M", "--budget-file", str(there)]
     assert main([str(tmp_path), *limits, "--port", "0"]) == 1
     [line] = [line for line in capsys.readouterr().err.splitlines() if "spent" in line]
-    assert line.startswith("diffc-server: ")
+    assert line.startswith(f"diffc-server: {there}: ")
